@@ -1,0 +1,1 @@
+"""The algorithm: numpy and scipy only, no middleware, no neural-network library."""

@@ -1,0 +1,140 @@
+"""
+Rotations that scipy does not have, batched over leading axes.
+
+Matrices rotate column vectors: ``v_parent = rotmat @ v_child``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+_TINY = 1e-9
+
+
+def rotmat_from_rotvec(rotvec) -> np.ndarray:
+    """
+    Rotation matrices (..., 3, 3) of rotation vectors (..., 3) in radians, by Rodrigues' formula.
+
+    Equal to scipy's, and four times faster on the few rotations of one body.
+    """
+    rotvec = np.asarray(rotvec, dtype=np.float64)
+    angle = np.sqrt(np.einsum('...i,...i->...', rotvec, rotvec))[..., None]
+    small = angle < 1e-4
+    safe = np.where(small, 1.0, angle)
+    a = np.where(small, 1 - angle**2 / 6, np.sin(safe) / safe)[..., None]
+    b = np.where(small, 0.5 - angle**2 / 24, (1 - np.cos(safe)) / safe**2)[..., None]
+    k = skew(rotvec)
+    return np.eye(3) + a * k + b * (k @ k)
+
+
+def rotvec_from_rotmat(rotmat) -> np.ndarray:
+    """Rotation vectors (..., 3), angle in [0, π], of rotation matrices (..., 3, 3)."""
+    # by way of the quaternion (Shepperd's choice of the largest component): stable at 0 and at π
+    quat = quat_xyzw_from_rotmat(rotmat)
+    quat = np.where(quat[..., 3:] < 0, -quat, quat)
+    sine = np.linalg.norm(quat[..., :3], axis=-1, keepdims=True)
+    angle = 2 * np.arctan2(sine, quat[..., 3:])
+    return quat[..., :3] * np.where(sine < 1e-8, 2.0, angle / np.maximum(sine, 1e-12))
+
+
+def quat_xyzw_from_rotmat(rotmat) -> np.ndarray:
+    """Unit quaternions (..., 4), x y z w, of rotation matrices (..., 3, 3)."""
+    m = np.asarray(rotmat, dtype=np.float64)
+    d0, d1, d2 = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
+    four = np.stack([1 + d0 - d1 - d2, 1 - d0 + d1 - d2, 1 - d0 - d1 + d2, 1 + d0 + d1 + d2], -1)
+    a, b, c = m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]
+    p, q, r = m[..., 0, 1] + m[..., 1, 0], m[..., 0, 2] + m[..., 2, 0], m[..., 1, 2] + m[..., 2, 1]
+    rows = np.stack([
+        np.stack([four[..., 0], p, q, a], -1), np.stack([p, four[..., 1], r, b], -1),
+        np.stack([q, r, four[..., 2], c], -1), np.stack([a, b, c, four[..., 3]], -1)], -2)
+    best = np.argmax(four, axis=-1)[..., None, None]
+    quat = np.take_along_axis(rows, np.broadcast_to(best, rows.shape[:-2] + (1, 4)), axis=-2)
+    quat = quat[..., 0, :]
+    return quat / np.linalg.norm(quat, axis=-1, keepdims=True)
+
+
+def skew(v) -> np.ndarray:
+    """Cross-product matrices (..., 3, 3) of vectors (..., 3): ``skew(v) @ w = v × w``."""
+    v = np.asarray(v)
+    out = np.zeros(v.shape[:-1] + (3, 3), dtype=v.dtype)
+    out[..., 0, 1], out[..., 0, 2], out[..., 1, 2] = -v[..., 2], v[..., 1], -v[..., 0]
+    out[..., 1, 0], out[..., 2, 0], out[..., 2, 1] = v[..., 2], -v[..., 1], v[..., 0]
+    return out
+
+
+def unit(v) -> np.ndarray:
+    """Vectors (..., 3) at length 1; a zero vector stays zero."""
+    v = np.asarray(v, dtype=np.float64)
+    length = np.linalg.norm(v, axis=-1, keepdims=True)
+    return v / np.maximum(length, _TINY)
+
+
+def swing_rotmat(rest, observed) -> np.ndarray:
+    """
+    The smallest rotation (..., 3, 3) that turns direction ``rest`` onto ``observed`` (..., 3).
+
+    At opposite directions any axis across ``rest`` will do; the one nearest to x or y is taken.
+    A zero vector on either side gives the identity.
+    """
+    a, b = unit(rest), unit(observed)
+    axis = np.cross(a, b)
+    sine = np.linalg.norm(axis, axis=-1, keepdims=True)
+    cosine = np.einsum('...i,...i->...', a, b)[..., None]
+    other = np.where(np.abs(a[..., :1]) < 0.9, [1.0, 0.0, 0.0], [0.0, 1.0, 0.0])
+    across = unit(np.cross(a, other))
+    direction = np.where(sine > 1e-7, axis / np.maximum(sine, 1e-12), across)
+    angle = np.arctan2(sine, cosine)
+    nothing = (np.linalg.norm(a, axis=-1) < 0.5) | (np.linalg.norm(b, axis=-1) < 0.5)
+    return rotmat_from_rotvec(np.where(nothing[..., None], 0.0, direction * angle))
+
+
+def rotmat_from_two_sets(rest, observed, weights) -> np.ndarray:
+    """
+    The rotation (..., 3, 3) that best turns points ``rest`` onto ``observed`` (..., n, 3).
+
+    Weighted by ``weights`` (..., n); Kabsch's SVD with the reflection removed.
+    """
+    covariance = np.einsum('...n,...ni,...nj->...ij', weights, observed, rest)
+    u, _, vt = np.linalg.svd(covariance)
+    flip = np.ones(u.shape[:-2] + (3,))
+    flip[..., 2] = np.sign(np.linalg.det(u) * np.linalg.det(vt))
+    return (u * flip[..., None, :]) @ vt
+
+
+def twist_swing_from_rotmat(rotmat, axis):
+    """
+    Split ``rotmat`` = swing @ twist, the twist about the unit vector ``axis`` (..., 3).
+
+    :return: swing (..., 3, 3) and the twist angle (...,) in radians.
+    """
+    quat = quat_xyzw_from_rotmat(rotmat)
+    along = np.einsum('...i,...i->...', quat[..., :3], axis)
+    angle = 2 * np.arctan2(along, quat[..., 3])
+    angle = np.mod(angle + np.pi, 2 * np.pi) - np.pi
+    twist = rotmat_from_rotvec(np.asarray(axis) * angle[..., None])
+    return np.asarray(rotmat) @ np.swapaxes(twist, -1, -2), angle
+
+
+def rotmat_from_6d(six) -> np.ndarray:
+    """
+    Rotation matrices (..., 3, 3) of 6D representations (..., 6): the first two rows, Gram-Schmidt.
+
+    Zhou et al. 2019, with rows as in PyTorch3D.
+    """
+    six = np.asarray(six, dtype=np.float64)
+    first = unit(six[..., :3])
+    second = six[..., 3:]
+    second = unit(second - np.einsum('...i,...i->...', first, second)[..., None] * first)
+    return np.stack([first, second, np.cross(first, second)], axis=-2)
+
+
+def six_from_rotmat(rotmat) -> np.ndarray:
+    """The first two rows of rotation matrices (..., 3, 3) as (..., 6)."""
+    rotmat = np.asarray(rotmat)
+    return rotmat[..., :2, :].reshape(rotmat.shape[:-2] + (6,))
+
+
+def angle_rad(a, b=None) -> np.ndarray:
+    """Geodesic angle (...,) in radians between rotation matrices, or from the identity."""
+    difference = np.asarray(a) if b is None else np.swapaxes(np.asarray(a), -1, -2) @ np.asarray(b)
+    return np.linalg.norm(rotvec_from_rotmat(difference), axis=-1)

@@ -1,0 +1,101 @@
+"""What goes between the steps of the pipeline. Metres, radians, integer nanoseconds, float32."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional
+
+import numpy as np
+
+SIGMA_UNIT_M = 0.2
+"""A sigma of 1 stands for an expected error of this many metres per coordinate, or more."""
+
+OBSERVED, PREDICTED, UNOBSERVED = 0, 1, 2
+STATUS_NAMES = ('observed', 'predicted', 'unobserved')
+
+
+@dataclass
+class JointObservation:
+    """
+    What a front end saw of one person in one image.
+
+    :param joints_m: (29, 3) root-relative (pelvis at 0), camera axes (x right, y down, z forward).
+    :param sigma: (29,) 0 exact … 1 unobserved: expected error per coordinate over 200 mm.
+    :param keypoints_px: (29, 2) image positions, pixels; NaN where there is none.
+    :param box_px: (4,) x0, y0, x1, y1 around the person.
+    :param score: 0 … 1, how sure the front end is that this is a person.
+    :param keypoint_sigma_px: (29,) expected error of the image positions in pixels, inf = unusable.
+    :param twist_cos_sin: (23, 2) optional twist of each bone.
+    :param betas: (10,) optional shape.
+    """
+
+    joints_m: np.ndarray
+    sigma: np.ndarray
+    keypoints_px: np.ndarray
+    box_px: np.ndarray
+    score: float
+    keypoint_sigma_px: np.ndarray
+    twist_cos_sin: Optional[np.ndarray] = None
+    betas: Optional[np.ndarray] = None
+
+
+@dataclass
+class Solution:
+    """
+    What a solver makes of N people, or of N frames (no leading axis from ``Track.step``).
+
+    :param rotmat: (N, 24, 3, 3) local rotations, parent from joint; joint 0: camera axes from body.
+    :param joints_m: (N, 29, 3) root-relative joints by forward kinematics of ``rotmat``.
+    :param confidence: (N, 24) 0 … 1.
+    :param error_z: (N, k) the solver's own account of what did not fit (NIKI's latent error).
+    :param betas: (N, 10) the body shape that was used.
+    """
+
+    rotmat: np.ndarray
+    joints_m: np.ndarray
+    confidence: np.ndarray
+    error_z: np.ndarray
+    betas: np.ndarray
+
+    def __getitem__(self, index) -> 'Solution':
+        """Return the solutions at ``index`` along the leading axis."""
+        return Solution(
+            self.rotmat[index],
+            self.joints_m[index],
+            self.confidence[index],
+            self.error_z[index],
+            self.betas[index],
+        )
+
+
+@dataclass
+class Body:
+    """
+    One person as published.
+
+    :param id: stays the same while the person is tracked.
+    :param stamp_ns: of the image, integer nanoseconds.
+    :param rotmat: (24, 3, 3) local rotations; joint 0: camera axes from body axes.
+    :param betas: (10,) body shape on the open skeleton.
+    :param root_m: (3,) pelvis in the camera's optical frame, metres.
+    :param joints_m: (29, 3) in the camera's optical frame, metres.
+    :param confidence: (24,) 0 … 1.
+    :param status: (24,) uint8, index into ``STATUS_NAMES``.
+    :param angular_velocity_rad_s: (24, 3) of each local rotation, in the joint's own axes.
+    :param root_velocity_m_s: (3,) camera's optical frame.
+    :param keypoints_px: (29, 2) image positions as observed, NaN where not.
+    :param root_source: what fixed the distance, such as ``camera``.
+    """
+
+    id: int
+    stamp_ns: int
+    rotmat: np.ndarray
+    betas: np.ndarray
+    root_m: np.ndarray
+    joints_m: np.ndarray
+    confidence: np.ndarray
+    status: np.ndarray
+    angular_velocity_rad_s: np.ndarray
+    root_velocity_m_s: np.ndarray
+    keypoints_px: np.ndarray
+    root_source: str = 'camera'
