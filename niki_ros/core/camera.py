@@ -1,0 +1,170 @@
+"""The pinhole camera with ROS's two distortion models, and a body's place in front of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from niki_ros.core.errors import InputError
+
+MODELS = ('plumb_bob', 'rational_polynomial', 'equidistant')
+_COEFFICIENTS = {'plumb_bob': 5, 'rational_polynomial': 8, 'equidistant': 4}
+
+
+@dataclass(frozen=True)
+class Camera:
+    """
+    Intrinsics as in ``sensor_msgs/CameraInfo``.
+
+    :param matrix: (3, 3) fx 0 cx / 0 fy cy / 0 0 1, pixels.
+    :param width: of the image in pixels.
+    :param height: of the image in pixels.
+    :param distortion: up to 5 (plumb_bob), 8 (rational_polynomial) or 4 (equidistant) numbers.
+    :param model: one of ``MODELS``.
+    :param source: where the numbers come from: ``camera_info``, ``file`` or ``fov``.
+    """
+
+    matrix: np.ndarray
+    width: int
+    height: int
+    distortion: np.ndarray = field(default_factory=lambda: np.zeros(5))
+    model: str = 'plumb_bob'
+    source: str = 'camera_info'
+
+    def __post_init__(self):
+        """Refuse numbers that no camera has."""
+        k = np.asarray(self.matrix, dtype=np.float64)
+        d = np.asarray(self.distortion, dtype=np.float64).ravel()
+        if k.shape != (3, 3) or not np.isfinite(k).all() or k[0, 0] <= 0 or k[1, 1] <= 0:
+            raise InputError(f'camera matrix K is {k.tolist()}; focal lengths must be positive')
+        if self.model not in MODELS:
+            raise InputError(f'distortion model {self.model!r} is unknown; expected {MODELS}')
+        wanted = _COEFFICIENTS[self.model]
+        if len(d) > wanted and np.any(d[wanted:]):
+            raise InputError(f'{self.model} takes {wanted} distortion numbers, got {len(d)}')
+        if not np.isfinite(d).all():
+            raise InputError(f'distortion is {d.tolist()}; every value must be finite')
+        if self.width <= 0 or self.height <= 0:
+            raise InputError(f'camera image is {self.width}x{self.height}; expected positive')
+        full = np.zeros(wanted)
+        full[:min(len(d), wanted)] = d[:wanted]
+        object.__setattr__(self, 'matrix', k)
+        object.__setattr__(self, 'distortion', full)
+
+    @classmethod
+    def from_fov(cls, width: int, height: int, fov_deg: float) -> 'Camera':
+        """Return a camera without distortion whose image is ``fov_deg`` wide, centred."""
+        focal = width / 2 / np.tan(np.radians(fov_deg) / 2)
+        matrix = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
+        return cls(matrix, width, height, source='fov')
+
+    def resized(self, width: int, height: int) -> 'Camera':
+        """Return the same camera for an image of another size (a driver that scales)."""
+        if (width, height) == (self.width, self.height):
+            return self
+        scale = np.diag([width / self.width, height / self.height, 1.0])
+        return Camera(scale @ self.matrix, width, height, self.distortion, self.model, self.source)
+
+    def project(self, points_m) -> np.ndarray:
+        """Pixels (..., 2) of points (..., 3) in the optical frame; NaN behind the camera."""
+        points = np.asarray(points_m, dtype=np.float64)
+        z = np.where(points[..., 2] > 1e-6, points[..., 2], np.nan)
+        plane = self._distort(points[..., :2] / z[..., None])
+        k = self.matrix
+        return np.stack([
+            k[0, 0] * plane[..., 0] + k[0, 1] * plane[..., 1] + k[0, 2],
+            k[1, 1] * plane[..., 1] + k[1, 2]], axis=-1)
+
+    def rays(self, pixels) -> np.ndarray:
+        """Directions (..., 3) with z = 1 that pixels (..., 2) look along, distortion undone."""
+        pixels = np.asarray(pixels, dtype=np.float64)
+        k = self.matrix
+        y = (pixels[..., 1] - k[1, 2]) / k[1, 1]
+        x = (pixels[..., 0] - k[0, 2] - k[0, 1] * y) / k[0, 0]
+        seen = np.stack([x, y], axis=-1)
+        plane = self._undistort(seen) if self.distortion.any() else seen
+        return np.concatenate([plane, np.ones_like(plane[..., :1])], axis=-1)
+
+    def _distort(self, plane):
+        """Ideal image plane (..., 2) to the lens's; formulas of OpenCV's calib3d documentation."""
+        d = self.distortion
+        if not d.any():
+            return plane
+        if self.model == 'equidistant':
+            radius = np.linalg.norm(plane, axis=-1, keepdims=True)
+            theta = np.arctan(radius)
+            t2 = theta**2
+            bent = theta * (1 + t2 * (d[0] + t2 * (d[1] + t2 * (d[2] + t2 * d[3]))))
+            return plane * np.where(radius > 1e-9, bent / np.maximum(radius, 1e-9), 1.0)
+        x, y = plane[..., 0], plane[..., 1]
+        r2 = x * x + y * y
+        radial = 1 + r2 * (d[0] + r2 * (d[1] + r2 * d[4]))
+        if self.model == 'rational_polynomial':
+            radial = radial / (1 + r2 * (d[5] + r2 * (d[6] + r2 * d[7])))
+        return np.stack([
+            x * radial + 2 * d[2] * x * y + d[3] * (r2 + 2 * x * x),
+            y * radial + d[2] * (r2 + 2 * y * y) + 2 * d[3] * x * y], axis=-1)
+
+    def _undistort(self, seen):
+        """Invert :meth:`_distort` by fixed-point iteration; 1e-6 of the focal length for lenses."""
+        plane = seen.copy()
+        if self.model == 'equidistant':
+            theta_seen = np.linalg.norm(seen, axis=-1, keepdims=True)
+            theta = np.minimum(theta_seen, np.pi / 2 * 0.99)
+            d = self.distortion
+            for _ in range(15):
+                t2 = theta**2
+                theta = theta_seen / (1 + t2 * (d[0] + t2 * (d[1] + t2 * (d[2] + t2 * d[3]))))
+            theta = np.clip(theta, 0, np.pi / 2 * 0.99)
+            return seen * np.where(theta_seen > 1e-9,
+                                   np.tan(theta) / np.maximum(theta_seen, 1e-9), 1.0)
+        for _ in range(15):
+            plane = plane + (seen - self._distort(plane))
+        return plane
+
+
+def solve_root(joints_m, keypoints_px, weights, camera: Camera, prior=None):
+    """
+    Where the pelvis is, so that the body's joints project onto their keypoints.
+
+    For a joint X and the ray (u, v, 1) of its keypoint, X + t lies on the ray when
+    t_x - u t_z = u X_z - X_x and t_y - v t_z = v X_z - X_y: linear in the root t. Solved by
+    weighted least squares, twice more with the rows scaled to pixels at the distance found and
+    outliers held back (Huber, 2 % of the focal length).
+
+    :param joints_m: (n, 3) root-relative, camera axes.
+    :param keypoints_px: (n, 2); rows with a weight of 0 may be NaN.
+    :param weights: (n,) >= 0.
+    :param prior: optional root_m (3,) and weight, such as the last frame's.
+    :return: root_m (3,), or None where fewer than three joints have weight or the body would be
+        behind the camera.
+    """
+    good = (np.asarray(weights) > 0) & np.isfinite(keypoints_px).all(-1)
+    if good.sum() < 3:
+        return None
+    x = np.asarray(joints_m, dtype=np.float64)[good]
+    ray = camera.rays(np.asarray(keypoints_px)[good])
+    weight = np.asarray(weights, dtype=np.float64)[good]
+    root, scale = None, np.ones(len(x))
+    for _ in range(3):
+        w = weight * scale
+        a = np.zeros((2 * len(x), 3))
+        a[0::2, 0] = a[1::2, 1] = 1.0
+        a[0::2, 2], a[1::2, 2] = -ray[:, 0], -ray[:, 1]
+        b = np.empty(2 * len(x))
+        b[0::2] = ray[:, 0] * x[:, 2] - x[:, 0]
+        b[1::2] = ray[:, 1] * x[:, 2] - x[:, 1]
+        rows = np.repeat(np.sqrt(w), 2)
+        aw, bw = a * rows[:, None], b * rows
+        if prior is not None:
+            aw = np.concatenate([aw, np.eye(3) * np.sqrt(prior[1])])
+            bw = np.concatenate([bw, np.asarray(prior[0]) * np.sqrt(prior[1])])
+        root = np.linalg.lstsq(aw, bw, rcond=None)[0]
+        depth = x[:, 2] + root[2]
+        if root[2] <= 0.1 or (depth <= 0.05).any():
+            return None
+        off = np.linalg.norm(((x + root)[:, :2] / depth[:, None]) - ray[:, :2], axis=1)
+        scale = np.minimum(1.0, 0.02 / np.maximum(off, 1e-9)) / depth**2
+        scale = scale / scale.max()
+    return root

@@ -1,0 +1,167 @@
+"""
+Every setting, written once: default, description, unit, range.
+
+ROS parameters, command-line options and the README's table are derived from these dataclasses. A
+setting's public name is dotted, such as ``smoothing.min_cutoff_hz``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, Iterator, NamedTuple
+
+from niki_ros.core.errors import ConfigError
+
+
+def setting(default, help, unit='', low=None, high=None, choices=None, live=False):  # noqa: A002
+    """Declare one setting; ``live`` = may change while the node runs."""
+    return field(default=default, metadata={
+        'help': help, 'unit': unit, 'low': low, 'high': high, 'choices': choices, 'live': live})
+
+
+@dataclass
+class ObserverConfig:
+    """Which front end finds people."""
+
+    name: str = setting('mediapipe', 'Front end that finds people', choices=('mediapipe',))
+    model: str = setting('full', 'Size of the front end: lite (Jetson Nano), full, heavy (accurate, '
+                         'three times slower)', choices=('lite', 'full', 'heavy'))
+    max_people: int = setting(4, 'People to follow at once', low=1, high=16)
+    min_score: float = setting(0.5, 'Detections below this are ignored', low=0.0, high=1.0)
+
+
+@dataclass
+class SolverConfig:
+    """What turns joints into rotations."""
+
+    name: str = setting('niki-temporal', 'niki-temporal, niki, analytic, or a path to a model folder')
+    backend: str = setting('onnxruntime', 'Library that runs the model', choices=('onnxruntime',))
+    refine: bool = setting(True, 'Pull the answer towards the joints that are trusted', live=True)
+
+
+@dataclass
+class TrackingConfig:
+    """Ids over time."""
+
+    keep_s: float = setting(2.0, 'A person not seen for this long loses the id', 's', 0.0, 30.0, live=True)
+    predict_s: float = setting(0.5, 'A person not seen is published as predicted for this long',
+                               's', 0.0, 10.0, live=True)
+    min_overlap: float = setting(0.1, 'Least overlap of boxes (IoU) that can be the same person',
+                                 low=0.0, high=1.0, live=True)
+    max_speed_m_s: float = setting(4.0, 'A person moves no faster than this between frames', 'm/s',
+                                   0.1, 20.0, live=True)
+
+
+@dataclass
+class SmoothingConfig:
+    """One-Euro filter (Casiez et al. 2012) on rotations and root."""
+
+    enabled: bool = setting(True, 'Smooth rotations and root over time', live=True)
+    min_cutoff_hz: float = setting(2.5, 'Cut-off at rest: lower is steadier', 'Hz', 0.01, 100.0,
+                                   live=True)
+    beta: float = setting(0.6, 'How fast the cut-off opens with speed: higher lags less',
+                          'Hz per rad/s', 0.0, 100.0, live=True)
+    root_min_cutoff_hz: float = setting(1.5, 'Cut-off of the root at rest', 'Hz', 0.01, 100.0,
+                                        live=True)
+    root_beta: float = setting(3.0, 'How fast the root cut-off opens with speed', 'Hz per m/s',
+                               0.0, 100.0, live=True)
+
+
+@dataclass
+class CameraConfig:
+    """What to assume where the camera does not say."""
+
+    fov_deg: float = setting(60.0, 'Horizontal field of view when camera_info is missing or zero',
+                             'deg', 5.0, 170.0)
+
+
+@dataclass
+class StatusConfig:
+    """When a joint counts as seen."""
+
+    observed: float = setting(0.5, 'Confidence from which a joint is "observed"', low=0.0, high=1.0,
+                              live=True)
+    predicted: float = setting(0.1, 'Confidence from which a joint is "predicted", below it is '
+                               '"unobserved"', low=0.0, high=1.0, live=True)
+
+
+@dataclass
+class PipelineConfig:
+    """All settings of the algorithm."""
+
+    observer: ObserverConfig = field(default_factory=ObserverConfig)
+    solver: SolverConfig = field(default_factory=SolverConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    smoothing: SmoothingConfig = field(default_factory=SmoothingConfig)
+    camera: CameraConfig = field(default_factory=CameraConfig)
+    status: StatusConfig = field(default_factory=StatusConfig)
+
+
+@dataclass
+class NodeConfig:
+    """Settings of the ROS node around the algorithm."""
+
+    image_transport: str = setting('raw', 'Which image topic to read: image or image/compressed',
+                                   choices=('raw', 'compressed'))
+    frame_prefix: str = setting('', 'Put before every body frame, for several cameras')
+    frame_id: str = setting('', 'Frame of the camera; empty = the frame of the image')
+    publish_tf: bool = setting(True, 'Publish TF frames', live=True)
+    diagnostics_period_s: float = setting(1.0, 'Time between diagnostics', 's', 0.1, 60.0)
+
+
+class Setting(NamedTuple):
+    """One setting, flattened."""
+
+    name: str
+    default: Any
+    help: str
+    unit: str
+    low: Any
+    high: Any
+    choices: Any
+    live: bool
+
+
+def settings_of(config) -> Iterator[Setting]:
+    """Yield every :class:`Setting` of a config object, dotted names, values as they are now."""
+    for item in fields(config):
+        value = getattr(config, item.name)
+        if is_dataclass(value):
+            for inner in settings_of(value):
+                yield inner._replace(name=f'{item.name}.{inner.name}')
+        else:
+            yield Setting(item.name, value, **item.metadata)
+
+
+def apply_settings(config, values: dict):
+    """
+    Set dotted ``values`` on ``config`` in place and return it.
+
+    :raises ConfigError: naming the setting that is unknown, of the wrong type or out of range.
+    """
+    known = {item.name: item for item in settings_of(config)}
+    for name, value in values.items():
+        if name not in known:
+            raise ConfigError(f'unknown setting {name!r}; known: {", ".join(sorted(known))}')
+        *path, last = name.split('.')
+        target = config
+        for part in path:
+            target = getattr(target, part)
+        setattr(target, last, _checked(known[name], value))
+    return config
+
+
+def _checked(item: Setting, value):
+    """Return ``value`` in the type of the default, or raise :class:`ConfigError`."""
+    wanted = type(item.default)
+    if wanted is float and type(value) is int:
+        value = float(value)
+    if type(value) is not wanted:
+        raise ConfigError(f'{item.name} is {value!r}; expected a value of type {wanted.__name__}')
+    if item.choices is not None and value not in item.choices:
+        raise ConfigError(f'{item.name} is {value!r}; expected one of {", ".join(item.choices)}')
+    too_low = item.low is not None and not value >= item.low
+    too_high = item.high is not None and not value <= item.high
+    if too_low or too_high:
+        raise ConfigError(f'{item.name} is {value}; expected {item.low} … {item.high} {item.unit}')
+    return value
