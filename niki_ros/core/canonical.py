@@ -1,0 +1,64 @@
+"""A frame that turns with the trunk, so that a network need not learn every heading of a body."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from niki_ros.core.rotations import rotmat_from_two_sets
+from niki_ros.core.types import SIGMA_UNIT_M
+
+TRUNK = np.asarray([0, 1, 2, 3, 6, 9, 12, 13, 14, 16, 17])
+_BEND_M = 0.03      # how far a trunk joint strays from the rest trunk because the spine bends
+_OUTLIER_M = 0.12
+
+
+@dataclass(frozen=True)
+class TrunkFrame:
+    """
+    Where the trunk is and how it is turned.
+
+    :param camera_from_trunk: (N, 3, 3) rotations.
+    :param origin_m: (N, 3) the trunk's centre in the axes of the observation.
+    """
+
+    camera_from_trunk: np.ndarray
+    origin_m: np.ndarray
+
+    def into(self, points_m) -> np.ndarray:
+        """Turn points (N, n, 3) of the observation into the trunk's frame."""
+        return (points_m - self.origin_m[:, None]) @ self.camera_from_trunk
+
+    def camera_axes(self) -> np.ndarray:
+        """Return the camera's down and forward axes in the trunk's frame, (N, 6)."""
+        return np.concatenate(
+            [self.camera_from_trunk[:, 1], self.camera_from_trunk[:, 2]], axis=-1)
+
+
+def trunk_frame(joints_m, sigma, rest_joints_m) -> TrunkFrame:
+    """
+    Fit the trunk at rest onto the observed trunk joints (Kabsch), twice, outliers weighted down.
+
+    :param joints_m: (N, 29, 3) observed joints.
+    :param sigma: (N, 29) expected error per coordinate over 200 mm.
+    :param rest_joints_m: (29, 3) or (N, 29, 3) rest pose of these bodies.
+    """
+    points = np.asarray(joints_m, dtype=np.float64)[:, TRUNK]
+    rest = np.asarray(rest_joints_m)[..., TRUNK, :]
+    rest = np.broadcast_to(rest, points.shape)
+    spread = np.asarray(sigma)[:, TRUNK]
+    weight = (1.001 - np.minimum(spread, 1.0)) / ((SIGMA_UNIT_M * spread)**2 + _BEND_M**2)
+    prior = weight
+    for _ in range(2):
+        weight = weight / weight.sum(axis=1, keepdims=True)
+        rest_mean = np.einsum('nk,nki->ni', weight, rest)
+        mean = np.einsum('nk,nki->ni', weight, points)
+        rotmat = rotmat_from_two_sets(
+            rest - rest_mean[:, None], points - mean[:, None], weight)
+        fitted = np.einsum('nij,nkj->nki', rotmat, rest - rest_mean[:, None]) + mean[:, None]
+        miss = np.sum((points - fitted)**2, axis=-1)
+        scale = _OUTLIER_M**2 + 3 * (SIGMA_UNIT_M * spread)**2
+        weight = prior * (scale / (scale + miss))**2
+    origin = mean - np.einsum('nij,nj->ni', rotmat, rest_mean)
+    return TrunkFrame(rotmat, origin)
