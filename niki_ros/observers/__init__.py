@@ -1,0 +1,42 @@
+"""Front ends: an image in, one observation of 29 joints per person out."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Optional, Protocol
+
+import numpy as np
+
+from niki_ros.core.camera import Camera
+from niki_ros.core.config import ObserverConfig
+from niki_ros.core.errors import ConfigError
+from niki_ros.core.types import JointObservation
+
+
+class Observer(Protocol):
+    """What every front end offers."""
+
+    def observe(self, image_rgb: np.ndarray, camera: Optional[Camera],
+                stamp_ns: int) -> List[JointObservation]:
+        """Return one observation for every person in the image (H, W, 3) uint8."""
+
+    def reset(self) -> None:
+        """Forget the images before."""
+
+    def close(self) -> None:
+        """Free what the front end holds."""
+
+    def describe(self) -> Dict[str, str]:
+        """Return what runs, for diagnostics."""
+
+
+def load_observer(config: ObserverConfig) -> Observer:
+    """
+    Return the front end that the settings name.
+
+    :raises ModelError: when its model is not in the cache, with the command that fetches it.
+    """
+    if config.name == 'mediapipe':
+        from niki_ros.observers.mediapipe import MediaPipeObserver
+        return MediaPipeObserver(
+            model=config.model, max_people=config.max_people, min_confidence=config.min_score)
+    raise ConfigError(f'unknown observer {config.name!r}; known: mediapipe')

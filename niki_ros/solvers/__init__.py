@@ -1,0 +1,61 @@
+"""Solvers: 29 joints with their uncertainty in, 24 rotations and the error out."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Optional, Protocol
+
+import numpy as np
+
+from niki_ros.core.errors import ModelError
+from niki_ros.core.skeleton import Skeleton
+from niki_ros.core.types import Solution
+
+
+class Track(Protocol):
+    """Causal state of one person."""
+
+    def step(self, joints_m: np.ndarray, sigma: np.ndarray, stamp_ns: int,
+             betas: Optional[np.ndarray] = None) -> Solution:
+        """Solve one frame: (29, 3), (29,), optional (10,); a Solution without leading axis."""
+
+
+class Solver(Protocol):
+    """What every solver offers."""
+
+    name: str
+    skeleton: Skeleton
+
+    def solve(self, joints_m, sigma, twist_cos_sin=None, betas=None) -> Solution:
+        """Solve N people, or N independent frames: (N, 29, 3) and (N, 29)."""
+
+    def start_track(self) -> Track:
+        """Return the causal state for one person."""
+
+
+def shipped_models() -> Path:
+    """Return the folder of the models that ship with the package."""
+    return Path(str(resources.files('niki_ros').joinpath('models')))
+
+
+def load_solver(name: str = 'niki-temporal', **options) -> Solver:
+    """
+    Return a solver by name, or from a path to a model folder.
+
+    :param options: passed on to the solver, such as ``refine`` and ``backend``.
+    :raises ModelError: when there is none of that name, or its files are damaged.
+    """
+    if name == 'analytic':
+        from niki_ros.solvers.analytic import AnalyticSolver
+        return AnalyticSolver()
+    folder = shipped_models() / name
+    if '/' in name or not folder.is_dir():
+        folder = Path(name).expanduser()
+    if not (folder / 'manifest.json').is_file():
+        shipped = sorted(p.parent.name for p in shipped_models().glob('*/manifest.json'))
+        raise ModelError(
+            f'no solver {name!r}: it is neither analytic, nor one that ships '
+            f'({", ".join(shipped) or "none"}), nor a folder with a manifest.json')
+    from niki_ros.solvers.niki import NikiSolver
+    return NikiSolver.from_folder(folder, **options)

@@ -1,0 +1,67 @@
+"""A person's proportions, estimated from what has been seen so far and never from a cut-off view."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from niki_ros.core.shape import shape_information
+from niki_ros.core.skeleton import JOINT, Skeleton
+from niki_ros.core.types import JointObservation
+
+SETTLED_S = 3.0
+STEP_M = 0.003
+FRAMES_PER_S = 5.0
+MEMORY_S = 60.0
+LIMBS = np.array([JOINT[f'{side}_{part}'] for side in ('left', 'right')
+                  for part in ('hip', 'knee', 'ankle', 'shoulder', 'elbow', 'wrist')])
+# a view is good when every one of the twelve limb joints is expected to be within this sigma
+GOOD_SIGMA = 0.6
+
+
+class BodyShape:
+    """
+    Running estimate of the betas of one person.
+
+    Every good view adds its information about the lengths between joints (a Kalman filter of a
+    constant); errors of a front end last for several frames, so that a second of video counts as
+    ``FRAMES_PER_S`` independent ones. ``betas`` (10,) changes in steps: only when some bone would
+    change by more than 3 mm, so that a URDF made from it stays true between the steps.
+    """
+
+    def __init__(self, skeleton: Skeleton):
+        """Start from the mean body."""
+        self._skeleton = skeleton
+        size = len(skeleton.shape_basis_m)
+        self._information = np.zeros((size, size))
+        self._weighted = np.zeros(size)
+        self._good_s = 0.0
+        self.betas = np.zeros(size)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the person has been in good view for three seconds in all."""
+        return self._good_s >= SETTLED_S
+
+    def update(self, observation: JointObservation, dt_s: float) -> np.ndarray:
+        """Take in one observation that lasted ``dt_s``; return the betas to use (10,)."""
+        size = len(self.betas)
+        if observation.betas is not None:
+            frame, information = np.asarray(observation.betas, np.float64), 4.0 * np.eye(size)
+        elif (observation.sigma[LIMBS] < GOOD_SIGMA).all():
+            betas, information = shape_information(
+                observation.joints_m[None], observation.sigma[None], self._skeleton)
+            frame, information = betas[0], information[0]
+        else:
+            return self.betas
+        count = 1.0 if self._good_s == 0.0 else min(dt_s, 0.2) * FRAMES_PER_S
+        self._good_s += min(dt_s, 0.2) + 1e-6
+        # what is old fades, so that a bad start is forgiven
+        keep = 1.0 - min(dt_s, 0.2) / MEMORY_S
+        self._information = keep * self._information + count * information
+        self._weighted = keep * self._weighted + count * (information @ frame)
+        estimate = np.linalg.solve(self._information + np.eye(size), self._weighted)
+        change = np.abs(self._skeleton.bone_lengths(estimate)
+                        - self._skeleton.bone_lengths(self.betas))
+        if change.max() > STEP_M:
+            self.betas = estimate
+        return self.betas

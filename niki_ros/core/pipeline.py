@@ -1,0 +1,211 @@
+"""From an image to bodies: observe, track, solve, place, smooth. One call a frame."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from time import perf_counter
+from typing import Dict, List, Optional
+
+import numpy as np
+
+from niki_ros.core.body_shape import BodyShape
+from niki_ros.core.camera import Camera, solve_root
+from niki_ros.core.config import apply_settings, PipelineConfig, settings_of
+from niki_ros.core.errors import ConfigError, InputError
+from niki_ros.core.kinematics import forward_kinematics
+from niki_ros.core.smoothing import OneEuroPoint, OneEuroRotations
+from niki_ros.core.tracking import distinct, PersonTrack, Tracker
+from niki_ros.core.types import (
+    Body, JointObservation, OBSERVED, PREDICTED, Solution, UNOBSERVED)
+
+# without sight, confidence halves in this time
+FADE_S = 0.25
+# a joint may turn this fast: slowly where it is a guess, as fast as people move where it is seen
+MAX_TURN_RAD_S = (4.0, 25.0)
+# the distance is the least certain coordinate of the root: its cut-off is this share of the others
+DEPTH_CUTOFF_SHARE = 0.5
+
+
+class _Person:
+    """What is remembered of one tracked person between frames."""
+
+    def __init__(self, solver):
+        self.solver_track = solver.start_track()
+        self.shape = BodyShape(solver.skeleton)
+        self.rotations = OneEuroRotations(24)
+        self.root = OneEuroPoint()
+        self.observation: Optional[JointObservation] = None
+        self.stamp_ns: Optional[int] = None
+        self.confidence = np.zeros(24)
+
+
+class Pipeline:
+    """
+    The whole algorithm, without middleware.
+
+    :param observer: finds people, ``observe(image_rgb, camera, stamp_ns)``.
+    :param solver: see :class:`niki_ros.solvers.Solver`.
+    """
+
+    def __init__(self, observer, solver, config: Optional[PipelineConfig] = None):
+        """Put the parts together."""
+        self.config = config or PipelineConfig()
+        self.observer = observer
+        self.solver = solver
+        self.tracker = Tracker(self.config.tracking)
+        self.timings_s: Dict[str, float] = {}
+        self.faults: Dict[str, str] = {}
+        self._stamp_ns: Optional[int] = None
+
+    def process(self, image_rgb, camera: Optional[Camera], stamp_ns: int) -> List[Body]:
+        """
+        Return everybody seen, or remembered, in this image.
+
+        :param image_rgb: (H, W, 3) uint8. :param camera: None = assume ``camera.fov_deg``.
+        :param stamp_ns: later than the last one; an earlier one starts afresh (a bag that loops).
+        :raises InputError: for an image of another form, or a stamp that came before.
+        """
+        self.faults, self.timings_s = {}, {}
+        image_rgb = self._checked(image_rgb, stamp_ns)
+        camera = camera or self.assumed_camera(image_rgb)
+        with self._timed('observe'):
+            observations = distinct(self.observer.observe(image_rgb, camera, stamp_ns))
+        with self._timed('track'):
+            roots = [self._place(o.joints_m, o, camera) for o in observations]
+            pairs = self.tracker.update(observations, roots, stamp_ns)
+        bodies = [self._body(track, seen, camera, stamp_ns) for track, seen in pairs]
+        self._stamp_ns = stamp_ns
+        return [body for body in bodies if body is not None]
+
+    def _body(self, track: PersonTrack, seen, camera, stamp_ns) -> Optional[Body]:
+        """Solve, place and smooth one person; None when it has been gone for too long."""
+        if track.state is None:
+            track.state = _Person(self.solver)
+        person: _Person = track.state
+        gone_s = (stamp_ns - track.seen_ns) * 1e-9
+        dt_s = 0.0 if person.stamp_ns is None else (stamp_ns - person.stamp_ns) * 1e-9
+        if seen is None and (gone_s > self.config.tracking.predict_s
+                             or person.observation is None):
+            return None
+        with self._timed('solve'):
+            solution = self._solve(person, seen, dt_s, stamp_ns)
+        with self._timed('place'):
+            predicted = track.predicted_root(stamp_ns)
+            root_m = predicted
+            if seen is not None:
+                root_m = self._place(solution.joints_m, seen, camera)
+                root_m = predicted if root_m is None else root_m
+        if root_m is None:
+            return None
+        with self._timed('smooth'):
+            body = self._smooth(track, person, solution, root_m, dt_s, stamp_ns)
+        person.stamp_ns = stamp_ns
+        if seen is not None:
+            person.observation = seen
+            track.seen_ns, track.box_px = stamp_ns, seen.box_px
+            track.root_m, track.root_velocity_m_s = body.root_m, body.root_velocity_m_s
+            body.keypoints_px = seen.keypoints_px
+            person.confidence = np.asarray(solution.confidence)
+        self._judge(body, person.confidence, seen is not None, gone_s)
+        return body
+
+    def _solve(self, person, seen, dt_s, stamp_ns) -> Solution:
+        """One step of the person's solver; a person out of sight is all unobserved joints."""
+        if seen is None:
+            last = person.observation
+            return person.solver_track.step(
+                last.joints_m, np.ones(29), stamp_ns, betas=person.shape.betas)
+        betas = person.shape.update(seen, dt_s)
+        return person.solver_track.step(seen.joints_m, seen.sigma, stamp_ns, betas=betas)
+
+    @staticmethod
+    def _place(joints_m, seen: JointObservation, camera):
+        """Root (3,) in metres from the keypoints, the sharper and surer the heavier."""
+        spread = np.asarray(seen.keypoint_sigma_px, dtype=np.float64)
+        sure = np.clip(1.0 - seen.sigma, 0.0, 1.0) ** 2
+        weights = np.where(np.isfinite(spread), sure / np.maximum(spread, 0.5) ** 2, 0.0)
+        return solve_root(joints_m, seen.keypoints_px, weights, camera)
+
+    def _smooth(self, track, person, solution, root_m, dt_s, stamp_ns) -> Body:
+        """Filter rotations and root; the joints follow by forward kinematics."""
+        settings = self.config.smoothing
+        rotmat = np.asarray(solution.rotmat, dtype=np.float64)
+        if settings.enabled:
+            slow, fast = MAX_TURN_RAD_S
+            limit = (slow + (fast - slow) * np.asarray(solution.confidence)) * dt_s
+            rotmat = person.rotations.step(
+                rotmat, dt_s, settings.min_cutoff_hz, settings.beta, limit)
+            cutoff = settings.root_min_cutoff_hz * np.array([1.0, 1.0, DEPTH_CUTOFF_SHARE])
+            root_m = person.root.step(root_m, dt_s, cutoff, settings.root_beta)
+        else:
+            person.rotations.step(rotmat, dt_s, 1e6, 0.0)
+            person.root.step(root_m, dt_s, 1e6, 0.0)
+        betas = person.shape.betas
+        joints_m, _ = forward_kinematics(rotmat, self.solver.skeleton.offsets(betas))
+        return Body(
+            id=track.id, stamp_ns=stamp_ns, rotmat=rotmat.copy(), betas=betas.copy(),
+            root_m=np.array(root_m), joints_m=joints_m + root_m,
+            confidence=np.zeros(24), status=np.zeros(24, np.uint8),
+            angular_velocity_rad_s=person.rotations.velocity_rad_s.copy(),
+            root_velocity_m_s=person.root.velocity.copy(),
+            keypoints_px=np.full((29, 2), np.nan), root_source='camera')
+
+    def _judge(self, body, confidence, in_sight, gone_s):
+        """Confidence and status of every joint; out of sight nothing is "observed"."""
+        fade = 1.0 if in_sight else 0.5 ** (gone_s / FADE_S)
+        body.confidence = (np.asarray(confidence) * fade).astype(np.float32)
+        limits = self.config.status
+        status = np.where(body.confidence >= limits.predicted, PREDICTED, UNOBSERVED)
+        if in_sight:
+            status = np.where(body.confidence >= limits.observed, OBSERVED, status)
+        body.status = status.astype(np.uint8)
+
+    def assumed_camera(self, image_rgb) -> Camera:
+        """Return a camera of the field of view in the settings, for an image without camera_info."""
+        height, width = image_rgb.shape[:2]
+        return Camera.from_fov(width, height, self.config.camera.fov_deg)
+
+    def update(self, settings: dict):
+        """Change settings while running; only those declared ``live``."""
+        live = {item.name: item.live for item in settings_of(self.config)}
+        for name in settings:
+            if not live.get(name, True):
+                raise ConfigError(f'{name} cannot change while running; restart with the new value')
+        apply_settings(self.config, settings)
+        if hasattr(self.solver, 'refine'):
+            self.solver.refine = self.config.solver.refine
+
+    def describe(self) -> Dict[str, str]:
+        """Return what runs, for diagnostics: observer, model, solver, backend."""
+        return {**self.observer.describe(), **self.solver.describe()}
+
+    def reset(self):
+        """Forget everybody, as at the start of another recording."""
+        self.tracker.forget()
+        self.observer.reset()
+        self._stamp_ns = None
+
+    def close(self):
+        """Free the front end; the pipeline is not used afterwards."""
+        self.observer.close()
+
+    def _checked(self, image_rgb, stamp_ns):
+        """Refuse what is no image or no new frame; start afresh where time has jumped back."""
+        image = np.asarray(image_rgb)
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+            raise InputError(f'image is {image.dtype} {image.shape}; expected uint8 (H, W, 3)')
+        if self._stamp_ns is not None:
+            if stamp_ns == self._stamp_ns:
+                raise InputError(f'stamp {stamp_ns} ns came before; every image needs its own')
+            if stamp_ns < self._stamp_ns:
+                back_s = (self._stamp_ns - stamp_ns) * 1e-9
+                self.faults['stamp_jumped_back'] = (
+                    f'the stamp jumped back by {back_s:.3f} s to {stamp_ns} ns; tracks start afresh')
+                self.reset()
+        return image
+
+    @contextmanager
+    def _timed(self, stage):
+        start = perf_counter()
+        yield
+        self.timings_s[stage] = self.timings_s.get(stage, 0.0) + perf_counter() - start

@@ -1,0 +1,117 @@
+"""Which observation is which person: ids that survive an occlusion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, List, Optional
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from niki_ros.core.config import TrackingConfig
+from niki_ros.core.types import JointObservation
+
+_FORBIDDEN = 1e6
+# a lost person is assumed to slow down, with this time constant
+_COAST_S = 0.4
+
+
+@dataclass
+class PersonTrack:
+    """One person over time; ``state`` belongs to the pipeline."""
+
+    id: int
+    seen_ns: int
+    box_px: np.ndarray
+    root_m: Optional[np.ndarray]
+    root_velocity_m_s: np.ndarray = field(default_factory=lambda: np.zeros(3))
+    state: Any = None
+
+    def predicted_root(self, stamp_ns: int) -> Optional[np.ndarray]:
+        """Return where the root should be now: it goes on, ever slower."""
+        if self.root_m is None:
+            return None
+        gap_s = (stamp_ns - self.seen_ns) * 1e-9
+        return self.root_m + self.root_velocity_m_s * _COAST_S * (1 - np.exp(-gap_s / _COAST_S))
+
+
+def overlap(a, b) -> float:
+    """Intersection over union of two boxes x0 y0 x1 y1."""
+    size = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    if (size <= 0).any():
+        return 0.0
+    shared = float(size.prod())
+    return shared / float((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod() - shared)
+
+
+def distinct(observations: List[JointObservation]) -> List[JointObservation]:
+    """Drop the worse of two observations whose keypoints lie on each other: one person twice."""
+    kept: List[JointObservation] = []
+    for one in sorted(observations, key=lambda o: -o.score):
+        size = max(float(one.box_px[3] - one.box_px[1]), 1.0)
+        for other in kept:
+            apart = np.linalg.norm(one.keypoints_px[:24] - other.keypoints_px[:24], axis=1)
+            if np.nanmedian(apart) < 0.08 * size:
+                break
+        else:
+            kept.append(one)
+    return kept
+
+
+class Tracker:
+    """Joins observations to tracks by distance in metres and overlap in the image."""
+
+    def __init__(self, config: TrackingConfig):
+        """Start without people."""
+        self.config = config
+        self.tracks: List[PersonTrack] = []
+        self._next_id = 1
+
+    def update(self, observations, roots_m, stamp_ns: int):
+        """
+        Return pairs (track, observation or None) for everybody who is still remembered.
+
+        :param roots_m: for each observation the root (3,) in metres, or None.
+        """
+        keep_ns = self.config.keep_s * 1e9
+        self.tracks = [t for t in self.tracks if stamp_ns - t.seen_ns <= keep_ns]
+        seen = {}
+        if self.tracks and observations:
+            cost = np.array([[self._cost(track, obs, root, stamp_ns)
+                              for obs, root in zip(observations, roots_m)]
+                             for track in self.tracks])
+            for row, column in zip(*linear_sum_assignment(cost)):
+                if cost[row, column] < _FORBIDDEN:
+                    seen[int(column)] = self.tracks[row]
+        pairs = []
+        for index, observation in enumerate(observations):
+            track = seen.get(index)
+            if track is None:
+                track = PersonTrack(self._next_id, stamp_ns, observation.box_px, roots_m[index])
+                self._next_id += 1
+                self.tracks.append(track)
+            pairs.append((track, observation))
+        found = {track.id for track, _ in pairs}
+        pairs += [(track, None) for track in self.tracks if track.id not in found]
+        return sorted(pairs, key=lambda pair: pair[0].id)
+
+    def forget(self):
+        """Forget everybody; ids are not used again."""
+        self.tracks = []
+
+    def _cost(self, track, observation, root_m, stamp_ns):
+        """Metres apart over what the gap allows, plus what the boxes do not share."""
+        shared = overlap(track.box_px, observation.box_px)
+        predicted = track.predicted_root(stamp_ns)
+        gap_s = (stamp_ns - track.seen_ns) * 1e-9
+        if predicted is None or root_m is None:
+            return 2.0 - shared if shared >= self.config.min_overlap else _FORBIDDEN
+        # the distance from the camera is a guess, what lies across is seen: count depth a third
+        difference = (np.asarray(root_m) - predicted) * (1.0, 1.0, 1 / 3)
+        reach = 0.5 + self.config.max_speed_m_s * gap_s
+        metres = float(np.linalg.norm(difference))
+        if metres > reach and shared < self.config.min_overlap:
+            return _FORBIDDEN
+        if metres > 2 * reach:
+            return _FORBIDDEN
+        return metres / reach + (1.0 - shared)

@@ -1,0 +1,54 @@
+"""Tracks, and a body's proportions over time."""
+
+import numpy as np
+import pytest
+
+from conftest import FACING, observe_body, random_pose
+from niki_ros.core.body_shape import BodyShape, STEP_M
+from niki_ros.core.config import TrackingConfig
+from niki_ros.core.skeleton import open_skeleton
+from niki_ros.core.tracking import overlap, Tracker
+
+
+def test_overlap_of_boxes():
+    box = np.array([0, 0, 10, 10.0])
+    assert overlap(box, box) == 1.0
+    assert overlap(box, box + 20) == 0.0
+    assert overlap(box, box + [5, 0, 5, 0]) == pytest.approx(1 / 3)
+
+
+def test_a_person_who_left_for_good_is_another_one_when_somebody_comes(camera):
+    tracker = Tracker(TrackingConfig(keep_s=2.0))
+    rotmat = np.broadcast_to(np.eye(3), (24, 3, 3)).copy()
+    rotmat[0] = FACING
+    root = np.array([0, 0, 3.0])
+    seen = observe_body(rotmat, root, camera)
+    first = tracker.update([seen], [root], 0)[0][0].id
+    assert tracker.update([], [], int(1.9e9))[0][0].id == first
+    assert tracker.update([seen], [root], int(2.5e9))[0][0].id == first + 1
+    assert len(tracker.tracks) == 1
+
+
+def test_body_shape_settles_on_the_true_one_and_moves_in_steps(camera):
+    rng = np.random.default_rng(0)
+    true = np.zeros(10)
+    true[:3] = [1.2, -0.8, 0.5]
+    shape, skeleton = BodyShape(open_skeleton()), open_skeleton()
+    lengths = []
+    for pose in random_pose(rng, 120):
+        seen = observe_body(pose, np.array([0, 0, 3.0]), camera, true, sigma=0.1)
+        seen.joints_m = seen.joints_m + rng.normal(size=(29, 3)).astype(np.float32) * 0.02
+        lengths.append(skeleton.bone_lengths(shape.update(seen, 1 / 30)))
+    error = np.abs(lengths[-1] - skeleton.bone_lengths(true))
+    assert shape.settled and error.max() < 0.015
+    steps = np.abs(np.diff(lengths, axis=0)).max(axis=1)
+    assert (steps[steps > 0] > STEP_M / 10).all() and (steps == 0).mean() > 0.5
+
+
+def test_a_cut_off_view_never_changes_the_shape(camera):
+    shape = BodyShape(open_skeleton())
+    pose = random_pose(np.random.default_rng(0))[0]
+    seen = observe_body(pose, np.array([0, 0, 3.0]), camera, np.full(10, 1.0))
+    seen.sigma[[7, 8]] = 1.0
+    for _ in range(50):
+        assert not shape.update(seen, 1 / 30).any()
