@@ -18,11 +18,17 @@ from niki_ros.core.kinematics import forward_kinematics, LEVELS
 from niki_ros.core.rotations import (
     rotmat_from_rotvec, rotmat_from_two_sets, swing_rotmat, unit)
 from niki_ros.core.shape import betas_from_joints
-from niki_ros.core.skeleton import open_skeleton, PARENTS_29, Skeleton
+from niki_ros.core.skeleton import JOINT, open_skeleton, PARENTS_29, Skeleton
 from niki_ros.core.types import Solution
 
 CHILDREN = tuple(
     tuple(c for c in range(29) if PARENTS_29[c] == joint) for joint in range(24))
+_SPINE3 = JOINT['spine3']
+# per level of the tree: joints, their parents, their (first) children
+_SWING_LEVELS = tuple(
+    (joints[joints < 24], parents[joints < 24],
+     np.array([CHILDREN[joint][0] for joint in joints[joints < 24]]))
+    for joints, parents in LEVELS if (joints < 24).any())
 # a trusted joint weighs this much more than one that is off by 200 mm
 _WEIGHT_FLOOR = 0.05
 
@@ -40,21 +46,18 @@ def local_rotations(joints_m, sigma, offsets_m, twist_cos_sin=None) -> np.ndarra
     local = np.empty((len(joints_m), 24, 3, 3))
     turned = np.empty_like(local)
     local[:, 0] = turned[:, 0] = _from_children(0, bones, offsets_m, weights)
-    for joints, _ in LEVELS:
-        for joint in joints[joints < 24]:
-            parent = turned[:, PARENTS_29[joint]]
-            inside = np.einsum('nba,njb->nja', parent, bones)
-            if len(CHILDREN[joint]) > 1:
-                local[:, joint] = _from_children(joint, inside, offsets_m, weights)
-            else:
-                child = CHILDREN[joint][0]
-                rest = offsets_m[:, child]
-                local[:, joint] = swing_rotmat(rest, inside[:, child])
-                if twist_cos_sin is not None:
-                    cos, sin = twist_cos_sin[:, joint - 1].T
-                    angle = np.arctan2(sin, cos)[:, None]
-                    local[:, joint] = local[:, joint] @ rotmat_from_rotvec(unit(rest) * angle)
-            turned[:, joint] = parent @ local[:, joint]
+    for joints, parents, children in _SWING_LEVELS:
+        inside = np.einsum('njba,njb->nja', turned[:, parents], bones[:, children])
+        rest = offsets_m[:, children]
+        local[:, joints] = swing_rotmat(rest, inside)
+        if twist_cos_sin is not None:
+            angle = np.arctan2(*np.moveaxis(twist_cos_sin[:, joints - 1], -1, 0)[::-1])
+            local[:, joints] = local[:, joints] @ rotmat_from_rotvec(
+                unit(rest) * angle[..., None])
+        if _SPINE3 in joints:
+            inside = np.einsum('nba,njb->nja', turned[:, PARENTS_29[_SPINE3]], bones)
+            local[:, _SPINE3] = _from_children(_SPINE3, inside, offsets_m, weights)
+        turned[:, joints] = turned[:, parents] @ local[:, joints]
     return local
 
 
