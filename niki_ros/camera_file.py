@@ -1,0 +1,81 @@
+"""The camera file that ROS's camera_calibration writes and camera_info_manager reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from niki_ros.core.camera import Camera
+from niki_ros.core.errors import InputError
+
+
+def camera_from_yaml(path) -> Camera:
+    """
+    Read a calibration.
+
+    :raises InputError: naming the file and the key that is missing or wrong.
+    """
+    try:
+        data = yaml.safe_load(Path(path).read_text('utf-8'))
+    except OSError as error:
+        raise InputError(f'camera file {path} cannot be read: {error.strerror}') from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f'camera file {path} is not YAML: {error}') from error
+    if not isinstance(data, dict):
+        raise InputError(f'camera file {path} is not a mapping; expected the output of '
+                         'camera_calibration with image_width, camera_matrix, …')
+    matrix = _numbers(path, data, 'camera_matrix', lengths=(9,)).reshape(3, 3)
+    distortion = _numbers(path, data, 'distortion_coefficients', lengths=range(0, 15))
+    width, height = (_size(path, data, key) for key in ('image_width', 'image_height'))
+    model = str(data.get('distortion_model', 'plumb_bob'))
+    try:
+        return Camera(matrix, width, height, distortion, model, source='file')
+    except InputError as error:
+        raise InputError(f'camera file {path}: {error}') from error
+
+
+def camera_to_yaml(camera: Camera, path, name: str = 'camera') -> None:
+    """Write ``camera`` so that :func:`camera_from_yaml` and camera_info_manager can read it."""
+    k = camera.matrix
+    projection = np.concatenate([k, np.zeros((3, 1))], axis=1)
+    data = {
+        'image_width': int(camera.width),
+        'image_height': int(camera.height),
+        'camera_name': name,
+        'camera_matrix': _matrix(k),
+        'distortion_model': camera.model,
+        'distortion_coefficients': _matrix(camera.distortion[None]),
+        'rectification_matrix': _matrix(np.eye(3)),
+        'projection_matrix': _matrix(projection),
+    }
+    Path(path).write_text(yaml.safe_dump(data, sort_keys=False, default_flow_style=None), 'utf-8')
+
+
+def _matrix(array) -> dict:
+    """Return the file's form of a matrix."""
+    rows, cols = array.shape
+    return {'rows': rows, 'cols': cols, 'data': [float(x) for x in array.ravel()]}
+
+
+def _numbers(path, data, key, lengths) -> np.ndarray:
+    """Return ``data[key]['data']`` as a flat array, or name what is wrong with it."""
+    try:
+        values = np.asarray(data[key]['data'], dtype=np.float64).ravel()
+    except KeyError as error:
+        raise InputError(f'camera file {path} lacks {key}.data') from error
+    except (TypeError, ValueError) as error:
+        raise InputError(f'camera file {path}: {key}.data is not a list of numbers') from error
+    if len(values) not in lengths:
+        raise InputError(f'camera file {path}: {key}.data has {len(values)} numbers; expected '
+                         f'{lengths[-1] if len(lengths) == 1 else f"at most {lengths[-1]}"}')
+    return values
+
+
+def _size(path, data, key) -> int:
+    """Return a whole number of pixels."""
+    value = data.get(key)
+    if type(value) is not int or value <= 0:
+        raise InputError(f'camera file {path}: {key} is {value!r}; expected a number of pixels')
+    return value

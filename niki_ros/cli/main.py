@@ -1,0 +1,87 @@
+"""
+The command ``niki``.
+
+A verb is a module with ``HELP: str``, ``add_arguments(parser)`` and ``main(args) -> int``. Only
+argparse is imported before the verb is known, so that ``niki --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+from importlib.util import find_spec
+import os
+import sys
+
+VERBS = {
+    'run': 'a video, webcam or folder of images to bodies, without ROS',
+    'view': 'look at the result of "niki run" in 3D',
+    'models': 'fetch, list and verify the models',
+    'engine': 'build and inspect TensorRT engines',
+    'bench': 'measure the speed on this machine',
+    'doctor': 'what is installed, what is missing, how to mend it',
+}
+"""Name and help of each verb; the module is ``niki_ros.cli.<name>``, listed only where it exists."""
+
+
+def main(argv=None) -> int:
+    """Run one verb and return the exit code: 0, 1 error, 2 usage, 130 interrupted."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    # FFmpeg and OpenCV write to stderr what our own error says better; the user's value wins
+    os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
+    os.environ.setdefault('OPENCV_LOG_LEVEL', 'ERROR')
+    args = _parse(argv)
+    from niki_ros.core.errors import NikiError
+    try:
+        code = args.run_verb(args)
+        sys.stdout.flush()
+        return code
+    except NikiError as error:
+        print(f'niki: {error}', file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print('niki: interrupted', file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # the reader (head, less) has seen enough; keep Python from complaining at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parse(argv) -> argparse.Namespace:
+    """Return the arguments; only the module of the verb that was asked for is imported."""
+    parser = argparse.ArgumentParser(
+        prog='niki', description='3D human pose: images to joint rotations, metres and ids.')
+    parser.add_argument('--version', action=_Version)
+    verbs = parser.add_subparsers(metavar='VERB', required=True)
+    asked = next((word for word in argv if not word.startswith('-')), None)
+    for name, text in VERBS.items():
+        module = f'niki_ros.cli.{name}'
+        if find_spec(module) is None:
+            continue
+        verb = verbs.add_parser(name, help=text, description=f'{text[0].upper()}{text[1:]}.')
+        if name == asked:
+            code = import_module(module)
+            verb.description = code.HELP
+            code.add_arguments(verb)
+            verb.set_defaults(run_verb=code.main)
+    return parser.parse_args(argv)
+
+
+class _Version(argparse.Action):
+    """Print the installed version, looked up only when asked for."""
+
+    def __init__(self, option_strings, dest):
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help='print the version')
+
+    def __call__(self, parser, *_):
+        from importlib.metadata import PackageNotFoundError, version
+        try:
+            print(f'niki_ros {version("niki_ros")}')
+        except PackageNotFoundError:
+            print('niki_ros (not installed)')
+        parser.exit()
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,233 @@
+"""Frames from a video file, a webcam or a folder of images; no ROS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+import time
+from typing import Iterator, NamedTuple, Optional
+
+import cv2
+import numpy as np
+
+from niki_ros.core.errors import SourceError
+
+IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg')
+DEFAULT_RATE_HZ = 30.0
+
+
+class Frame(NamedTuple):
+    """One picture: (H, W, 3) uint8 RGB, nanoseconds since the source's start, running number."""
+
+    image_rgb: np.ndarray
+    stamp_ns: int
+    index: int
+
+
+class FrameSource:
+    """
+    Iterate it for :class:`Frame`; use it as a context manager.
+
+    :ivar rate_hz: frames per second.
+    :ivar frame_count: how many frames will come, None = not known or no end.
+    :ivar width: of the images in pixels.
+    :ivar height: of the images in pixels.
+    :ivar live: True where frames come when they come (a webcam).
+    """
+
+    live = False
+
+    def __init__(self, name, rate_hz, frames_a_pass, image, loop, max_frames):
+        """Take what is known from the first ``image``; ``frames_a_pass`` None = no end."""
+        self.name = name
+        self.rate_hz = float(rate_hz)
+        self.height, self.width = image.shape[:2]
+        self._loop, self._max_frames = loop, max_frames
+        known = [n for n in (None if loop else frames_a_pass, max_frames) if n is not None]
+        self.frame_count = min(known) if known else None
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield frames; with ``loop`` the stamps go on growing from pass to pass."""
+        index = 0
+        while True:
+            for image_rgb in self._one_pass():
+                yield Frame(image_rgb, self._stamp_ns(index), index)
+                index += 1
+                if index == self._max_frames:
+                    return
+            if not self._loop:
+                return
+
+    def __enter__(self):
+        """Return the source itself."""
+        return self
+
+    def __exit__(self, *_):
+        """Close the source."""
+        self.close()
+
+    def close(self):
+        """Free the device or file; may be called twice."""
+
+    def _stamp_ns(self, index: int) -> int:
+        return round(index * 1e9 / self.rate_hz)
+
+    def _one_pass(self) -> Iterator[np.ndarray]:
+        raise NotImplementedError
+
+    def _same_size(self, image_bgr, where: str) -> np.ndarray:
+        """Return the image as RGB, or refuse one that is not as large as the first."""
+        height, width = image_bgr.shape[:2]
+        if (height, width) != (self.height, self.width):
+            raise SourceError(f'{where} is {width}x{height}, the first image is {self.width}x'
+                              f'{self.height}; all images of a source must have one size')
+        return cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)
+
+
+class VideoFile(FrameSource):
+    """A file that OpenCV can decode; its rotation tag is obeyed."""
+
+    def __init__(self, path: Path, loop, rate_hz, max_frames):
+        """Read the first frame, so that a bad file is refused before anything else starts."""
+        self._path = path
+        capture = _open_video(path)
+        good, image = capture.read()
+        rate = capture.get(cv2.CAP_PROP_FPS)
+        count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        capture.release()
+        if not good:
+            raise SourceError(f'{path} holds no picture that can be decoded; '
+                              f'check it with: ffprobe {path}')
+        if rate_hz is None and not 0 < rate < 1000:
+            raise SourceError(f'{path} states a rate of {rate:g} frames a second; '
+                              'give the true one as rate_hz (--rate-hz)')
+        self._frames_stated = count if count > 0 else None
+        super().__init__(str(path), rate_hz or rate, self._frames_stated, image, loop, max_frames)
+
+    def _one_pass(self):
+        capture = _open_video(self._path)
+        number = 0
+        try:
+            while True:
+                good, image = capture.read()
+                if not good:
+                    break
+                yield self._same_size(image, f'frame {number} of {self._path}')
+                number += 1
+        finally:
+            capture.release()
+        self._refuse_early_end(number)
+
+    def _refuse_early_end(self, number: int):
+        """Raise where decoding stopped well before the number of frames that the file states."""
+        stated = self._frames_stated
+        # containers without an index only estimate their length: a few frames are no damage
+        if number == 0 or (stated and number < stated - max(3, stated // 20)):
+            raise SourceError(
+                f'{self._path} breaks off: frame {number} of {stated} cannot be decoded; copy the '
+                f'file again, or read only its good part: max_frames={number} (--max-frames)')
+
+
+class Webcam(FrameSource):
+    """A camera of this machine; stamps are the time since it was opened."""
+
+    live = True
+
+    def __init__(self, device: str, rate_hz, max_frames):
+        """Open the camera and take its first picture."""
+        number = int(device.removeprefix('/dev/video'))
+        self._capture = cv2.VideoCapture(number)
+        good, image = self._capture.read() if self._capture.isOpened() else (False, None)
+        if not good:
+            self._capture.release()
+            raise SourceError(f'no camera answers at {device}; plug one in (ls /dev/video*), close '
+                              'other programs that use it, and be in the group "video"')
+        if rate_hz:
+            self._capture.set(cv2.CAP_PROP_FPS, rate_hz)
+        rate = self._capture.get(cv2.CAP_PROP_FPS)
+        rate = rate if 0 < rate < 1000 else rate_hz or DEFAULT_RATE_HZ
+        self._start_ns = time.monotonic_ns()
+        super().__init__(device, rate, None, image, False, max_frames)
+
+    def _stamp_ns(self, index):
+        return time.monotonic_ns() - self._start_ns
+
+    def _one_pass(self):
+        while True:
+            good, image = self._capture.read()
+            if not good:
+                raise SourceError(f'the camera {self.name} stopped sending pictures; '
+                                  'check its cable')
+            yield self._same_size(image, f'a picture of {self.name}')
+
+    def close(self):
+        """Free the camera."""
+        self._capture.release()
+
+
+class ImageFolder(FrameSource):
+    """The png and jpg files of a folder, in the order of their names."""
+
+    def __init__(self, folder: Path, loop, rate_hz, max_frames):
+        """List the files and read the first."""
+        self._paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+        if not self._paths:
+            raise SourceError(f'{folder} holds no image; expected files that end in '
+                              f'{", ".join(IMAGE_SUFFIXES)}')
+        super().__init__(str(folder), rate_hz or DEFAULT_RATE_HZ, len(self._paths),
+                         _read_image(self._paths[0]), loop, max_frames)
+
+    def _one_pass(self):
+        for path in self._paths:
+            yield self._same_size(_read_image(path), str(path))
+
+
+def open_source(spec, loop: bool = False, rate_hz: Optional[float] = None,
+                max_frames: Optional[int] = None) -> FrameSource:
+    """
+    Open a video file, a folder of images, or a webcam ('0', '/dev/video0').
+
+    :param loop: start again at the end; stamps go on growing.
+    :param rate_hz: frames per second, None = the file's own (a folder: 30).
+    :param max_frames: stop after so many, None = at the end.
+    :raises SourceError: naming the source and what would mend it.
+    """
+    if rate_hz is not None and not 0 < rate_hz <= 1000:
+        raise SourceError(f'rate_hz is {rate_hz}; expected more than 0, at most 1000')
+    if max_frames is not None and max_frames < 1:
+        raise SourceError(f'max_frames is {max_frames}; expected at least 1')
+    text = str(spec)
+    if text.isdecimal() or text.removeprefix('/dev/video').isdecimal():
+        return Webcam(text, rate_hz, max_frames)
+    path = Path(text).expanduser()
+    if not text or not path.exists():
+        raise SourceError(f'{text!r} does not exist; give a video file, a folder of images, '
+                          'or a camera such as 0 or /dev/video0')
+    if path.is_dir():
+        return ImageFolder(path, loop, rate_hz, max_frames)
+    return VideoFile(path, loop, rate_hz, max_frames)
+
+
+def _open_video(path: Path) -> cv2.VideoCapture:
+    """Open a file, or say why not."""
+    try:
+        size = path.stat().st_size
+        with path.open('rb'):
+            pass
+    except OSError as error:
+        raise SourceError(f'{path} cannot be opened: {error.strerror}') from error
+    if size == 0:
+        raise SourceError(f'{path} is empty (0 bytes); copy it again')
+    capture = cv2.VideoCapture(str(path))
+    if not capture.isOpened():
+        raise SourceError(f'{path} is not a video that OpenCV can read; check it with: ffprobe '
+                          f'{path}, or convert it: ffmpeg -i {path} converted.mp4')
+    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
+    return capture
+
+
+def _read_image(path: Path) -> np.ndarray:
+    """Return (H, W, 3) uint8 BGR."""
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise SourceError(f'{path} cannot be read as an image; remove it or make it anew')
+    return image
