@@ -1,0 +1,60 @@
+"""Libraries that run a graph, behind one :class:`Engine` protocol; each imported when chosen."""
+
+from __future__ import annotations
+
+from inspect import signature
+from os import PathLike
+from typing import Callable, Optional, Union
+
+from niki_ros.backends.engine import BACKENDS, Engine, PRECISIONS, TensorSpec
+from niki_ros.core.errors import BackendError
+
+__all__ = ['BACKENDS', 'Engine', 'PRECISIONS', 'TensorSpec', 'load_engine']
+
+
+def load_engine(model: Union[str, PathLike, bytes], backend: str = 'onnxruntime',
+                precision: Optional[str] = None, **options) -> Engine:
+    """
+    Load a model and return the engine that runs it.
+
+    :param model: a model folder, an ``.onnx`` file, or the bytes of one.
+    :param backend: ``onnxruntime`` or ``tensorrt``; exactly this one runs, or it is an error.
+    :param precision: ``fp32`` or ``fp16``; None takes the folder's main graph as it is.
+    :param options: of the backend: ``device`` and ``threads`` (onnxruntime); ``max_batch`` and
+        ``on_mismatch`` (tensorrt).
+    :raises ModelError: when the model is missing or damaged.
+    :raises BackendError: when library, device or precision cannot be had; with the remedy.
+    """
+    _check_choice('backend', backend, BACKENDS)
+    if precision is not None:
+        _check_choice('precision', precision, PRECISIONS)
+    load = _loader(backend)
+    known = signature(load).parameters
+    for name in options:
+        if name not in known:
+            raise BackendError(f'backend {backend} has no option {name!r}; known: '
+                               f'{", ".join(list(known)[1:])}')
+    from niki_ros.model_folder import load_graph
+    engine = load(load_graph(model, precision), **options)
+    runs = engine.describe()['precision']
+    if precision is not None and runs != precision:
+        engine.close()
+        raise BackendError(f'precision {precision} was asked for and the graph is {runs}; '
+                           f'make one: niki engine build MODEL --precision {precision}')
+    return engine
+
+
+def _loader(backend: str) -> Callable:
+    """Return what makes an engine of ``backend`` from a graph; its library is there."""
+    if backend == 'onnxruntime':
+        from niki_ros.backends.onnxruntime_engine import OnnxRuntimeEngine
+        return OnnxRuntimeEngine
+    from niki_ros.backends.tensorrt_library import tensorrt_library
+    tensorrt_library()  # absent: say so before hundreds of megabytes are read
+    from niki_ros.engine_cache import load_cached_engine
+    return load_cached_engine
+
+
+def _check_choice(name: str, value, choices: tuple):
+    if value not in choices:
+        raise BackendError(f'{name} is {value!r}; expected one of {", ".join(choices)}')

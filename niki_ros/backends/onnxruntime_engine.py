@@ -1,0 +1,102 @@
+"""Run a graph with ONNX Runtime: CPU, or its CUDA and TensorRT providers on request."""
+
+from __future__ import annotations
+
+from niki_ros.backends.engine import checked_inputs, TensorSpec
+from niki_ros.backends.graph_file import read_weights
+from niki_ros.core.errors import BackendError, ModelError
+
+PROVIDERS = {
+    'cpu': 'CPUExecutionProvider',
+    'cuda': 'CUDAExecutionProvider',
+    'tensorrt': 'TensorrtExecutionProvider',
+}
+_DTYPES = {
+    'tensor(float)': 'float32', 'tensor(float16)': 'float16', 'tensor(double)': 'float64',
+    'tensor(int64)': 'int64', 'tensor(int32)': 'int32', 'tensor(bool)': 'bool',
+}
+
+
+class OnnxRuntimeEngine:
+    """
+    One ONNX Runtime session.
+
+    :param graph: bytes of the ``.onnx`` file.
+    :param device: ``cpu``, ``cuda`` or ``tensorrt`` (ONNX Runtime's own TensorRT provider).
+    :param threads: threads inside one operator. A solver reads its weights once and is limited by
+        memory, so more than two rarely pays, and a robot has other work.
+    :raises BackendError: when the library is absent or the device asked for is not what runs.
+    :raises ModelError: when ONNX Runtime cannot read the graph.
+    """
+
+    def __init__(self, graph: bytes, device: str = 'cpu', threads: int = 2):
+        ort = _library()
+        provider = _provider(ort, device)
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        # threads that wait in a busy loop between frames would take the cores from the node
+        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        if device != 'cpu':
+            # without this an operator that the device lacks runs on the CPU, silently
+            options.add_session_config_entry('session.disable_cpu_ep_fallback', '1')
+        self._weights = read_weights(graph)
+        if self._weights.external:
+            raise ModelError(f'the graph keeps weights in other files ({self._weights.external[0]} '
+                             'and others); export it as one file')
+        try:
+            self._session = ort.InferenceSession(graph, options, providers=[provider])
+        except Exception as error:  # the library has no common base class for its errors
+            if device != 'cpu':
+                raise BackendError(f'onnxruntime on {device}: {error}') from error
+            raise ModelError(f'onnxruntime cannot load the graph: {error}') from error
+        running = self._session.get_providers()
+        if running[0] != provider:
+            raise BackendError(f'onnxruntime was asked for {provider} and runs {running[0]}: the '
+                               f'{device} libraries did not load; see its log above')
+        self._version, self._device, self._threads = ort.__version__, device, threads
+        self.inputs = tuple(map(_spec, self._session.get_inputs()))
+        self.outputs = tuple(map(_spec, self._session.get_outputs()))
+
+    def run(self, inputs: dict) -> dict:
+        """Return ``{output name: array}`` for ``{input name: array}``."""
+        if self._session is None:
+            raise BackendError('this engine is closed; load it again')
+        arrays = checked_inputs(self.inputs, inputs)
+        return dict(zip((spec.name for spec in self.outputs), self._session.run(None, arrays)))
+
+    def describe(self) -> dict:
+        """Return library, version, device, precision and threads."""
+        return {'library': 'onnxruntime', 'version': self._version, 'device': self._device,
+                'precision': self._weights.precision, 'threads': self._threads}
+
+    def close(self) -> None:
+        """Free the session."""
+        self._session = None
+
+
+def _library():
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise BackendError('backend onnxruntime: the library is not installed '
+                           f'({error}); pip install onnxruntime') from error
+    return onnxruntime
+
+
+def _provider(ort, device: str) -> str:
+    if device not in PROVIDERS:
+        raise BackendError(f'device is {device!r}; expected one of {", ".join(PROVIDERS)}')
+    provider = PROVIDERS[device]
+    have = ort.get_available_providers()
+    if provider not in have:
+        raise BackendError(
+            f'onnxruntime {ort.__version__} has no {provider} (it has {", ".join(have)}); '
+            'pip install onnxruntime-gpu instead of onnxruntime, or use device cpu')
+    return provider
+
+
+def _spec(value) -> TensorSpec:
+    shape = tuple(-1 if n is None else n for n in value.shape)
+    return TensorSpec(value.name, shape, _DTYPES.get(value.type, 'float32'))

@@ -1,0 +1,45 @@
+"""Stand-in graphs for the tests of backends and engines."""
+
+import numpy as np
+from onnx import helper, numpy_helper, TensorProto
+
+from niki_ros.model_folder import write_model_folder
+
+
+def mlp_graph(width=64, seed=0):
+    """Bytes of a graph joints (N, 29, 3), sigma (N, 29) → rot6d (N, 144), error_z (N, 32)."""
+    rng = np.random.RandomState(seed)
+    sizes = {'w1': (116, width), 'b1': (width,), 'w2': (width, 176), 'b2': (176,)}
+    values = {name: rng.standard_normal(size) / np.sqrt(size[0]) for name, size in sizes.items()}
+    weights = [numpy_helper.from_array(v.astype(np.float32), n) for n, v in values.items()]
+    weights.append(numpy_helper.from_array(np.array([-1, 87], np.int64), 'flat_shape'))
+    nodes = [
+        helper.make_node('Reshape', ['joints', 'flat_shape'], ['flat']),
+        helper.make_node('Concat', ['flat', 'sigma'], ['x'], axis=1),
+        helper.make_node('Gemm', ['x', 'w1', 'b1'], ['h']),
+        helper.make_node('LeakyRelu', ['h'], ['a']),
+        helper.make_node('Gemm', ['a', 'w2', 'b2'], ['y']),
+        helper.make_node('Split', ['y', 'split'], ['rot6d', 'error_z'], axis=1),
+    ]
+    weights.append(numpy_helper.from_array(np.array([144, 32], np.int64), 'split'))
+    graph = helper.make_graph(
+        nodes, 'stand_in',
+        [helper.make_tensor_value_info('joints', TensorProto.FLOAT, ['n', 29, 3]),
+         helper.make_tensor_value_info('sigma', TensorProto.FLOAT, ['n', 29])],
+        [helper.make_tensor_value_info('rot6d', TensorProto.FLOAT, ['n', 144]),
+         helper.make_tensor_value_info('error_z', TensorProto.FLOAT, ['n', 32])], weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=9)
+    return model.SerializeToString()
+
+
+def mlp_folder(path, **options):
+    """Write a model folder around :func:`mlp_graph` and return it."""
+    return write_model_folder(path, mlp_graph(**options), {
+        'name': 'stand-in', 'kind': 'niki', 'precision': 'fp32'})
+
+
+def mlp_inputs(n=3, seed=1):
+    """Inputs of :func:`mlp_graph` for ``n`` people."""
+    rng = np.random.RandomState(seed)
+    return {'joints': rng.standard_normal((n, 29, 3)).astype(np.float32),
+            'sigma': rng.uniform(size=(n, 29)).astype(np.float32)}

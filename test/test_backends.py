@@ -1,0 +1,163 @@
+"""Backends and model folders: what runs is what was asked for, or there is an error that says why."""
+
+import json
+import subprocess
+import sys
+
+from engine_graphs import mlp_folder, mlp_graph, mlp_inputs
+import numpy as np
+import pytest
+
+from niki_ros.backends import load_engine
+from niki_ros.backends.graph_file import read_weights
+from niki_ros.core.errors import BackendError, InputError, ModelError
+from niki_ros.model_folder import MAX_MANIFEST_BYTES, read_model_folder
+
+
+def test_onnxruntime_runs_the_graph_for_every_batch(tmp_path):
+    folder = mlp_folder(tmp_path / 'm')
+    engine = load_engine(folder.path)
+    inputs = mlp_inputs(16)
+    whole = engine.run(inputs)
+    assert whole['rot6d'].shape == (16, 144) and whole['error_z'].shape == (16, 32)
+    for i in range(16):
+        one = engine.run({name: value[i:i + 1] for name, value in inputs.items()})
+        np.testing.assert_allclose(one['rot6d'][0], whole['rot6d'][i], atol=1e-5)
+    facts = engine.describe()
+    assert facts['library'] == 'onnxruntime' and facts['device'] == 'cpu'
+    assert facts['precision'] == 'fp32' and facts['version']
+    engine.close()
+    with pytest.raises(BackendError, match='closed'):
+        engine.run(inputs)
+
+
+def test_inputs_are_refused_by_name(tmp_path):
+    engine = load_engine(mlp_graph())
+    inputs = mlp_inputs()
+    with pytest.raises(InputError, match='missing.*sigma'):
+        engine.run({'joints': inputs['joints']})
+    with pytest.raises(InputError, match="unknown: \\['more'\\]"):
+        engine.run({**inputs, 'more': inputs['sigma']})
+    with pytest.raises(InputError, match=r'sigma has shape \(3, 28\)'):
+        engine.run({**inputs, 'sigma': inputs['sigma'][:, :28]})
+
+
+@pytest.mark.parametrize('options, says', [
+    ({'backend': 'openvino'}, 'expected one of onnxruntime, tensorrt'),
+    ({'precision': 'int4'}, 'expected one of fp32, fp16'),
+    ({'device': 'tpu'}, 'expected one of cpu, cuda, tensorrt'),
+    ({'thread': 3}, "no option 'thread'"),
+    ({'precision': 'fp16'}, 'fp16 was asked for and the graph is fp32'),
+])
+def test_what_cannot_be_had_is_an_error(options, says):
+    with pytest.raises(BackendError, match=says):
+        load_engine(mlp_graph(), **options)
+
+
+@pytest.mark.parametrize('device', ['cuda', 'tensorrt'])
+def test_a_provider_that_is_absent_is_no_cpu_run(device):
+    import onnxruntime
+    if len(onnxruntime.get_available_providers()) > 2:
+        pytest.skip('this onnxruntime has GPU providers')
+    with pytest.raises(BackendError, match='has no .*Provider.*pip install onnxruntime-gpu'):
+        load_engine(mlp_graph(), device=device)
+
+
+def test_a_provider_that_does_not_load_is_no_cpu_run(monkeypatch):
+    # onnxruntime lists the provider, fails to load its libraries, and goes on with the CPU
+    import onnxruntime
+    monkeypatch.setattr(onnxruntime, 'get_available_providers',
+                        lambda: ['CUDAExecutionProvider', 'CPUExecutionProvider'])
+    with pytest.raises(BackendError, match='cuda'):
+        load_engine(mlp_graph(), device='cuda')
+
+
+def test_tensorrt_without_the_library_names_the_remedy(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'tensorrt', None)
+    monkeypatch.setitem(sys.modules, 'tensorrt_rtx', None)
+    with pytest.raises(BackendError, match='pip install'):
+        load_engine(mlp_graph(), backend='tensorrt')
+
+
+def test_weights_are_read_without_the_onnx_package(tmp_path):
+    weights = read_weights(mlp_graph())
+    assert weights.bytes_by_precision == {'fp32': 4 * (116 * 64 + 64 + 64 * 176 + 176)}
+    assert weights.precision == 'fp32' and not weights.external
+
+
+def test_weights_in_other_files_are_refused(tmp_path):
+    import onnx
+    model = onnx.load_from_string(mlp_graph(width=256))
+    onnx.save(model, tmp_path / 'a.onnx', save_as_external_data=True, location='weights.bin',
+              size_threshold=0)
+    with pytest.raises(ModelError, match='one file'):
+        load_engine(tmp_path / 'a.onnx')
+
+
+@pytest.mark.parametrize('damage', [b'', b'hello', b'\x00' * 64, 'half', 'tail'])
+def test_a_damaged_graph_file_is_refused(tmp_path, damage):
+    graph = mlp_graph()
+    data = {'half': graph[:len(graph) // 2], 'tail': graph[:-1]}.get(damage, damage)
+    (tmp_path / 'm.onnx').write_bytes(data)
+    with pytest.raises(ModelError):
+        load_engine(tmp_path / 'm.onnx')
+
+
+def test_a_folder_with_one_byte_changed_is_refused(tmp_path):
+    folder = mlp_folder(tmp_path / 'm')
+    file = folder.path / 'model.onnx'
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(bytes(data))
+    with pytest.raises(ModelError, match='sha256'):
+        load_engine(folder.path)
+
+
+@pytest.mark.parametrize('change, says', [
+    ({'sha256': 'abc'}, 'hexadecimal'), ({'name': None}, 'lacks name'), ({'sha256': None}, 'sha256'),
+    ({'graphs': {'fp16': {'file': '../x.onnx', 'sha256': '0' * 64}}}, 'plain name'),
+    ({'graphs': {'fp16': {'file': '/etc/passwd', 'sha256': '0' * 64}}}, 'plain name'),
+    ({'graphs': {'fp16': {'file': 'a/b.onnx', 'sha256': '0' * 64}}}, 'plain name'),
+    ({'graphs': {'fp16': {'file': 'b.onnx'}}}, 'hexadecimal'),
+    ({'graphs': [1]}, 'object of objects'), ({'precision': 16}, 'precision'),
+])
+def test_a_manifest_that_is_wrong_is_refused(tmp_path, change, says):
+    folder = mlp_folder(tmp_path / 'm')
+    manifest = {**folder.manifest, **change}
+    (folder.path / 'manifest.json').write_text(json.dumps(manifest))
+    with pytest.raises(ModelError, match=says):
+        load_engine(folder.path)
+
+
+@pytest.mark.parametrize('text', ['', '[1]', '{', '[' * 100000, '{"name": "x"}', '\x00'])
+def test_a_manifest_that_is_no_manifest_is_refused(tmp_path, text):
+    folder = mlp_folder(tmp_path / 'm')
+    (folder.path / 'manifest.json').write_text(text)
+    with pytest.raises(ModelError, match='manifest.json'):
+        read_model_folder(folder.path)
+
+
+def test_huge_and_absent_files_are_refused(tmp_path):
+    with pytest.raises(ModelError, match='no such directory'):
+        read_model_folder(tmp_path / 'absent')
+    folder = mlp_folder(tmp_path / 'm')
+    with (folder.path / 'manifest.json').open('wb') as file:
+        file.truncate(MAX_MANIFEST_BYTES + 1)
+    with pytest.raises(ModelError, match='at most'):
+        read_model_folder(folder.path)
+    folder = mlp_folder(tmp_path / 'n')
+    with (folder.path / 'model.onnx').open('wb') as file:
+        file.truncate(3 << 30)
+    with pytest.raises(ModelError, match='at most'):
+        folder.load_graph()
+    (folder.path / 'model.onnx').unlink()
+    with pytest.raises(ModelError, match='missing'):
+        folder.load_graph()
+
+
+def test_the_backends_do_not_import_their_libraries_before_they_are_chosen():
+    code = ('import sys, niki_ros.backends, niki_ros.model_folder;'
+            'print([m for m in ("onnx", "onnxruntime", "tensorrt", "tensorrt_rtx", "torch")'
+            ' if m in sys.modules])')
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == '[]'
