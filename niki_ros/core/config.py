@@ -40,6 +40,17 @@ class SolverConfig:
 
 
 @dataclass
+class PixelsConfig:
+    """Pixel-aligned refinement: the image positions are evidence, the depth is a guess."""
+
+    refine: bool = setting(True, 'Fit pose and root to the keypoints in the image', live=True)
+    prior_rad: float = setting(0.08, 'How far a confident joint may turn from the solver\'s answer',
+                               'rad', 0.001, 3.0, live=True)
+    prior_hidden_rad: float = setting(0.5, 'How far a joint without confidence may turn', 'rad',
+                                      0.001, 3.0, live=True)
+
+
+@dataclass
 class TrackingConfig:
     """Ids over time."""
 
@@ -91,6 +102,7 @@ class PipelineConfig:
 
     observer: ObserverConfig = field(default_factory=ObserverConfig)
     solver: SolverConfig = field(default_factory=SolverConfig)
+    pixels: PixelsConfig = field(default_factory=PixelsConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     smoothing: SmoothingConfig = field(default_factory=SmoothingConfig)
     camera: CameraConfig = field(default_factory=CameraConfig)

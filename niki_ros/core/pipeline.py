@@ -13,6 +13,7 @@ from niki_ros.core.camera import Camera, solve_root
 from niki_ros.core.config import apply_settings, PipelineConfig, settings_of
 from niki_ros.core.errors import ConfigError, InputError
 from niki_ros.core.kinematics import forward_kinematics
+from niki_ros.core.refine_pixels import refine_to_pixels
 from niki_ros.core.smoothing import OneEuroPoint, OneEuroRotations
 from niki_ros.core.tracking import distinct, PersonTrack, Tracker
 from niki_ros.core.types import (
@@ -24,6 +25,8 @@ FADE_S = 0.25
 MAX_TURN_RAD_S = (4.0, 25.0)
 # the distance is the least certain coordinate of the root: its cut-off is this share of the others
 DEPTH_CUTOFF_SHARE = 0.5
+# how far the root may be off before the refinement, as a share of the distance
+ROOT_SIGMA_SHARE = np.array([0.02, 0.02, 0.1])
 
 
 class _Person:
@@ -90,22 +93,19 @@ class Pipeline:
         with self._timed('solve'):
             solution = self._solve(person, seen, dt_s, stamp_ns)
         with self._timed('place'):
-            predicted = track.predicted_root(stamp_ns)
-            root_m = predicted
-            if seen is not None:
-                root_m = self._place(solution.joints_m, seen, camera)
-                root_m = predicted if root_m is None else root_m
+            rotmat, root_m = self._aligned(track, person, solution, seen, camera, stamp_ns)
         if root_m is None:
             return None
         with self._timed('smooth'):
-            body = self._smooth(track, person, solution, root_m, dt_s, stamp_ns)
+            confidence = np.asarray(solution.confidence)
+            body = self._smooth(track, person, rotmat, confidence, root_m, dt_s, stamp_ns)
         person.stamp_ns = stamp_ns
         if seen is not None:
             person.observation = seen
             track.seen_ns, track.box_px = stamp_ns, seen.box_px
             track.root_m, track.root_velocity_m_s = body.root_m, body.root_velocity_m_s
             body.keypoints_px = seen.keypoints_px
-            person.confidence = np.asarray(solution.confidence)
+            person.confidence = confidence
         self._judge(body, person.confidence, seen is not None, gone_s)
         return body
 
@@ -118,6 +118,22 @@ class Pipeline:
         betas = person.shape.update(seen, dt_s)
         return person.solver_track.step(seen.joints_m, seen.sigma, stamp_ns, betas=betas)
 
+    def _aligned(self, track, person, solution, seen, camera, stamp_ns):
+        """Rotations (24, 3, 3) and root (3,) that agree with the image; the root may be None."""
+        predicted = track.predicted_root(stamp_ns)
+        rotmat = np.asarray(solution.rotmat, dtype=np.float64)
+        root_m = None if seen is None else self._place(solution.joints_m, seen, camera)
+        if root_m is None:
+            return rotmat, predicted
+        settings = self.config.pixels
+        if not settings.refine:
+            return rotmat, root_m
+        slack, loose = settings.prior_rad, settings.prior_hidden_rad
+        prior_rad = loose + (slack - loose) * np.asarray(solution.confidence)
+        return refine_to_pixels(
+            rotmat, root_m, self.solver.skeleton.offsets(person.shape.betas), seen.keypoints_px,
+            seen.keypoint_sigma_px, camera, prior_rad, ROOT_SIGMA_SHARE * root_m[2])
+
     @staticmethod
     def _place(joints_m, seen: JointObservation, camera):
         """Root (3,) in metres from the keypoints, the sharper and surer the heavier."""
@@ -126,13 +142,12 @@ class Pipeline:
         weights = np.where(np.isfinite(spread), sure / np.maximum(spread, 0.5) ** 2, 0.0)
         return solve_root(joints_m, seen.keypoints_px, weights, camera)
 
-    def _smooth(self, track, person, solution, root_m, dt_s, stamp_ns) -> Body:
+    def _smooth(self, track, person, rotmat, confidence, root_m, dt_s, stamp_ns) -> Body:
         """Filter rotations and root; the joints follow by forward kinematics."""
         settings = self.config.smoothing
-        rotmat = np.asarray(solution.rotmat, dtype=np.float64)
         if settings.enabled:
             slow, fast = MAX_TURN_RAD_S
-            limit = (slow + (fast - slow) * np.asarray(solution.confidence)) * dt_s
+            limit = (slow + (fast - slow) * confidence) * dt_s
             rotmat = person.rotations.step(
                 rotmat, dt_s, settings.min_cutoff_hz, settings.beta, limit)
             cutoff = settings.root_min_cutoff_hz * np.array([1.0, 1.0, DEPTH_CUTOFF_SHARE])
