@@ -166,8 +166,8 @@ def _check_graphs(file: Path, graphs):
     if not isinstance(graphs, dict) or not all(isinstance(g, dict) for g in graphs.values()):
         raise ModelError(f'{file}: graphs is no object of objects')
     for precision, entry in graphs.items():
-        name = entry.get('file')
-        if not isinstance(name, str) or not re.fullmatch(r'[A-Za-z0-9_][A-Za-z0-9_.-]{0,100}', name):
-            raise ModelError(f'{file}: the {precision} graph is the file {str(name)[:80]!r}; expected '
-                             'a plain name in the same folder')
+        name = str(entry.get('file'))
+        if not re.fullmatch(r'[A-Za-z0-9_][A-Za-z0-9_.-]{0,100}', name):
+            raise ModelError(f'{file}: the {precision} graph is the file {name[:80]!r}; '
+                             'expected a plain name in the same folder')
         _check_digest(file, entry.get('sha256'))

@@ -1,4 +1,4 @@
-"""Backends and model folders: what runs is what was asked for, or there is an error that says why."""
+"""Backends and model folders: what was asked for runs, or an error says why it does not."""
 
 import json
 import subprocess
@@ -114,7 +114,8 @@ def test_a_folder_with_one_byte_changed_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize('change, says', [
-    ({'sha256': 'abc'}, 'hexadecimal'), ({'name': None}, 'lacks name'), ({'sha256': None}, 'sha256'),
+    ({'sha256': 'abc'}, 'hexadecimal'), ({'name': None}, 'lacks name'),
+    ({'sha256': None}, 'sha256'),
     ({'graphs': {'fp16': {'file': '../x.onnx', 'sha256': '0' * 64}}}, 'plain name'),
     ({'graphs': {'fp16': {'file': '/etc/passwd', 'sha256': '0' * 64}}}, 'plain name'),
     ({'graphs': {'fp16': {'file': 'a/b.onnx', 'sha256': '0' * 64}}}, 'plain name'),

@@ -51,7 +51,7 @@ def _loader(backend: str) -> Callable:
         return OnnxRuntimeEngine
     from niki_ros.backends.tensorrt_library import tensorrt_library
     tensorrt_library()  # absent: say so before hundreds of megabytes are read
-    from niki_ros.engine_cache import load_cached_engine
+    from niki_ros.backends.tensorrt_cached import load_cached_engine
     return load_cached_engine
 
 

@@ -56,8 +56,8 @@ def checked_inputs(specs: Tuple[TensorSpec, ...], inputs: dict) -> dict:
     names = [spec.name for spec in specs]
     if set(names) != set(inputs):
         missing, unknown = set(names) - set(inputs), set(inputs) - set(names)
-        raise InputError(f'the model takes {", ".join(names)}; missing: {sorted(missing) or "none"}, '
-                         f'unknown: {sorted(unknown) or "none"}')
+        raise InputError(f'the model takes {", ".join(names)}; missing: '
+                         f'{sorted(missing) or "none"}, unknown: {sorted(unknown) or "none"}')
     arrays = {}
     for spec in specs:
         array = np.ascontiguousarray(inputs[spec.name], dtype=spec.dtype)

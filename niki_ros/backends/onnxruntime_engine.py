@@ -43,8 +43,8 @@ class OnnxRuntimeEngine:
             options.add_session_config_entry('session.disable_cpu_ep_fallback', '1')
         self._weights = read_weights(graph)
         if self._weights.external:
-            raise ModelError(f'the graph keeps weights in other files ({self._weights.external[0]} '
-                             'and others); export it as one file')
+            raise ModelError('the graph keeps weights in other files (such as '
+                             f'{self._weights.external[0]}); export it as one file')
         try:
             self._session = ort.InferenceSession(graph, options, providers=[provider])
         except Exception as error:  # the library has no common base class for its errors

@@ -8,8 +8,9 @@ from typing import Optional
 from niki_ros.core.errors import BackendError
 
 LIBRARIES = ('tensorrt', 'tensorrt_rtx')
-_REMEDY = ('on a Jetson it comes with JetPack (sudo apt install python3-libnvinfer); on a desktop: '
-           'pip install tensorrt, or pip install tensorrt-rtx-cu13; or set the backend onnxruntime')
+_REMEDY = ('on a Jetson it comes with JetPack (sudo apt install python3-libnvinfer); on a '
+           'desktop: pip install tensorrt, or pip install tensorrt-rtx-cu13; or set the backend '
+           'onnxruntime')
 
 
 def tensorrt_library(name: Optional[str] = None):

@@ -1,0 +1,148 @@
+"""
+The few CUDA calls that running an engine needs, straight from the driver's ``libcuda``.
+
+The driver is the one CUDA library that every machine with a usable GPU has, so nothing else has to
+be installed. TensorRT works in the device's primary context; so does this file.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import byref, c_char, c_int, c_size_t, c_uint, c_ulonglong, c_void_p
+from dataclasses import dataclass
+
+import numpy as np
+
+from niki_ros.core.errors import BackendError
+
+_LIBRARIES = ('libcuda.so.1', 'libcuda.so', 'nvcuda.dll')
+_MAJOR, _MINOR = 75, 76
+_CAPTURE_THREAD_LOCAL = 1
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """Name and compute capability of a GPU, such as ``sm89``."""
+
+    name: str
+    compute_capability: str
+
+
+class CudaDriver:
+    """
+    One GPU, its primary context and one stream.
+
+    :raises BackendError: when there is no driver or no GPU, with the remedy.
+    """
+
+    def __init__(self, index: int = 0):
+        self._cuda = _library()
+        self._call('cuInit', c_uint(0))
+        count, device, self._context = c_int(), c_int(), c_void_p()
+        self._call('cuDeviceGetCount', byref(count))
+        if index >= count.value:
+            raise BackendError(f'GPU {index} was asked for and the driver sees {count.value}; '
+                               'check nvidia-smi and CUDA_VISIBLE_DEVICES')
+        self._call('cuDeviceGet', byref(device), c_int(index))
+        self._call('cuDevicePrimaryCtxRetain', byref(self._context), device)
+        self._device = device
+        self.gpu = self._gpu()
+        self.bind()
+        stream = c_void_p()
+        self._call('cuStreamCreate', byref(stream), c_uint(1))
+        self.stream = stream.value
+
+    def bind(self):
+        """Make this GPU current in the calling thread; a context belongs to a thread."""
+        self._call('cuCtxSetCurrent', self._context)
+
+    def allocate(self, size: int) -> int:
+        """Return the address of ``size`` bytes on the device."""
+        address = c_ulonglong()
+        self._call('cuMemAlloc_v2', byref(address), c_size_t(size))
+        return address.value
+
+    def free(self, address: int):
+        """Free what :meth:`allocate` gave."""
+        self._call('cuMemFree_v2', c_ulonglong(address))
+
+    def pinned(self, shape: tuple, dtype) -> np.ndarray:
+        """Return an array in page-locked host memory, which the GPU reads without a copy."""
+        dtype = np.dtype(dtype)
+        size = int(np.prod(shape)) * dtype.itemsize
+        pointer = c_void_p()
+        self._call('cuMemAllocHost_v2', byref(pointer), c_size_t(max(size, 1)))
+        buffer = (ctypes.c_byte * max(size, 1)).from_address(pointer.value)
+        return np.frombuffer(buffer, dtype, int(np.prod(shape))).reshape(shape)
+
+    def free_pinned(self, array: np.ndarray):
+        """Free what :meth:`pinned` gave."""
+        self._call('cuMemFreeHost', c_void_p(array.ctypes.data))
+
+    def to_device(self, address: int, array: np.ndarray, size: int):
+        """Queue a copy of the first ``size`` bytes of ``array`` to the device."""
+        self._call('cuMemcpyHtoDAsync_v2', c_ulonglong(address), c_void_p(array.ctypes.data),
+                   c_size_t(size), c_void_p(self.stream))
+
+    def to_host(self, array: np.ndarray, address: int, size: int):
+        """Queue a copy of ``size`` bytes from the device into ``array``."""
+        self._call('cuMemcpyDtoHAsync_v2', c_void_p(array.ctypes.data), c_ulonglong(address),
+                   c_size_t(size), c_void_p(self.stream))
+
+    def wait(self):
+        """Wait until everything queued is done."""
+        self._call('cuStreamSynchronize', c_void_p(self.stream))
+
+    def capture(self, queue) -> int:
+        """Record what ``queue()`` puts on the stream and return a graph that replays it."""
+        graph, runnable = c_void_p(), c_void_p()
+        self._call('cuStreamBeginCapture_v2', c_void_p(self.stream), c_int(_CAPTURE_THREAD_LOCAL))
+        try:
+            queue()
+        finally:
+            self._call('cuStreamEndCapture', c_void_p(self.stream), byref(graph))
+        self._call('cuGraphInstantiateWithFlags', byref(runnable), graph, c_ulonglong(0))
+        self._call('cuGraphDestroy', graph)
+        return runnable.value
+
+    def replay(self, graph: int):
+        """Queue a recorded graph."""
+        self._call('cuGraphLaunch', c_void_p(graph), c_void_p(self.stream))
+
+    def drop(self, graph: int):
+        """Free a recorded graph."""
+        self._call('cuGraphExecDestroy', c_void_p(graph))
+
+    def close(self):
+        """Free the stream and let go of the context."""
+        if self.stream is not None:
+            self.bind()
+            self._call('cuStreamDestroy_v2', c_void_p(self.stream))
+            self._call('cuDevicePrimaryCtxRelease_v2', self._device)
+            self.stream = None
+
+    def _gpu(self) -> Gpu:
+        name, major, minor = (c_char * 128)(), c_int(), c_int()
+        self._call('cuDeviceGetName', name, c_int(128), self._device)
+        self._call('cuDeviceGetAttribute', byref(major), c_int(_MAJOR), self._device)
+        self._call('cuDeviceGetAttribute', byref(minor), c_int(_MINOR), self._device)
+        return Gpu(name.value.decode('utf-8', 'replace'), f'sm{major.value}{minor.value}')
+
+    def _call(self, function: str, *arguments):
+        code = getattr(self._cuda, function)(*arguments)
+        if code != 0:
+            text = ctypes.c_char_p()
+            self._cuda.cuGetErrorString(c_int(code), byref(text))
+            reason = (text.value or b'unknown').decode()
+            raise BackendError(f'CUDA {function}: {reason} (error {code}); check nvidia-smi')
+
+
+def _library():
+    for name in _LIBRARIES:
+        try:
+            return ctypes.CDLL(name)
+        except OSError:
+            continue
+    raise BackendError(f'no NVIDIA driver: none of {", ".join(_LIBRARIES)} can be loaded; install '
+                       'the driver (in a container: run with --gpus all), or set the backend '
+                       'onnxruntime')

@@ -1,0 +1,89 @@
+"""From a graph to a running TensorRT engine by way of the cache."""
+
+from __future__ import annotations
+
+from typing import Callable, Optional
+
+from niki_ros.backends.graph_file import read_weights
+from niki_ros.backends.tensorrt_build import build_engine, targets_of
+from niki_ros.backends.tensorrt_library import tensorrt_library
+from niki_ros.core.errors import BackendError
+from niki_ros.engine_cache import ANY_GPU, EngineCache, EngineKey, EngineRefused
+from niki_ros.model_folder import sha256
+
+MAX_BATCH = 16
+
+
+def load_cached_engine(graph: bytes, max_batch: int = MAX_BATCH, on_mismatch: str = 'rebuild',
+                       library: Optional[str] = None, cache: Optional[EngineCache] = None,
+                       progress: Optional[Callable[[str], None]] = None):
+    """
+    Return the engine of ``graph`` for this machine's GPU, from the cache or built now.
+
+    :param max_batch: people at once; more go in portions.
+    :param on_mismatch: ``rebuild``, or ``refuse`` with the command that builds it.
+    :raises BackendError: without library, driver or GPU, or when a missing engine is refused.
+    """
+    from niki_ros.backends.cuda_driver import CudaDriver
+    from niki_ros.backends.tensorrt_engine import TensorRtEngine
+    module = tensorrt_library(library)
+    cuda = CudaDriver()
+    cache = cache or EngineCache()
+    precision = read_weights(graph).precision
+    keys = [engine_key(module, graph, gpu, cuda.gpu.compute_capability, max_batch)
+            for gpu in (cuda.gpu.name, ANY_GPU)]
+    try:
+        data = cache.load(keys[1])  # built ahead of time for this kind of GPU
+    except EngineRefused:
+        data = cache.get(
+            keys[0], lambda: _built(module, graph, max_batch, None, progress), on_mismatch,
+            f'niki engine build MODEL --precision {precision} --max-batch {max_batch}')
+    return TensorRtEngine(data, module, cuda, precision)
+
+
+def build_into_cache(graph: bytes, target: Optional[str] = None, max_batch: int = MAX_BATCH,
+                     on_mismatch: str = 'rebuild', cache: Optional[EngineCache] = None,
+                     progress: Optional[Callable[[str], None]] = None) -> EngineKey:
+    """
+    Build one engine unless a sound one is there already, and return its key.
+
+    :param target: such as ``sm89``: ahead of time, with TensorRT-RTX; None = this machine's GPU.
+    """
+    module, key = build_key(graph, target, max_batch)
+    (cache or EngineCache()).get(
+        key, lambda: _built(module, graph, max_batch, target, progress), on_mismatch)
+    return key
+
+
+def build_key(graph: bytes, target: Optional[str], max_batch: int) -> tuple:
+    """Return the library that builds for ``target`` and the key of the engine."""
+    if target is None:
+        from niki_ros.backends.cuda_driver import CudaDriver
+        module = tensorrt_library()
+        try:
+            cuda = CudaDriver()
+        except BackendError as error:
+            known = ', '.join(targets_of(module))
+            hint = f'; or build ahead of time: --target ({known})' if known else ''
+            raise BackendError(f'{error}{hint}') from error
+        gpu = cuda.gpu
+        cuda.close()
+        return module, engine_key(module, graph, gpu.name, gpu.compute_capability, max_batch)
+    module = tensorrt_library('tensorrt_rtx')
+    known = targets_of(module)
+    if target not in known:
+        raise BackendError(f'target is {target!r}; tensorrt_rtx {module.__version__} builds ahead '
+                           f'of time for {", ".join(known)}')
+    return module, engine_key(module, graph, ANY_GPU, target, max_batch)
+
+
+def engine_key(module, graph: bytes, gpu: str, capability: str, max_batch: int) -> EngineKey:
+    """Return the key of the engine of ``graph``; its precision is read from the graph."""
+    return EngineKey(sha256(graph), module.__name__, str(module.__version__), gpu, capability,
+                     read_weights(graph).precision, max_batch)
+
+
+def _built(module, graph, max_batch, target, progress) -> tuple:
+    engine = build_engine(module, graph, max_batch, target, progress)
+    return engine.data, {'build_s': round(engine.build_s, 2),
+                         'layers_by_precision': engine.layers_by_precision}

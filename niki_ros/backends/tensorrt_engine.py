@@ -1,0 +1,134 @@
+"""Run a TensorRT engine: buffers allocated once, one CUDA graph for every number of people."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from niki_ros.backends.engine import checked_inputs, TensorSpec
+from niki_ros.core.errors import BackendError
+
+MAX_CUDA_GRAPHS = 8
+
+
+class TensorRtEngine:
+    """
+    One deserialized engine and its context.
+
+    :param data: bytes of the engine, already checked against its manifest.
+    :param library: ``tensorrt`` or ``tensorrt_rtx``.
+    :param cuda: see :class:`niki_ros.backends.cuda_driver.CudaDriver`.
+    :param precision: that the engine was built with; asserted where the library tells.
+    """
+
+    def __init__(self, data: bytes, library, cuda, precision: str):
+        self._library, self._cuda, self._precision = library, cuda, precision
+        self._logger = library.Logger(library.Logger.ERROR)
+        self._runtime = library.Runtime(self._logger)
+        self._engine = self._runtime.deserialize_cuda_engine(data)
+        if self._engine is None:
+            raise BackendError(f'{library.__name__} {library.__version__} on {cuda.gpu.name} does '
+                               'not take this engine; build it again: niki engine build MODEL')
+        self._assert_precision()
+        self._context = self._engine.create_execution_context()
+        self.inputs = tuple(self._specs(library.TensorIOMode.INPUT))
+        self.outputs = tuple(self._specs(library.TensorIOMode.OUTPUT))
+        self.max_batch = self._max_batch()
+        self._host, self._device = {}, {}
+        for spec in (*self.inputs, *self.outputs):
+            shape = (self.max_batch, *spec.shape[1:])
+            self._host[spec.name] = cuda.pinned(shape, spec.dtype)
+            self._device[spec.name] = cuda.allocate(self._host[spec.name].nbytes)
+            self._context.set_tensor_address(spec.name, self._device[spec.name])
+        self._graphs, self._seen, self._captures = {}, set(), True
+
+    def run(self, inputs: dict) -> dict:
+        """Return ``{output name: array}``; more people than the engine holds go in portions."""
+        if self._context is None:
+            raise BackendError('this engine is closed; load it again')
+        arrays = checked_inputs(self.inputs, inputs)
+        self._cuda.bind()
+        count = len(next(iter(arrays.values())))
+        portions = [self._run({name: a[i:i + self.max_batch] for name, a in arrays.items()})
+                    for i in range(0, count, self.max_batch)]
+        if len(portions) == 1:
+            return portions[0]
+        return {spec.name: np.concatenate([p[spec.name] for p in portions])
+                for spec in self.outputs}
+
+    def describe(self) -> dict:
+        """Return library, version, device and precision."""
+        return {'library': self._library.__name__, 'version': self._library.__version__,
+                'device': self._cuda.gpu.name,
+                'compute_capability': self._cuda.gpu.compute_capability,
+                'precision': self._precision, 'cuda_graph': bool(self._graphs)}
+
+    def close(self) -> None:
+        """Free buffers, graphs, context and engine."""
+        if self._context is None:
+            return
+        self._cuda.bind()
+        for graph in self._graphs.values():
+            self._cuda.drop(graph)
+        self._context = self._engine = self._runtime = None
+        for name, address in self._device.items():
+            self._cuda.free(address)
+            self._cuda.free_pinned(self._host[name])
+        self._cuda.close()
+
+    def _run(self, arrays: dict) -> dict:
+        batch = len(next(iter(arrays.values())))
+        for name, array in arrays.items():
+            self._host[name][:batch] = array
+        if batch in self._graphs:
+            self._cuda.replay(self._graphs[batch])
+        else:
+            self._first_runs(batch)
+        self._cuda.wait()
+        return {spec.name: self._host[spec.name][:batch].copy() for spec in self.outputs}
+
+    def _first_runs(self, batch: int):
+        """Run without a graph the first time (TensorRT sets itself up), record the second time."""
+        for spec in self.inputs:
+            self._context.set_input_shape(spec.name, (batch, *spec.shape[1:]))
+        if batch not in self._seen or not self._captures or len(self._graphs) >= MAX_CUDA_GRAPHS:
+            self._seen.add(batch)
+            self._queue(batch)
+            return
+        try:
+            self._graphs[batch] = self._cuda.capture(lambda: self._queue(batch))
+        except BackendError:
+            # some engines cannot be recorded (they synchronise inside); they run all the same
+            self._captures = False
+            self._queue(batch)
+            return
+        self._cuda.replay(self._graphs[batch])
+
+    def _queue(self, batch: int):
+        for spec in self.inputs:
+            array = self._host[spec.name]
+            self._cuda.to_device(self._device[spec.name], array, batch * array[0].nbytes)
+        if not self._context.execute_async_v3(self._cuda.stream):
+            raise BackendError(f'{self._library.__name__} could not run {batch} people')
+        for spec in self.outputs:
+            array = self._host[spec.name]
+            self._cuda.to_host(array, self._device[spec.name], batch * array[0].nbytes)
+
+    def _specs(self, mode):
+        engine = self._engine
+        for index in range(engine.num_io_tensors):
+            name = engine.get_tensor_name(index)
+            if engine.get_tensor_mode(name) == mode:
+                dtype = np.dtype(self._library.nptype(engine.get_tensor_dtype(name))).name
+                yield TensorSpec(name, tuple(engine.get_tensor_shape(name)), dtype)
+
+    def _max_batch(self) -> int:
+        name = self.inputs[0].name
+        return int(tuple(self._engine.get_tensor_profile_shape(name, 0)[2])[0])
+
+    def _assert_precision(self):
+        """Refuse an fp16 engine whose layers, as the library itself lists them, are all FP32."""
+        inspector = self._engine.create_engine_inspector()
+        text = inspector.get_engine_information(self._library.LayerInformationFormat.JSON) or ''
+        if self._precision == 'fp16' and 'Float' in text and 'Half' not in text:
+            raise BackendError('the engine says fp16 and every layer of it is fp32; build it '
+                               'again: niki engine build MODEL --precision fp16')
