@@ -1,0 +1,89 @@
+"""Build ``niki_ros`` with colcon or pip; both give a package that ros2 run and ros2 launch find."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+import sys
+from xml.etree import ElementTree
+
+from setuptools import find_packages, setup
+
+NAME = 'niki_ros'
+HERE = Path(__file__).resolve().parent
+EXECUTABLES = {
+    'pose_node': 'niki_ros.ros.pose_node:main',
+    'video_source': 'niki_ros.ros.video_source:main',
+    'demo_listener': 'niki_ros.ros.demo_listener:main',
+    'niki': 'niki_ros.cli.main:main',
+}
+# pip puts console scripts into bin/, ros2 looks in lib/<package>/: one calls the other.
+FORWARDER = """#!/bin/sh
+exec "$(dirname "$(readlink -f "$0")")/../../bin/$(basename "$0")" "$@"
+"""
+
+
+def package_data() -> list[str]:
+    """List the data files of the package, relative to it (old setuptools know no ``**``)."""
+    package = HERE / NAME
+    models = [path for path in (package / 'models').rglob('*') if path.is_file()]
+    return ['core/skeleton.json', *(str(path.relative_to(package)) for path in models)]
+
+
+def data_files() -> list[tuple[str, list[str]]]:
+    """List what goes to ``share``, and to ``lib`` when pip builds."""
+    def files(folder, pattern):
+        return [str(path.relative_to(HERE)) for path in sorted((HERE / folder).glob(pattern))]
+
+    share = f'share/{NAME}'
+    found = [
+        ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
+        (share, ['package.xml']),
+        (f'{share}/launch', files('launch', '*.launch.py')),
+        (f'{share}/config', files('config', '*')),
+    ]
+    if {'bdist_wheel', 'editable_wheel'} & set(sys.argv):
+        found.append((f'lib/{NAME}', forwarders()))
+    return found
+
+
+def forwarders() -> list[str]:
+    """Write one forwarding script for each executable and return their paths."""
+    folder = HERE / 'build' / 'forwarders'
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in EXECUTABLES:
+        (folder / name).write_text(FORWARDER, encoding='utf-8')
+        os.chmod(folder / name, 0o755)
+    return [str((folder / name).relative_to(HERE)) for name in EXECUTABLES]
+
+
+setup(
+    name=NAME,
+    version=ElementTree.parse(HERE / 'package.xml').findtext('version'),
+    description='People seen by a camera as bodies in metres: TF and joint states by NIKI',
+    license='Apache-2.0',
+    python_requires='>=3.10',
+    packages=find_packages(include=[NAME, f'{NAME}.*']),
+    package_data={NAME: package_data()},
+    data_files=data_files(),
+    install_requires=[
+        'numpy',
+        'scipy>=1.8',
+        # mediapipe asks for this one of OpenCV's wheels; a second one would overwrite its files
+        'opencv-contrib-python',
+        'mediapipe>=1.2.2',
+        'onnxruntime',
+        'pyyaml',
+        'tqdm',
+    ],
+    extras_require={
+        'bag': ['rosbags>=0.11'],
+        'view': ['matplotlib', 'pillow'],
+        'test': ['pytest', 'pytest-timeout', 'hypothesis', 'onnx', 'yourdfpy', 'setuptools>=68',
+                 'rosbags>=0.11', 'matplotlib', 'ruff', 'mypy', 'import-linter',
+                 'types-PyYAML', 'types-tqdm'],
+    },
+    entry_points={'console_scripts': [f'{name} = {target}'
+                                      for name, target in EXECUTABLES.items()]},
+    zip_safe=False,
+)

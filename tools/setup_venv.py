@@ -1,0 +1,223 @@
+#!/usr/bin/env python3
+"""
+Make ``.venv`` with everything that a goal needs: ``demo``, ``test`` or ``check``.
+
+Without ROS it installs ROS 2 Jazzy from wheels; inside a sourced ROS 2 it uses that one and adds
+only what is missing. Standard library only, because it runs before anything is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+import platform
+import shutil
+import subprocess
+import sys
+import time
+
+ROOT = Path(__file__).resolve().parent.parent
+OLDEST, NEWEST = (3, 10), (3, 13)
+#: Extras of setup.py that a goal needs, and what else.
+GOALS = {
+    'demo': (['bag', 'view'], []),
+    'test': (['bag', 'view', 'test'], []),
+    'long': (['bag', 'view', 'test'], ['colcon-common-extensions']),
+}
+#: Marks an environment that belongs to a sourced ROS 2, with its name inside.
+ROS_MARK = 'niki-ros-distro'
+
+
+class SetupError(Exception):
+    """Something is missing; the message says what to do."""
+
+
+def clean_environment() -> dict[str, str]:
+    """Return the environment without what the ROS wheels of another Python left in it."""
+    environment = dict(os.environ)
+    if environment.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None):
+        environment.pop('LD_LIBRARY_PATH', None)
+    environment.pop('PYTHONHOME', None)
+    environment['PIP_DISABLE_PIP_VERSION_CHECK'] = '1'
+    return environment
+
+
+class Steps:
+    """Runs commands quietly: one line each with its time, the log only when one fails."""
+
+    def __init__(self, log: Path, environment: dict[str, str]):
+        self.log = log
+        self.environment = environment
+
+    def run(self, title: str, *command, needed: bool = True) -> bool:
+        """Run one command; without ``needed`` a failure is only said."""
+        print(f'{title} … ', end='', flush=True)
+        start = time.monotonic()
+        with open(self.log, 'a+', encoding='utf-8', errors='replace') as log:
+            log.write(f'\n$ {" ".join(map(str, command))}\n')
+            log.flush()
+            begin = log.tell()
+            code = subprocess.call([str(part) for part in command], stdout=log, cwd=ROOT,
+                                   stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                                   env=self.environment)
+            log.seek(begin)
+            tail = log.read().splitlines()[-40:]
+        print(f'{time.monotonic() - start:.0f} s' if code == 0 else f'failed ({code})', flush=True)
+        if code and needed:
+            raise SetupError('\n'.join([*tail, f'{title}: failed; all of it is in {self.log}']))
+        return code == 0
+
+
+class Environment:
+    """The virtual environment and the ROS 2 it belongs to."""
+
+    def __init__(self, folder: Path, interpreter: str, distro: str):
+        self.folder = folder
+        self.interpreter = interpreter
+        self.distro = distro
+        self.python = folder / 'bin' / 'python'
+        self.environment = clean_environment()
+        self.steps = Steps(folder / 'setup.log', self.environment)
+
+    def refuse_mixing(self):
+        """Refuse an environment that was made for another ROS 2 than the present one."""
+        mark = self.folder / ROS_MARK
+        if not mark.is_file():
+            if self.distro and list(self.folder.glob('lib/python*/site-packages/ros_rclpy-*')):
+                raise SetupError(
+                    f'{self.folder} holds ROS 2 from wheels, and ROS 2 {self.distro} is sourced '
+                    'here. The two must not be mixed: "make clean" and make again uses the '
+                    'sourced one; a shell without it uses the wheels.')
+            return
+        made_for = mark.read_text(encoding='utf-8')
+        if made_for != self.distro:
+            names = [f'ROS 2 {name}' if name else 'no ROS 2' for name in (made_for, self.distro)]
+            raise SetupError(f'{self.folder} was made with {names[0]} sourced, and here it is '
+                             f'{names[1]}. Source the same, or "make clean" and make again.')
+
+    def create(self):
+        """Make the environment where there is none."""
+        self.refuse_mixing()
+        if not self.python.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            options = ['--system-site-packages'] if self.distro else []
+            try:
+                self.steps.run(f'Python environment in {self.folder.name}', self.interpreter,
+                               '-m', 'venv', *options, self.folder)
+            except SetupError as error:
+                raise SetupError(f'{error}\nOn Debian and Ubuntu: sudo apt install '
+                                 'python3-venv') from None
+        (self.folder / ROS_MARK).write_text(self.distro, encoding='utf-8')
+
+    def pip(self, title: str, *arguments):
+        """Run pip's install with our constraints."""
+        constraints = ['-c', ROOT / 'requirements' / 'constraints.txt']
+        if self.distro:
+            constraints += ['-c', self._system_versions()]
+        self.steps.run(title, self.python, '-m', 'pip', 'install', '--no-input', *constraints,
+                       *arguments)
+
+    def has(self, module: str) -> bool:
+        """Say whether a module can be imported."""
+        return subprocess.call([str(self.python), '-c', f'import {module}'], env=self.environment,
+                               stderr=subprocess.DEVNULL) == 0
+
+    def _system_versions(self) -> Path:
+        """Keep the sourced ROS's numpy: its messages are compiled against that one."""
+        path = self.folder / 'system-constraints.txt'
+        if not path.exists():
+            version = subprocess.run([self.interpreter, '-c', 'import numpy; '
+                                      'print(numpy.__version__)'], env=self.environment,
+                                     capture_output=True, text=True, check=True).stdout.strip()
+            path.write_text(f'numpy=={version}\n', encoding='utf-8')
+        return path
+
+    def install(self, goal: str):
+        """Install ROS where it is missing, the project and what the goal needs."""
+        extras, packages = GOALS[goal]
+        ros = [] if self.distro else ['-r', ROOT / 'requirements' / 'ros-jazzy.txt']
+        self.pip(f'niki_ros, MediaPipe, {"ROS 2 Jazzy" if ros else "what ROS 2 lacks"}', *ros,
+                 *packages, '-e', f'{ROOT}[{",".join(extras)}]')
+        if not self.has('tf2_msgs.msg'):
+            if self.distro:
+                raise SetupError(f'ROS 2 {self.distro} has no tf2_msgs: sudo apt install '
+                                 f'ros-{self.distro}-tf2-msgs')
+            self.pip('tf2_msgs, built from its definition', ROOT / 'tools' / 'tf2_msgs')
+        if goal != 'demo' and any((ROOT / 'training' / 'test').glob('test_*.py')):
+            self._install_training()
+
+    def _install_training(self):
+        """Install the training package with what its tests need."""
+        if not (ROOT / 'training' / 'pyproject.toml').is_file():
+            self.pip('PyTorch for the tests of the training', 'torch', 'safetensors', 'onnx')
+            return
+        self.pip('Training and PyTorch', '-e', ROOT / 'training')
+
+
+def usable(interpreter: str) -> bool:
+    """Say whether an interpreter runs, has a version that ROS 2 is built for, and can make venvs."""
+    check = (f'import sys, venv, ensurepip; '
+             f'sys.exit(not {OLDEST} <= sys.version_info[:2] <= {NEWEST})')
+    try:
+        return subprocess.call([interpreter, '-c', check], env=clean_environment(),
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0
+    except OSError:
+        return False
+
+
+def find_interpreter(wanted: str | None, distro: str) -> str:
+    """Return the Python to use: the one asked for, the sourced ROS's, or the best one here."""
+    if wanted and not usable(wanted):
+        raise SetupError(f'PYTHON={wanted} does not run, is not 3.10 to 3.13, or has no venv '
+                         '(Debian: sudo apt install python3-venv)')
+    if wanted or distro:
+        return wanted or 'python3'
+    for name in ('python3.11', 'python3.12', 'python3.13', 'python3.10', 'python3'):
+        if usable(name):
+            return name
+    raise SetupError('No Python 3.10 to 3.13 with venv was found. On Debian and Ubuntu: sudo apt '
+                     'install python3 python3-venv; or give one: make demo PYTHON=/path/to/python')
+
+
+def refuse_unsuitable_machine(interpreter: str):
+    """Refuse before the downloads what would fail after them."""
+    system = (platform.system(), platform.machine())
+    if system != ('Linux', 'x86_64'):
+        raise SetupError(f'ROS 2 wheels exist for Linux x86-64 only, and this is {" ".join(system)}'
+                         '. Install ROS 2 and source it (source /opt/ros/<distro>/setup.bash).')
+    header = subprocess.run(
+        [interpreter, '-c', 'import sysconfig; print(sysconfig.get_paths()["include"])'],
+        env=clean_environment(), capture_output=True, text=True, check=True).stdout.strip()
+    missing = [] if shutil.which('g++') else ['g++']
+    if not (Path(header) / 'Python.h').is_file():
+        missing.append('python3-dev')
+    if missing:
+        raise SetupError('The TF message is compiled here, which needs a C++ compiler and the '
+                         f'headers of Python: sudo apt install {" ".join(missing)}')
+
+
+def main() -> int:
+    """Make the environment; errors become text and exit code 1."""
+    parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
+    parser.add_argument('goal', choices=sorted(GOALS))
+    parser.add_argument('--venv', type=Path, default=ROOT / '.venv')
+    parser.add_argument('--python', help='interpreter to use (default: the best found)')
+    args = parser.parse_args()
+    distro = os.environ.get('ROS_DISTRO', '')
+    try:
+        interpreter = find_interpreter(args.python, distro)
+        environment = Environment(args.venv.resolve(), interpreter, distro)
+        environment.refuse_mixing()
+        if not distro:
+            refuse_unsuitable_machine(interpreter)
+        environment.create()
+        environment.install(args.goal)
+    except SetupError as error:
+        print(f'\n{error}', file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
