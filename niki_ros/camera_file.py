@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-import yaml
-
 from niki_ros.core.camera import Camera
 from niki_ros.core.errors import InputError
+import numpy as np
+import yaml
 
 
 def camera_from_yaml(path) -> Camera:

@@ -7,9 +7,8 @@ import time
 from typing import Iterator, NamedTuple, Optional
 
 import cv2
-import numpy as np
-
 from niki_ros.core.errors import SourceError
+import numpy as np
 
 IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg')
 DEFAULT_RATE_HZ = 30.0
@@ -139,8 +138,8 @@ class Webcam(FrameSource):
         good, image = self._capture.read() if self._capture.isOpened() else (False, None)
         if not good:
             self._capture.release()
-            raise SourceError(f'no camera answers at {device}; plug one in (ls /dev/video*), close '
-                              'other programs that use it, and be in the group "video"')
+            raise SourceError(f'no camera answers at {device}; plug one in (ls /dev/video*), '
+                              'close other programs that use it, be in the group "video"')
         if rate_hz:
             self._capture.set(cv2.CAP_PROP_FPS, rate_hz)
         rate = self._capture.get(cv2.CAP_PROP_FPS)

@@ -21,7 +21,7 @@ VERBS = {
     'bench': 'measure the speed on this machine',
     'doctor': 'what is installed, what is missing, how to mend it',
 }
-"""Name and help of each verb; the module is ``niki_ros.cli.<name>``, listed only where it exists."""
+"""Name and help of each verb; its module is ``niki_ros.cli.<name>``, listed where it exists."""
 
 
 def main(argv=None) -> int:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import cv2
-import numpy as np
-
 from niki_ros.core.errors import InputError
 from niki_ros.core.skeleton import JOINT, PARENTS_29
 from niki_ros.core.types import OBSERVED, PREDICTED
+import numpy as np
 
 # Okabe and Ito's vermilion, yellow and sky blue: told apart by colour-blind people too
 _CONFIDENCE_STOPS = np.array([0.0, 0.5, 1.0])
@@ -180,7 +179,7 @@ def _disc(canvas, centre, radius, colour, thickness):
 def _draw_label(canvas, points, body, width):
     """Write id and distance above the head on a dark plate, kept inside the image."""
     distance = float(np.linalg.norm(body.root_m))
-    text = f'{body.id}' + (f'  {distance:.1f} m' if np.isfinite(distance) else '')
+    text = f'#{body.id}' + (f'  {distance:.1f} m' if np.isfinite(distance) else '')
     height, total = canvas.shape[:2]
     scale = float(np.clip(width / 6, 0.4, max(0.4, height / 700)))
     stroke = max(1, round(scale * 1.6))

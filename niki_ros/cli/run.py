@@ -1,0 +1,179 @@
+"""``niki run``: a video, a webcam or a folder of images to bodies; the node's pipeline, no ROS."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+import json
+import sys
+from time import perf_counter
+
+HELP = 'Turn a video, a webcam or a folder of images into bodies, without ROS.'
+
+
+def add_arguments(parser):
+    """Add the options of the verb."""
+    parser.add_argument('source', metavar='SOURCE',
+                        help='video file, folder of png or jpg images, bag, or camera: 0, '
+                             '/dev/video0')
+    parser.add_argument('--overlay', metavar='OUT.mp4', help='write the video with the skeletons')
+    parser.add_argument('--json', metavar='OUT.jsonl', help='write one line a frame; - = stdout')
+    lens = parser.add_mutually_exclusive_group()
+    lens.add_argument('--camera', metavar='CAMERA.yaml',
+                      help='calibration as written by ROS camera_calibration')
+    lens.add_argument('--fov-deg', metavar='DEG', type=float,
+                      help='horizontal field of view where there is no calibration')
+    parser.add_argument('--max-frames', metavar='N', type=int, help='stop after so many')
+    parser.add_argument('--rate-hz', metavar='HZ', type=float,
+                        help="frames per second (default: the file's own; images: 30)")
+    parser.add_argument('--topic', help='image topic of a bag (default: its only one)')
+    parser.add_argument('--observer', metavar='NAME', help='front end that finds people')
+    parser.add_argument('--solver', metavar='NAME',
+                        help='niki-temporal, niki, analytic, or a path to a model folder')
+    parser.add_argument('--set', metavar='NAME=VALUE', action='append', default=[],
+                        help='any setting, such as smoothing.beta=0.5; may be repeated')
+    parser.add_argument('--quiet', action='store_true', help='no progress bar, no summary')
+
+
+def main(args) -> int:
+    """Run the pipeline over the source; files get their names when everything went well."""
+    from niki_ros import load_pipeline
+    from niki_ros.sources import open_source
+    options = {'topic': args.topic} if args.topic else {}
+    with ExitStack() as stack:
+        source = stack.enter_context(open_source(
+            args.source, rate_hz=args.rate_hz, max_frames=args.max_frames, **options))
+        camera = _camera(args, source)
+        write_line = _json_writer(stack, args.json)
+        overlay = _overlay_writer(stack, args.overlay, source)
+        pipeline = load_pipeline(**_settings(args))
+        stack.callback(pipeline.close)
+        start = perf_counter()
+        frames, people = _process(args, source, pipeline, camera, write_line, overlay)
+        seconds = perf_counter() - start
+    if not args.quiet:
+        print(_summary(args, frames, people, seconds, pipeline), file=sys.stderr)
+    return 0
+
+
+def body_record(body) -> dict:
+    """Return what one line of JSON says about a body; micrometres are below any meaning."""
+    from niki_ros.core.types import STATUS_NAMES
+    return {
+        'id': int(body.id),
+        'root_m': _numbers(body.root_m, 6),
+        'joints_m': _numbers(body.joints_m, 6),
+        'confidence': _numbers(body.confidence, 4),
+        'status': [STATUS_NAMES[status] for status in body.status],
+        'keypoints_px': _numbers(body.keypoints_px, 3),
+    }
+
+
+def parse_settings(pairs) -> dict:
+    """
+    Return ``['smoothing.beta=0.5', …]`` as a dictionary with values of the settings' types.
+
+    :raises ConfigError: for a setting that does not exist, or a value that cannot be read.
+    """
+    from niki_ros.core.config import PipelineConfig, settings_of
+    from niki_ros.core.errors import ConfigError
+    known = {item.name: type(item.default) for item in settings_of(PipelineConfig())}
+    readers = {bool: {'true': True, 'false': False}.__getitem__}
+    values = {}
+    for pair in pairs:
+        name, equals, text = pair.partition('=')
+        if not equals or name not in known:
+            raise ConfigError(f'{pair!r} is no setting; expected NAME=VALUE with a NAME out of '
+                              f'{", ".join(sorted(known))}')
+        try:
+            values[name] = readers.get(known[name], known[name])(text)
+        except (KeyError, ValueError) as error:
+            raise ConfigError(f'{name} is {text!r}; expected a value of type '
+                              f'{known[name].__name__}') from error
+    return values
+
+
+def _settings(args) -> dict:
+    """Return the dotted settings that the options stand for; an option of its own wins."""
+    settings = parse_settings(args.set)
+    own = {'observer.name': args.observer, 'solver.name': args.solver,
+           'camera.fov_deg': args.fov_deg}
+    settings.update({name: value for name, value in own.items() if value is not None})
+    return settings
+
+
+def _camera(args, source):
+    """Return the camera of the file, scaled to the images, or None for the field of view."""
+    if not args.camera:
+        return getattr(source, 'camera', None)
+    from niki_ros.camera_file import camera_from_yaml
+    from niki_ros.core.errors import InputError
+    camera = camera_from_yaml(args.camera)
+    if abs(camera.width * source.height - camera.height * source.width) > 0.01 * (
+            camera.width * source.height):
+        raise InputError(f'{args.camera} is for {camera.width}x{camera.height}, {source.name} has '
+                         f'{source.width}x{source.height}: another shape; calibrate at this size')
+    return camera.resized(source.width, source.height)
+
+
+def _json_writer(stack, path):
+    """Return a function that writes one line, or None."""
+    from niki_ros.outputs import whole_file
+    if path is None:
+        return None
+    if path == '-':
+        stream = sys.stdout
+    else:
+        part = stack.enter_context(whole_file(path))
+        stream = stack.enter_context(part.open('w', encoding='utf-8', newline='\n'))
+    return lambda record: print(json.dumps(record, separators=(',', ':')), file=stream)
+
+
+def _overlay_writer(stack, path, source):
+    """Return a :class:`VideoWriter`, or None."""
+    from niki_ros.outputs import VideoWriter, whole_file
+    if path is None:
+        return None
+    part = stack.enter_context(whole_file(path))
+    return stack.enter_context(VideoWriter(part, source.rate_hz, source.width, source.height))
+
+
+def _process(args, source, pipeline, camera, write_line, overlay):
+    """Do the work and return the number of frames and the ids seen."""
+    from niki_ros.core.images import draw_overlay
+    from tqdm import tqdm
+    frames, people = 0, set()
+    hidden = args.quiet or not sys.stderr.isatty()
+    try:
+        for frame in tqdm(source, total=source.frame_count, unit='frame', disable=hidden):
+            bodies = pipeline.process(frame.image_rgb, camera, frame.stamp_ns)
+            people.update(body.id for body in bodies)
+            frames += 1
+            if write_line:
+                write_line({'stamp_ns': frame.stamp_ns,
+                            'bodies': [body_record(body) for body in bodies]})
+            if overlay:
+                lens = camera or pipeline.assumed_camera(frame.image_rgb)
+                overlay.write(draw_overlay(frame.image_rgb, bodies, lens))
+    except KeyboardInterrupt:
+        # a camera has no other end; a file that was not finished is dropped
+        if not source.live:
+            raise
+    return frames, people
+
+
+def _summary(args, frames, people, seconds, pipeline) -> str:
+    """Return the closing words."""
+    who = ', '.join(str(n) for n in sorted(people)) or 'nobody'
+    lines = [f'{frames} frames in {seconds:.1f} s ({frames / max(seconds, 1e-9):.1f} fps)',
+             f'people seen: {who}',
+             ', '.join(f'{name} {value}' for name, value in pipeline.describe().items())]
+    files = (('overlay', args.overlay), ('bodies', args.json))
+    lines += [f'{what}: {path}' for what, path in files if path not in (None, '-')]
+    return '\n'.join(lines)
+
+
+def _numbers(array, digits):
+    """Return nested lists of floats with so many digits; null where there is no number."""
+    if getattr(array, 'ndim', 0) > 1:
+        return [_numbers(row, digits) for row in array]
+    return [round(x, digits) if abs(x) < float('inf') else None for x in map(float, array)]
