@@ -19,15 +19,16 @@ EXECUTABLES = {
 }
 # pip puts console scripts into bin/, ros2 looks in lib/<package>/: one calls the other.
 FORWARDER = """#!/bin/sh
-exec "$(dirname "$(readlink -f "$0")")/../../bin/$(basename "$0")" "$@"
+self="$(readlink -f "$0")"
+exec "$(dirname "$self")/../../bin/$(basename "$self")" "$@"
 """
 
 
 def package_data() -> list[str]:
-    """List the data files of the package, relative to it (old setuptools know no ``**``)."""
+    """List everything in the package that is not Python (old setuptools know no ``**``)."""
     package = HERE / NAME
-    models = [path for path in (package / 'models').rglob('*') if path.is_file()]
-    return ['core/skeleton.json', *(str(path.relative_to(package)) for path in models)]
+    return [str(path.relative_to(package)) for path in sorted(package.rglob('*'))
+            if path.is_file() and path.suffix not in ('.py', '.pyc')]
 
 
 def data_files() -> list[tuple[str, list[str]]]:
@@ -42,7 +43,7 @@ def data_files() -> list[tuple[str, list[str]]]:
         (f'{share}/launch', files('launch', '*.launch.py')),
         (f'{share}/config', files('config', '*')),
     ]
-    if {'bdist_wheel', 'editable_wheel'} & set(sys.argv):
+    if 'bdist_wheel' in sys.argv:
         found.append((f'lib/{NAME}', forwarders()))
     return found
 

@@ -1,0 +1,33 @@
+"""Play a video file or webcam into ``niki_pose`` and look at it in rviz."""
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import FindPackageShare
+
+ARGUMENTS = {
+    'source': (None, 'A video file, a folder of images, or the number of a webcam (0, 1, …)'),
+    'loop': ('true', 'Start again at the end of the file'),
+    'rviz': ('true', 'Open rviz with a view of image, skeletons and frames'),
+    'namespace': ('', 'Namespace of the nodes and their topics'),
+}
+
+
+def generate_launch_description():
+    """Describe the source of images and include the launch file of the node."""
+    share = FindPackageShare('niki_ros')
+    source = Node(
+        package='niki_ros', executable='video_source', name='video_source', output='screen',
+        namespace=LaunchConfiguration('namespace'),
+        parameters=[{'source': ParameterValue(LaunchConfiguration('source'), value_type=str),
+                     'loop': ParameterValue(LaunchConfiguration('loop'), value_type=bool)}])
+    pose = IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(PathJoinSubstitution([share, 'launch', 'pose.launch.py'])),
+        launch_arguments={'rviz': LaunchConfiguration('rviz'),
+                          'namespace': LaunchConfiguration('namespace')}.items())
+    arguments = [DeclareLaunchArgument(name, default_value=default, description=description)
+                 for name, (default, description) in ARGUMENTS.items()]
+    return LaunchDescription([*arguments, source, pose])
