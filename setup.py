@@ -1,4 +1,4 @@
-"""Build ``niki_ros`` with colcon or pip; both give a package that ros2 run and ros2 launch find."""
+"""Build ``niki_ros`` with colcon or pip; either way ros2 run and ros2 launch find it."""
 
 from __future__ import annotations
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
+from niki_ros.core.config import apply_settings, NodeConfig, PipelineConfig, settings_of
 import pytest
 import yaml
-
-from niki_ros.core.config import apply_settings, NodeConfig, PipelineConfig, settings_of
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -16,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def load(name):
     """Import a launch file by its path, as launch does."""
     # launch alone would find our own folder of that name
-    pytest.importorskip('launch_ros', reason='launch_ros is not on PyPI, a ROS 2 installation has it')
+    pytest.importorskip('launch_ros', reason='launch_ros comes with a ROS 2 installation')
     spec = spec_from_file_location(name.replace('.', '_'), ROOT / 'launch' / name)
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -30,8 +29,8 @@ def argument_names(description):
 def test_pose_launch():
     from_file = load('pose.launch.py')
     from launch_ros.actions import LifecycleNode
-    assert argument_names(from_file) == {'image', 'camera_info', 'params_file', 'namespace', 'rviz',
-                                         'use_sim_time'}
+    assert argument_names(from_file) == {
+        'image', 'camera_info', 'params_file', 'namespace', 'rviz', 'use_sim_time'}
     assert any(isinstance(entity, LifecycleNode) for entity in from_file.entities)
 
 
@@ -45,9 +44,9 @@ def test_parameters_are_known_and_the_defaults():
     text = (ROOT / 'config' / 'pose.yaml').read_text(encoding='utf-8')
     given = yaml.safe_load(text)['/**/niki_pose']['ros__parameters']
     node = {item.name for item in settings_of(NodeConfig())}
-    for config, values in (
-            (NodeConfig(), {name: value for name, value in given.items() if name in node}),
-            (PipelineConfig(), {name: value for name, value in given.items() if name not in node})):
+    of_node = {name: value for name, value in given.items() if name in node}
+    of_pipeline = {name: value for name, value in given.items() if name not in node}
+    for config, values in ((NodeConfig(), of_node), (PipelineConfig(), of_pipeline)):
         before = list(settings_of(config))
         assert list(settings_of(apply_settings(config, values))) == before
 

