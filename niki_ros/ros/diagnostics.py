@@ -1,0 +1,165 @@
+"""What goes well and what does not: counters, rates, latencies, and faults by name with remedy."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass
+import threading
+import time
+from typing import Dict, List
+
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+import numpy as np
+
+REMEDIES = {
+    'camera_info_missing': 'publish sensor_msgs/CameraInfo on that topic, remap camera_info, or set '
+                           'camera.fov_deg to the true field of view',
+    'camera_info_zeroed': 'calibrate the camera (ros2 run camera_calibration cameracalibrator) or '
+                          'set camera.fov_deg to the true field of view',
+    'camera_info_invalid': 'correct the calibration file of the camera driver',
+    'camera_info_size': 'make the driver publish the camera_info of the size that it sends',
+    'image_empty': 'check the camera driver: it sends images without pixels',
+    'image_invalid': 'check the camera driver or republisher: encoding, step and data must agree',
+    'encoding_unknown': 'set the driver to rgb8, or convert with image_proc',
+    'stamp_zero': 'make the camera driver stamp its images',
+    'stamp_repeated': 'give every image its own stamp; two publishers on one topic do this too',
+    'stamp_jumped_back': 'expected when a bag loops; otherwise check the clock of the camera',
+    'frame_id_empty': 'set frame_id in the camera driver, or the parameter frame_id of this node',
+    'inference_failed': 'see the log for the traceback',
+    'no_images': 'start the camera, or remap the topic: -r image:=/your/image',
+    'slow': 'use observer.model:=lite, a smaller image, or a faster machine',
+}
+"""Every fault that the node can report, and what a user can do about it."""
+
+_WINDOW_S = 10.0
+_LOG_PERIOD_S = 5.0
+_FORGET_S = 10.0
+_ERRORS = ('inference_failed',)
+
+
+@dataclass
+class _Fault:
+    message: str
+    count: int = 0
+    seen_s: float = 0.0
+    logged_s: float = -1e9
+
+
+class Health:
+    """Counters of one node, safe to use from several threads."""
+
+    def __init__(self):
+        """Start from nothing."""
+        self._lock = threading.Lock()
+        self.received = 0
+        self.processed = 0
+        self.skipped: Counter = Counter()
+        self.bodies = 0
+        self.camera_source = 'none yet'
+        self._faults: Dict[str, _Fault] = {}
+        self._arrivals: deque = deque(maxlen=4000)
+        self._frames: deque = deque(maxlen=4000)
+
+    def arrived(self, count: int = 1, lost: int = 0):
+        """Count images that came, of which ``lost`` were overwritten before they could be read."""
+        with self._lock:
+            self.received += count
+            if lost:
+                self.skipped['overtaken'] += lost
+            self._arrivals.append((time.monotonic(), count))
+
+    def skip(self, reason: str):
+        """Count one image that was received and not processed."""
+        with self._lock:
+            self.skipped[reason] += 1
+
+    def done(self, latency_s: float, timings_s: Dict[str, float], bodies: int):
+        """Count one processed image."""
+        with self._lock:
+            self.processed += 1
+            self.bodies = bodies
+            self._frames.append((time.monotonic(), latency_s, timings_s))
+
+    def fault(self, name: str, message: str) -> bool:
+        """Note a fault; return whether it should be logged now (once in five seconds)."""
+        now = time.monotonic()
+        with self._lock:
+            fault = self._faults.setdefault(name, _Fault(message))
+            fault.message, fault.count, fault.seen_s = message, fault.count + 1, now
+            if now - fault.logged_s < _LOG_PERIOD_S:
+                return False
+            fault.logged_s = now
+            return True
+
+    def counts(self) -> Dict[str, int]:
+        """Return received, processed and skipped as one consistent set."""
+        with self._lock:
+            return {'received': self.received, 'processed': self.processed,
+                    'skipped': sum(self.skipped.values())}
+
+    def report(self, node_name: str, state: str, about: Dict[str, str]) -> List[DiagnosticStatus]:
+        """Return one status of the whole, and one for every fault that was ever seen."""
+        now = time.monotonic()
+        with self._lock:
+            values = {'state': state, **about, **self._values(now)}
+            faults = dict(self._faults)
+        recent = [name for name, fault in faults.items() if now - fault.seen_s < _FORGET_S]
+        status = _status(f'{node_name}: pose', _level(recent), _summary(state, recent, values), values)
+        return [status] + [_fault_status(node_name, name, fault, name in recent, now)
+                           for name, fault in faults.items()]
+
+    def _values(self, now: float) -> Dict[str, str]:
+        """Return figures over the last ten seconds; the counters are since configuration."""
+        frames = [frame for frame in self._frames if now - frame[0] < _WINDOW_S]
+        arrived = [(at, count) for at, count in self._arrivals if now - at < _WINDOW_S]
+        values = {
+            'rate_in_hz': _rate([at for at, _ in arrived], sum(count for _, count in arrived)),
+            'rate_out_hz': _rate([frame[0] for frame in frames], len(frames)),
+            'frames_received': self.received, 'frames_processed': self.processed,
+            'frames_skipped': sum(self.skipped.values()),
+            **{f'frames_skipped.{reason}': n for reason, n in sorted(self.skipped.items())},
+            'bodies': self.bodies, 'camera_source': self.camera_source}
+        values.update(_percentiles('latency', [frame[1] for frame in frames]))
+        for stage in frames[-1][2] if frames else ():
+            values.update(_percentiles(f'stage.{stage}', [frame[2].get(stage, 0.0) for frame in frames]))
+        return {name: str(value) for name, value in values.items()}
+
+
+def _rate(times: List[float], count: int) -> str:
+    """Return events a second between the first and the last."""
+    span = times[-1] - times[0] if len(times) > 1 else 0.0
+    return f'{(count - 1) / span:.1f}' if span > 0 else '0.0'
+
+
+def _percentiles(name: str, seconds: List[float]) -> Dict[str, str]:
+    """Return p50 and p99 in milliseconds."""
+    if not seconds:
+        return {}
+    p50, p99 = np.percentile(seconds, [50, 99]) * 1e3
+    return {f'{name}_ms_p50': f'{p50:.1f}', f'{name}_ms_p99': f'{p99:.1f}'}
+
+
+def _level(recent: List[str]) -> bytes:
+    if any(name in _ERRORS for name in recent):
+        return DiagnosticStatus.ERROR
+    return DiagnosticStatus.WARN if recent else DiagnosticStatus.OK
+
+
+def _summary(state: str, recent: List[str], values: Dict[str, str]) -> str:
+    """Return one line for a dashboard."""
+    if recent:
+        return f'{state}: {", ".join(recent)}'
+    return f'{state}: {values["bodies"]} bodies at {values["rate_out_hz"]} Hz'
+
+
+def _fault_status(node_name, name, fault: _Fault, recent: bool, now) -> DiagnosticStatus:
+    """Return the status of one fault; it is OK again when it has not come for a while."""
+    level = _level([name]) if recent else DiagnosticStatus.OK
+    message = fault.message if recent else f'not seen for {now - fault.seen_s:.0f} s: {fault.message}'
+    return _status(f'{node_name}: {name}', level, message, {
+        'count': str(fault.count), 'remedy': REMEDIES.get(name, '')})
+
+
+def _status(name: str, level: bytes, message: str, values: Dict[str, str]) -> DiagnosticStatus:
+    return DiagnosticStatus(name=name, level=level, message=message, hardware_id='camera', values=[
+        KeyValue(key=key, value=str(value)) for key, value in values.items()])

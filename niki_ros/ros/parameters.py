@@ -1,0 +1,114 @@
+"""ROS parameters from the core's settings: types, ranges and descriptions are written there."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Dict
+
+from rcl_interfaces.msg import (
+    FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult)
+from rclpy.parameter import Parameter
+
+from niki_ros.core.config import apply_settings, Setting, setting, settings_of
+from niki_ros.core.errors import ConfigError
+
+_INFRASTRUCTURE = ('use_sim_time', 'start_type_description_service', 'qos_overrides.')
+
+
+@dataclass
+class LaunchConfig:
+    """Settings of the process around the node."""
+
+    autostart: bool = setting(True, 'Configure and activate at once; false = a lifecycle manager '
+                              'or the launch file does it')
+
+
+@dataclass
+class SourceConfig:
+    """Settings of video_source."""
+
+    source: str = setting('0', 'Video file, folder of images, or camera such as 0 or /dev/video0')
+    loop: bool = setting(False, 'Start again at the end')
+    rate_hz: float = setting(0.0, 'Frames per second, 0 = as the file says', 'Hz', 0.0, 1000.0)
+    frame_id: str = setting('camera_optical_frame', 'Frame of the images')
+    camera_info_file: str = setting('', 'Calibration as camera_calibration writes it, empty = none')
+    fov_deg: float = setting(60.0, 'Horizontal field of view where there is no calibration', 'deg',
+                             5.0, 170.0)
+    image_transport: str = setting('raw', 'Publish image, or image/compressed',
+                                   choices=('raw', 'compressed'))
+    jpeg_quality: int = setting(90, 'Of compressed images', low=1, high=100)
+    max_frames: int = setting(0, 'Stop after so many frames, 0 = at the end', low=0, high=2**31 - 1)
+    wait_for_subscribers: int = setting(0, 'Start when so many nodes read the images', low=0, high=64)
+
+
+class NodeParameters:
+    """
+    The settings of one or more config objects as parameters of a node.
+
+    :raises ConfigError: for an override that is unknown, of the wrong type or out of range.
+    """
+
+    def __init__(self, node, *configs):
+        """Declare everything; values from YAML and command line go into ``configs``."""
+        self.configs = configs
+        self._owner = {item.name: config for config in configs for item in settings_of(config)}
+        overrides = node._parameter_overrides
+        self._refuse_unknown(overrides)
+        for config in configs:
+            for item in settings_of(config):
+                self._declare(node, config, item, overrides)
+
+    def validate(self, values: Dict[str, object]) -> SetParametersResult:
+        """Say whether a change of ``values`` would be taken."""
+        try:
+            for name, value in values.items():
+                apply_settings(copy.deepcopy(self._owner[name]), {name: value})
+        except ConfigError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    def owned(self, parameters) -> Dict[str, object]:
+        """Return names and values of those ``parameters`` that are settings."""
+        return {p.name: p.value for p in parameters if p.name in self._owner}
+
+    def apply(self, values: Dict[str, object]):
+        """Set checked values on their config objects."""
+        for name, value in values.items():
+            apply_settings(self._owner[name], {name: value})
+
+    def _declare(self, node, config, item: Setting, overrides):
+        """Declare one parameter and take its override."""
+        given = overrides.get(item.name)
+        if given is not None:
+            value = given.value
+            # in YAML 5 is a natural way to write 5.0
+            if isinstance(item.default, float) and type(value) is int:
+                value = float(value)
+                overrides[item.name] = Parameter(item.name, value=value)
+            apply_settings(config, {item.name: value})
+        node.declare_parameter(item.name, item.default, descriptor_of(item))
+
+    def _refuse_unknown(self, overrides):
+        for name in overrides:
+            if name not in self._owner and not name.startswith(_INFRASTRUCTURE):
+                near = get_close_matches(name, self._owner, n=1)
+                hint = f'did you mean {near[0]!r}?' if near else (
+                    f'known: {", ".join(sorted(self._owner))}')
+                raise ConfigError(f'unknown parameter {name!r}; {hint}')
+
+
+def descriptor_of(item: Setting) -> ParameterDescriptor:
+    """Return the description, the range, and whether it can change while the node runs."""
+    unit = f' [{item.unit}]' if item.unit else ''
+    descriptor = ParameterDescriptor(
+        name=item.name, description=f'{item.help}{unit}', read_only=not item.live)
+    if item.choices:
+        descriptor.additional_constraints = f'one of: {", ".join(item.choices)}'
+    if item.low is not None and isinstance(item.default, float):
+        descriptor.floating_point_range = [
+            FloatingPointRange(from_value=float(item.low), to_value=float(item.high))]
+    elif item.low is not None and isinstance(item.default, int):
+        descriptor.integer_range = [IntegerRange(from_value=item.low, to_value=item.high)]
+    return descriptor

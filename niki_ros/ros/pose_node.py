@@ -1,0 +1,251 @@
+"""The lifecycle node niki_pose: images in, bodies out."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+import traceback
+from typing import Callable, Optional
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from rclpy.qos import qos_profile_sensor_data, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from niki_ros.core.config import NodeConfig, PipelineConfig
+from niki_ros.core.errors import NikiError
+from niki_ros.ros.diagnostics import Health, REMEDIES
+from niki_ros.ros.frames import FrameHandler
+from niki_ros.ros.parameters import LaunchConfig, NodeParameters
+from niki_ros.ros.process import run_node
+from niki_ros.ros.publishers import Outputs
+from niki_ros.ros.worker import NewestWorker
+
+NEWEST_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+SUCCESS, ERROR = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.ERROR
+_NO_IMAGES_S = 5.0
+# more than this between two sequence numbers is another publisher, not a loss
+_MAX_GAP = 1000
+
+
+def _load_pipeline(config: PipelineConfig):
+    from niki_ros.pipeline import load_pipeline
+    return load_pipeline(config)
+
+
+class PoseNode(LifecycleNode):
+    """
+    See DESIGN of the topics in the README.
+
+    :param make_pipeline: ``PipelineConfig`` → ``Pipeline``; None = the one that ships.
+    """
+
+    def __init__(self, make_pipeline: Optional[Callable] = None, **options):
+        """Declare the parameters; nothing is loaded before ``configure``."""
+        super().__init__('niki_pose', **options)
+        self._make_pipeline = make_pipeline or _load_pipeline
+        self._pipeline_config, self._config = PipelineConfig(), NodeConfig()
+        self.exit_code: Optional[int] = None
+        self.health = Health()
+        self.state = 'unconfigured'
+        self.reason = ''
+        self._pipeline = self._outputs = self._handler = self._worker = None
+        self._overlay = None
+        self._subscriptions_on: list = []
+        self._sequence = 0
+        self._silent_since_ns = 0
+        self._counted = (0, 0)
+        launch = LaunchConfig()
+        self._settings = NodeParameters(self, self._pipeline_config, self._config, launch)
+        self.add_on_set_parameters_callback(self._on_parameters)
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self._timer = self.create_timer(self._config.diagnostics_period_s, self._on_timer)
+        self._start = self.create_timer(0.0, self._on_start) if launch.autostart else None
+
+    def on_configure(self, state):
+        """Load the models and create the publishers."""
+        return self._transition('inactive', self._configure)
+
+    def on_activate(self, state):
+        """Subscribe."""
+        return self._transition('active', self._activate)
+
+    def on_deactivate(self, state):
+        """Stop listening and publishing; the models stay."""
+        fatal = self._worker.fatal if self._worker else None
+        result = self._transition('inactive', self._deactivate)
+        if fatal:
+            self.reason = fatal
+            return ERROR
+        return result
+
+    def on_cleanup(self, state):
+        """Free the models."""
+        return self._transition('unconfigured', self._free)
+
+    def on_shutdown(self, state):
+        """Free everything, whatever the state was."""
+        return self._transition('finalized', self._free)
+
+    def on_error(self, state):
+        """Say why, free everything, and be ready to be configured again."""
+        self.get_logger().error(f'error state: {self.reason}')
+        try:
+            self._free()
+        finally:
+            self.state = 'error'
+            self._publish_diagnostics()
+            self.state = 'unconfigured'
+        return SUCCESS
+
+    def close(self):
+        """End the thread and free everything, before ROS is shut down."""
+        self._free()
+
+    def _transition(self, state: str, work: Callable):
+        """Do the work of one transition; an error is remembered with its reason."""
+        try:
+            work()
+        except NikiError as error:
+            self.reason = str(error)
+            return ERROR
+        except Exception as error:  # rclpy would swallow it without a word
+            self.reason = f'{type(error).__name__}: {error}'
+            self.get_logger().error(f'in the transition to {state}: {traceback.format_exc()}')
+            return ERROR
+        self.state, self.reason = state, ''
+        return SUCCESS
+
+    def _configure(self):
+        self._pipeline = self._make_pipeline(self._pipeline_config)
+        self.health = Health()
+        self._outputs = Outputs(self, self._pipeline.solver.skeleton, self._config.frame_prefix,
+                                self._pipeline_config.tracking.keep_s)
+        self._outputs.publish_tf = self._config.publish_tf
+        self._overlay = self.create_publisher(Image, 'overlay', 1)
+        about = self._pipeline.describe()
+        self.get_logger().info('configured: ' + ', '.join(f'{k} {v}' for k, v in about.items()))
+
+    def _activate(self):
+        handler = FrameHandler(self._pipeline, self._outputs, self.health, self._config, self._warn)
+        handler.info_topic = self.resolve_topic_name('camera_info')
+        handler.now_ns = lambda: self.get_clock().now().nanoseconds
+        handler.overlay_wanted = lambda: self._overlay.get_subscription_count() > 0
+        handler.publish_overlay = self._overlay.publish
+        self._pipeline.reset()
+        self._handler, self._sequence = handler, 0
+        self._worker = NewestWorker(handler.handle, self.health.skip, self._failed)
+        self._silent_since_ns = time.monotonic_ns()
+        compressed = self._config.image_transport == 'compressed'
+        topic, kind = ('image/compressed', CompressedImage) if compressed else ('image', Image)
+        self._subscriptions_on = [
+            self.create_subscription(CameraInfo, 'camera_info', handler.set_camera_info,
+                                     qos_profile_sensor_data),
+            self.create_subscription(kind, topic, self._on_image, NEWEST_QOS)]
+        self.get_logger().info(f'active: reading {self.resolve_topic_name(topic)} and '
+                               f'{handler.info_topic}')
+
+    def _deactivate(self):
+        for subscription in self._subscriptions_on:
+            self.destroy_subscription(subscription)
+        self._subscriptions_on = []
+        if self._worker:
+            self._worker.stop()
+        self._worker = self._handler = None
+
+    def _free(self):
+        self._deactivate()
+        if self._outputs:
+            self._outputs.destroy()
+        if self._overlay:
+            self.destroy_publisher(self._overlay)
+        if self._pipeline:
+            self._pipeline.close()
+        self._pipeline = self._outputs = self._overlay = None
+        gc.collect()
+
+    def _on_image(self, message, info):
+        """Hand the image over; what DDS has overwritten meanwhile is seen in the numbering."""
+        number = info.get('publication_sequence_number') or 0
+        gap = number - self._sequence
+        lost = gap - 1 if self._sequence and 1 < gap <= _MAX_GAP else 0
+        self._sequence = number
+        self._silent_since_ns = time.monotonic_ns()
+        self.health.arrived(1 + lost, lost)
+        if self._worker:
+            self._worker.put(message)
+        else:
+            self.health.skip('deactivated')
+
+    def _warn(self, name: str, text: str):
+        """Count a fault; say it, but not more often than every five seconds."""
+        if self.health.fault(name, text):
+            self.get_logger().warning(f'{name}: {text}. Remedy: {REMEDIES.get(name, "see the log")}')
+
+    def _failed(self, text: str):
+        """Count a failure of the pipeline."""
+        if self.health.fault('inference_failed', text.splitlines()[0]):
+            self.get_logger().error(f'inference_failed: {text}')
+
+    def _on_parameters(self, parameters):
+        """Check a change, and let it act at once."""
+        values = self._settings.owned(parameters)
+        result = self._settings.validate(values)
+        if result.successful:
+            self._settings.apply(values)
+            if self._pipeline:
+                self._pipeline.update({n: v for n, v in values.items() if '.' in n})
+            if self._outputs:
+                self._outputs.publish_tf = self._config.publish_tf
+                self._outputs.keep_s = self._pipeline_config.tracking.keep_s
+        return result
+
+    def _on_start(self):
+        """Configure and activate by itself, unless somebody else has begun to."""
+        self._start.cancel()
+        if self.state != 'unconfigured':
+            return
+        if self.trigger_configure() != SUCCESS or self.trigger_activate() != SUCCESS:
+            self.exit_code = 1
+
+    def _on_timer(self):
+        """Publish diagnostics; notice silence, slowness, and a worker that gave up."""
+        if self.state == 'active':
+            silent_s = (time.monotonic_ns() - self._silent_since_ns) * 1e-9
+            if silent_s > _NO_IMAGES_S:
+                topic = self._subscriptions_on[1].topic_name
+                self._warn('no_images', f'no image on {topic} for {silent_s:.0f} s')
+            self._notice_slowness()
+        self._publish_diagnostics()
+        if self._worker and self._worker.fatal:
+            self.trigger_deactivate()
+
+    def _notice_slowness(self):
+        """Warn where more than a fifth of the images were overtaken since the last time."""
+        now = self.health.received, self.health.skipped['overtaken']
+        received, overtaken = (new - old for new, old in zip(now, self._counted))
+        self._counted = now
+        if received >= 5 and overtaken > 0.2 * received:
+            self._warn('slow', f'{overtaken} of the last {received} images were overtaken by newer ones')
+
+    def _publish_diagnostics(self):
+        about = dict(self._pipeline.describe()) if self._pipeline else {}
+        if self.reason:
+            about['reason'] = self.reason
+        name = self.get_fully_qualified_name().lstrip('/')
+        message = DiagnosticArray(status=self.health.report(name, self.state, about))
+        message.header.stamp = self.get_clock().now().to_msg()
+        if self.state == 'error':
+            message.status[0].level = type(message.status[0]).ERROR
+            message.status[0].message = self.reason
+        self._diagnostics.publish(message)
+
+
+def main(args=None) -> int:
+    """Run the node."""
+    return run_node(PoseNode, args, 'niki_pose')
+
+
+if __name__ == '__main__':
+    sys.exit(main())

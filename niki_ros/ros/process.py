@@ -1,0 +1,59 @@
+"""Start and end of a ROS process: signals, the executor, errors as text and exit code."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+import signal
+import sys
+import threading
+
+from niki_ros.core.errors import NikiError
+
+_SPIN_S = 0.1
+
+
+def use_large_image_profile():
+    """Give this process's publishers room for raw images; a profile of the user's own wins."""
+    names = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
+    if not any(os.environ.get(name) for name in names):
+        profile = str(Path(__file__).with_name('fastdds_shm.xml'))
+        for name in names:
+            os.environ[name] = profile
+
+
+def run_node(make_node, args=None, name: str = 'niki_ros') -> int:
+    """
+    Run the node that ``make_node()`` returns until it is done or a signal comes.
+
+    The node may have ``exit_code`` (None while it runs) and ``close()``, which joins its threads.
+
+    :return: 0, or 1 after an error, which is printed.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    import rclpy
+    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+    from rclpy.signals import SignalHandlerOptions
+    node = None
+    try:
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        node = make_node()
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        # a signal handler of Python runs only between calls: wait in short pieces
+        while not stop.is_set() and getattr(node, 'exit_code', None) is None:
+            executor.spin_once(timeout_sec=_SPIN_S)
+        return getattr(node, 'exit_code', None) or 0
+    except NikiError as error:
+        print(f'{name}: {error}', file=sys.stderr)
+        return 1
+    except ExternalShutdownException:
+        return 0
+    finally:
+        if node is not None:
+            if hasattr(node, 'close'):
+                node.close()
+            node.destroy_node()
+        rclpy.try_shutdown()

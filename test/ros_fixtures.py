@@ -1,0 +1,159 @@
+"""What the tests of the node share: a ROS context, a client over DDS, a scripted pipeline."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+import os
+import random
+import threading
+import time
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy', reason='no ROS 2 here: pip install the wheels with "make venv"')
+pytest.importorskip('tf2_msgs', reason='tf2_msgs is not built here: "make venv" does it')
+
+os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+
+from conftest import FACING, observe_body, ScriptedObserver  # noqa: E402
+from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
+import rclpy  # noqa: E402
+from rclpy.executors import SingleThreadedExecutor  # noqa: E402
+from rclpy.node import Node  # noqa: E402
+from rclpy.qos import QoSProfile  # noqa: E402
+from rclpy.signals import SignalHandlerOptions  # noqa: E402
+from sensor_msgs.msg import CameraInfo, Image, JointState, PointCloud2  # noqa: E402
+from std_msgs.msg import String  # noqa: E402
+from tf2_msgs.msg import TFMessage  # noqa: E402
+from visualization_msgs.msg import MarkerArray  # noqa: E402
+
+from niki_ros.core.camera import Camera  # noqa: E402
+from niki_ros.core.config import PipelineConfig  # noqa: E402
+from niki_ros.core.pipeline import Pipeline  # noqa: E402
+from niki_ros.core.rotations import rotmat_from_rotvec  # noqa: E402
+from niki_ros.ros.conversions import image_from_rgb, info_from_camera  # noqa: E402
+from niki_ros.ros.pose_node import PoseNode  # noqa: E402
+from niki_ros.ros.publishers import LATCHED_QOS, TF_QOS  # noqa: E402
+from niki_ros.ros.process import use_large_image_profile  # noqa: E402
+from niki_ros.solvers import load_solver  # noqa: E402
+
+CAMERA = Camera.from_fov(640, 480, 60.0)
+FRAME = 'camera_optical_frame'
+
+
+def dancer(stamp_ns: int):
+    """One person who waves and bends, 3 m away."""
+    seconds = stamp_ns * 1e-9 % 1000
+    rotvec = np.zeros((24, 3))
+    rotvec[16] = [0, 0, -1.2 + 0.5 * np.sin(2 * seconds)]
+    rotvec[17] = [0, 0, 1.2]
+    rotvec[4, 0] = 1.0 + 0.9 * np.sin(3 * seconds)
+    rotvec[18, 1] = -1.0 - 0.9 * np.sin(3 * seconds)
+    rotmat = rotmat_from_rotvec(rotvec)
+    rotmat[0] = FACING @ rotmat[0]
+    return [observe_body(rotmat, np.array([0.2, 0.0, 3.0]), CAMERA)]
+
+
+def scripted(script=dancer):
+    """Return what makes a pipeline whose front end follows ``script``."""
+    def make(config: PipelineConfig):
+        return Pipeline(ScriptedObserver(script), load_solver('analytic'), config)
+    return make
+
+
+class Client(Node):
+    """A camera and a consumer that know the node only by its topics."""
+
+    def __init__(self, namespace=''):
+        """Subscribe to everything."""
+        super().__init__('client', namespace=namespace)
+        self.images = self.create_publisher(Image, 'image', 5)
+        self.infos = self.create_publisher(CameraInfo, 'camera_info', 5)
+        self.tf, self.joint_states, self.urdfs = [], [], []
+        self.clouds, self.markers, self.overlays = [], [], []
+        self.diagnostics: dict = {}
+        for kind, topic, into, qos in (
+                (TFMessage, '/tf', self.tf, TF_QOS), (PointCloud2, 'joints', self.clouds, 10),
+                (JointState, 'bodies/body_1/joint_states', self.joint_states, QoSProfile(depth=50)),
+                (String, 'bodies/body_1/robot_description', self.urdfs, LATCHED_QOS),
+                (MarkerArray, 'markers', self.markers, 10)):
+            self.create_subscription(kind, topic, into.append, qos)
+        self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
+
+    def _on_diagnostics(self, message):
+        self.diagnostics.update({status.name: status for status in message.status})
+
+    def send(self, stamp_ns, size=(640, 480), info=True):
+        """Send one image of noise with its camera_info."""
+        if info:
+            self.infos.publish(info_from_camera(CAMERA, stamp_ns, FRAME))
+        rgb = np.full((size[1], size[0], 3), 128, np.uint8)
+        self.images.publish(image_from_rgb(rgb, stamp_ns, FRAME))
+
+    def processed(self) -> set:
+        """Return the stamps of the images that were processed."""
+        return {(c.header.stamp.sec * 10**9 + c.header.stamp.nanosec) for c in self.clouds}
+
+    def send_until_processed(self, stamp_ns, timeout_s=5.0, **options):
+        """Send images with growing stamps until one is processed; return its stamp."""
+        end = time.monotonic() + timeout_s
+        while time.monotonic() < end:
+            self.send(stamp_ns, **options)
+            if wait_for(lambda: stamp_ns in self.processed(), 0.5):
+                return stamp_ns
+            stamp_ns += 10_000_000
+        raise AssertionError(f'no image was processed in {timeout_s} s; {self.diagnostics}')
+
+
+def wait_for(condition, timeout_s=5.0):
+    """Wait until ``condition()`` is true; return whether it came."""
+    end = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+@contextmanager
+def ros_graph(*node_makers):
+    """Spin every node in an executor and a thread of its own, on a domain of its own."""
+    os.environ['ROS_DOMAIN_ID'] = str(random.randint(1, 100))
+    use_large_image_profile()
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    stop, threads, nodes = threading.Event(), [], []
+
+    def spin(node):
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        while not stop.is_set():
+            executor.spin_once(timeout_sec=0.05)
+    try:
+        for make in node_makers:
+            node = make()
+            nodes.append(node)
+            threads.append(threading.Thread(target=spin, args=(node,)))
+            threads[-1].start()
+        yield nodes
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+        for node in nodes:
+            if hasattr(node, 'close'):
+                node.close()
+            node.destroy_node()
+        rclpy.try_shutdown()
+
+
+@contextmanager
+def running(make_pipeline=None, overrides=(), client=Client, **options):
+    """Yield an active node and a client that it hears."""
+    def make():
+        return PoseNode(make_pipeline or scripted(), parameter_overrides=list(overrides), **options)
+    with ros_graph(make, client) as (node, someone):
+        assert wait_for(lambda: node.state == 'active' or node.exit_code, 30), node.reason
+        wait_for(lambda: someone.images.get_subscription_count() > 0
+                 and someone.count_publishers('joints') > 0)
+        yield node, someone
