@@ -5,13 +5,12 @@ import subprocess
 import sys
 
 from engine_graphs import mlp_folder, mlp_graph, mlp_inputs
-import numpy as np
-import pytest
-
 from niki_ros.backends import load_engine
 from niki_ros.backends.graph_file import read_weights
 from niki_ros.core.errors import BackendError, InputError, ModelError
 from niki_ros.model_folder import MAX_MANIFEST_BYTES, read_model_folder
+import numpy as np
+import pytest
 
 
 def test_onnxruntime_runs_the_graph_for_every_batch(tmp_path):

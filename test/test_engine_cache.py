@@ -9,11 +9,10 @@ import signal
 import time
 
 from engine_graphs import mlp_graph
-import pytest
-
 from niki_ros.core.errors import BackendError
 from niki_ros.engine_cache import cache_folder, EngineCache, EngineKey, EngineRefused
 from niki_ros.model_folder import sha256
+import pytest
 
 KEY = EngineKey(sha256(b'graph'), 'tensorrt', '10.3.0', 'Orin', 'sm87', 'fp16', 16)
 ENGINE = bytes(range(256)) * 40

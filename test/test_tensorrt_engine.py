@@ -2,11 +2,10 @@
 
 from types import SimpleNamespace
 
-import numpy as np
-import pytest
-
 from niki_ros.backends.tensorrt_engine import TensorRtEngine
 from niki_ros.core.errors import BackendError
+import numpy as np
+import pytest
 
 GPU = SimpleNamespace(name='Stand-in', compute_capability='sm89')
 
@@ -81,61 +80,59 @@ class HostCuda:
         """Close nothing."""
 
 
+MODES = SimpleNamespace(INPUT=0, OUTPUT=1)
+
+
+class Context:
+    """Compute y = 2 x on the stand-in's memory."""
+
+    def __init__(self, cuda):
+        self.cuda, self.address, self.rows = cuda, {}, 0
+
+    def set_tensor_address(self, name, address):
+        """Keep."""
+        self.address[name] = address
+
+    def set_input_shape(self, name, shape):
+        """Keep."""
+        self.rows = shape[0]
+
+    def execute_async_v3(self, stream):
+        """Compute, or be recorded."""
+        rows = self.rows
+        self.cuda._do(lambda: self._compute(rows))
+        return stream == 7
+
+    def _compute(self, rows):
+        size = rows * 12
+        x = self.cuda.memory[self.address['x']][:size].view(np.float32)
+        self.cuda.memory[self.address['y']][:size] = (2 * x).view(np.uint8)
+
+
+class DoublingEngine:
+    """y (n, 3) = 2 x (n, 3), at most 4 rows."""
+
+    num_io_tensors = 2
+
+    def __init__(self, cuda, text):
+        self.create_execution_context = lambda: Context(cuda)
+        self.create_engine_inspector = lambda: SimpleNamespace(
+            get_engine_information=lambda form: text)
+        self.get_tensor_name = 'xy'.__getitem__
+        self.get_tensor_mode = {'x': MODES.INPUT, 'y': MODES.OUTPUT}.get
+        self.get_tensor_dtype = lambda name: np.float32
+        self.get_tensor_shape = lambda name: (-1, 3)
+        self.get_tensor_profile_shape = lambda name, profile: ((1, 3), (1, 3), (4, 3))
+
+
 def library(cuda, text='"Half"'):
-    """Return a stand-in for the module tensorrt: y (n, 3) = 2 x (n, 3), at most 4 rows."""
-    modes = SimpleNamespace(INPUT=0, OUTPUT=1)
-
-    class Context:
-        def __init__(self):
-            self.address, self.rows = {}, 0
-
-        def set_tensor_address(self, name, address):
-            self.address[name] = address
-
-        def set_input_shape(self, name, shape):
-            self.rows = shape[0]
-
-        def execute_async_v3(self, stream):
-            rows = self.rows
-            cuda._do(lambda: self._compute(rows))
-            return stream == 7
-
-        def _compute(self, rows):
-            size = rows * 12
-            x = cuda.memory[self.address['x']][:size].view(np.float32)
-            cuda.memory[self.address['y']][:size] = (2 * x).view(np.uint8)
-
-    class Engine:
-        num_io_tensors = 2
-
-        def get_tensor_name(self, index):
-            return 'xy'[index]
-
-        def get_tensor_mode(self, name):
-            return modes.INPUT if name == 'x' else modes.OUTPUT
-
-        def get_tensor_dtype(self, name):
-            return np.float32
-
-        def get_tensor_shape(self, name):
-            return (-1, 3)
-
-        def get_tensor_profile_shape(self, name, profile):
-            return (1, 3), (1, 3), (4, 3)
-
-        def create_execution_context(self):
-            return Context()
-
-        def create_engine_inspector(self):
-            return SimpleNamespace(get_engine_information=lambda form: text)
-
-    logger = SimpleNamespace(ERROR=1)
+    """Return a stand-in for the module tensorrt."""
     return SimpleNamespace(
-        __name__='tensorrt', __version__='10.3.0', TensorIOMode=modes, nptype=lambda t: t,
+        __name__='tensorrt', __version__='10.3.0', TensorIOMode=MODES, nptype=lambda t: t,
         Logger=type('Logger', (), {'ERROR': 1, '__init__': lambda self, level: None}),
-        LayerInformationFormat=SimpleNamespace(JSON=0), logger=logger,
+        LayerInformationFormat=SimpleNamespace(JSON=0),
         Runtime=lambda log: SimpleNamespace(
-            deserialize_cuda_engine=lambda data: Engine() if data == b'ok' else None))
+            deserialize_cuda_engine=lambda d: DoublingEngine(cuda, text) if d == b'ok' else None))
 
 
 @pytest.mark.parametrize('records', [True, False])

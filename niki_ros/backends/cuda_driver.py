@@ -11,9 +11,8 @@ import ctypes
 from ctypes import byref, c_char, c_int, c_size_t, c_uint, c_ulonglong, c_void_p
 from dataclasses import dataclass
 
-import numpy as np
-
 from niki_ros.core.errors import BackendError
+import numpy as np
 
 _LIBRARIES = ('libcuda.so.1', 'libcuda.so', 'nvcuda.dll')
 _MAJOR, _MINOR = 75, 76
@@ -103,7 +102,7 @@ class CudaDriver:
             self._call('cuStreamEndCapture', c_void_p(self.stream), byref(graph))
         self._call('cuGraphInstantiateWithFlags', byref(runnable), graph, c_ulonglong(0))
         self._call('cuGraphDestroy', graph)
-        return runnable.value
+        return int(runnable.value or 0)
 
     def replay(self, graph: int):
         """Queue a recorded graph."""

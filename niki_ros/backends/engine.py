@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, Tuple, Union
 
-import numpy as np
-
 from niki_ros.core.errors import InputError
+import numpy as np
 
 BACKENDS = ('onnxruntime', 'tensorrt')
 PRECISIONS = ('fp32', 'fp16')

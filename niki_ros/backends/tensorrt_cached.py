@@ -49,32 +49,36 @@ def build_into_cache(graph: bytes, target: Optional[str] = None, max_batch: int 
 
     :param target: such as ``sm89``: ahead of time, with TensorRT-RTX; None = this machine's GPU.
     """
-    module, key = build_key(graph, target, max_batch)
+    module, gpu, capability = where_to_build(target)
+    key = engine_key(module, graph, gpu, capability, max_batch)
     (cache or EngineCache()).get(
         key, lambda: _built(module, graph, max_batch, target, progress), on_mismatch)
     return key
 
 
-def build_key(graph: bytes, target: Optional[str], max_batch: int) -> tuple:
-    """Return the library that builds for ``target`` and the key of the engine."""
+def where_to_build(target: Optional[str]) -> tuple:
+    """
+    Return the library that builds for ``target``, and the GPU's name and compute capability.
+
+    :raises BackendError: without the library, or without a GPU when there is no target.
+    """
     if target is None:
         from niki_ros.backends.cuda_driver import CudaDriver
         module = tensorrt_library()
         try:
             cuda = CudaDriver()
         except BackendError as error:
-            known = ', '.join(targets_of(module))
-            hint = f'; or build ahead of time: --target ({known})' if known else ''
+            ahead = ', '.join(targets_of(module))
+            hint = f'; or build ahead of time: --target ({ahead})' if ahead else ''
             raise BackendError(f'{error}{hint}') from error
-        gpu = cuda.gpu
         cuda.close()
-        return module, engine_key(module, graph, gpu.name, gpu.compute_capability, max_batch)
+        return module, cuda.gpu.name, cuda.gpu.compute_capability
     module = tensorrt_library('tensorrt_rtx')
     known = targets_of(module)
     if target not in known:
         raise BackendError(f'target is {target!r}; tensorrt_rtx {module.__version__} builds ahead '
                            f'of time for {", ".join(known)}')
-    return module, engine_key(module, graph, ANY_GPU, target, max_batch)
+    return module, ANY_GPU, target
 
 
 def engine_key(module, graph: bytes, gpu: str, capability: str, max_batch: int) -> EngineKey:

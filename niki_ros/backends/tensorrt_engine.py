@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Dict, Set
 
 from niki_ros.backends.engine import checked_inputs, TensorSpec
 from niki_ros.core.errors import BackendError
+import numpy as np
 
 MAX_CUDA_GRAPHS = 8
 
@@ -39,7 +40,9 @@ class TensorRtEngine:
             self._host[spec.name] = cuda.pinned(shape, spec.dtype)
             self._device[spec.name] = cuda.allocate(self._host[spec.name].nbytes)
             self._context.set_tensor_address(spec.name, self._device[spec.name])
-        self._graphs, self._seen, self._captures = {}, set(), True
+        self._graphs: Dict[int, int] = {}
+        self._seen: Set[int] = set()
+        self._captures = True
 
     def run(self, inputs: dict) -> dict:
         """Return ``{output name: array}``; more people than the engine holds go in portions."""

@@ -1,0 +1,259 @@
+"""
+Turn an FP32 graph into an FP16 one, with islands of FP32 where the error says so.
+
+The precision lies in the graph, because strongly typed TensorRT (11 and RTX) has no flag for it.
+Inputs and outputs stay FP32. Needs the ``onnx`` package, and only here: a model folder can carry
+the finished FP16 graph, so a robot does without.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Dict, FrozenSet, Iterable, List, Set
+
+from niki_ros.core.errors import BackendError, ModelError
+import numpy as np
+
+HEAVY = frozenset({'Gemm', 'MatMul', 'Conv', 'ConvTranspose', 'Einsum'})
+"""What FP16 is for: these stay FP16, or the engine would not be one."""
+# inputs that the operator wants in FP32 whatever its data is
+_FP32_INPUTS = {'Resize': {1, 2}}
+_HALF_MAX = 65504.0
+_MOVES = frozenset({'Reshape', 'Concat', 'Split', 'Slice', 'Transpose', 'Gather', 'Unsqueeze',
+                    'Squeeze', 'Identity', 'Flatten', 'Expand', 'Where', 'Pad', 'Relu'})
+"""Operators that give values they were given, already rounded."""
+
+
+def find_half_graph(graph: bytes, error_of: Callable[[bytes], float], limit: float,
+                    progress: Callable[[str], None] = lambda line: None) -> tuple:
+    """
+    Cast ``graph`` with as few kinds of operators in FP32 as keep the error under ``limit``.
+
+    Greedy: every round the kind of operator that lowers the measured error most goes to FP32.
+
+    :param error_of: measures a graph, such as the 99th percentile in millimetres; it is given
+        :func:`emulated_graph`, whose every step is rounded as a GPU rounds it.
+    :return: the FP16 graph, its error, and the operators kept in FP32.
+    :raises BackendError: when no choice keeps the limit.
+    """
+    def measure(islands) -> float:
+        error = float(error_of(emulated_graph(graph, islands)))
+        return error if error == error else float('inf')  # NaN comes of an overflow
+
+    islands: FrozenSet[str] = frozenset()
+    error = measure(islands)
+    progress(f'all operators in fp16: error {error:.4g}')
+    left = kinds_of(graph) - HEAVY
+    while error > limit and left:
+        tried = {k: measure(islands | {k}) for k in sorted(left)}
+        best = min(tried, key=lambda kind: tried[kind])
+        if tried[best] >= error * 0.98:
+            # single kinds no longer help: the whole element-wise rest in FP32 is the last resort
+            islands, left = islands | left, set()
+            error = measure(islands)
+        else:
+            islands, left, error = islands | {best}, left - {best}, tried[best]
+        progress(f'{", ".join(sorted(islands))} in fp32: error {error:.4g}')
+    if not error <= limit:
+        raise BackendError(f'no fp16 graph keeps the error under {limit:g}: the best has '
+                           f'{error:.4g}; use fp32, or allow more with --limit')
+    return cast_graph(graph, islands), error, sorted(islands)
+
+
+def kinds_of(graph: bytes) -> Set[str]:
+    """Return the operators of a graph that compute on floating-point tensors."""
+    model, types = _load(graph)
+    return {node.op_type for node in model.graph.node
+            if node.op_type not in ('Cast', 'Constant', 'Shape')
+            and any(types.get(name) == _float(model) for name in node.output)}
+
+
+def cast_graph(graph: bytes, islands: Iterable[str] = ()) -> bytes:
+    """Return ``graph`` in FP16, operators of the kinds ``islands`` in FP32."""
+    return _Cast(graph, frozenset(islands)).result()
+
+
+def emulated_graph(graph: bytes, islands: Iterable[str] = ()) -> bytes:
+    """
+    Return an FP32 graph that computes what the FP16 one computes on a GPU.
+
+    ONNX Runtime on a CPU has few FP16 kernels: it computes in FP32 between casts, drops the casts
+    that meet, and so shows an error that is too small. Here every result is rounded by arithmetic.
+    """
+    return _Emulation(graph, frozenset(islands)).result()
+
+
+def _onnx():
+    try:
+        import onnx
+    except ImportError as error:
+        raise BackendError(
+            f'to cast a graph to fp16 the onnx package is needed ({error}): pip install onnx; or '
+            'take a model folder that has model.fp16.onnx') from error
+    return onnx
+
+
+def _float(model) -> int:
+    return _onnx().TensorProto.FLOAT
+
+
+def _load(graph: bytes) -> tuple:
+    """Return the model with its shapes inferred, and the element type of every tensor."""
+    onnx = _onnx()
+    try:
+        model = onnx.shape_inference.infer_shapes(onnx.load_model_from_string(graph))
+    except Exception as error:  # protobuf's and onnx's own errors have no common base
+        raise ModelError(f'the graph cannot be read: {error}') from error
+    inner = model.graph
+    if any(a.g.node or a.graphs for node in inner.node for a in node.attribute):
+        raise ModelError('the graph has branches or loops (If, Loop, Scan): no fp16 for these')
+    types = {v.name: v.type.tensor_type.elem_type
+             for v in (*inner.value_info, *inner.input, *inner.output)}
+    types.update({t.name: t.data_type for t in inner.initializer})
+    return model, types
+
+
+class _Cast:
+    """One pass over the nodes; every tensor is made in one precision and cast where needed."""
+
+    def __init__(self, graph: bytes, islands: FrozenSet[str]):
+        self.onnx = _onnx()
+        self.model, self.types = _load(graph)
+        self.islands = islands
+        self.float, self.half = self.onnx.TensorProto.FLOAT, self.onnx.TensorProto.FLOAT16
+        self.weights = {t.name: t for t in self.model.graph.initializer}
+        self.made: Dict[str, int] = {v.name: self.float for v in self.model.graph.input}
+        self.nodes: List = []
+        self.copies: Dict[tuple, str] = {}
+        self.new_weights: Dict[str, object] = {}
+
+    def result(self) -> bytes:
+        """Return the new graph."""
+        outputs = {v.name for v in self.model.graph.output}
+        for node in list(self.model.graph.node):
+            self._node(node, outputs)
+        inner = self.model.graph
+        del inner.node[:], inner.initializer[:], inner.value_info[:]
+        inner.node.extend(self.nodes)
+        inner.initializer.extend(self.new_weights.values())
+        return self.model.SerializeToString()
+
+    def _node(self, node, outputs: Set[str]):
+        """Rewrite one node: its inputs in its own precision, its outputs noted in it."""
+        floats = [i for i, name in enumerate(node.input) if self.types.get(name) == self.float]
+        gives = [i for i, name in enumerate(node.output) if self.types.get(name) == self.float]
+        precision = self.float if node.op_type in self.islands else self.half
+        fixed = _FP32_INPUTS.get(node.op_type, set())
+        for index, name in enumerate(node.input):
+            if index in floats:
+                want = self.float if index in fixed else precision
+                node.input[index] = self._as(name, want)
+            elif name in self.weights:
+                self.new_weights[name] = self.weights[name]
+        if gives:
+            self._attributes(node, precision)
+        renamed = []
+        for index in gives:
+            name = node.output[index]
+            self.made[name] = precision
+            if name in outputs and precision == self.half:
+                # the graph's output keeps its name and stays FP32
+                node.output[index] = f'{name}__fp16'
+                self.made[node.output[index]] = self.half
+                self.types[node.output[index]] = self.float
+                self.copies[name, self.half] = node.output[index]
+                self.made[name] = self.float
+                renamed.append((node.output[index], name))
+        self.nodes.append(node)
+        if precision == self.half:
+            self._after(node)
+        for half, name in renamed:
+            self._convert(half, name, self.float)
+
+    def _after(self, node):
+        """Hook for the emulation: ``node`` has been put, in FP16."""
+
+    def _convert(self, name: str, result: str, precision: int):
+        """Put the nodes that turn tensor ``name`` into ``result`` of another precision."""
+        self.nodes.append(self.onnx.helper.make_node('Cast', [name], [result], to=precision))
+
+    def _as(self, name: str, precision: int) -> str:
+        """Return the name of tensor ``name`` in ``precision``, cast once for all its readers."""
+        if name in self.weights:
+            return self._weight(name, precision)
+        if self.made[name] == precision:
+            return name
+        key = (name, precision)
+        if key not in self.copies:
+            self.copies[key] = f'{name}__{"fp16" if precision == self.half else "fp32"}'
+            self._convert(name, self.copies[key], precision)
+        return self.copies[key]
+
+    def _weight(self, name: str, precision: int) -> str:
+        if precision == self.float:
+            self.new_weights[name] = self.weights[name]
+            return name
+        half = f'{name}__fp16'
+        if half not in self.new_weights:
+            self.new_weights[half] = self._halved(self.weights[name], half)
+        return half
+
+    def _halved(self, tensor, name: str):
+        values = self.onnx.numpy_helper.to_array(tensor)
+        largest = float(np.abs(values[np.isfinite(values)]).max(initial=0))
+        if largest > _HALF_MAX:
+            raise ModelError(f'weight {tensor.name} holds {largest:g}, more than fp16 can (65504)')
+        return self.onnx.numpy_helper.from_array(self._stored(values.astype(np.float16)), name)
+
+    def _stored(self, half: np.ndarray) -> np.ndarray:
+        return half
+
+    def _attributes(self, node, precision: int):
+        """Constants and casts inside the graph give the precision of their node too."""
+        for attribute in node.attribute:
+            if precision != self.half:
+                continue
+            if node.op_type == 'Cast' and attribute.name == 'to' and attribute.i == self.float:
+                attribute.i = self.half
+            elif attribute.HasField('t') and attribute.t.data_type == self.float:
+                attribute.t.CopyFrom(self._halved(attribute.t, attribute.t.name))
+            elif attribute.name in ('value_float', 'value_floats'):
+                raise ModelError(f'a Constant with {attribute.name} cannot be cast: fold it')
+
+
+class _Emulation(_Cast):
+    """The same decisions; FP16 is FP32 rounded to 11 significant bits, infinite past its range."""
+
+    def _stored(self, half: np.ndarray) -> np.ndarray:
+        return half.astype(np.float32)
+
+    def _convert(self, name: str, result: str, precision: int):
+        if precision == self.half:
+            self._round(name, result)
+        else:
+            self.nodes.append(self.onnx.helper.make_node('Identity', [name], [result]))
+
+    def _after(self, node):
+        if node.op_type in _MOVES:
+            return
+        for index, name in enumerate(node.output):
+            if self.types.get(name) == self.float:
+                node.output[index] = f'{name}__exact'
+                self._round(node.output[index], name)
+
+    def _attributes(self, node, precision: int):
+        if node.op_type != 'Cast':
+            super()._attributes(node, precision)
+
+    def _round(self, name: str, result: str):
+        """Veltkamp's split: c = (2^13 + 1) x, x rounded = c - (c - x); then x / (|x| < 65520)."""
+        make = self.onnx.helper.make_node
+        for constant, value in (('__split', 8193.0), ('__largest', 65520.0)):
+            if constant not in self.new_weights:
+                self.new_weights[constant] = self.onnx.numpy_helper.from_array(
+                    np.float32(value).reshape(()), constant)
+        c, d, r, m, i, f = (f'{result}__{letter}' for letter in 'cdrmif')
+        self.nodes += [
+            make('Mul', [name, '__split'], [c]), make('Sub', [c, name], [d]),
+            make('Sub', [c, d], [r]), make('Abs', [name], [m]),
+            make('Less', [m, '__largest'], [i]), make('Cast', [i], [f], to=self.float),
+            make('Div', [r, f], [result])]
