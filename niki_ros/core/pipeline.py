@@ -26,7 +26,7 @@ MAX_TURN_RAD_S = (4.0, 25.0)
 # the distance is the least certain coordinate of the root: its cut-off is this share of the others
 DEPTH_CUTOFF_SHARE = 0.5
 # how far the root may be off before the refinement, as a share of the distance
-ROOT_SIGMA_SHARE = np.array([0.02, 0.02, 0.1])
+ROOT_SIGMA_SHARE = np.array([0.01, 0.01, 0.03])
 
 
 class _Person:
