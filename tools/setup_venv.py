@@ -185,7 +185,8 @@ def refuse_unsuitable_machine(interpreter: str):
     system = (platform.system(), platform.machine())
     if system != ('Linux', 'x86_64'):
         raise SetupError('ROS 2 wheels exist for Linux x86-64 only, and this is '
-                         f'{" ".join(system)}. Install ROS 2 and source it (source /opt/ros/<distro>/setup.bash).')
+                         f'{" ".join(system)}. Install ROS 2 and source it: '
+                         'source /opt/ros/<distro>/setup.bash')
     header = subprocess.run(
         [interpreter, '-c', 'import sysconfig; print(sysconfig.get_paths()["include"])'],
         env=clean_environment(), capture_output=True, text=True, check=True).stdout.strip()

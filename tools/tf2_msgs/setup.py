@@ -24,8 +24,8 @@ def refuse_without_compiler():
     if not (Path(sysconfig.get_paths()['include']) / 'Python.h').is_file():
         missing.append('python3-dev')
     if missing:
-        raise SystemExit('tf2_msgs is compiled here, which needs a C++ compiler and the headers of '
-                         f'Python: sudo apt install {" ".join(missing)}')
+        raise SystemExit('tf2_msgs is compiled here, which needs a C++ compiler and the headers '
+                         f'of Python: sudo apt install {" ".join(missing)}')
 
 
 def sources_and_includes(folders: dict[str, Path]):
