@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def load_solver(name: str = 'niki-temporal', **options):
+def load_solver(name: str, **options):
     """
     Return a solver: ``niki``, ``niki-temporal``, ``analytic``, or a path to a model folder.
 
@@ -13,7 +13,14 @@ def load_solver(name: str = 'niki-temporal', **options):
     return load(name, **options)
 
 
-def load_pipeline(observer: str = 'mediapipe', solver: str = 'niki-temporal', **settings):
-    """Return the whole pipeline; ``settings`` are dotted parameter names, see ``core.config``."""
+def load_pipeline(**settings):
+    """
+    Return the whole pipeline, ready for ``process(image_rgb, camera, stamp_ns)``.
+
+    :param settings: ``observer='mediapipe'``, ``solver='niki'``, and every other setting of
+        ``core.config`` by its dotted name, as in ``**{'smoothing.beta': 0.5}``.
+    :raises ConfigError: for a setting that does not exist or does not fit.
+    :raises ModelError: for a model that is missing or damaged, with the command that fetches it.
+    """
     from niki_ros.pipeline import load_pipeline as load
-    return load(observer=observer, solver=solver, **settings)
+    return load(**settings)

@@ -39,7 +39,7 @@ def shipped_models() -> Path:
     return Path(str(resources.files('niki_ros').joinpath('models')))
 
 
-def load_solver(name: str = 'niki-temporal', **options) -> Solver:
+def load_solver(name: str, **options) -> Solver:
     """
     Return a solver by name, or from a path to a model folder.
 
