@@ -27,9 +27,10 @@ VERBS = {
 def main(argv=None) -> int:
     """Run one verb and return the exit code: 0, 1 error, 2 usage, 130 interrupted."""
     argv = sys.argv[1:] if argv is None else list(argv)
-    # FFmpeg and OpenCV write to stderr what our own error says better; the user's value wins
+    # libraries write to stderr what our own errors say better; the user's value wins
     os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
     os.environ.setdefault('OPENCV_LOG_LEVEL', 'ERROR')
+    os.environ.setdefault('GLOG_minloglevel', '2')
     args = _parse(argv)
     from niki_ros.core.errors import NikiError
     try:

@@ -13,8 +13,7 @@ HELP = 'Turn a video, a webcam or a folder of images into bodies, without ROS.'
 def add_arguments(parser):
     """Add the options of the verb."""
     parser.add_argument('source', metavar='SOURCE',
-                        help='video file, folder of png or jpg images, bag, or camera: 0, '
-                             '/dev/video0')
+                        help='video file, folder of png or jpg images, or camera: 0, /dev/video0')
     parser.add_argument('--overlay', metavar='OUT.mp4', help='write the video with the skeletons')
     parser.add_argument('--json', metavar='OUT.jsonl', help='write one line a frame; - = stdout')
     lens = parser.add_mutually_exclusive_group()
@@ -25,7 +24,6 @@ def add_arguments(parser):
     parser.add_argument('--max-frames', metavar='N', type=int, help='stop after so many')
     parser.add_argument('--rate-hz', metavar='HZ', type=float,
                         help="frames per second (default: the file's own; images: 30)")
-    parser.add_argument('--topic', help='image topic of a bag (default: its only one)')
     parser.add_argument('--observer', metavar='NAME', help='front end that finds people')
     parser.add_argument('--solver', metavar='NAME',
                         help='niki-temporal, niki, analytic, or a path to a model folder')
@@ -38,10 +36,9 @@ def main(args) -> int:
     """Run the pipeline over the source; files get their names when everything went well."""
     from niki_ros import load_pipeline
     from niki_ros.sources import open_source
-    options = {'topic': args.topic} if args.topic else {}
     with ExitStack() as stack:
         source = stack.enter_context(open_source(
-            args.source, rate_hz=args.rate_hz, max_frames=args.max_frames, **options))
+            args.source, rate_hz=args.rate_hz, max_frames=args.max_frames))
         camera = _camera(args, source)
         write_line = _json_writer(stack, args.json)
         overlay = _overlay_writer(stack, args.overlay, source)
@@ -93,18 +90,21 @@ def parse_settings(pairs) -> dict:
 
 
 def _settings(args) -> dict:
-    """Return the dotted settings that the options stand for; an option of its own wins."""
+    """Return what ``load_pipeline`` takes; an option of its own wins over --set."""
     settings = parse_settings(args.set)
     own = {'observer.name': args.observer, 'solver.name': args.solver,
            'camera.fov_deg': args.fov_deg}
     settings.update({name: value for name, value in own.items() if value is not None})
+    for name in ('observer', 'solver'):
+        if f'{name}.name' in settings:
+            settings[name] = settings.pop(f'{name}.name')
     return settings
 
 
 def _camera(args, source):
     """Return the camera of the file, scaled to the images, or None for the field of view."""
     if not args.camera:
-        return getattr(source, 'camera', None)
+        return None
     from niki_ros.camera_file import camera_from_yaml
     from niki_ros.core.errors import InputError
     camera = camera_from_yaml(args.camera)
@@ -166,7 +166,8 @@ def _summary(args, frames, people, seconds, pipeline) -> str:
     who = ', '.join(str(n) for n in sorted(people)) or 'nobody'
     lines = [f'{frames} frames in {seconds:.1f} s ({frames / max(seconds, 1e-9):.1f} fps)',
              f'people seen: {who}',
-             ', '.join(f'{name} {value}' for name, value in pipeline.describe().items())]
+             ', '.join(f'{name} {value}' for name, value in pipeline.describe().items()
+                       if not name.endswith('sha256'))]
     files = (('overlay', args.overlay), ('bodies', args.json))
     lines += [f'{what}: {path}' for what, path in files if path not in (None, '-')]
     return '\n'.join(lines)

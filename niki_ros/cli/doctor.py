@@ -1,0 +1,168 @@
+"""``niki doctor``: what is installed, what is missing, and the command that mends it."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from importlib.util import find_spec
+import json
+import os
+from pathlib import Path
+import platform
+import shutil
+import subprocess
+import sys
+from typing import Iterator, NamedTuple
+
+HELP = 'Show what is installed, what is missing, and how to mend it. Exit code 1: niki cannot run.'
+OK, WARN, MISSING, BROKEN = 'OK', 'WARN', 'missing', 'BROKEN'
+
+
+class Finding(NamedTuple):
+    """One line: ``state`` is OK, WARN, missing (optional) or BROKEN (niki cannot run)."""
+
+    name: str
+    state: str
+    detail: str
+    remedy: str = ''
+
+
+def add_arguments(parser):
+    """Add the options of the verb."""
+    parser.add_argument('--json', action='store_true', help='print one JSON object')
+
+
+def main(args) -> int:
+    """Print the findings; 1 where something that is needed is broken."""
+    findings = list(examine())
+    broken = any(finding.state == BROKEN for finding in findings)
+    if args.json:
+        report = {'ok': not broken, 'findings': [finding._asdict() for finding in findings]}
+        print(json.dumps(report, indent=1))
+        return int(broken)
+    width = max(len(finding.name) for finding in findings)
+    for finding in findings:
+        print(f'{finding.state:8}{finding.name:{width + 2}}{finding.detail}')
+        if finding.remedy:
+            print(f'{"":{width + 10}}→ {finding.remedy}')
+    return int(broken)
+
+
+def examine() -> Iterator[Finding]:
+    """Look at everything, cheap things first; nothing of ROS is imported."""
+    yield _python()
+    for module, package in (('numpy', 'numpy'), ('scipy', 'scipy'), ('yaml', 'pyyaml'),
+                            ('cv2', 'opencv-contrib-python'), ('mediapipe', 'mediapipe')):
+        yield _needed(module, package)
+    yield _onnxruntime()
+    yield from _models()
+    yield _gpu()
+    for module, package in (('tensorrt', 'tensorrt'), ('tensorrt_rtx', 'tensorrt-rtx-cu13')):
+        yield _optional(module, f'pip install {package}, where there is an NVIDIA GPU')
+    yield from _ros()
+
+
+def _python() -> Finding:
+    version = platform.python_version()
+    if sys.version_info < (3, 10):  # noqa: UP036 - that somebody runs it anyway is the finding
+        return Finding('python', BROKEN, version, 'use Python 3.10 to 3.13')
+    return Finding('python', OK, f'{version} on {platform.machine()}')
+
+
+def _version(module: str) -> str:
+    """Return 'name version' of what brings a module; empty where that cannot be known."""
+    names = sorted(set(metadata.packages_distributions().get(module, [])))
+    return ', '.join(f'{name} {metadata.version(name)}' for name in names)
+
+
+def _needed(module: str, package: str) -> Finding:
+    """Import a library that niki cannot do without; a broken one fails only then."""
+    if find_spec(module) is None:
+        return Finding(module, BROKEN, 'not installed', f'pip install {package}')
+    try:
+        __import__(module)
+    except Exception as error:  # noqa: B902 - whatever stops the import is the finding
+        return Finding(module, BROKEN, f'cannot be imported: {error}',
+                       f'pip install --force-reinstall {package}')
+    version = _version(module)
+    if module == 'cv2' and ',' in version:
+        return Finding(module, WARN, version, "these overwrite each other's files; keep one")
+    return Finding(module, OK, version)
+
+
+def _optional(module: str, remedy: str) -> Finding:
+    """Look for a library without importing it."""
+    if find_spec(module) is None:
+        return Finding(module, MISSING, 'not installed (optional)', remedy)
+    return Finding(module, OK, _version(module) or 'installed')
+
+
+def _onnxruntime() -> Finding:
+    finding = _needed('onnxruntime', 'onnxruntime')
+    if finding.state != OK:
+        return finding
+    import onnxruntime
+    providers = ', '.join(onnxruntime.get_available_providers())
+    return finding._replace(detail=f'{finding.detail}; {providers}')
+
+
+def _models() -> Iterator[Finding]:
+    """Yield the solver models that ship, and the front end's in the cache."""
+    import niki_ros
+    from niki_ros.core.errors import NikiError
+    from niki_ros.model_cache import check, model_path, MODELS
+    from niki_ros.model_folder import read_model_folder
+    shipped = Path(niki_ros.__file__).parent / 'models'
+    folders = sorted(path.parent for path in shipped.glob('*/manifest.json'))
+    if not folders:
+        yield Finding('solver models', WARN, f'none in {shipped}', 'use --solver analytic')
+    for folder in folders:
+        try:
+            model = read_model_folder(folder)
+            model.load_graph()
+            yield Finding(f'model {folder.name}', OK, f'{", ".join(model.precisions)}; '
+                          'sha256 agrees')
+        except NikiError as error:
+            yield Finding(f'model {folder.name}', BROKEN, str(error), 'install niki_ros again')
+    for name in MODELS:
+        # the default observer uses "full"
+        state, label = (BROKEN if name == 'full' else MISSING), f'mediapipe {name}'
+        remedy = f'niki models fetch {name}'
+        try:
+            if model_path(name).is_file():
+                yield Finding(label, OK, f'{check(name)}; sha256 agrees')
+            else:
+                yield Finding(label, state, f'not at {model_path(name)}', remedy)
+        except NikiError as error:
+            yield Finding(label, BROKEN, str(error), remedy)
+
+
+def _gpu() -> Finding:
+    """Ask nvidia-smi, or look for a Jetson, which has none of old."""
+    if Path('/etc/nv_tegra_release').exists():
+        return Finding('gpu', OK, 'NVIDIA Jetson')
+    command = shutil.which('nvidia-smi')
+    if command is None:
+        return Finding('gpu', MISSING, 'no NVIDIA driver (optional): models run on the CPU')
+    query = [command, '--query-gpu=name,driver_version,memory.total', '--format=csv,noheader']
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        return Finding('gpu', WARN, f'nvidia-smi fails: {error}', 'reinstall the NVIDIA driver')
+    return Finding('gpu', OK, '; '.join(done.stdout.strip().splitlines()))
+
+
+def _ros() -> Iterator[Finding]:
+    """Yield ROS: a sourced one, or the wheels; both at once do not go together."""
+    sourced = os.environ.get('ROS_DISTRO')
+    remedy = 'source /opt/ros/<distro>/setup.bash, or: make demo (which brings its own)'
+    for module in ('rclpy', 'sensor_msgs', 'tf2_msgs', 'visualization_msgs', 'diagnostic_msgs'):
+        finding = _optional(module, remedy)
+        if finding.state == OK and module == 'rclpy' and sourced:
+            wheel = any(name.startswith('ros-') for name in
+                        metadata.packages_distributions().get('rclpy', []))
+            finding = finding._replace(detail=f'{finding.detail}, ROS 2 {sourced} is sourced')
+            if wheel:
+                finding = finding._replace(
+                    state=WARN, remedy='the ROS wheels and a sourced ROS do not mix; '
+                    'use an environment without the wheels')
+        yield finding
