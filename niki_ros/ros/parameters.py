@@ -83,9 +83,9 @@ class NodeParameters:
         given = overrides.get(item.name)
         if given is not None:
             value = given.value
-            # in YAML 5 is a natural way to write 5.0
-            if isinstance(item.default, float) and type(value) is int:
-                value = float(value)
+            # in YAML 5 is a natural way to write 5.0, and 0 a camera's name
+            if type(value) is int and type(item.default) in (float, str):
+                value = type(item.default)(value)
                 overrides[item.name] = Parameter(item.name, value=value)
             apply_settings(config, {item.name: value})
         node.declare_parameter(item.name, item.default, descriptor_of(item))

@@ -1,0 +1,135 @@
+"""What the demonstration leaves behind: a video with overlay, a bag, a picture, figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+import shutil
+from typing import Dict, List
+
+import numpy as np
+from rclpy.serialization import deserialize_message, serialize_message
+from sensor_msgs.msg import CameraInfo, CompressedImage
+
+from niki_ros.core.skeleton import PARENTS_29
+from niki_ros.core.types import Body
+from niki_ros.ros.conversions import camera_from_info, ns_from_stamp, stamp_from_ns
+from niki_ros.ros.demo_listener import DemoListener, TYPE_NAMES
+
+_IMAGE_TOPIC = 'image/compressed'
+_LATCHED = '/robot_description'
+
+
+def summary(listener: DemoListener) -> Dict[str, float]:
+    """Return the figures of the run; a frame is what the source has announced by camera_info."""
+    frames, latencies = listener.counts['camera_info'], listener.latencies_ms
+    p50, p99 = np.percentile(latencies, [50, 99]) if latencies else (float('nan'),) * 2
+    return {
+        'frames': frames,
+        'frames_processed': len(listener.bodies),
+        'frames_skipped': frames - len(listener.bodies),
+        'frames_with_body': len(listener.frames_with_body),
+        'tf_messages': listener.counts['/tf'],
+        'joint_state_messages': sum(count for topic, count in listener.counts.items()
+                                    if topic.endswith('/joint_states')),
+        'bodies': len(listener.body_ids),
+        'latency_ms_p50': round(float(p50), 2) if latencies else None,
+        'latency_ms_p99': round(float(p99), 2) if latencies else None}
+
+
+def sent_infos(listener: DemoListener) -> List[CameraInfo]:
+    """Return the camera_info of every frame that was sent, in order."""
+    infos = [deserialize_message(record.data, CameraInfo) for record in listener.records
+             if record.kind is CameraInfo]
+    return sorted(infos, key=lambda info: ns_from_stamp(info.header.stamp))
+
+
+def write_pictures(listener: DemoListener, video, out: Path, note) -> None:
+    """
+    Write overlay.mp4 and, with the same frames as JPEG, the bag.
+
+    The images of the bag are encoded now, from the same file and with the stamps that were sent,
+    so that recording them does not disturb the measurement.
+    """
+    from niki_ros.core.images import draw_overlay, jpeg_from_rgb
+    from niki_ros.outputs import VideoWriter
+    from niki_ros.sources import open_source
+    infos, images = sent_infos(listener), []
+    with open_source(video) as source, VideoWriter(
+            out / 'overlay.mp4', source.rate_hz, source.width, source.height) as writer:
+        for frame, info in zip(source, infos):
+            stamp_ns = ns_from_stamp(info.header.stamp)
+            camera = camera_from_info(info, source.width, source.height)
+            bodies = listener.bodies.get(stamp_ns, [])
+            writer.write(draw_overlay(frame.image_rgb, bodies, camera))
+            message = CompressedImage(format='rgb8; jpeg compressed bgr8')
+            message.header = info.header
+            message.data = jpeg_from_rgb(frame.image_rgb)
+            images.append((stamp_ns, serialize_message(message)))
+            note(f'writing overlay.mp4 and the bag: {frame.index + 1} of {len(infos)}')
+    write_bag(listener, images, out / 'bag')
+
+
+def write_bag(listener: DemoListener, images, folder: Path) -> None:
+    """Write an MCAP bag that ``ros2 bag play`` and Foxglove read."""
+    from rosbags.rosbag2 import StoragePlugin, Writer
+    from rosbags.typesys import get_typestore, Stores
+    shutil.rmtree(folder, ignore_errors=True)
+    store = get_typestore(Stores.ROS2_JAZZY)
+    messages = [(r.arrival_ns, r.topic, TYPE_NAMES[r.kind], r.data) for r in listener.records]
+    messages += [(stamp_ns, _IMAGE_TOPIC, 'sensor_msgs/msg/CompressedImage', data)
+                 for stamp_ns, data in images]
+    connections = {}
+    with Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        for stamp_ns, topic, kind, data in sorted(messages, key=lambda item: item[0]):
+            name = topic if topic.startswith('/') else f'/{topic}'
+            if name not in connections:
+                connections[name] = writer.add_connection(
+                    name, kind, typestore=store, offered_qos_profiles=_qos_of(name))
+            writer.write(connections[name], stamp_ns, data)
+
+
+def _qos_of(topic: str):
+    """Return the profile to play a topic with: descriptions must reach those who come late."""
+    from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
+    latched = topic.endswith(_LATCHED)
+    forever = QosTime(2147483647, 4294967295)
+    return [Qos(QosHistory.KEEP_LAST, 1 if latched else 10, QosReliability.RELIABLE,
+                QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE,
+                forever, forever, QosLiveliness.AUTOMATIC, forever, False)]
+
+
+def draw_skeletons(bodies_by_stamp: Dict[int, List[Body]], path: Path, moments: int = 4) -> None:
+    """Draw the bodies at some moments in 3D, metres, seen from in front and a little above."""
+    import matplotlib
+    matplotlib.use('Agg')
+    from matplotlib import pyplot
+    stamps = [stamp for stamp in sorted(bodies_by_stamp) if bodies_by_stamp[stamp]]
+    chosen = [stamps[int(i)] for i in np.linspace(0, len(stamps) - 1, moments)] if stamps else []
+    figure = pyplot.figure(figsize=(3.2 * max(1, len(chosen)), 4), dpi=120)
+    for place, stamp in enumerate(chosen):
+        axes = figure.add_subplot(1, len(chosen), place + 1, projection='3d')
+        _draw_moment(axes, bodies_by_stamp[stamp])
+        axes.set_title(f'{(stamp - stamps[0]) * 1e-9:.2f} s', fontsize=9)
+    if not chosen:
+        figure.text(0.5, 0.5, 'no body was seen', ha='center')
+    figure.tight_layout()
+    figure.savefig(path)
+    pyplot.close(figure)
+
+
+def _draw_moment(axes, bodies: List[Body]):
+    """Draw one moment; camera x to the right, its z into the depth, its y downwards."""
+    from niki_ros.core.images import confidence_rgb
+    for body in bodies:
+        x, y, z = np.asarray(body.joints_m).T
+        known = list(body.confidence) + [body.confidence[parent] for parent in PARENTS_29[24:]]
+        for joint in range(1, 29):
+            ends = [PARENTS_29[joint], joint]
+            colour = np.array(confidence_rgb(float(known[joint]))) / 255
+            axes.plot(x[ends], z[ends], -y[ends], color=colour, linewidth=2)
+    axes.set_xlabel('x [m]', fontsize=7)
+    axes.set_ylabel('z [m]', fontsize=7)
+    axes.set_zlabel('-y [m]', fontsize=7)
+    axes.tick_params(labelsize=6)
+    axes.set_aspect('equal')
+    axes.view_init(elev=12, azim=-75)

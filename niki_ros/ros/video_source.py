@@ -1,0 +1,163 @@
+"""A video file, a folder of images or a webcam as image and camera_info, at its own rate."""
+
+from __future__ import annotations
+
+from array import array
+import queue
+import sys
+import threading
+import time
+from typing import Optional
+
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from niki_ros.core.camera import Camera
+from niki_ros.core.errors import NikiError
+from niki_ros.ros.conversions import image_from_rgb, info_from_camera, stamp_from_ns
+from niki_ros.ros.parameters import NodeParameters, SourceConfig
+from niki_ros.ros.process import run_node, use_large_image_profile
+
+# reliable for those who ask for it (rviz, bags); who reads best-effort loses nothing by it
+IMAGE_QOS = QoSProfile(depth=5)
+# who comes late still learns which frames were sent
+INFO_QOS = QoSProfile(depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+_DECODE_AHEAD = 8
+_FLUSH_S = 0.5
+
+
+class VideoSource(Node):
+    """
+    Sends every frame once, stamped start + its offset in the recording.
+
+    :ivar exit_code: None while frames come, 0 at the end, 1 after an error.
+    """
+
+    def __init__(self, **options):
+        """Open the source, so that a bad one is refused before anything is sent."""
+        super().__init__('video_source', **options)
+        self.config = SourceConfig()
+        NodeParameters(self, self.config)
+        self.exit_code: Optional[int] = None
+        self.sent = 0
+        self._stop = threading.Event()
+        self._threads: list = []
+        self._source = self._open()
+        self._camera = self._make_camera()
+        self._compressed = self.config.image_transport == 'compressed'
+        kind, topic = (CompressedImage, 'image/compressed') if self._compressed else (Image, 'image')
+        self._images = self.create_publisher(kind, topic, IMAGE_QOS)
+        self._infos = self.create_publisher(CameraInfo, 'camera_info', INFO_QOS)
+        self._ready: queue.Queue = queue.Queue(_DECODE_AHEAD)
+        self._threads = [threading.Thread(target=work, name=work.__name__, daemon=True)
+                         for work in (self._decode, self._send)]
+        for thread in self._threads:
+            thread.start()
+
+    def close(self):
+        """End the threads and free the source."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        self._source.close()
+
+    def _open(self):
+        from niki_ros.sources import open_source
+        config = self.config
+        source = open_source(config.source, loop=config.loop, rate_hz=config.rate_hz or None,
+                             max_frames=config.max_frames or None)
+        self.get_logger().info(f'{config.source}: {source.width}x{source.height} at '
+                               f'{source.rate_hz:g} Hz, {source.frame_count or "endless"} frames')
+        return source
+
+    def _make_camera(self) -> Camera:
+        """Return the calibration, or a camera of the field of view that was given."""
+        width, height = self._source.width, self._source.height
+        if not self.config.camera_info_file:
+            return Camera.from_fov(width, height, self.config.fov_deg)
+        from niki_ros.camera_file import camera_from_yaml
+        return camera_from_yaml(self.config.camera_info_file).resized(width, height)
+
+    def _decode(self):
+        """Keep some messages ready; what ends the source goes through the queue too."""
+        end = None
+        try:
+            for frame in self._source:
+                if not self._put((frame.stamp_ns, self._message(frame.image_rgb))):
+                    return
+        except NikiError as error:
+            end = error
+        self._put(end)
+
+    def _put(self, item) -> bool:
+        """Wait for room; return False where the node is to stop."""
+        while not self._stop.is_set():
+            try:
+                self._ready.put(item, timeout=0.1)
+                return True
+            except queue.Full:
+                pass
+        return False
+
+    def _message(self, image_rgb):
+        """Return the message without stamp."""
+        if not self._compressed:
+            return image_from_rgb(image_rgb, 0, self.config.frame_id)
+        from niki_ros.core.images import jpeg_from_rgb
+        message = CompressedImage(format='rgb8; jpeg compressed bgr8')
+        message.header.frame_id = self.config.frame_id
+        message.data = array('B', jpeg_from_rgb(image_rgb, self.config.jpeg_quality))
+        return message
+
+    def _send(self):
+        """Publish each frame at its time."""
+        while self._images.get_subscription_count() < self.config.wait_for_subscribers:
+            if self._stop.wait(0.02):
+                return
+        start_ns = None
+        while (item := self._next()) is not None and not isinstance(item, NikiError):
+            offset_ns, message = item
+            if start_ns is None:
+                clock, steady = self.get_clock(), time.monotonic_ns()
+                start_ns = clock.now().nanoseconds - offset_ns
+                steady -= offset_ns
+            if self._stop.wait(max(0.0, (steady + offset_ns - time.monotonic_ns()) * 1e-9)):
+                return
+            self._publish(message, start_ns + offset_ns)
+        if not self._stop.is_set():
+            self._finish(item)
+
+    def _next(self):
+        """Return the next item of the decoder, None at the end."""
+        while not self._stop.is_set():
+            try:
+                return self._ready.get(timeout=0.1)
+            except queue.Empty:
+                pass
+        return None
+
+    def _publish(self, message, stamp_ns: int):
+        """Send camera_info first, so that it is there when the image is."""
+        self._infos.publish(info_from_camera(self._camera, stamp_ns, self.config.frame_id))
+        message.header.stamp = stamp_from_ns(stamp_ns)
+        self._images.publish(message)
+        self.sent += 1
+
+    def _finish(self, error):
+        """Let the last messages leave, then end the process."""
+        self._stop.wait(_FLUSH_S)
+        if error is not None:
+            print(f'video_source: {error}', file=sys.stderr)
+        self.get_logger().info(f'sent {self.sent} frames')
+        self.exit_code = 0 if error is None else 1
+
+
+def main(args=None) -> int:
+    """Run the node."""
+    use_large_image_profile()
+    return run_node(VideoSource, args, 'video_source')
+
+
+if __name__ == '__main__':
+    sys.exit(main())
