@@ -1,5 +1,10 @@
 # make demo [VIDEO=file] [OUT=folder]   people in a video as TF frames and joint states in ROS 2
-# make test                             the fast tests;  make test-long: the long ones too
+# make test                             the fast tests;  make test-tensorrt: $(VENV)/.made-tensorrt
+	@$(RUN) -m pytest -m 'not long and not gpu' $(PYTEST_ARGS) \
+		$(wildcard test/test_backends.py test/test_engine*.py)
+
+test-long: the long ones too
+# make test-tensorrt                    the tests that build TensorRT-RTX engines (no GPU needed)
 # make check                            linters, types, import contracts
 # make bench                            speed on this machine
 # make clean                            remove the environment and what was built
@@ -28,7 +33,7 @@ SETUP_INPUTS := setup.py package.xml tools/setup_venv.py $(wildcard requirements
 MODELS := $(VENV)/bin/niki models fetch
 TRAINING_TESTS := $(if $(wildcard training/test/test_*.py),training/test)
 
-.PHONY: help demo test test-long check bench clean same-ros
+.PHONY: help demo test test-long test-tensorrt check bench clean same-ros
 .DELETE_ON_ERROR:
 
 help:
@@ -42,6 +47,10 @@ demo: $(VENV)/.made-demo
 test: $(VENV)/.made-test
 	@$(MODELS)
 	@$(RUN) -m pytest -m 'not long and not gpu' $(PYTEST_ARGS) test $(TRAINING_TESTS)
+
+test-tensorrt: $(VENV)/.made-tensorrt
+	@$(RUN) -m pytest -m 'not long and not gpu' $(PYTEST_ARGS) \
+		$(wildcard test/test_backends.py test/test_engine*.py)
 
 test-long: $(VENV)/.made-long
 	@$(MODELS)

@@ -80,7 +80,7 @@ setup(
     extras_require={
         'bag': ['rosbags>=0.11'],
         'view': ['matplotlib', 'pillow'],
-        'test': ['pytest', 'pytest-timeout', 'hypothesis', 'onnx', 'yourdfpy', 'setuptools>=70.1',
+        'test': ['pytest', 'pytest-timeout', 'hypothesis', 'onnx', 'yourdfpy', 'catkin-pkg', 'setuptools>=70.1',
                  'rosbags>=0.11', 'matplotlib', 'ruff', 'mypy', 'import-linter',
                  'types-PyYAML', 'types-tqdm'],
     },

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """
-Make ``.venv`` with everything that a goal needs: ``demo``, ``test`` or ``check``.
+Make ``.venv`` with everything that a goal needs: such as ``demo``.
 
 Without ROS it installs ROS 2 Jazzy from wheels; inside a sourced ROS 2 it uses that one and adds
 only what is missing. Standard library only, because it runs before anything is installed.
@@ -23,6 +23,7 @@ OLDEST, NEWEST = (3, 10), (3, 13)
 GOALS = {
     'demo': (['bag', 'view'], []),
     'test': (['bag', 'view', 'test'], []),
+    'tensorrt': (['bag', 'view', 'test'], ['tensorrt-rtx-cu13']),
     'long': (['bag', 'view', 'test'], ['colcon-common-extensions']),
 }
 #: Marks an environment that belongs to a sourced ROS 2, with its name inside.
