@@ -7,13 +7,13 @@ from scipy.special import gammainc
 
 from niki_ros.core.types import SIGMA_UNIT_M
 
-CONFIDENT_WITHIN_M = 0.1
+CONFIDENT_WITHIN_M = 0.15
 """A confidence is the probability that a joint lies within this distance of the truth."""
 
 
 def confidence_from_sigma(sigma) -> np.ndarray:
     """
-    Probability (...) that a joint with expected error ``sigma`` per coordinate is within 100 mm.
+    Probability (...) that a joint with expected error ``sigma`` per coordinate is within 150 mm.
 
     For a Gaussian error in three dimensions: the chi-square distribution with three degrees of
     freedom. A sigma of 1 stands for "unobserved" and gives 0.
