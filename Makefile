@@ -1,9 +1,5 @@
 # make demo [VIDEO=file] [OUT=folder]   people in a video as TF frames and joint states in ROS 2
-# make test                             the fast tests;  make test-tensorrt: $(VENV)/.made-tensorrt
-	@$(RUN) -m pytest -m 'not long and not gpu' $(PYTEST_ARGS) \
-		$(wildcard test/test_backends.py test/test_engine*.py)
-
-test-long: the long ones too
+# make test                             the fast tests;  make test-long: the long ones too
 # make test-tensorrt                    the tests that build TensorRT-RTX engines (no GPU needed)
 # make check                            linters, types, import contracts
 # make bench                            speed on this machine

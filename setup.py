@@ -80,9 +80,9 @@ setup(
     extras_require={
         'bag': ['rosbags>=0.11'],
         'view': ['matplotlib', 'pillow'],
-        'test': ['pytest', 'pytest-timeout', 'hypothesis', 'onnx', 'yourdfpy', 'catkin-pkg', 'setuptools>=70.1',
-                 'rosbags>=0.11', 'matplotlib', 'ruff', 'mypy', 'import-linter',
-                 'types-PyYAML', 'types-tqdm'],
+        'test': ['pytest', 'pytest-timeout', 'hypothesis', 'onnx', 'yourdfpy', 'rosbags>=0.11',
+                 'matplotlib', 'ruff', 'mypy', 'import-linter', 'types-PyYAML', 'types-tqdm',
+                 'catkin-pkg', 'setuptools>=70.1'],
     },
     entry_points={'console_scripts': [f'{name} = {target}'
                                       for name, target in EXECUTABLES.items()]},
