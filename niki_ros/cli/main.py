@@ -30,7 +30,6 @@ def main(argv=None) -> int:
     # libraries write to stderr what our own errors say better; the user's value wins
     os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
     os.environ.setdefault('OPENCV_LOG_LEVEL', 'ERROR')
-    os.environ.setdefault('GLOG_minloglevel', '2')
     args = _parse(argv)
     from niki_ros.core.errors import NikiError
     try:

@@ -1,0 +1,96 @@
+"""The calibration file of ROS: read, written, refused with file and key."""
+
+from __future__ import annotations
+
+from niki_ros.camera_file import camera_from_yaml, camera_to_yaml
+from niki_ros.core.camera import Camera
+from niki_ros.core.errors import InputError
+import numpy as np
+import pytest
+import yaml
+
+WRITTEN_BY_ROS = """
+image_width: 640
+image_height: 480
+camera_name: narrow_stereo
+camera_matrix:
+  rows: 3
+  cols: 3
+  data: [438.783367, 0.000000, 305.593336, 0.000000, 437.302876, 243.738352, 0, 0, 1]
+distortion_model: plumb_bob
+distortion_coefficients:
+  rows: 1
+  cols: 5
+  data: [-0.361976, 0.110510, 0.001014, 0.000505, 0.000000]
+rectification_matrix:
+  rows: 3
+  cols: 3
+  data: [0.99, 0, 0, 0, 1, 0, 0, 0, 1]
+projection_matrix:
+  rows: 3
+  cols: 4
+  data: [393.653800, 0, 322.797939, 0, 0, 393.653800, 241.090902, 0, 0, 0, 1, 0]
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    """Return the calibration as a file."""
+    file = tmp_path / 'camera.yaml'
+    file.write_text(WRITTEN_BY_ROS)
+    return file
+
+
+def test_read(path):
+    camera = camera_from_yaml(path)
+    assert (camera.width, camera.height, camera.model, camera.source) == (
+        640, 480, 'plumb_bob', 'file')
+    assert camera.matrix[0, 0] == 438.783367 and camera.matrix[1, 2] == 243.738352
+    assert np.allclose(camera.distortion, [-0.361976, 0.110510, 0.001014, 0.000505, 0])
+
+
+@pytest.mark.parametrize('model, distortion', [
+    ('plumb_bob', [0.1, -0.02, 0.001, 0.002, 0.003]),
+    ('rational_polynomial', [0.1, 0.2, 0.001, 0.002, 0.03, 0.3, 0.04, 0.005]),
+    ('equidistant', [0.01, 0.02, -0.003, 0.004])])
+def test_written_and_read_again(tmp_path, model, distortion):
+    before = Camera(np.array([[500.1, 0, 320], [0, 501.2, 240], [0, 0, 1]]), 640, 480,
+                    np.array(distortion), model)
+    camera_to_yaml(before, tmp_path / 'camera.yaml')
+    after = camera_from_yaml(tmp_path / 'camera.yaml')
+    assert np.array_equal(before.matrix, after.matrix)
+    assert np.array_equal(before.distortion, after.distortion)
+    assert (after.width, after.height, after.model) == (640, 480, model)
+
+
+@pytest.mark.parametrize('key, value, message', [
+    ('camera_matrix', None, 'camera_matrix.data'),
+    ('camera_matrix', {'data': [1, 2, 3]}, 'camera_matrix.data has 3 numbers; expected 9'),
+    ('camera_matrix', {'data': ['a'] * 9}, 'camera_matrix.data is not a list of numbers'),
+    ('camera_matrix', {'data': [0] * 9}, 'focal lengths must be positive'),
+    ('distortion_coefficients', {'rows': 1}, 'lacks distortion_coefficients.data'),
+    ('distortion_model', 'fisheye9', "'fisheye9' is unknown"),
+    ('image_width', None, 'image_width is None'),
+    ('image_height', -3, 'image_height is -3')])
+def test_refused_with_file_and_key(path, key, value, message):
+    data = yaml.safe_load(path.read_text())
+    data[key] = value
+    path.write_text(yaml.safe_dump(data))
+    with pytest.raises(InputError, match='camera.yaml') as error:
+        camera_from_yaml(path)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize('text', ['', '- 1', 'a: [', '\x00'])
+def test_what_is_no_calibration_is_refused(path, text):
+    path.write_text(text)
+    with pytest.raises(InputError, match='camera.yaml'):
+        camera_from_yaml(path)
+
+
+def test_missing_file_and_missing_key(path):
+    with pytest.raises(InputError, match='nowhere.yaml cannot be read'):
+        camera_from_yaml(path.with_name('nowhere.yaml'))
+    path.write_text('image_width: 640')
+    with pytest.raises(InputError, match='lacks camera_matrix.data'):
+        camera_from_yaml(path)
