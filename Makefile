@@ -72,5 +72,5 @@ same-ros:
 	[ ! -f "$$mark" ] || [ "$$(cat "$$mark")" = "$$ROS_DISTRO" ] || $(SETUP) demo
 
 clean:
-	rm -rf $(VENV) build install log dist out *.egg-info .pytest_cache .mypy_cache .ruff_cache \
+	rm -rf $(VENV) build install log dist *.egg-info .pytest_cache .mypy_cache .ruff_cache \
 		.import_linter_cache tools/tf2_msgs/build tools/tf2_msgs/*.egg-info
