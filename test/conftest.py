@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import numpy as np
-import pytest
-
 from niki_ros.core.camera import Camera
 from niki_ros.core.kinematics import forward_kinematics
 from niki_ros.core.rotations import rotmat_from_rotvec
 from niki_ros.core.skeleton import open_skeleton
 from niki_ros.core.types import JointObservation
+import numpy as np
+import pytest
 
 FACING = np.diag([1.0, -1.0, -1.0])
 """Camera axes from body axes of an upright person who looks into the camera."""

@@ -1,8 +1,5 @@
 """The closed-form solver: exact on clean joints, stable on bad ones, clear on wrong ones."""
 
-import numpy as np
-import pytest
-
 from conftest import random_pose
 from niki_ros import load_solver
 from niki_ros.core.errors import InputError, ModelError
@@ -10,6 +7,8 @@ from niki_ros.core.kinematics import forward_kinematics
 from niki_ros.core.rotations import twist_swing_from_rotmat, unit
 from niki_ros.core.skeleton import open_skeleton
 from niki_ros.solvers.analytic import CHILDREN
+import numpy as np
+import pytest
 
 
 @pytest.fixture

@@ -1,13 +1,18 @@
 """Forward kinematics against the plain recursion; the skeleton's own promises."""
 
-import numpy as np
-import pytest
-
 from conftest import random_pose
 from niki_ros.core.errors import InputError, ModelError
 from niki_ros.core.kinematics import forward_kinematics
 from niki_ros.core.skeleton import (
-    BODY_24, JOINTS_29, MIRROR_29, open_skeleton, PARENTS_29, Skeleton)
+    BODY_24,
+    JOINTS_29,
+    MIRROR_29,
+    open_skeleton,
+    PARENTS_29,
+    Skeleton,
+)
+import numpy as np
+import pytest
 
 
 def test_agrees_with_the_plain_recursion():

@@ -1,14 +1,13 @@
 """Pixel-aligned refinement: its Jacobian, and what it does to a pose that is a little wrong."""
 
-import numpy as np
-import pytest
-
 from conftest import observe_body, random_pose
 from niki_ros.core.camera import Camera
 from niki_ros.core.kinematics import forward_kinematics
 from niki_ros.core.refine_pixels import _jacobian, refine_to_pixels
 from niki_ros.core.rotations import rotmat_from_rotvec
 from niki_ros.core.skeleton import open_skeleton
+import numpy as np
+import pytest
 
 OFFSETS = open_skeleton().offsets()
 ROOT = np.array([0.1, 0.2, 3.0])
@@ -27,7 +26,8 @@ def test_jacobian_is_the_derivative():
     for column in range(75):
         step = np.zeros(75)
         step[column] = 1e-6
-        ends = [plane(rotmat @ rotmat_from_rotvec(s * step[:72].reshape(24, 3)), ROOT + s * step[72:])
+        turn = step[:72].reshape(24, 3)
+        ends = [plane(rotmat @ rotmat_from_rotvec(s * turn), ROOT + s * step[72:])
                 for s in (1, -1)]
         np.testing.assert_allclose((ends[0] - ends[1]) / 2e-6, exact[:, column], atol=1e-7)
 

@@ -1,10 +1,9 @@
 """Rotations against scipy, and at the angles where they usually break."""
 
+from niki_ros.core import rotations as rot
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
-
-from niki_ros.core import rotations as rot
 
 SPECIAL = np.array([[0, 0, 0], [np.pi, 0, 0], [0, np.pi, 0], [0, 0, -np.pi], [1e-9, 0, 0],
                     [np.pi - 1e-9, 0, 0], [1e-4, 1e-4, 0], [np.pi / np.sqrt(2)] * 2 + [0]])

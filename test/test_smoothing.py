@@ -1,9 +1,8 @@
 """One-Euro filters: steady at rest, quick in motion, no overshoot past a bound."""
 
-import numpy as np
-
 from niki_ros.core.rotations import angle_rad, rotmat_from_rotvec
 from niki_ros.core.smoothing import OneEuroPoint, OneEuroRotations
+import numpy as np
 
 DT = 1 / 30
 

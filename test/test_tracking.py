@@ -1,13 +1,12 @@
 """Tracks, and a body's proportions over time."""
 
-import numpy as np
-import pytest
-
 from conftest import FACING, observe_body, random_pose
 from niki_ros.core.body_shape import BodyShape, STEP_M
 from niki_ros.core.config import TrackingConfig
 from niki_ros.core.skeleton import open_skeleton
 from niki_ros.core.tracking import overlap, Tracker
+import numpy as np
+import pytest
 
 
 def test_overlap_of_boxes():

@@ -1,12 +1,11 @@
-"""A person's proportions, estimated from what has been seen so far and never from a cut-off view."""
+"""A person's proportions, from what has been seen so far and never from a cut-off view."""
 
 from __future__ import annotations
-
-import numpy as np
 
 from niki_ros.core.shape import shape_information
 from niki_ros.core.skeleton import JOINT, Skeleton
 from niki_ros.core.types import JointObservation
+import numpy as np
 
 SETTLED_S = 3.0
 STEP_M = 0.003

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from niki_ros.core.errors import InputError
+import numpy as np
 
 MODELS = ('plumb_bob', 'rational_polynomial', 'equidistant')
 _COEFFICIENTS = {'plumb_bob': 5, 'rational_polynomial': 8, 'equidistant': 4}
@@ -53,13 +52,13 @@ class Camera:
         object.__setattr__(self, 'distortion', full)
 
     @classmethod
-    def from_fov(cls, width: int, height: int, fov_deg: float) -> 'Camera':
+    def from_fov(cls, width: int, height: int, fov_deg: float) -> Camera:
         """Return a camera without distortion whose image is ``fov_deg`` wide, centred."""
         focal = width / 2 / np.tan(np.radians(fov_deg) / 2)
         matrix = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
         return cls(matrix, width, height, source='fov')
 
-    def resized(self, width: int, height: int) -> 'Camera':
+    def resized(self, width: int, height: int) -> Camera:
         """Return the same camera for an image of another size (a driver that scales)."""
         if (width, height) == (self.width, self.height):
             return self
@@ -107,7 +106,7 @@ class Camera:
             y * radial + d[2] * (r2 + 2 * y * y) + 2 * d[3] * x * y], axis=-1)
 
     def _undistort(self, seen):
-        """Invert :meth:`_distort` by fixed-point iteration; 1e-6 of the focal length for lenses."""
+        """Invert :meth:`_distort` by fixed-point iteration, 1e-6 of the focal length."""
         plane = seen.copy()
         if self.model == 'equidistant':
             theta_seen = np.linalg.norm(seen, axis=-1, keepdims=True)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from niki_ros.core.errors import InputError
+import numpy as np
 
 
 def finite_array(name: str, value, shape, dtype=np.float64) -> np.ndarray:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from niki_ros.core.types import SIGMA_UNIT_M
 import numpy as np
 from scipy.special import gammainc
-
-from niki_ros.core.types import SIGMA_UNIT_M
 
 CONFIDENT_WITHIN_M = 0.15
 """A confidence is the probability that a joint lies within this distance of the truth."""

@@ -24,8 +24,8 @@ class ObserverConfig:
     """Which front end finds people."""
 
     name: str = setting('mediapipe', 'Front end that finds people', choices=('mediapipe',))
-    model: str = setting('full', 'Size of the front end: lite (Jetson Nano), full, heavy (accurate, '
-                         'three times slower)', choices=('lite', 'full', 'heavy'))
+    model: str = setting('full', 'Size of the front end: lite (Jetson Nano), full, heavy '
+                         '(three times slower)', choices=('lite', 'full', 'heavy'))
     max_people: int = setting(4, 'People to follow at once', low=1, high=16)
     min_score: float = setting(0.5, 'Detections below this are ignored', low=0.0, high=1.0)
 
@@ -44,7 +44,7 @@ class PixelsConfig:
     """Pixel-aligned refinement: the image positions are evidence, the depth is a guess."""
 
     refine: bool = setting(True, 'Fit pose and root to the keypoints in the image', live=True)
-    prior_rad: float = setting(0.08, 'How far a confident joint may turn from the solver\'s answer',
+    prior_rad: float = setting(0.08, "How far a confident joint may turn from the solver's answer",
                                'rad', 0.001, 3.0, live=True)
     prior_hidden_rad: float = setting(0.5, 'How far a joint without confidence may turn', 'rad',
                                       0.001, 3.0, live=True)
@@ -54,7 +54,8 @@ class PixelsConfig:
 class TrackingConfig:
     """Ids over time."""
 
-    keep_s: float = setting(2.0, 'A person not seen for this long loses the id', 's', 0.0, 30.0, live=True)
+    keep_s: float = setting(2.0, 'A person not seen for this long loses the id', 's', 0.0, 30.0,
+                            live=True)
     predict_s: float = setting(0.5, 'A person not seen is published as predicted for this long',
                                's', 0.0, 10.0, live=True)
     min_overlap: float = setting(0.1, 'Least overlap of boxes (IoU) that can be the same person',
@@ -90,8 +91,8 @@ class CameraConfig:
 class StatusConfig:
     """When a joint counts as seen."""
 
-    observed: float = setting(0.5, 'Confidence from which a joint is "observed"', low=0.0, high=1.0,
-                              live=True)
+    observed: float = setting(0.5, 'Confidence from which a joint is "observed"', low=0.0,
+                              high=1.0, live=True)
     predicted: float = setting(0.1, 'Confidence from which a joint is "predicted", below it is '
                                '"unobserved"', low=0.0, high=1.0, live=True)
 

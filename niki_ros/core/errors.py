@@ -1,4 +1,4 @@
-"""Errors that a user can act on: every message names the value, what was expected, and the remedy."""
+"""Errors that a user can act on: the value, what was expected, and the remedy."""
 
 
 class NikiError(Exception):

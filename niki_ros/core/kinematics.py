@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from niki_ros.core.skeleton import PARENTS_29
+import numpy as np
 
 
 def _levels():

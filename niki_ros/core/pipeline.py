@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from time import perf_counter
 from typing import Dict, List, Optional
 
-import numpy as np
-
 from niki_ros.core.body_shape import BodyShape
 from niki_ros.core.camera import Camera, solve_root
 from niki_ros.core.config import apply_settings, PipelineConfig, settings_of
@@ -16,8 +14,8 @@ from niki_ros.core.kinematics import forward_kinematics
 from niki_ros.core.refine_pixels import refine_to_pixels
 from niki_ros.core.smoothing import OneEuroPoint, OneEuroRotations
 from niki_ros.core.tracking import distinct, PersonTrack, Tracker
-from niki_ros.core.types import (
-    Body, JointObservation, OBSERVED, PREDICTED, Solution, UNOBSERVED)
+from niki_ros.core.types import Body, JointObservation, OBSERVED, PREDICTED, Solution, UNOBSERVED
+import numpy as np
 
 # without sight, confidence halves in this time
 FADE_S = 0.25
@@ -176,7 +174,7 @@ class Pipeline:
         body.status = status.astype(np.uint8)
 
     def assumed_camera(self, image_rgb) -> Camera:
-        """Return a camera of the field of view in the settings, for an image without camera_info."""
+        """Return a camera of the field of view in the settings, for want of camera_info."""
         height, width = image_rgb.shape[:2]
         return Camera.from_fov(width, height, self.config.camera.fov_deg)
 
@@ -185,7 +183,7 @@ class Pipeline:
         live = {item.name: item.live for item in settings_of(self.config)}
         for name in settings:
             if not live.get(name, True):
-                raise ConfigError(f'{name} cannot change while running; restart with the new value')
+                raise ConfigError(f'{name} cannot change while running; restart with it')
         apply_settings(self.config, settings)
         if hasattr(self.solver, 'refine'):
             self.solver.refine = self.config.solver.refine
@@ -215,7 +213,7 @@ class Pipeline:
             if stamp_ns < self._stamp_ns:
                 back_s = (self._stamp_ns - stamp_ns) * 1e-9
                 self.faults['stamp_jumped_back'] = (
-                    f'the stamp jumped back by {back_s:.3f} s to {stamp_ns} ns; tracks start afresh')
+                    f'the stamp jumped back by {back_s:.3f} s to {stamp_ns} ns; all tracks end')
                 self.reset()
         return image
 

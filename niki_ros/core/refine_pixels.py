@@ -7,12 +7,11 @@ real camera, weighted by their own sharpness, with the solver's answer as prior.
 
 from __future__ import annotations
 
-import numpy as np
-
 from niki_ros.core.camera import Camera
 from niki_ros.core.kinematics import forward_kinematics
 from niki_ros.core.rotations import rotmat_from_rotvec, rotvec_from_rotmat, skew
 from niki_ros.core.skeleton import PARENTS_29
+import numpy as np
 
 ITERATIONS = 2
 # a keypoint further off than this many of its sigmas is not believed more and more
@@ -55,7 +54,8 @@ def refine_to_pixels(rotmat, root_m, offsets_m, keypoints_px, sigma_px, camera: 
     ray = camera.rays(np.asarray(keypoints_px, dtype=np.float64)[used])[:, :2]
     focal = 0.5 * (camera.matrix[0, 0] + camera.matrix[1, 1])
     spread = np.maximum(np.asarray(sigma_px, dtype=np.float64)[used], 0.5) / focal
-    stiff = np.concatenate([np.repeat(np.asarray(prior_rad)**-2.0, 3), np.asarray(root_sigma_m)**-2.0])
+    slack = np.concatenate([np.repeat(prior_rad, 3), root_sigma_m])
+    stiff = slack**-2.0
     start, root_start = np.asarray(rotmat, dtype=np.float64), np.asarray(root_m, dtype=np.float64)
     rotmat, root = start, root_start
     for _ in range(ITERATIONS):

@@ -7,9 +7,8 @@ from functools import lru_cache
 from importlib import resources
 import json
 
-import numpy as np
-
 from niki_ros.core.errors import InputError, ModelError
+import numpy as np
 
 BODY_24 = (
     'pelvis', 'left_hip', 'right_hip', 'spine1', 'left_knee', 'right_knee', 'spine2',
@@ -73,7 +72,7 @@ class Skeleton:
         return np.linalg.norm(self.offsets(betas), axis=-1)
 
     @classmethod
-    def from_dict(cls, data: dict) -> 'Skeleton':
+    def from_dict(cls, data: dict) -> Skeleton:
         """Build from the parsed skeleton file; raise :class:`ModelError` when it is none."""
         try:
             parents = np.asarray(data['parents'], dtype=np.int64)

@@ -7,9 +7,8 @@ cutoff = min_cutoff + beta · |speed|, alpha = 1 / (1 + 1 / (2π · cutoff · dt
 
 from __future__ import annotations
 
-import numpy as np
-
 from niki_ros.core.rotations import rotmat_from_rotvec, rotvec_from_rotmat
+import numpy as np
 
 SPEED_CUTOFF_HZ = 1.5
 MAX_GAP_S = 1.0
@@ -39,7 +38,7 @@ class OneEuroRotations:
             self.rotmat, self._raw = rotmat.copy(), rotmat.copy()
             self.velocity_rad_s = np.zeros_like(self.velocity_rad_s)
             return self.rotmat
-        # both differences in one call: from the answer (to be followed), from the last input (speed)
+        # both in one call: from the answer (to be followed) and from the last input (the speed)
         before = np.swapaxes(np.stack([self.rotmat, self._raw]), -1, -2)
         moved, turned = rotvec_from_rotmat(before @ rotmat)
         self._raw = rotmat.copy()

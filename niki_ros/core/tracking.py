@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, List, Optional
 
-import numpy as np
-from scipy.optimize import linear_sum_assignment
-
 from niki_ros.core.config import TrackingConfig
 from niki_ros.core.types import JointObservation
+import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 _FORBIDDEN = 1e6
 # a lost person is assumed to slow down, with this time constant

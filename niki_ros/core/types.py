@@ -24,7 +24,7 @@ class JointObservation:
     :param keypoints_px: (29, 2) image positions, pixels; NaN where there is none.
     :param box_px: (4,) x0, y0, x1, y1 around the person.
     :param score: 0 … 1, how sure the front end is that this is a person.
-    :param keypoint_sigma_px: (29,) expected error of the image positions in pixels, inf = unusable.
+    :param keypoint_sigma_px: (29,) expected error of the image positions, pixels; inf = none.
     :param twist_cos_sin: (23, 2) optional twist of each bone.
     :param betas: (10,) optional shape.
     """
@@ -44,7 +44,7 @@ class Solution:
     """
     What a solver makes of N people, or of N frames (no leading axis from ``Track.step``).
 
-    :param rotmat: (N, 24, 3, 3) local rotations, parent from joint; joint 0: camera axes from body.
+    :param rotmat: (N, 24, 3, 3) local rotations; joint 0: camera axes from body axes.
     :param joints_m: (N, 29, 3) root-relative joints by forward kinematics of ``rotmat``.
     :param confidence: (N, 24) 0 … 1.
     :param error_z: (N, k) the solver's own account of what did not fit (NIKI's latent error).
@@ -57,7 +57,7 @@ class Solution:
     error_z: np.ndarray
     betas: np.ndarray
 
-    def __getitem__(self, index) -> 'Solution':
+    def __getitem__(self, index) -> Solution:
         """Return the solutions at ``index`` along the leading axis."""
         return Solution(
             self.rotmat[index],

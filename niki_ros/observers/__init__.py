@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Dict, List, Optional, Protocol
 
-import numpy as np
-
 from niki_ros.core.camera import Camera
 from niki_ros.core.config import ObserverConfig
 from niki_ros.core.errors import ConfigError
 from niki_ros.core.types import JointObservation
+import numpy as np
 
 
 class Observer(Protocol):

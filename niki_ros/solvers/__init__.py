@@ -6,11 +6,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Optional, Protocol
 
-import numpy as np
-
 from niki_ros.core.errors import ModelError
 from niki_ros.core.skeleton import Skeleton
 from niki_ros.core.types import Solution
+import numpy as np
 
 
 class Track(Protocol):

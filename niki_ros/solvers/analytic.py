@@ -2,24 +2,22 @@
 Closed-form inverse kinematics by swing and twist: the baseline, and a solver without a model.
 
 The tree is walked from the pelvis, as in HybrIK (Li et al. 2021, naive variant): rotations of the
-pelvis and of spine3, which have three children, by SVD; every other one is the swing that turns the
-bone at rest onto the observed bone, after the twist, where one is known.
+pelvis and of spine3, which have three children, by SVD; every other one is the swing that turns
+the bone at rest onto the observed bone, after the twist, where one is known.
 """
 
 from __future__ import annotations
 
 from typing import Optional
 
-import numpy as np
-
 from niki_ros.core.checks import solver_input
 from niki_ros.core.confidence import confidence_from_sigma
 from niki_ros.core.kinematics import forward_kinematics, LEVELS
-from niki_ros.core.rotations import (
-    rotmat_from_rotvec, rotmat_from_two_sets, swing_rotmat, unit)
+from niki_ros.core.rotations import rotmat_from_rotvec, rotmat_from_two_sets, swing_rotmat, unit
 from niki_ros.core.shape import betas_from_joints
 from niki_ros.core.skeleton import JOINT, open_skeleton, PARENTS_29, Skeleton
 from niki_ros.core.types import Solution
+import numpy as np
 
 CHILDREN = tuple(
     tuple(c for c in range(29) if PARENTS_29[c] == joint) for joint in range(24))
@@ -97,7 +95,7 @@ class AnalyticSolver:
             confidence_from_sigma(sigma)[:, :24].astype(np.float32),
             residual.astype(np.float32), betas.astype(np.float32))
 
-    def start_track(self) -> 'AnalyticTrack':
+    def start_track(self) -> AnalyticTrack:
         """Return a track; this solver has no memory."""
         return AnalyticTrack(self)
 

@@ -12,15 +12,20 @@ from pathlib import Path
 import sys
 from typing import Dict, List
 
-import numpy as np
-
 from niki_ros.core.config import apply_settings, PipelineConfig
 from niki_ros.core.errors import SourceError
 from niki_ros.core.skeleton import PARENTS_29
 from niki_ros.pipeline import load_pipeline
 from niki_ros.sources import open_source
+import numpy as np
+
 from niki_training.video_truth import (
-    LIMB_JOINTS, limb_joints, pa_aligned, read_calibration, read_trc)
+    LIMB_JOINTS,
+    limb_joints,
+    pa_aligned,
+    read_calibration,
+    read_trc,
+)
 
 HELP = 'the pipeline on calibrated video with measured joints (Pose2Sim trials)'
 COLUMNS = ('observer_mpjpe_mm', 'observer_pa_mm', 'mpjpe_mm', 'pa_mpjpe_mm', 'root_mm',
@@ -111,8 +116,7 @@ def evaluate_clip(video, calibrated, truth, solver, settings):
         for frame, world in zip(source, truth):
             true = calibrated.points(world)
             bodies = pipeline.process(frame.image_rgb, calibrated.camera, frame.stamp_ns)
-            body = min(bodies, default=None,
-                       key=lambda b: np.linalg.norm(b.joints_m[LIMB_JOINTS].mean(0) - true.mean(0)))
+            body = nearest(bodies, true)
             seen = [o.joints_m[LIMB_JOINTS] for o in observer.last]
             rows.append(frame_errors(body, seen, true, calibrated.camera))
             if body is not None:
@@ -120,6 +124,13 @@ def evaluate_clip(video, calibrated, truth, solver, settings):
                 truth_seen.append(true)
     pipeline.close()
     return np.array(rows), clip_figures(bodies_seen, np.array(truth_seen))
+
+
+def nearest(bodies, true):
+    """Return the body whose limbs are nearest to the true ones (12, 3), or None."""
+    def apart(body):
+        return np.linalg.norm(body.joints_m[LIMB_JOINTS].mean(0) - true.mean(0))
+    return min(bodies, key=apart, default=None)
 
 
 def frame_errors(body, seen, true, camera) -> List[float]:

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict
 
-import numpy as np
-from scipy.spatial.transform import Rotation
-
 from niki_ros.core.camera import Camera
 from niki_ros.core.errors import SourceError
 from niki_ros.core.skeleton import JOINT
+import numpy as np
+from scipy.spatial.transform import Rotation
 
 LIMBS = tuple(f'{side}_{part}' for part in ('hip', 'knee', 'ankle', 'shoulder', 'elbow', 'wrist')
               for side in ('left', 'right'))
