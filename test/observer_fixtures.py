@@ -1,0 +1,14 @@
+"""Fixtures for tests with the real front end."""
+
+from __future__ import annotations
+
+import pytest
+
+from niki_ros.model_cache import fetch
+
+
+@pytest.fixture(scope='session')
+def mediapipe_model():
+    """Return the path of the default model, fetched where it is not cached yet."""
+    pytest.importorskip('mediapipe')
+    return fetch('full', report=print)
