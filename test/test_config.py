@@ -1,0 +1,49 @@
+"""Settings: written once, flattened, refused with their name."""
+
+from __future__ import annotations
+
+from niki_ros.core.config import apply_settings, NodeConfig, PipelineConfig, settings_of
+from niki_ros.core.errors import ConfigError
+import pytest
+
+ALL = [*settings_of(PipelineConfig()), *settings_of(NodeConfig())]
+
+
+@pytest.mark.parametrize('item', ALL, ids=lambda item: item.name)
+def test_every_setting_is_described_and_its_default_fits(item):
+    assert item.help and not item.help.endswith('.')
+    assert type(item.default) in (bool, int, float, str)
+    config = NodeConfig() if '.' not in item.name else PipelineConfig()
+    apply_settings(config, {item.name: item.default})
+    if item.low is not None and item.high is not None:
+        assert item.low <= item.default <= item.high
+
+
+def test_names_are_dotted_and_unique():
+    names = [item.name for item in settings_of(PipelineConfig())]
+    assert 'smoothing.min_cutoff_hz' in names and len(set(names)) == len(names)
+
+
+def test_applied_in_place_and_reported_back():
+    config = PipelineConfig()
+    assert apply_settings(config, {'smoothing.beta': 2, 'observer.model': 'lite'}) is config
+    assert config.smoothing.beta == 2.0 and type(config.smoothing.beta) is float
+    values = {item.name: item.default for item in settings_of(config)}
+    assert values['observer.model'] == 'lite'
+    assert PipelineConfig().observer.model == 'full'
+
+
+@pytest.mark.parametrize('name, value, message', [
+    ('smoothing.betta', 1.0, "unknown setting 'smoothing.betta'; known: "),
+    ('smoothing.beta', 'much', "smoothing.beta is 'much'; expected a value of type float"),
+    ('smoothing.beta', -0.1, 'smoothing.beta is -0.1; expected 0.0 … 100.0'),
+    ('smoothing.beta', float('nan'), 'smoothing.beta is nan'),
+    ('smoothing.beta', True, 'smoothing.beta is True'),
+    ('smoothing.enabled', 1, 'smoothing.enabled is 1; expected a value of type bool'),
+    ('observer.max_people', 2.5, 'observer.max_people is 2.5'),
+    ('observer.max_people', 0, 'observer.max_people is 0; expected 1 … 16'),
+    ('observer.model', 'huge', "observer.model is 'huge'; expected one of lite, full, heavy")])
+def test_refused_by_name(name, value, message):
+    with pytest.raises(ConfigError) as error:
+        apply_settings(PipelineConfig(), {name: value})
+    assert str(error.value).startswith(message)

@@ -1,0 +1,174 @@
+"""``niki run`` on real clips with the real front end, and on a scripted one for exact numbers."""
+
+from __future__ import annotations
+
+import json
+
+from conftest import FACING, observe_body, ScriptedObserver
+from niki_ros import load_pipeline
+from niki_ros.camera_file import camera_to_yaml
+from niki_ros.cli import main as cli
+from niki_ros.cli.run import body_record
+from niki_ros.core.camera import Camera
+from niki_ros.core.pipeline import Pipeline
+from niki_ros.outputs import VideoWriter
+from niki_ros.solvers import load_solver
+from niki_ros.sources import open_source
+import numpy as np
+import pytest
+
+pytest_plugins = ['observer_fixtures']
+FRAMES = 40
+
+
+@pytest.fixture(name='clip')
+def clip_fixture(shared):
+    """Return a real video."""
+    return shared / 'data' / 'pose2sim' / 'cam01.mp4'
+
+
+@pytest.fixture
+def blank(tmp_path):
+    """Return a 64x48 video of four grey frames, on which nobody is seen."""
+    path = tmp_path / 'blank.mp4'
+    with VideoWriter(path, 20.0, 64, 48) as writer:
+        for _ in range(4):
+            writer.write(np.full((48, 64, 3), 99, np.uint8))
+    return path
+
+
+def run(*words):
+    """Run the verb with the solver that needs no model, and return the exit code."""
+    return cli.main(['run', *map(str, words), '--solver', 'analytic'])
+
+
+def lines_of(path):
+    """Return the parsed lines."""
+    return [json.loads(line) for line in path.read_text('utf-8').splitlines()]
+
+
+def test_real_clip_twice_is_the_same_bytes(clip, tmp_path, mediapipe_model, capfd):
+    paths = [tmp_path / name for name in ('a.jsonl', 'b.jsonl')]
+    for path in paths:
+        assert run(clip, '--max-frames', FRAMES, '--json', path, '--overlay',
+                   path.with_suffix('.mp4')) == 0
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    said = capfd.readouterr().err
+    assert f'{FRAMES} frames in ' in said and 'people seen: 1' in said and 'b.mp4' in said
+    lines = lines_of(paths[0])
+    assert [line['stamp_ns'] for line in lines] == [round(i * 1e9 / 60) for i in range(FRAMES)]
+    seen = [body for line in lines for body in line['bodies']]
+    assert len(seen) > 0.8 * FRAMES
+    for body in seen:
+        assert np.array(body['joints_m']).shape == (29, 3)
+        assert np.array(body['keypoints_px'], dtype=float).shape == (29, 2)
+        assert len(body['confidence']) == len(body['status']) == 24
+        assert set(body['status']) <= {'observed', 'predicted', 'unobserved'}
+        assert 1 < body['root_m'][2] < 12
+    overlay = open_source(tmp_path / 'a.mp4')
+    assert len(list(overlay)) == FRAMES and overlay.rate_hz == 60
+    assert (overlay.width, overlay.height) == (1080, 1920)
+
+
+def test_python_and_command_give_the_same_bodies(clip, tmp_path, mediapipe_model):
+    path = tmp_path / 'out.jsonl'
+    assert run(clip, '--max-frames', 6, '--json', path, '--quiet') == 0
+    pipeline = load_pipeline(solver='analytic')
+    with open_source(clip, max_frames=6) as source:
+        expected = [[body_record(body) for body in
+                     pipeline.process(frame.image_rgb, None, frame.stamp_ns)] for frame in source]
+    pipeline.close()
+    assert [line['bodies'] for line in lines_of(path)] == expected
+
+
+def test_json_to_stdout_is_nothing_but_json(blank, mediapipe_model, capsys):
+    assert run(blank, '--json', '-') == 0
+    captured = capsys.readouterr()
+    assert [json.loads(line) for line in captured.out.splitlines()] == [
+        {'stamp_ns': 50_000_000 * i, 'bodies': []} for i in range(4)]
+    assert 'people seen: nobody' in captured.err
+
+
+def test_quiet_says_nothing(blank, mediapipe_model, capsys):
+    assert run(blank, '--quiet') == 0
+    assert capsys.readouterr() == ('', '')
+
+
+def scripted(monkeypatch, root_m, keypoint=None):
+    """Let ``niki run`` see a person at ``root_m`` through a camera of 60 degrees."""
+    camera = Camera.from_fov(64, 48, 60.0)
+    pose = np.tile(np.eye(3), (24, 1, 1))
+    pose[0] = FACING
+    seen = observe_body(pose, np.array(root_m), camera)
+    if keypoint is not None:
+        seen.keypoints_px[keypoint] = np.nan
+    given = {}
+
+    def load(**settings):
+        given.update(settings)
+        return Pipeline(ScriptedObserver(lambda stamp_ns: [seen]), load_solver('analytic'))
+
+    monkeypatch.setattr('niki_ros.load_pipeline', load)
+    return given
+
+
+def test_record_of_a_known_person(blank, tmp_path, monkeypatch):
+    given = scripted(monkeypatch, [0.2, 0.1, 4.0], keypoint=20)
+    path = tmp_path / 'out.jsonl'
+    assert run(blank, '--json', path, '--set', 'smoothing.beta=0.5', '--fov-deg', 60) == 0
+    assert given == {'smoothing.beta': 0.5, 'camera.fov_deg': 60.0, 'solver': 'analytic'}
+    bodies = [line['bodies'] for line in lines_of(path)]
+    assert bodies[-1][0]['id'] == bodies[-2][0]['id']
+    body = bodies[-1][0]
+    assert np.allclose(body['root_m'], [0.2, 0.1, 4.0], atol=0.05)
+    assert body['joints_m'][0] == body['root_m']
+    assert body['keypoints_px'][20] == [None, None]
+    assert None not in body['keypoints_px'][19]
+
+
+def test_camera_file_is_used_and_scaled(blank, tmp_path, monkeypatch):
+    scripted(monkeypatch, [0.0, 0.0, 4.0])
+    camera_to_yaml(Camera.from_fov(128, 96, 31.0), tmp_path / 'camera.yaml')
+    path = tmp_path / 'out.jsonl'
+    assert run(blank, '--json', path, '--camera', tmp_path / 'camera.yaml') == 0
+    ratio = np.tan(np.radians(30)) / np.tan(np.radians(15.5))
+    distance = lines_of(path)[-1]['bodies'][0]['root_m'][2]
+    assert distance == pytest.approx(4.0 * ratio, rel=0.05)
+
+
+def test_camera_file_of_another_shape_is_refused(blank, tmp_path, capsys):
+    camera_to_yaml(Camera.from_fov(640, 640, 60.0), tmp_path / 'camera.yaml')
+    assert run(blank, '--camera', tmp_path / 'camera.yaml') == 1
+    assert 'is for 640x640' in capsys.readouterr().err
+
+
+def test_failure_leaves_no_half_file(clip, tmp_path, monkeypatch, capsys):
+    scripted(monkeypatch, [0.0, 0.0, 4.0])
+    whole = clip.read_bytes()
+    middle = len(whole) // 2
+    tail = max(whole.rfind(b'moov') - 4, middle)
+    (tmp_path / 'cut.mp4').write_bytes(whole[:middle] + bytes(tail - middle) + whole[tail:])
+    out = tmp_path / 'out'
+    out.mkdir()
+    (out / 'bodies.jsonl').write_text('from before')
+    assert run(tmp_path / 'cut.mp4', '--json', out / 'bodies.jsonl',
+               '--overlay', out / 'overlay.mp4') == 1
+    assert 'breaks off' in capsys.readouterr().err
+    assert [path.name for path in out.iterdir()] == ['bodies.jsonl']
+    assert (out / 'bodies.jsonl').read_text() == 'from before'
+
+
+@pytest.mark.parametrize('words, message', [
+    (['--set', 'smoothing.betta=1'], 'smoothing.betta=1'),
+    (['--set', 'smoothing.beta=-1'], 'smoothing.beta is -1'),
+    (['--fov-deg', '400'], 'camera.fov_deg is 400'),
+    (['--observer', 'crystal-ball'], 'crystal-ball'),
+    (['--json', 'no/such/folder/x.jsonl'], 'make the folder'),
+    (['--overlay', 'overlay.txt'], 'ends in .mp4'),
+    (['--camera', 'nowhere.yaml'], 'nowhere.yaml cannot be read')])
+def test_refused_before_any_work(blank, words, message, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    assert run(blank, *words) == 1
+    assert message in capsys.readouterr().err
+    assert sorted(tmp_path.iterdir()) == before
