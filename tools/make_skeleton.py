@@ -3,9 +3,9 @@ Make ``niki_ros/core/skeleton.json``, the open 29-joint skeleton and its shape s
 
 Source: 24 joints of 2,000 adults of the Anny body model (Apache-2.0, MakeHuman assets CC0), given
 as mean and principal components in an A-pose. The bone lengths are kept and the limbs are turned
-into a T-pose. The first shape direction is the exact uniform scale (beta 1 = one standard deviation
-of adult size), so that a body that is merely larger is inside the shape space; the others are Anny's
-components with that direction removed, ordered by variance.
+into a T-pose. The first shape direction is the exact uniform scale (beta 1 = one standard
+deviation of adult size), so that a body that is merely larger lies inside the space; the others
+are Anny's components with that direction removed, ordered by variance.
 
 Usage: python tools/make_skeleton.py anny_adult_skeleton24.npz niki_ros/core/skeleton.json
 """
@@ -22,7 +22,8 @@ STRAIGHT = {4: (0, -1, 0), 5: (0, -1, 0), 7: (0, -1, 0), 8: (0, -1, 0)}
 STRAIGHT.update(dict.fromkeys((18, 20, 22), (1, 0, 0)))
 STRAIGHT.update(dict.fromkeys((19, 21, 23), (-1, 0, 0)))
 # leaves: (direction, share of the length of the bone that ends in the leaf's parent).
-# Anthropometry: vertex above the skull's pivot, fingertip beyond the knuckle, big toe's tip beyond its ball.
+# Anthropometry: vertex above the skull's pivot, fingertip beyond the knuckle, big toe's tip
+# beyond its ball.
 LEAVES = [((0, 0.995, 0.1), 1.85), ((1, 0, 0), 0.8), ((-1, 0, 0), 0.8),
           ((0, -0.17, 0.985), 0.42), ((0, -0.17, 0.985), 0.42)]
 
