@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 import io
 import struct
-from typing import Union
+from typing import List, Tuple, Union
 import zipfile
 
 from niki_ros.core.errors import ModelError
@@ -67,7 +67,7 @@ class _Writer:
     def __init__(self, identifier: bytes):
         """Begin with room for the root's offset."""
         self.data = bytearray(4) + identifier
-        self.to_old = []
+        self.to_old: List[Tuple[int, int]] = []
 
     def finish(self, root: Node, old: bytes = b'') -> bytes:
         """Write ``root`` and what it holds, then ``old``."""
@@ -89,7 +89,7 @@ class _Writer:
         """Fill up until the position after ``ahead`` more bytes is aligned."""
         self.data += bytes(-(len(self.data) + ahead) % alignment)
 
-    def _write(self, node: Node):
+    def _write(self, node: Union[Table, Vector, Blob]):
         """Append one node; return its position and (place, child) for what it points at."""
         if isinstance(node, Blob):
             self._pad(4 if node.text else 16, ahead=4)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 import hashlib
+from importlib.util import find_spec
 import os
 from pathlib import Path
 import shutil
@@ -213,7 +214,7 @@ def _assembled(name: str, report: Report) -> bytes:
     with tempfile.TemporaryDirectory(prefix='niki-models-') as folder:
         if name != 'full':
             with tarfile.open(_npm_download(name, folder, report)) as package:
-                landmarks = package.extractfile(NPM_LANDMARKS.format(name=name)).read()
+                landmarks = _tar_member(package, NPM_LANDMARKS.format(name=name))
         with zipfile.ZipFile(_pip_download(folder, report)) as wheel:
             detector = wheel.read(DETECTOR)
             if name == 'full':
@@ -224,8 +225,19 @@ def _assembled(name: str, report: Report) -> bytes:
                     MODELS[name].assembled)
 
 
+def _tar_member(archive: tarfile.TarFile, name: str) -> bytes:
+    """Return the bytes of one file in a tar archive."""
+    file = archive.extractfile(name)
+    if file is None:
+        raise ModelError(f'{name} in the package is not a file')
+    return file.read()
+
+
 def _pip_download(folder: str, report: Report) -> Path:
-    """Fetch the wheel that holds the networks: only as a file, so any Python and system will do."""
+    """Fetch the wheel that holds the networks: as a file, so any Python and system will do."""
+    if find_spec('pip') is None:
+        raise ModelError(f'pip is missing; install it with: {sys.executable} -m ensurepip, or '
+                         'on Debian and Ubuntu: sudo apt install python3-pip')
     command = [sys.executable, '-m', 'pip', 'download', '--no-deps', '--only-binary', ':all:',
                '--python-version', '3.11', '--implementation', 'cp', '--abi', 'cp311',
                '--platform', 'manylinux_2_28_x86_64', '--retries', '1',

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from niki_ros.model_cache import fetch
+import pytest
 
 
 @pytest.fixture(scope='session')

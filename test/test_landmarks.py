@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pytest
-
 from niki_ros.core.rotations import rotmat_from_rotvec
 from niki_ros.core.skeleton import JOINT, JOINTS_29, MIRROR_29, open_skeleton
 from niki_ros.observers.landmarks import (
-    joint_sigma, joints_from_landmarks, JOINTS_FROM_LANDMARKS, keypoint_sigma,
-    observation_from_landmarks, rotation_to_ray, SIGMA_VISIBLE)
+    joint_sigma,
+    JOINTS_FROM_LANDMARKS,
+    joints_from_landmarks,
+    keypoint_sigma,
+    observation_from_landmarks,
+    rotation_to_ray,
+    SIGMA_VISIBLE,
+)
+import numpy as np
+import pytest
 
 FACING = np.diag([1.0, -1.0, -1.0])
 PAIRS = {'shoulder': 11, 'elbow': 13, 'wrist': 15, 'hip': 23, 'knee': 25, 'ankle': 27,
@@ -22,7 +27,8 @@ def standing_landmarks() -> np.ndarray:
     rest = open_skeleton().rest_joints_m
     points = np.zeros((33, 3))
     for kind, index in PAIRS.items():
-        points[index], points[index + 1] = rest[JOINT[f'left_{kind}']], rest[JOINT[f'right_{kind}']]
+        points[index] = rest[JOINT[f'left_{kind}']]
+        points[index + 1] = rest[JOINT[f'right_{kind}']]
     for knuckle in (17, 19):
         points[knuckle], points[knuckle + 1] = (
             rest[JOINT['left_hand']], rest[JOINT['right_hand']])
@@ -86,6 +92,14 @@ def test_sigma_grows_as_visibility_falls_and_is_one_outside_the_image():
     np.testing.assert_allclose(joint_sigma(np.ones(29), np.ones(29)), 1.0)
 
 
+def test_hips_that_are_not_seen_make_every_joint_less_certain():
+    """All joints are relative to them."""
+    visible = np.ones(29)
+    visible[[JOINT['left_hip'], JOINT['right_hip']]] = 0.0
+    sigma = joint_sigma(visible, np.zeros(29))
+    assert (sigma[1:] > SIGMA_VISIBLE[1:]).all()
+
+
 def test_keypoints_outside_the_image_cannot_be_used():
     """Their expected error is infinite; inside it scales with the person."""
     inside = keypoint_sigma(np.ones(29), np.zeros(29), 500.0)
@@ -101,7 +115,7 @@ def test_a_person_cut_off_at_the_waist_has_legs_of_sigma_one():
     seen = observation_from_landmarks(normalized, points, np.ones(33), (640, 480))
     legs = [JOINT[f'{side}_{kind}'] for side in ('left', 'right') for kind in ('knee', 'ankle')]
     assert (seen.sigma[legs] > 0.99).all() and np.isinf(seen.keypoint_sigma_px[legs]).all()
-    assert seen.sigma[JOINT['left_elbow']] < 0.5
+    assert seen.sigma[JOINT['left_elbow']] < 0.6
     assert seen.box_px[3] <= 480
     assert seen.joints_m.dtype == seen.sigma.dtype == np.float32
 

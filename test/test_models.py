@@ -8,12 +8,11 @@ import io
 import struct
 import zipfile
 
-import pytest
-
 from niki_ros import model_cache
 from niki_ros.cli.main import main
 from niki_ros.core.errors import ModelError
 from niki_ros.mediapipe_bundle import add_metadata, ALIGNMENT, assemble, image_metadata, pack
+import pytest
 
 NOWHERE = 'http://127.0.0.1:9/{name}'
 

@@ -6,16 +6,15 @@ import hashlib
 from pathlib import Path
 import subprocess
 import sys
-import tomllib
-
-import numpy as np
-import pytest
-from scipy.spatial.transform import Rotation
 
 from niki_ros.core.camera import Camera
 from niki_ros.core.errors import BackendError, InputError, ModelError
 from niki_ros.core.skeleton import JOINT
 from niki_ros.observers.mediapipe import MAX_GAP_NS, MediaPipeObserver
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+import tomllib
 
 cv2 = pytest.importorskip('cv2')
 

@@ -5,17 +5,16 @@ Limbs are taken as they are. What MediaPipe does not see (spine, neck, collars, 
 construction, with the proportions of the open skeleton scaled to this person's trunk.
 
 The figures in this file were measured on Pose2Sim's balancing trial: four calibrated cameras, 100
-frames each, joints triangulated from all views (good to 2-3 cm), pose landmarker full, frames where
-front and back were mistaken left out (32 of 400). ``test/test_observer_mediapipe.py`` measures the
-joints' error again.
+frames each, joints triangulated from all views (good to 2-3 cm), pose landmarker full, frames
+where front and back were mistaken left out (32 of 400). ``test/test_observer_mediapipe.py``
+measures the joints' error again.
 """
 
 from __future__ import annotations
 
-import numpy as np
-
 from niki_ros.core.skeleton import JOINT, JOINTS_29, open_skeleton
 from niki_ros.core.types import JointObservation
+import numpy as np
 
 NOSE, EYES, EARS, SHOULDERS, HIPS = 0, (2, 5), (7, 8), (11, 12), (23, 24)
 """Indices of landmarks, left before right (the person's own left)."""
@@ -34,7 +33,8 @@ _SIGMA = {'pelvis': 0.1, 'hip': 0.15, 'knee': 0.29, 'ankle': 0.33, 'foot': 0.36,
           'shoulder': 0.25, 'elbow': 0.34, 'wrist': 0.45, 'hand': 0.48, 'middle_finger': 0.52,
           'spine1': 0.25, 'spine2': 0.35, 'spine3': 0.35, 'neck': 0.3, 'collar': 0.35,
           'head': 0.35, 'head_top': 0.4}
-UNSEEN_FACTOR = 2.0
+_UNSEEN_FACTOR = 2.5
+_HIPS_SHARE = 0.5
 _KEYPOINT_SHARE, _UNSEEN_KEYPOINT_SHARE = 0.015, 0.045
 _EDGE = 0.05
 _VISIBLE = 0.5
@@ -48,9 +48,9 @@ SIGMA_VISIBLE = np.array([_SIGMA[_kind(joint)] for joint in JOINTS_29])
 """
 (29,) sigma of a joint that is seen.
 
-Limbs, head top: the median error per coordinate over 200 mm, relative to the hips. Where MediaPipe has no
-such joint, chosen: the error of its neighbours or more. The errors divided by their sigma have a
-root mean square of 0.9 (hips) to 1.4 (left wrist).
+Limbs, head top: the median error per coordinate over 200 mm, relative to the hips. Where MediaPipe
+has no such joint, chosen: the error of its neighbours or more. The errors divided by their sigma
+have a root mean square of 0.9 (hips) to 1.4 (left wrist).
 """
 
 
@@ -160,14 +160,23 @@ def joint_sigma(visible: np.ndarray, outside: np.ndarray) -> np.ndarray:
     """
     Sigma (29,) from visibility (29,) and outside (29,).
 
-    Measured, visibility says little about the error in depth: per coordinate, the median is 68 mm
-    at a visibility of 0.1-0.3, 51-71 mm at 0.3-0.7, 68-79 mm at 0.7-0.999, 46 mm above. Which joint
-    it is says more, hence ``SIGMA_VISIBLE``. In that trial a hidden joint is always hidden by the
-    person; behind furniture it is guessed, so sigma still doubles towards a visibility of 0.
-    Outside the image nothing is seen: sigma goes to 1.
+    While the whole person is in the image, visibility says little about the error in 3D: per
+    coordinate, the median is 68 mm at a visibility of 0.1-0.3, 51-71 mm at 0.3-0.7, 68-79 mm at
+    0.7-0.999, 46 mm above. Which joint it is says more, hence ``SIGMA_VISIBLE``. Where the
+    image was cut off at shank, knee, thigh or hip (cameras 1, 3 and 4, every second frame), it says
+    much: a knee has 59 mm at 0.83, 84-90 mm at 0.24-0.43, 114-143 mm at 0.15-0.21; an ankle 115-156 mm
+    at 0.33-0.47, 187-258 mm below 0.1. So sigma grows to 2.5 times towards a visibility of 0, and
+    to 1 outside the image. Where the hips themselves are not seen, all joints, being relative to
+    them, are worse: shoulders 71-202 mm instead of 33-82 mm.
     """
-    sigma = SIGMA_VISIBLE * (1.0 + (UNSEEN_FACTOR - 1.0) * (1.0 - visible))
-    return np.minimum(sigma + outside * (1.0 - sigma), 1.0)
+    sigma = SIGMA_VISIBLE * (1.0 + (_UNSEEN_FACTOR - 1.0) * (1.0 - visible))
+    sigma = np.minimum(sigma, 1.0)
+    sigma = sigma + outside * (1.0 - sigma)
+    hips = [JOINT['left_hip'], JOINT['right_hip']]
+    guessed = (sigma[hips] - SIGMA_VISIBLE[hips]).mean()
+    others = [joint for joint in range(1, 29) if joint not in hips]
+    sigma[others] = np.hypot(sigma[others], _HIPS_SHARE * guessed)
+    return np.minimum(sigma, 1.0)
 
 
 def keypoint_sigma(visible: np.ndarray, outside: np.ndarray, size_px: float) -> np.ndarray:

@@ -11,13 +11,12 @@ import tempfile
 from typing import Dict, List, Optional
 import weakref
 
-import numpy as np
-
 from niki_ros.core.camera import Camera
 from niki_ros.core.errors import BackendError, InputError
 from niki_ros.core.types import JointObservation
 from niki_ros.model_cache import ensure_model, identify
 from niki_ros.observers.landmarks import HIPS, observation_from_landmarks, rotation_to_ray
+import numpy as np
 
 MAX_GAP_NS = 10_000_000_000
 """A longer pause than this is a new stream: where people were says nothing any more."""
@@ -25,7 +24,7 @@ MAX_GAP_NS = 10_000_000_000
 _CHATTER = (b'inference_feedback_manager', b'landmark_projection_calculator', b'XNNPACK delegate',
             b'Logging before InitGoogle')
 
-_open_landmarkers: 'weakref.WeakSet[_Landmarker]' = weakref.WeakSet()
+_open_landmarkers: weakref.WeakSet[_Landmarker] = weakref.WeakSet()
 
 
 @atexit.register
@@ -135,11 +134,10 @@ class MediaPipeObserver:
         self._model = model
         self._people = max_people
         self._confidence = min_confidence
+        self._closed = False
         self._first_ns: Optional[int] = None
         self._last_ns: Optional[int] = None
-        self._landmarker: Optional[_Landmarker] = None
-        self._closed = False
-        self._start()
+        self._landmarker = self._new_landmarker()
 
     def observe(self, image_rgb: np.ndarray, camera: Optional[Camera],
                 stamp_ns: int) -> List[JointObservation]:
@@ -153,22 +151,23 @@ class MediaPipeObserver:
         image = _checked_image(image_rgb)
         if self._closed:
             raise BackendError('the MediaPipe observer is closed; make a new one')
-        result = self._landmarker_for(stamp_ns).detect(
-            image, (stamp_ns - self._first_ns) // 1_000_000)
+        since_first_ns = self._follow(stamp_ns)
+        result = self._landmarker.detect(image, since_first_ns // 1_000_000)
         size = (image.shape[1], image.shape[0])
         return [_observation(flat, world, size, camera)
                 for flat, world in zip(result.pose_landmarks, result.pose_world_landmarks)]
 
     def reset(self) -> None:
-        """Forget the images before."""
+        """Forget the images before; 80 ms for ``full``, nothing where there were none."""
         if self._first_ns is not None and not self._closed:
-            self._start()
+            self._landmarker.close()
+            self._first_ns = self._last_ns = None
+            self._landmarker = self._new_landmarker()
 
     def close(self) -> None:
         """Free the model. The observer cannot be used afterwards."""
         self._closed = True
-        if self._landmarker is not None:
-            self._landmarker.close()
+        self._landmarker.close()
 
     def describe(self) -> Dict[str, str]:
         """Return what runs, for diagnostics; keys that do not meet the solver's."""
@@ -179,20 +178,17 @@ class MediaPipeObserver:
             'observer_sha256': self._sha256,
         }
 
-    def _landmarker_for(self, stamp_ns: int) -> _Landmarker:
-        """Return the landmarker of this stream, a new one where the stamp jumps."""
+    def _follow(self, stamp_ns: int) -> int:
+        """Return the time since the stream's first image; a jump begins a new stream."""
         if self._last_ns is not None and not 0 <= stamp_ns - self._last_ns <= MAX_GAP_NS:
-            self._start()
+            self.reset()
         if self._first_ns is None:
             self._first_ns = stamp_ns
         self._last_ns = stamp_ns
-        return self._landmarker
+        return stamp_ns - self._first_ns
 
-    def _start(self) -> None:
-        if self._landmarker is not None:
-            self._landmarker.close()
-        self._first_ns = self._last_ns = None
-        self._landmarker = _Landmarker(str(self._path), self._people, self._confidence)
+    def _new_landmarker(self) -> _Landmarker:
+        return _Landmarker(str(self._path), self._people, self._confidence)
 
 
 def _checked_image(image_rgb) -> np.ndarray:
