@@ -44,8 +44,8 @@ def _parse(argv) -> argparse.Namespace:
     parser.add_argument('--out', type=Path, default=Path('out/demo'), help='folder for the results')
     parser.add_argument('--fov-deg', type=float, default=60.0, help='horizontal field of view')
     parser.add_argument('--camera', help='calibration file, as camera_calibration writes it')
-    parser.add_argument('--solver', help='solver.name of the node, None = its default')
-    parser.add_argument('--observer-model', help='observer.model of the node: lite, full, heavy')
+    parser.add_argument('--param', action='append', default=[], metavar='NAME:=VALUE',
+                        help='parameter of the node, such as solver.name:=analytic; may be repeated')
     return parser.parse_args(argv)
 
 
@@ -115,22 +115,22 @@ def _play(args, listener, processes, environment, stop, line, frames):
 
 
 def _node_parameters(args) -> dict:
-    given = {'solver.name': args.solver, 'observer.model': args.observer_model}
-    return {'camera.fov_deg': args.fov_deg, **{k: v for k, v in given.items() if v}}
+    given = dict(text.partition(':=')[::2] for text in args.param)
+    return {'camera.fov_deg': str(args.fov_deg), **given}
 
 
 def _source_parameters(args) -> dict:
-    values = {'source': str(args.video), 'fov_deg': args.fov_deg, 'wait_for_subscribers': 1}
-    return {**values, 'camera_info_file': args.camera} if args.camera else values
+    # quoted: a folder named 0 is text in YAML too
+    values = {'source': json.dumps(str(args.video)), 'fov_deg': str(args.fov_deg),
+              'wait_for_subscribers': '1'}
+    return {**values, 'camera_info_file': json.dumps(args.camera)} if args.camera else values
 
 
 def _start(module: str, parameters: dict, environment) -> subprocess.Popen:
     """Start an executable of this package with parameters; its log goes to stderr."""
     command = [sys.executable, '-m', f'niki_ros.ros.{module}', '--ros-args', '--log-level', 'warn']
     for name, value in parameters.items():
-        # quoted: a path such as 1e3 or a folder "0" is text in YAML too
-        text = json.dumps(value)
-        command += ['-p', f'{name}:={text}']
+        command += ['-p', f'{name}:={value}']
     return subprocess.Popen(command, env=environment, stdout=sys.stderr)
 
 
@@ -162,8 +162,10 @@ def _report(args, listener, line) -> int:
     write_pictures(listener, args.video, args.out, line.show)
     draw_skeletons(listener.bodies, args.out / 'skeleton.png')
     line.end()
-    told = {key: listener.diagnostics.get(f'frames_{key}') for key in ('received', 'processed', 'skipped')}
-    print(f'the node counted: {told}; files in {args.out}: overlay.mp4, bag, skeleton.png')
+    told = {key: value for key, value in listener.diagnostics.items()
+            if key.startswith('frames_') or key.endswith('_ms_p50')}
+    print('the node says: ' + ', '.join(f'{key} {value}' for key, value in told.items()))
+    print(f'files in {args.out}: overlay.mp4, bag, skeleton.png')
     print(json.dumps(figures), flush=True)
     return 0
 

@@ -51,6 +51,7 @@ class FrameHandler:
 
     def handle(self, message):
         """Process one Image or CompressedImage."""
+        began_ns = self.now_ns()
         try:
             stamp_ns = self._stamp(message)
             image_rgb = self._image(message)
@@ -61,12 +62,15 @@ class FrameHandler:
         camera = self._camera(image_rgb)
         frame_id = self._frame_id(message)
         bodies = self._pipeline.process(image_rgb, camera, stamp_ns)
+        processed_ns = self.now_ns()
         self._last_stamp_ns = stamp_ns
         for name, text in self._pipeline.faults.items():
             self._warn(name, text)
         self._outputs.publish(bodies, stamp_ns, frame_id)
-        latency_s = (self.now_ns() - stamp_ns) * 1e-9
-        self._health.done(latency_s, dict(self._pipeline.timings_s), len(bodies))
+        done_ns = self.now_ns()
+        timings_s = {'arrive': (began_ns - stamp_ns) * 1e-9, **self._pipeline.timings_s,
+                     'publish': (done_ns - processed_ns) * 1e-9}
+        self._health.done((done_ns - stamp_ns) * 1e-9, timings_s, len(bodies))
         if self.overlay_wanted():
             from niki_ros.core.images import draw_overlay
             drawn = draw_overlay(image_rgb, bodies, camera)

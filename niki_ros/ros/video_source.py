@@ -25,6 +25,8 @@ IMAGE_QOS = QoSProfile(depth=5)
 INFO_QOS = QoSProfile(depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _DECODE_AHEAD = 8
 _FLUSH_S = 0.5
+# we know of a subscriber a little before it knows of us
+_MATCH_S = 0.5
 
 
 class VideoSource(Node):
@@ -115,6 +117,8 @@ class VideoSource(Node):
         while self._images.get_subscription_count() < self.config.wait_for_subscribers:
             if self._stop.wait(0.02):
                 return
+        if self.config.wait_for_subscribers:
+            self._stop.wait(_MATCH_S)
         start_ns = None
         while (item := self._next()) is not None and not isinstance(item, NikiError):
             offset_ns, message = item
