@@ -162,12 +162,13 @@ def joint_sigma(visible: np.ndarray, outside: np.ndarray) -> np.ndarray:
 
     While the whole person is in the image, visibility says little about the error in 3D: per
     coordinate, the median is 68 mm at a visibility of 0.1-0.3, 51-71 mm at 0.3-0.7, 68-79 mm at
-    0.7-0.999, 46 mm above. Which joint it is says more, hence ``SIGMA_VISIBLE``. Where the
-    image was cut off at shank, knee, thigh or hip (cameras 1, 3 and 4, every second frame), it says
-    much: a knee has 59 mm at 0.83, 84-90 mm at 0.24-0.43, 114-143 mm at 0.15-0.21; an ankle 115-156 mm
-    at 0.33-0.47, 187-258 mm below 0.1. So sigma grows to 2.5 times towards a visibility of 0, and
-    to 1 outside the image. Where the hips themselves are not seen, all joints, being relative to
-    them, are worse: shoulders 71-202 mm instead of 33-82 mm.
+    0.7-0.999, 46 mm above. Which joint it is says more, hence ``SIGMA_VISIBLE``.
+    Where the image was cut off at shank, knee, thigh or hip (cameras 1, 3 and 4, every second
+    frame), it says much: a knee has 59 mm at 0.83, 84-90 mm at 0.24-0.43, 114-143 mm at 0.15-0.21;
+    an ankle 115-156 mm at 0.33-0.47, 187-258 mm below 0.1. So sigma grows to 2.5 times towards a
+    visibility of 0, and to 1 outside the image.
+    Where the hips themselves are not seen, all joints, being relative to them, are worse: shoulders
+    71-202 mm instead of 33-82 mm.
     """
     sigma = SIGMA_VISIBLE * (1.0 + (_UNSEEN_FACTOR - 1.0) * (1.0 - visible))
     sigma = np.minimum(sigma, 1.0)
