@@ -167,8 +167,8 @@ def joint_sigma(visible: np.ndarray, outside: np.ndarray) -> np.ndarray:
     frame), it says much: a knee has 59 mm at 0.83, 84-90 mm at 0.24-0.43, 114-143 mm at 0.15-0.21;
     an ankle 115-156 mm at 0.33-0.47, 187-258 mm below 0.1. So sigma grows to 2.5 times towards a
     visibility of 0, and to 1 outside the image.
-    Where the hips themselves are not seen, all joints, being relative to them, are worse: shoulders
-    71-202 mm instead of 33-82 mm.
+    Where the hips themselves are not seen, all joints, being relative to them, are worse:
+    shoulders 71-202 mm instead of 33-82 mm.
     """
     sigma = SIGMA_VISIBLE * (1.0 + (_UNSEEN_FACTOR - 1.0) * (1.0 - visible))
     sigma = np.minimum(sigma, 1.0)
