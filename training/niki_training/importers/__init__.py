@@ -1,0 +1,1 @@
+"""Importers: weights that a user has downloaded, mapped onto our own networks."""

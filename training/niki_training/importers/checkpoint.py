@@ -1,0 +1,90 @@
+"""Read a checkpoint of somebody else: weights only, and exactly the keys that are expected."""
+
+from __future__ import annotations
+
+from pathlib import Path
+import pickle
+from typing import Dict
+
+from niki_ros.core.errors import ModelError
+import torch
+
+MAX_BYTES = 4 << 30
+_WRAPPERS = ('state_dict', 'model', 'model_state_dict')
+_LISTED = 20
+
+
+def read_checkpoint(path) -> Dict[str, torch.Tensor]:
+    """
+    Return the tensors of a ``.pth`` or ``.safetensors`` file by key.
+
+    :raises ModelError: when the file is none, holds other things than tensors, or is a pickle that
+        wants to run code.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ModelError(f'{path} is no file; download the released weights first')
+    if path.stat().st_size > MAX_BYTES:
+        raise ModelError(f'{path} has {path.stat().st_size} bytes; at most {MAX_BYTES} are read')
+    if path.suffix == '.safetensors':
+        return _read_safetensors(path)
+    try:
+        found = torch.load(path, map_location='cpu', weights_only=True)
+    except pickle.UnpicklingError as error:
+        first = str(error).strip().splitlines()[-1]
+        raise ModelError(f'{path} holds more than weights and was not loaded; a checkpoint that '
+                         f'needs code to run is refused ({first})') from error
+    except Exception as error:  # torch's own errors for a damaged file have no common base
+        raise ModelError(f'{path} is no checkpoint of PyTorch: {error}') from error
+    return _tensors(path, found)
+
+
+def take(state: Dict[str, torch.Tensor], expected: Dict[str, tuple]) -> Dict[str, torch.Tensor]:
+    """
+    Return ``state`` in float32 when it has exactly the keys and shapes of ``expected``.
+
+    :raises ModelError: with the list of keys that are missing, unknown or of another shape.
+    """
+    missing = [f'missing {key} {shape}' for key, shape in expected.items() if key not in state]
+    unknown = [f'unknown {key} {tuple(v.shape)}' for key, v in state.items()
+               if key not in expected]
+    other = [f'{key} is {tuple(state[key].shape)}, expected {shape}'
+             for key, shape in expected.items()
+             if key in state and tuple(state[key].shape) != shape]
+    wrong = missing + unknown + other
+    if wrong:
+        more = [f'… and {len(wrong) - _LISTED} more'] if len(wrong) > _LISTED else []
+        raise ModelError(f'the checkpoint does not fit: {len(missing)} keys missing, '
+                         f'{len(unknown)} unknown, {len(other)} of another shape:\n  '
+                         + '\n  '.join(wrong[:_LISTED] + more))
+    for key, value in state.items():
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise ModelError(f'{key} holds values that are not finite')
+    return {key: state[key].float() for key in expected}
+
+
+def _read_safetensors(path: Path) -> Dict[str, torch.Tensor]:
+    try:
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise ModelError(f'{path}: pip install safetensors to read it ({error})') from error
+    try:
+        return load_file(path)
+    except Exception as error:  # safetensors has its own error type, not exported everywhere
+        raise ModelError(f'{path} is no safetensors file: {error}') from error
+
+
+def _tensors(path: Path, found) -> Dict[str, torch.Tensor]:
+    """Unwrap ``{'state_dict': …}`` and the prefix of DataParallel."""
+    for name in _WRAPPERS:
+        if isinstance(found, dict) and isinstance(found.get(name), dict):
+            found = found[name]
+    if not isinstance(found, dict) or not found:
+        raise ModelError(f'{path} holds a {type(found).__name__}; expected a state dict')
+    bad = [str(key) for key, v in found.items()
+           if not isinstance(key, str) or not isinstance(v, torch.Tensor)]
+    if bad:
+        raise ModelError(f'{path}: {", ".join(bad[:_LISTED])} are no tensors')
+    if all(key.startswith('module.') for key in found):
+        found = {key[len('module.'):]: value for key, value in found.items()}
+    return dict(found)

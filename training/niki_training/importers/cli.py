@@ -1,0 +1,95 @@
+"""``niki-import``: weights that you have downloaded become a model folder of ours."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+import sys
+
+from niki_ros.core.errors import NikiError
+from niki_ros.model_folder import write_model_folder
+import torch
+
+from niki_training.importers import released_hybrik, released_niki
+from niki_training.importers.checkpoint import read_checkpoint, take
+from niki_training.importers.to_graph import graph_of
+
+_TERMS = 'as its authors say with the weights; the file was given by the user'
+
+
+def import_niki(file, kind: str, out):
+    """
+    Turn a released NIKI checkpoint into a model folder and return it.
+
+    :param kind: ``one_stage`` or ``twist_swing``.
+    :raises ModelError: when the file does not fit, with the list of keys.
+    """
+    state = take(read_checkpoint(file), released_niki.expected_keys(kind))
+    net = released_niki.ReleasedNiki(state, kind).eval()
+    shapes = {'joints': (29, 3), 'sigma': (29,), 'twist_cos_sin': (23, 2), 'betas': (10,)}
+    inputs = {name: shapes[name] for name in net.input_names}
+    graph = graph_of(net, inputs, net.output_names)
+    return write_model_folder(out, graph, {
+        'name': f'niki-released-{kind.replace("_", "-")}', 'kind': f'released_{kind}',
+        'precision': 'fp32', 'inputs': _described(inputs), 'outputs': net.output_names,
+        'joints': 'JOINTS_29', 'normalisation': 'joints root-aligned, as the release feeds them; '
+        'sigma 0 … 1; input pad 0', 'skeleton': 'smpl (not included)',
+        'training_data': {'source': f'released checkpoint {Path(file).name}', 'licence': _TERMS},
+        'evaluation': {}})
+
+
+def import_hybrik(file, out):
+    """
+    Turn a released HybrIK (HRNet-W48, 29 joints) checkpoint into a model folder and return it.
+
+    :raises ModelError: when the file does not fit, with the list of keys.
+    """
+    state = take(read_checkpoint(file), released_hybrik.expected_keys())
+    size = released_hybrik.SIZE_PX
+    inputs = {'image': (3, size, size)}
+    graph = graph_of(released_hybrik.build(state), inputs, released_hybrik.OUTPUT_NAMES)
+    return write_model_folder(out, graph, {
+        'name': 'hybrik-hrnet-w48', 'kind': 'hybrik', 'precision': 'fp32',
+        'inputs': _described(inputs), 'outputs': released_hybrik.OUTPUT_NAMES,
+        'joints': 'JOINTS_29', 'skeleton': 'smpl (not included)',
+        'normalisation': {'mean': [0.406, 0.457, 0.480], 'std': [0.225, 0.224, 0.229],
+                          'order': 'RGB, 0 … 1', 'depth_m': 2.2},
+        'training_data': {'source': f'released checkpoint {Path(file).name}', 'licence': _TERMS},
+        'evaluation': {}})
+
+
+def _described(inputs: dict) -> list:
+    return [{'name': name, 'shape': ['people', *shape], 'dtype': 'float32'}
+            for name, shape in inputs.items()]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog='niki-import', description=__doc__)
+    models = parser.add_subparsers(dest='model', metavar='niki|hybrik', required=True)
+    niki = models.add_parser('niki', help='the released NIKI')
+    niki.add_argument('--kind', choices=tuple(released_niki.KINDS), required=True)
+    hybrik = models.add_parser('hybrik', help='the released HybrIK, HRNet-W48 with 29 joints')
+    for command in (niki, hybrik):
+        command.add_argument('file', metavar='FILE', type=Path, help='.pth or .safetensors')
+        command.add_argument('--out', metavar='MODEL', type=Path, required=True)
+        command.add_argument('--threads', type=int, default=2)
+    return parser
+
+
+def main(argv=None) -> int:
+    """Run the command; errors become text and exit code 2."""
+    args = _parser().parse_args(argv)
+    torch.set_num_threads(args.threads)
+    try:
+        folder = (import_hybrik(args.file, args.out) if args.model == 'hybrik'
+                  else import_niki(args.file, args.kind, args.out))
+    except NikiError as error:
+        print(f'niki-import: {error}', file=sys.stderr)
+        return 2
+    print(f'{folder.path}: {folder.manifest["name"]}, '
+          f'{(folder.path / "model.onnx").stat().st_size / 1e6:.1f} MB')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,36 @@
+"""From a torch module to the bytes of an ONNX file whose first dimension is free."""
+
+from __future__ import annotations
+
+import logging
+from typing import Dict, List
+import warnings
+
+import torch
+
+OPSET = 18
+
+
+def graph_of(net, inputs: Dict[str, tuple], outputs: List[str]) -> bytes:
+    """
+    Export ``net``.
+
+    :param inputs: shape of every input without the leading dimension, by name.
+    :param outputs: names of what the module returns, in order.
+    """
+    # three people: an example of one would make the exporter take 1 for a constant
+    examples = tuple(torch.zeros((3, *shape)) for shape in inputs.values())
+    people = torch.export.Dim('people', min=1, max=65536)
+    names = list(inputs)
+    shapes = tuple({0: people} for _ in names)
+    logging.getLogger('torch.onnx').setLevel(logging.ERROR)
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter('ignore')
+        program = torch.export.export(net, examples, dynamic_shapes=shapes)
+        result = torch.onnx.export(program, (), input_names=names, output_names=outputs,
+                                   opset_version=OPSET, dynamo=True, verbose=False)
+    model = result.model_proto
+    del model.graph.value_info[:]
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = 'people'
+    return model.SerializeToString()
