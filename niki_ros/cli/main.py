@@ -15,7 +15,6 @@ import sys
 
 VERBS = {
     'run': 'a video, webcam or folder of images to bodies, without ROS',
-    'view': 'look at the result of "niki run" in 3D',
     'models': 'fetch, list and verify the models',
     'engine': 'build and inspect TensorRT engines',
     'bench': 'measure the speed on this machine',
