@@ -69,7 +69,8 @@ def test_two_people_who_cross_keep_their_ids(camera):
         return [observe_body(standing(), root, camera) for root in people]
 
     frames = run(script, camera, 60)
-    depth = {body.id: round(float(body.root_m[2]), 1) for body in frames[0]}
+    depth = {body.id: round(float(body.root_m[2]), 1) for body in frames[5]}
+    assert len(depth) == 2
     assert {body.id: round(float(body.root_m[2]), 1) for body in frames[-1]} == depth
 
 

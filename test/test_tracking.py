@@ -28,6 +28,19 @@ def test_a_person_who_left_for_good_is_another_one_when_somebody_comes(camera):
     assert len(tracker.tracks) == 1
 
 
+def test_another_person_is_believed_after_three_frames_and_a_dream_is_nobody(camera):
+    tracker = Tracker(TrackingConfig(confirm_frames=3))
+    rotmat = np.broadcast_to(np.eye(3), (24, 3, 3)).copy()
+    rotmat[0] = FACING
+    roots = [np.array([0, 0, 3.0]), np.array([1.5, 0, 3.0])]
+    seen = [observe_body(rotmat, root, camera) for root in roots]
+    ids = []
+    for frame, people in enumerate([1, 2, 1, 2, 2, 2, 1]):
+        pairs = tracker.update(seen[:people], roots[:people], frame * 33_333_333)
+        ids.append(sorted(track.id for track, _ in pairs))
+    assert ids == [[1], [0, 1], [1], [0, 1], [0, 1], [1, 2], [1, 2]]
+
+
 def test_body_shape_settles_on_the_true_one_and_moves_in_steps(camera):
     rng = np.random.default_rng(0)
     true = np.zeros(10)

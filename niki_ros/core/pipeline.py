@@ -74,9 +74,10 @@ class Pipeline:
         with self._timed('track'):
             roots = [self._place(o.joints_m, o, camera) for o in observations]
             pairs = self.tracker.update(observations, roots, stamp_ns)
+        # a track without an id is not believed yet: it is followed, not published
         bodies = [self._body(track, seen, camera, stamp_ns) for track, seen in pairs]
         self._stamp_ns = stamp_ns
-        return [body for body in bodies if body is not None]
+        return [body for body in bodies if body is not None and body.id]
 
     def _body(self, track: PersonTrack, seen, camera, stamp_ns) -> Optional[Body]:
         """Solve, place and smooth one person; None when it has been gone for too long."""

@@ -17,7 +17,7 @@ _COAST_S = 0.4
 
 @dataclass
 class PersonTrack:
-    """One person over time; ``state`` belongs to the pipeline."""
+    """One person over time, ``id`` 0 until believed; ``state`` belongs to the pipeline."""
 
     id: int
     seen_ns: int
@@ -25,6 +25,7 @@ class PersonTrack:
     root_m: Optional[np.ndarray]
     root_velocity_m_s: np.ndarray = field(default_factory=lambda: np.zeros(3))
     state: Any = None
+    hits: int = 0
 
     def predicted_root(self, stamp_ns: int) -> Optional[np.ndarray]:
         """Return where the root should be now: it goes on, ever slower."""
@@ -50,7 +51,7 @@ def distinct(observations: List[JointObservation]) -> List[JointObservation]:
         size = max(float(one.box_px[3] - one.box_px[1]), 1.0)
         for other in kept:
             apart = np.linalg.norm(one.keypoints_px[:24] - other.keypoints_px[:24], axis=1)
-            if np.nanmedian(apart) < 0.08 * size:
+            if np.nanmedian(apart) < 0.12 * size:
                 break
         else:
             kept.append(one)
@@ -74,25 +75,32 @@ class Tracker:
         """
         keep_ns = self.config.keep_s * 1e9
         self.tracks = [t for t in self.tracks if stamp_ns - t.seen_ns <= keep_ns]
-        seen = {}
-        if self.tracks and observations:
-            cost = np.array([[self._cost(track, obs, root, stamp_ns)
-                              for obs, root in zip(observations, roots_m)]
-                             for track in self.tracks])
-            for row, column in zip(*linear_sum_assignment(cost)):
-                if cost[row, column] < _FORBIDDEN:
-                    seen[int(column)] = self.tracks[row]
-        pairs = []
+        matched = self._matched(observations, roots_m, stamp_ns)
         for index, observation in enumerate(observations):
-            track = seen.get(index)
-            if track is None:
-                track = PersonTrack(self._next_id, stamp_ns, observation.box_px, roots_m[index])
-                self._next_id += 1
+            if index not in matched:
+                track = PersonTrack(0, stamp_ns, observation.box_px, roots_m[index])
                 self.tracks.append(track)
-            pairs.append((track, observation))
-        found = {track.id for track, _ in pairs}
-        pairs += [(track, None) for track in self.tracks if track.id not in found]
-        return sorted(pairs, key=lambda pair: pair[0].id)
+                matched[index] = track
+            matched[index].hits += 1
+        seen = {id(track): observations[index] for index, track in matched.items()}
+        # front ends dream up people for a frame or two: those go without having been anybody
+        self.tracks = [t for t in self.tracks if t.id or id(t) in seen]
+        for track in self.tracks:
+            others = any(other.id for other in self.tracks)
+            if not track.id and (track.hits >= self.config.confirm_frames or not others):
+                track.id = self._next_id
+                self._next_id += 1
+        return [(track, seen.get(id(track))) for track in self.tracks]
+
+    def _matched(self, observations, roots_m, stamp_ns):
+        """Return the track of each observation that has one: the cheapest pairs (Hungarian)."""
+        if not self.tracks or not observations:
+            return {}
+        cost = np.array([[self._cost(track, obs, root, stamp_ns)
+                          for obs, root in zip(observations, roots_m)] for track in self.tracks])
+        return {int(column): self.tracks[row]
+                for row, column in zip(*linear_sum_assignment(cost))
+                if cost[row, column] < _FORBIDDEN}
 
     def forget(self):
         """Forget everybody; ids are not used again."""
