@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 import re
 
-import pytest
-
 from niki_ros.cli.main import VERBS
 from niki_ros.core.errors import InputError
 from niki_ros.parameter_table import with_table
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = ('README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'docs/how_it_works.md')
