@@ -131,6 +131,14 @@ def test_keypoints_and_box_are_pixels():
     assert seen.score == 1.0
 
 
+def test_constructed_keypoints_lie_where_the_joints_project():
+    """Under weak perspective every joint's keypoint is its projection."""
+    points = standing_landmarks() @ rotmat_from_rotvec(np.array([0.3, 0.8, -0.4])).T
+    seen = observation_from_landmarks(0.5 + 0.2 * points[:, :2], points, np.ones(33), (500, 500))
+    np.testing.assert_allclose(
+        seen.keypoints_px - seen.keypoints_px[0], 100 * seen.joints_m[:, :2], atol=0.01)
+
+
 @pytest.mark.parametrize('ray', [(0, 0, 1), (0.5, -0.3, 1), (-2, 0, 1)])
 def test_rotation_to_ray_is_a_rotation_that_takes_the_axis_there(ray):
     """Orthonormal, determinant 1, third column along the ray."""
