@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 import shutil
@@ -120,3 +121,15 @@ def test_colcon_build(source, tmp_path, options):
     assert (prefix / 'share' / 'niki_ros' / 'launch' / 'pose.launch.py').exists()
     assert 'usage: niki' in run('bash', '-c', '. install/setup.bash && '
                                 f'"{prefix}/lib/niki_ros/niki" --help', cwd=tmp_path)
+
+
+def test_tf_message_is_the_one_of_ros():
+    """Another type hash, and no other node would hear our frames."""
+    messages = pytest.importorskip('tf2_msgs.msg', reason='tf2_msgs is not installed')
+    share = Path(messages.__file__).parents[5] / 'share' / 'tf2_msgs'
+    described = share / 'msg' / 'TFMessage.json'
+    if not described.is_file():
+        pytest.skip('this ROS 2 has no type hashes')
+    found, = [item['hash_string'] for item in json.loads(described.read_text())['type_hashes']
+              if item['type_name'] == 'tf2_msgs/msg/TFMessage']
+    assert found.startswith('RIHS01_e369d0f05a23') and found.endswith('d020f087')
