@@ -46,10 +46,8 @@ class VideoWriter:
         # the codec halves the colour's resolution, so an odd row or column is left out
         self._size = (width - width % 2, height - height % 2)
         code = cv2.VideoWriter.fourcc(*'mp4v')
-        self._writer = None
-        if min(self._size) > 0:
-            self._writer = cv2.VideoWriter(str(path), code, rate_hz, self._size)
-        if self._writer is None or not self._writer.isOpened():
+        self._writer = cv2.VideoWriter()
+        if min(self._size) == 0 or not self._writer.open(str(path), code, rate_hz, self._size):
             raise InputError(f'no video of {width}x{height} at {rate_hz:g} Hz can be written to '
                              f'{path}; give a name that ends in .mp4')
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 import time
-from typing import Iterator, NamedTuple, Optional
+from typing import Iterator, Optional
 
 import cv2
 from niki_ros.core.errors import SourceError
@@ -14,7 +15,8 @@ IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg')
 DEFAULT_RATE_HZ = 30.0
 
 
-class Frame(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Frame:
     """One picture: (H, W, 3) uint8 RGB, nanoseconds since the source's start, running number."""
 
     image_rgb: np.ndarray

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import time
 
 from conftest import FACING, observe_body, ScriptedObserver
 from niki_ros import load_pipeline
@@ -13,7 +18,7 @@ from niki_ros.core.camera import Camera
 from niki_ros.core.pipeline import Pipeline
 from niki_ros.outputs import VideoWriter
 from niki_ros.solvers import load_solver
-from niki_ros.sources import open_source
+from niki_ros.sources import open_source, VideoFile
 import numpy as np
 import pytest
 
@@ -156,6 +161,35 @@ def test_failure_leaves_no_half_file(clip, tmp_path, monkeypatch, capsys):
     assert 'breaks off' in capsys.readouterr().err
     assert [path.name for path in out.iterdir()] == ['bodies.jsonl']
     assert (out / 'bodies.jsonl').read_text() == 'from before'
+
+
+def test_interrupted_file_leaves_nothing(clip, tmp_path, mediapipe_model):
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'niki_ros.cli.main', 'run', str(clip), '--solver', 'analytic',
+         '--json', str(tmp_path / 'out.jsonl'), '--overlay', str(tmp_path / 'out.mp4')],
+        cwd=Path(__file__).resolve().parent.parent, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not any(path.stat().st_size for path in tmp_path.glob('.out.*.jsonl')):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130 and said.rstrip().endswith('niki: interrupted')
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_interrupt_is_how_a_camera_ends(blank, tmp_path, monkeypatch):
+    class Webcam4Frames(VideoFile):
+        live = True
+
+        def _one_pass(self):
+            yield from super()._one_pass()
+            raise KeyboardInterrupt
+
+    scripted(monkeypatch, [0.0, 0.0, 4.0])
+    monkeypatch.setattr('niki_ros.sources.VideoFile', Webcam4Frames)
+    assert run(blank, '--json', tmp_path / 'out.jsonl') == 0
+    assert len(lines_of(tmp_path / 'out.jsonl')) == 4
 
 
 @pytest.mark.parametrize('words, message', [
