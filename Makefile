@@ -5,7 +5,7 @@
 # make bench                            speed on this machine
 # make clean                            remove the environment and what was built
 #
-# PYTHON=python3.12 chooses the interpreter (3.10 to 3.13). Inside a sourced ROS 2 that one is used;
+# PYTHON=python3.12 chooses the interpreter (3.10 to 3.13). Inside a sourced ROS 2 that is used;
 # otherwise ROS 2 Jazzy is installed from wheels into .venv, and nothing outside it is changed.
 
 VENV ?= .venv
