@@ -1,0 +1,182 @@
+"""The verb ``niki bench``: speed of solver, pipeline and node on this machine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+import subprocess
+import sys
+
+from niki_ros.core.errors import ModelError, SourceError
+
+HELP = """Measure speed: the solver at 1, 4, 16 and 64 people (the default), the pipeline on a
+video, or the node from image stamp to TF over DDS."""
+_SECONDS = 2.0
+
+
+def add_arguments(parser):
+    """Declare the sub-verbs."""
+    parser.set_defaults(bench_verb=_solver, solver=None, backend='onnxruntime', seconds=_SECONDS,
+                        json=False, plot=None, precision=None)
+    verbs = parser.add_subparsers(metavar='solver|pipeline|node')
+    solver = verbs.add_parser('solver', help='solver.solve for 1, 4, 16 and 64 people')
+    solver.add_argument('--backend', choices=('onnxruntime', 'tensorrt'), default='onnxruntime')
+    solver.add_argument('--precision', choices=('fp32', 'fp16'))
+    solver.add_argument('--seconds', type=float, default=_SECONDS, help='per number of people (2)')
+    solver.set_defaults(bench_verb=_solver)
+    pipeline = verbs.add_parser('pipeline', help='every frame of a video')
+    pipeline.set_defaults(bench_verb=_pipeline)
+    node = verbs.add_parser('node', help='image stamp to TF over DDS; needs ROS 2')
+    node.set_defaults(bench_verb=_node)
+    for verb in (pipeline, node):
+        verb.add_argument('video', nargs='?', metavar='VIDEO', help='default: the demo clip')
+        verb.add_argument('--max-frames', type=int)
+    for verb in (solver, pipeline, node):
+        verb.add_argument('--solver', help='a solver that ships, or a model folder')
+        verb.add_argument('--json', action='store_true', help='print one JSON object')
+        verb.add_argument('--plot', metavar='PNG', help='draw the figures (needs matplotlib)')
+
+
+def main(args) -> int:
+    """Run the sub-verb and print its figures."""
+    figures, lines, draw = args.bench_verb(args)
+    print(json.dumps(figures) if args.json else '\n'.join(lines))
+    if args.plot:
+        _plot(args.plot, draw)
+        print(f'{args.plot} written', file=sys.stderr)
+    return 0
+
+
+def _solver(args) -> tuple:
+    from niki_ros import load_solver
+    from niki_ros.benchmark import bench_solver
+    name = args.solver or _first_shipped()
+    options = {}
+    if name != 'analytic':
+        options = {'backend': args.backend}
+        if args.precision:
+            options['precision'] = args.precision
+    solver = load_solver(name, **options)
+    figures = bench_solver(solver, _weight_bytes(name, args.precision), args.seconds)
+    floor = figures['floor_ms']
+    lines = [f'{figures["solver"]} on {figures["backend"]} ({figures["device"]}, '
+             f'{figures["precision"]}), {figures["memory_mb"]} MB']
+    for row in figures['batches']:
+        lines.append(f'  {row["batch"]:3} people: p50 {row["p50_ms"]:8.3f} ms   '
+                     f'p99 {row["p99_ms"]:8.3f} ms   min {row["min_ms"]:8.3f} ms'
+                     + ''.join(f'   {k} {v}' for k, v in row.get('stages', {}).items()))
+    if floor:
+        lines.append(f'  floor {floor:.3f} ms: {figures["weight_bytes"] / 1e6:.1f} MB of weights '
+                     f'at {figures["copy_rate_gb_s"]} GB/s; p50 is '
+                     f'{figures["batches"][0]["p50_ms"] / floor:.1f} times that')
+    lines.append(f'  released shapes: {figures["release_p50_ms_batch1"]} ms with '
+                 f'{figures["release_ran_with"]}: {figures["ratio_to_release_batch1"]} times ours')
+    return figures, lines, lambda axes: _draw_solver(axes, figures)
+
+
+def _pipeline(args) -> tuple:
+    from niki_ros import load_pipeline
+    from niki_ros.benchmark import bench_pipeline
+    from niki_ros.sources import open_source
+    settings = {'solver': args.solver or _first_shipped(temporal=True)}
+    with open_source(_video(args.video), max_frames=args.max_frames) as source:
+        pipeline = load_pipeline(**settings)
+        figures = {'video': str(_video(args.video)), 'size_px': [source.width, source.height],
+                   **bench_pipeline(pipeline, source)}
+        pipeline.close()
+    if not figures['frames']:
+        raise SourceError(f'{figures["video"]} has one frame; at least two are needed')
+    lines = [f'{figures["frames"]} frames of {source.width}x{source.height}, '
+             f'{figures["bodies"]} bodies, {figures["memory_mb"]} MB',
+             f'  frame     p50 {figures["p50_ms"]:8.3f} ms   p99 {figures["p99_ms"]:8.3f} ms']
+    lines += [f'  {name:9} p50 {row["p50_ms"]:8.3f} ms   p99 {row["p99_ms"]:8.3f} ms'
+              for name, row in figures['stages'].items()]
+    return figures, lines, lambda axes: _draw_stages(axes, figures['stages'])
+
+
+def _node(args) -> tuple:
+    """Run the demonstration's processes, which measure image stamp → TF received over DDS."""
+    import tempfile
+    with tempfile.TemporaryDirectory(prefix='niki_bench_') as folder:
+        command = [sys.executable, '-m', 'niki_ros.ros.demo', '--video', str(_video(args.video)),
+                   '--out', folder]
+        if args.solver:
+            command += ['--param', f'solver.name:={args.solver}']
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    try:
+        figures = json.loads(done.stdout.strip().splitlines()[-1])
+    except (IndexError, ValueError) as error:
+        raise SourceError('the node did not run to its end (exit code '
+                          f'{done.returncode}); niki doctor says what is missing') from error
+    numbers = {k: v for k, v in figures.items() if isinstance(v, (int, float, str))}
+    lines = ['image stamp to TF received, over DDS:']
+    lines += [f'  {name}: {value}' for name, value in numbers.items()]
+    times = {k: {'p50_ms': v} for k, v in numbers.items()
+             if isinstance(v, (int, float)) and '_ms' in k}
+    return figures, lines, lambda axes: _draw_stages(axes, times)
+
+
+def _first_shipped(temporal: bool = False) -> str:
+    """Return the solver to measure when none is named: one that ships, else the analytic one."""
+    from niki_ros.solvers import shipped_models
+    names = ('niki-temporal', 'niki') if temporal else ('niki', 'niki-temporal')
+    for name in names:
+        if (shipped_models() / name / 'manifest.json').is_file():
+            return name
+    return 'analytic'
+
+
+def _weight_bytes(name: str, precision) -> int:
+    """Return the bytes of a model's weights, 0 for a solver without a graph."""
+    if name == 'analytic':
+        return 0
+    from niki_ros.backends.graph_file import read_weights
+    from niki_ros.cli.engine import find_model
+    return read_weights(find_model(name).load_graph(precision)).total_bytes
+
+
+def _video(given):
+    """Return the video to run; the demo clip lies in the cache once ``make demo`` has run."""
+    if given:
+        return given
+    from niki_ros.engine_cache import cache_folder
+    clip = cache_folder().parent / 'demo.mp4'
+    if not clip.is_file():
+        raise SourceError(f'no video was named and {clip} is not there; give one: niki bench '
+                          'pipeline VIDEO, or run make demo once')
+    return clip
+
+
+def _plot(file: str, draw):
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ModelError(f'--plot needs matplotlib ({error}): pip install matplotlib') from error
+    figure = Figure(figsize=(7, 4), layout='constrained')
+    draw(figure.add_subplot())
+    figure.savefig(Path(file), dpi=120)
+
+
+def _draw_solver(axes, figures: dict):
+    batches = [row['batch'] for row in figures['batches']]
+    for name, style in (('p50_ms', 'o-'), ('p99_ms', 's--'), ('min_ms', '^:')):
+        axes.plot(batches, [row[name] for row in figures['batches']], style, label=name[:-3])
+    axes.plot([1], [figures['release_p50_ms_batch1']], 'kx', label='released shapes')
+    if figures['floor_ms']:
+        axes.axhline(figures['floor_ms'], color='grey', label='reading the weights once')
+    axes.set(xscale='log', yscale='log', xlabel='people', ylabel='ms', xticks=batches,
+             xticklabels=batches,
+             title=f'{figures["solver"]}, {figures["backend"]}, {figures["device"]}')
+    axes.grid(alpha=0.3)
+    axes.legend()
+
+
+def _draw_stages(axes, stages: dict):
+    names = list(stages)
+    axes.barh(names, [stages[name]['p50_ms'] for name in names], color='steelblue', label='p50')
+    for i, name in enumerate(names):
+        if 'p99_ms' in stages[name]:
+            axes.plot(stages[name]['p99_ms'], i, 'k|', label='p99' if i == 0 else None)
+    axes.invert_yaxis()
+    axes.set(xlabel='ms')
+    axes.legend()
