@@ -74,15 +74,21 @@ class Client(Node):
         self.clouds, self.markers, self.overlays = [], [], []
         self.diagnostics: dict = {}
         for kind, topic, into, qos in (
-                (TFMessage, '/tf', self.tf, TF_QOS), (PointCloud2, 'joints', self.clouds, 10),
+                (PointCloud2, 'joints', self.clouds, 10),
                 (JointState, 'bodies/body_1/joint_states', self.joint_states, QoSProfile(depth=50)),
                 (String, 'bodies/body_1/robot_description', self.urdfs, LATCHED_QOS),
                 (MarkerArray, 'markers', self.markers, 10)):
             self.create_subscription(kind, topic, into.append, qos)
+        self.urdfs_at_tf = []
+        self.create_subscription(TFMessage, '/tf', self._on_tf, TF_QOS)
         self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
 
     def _on_diagnostics(self, message):
         self.diagnostics.update({status.name: status for status in message.status})
+
+    def _on_tf(self, message):
+        self.tf.append(message)
+        self.urdfs_at_tf.append(len(self.urdfs))
 
     def send(self, stamp_ns, size=(640, 480), info=True):
         """Send one image of noise with its camera_info."""

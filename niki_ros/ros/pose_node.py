@@ -62,6 +62,7 @@ class PoseNode(LifecycleNode):
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._timer = self.create_timer(self._config.diagnostics_period_s, self._on_timer)
         self._start = self.create_timer(0.0, self._on_start) if launch.autostart else None
+        self._guard_transitions()
 
     def on_configure(self, state):
         """Load the models and create the publishers."""
@@ -116,6 +117,21 @@ class PoseNode(LifecycleNode):
             return ERROR
         self.state, self.reason = state, ''
         return SUCCESS
+
+    def _guard_transitions(self):
+        """Answer a transition that the state does not allow; rclpy's own answer ends the process."""
+        service, = [one for one in self.services if one.srv_name.endswith('/change_state')]
+        change = service.callback
+
+        def guarded(request, response):
+            try:
+                return change(request, response)
+            except RuntimeError as error:
+                self.get_logger().warning(f'transition {request.transition.id} refused in state '
+                                          f'{self.state}: {error}')
+                response.success = False
+                return response
+        service.callback = guarded
 
     def _configure(self):
         self._pipeline = self._make_pipeline(self._pipeline_config)

@@ -1,0 +1,400 @@
+"""The node as others see it: real messages over DDS, good ones and bad ones."""
+
+from __future__ import annotations
+
+from array import array
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from ros_fixtures import (
+    CAMERA, Client, dancer, FRAME, PoseNode, ros_graph, running, scripted, wait_for)
+
+from lifecycle_msgs.msg import Transition  # noqa: I100
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.srv import DescribeParameters, SetParameters
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from scipy.spatial.transform import Rotation
+
+from niki_ros.core.errors import ConfigError
+from niki_ros.core.images import jpeg_from_rgb
+from niki_ros.core.skeleton import JOINTS_29
+from niki_ros.core.urdf import REVOLUTE_NAMES
+from niki_ros.ros.conversions import image_from_rgb, info_from_camera, ns_from_stamp
+from niki_ros.ros.demo_listener import bodies_from_cloud
+from niki_ros.sources import open_source
+
+T0 = 1_700_000_000_000_000_000
+GREY = np.full((480, 640, 3), 128, np.uint8)
+
+
+def call(client, kind, name, request):
+    """Call a service of the node and return the answer."""
+    service = client.create_client(kind, name)
+    assert service.wait_for_service(5.0)
+    future = service.call_async(request)
+    assert wait_for(future.done, 20)
+    client.destroy_client(service)
+    return future.result()
+
+
+def change(client, transition) -> bool:
+    """Ask for a transition, as a lifecycle manager does."""
+    request = ChangeState.Request(transition=Transition(id=transition))
+    return call(client, ChangeState, 'niki_pose/change_state', request).success
+
+
+def state(client) -> str:
+    """Return the state that the node reports."""
+    return call(client, GetState, 'niki_pose/get_state', GetState.Request()).current_state.label
+
+
+def values(status) -> dict:
+    """Return a diagnostic status's values."""
+    return {value.key: value.value for value in status.values}
+
+
+def check_invariant(client):
+    """Compare FK of the URDF with JointState, by yourdfpy, to TF: 0.1 mm and 0.01 degrees."""
+    yourdfpy = pytest.importorskip('yourdfpy')
+    robots = [yourdfpy.URDF.load(io.BytesIO(message.data.encode()), load_meshes=False)
+              for message in client.urdfs]
+    angles = {ns_from_stamp(m.header.stamp): m for m in client.joint_states}
+    compared = 0
+    for message, known in zip(client.tf, client.urdfs_at_tf):
+        joints = angles.get(ns_from_stamp(message.transforms[0].header.stamp))
+        if joints is None:
+            continue
+        assert joints.name == list(REVOLUTE_NAMES) and np.isfinite(joints.velocity).all()
+        # two topics: the description that belongs to this frame may be handed over just after it
+        offs = [worst_difference(robot, joints, message)
+                for robot in robots[max(known - 1, 0):known + 1]]
+        assert any(metres < 1e-4 and degrees < 0.01 for metres, degrees in offs), offs
+        compared += 1
+    assert compared >= 5
+
+
+def worst_difference(robot, joints, message):
+    """Return the largest difference of any frame in metres and degrees."""
+    robot.update_cfg(dict(zip(joints.name, joints.position)))
+    metres, radians = 0.0, 0.0
+    for name, pose in tf_poses(message, 'body_1').items():
+        judge = robot.get_transform(name, 'body_1')
+        metres = max(metres, np.linalg.norm(judge[:3, 3] - pose[:3, 3]))
+        turned = Rotation.from_matrix(judge[:3, :3].T @ pose[:3, :3])
+        radians = max(radians, turned.magnitude())
+    return metres, np.degrees(radians)
+
+
+def tf_poses(message, root) -> dict:
+    """Return each frame's pose (4, 4) in ``root`` by chaining transforms as tf2 does."""
+    parents = {}
+    for one in message.transforms:
+        place, turn = one.transform.translation, one.transform.rotation
+        matrix = np.eye(4)
+        matrix[:3, 3] = place.x, place.y, place.z
+        matrix[:3, :3] = Rotation.from_quat([turn.x, turn.y, turn.z, turn.w]).as_matrix()
+        parents[one.child_frame_id] = one.header.frame_id, matrix
+    poses = {}
+    for name in parents:
+        chain, at = np.eye(4), name
+        while at != root and at in parents:
+            at, matrix = parents[at][0], parents[at][1]
+            chain = matrix @ chain
+        if at == root:
+            poses[name] = chain
+    return poses
+
+
+def test_outputs_agree():
+    """All topics carry the image's stamp and say the same about the body."""
+    with running() as (node, client):
+        for index in range(30):
+            client.send(T0 + index * 40_000_000)
+            time.sleep(0.03)
+        assert wait_for(lambda: len(client.processed()) >= 15)
+        assert wait_for(lambda: len(client.tf) == len(client.clouds))
+        check_invariant(client)
+        tf, cloud = client.tf[-1], client.clouds[-1]
+        names = [one.child_frame_id for one in tf.transforms]
+        assert names == ['body_1'] + [f'body_1_{joint}' for joint in JOINTS_29]
+        assert tf.transforms[0].header.frame_id == cloud.header.frame_id == FRAME
+        body, = bodies_from_cloud(cloud)
+        poses = tf_poses(tf, FRAME)
+        for joint, name in enumerate(JOINTS_29):
+            assert np.allclose(poses[f'body_1_{name}'][:3, 3], body.joints_m[joint], atol=1e-5)
+        # the person faces the camera: x forward is towards it, z up is against the image's y
+        assert poses['body_1'][2, 0] < -0.8 and poses['body_1'][1, 2] < -0.8
+        stamps = {ns_from_stamp(m.transforms[0].header.stamp) for m in client.tf}
+        assert stamps == client.processed() <= {T0 + i * 40_000_000 for i in range(30)}
+        kinds = {marker.ns for marker in client.markers[-1].markers}
+        assert kinds == {'skeleton', 'joints'}
+
+
+def test_every_frame_is_accounted_for():
+    """A flood of images: received = processed + skipped, and nothing waits in a queue."""
+    def slow(stamp_ns):
+        time.sleep(0.05)
+        return dancer(stamp_ns)
+    with running(scripted(slow)) as (node, client):
+        client.send_until_processed(T0)
+        first = node.health.received
+        for index in range(60):
+            client.send(T0 + 10**9 + index * 5_000_000)
+            time.sleep(0.005)
+        time.sleep(0.5)
+        assert wait_for(lambda: sum(map(node.health.counts().get, ('processed', 'skipped')))
+                        == node.health.received)
+        assert 5 <= node.health.processed < 40
+        assert node.health.received - first == 60
+
+
+@pytest.mark.parametrize('name', [
+    'image_empty', 'encoding_unknown', 'image_invalid', 'stamp_zero', 'stamp_repeated'])
+def test_bad_image_is_named_and_survived(name, capfd):
+    """Each gives a warning by name, a count and a remedy; the next good image is processed."""
+    with running() as (node, client):
+        stamp_ns = client.send_until_processed(T0)
+        bad = image_from_rgb(GREY, stamp_ns + 10**8, FRAME)
+        if name == 'image_empty':
+            bad.width = bad.height = bad.step = 0
+            bad.data = array('B')
+        elif name == 'encoding_unknown':
+            bad.encoding = 'x264'
+        elif name == 'image_invalid':
+            bad.data = bad.data[:1000]
+        else:
+            bad = image_from_rgb(GREY, 0 if name == 'stamp_zero' else stamp_ns, FRAME)
+        assert wait_for(lambda: client.images.publish(bad) or node.health.skipped[name])
+        later = client.send_until_processed(stamp_ns + 10**9)
+        assert later > stamp_ns
+        assert wait_for(lambda: f'niki_pose: {name}' in client.diagnostics)
+        status = client.diagnostics[f'niki_pose: {name}']
+        assert values(status)['remedy'] and int(values(status)['count']) >= 1
+        assert status.level == b'\x01'
+        counts = node.health.counts()
+        assert counts['received'] == counts['processed'] + counts['skipped']
+    assert f'{name}: ' in capfd.readouterr().err
+
+
+def test_stamp_jumps_back(capfd):
+    """A bag that loops: a warning, a new id, and the node goes on."""
+    with running() as (node, client):
+        client.send_until_processed(T0 + 10**10)
+        client.send_until_processed(T0)
+        assert wait_for(lambda: 'niki_pose: stamp_jumped_back' in client.diagnostics)
+        ids = [bodies_from_cloud(cloud)[0].id for cloud in client.clouds]
+        assert ids[0] == 1 and ids[-1] == 2
+    assert 'stamp_jumped_back' in capfd.readouterr().err
+
+
+@pytest.mark.parametrize('kind, fault', [
+    ('missing', 'camera_info_missing'), ('zero', 'camera_info_zeroed'),
+    ('garbage', 'camera_info_invalid'), ('half', 'camera_info_size')])
+def test_camera_info(kind, fault):
+    """Without a usable K the field of view is assumed, and said; another size is scaled."""
+    with running() as (node, client):
+        info = info_from_camera(CAMERA, T0, FRAME)
+        if kind == 'zero':
+            info = CameraInfo(width=640, height=480)
+        elif kind == 'garbage':
+            info.k[0] = float('nan')
+        elif kind == 'half':
+            info = info_from_camera(CAMERA.resized(320, 240), T0, FRAME)
+        if kind != 'missing':
+            client.infos.publish(info)
+        client.send_until_processed(T0, info=False)
+        assert wait_for(lambda: f'niki_pose: {fault}' in client.diagnostics)
+        assert '/camera_info' in client.diagnostics[f'niki_pose: {fault}'].message
+        source = values(client.diagnostics['niki_pose: pose'])['camera_source']
+        assert source == ('camera_info' if kind == 'half' else 'fov')
+        # the same field of view in every case: the same place
+        assert np.allclose(bodies_from_cloud(client.clouds[-1])[0].root_m, [0.2, 0, 3], atol=0.05)
+
+
+def test_lifecycle_by_services():
+    """Configure loads, activate listens, deactivate is silent, cleanup frees, and once more."""
+    def make():
+        return PoseNode(scripted(), parameter_overrides=[Parameter('autostart', value=False)])
+    with ros_graph(make, Client) as (node, client):
+        assert state(client) == 'unconfigured' and node._pipeline is None
+        assert not change(client, Transition.TRANSITION_ACTIVATE)
+        for _ in range(2):
+            assert change(client, Transition.TRANSITION_CONFIGURE)
+            assert state(client) == 'inactive' and client.count_subscribers('image') == 0
+            assert change(client, Transition.TRANSITION_ACTIVATE)
+            assert wait_for(lambda: client.images.get_subscription_count() == 1)
+            stamp_ns = client.send_until_processed(time.time_ns())
+            assert change(client, Transition.TRANSITION_DEACTIVATE)
+            heard = len(client.clouds)
+            client.send(stamp_ns + 10**9)
+            time.sleep(0.3)
+            assert len(client.clouds) == heard and node.health.counts()['received'] > 0
+            assert change(client, Transition.TRANSITION_CLEANUP)
+            assert node._pipeline is None and state(client) == 'unconfigured'
+            assert wait_for(lambda: client.count_publishers('joints') == 0)
+        assert change(client, Transition.TRANSITION_UNCONFIGURED_SHUTDOWN)
+        assert state(client) == 'finalized'
+
+
+def test_configure_fails_with_the_reason(capfd):
+    """A solver that does not exist: the error state, the reason in the log, exit code 1."""
+    from niki_ros.pipeline import load_pipeline
+
+    def make():
+        return PoseNode(lambda config: load_pipeline(config), parameter_overrides=[
+            Parameter('solver.name', value='no_such_solver')])
+    with ros_graph(make, Client) as (node, client):
+        assert wait_for(lambda: node.exit_code == 1, 20)
+        assert 'no_such_solver' in node.reason
+    assert 'no_such_solver' in capfd.readouterr().err
+
+
+def test_pipeline_that_always_fails_ends_in_error(capfd):
+    """Ten failures in a row: the node says why and stops, it does not spin on."""
+    def broken(stamp_ns):
+        raise RuntimeError('the engine is gone')
+    with running(scripted(broken)) as (node, client):
+        for index in range(80):
+            client.send(T0 + index * 10_000_000)
+            time.sleep(0.02)
+            if node.state == 'unconfigured':
+                break
+        assert wait_for(lambda: node.state == 'unconfigured')
+        assert state(client) == 'unconfigured'
+        assert 'the engine is gone' in node.reason
+    assert 'error state' in capfd.readouterr().err
+
+
+def test_parameters():
+    """Described, with range; live ones act, others are read-only; nonsense is refused by name."""
+    with running() as (node, client):
+        request = DescribeParameters.Request(names=['smoothing.beta', 'observer.name'])
+        beta, observer = call(client, DescribeParameters, 'niki_pose/describe_parameters',
+                              request).descriptors
+        assert beta.floating_point_range[0].to_value == 100.0 and '[Hz per rad/s]' in beta.description
+        assert observer.read_only and not beta.read_only
+
+        def put(name, value):
+            parameter = Parameter(name, value=value).to_parameter_msg()
+            return call(client, SetParameters, 'niki_pose/set_parameters',
+                        SetParameters.Request(parameters=[parameter])).results[0]
+        assert put('smoothing.beta', 2.0).successful
+        assert node._pipeline.config.smoothing.beta == 2.0
+        assert not put('smoothing.beta', 1e9).successful
+        assert not put('observer.name', 'other').successful
+        assert not put('no.such', 1).successful
+        assert put('publish_tf', False).successful
+        client.tf.clear()
+        client.send_until_processed(T0)
+        assert not client.tf
+
+
+@pytest.mark.parametrize('name, value, word', [
+    ('smoothing.betta', 1.0, 'smoothing.beta'), ('observer.model', 'huge', 'lite, full, heavy'),
+    ('tracking.keep_s', 'long', 'tracking.keep_s'), ('observer.max_people', 99, '1 … 16')])
+def test_wrong_parameters_are_refused(name, value, word):
+    """At the start, by name, with what would be right."""
+    with ros_graph():
+        with pytest.raises(ConfigError, match=word):
+            PoseNode(scripted(), parameter_overrides=[Parameter(name, value=value)])
+
+
+def test_whole_number_for_a_float():
+    """``fov_deg: 70`` in a YAML file is 70.0."""
+    with ros_graph():
+        node = PoseNode(scripted(), parameter_overrides=[Parameter('camera.fov_deg', value=70)])
+        assert node._pipeline_config.camera.fov_deg == 70.0
+        node.destroy_node()
+
+
+def test_compressed_namespace_and_prefix():
+    """JPEG in, everything under a namespace, frames with a prefix; a broken JPEG is named."""
+    overrides = [Parameter('image_transport', value='compressed'),
+                 Parameter('frame_prefix', value='left/')]
+    with running(overrides=overrides, namespace='robot',
+                 client=lambda: Client('robot')) as (node, client):
+        jpegs = client.create_publisher(CompressedImage, 'image/compressed', 5)
+        assert wait_for(lambda: jpegs.get_subscription_count() == 1)
+        client.infos.publish(info_from_camera(CAMERA, T0, FRAME))
+        message = CompressedImage(format='jpeg')
+        message.header = image_from_rgb(GREY, T0, FRAME).header
+        message.data = b'\xff\xd8 this is no picture'
+        assert wait_for(lambda: jpegs.publish(message) or node.health.skipped['image_invalid'])
+        message.data = jpeg_from_rgb(GREY)
+        message.header.stamp.sec += 1
+        assert wait_for(lambda: jpegs.publish(message) or client.clouds)
+        assert wait_for(lambda: client.tf and client.urdfs)
+        assert client.tf[0].transforms[0].child_frame_id == 'left/body_1'
+        assert 'link name="left/body_1_left_knee"' in client.urdfs[0].data
+
+
+def test_overlay_only_while_somebody_listens():
+    """Nobody: nothing is drawn. A subscriber: a picture with a skeleton."""
+    with running() as (node, client):
+        client.send_until_processed(T0)
+        client.create_subscription(Image, 'overlay', client.overlays.append, 1)
+        assert wait_for(lambda: node._overlay.get_subscription_count() == 1)
+        stamp_ns = client.send_until_processed(T0 + 10**9)
+        assert wait_for(lambda: client.overlays)
+        overlay = client.overlays[-1]
+        assert ns_from_stamp(overlay.header.stamp) <= stamp_ns
+        assert (overlay.width, overlay.height) == (640, 480)
+        assert np.ptp(np.frombuffer(overlay.data, np.uint8)) > 100
+
+
+def test_topics_of_those_who_left_are_removed():
+    """A person who is gone for longer than keep_s has no topics; markers are deleted."""
+    def script(stamp_ns):
+        return dancer(stamp_ns) if stamp_ns < T0 + 5 * 10**9 else []
+    with running(scripted(script)) as (node, client):
+        client.send_until_processed(T0)
+        assert wait_for(lambda: client.count_publishers('bodies/body_1/joint_states') == 1)
+        client.send_until_processed(T0 + 6 * 10**9)
+        client.send_until_processed(T0 + 9 * 10**9)
+        assert wait_for(lambda: client.count_publishers('bodies/body_1/joint_states') == 0)
+        actions = [m.action for array_ in client.markers for m in array_.markers]
+        assert 2 in actions
+        assert client.clouds[-1].width == 0 and not node._outputs._bodies
+
+
+def test_real_clip(shared):
+    """The front end that ships, on a real video: the invariant holds, and the bodies stay."""
+    pytest.importorskip('mediapipe')
+    from niki_ros.pipeline import load_pipeline
+    clip = shared / 'data' / 'pose2sim' / 'cam03.mp4'
+    overrides = [Parameter('solver.name', value='analytic')]
+    with running(lambda config: load_pipeline(config), overrides) as (node, client):
+        start_ns = time.time_ns()
+        with open_source(clip, rate_hz=10, max_frames=30) as source:
+            for frame in source:
+                stamp_ns = start_ns + frame.stamp_ns
+                client.images.publish(image_from_rgb(frame.image_rgb, stamp_ns, FRAME))
+                wait_for(lambda: stamp_ns in client.processed(), 1.0)
+        assert len(client.processed()) >= 28
+        assert len(client.tf) >= 0.95 * len(client.processed())
+        check_invariant(client)
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_the_process(number):
+    """Both signals: exit code 0, nothing on stderr that looks like a crash."""
+    environment = {**os.environ, 'ROS_DOMAIN_ID': '77'}
+    environment.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'niki_ros.ros.pose_node', '--ros-args', '-p', 'solver.name:=analytic'],
+        env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    lines = []
+    while 'active' not in ''.join(lines[-1:]):
+        lines.append(process.stderr.readline())
+        assert lines[-1], ''.join(lines)
+    process.send_signal(number)
+    rest = process.communicate(timeout=20)[1]
+    assert process.returncode == 0, rest
+    assert 'Traceback' not in rest and 'terminate' not in rest
