@@ -11,6 +11,7 @@ from niki_ros.core.rotations import rotmat_from_rotvec
 from niki_ros.core.skeleton import open_skeleton
 from niki_ros.core.types import JointObservation
 import numpy as np
+from observer_fixtures import mediapipe_model  # noqa: F401
 import pytest
 
 FACING = np.diag([1.0, -1.0, -1.0])
