@@ -1,0 +1,98 @@
+"""The demonstration as a user runs it: three processes, a real clip, files that others can read."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from ros_fixtures import dancer, scripted  # noqa: F401  (skips where there is no ROS)
+
+import cv2  # noqa: I100
+from rclpy.parameter import Parameter  # noqa: F401
+
+KEYS = {'frames', 'frames_processed', 'frames_skipped', 'tf_messages', 'joint_state_messages',
+        'bodies', 'latency_ms_p50', 'latency_ms_p99'}
+
+
+def demo(*arguments):
+    """Run the demonstration."""
+    environment = {key: value for key, value in os.environ.items()
+                   if key not in ('ROS_DOMAIN_ID', '_ROS_WHEELS_BOOTSTRAP_COMPLETE')}
+    return subprocess.run([sys.executable, '-m', 'niki_ros.ros.demo', *arguments],
+                          env=environment, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(scope='module')
+def clip(tmp_path_factory):
+    """Return 40 frames of a real clip, 1280x720 at 10 Hz: slow, for a machine that is busy."""
+    from conftest import shared_folder
+    path = tmp_path_factory.mktemp('clip') / 'clip.mp4'
+    capture = cv2.VideoCapture(str(shared_folder() / 'data' / 'pose2sim' / 'cam03.mp4'))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'mp4v'), 10, (1280, 720))
+    for _ in range(40):
+        image = np.full((720, 1280, 3), 90, np.uint8)
+        image[:, 436:844] = cv2.resize(capture.read()[1], (408, 720))
+        writer.write(image)
+    writer.release()
+    return path
+
+
+def test_demo(clip, tmp_path):
+    """Every frame is counted, nearly all have a body, and the files say the same."""
+    pytest.importorskip('mediapipe')
+    out = tmp_path / 'out'
+    done = demo('--video', str(clip), '--out', str(out), '--param', 'solver.name:=analytic')
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout.strip().splitlines()[-1])
+    assert KEYS <= set(figures)
+    assert figures['frames'] == 40
+    assert figures['frames'] == figures['frames_processed'] + figures['frames_skipped']
+    assert figures['frames_processed'] >= 38 and figures['tf_messages'] >= 38
+    assert figures['joint_state_messages'] >= 36 and figures['bodies'] >= 1
+    assert 0 < figures['latency_ms_p50'] <= figures['latency_ms_p99']
+    capture = cv2.VideoCapture(str(out / 'overlay.mp4'))
+    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 40
+    assert capture.get(cv2.CAP_PROP_FRAME_WIDTH) == 1280
+    assert cv2.imread(str(out / 'skeleton.png')).std() > 5
+    check_bag(out / 'bag', figures)
+
+
+def check_bag(folder, figures):
+    """Read the bag with rosbags: topics, types, counts, and stamps that meet."""
+    reader = pytest.importorskip('rosbags.rosbag2').Reader
+    from rosbags.typesys import get_typestore, Stores
+    store = get_typestore(Stores.ROS2_JAZZY)
+    stamps: dict = {}
+    with reader(folder) as bag:
+        for connection, _, data in bag.messages():
+            message = store.deserialize_cdr(data, connection.msgtype)
+            if connection.topic == '/tf':
+                message = message.transforms[0]
+            header = getattr(message, 'header', None)
+            stamps.setdefault(connection.topic, []).append(
+                header and (header.stamp.sec, header.stamp.nanosec))
+    assert set(stamps['/image/compressed']) == set(stamps['/camera_info'])
+    assert set(stamps['/tf']) <= set(stamps['/camera_info'])
+    assert len(stamps['/tf']) == figures['tf_messages']
+    assert len(stamps['/image/compressed']) == figures['frames']
+    assert stamps['/bodies/body_1/robot_description'] and stamps['/bodies/body_1/joint_states']
+
+
+def test_unreadable_video(tmp_path):
+    """Refused before anything is started."""
+    path = tmp_path / 'broken.mp4'
+    path.write_bytes(b'no video')
+    done = demo('--video', str(path), '--out', str(tmp_path / 'out'))
+    assert done.returncode == 1 and 'broken.mp4' in done.stderr
+    assert 'Traceback' not in done.stderr and not (tmp_path / 'out').exists()
+
+
+def test_node_that_fails_ends_the_demo(clip, tmp_path):
+    """The node's own message, then which process it was; nothing hangs."""
+    done = demo('--video', str(clip), '--out', str(tmp_path), '--param', 'no.such:=1')
+    assert done.returncode == 1
+    assert "unknown parameter 'no.such'" in done.stderr and 'pose_node ended' in done.stderr
