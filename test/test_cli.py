@@ -13,7 +13,6 @@ from niki_ros.cli.run import parse_settings
 from niki_ros.core.errors import ConfigError
 import pytest
 
-pytest_plugins = ['observer_fixtures']
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ('numpy', 'scipy', 'cv2', 'mediapipe', 'onnxruntime', 'rclpy', 'yaml', 'tqdm')
 

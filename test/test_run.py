@@ -22,7 +22,6 @@ from niki_ros.sources import open_source, VideoFile
 import numpy as np
 import pytest
 
-pytest_plugins = ['observer_fixtures']
 FRAMES = 40
 
 
