@@ -151,9 +151,11 @@ class Environment:
     def _install_training(self):
         """Install the training package with what its tests need."""
         if not (ROOT / 'training' / 'pyproject.toml').is_file():
-            self.pip('PyTorch for the tests of the training', 'torch', 'safetensors', 'onnx')
+            self.pip('PyTorch for the tests of the training', 'torch', 'safetensors', 'onnx',
+                     'onnxscript')
             return
-        self.pip('Training and PyTorch', '-e', ROOT / 'training')
+        # torch's ONNX exporter asks for onnxscript only when it runs
+        self.pip('Training and PyTorch', 'onnxscript', '-e', ROOT / 'training')
 
 
 def usable(interpreter: str) -> bool:
