@@ -40,18 +40,19 @@ def shape_information(joints_m, sigma, skeleton: Skeleton):
     near, far = PAIRS.T
     bones = skeleton.rest_joints_m[far] - skeleton.rest_joints_m[near]
     basis = skeleton.shape_basis_m[:, far] - skeleton.shape_basis_m[:, near]
-    flat = basis.transpose(1, 2, 0)
+    rows, flat = basis.transpose(1, 2, 0), basis.reshape(len(basis), -1)
     betas = _start(length, variance, bones, skeleton)
     robust = 0.03
     for _ in range(_ITERATIONS):
-        vector = bones + np.einsum('kib,nb->nki', flat, betas)
+        vector = bones + (betas @ flat).reshape(-1, *bones.shape)
         fitted = np.sqrt(np.einsum('nki,nki->nk', vector, vector))
-        jacobian = np.einsum('nki,kib->nkb', vector / fitted[..., None], flat)
+        jacobian = np.matmul((vector / fitted[..., None]).swapaxes(0, 1), rows).swapaxes(0, 1)
         residual = length - fitted
         scale = robust**2 + 4 * variance
         weight = (scale / (scale + residual**2))**2 / variance
-        information = np.einsum('nkb,nk,nkc->nbc', jacobian, weight, jacobian)
-        pull = np.einsum('nkb,nk,nk->nb', jacobian, weight, residual) - betas
+        weighted = (jacobian * weight[..., None]).swapaxes(1, 2)
+        information = weighted @ jacobian
+        pull = (weighted @ residual[..., None])[..., 0] - betas
         step = np.linalg.solve(information + np.eye(len(basis)), pull[..., None])[..., 0]
         betas = np.clip(betas + step, -5.0, 5.0)
         robust = max(robust * 0.6, 0.006)
@@ -89,6 +90,21 @@ def _start(length, variance, bones, skeleton: Skeleton) -> np.ndarray:
     known = total[:, -1] * scale_per_beta(skeleton)**2
     betas[:, 0] *= known / (known + 1)
     return betas
+
+
+def size_doubt(information) -> np.ndarray:
+    """Return the standard deviation (N,) of the first shape value, 1 where nothing is known."""
+    width = information.shape[-1]
+    covariance = np.linalg.inv(information + np.eye(width))
+    return np.sqrt(covariance[..., 0, 0])
+
+
+def resized(betas, log_size, skeleton: Skeleton) -> np.ndarray:
+    """Return the betas (N, 10) of the same bodies made exp(``log_size``) (N,) times as large."""
+    factor = np.exp(np.asarray(log_size))[..., None]
+    out = np.asarray(betas) * factor
+    out[..., 0] += (factor[..., 0] - 1) / scale_per_beta(skeleton)
+    return out
 
 
 def scale_per_beta(skeleton: Skeleton) -> float:

@@ -1,0 +1,94 @@
+"""Affine coupling flows whose blocks update one half of the state from the other."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+class Coupling(nn.Module):
+    """
+    One affine coupling: a' = a · exp(scale(b, c)) + shift(b, c), with b left as it is.
+
+    RealNVP (Dinh et al. 2017). Only the half that changes is computed, and the scale and shift
+    nets share their first two layers. ``context`` (c) is known in both directions.
+    """
+
+    bf16 = False        # products in bfloat16: for training, several times faster on new CPUs
+
+    def __init__(self, changed: int, kept: int, context: int, hidden: int, limit: float = 0.5):
+        """Set the widths; the block starts near the identity."""
+        super().__init__()
+        self.limit = limit
+        self.first = nn.Linear(kept + context, hidden)
+        self.second = nn.Linear(hidden, hidden)
+        self.last = nn.Linear(hidden, 2 * changed)
+        self.act = nn.LeakyReLU(0.1)
+        nn.init.normal_(self.last.weight, std=0.02)
+        nn.init.zeros_(self.last.bias)
+
+    def scale_shift(self, b, context):
+        """Return the log of the scale, bounded by ``limit``, and the shift, each (N, changed)."""
+        if self.bf16:
+            with torch.autocast(b.device.type, torch.bfloat16):
+                out = self._nets(b, context)
+        else:
+            out = self._nets(b, context)
+        log_scale, shift = out.float().chunk(2, dim=-1)
+        return self.limit * torch.tanh(log_scale), shift
+
+    def _nets(self, b, context):
+        hidden = self.act(self.first(torch.cat([b, context], dim=-1)))
+        hidden = hidden + self.act(self.second(hidden))
+        return self.last(hidden)
+
+    def forward(self, a, b, context):
+        """Return a' (N, changed) and the log-determinant (N,)."""
+        log_scale, shift = self.scale_shift(b, context)
+        return a * torch.exp(log_scale) + shift, log_scale.sum(dim=-1)
+
+    def inverse(self, a, b, context):
+        """Return the a (N, changed) that :meth:`forward` turned into this."""
+        log_scale, shift = self.scale_shift(b, context)
+        return (a - shift) * torch.exp(-log_scale)
+
+
+class Flow(nn.Module):
+    """
+    A stack of couplings that change the second half, the first half, and so on.
+
+    :param width: of the state. :param split: width of the first half.
+    """
+
+    def __init__(self, width: int, split: int, context: int, blocks: int, hidden: int):
+        """Build the blocks."""
+        super().__init__()
+        self.width, self.split = width, split
+        widths = [(width - split, split), (split, width - split)]
+        self.blocks = nn.ModuleList(
+            Coupling(*widths[i % 2], context, hidden) for i in range(blocks))
+
+    def _halves(self, x):
+        return x[..., :self.split], x[..., self.split:]
+
+    def forward(self, x, context):
+        """Return y (N, width) and the log-determinant of dy/dx (N,)."""
+        a, b = self._halves(x)
+        log_det = x.new_zeros(x.shape[:-1])
+        for i, block in enumerate(self.blocks):
+            if i % 2:
+                a, gain = block(a, b, context)
+            else:
+                b, gain = block(b, a, context)
+            log_det = log_det + gain
+        return torch.cat([a, b], dim=-1), log_det
+
+    def inverse(self, y, context):
+        """Return the x (N, width) that :meth:`forward` turned into this."""
+        a, b = self._halves(y)
+        for i, block in reversed(list(enumerate(self.blocks))):
+            if i % 2:
+                a = block.inverse(a, b, context)
+            else:
+                b = block.inverse(b, a, context)
+        return torch.cat([a, b], dim=-1)

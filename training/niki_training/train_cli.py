@@ -1,0 +1,53 @@
+"""``niki-train``: train one network; the same command on a CPU, a GPU, or under torchrun."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+import sys
+
+import torch
+
+from niki_ros.core.errors import NikiError
+from niki_training.body import load_skeleton
+from niki_training.data import load_motion
+from niki_training.settings import read_config, TrainConfig
+from niki_training.train import Trainer
+
+SMOKE_S = 60.0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog='niki-train', description=__doc__)
+    parser.add_argument('--data', type=Path, required=True, help='motion archive or store (.npz)')
+    parser.add_argument('--out', type=Path, required=True, help='folder; an old run there goes on')
+    parser.add_argument('--config', type=Path, help='JSON with settings; default: built in')
+    parser.add_argument('--set', action='append', default=[], metavar='NAME=VALUE',
+                        help='change one setting, such as steps=5000 or net.kind=one_stage')
+    parser.add_argument('--from', dest='start_from', type=Path,
+                        help='checkpoint of the per-frame network (net.kind=temporal)')
+    parser.add_argument('--body', type=Path, help='skeleton written by niki-data body')
+    parser.add_argument('--threads', type=int, default=2, help='CPU threads (default 2)')
+    parser.add_argument('--smoke', action='store_true', help='stop after a minute')
+    return parser
+
+
+def main(argv=None) -> int:
+    """Run the command; errors become one line of text and exit code 2."""
+    args = _parser().parse_args(argv)
+    torch.set_num_threads(args.threads)
+    try:
+        config = read_config(args.config) if args.config else TrainConfig()
+        for item in args.set:
+            config.set(*item.split('=', 1))
+        trainer = Trainer(config, load_motion(args.data), load_skeleton(args.body), args.out,
+                          args.start_from)
+        trainer.run(SMOKE_S if args.smoke else None)
+    except NikiError as error:
+        print(f'niki-train: {error}', file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
