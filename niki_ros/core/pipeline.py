@@ -10,6 +10,7 @@ from niki_ros.core.body_shape import BodyShape
 from niki_ros.core.camera import Camera, solve_root
 from niki_ros.core.config import apply_settings, PipelineConfig, settings_of
 from niki_ros.core.errors import ConfigError, InputError
+from niki_ros.core.front_back import FrontBackGuard
 from niki_ros.core.kinematics import forward_kinematics
 from niki_ros.core.refine_pixels import refine_to_pixels
 from niki_ros.core.smoothing import OneEuroPoint, OneEuroRotations
@@ -33,6 +34,7 @@ class _Person:
     def __init__(self, solver):
         self.solver_track = solver.start_track()
         self.shape = BodyShape(solver.skeleton)
+        self.guard = FrontBackGuard()
         self.rotations = OneEuroRotations(24)
         self.root = OneEuroPoint()
         self.observation: Optional[JointObservation] = None
@@ -89,6 +91,8 @@ class Pipeline:
         if seen is None and (gone_s > self.config.tracking.predict_s
                              or person.observation is None):
             return None
+        if seen is not None:
+            seen = person.guard.check(seen, dt_s)
         with self._timed('solve'):
             solution = self._solve(person, seen, dt_s, stamp_ns)
         with self._timed('place'):

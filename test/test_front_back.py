@@ -1,0 +1,47 @@
+"""A person who is suddenly seen from the other side."""
+
+from conftest import FACING, observe_body
+from niki_ros.core.front_back import BELIEVE_AFTER_S, FrontBackGuard, mirrored, trunk_left
+from niki_ros.core.rotations import rotmat_from_rotvec
+import numpy as np
+
+DT = 1 / 30
+
+
+def standing(turn_rad, camera):
+    """Return the observation of a person in T-pose, turned about the vertical."""
+    rotmat = np.broadcast_to(np.eye(3), (24, 3, 3)).copy()
+    rotmat[0] = FACING @ rotmat_from_rotvec(np.array([0, turn_rad, 0]))
+    return observe_body(rotmat, np.array([0, 0, 3.0]), camera)
+
+
+def test_mirrored_is_its_own_inverse(camera):
+    seen = standing(0.7, camera)
+    back = mirrored(mirrored(seen))
+    np.testing.assert_allclose(back.joints_m, seen.joints_m, atol=1e-6)
+    np.testing.assert_array_equal(back.keypoints_px, seen.keypoints_px)
+
+
+def test_a_sudden_half_turn_is_mended_and_believed_when_it_lasts(camera):
+    guard, front, wrong = FrontBackGuard(), standing(0.2, camera), mirrored(standing(0.2, camera))
+    assert guard.check(front, DT) is front
+    frames = round(BELIEVE_AFTER_S / DT)
+    for _ in range(frames - 1):
+        mended = guard.check(wrong, DT)
+        np.testing.assert_allclose(mended.joints_m, front.joints_m, atol=1e-6)
+        np.testing.assert_allclose(mended.keypoints_px, front.keypoints_px)
+    assert guard.check(front, DT) is front, 'the right reading is taken at once'
+    for _ in range(frames + 1):
+        last = guard.check(wrong, DT)
+    assert last is wrong, 'and the other one once it has lasted'
+
+
+def test_a_person_who_turns_is_left_alone(camera):
+    guard = FrontBackGuard()
+    for turn in np.arange(0, 4 * np.pi, 8.0 * DT):
+        seen = standing(turn, camera)
+        assert guard.check(seen, DT) is seen
+
+
+def test_the_direction_of_the_trunk(camera):
+    np.testing.assert_allclose(trunk_left(standing(0, camera).joints_m), [1, 0, 0], atol=1e-6)
