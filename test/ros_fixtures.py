@@ -18,25 +18,23 @@ os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
 
 from conftest import FACING, observe_body, ScriptedObserver  # noqa: E402
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
-import rclpy  # noqa: E402
-from rclpy.executors import SingleThreadedExecutor  # noqa: E402
-from rclpy.node import Node  # noqa: E402
-from rclpy.qos import QoSProfile  # noqa: E402
-from rclpy.signals import SignalHandlerOptions  # noqa: E402
-from sensor_msgs.msg import CameraInfo, Image, JointState, PointCloud2  # noqa: E402
-from std_msgs.msg import String  # noqa: E402
-from tf2_msgs.msg import TFMessage  # noqa: E402
-from visualization_msgs.msg import MarkerArray  # noqa: E402
-
 from niki_ros.core.camera import Camera  # noqa: E402
 from niki_ros.core.config import PipelineConfig  # noqa: E402
 from niki_ros.core.pipeline import Pipeline  # noqa: E402
 from niki_ros.core.rotations import rotmat_from_rotvec  # noqa: E402
 from niki_ros.ros.conversions import image_from_rgb, info_from_camera  # noqa: E402
 from niki_ros.ros.pose_node import PoseNode  # noqa: E402
-from niki_ros.ros.publishers import LATCHED_QOS, TF_QOS  # noqa: E402
 from niki_ros.ros.process import use_large_image_profile  # noqa: E402
+from niki_ros.ros.publishers import LATCHED_QOS, TF_QOS  # noqa: E402
 from niki_ros.solvers import load_solver  # noqa: E402
+import rclpy  # noqa: E402
+from rclpy.executors import SingleThreadedExecutor  # noqa: E402
+from rclpy.node import Node  # noqa: E402
+from rclpy.signals import SignalHandlerOptions  # noqa: E402
+from sensor_msgs.msg import CameraInfo, Image, JointState, PointCloud2  # noqa: E402
+from std_msgs.msg import String  # noqa: E402
+from tf2_msgs.msg import TFMessage  # noqa: E402
+from visualization_msgs.msg import MarkerArray  # noqa: E402
 
 CAMERA = Camera.from_fov(640, 480, 60.0)
 FRAME = 'camera_optical_frame'
@@ -75,7 +73,7 @@ class Client(Node):
         self.diagnostics: dict = {}
         for kind, topic, into, qos in (
                 (PointCloud2, 'joints', self.clouds, 10),
-                (JointState, 'bodies/body_1/joint_states', self.joint_states, QoSProfile(depth=50)),
+                (JointState, 'bodies/body_1/joint_states', self.joint_states, 50),
                 (String, 'bodies/body_1/robot_description', self.urdfs, LATCHED_QOS),
                 (MarkerArray, 'markers', self.markers, 10)):
             self.create_subscription(kind, topic, into.append, qos)
@@ -106,7 +104,7 @@ class Client(Node):
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
             self.send(stamp_ns, **options)
-            if wait_for(lambda: stamp_ns in self.processed(), 0.5):
+            if wait_for(lambda wanted=stamp_ns: wanted in self.processed(), 0.5):
                 return stamp_ns
             stamp_ns += 10_000_000
         raise AssertionError(f'no image was processed in {timeout_s} s; {self.diagnostics}')
@@ -157,7 +155,8 @@ def ros_graph(*node_makers):
 def running(make_pipeline=None, overrides=(), client=Client, **options):
     """Yield an active node and a client that it hears."""
     def make():
-        return PoseNode(make_pipeline or scripted(), parameter_overrides=list(overrides), **options)
+        return PoseNode(
+            make_pipeline or scripted(), parameter_overrides=list(overrides), **options)
     with ros_graph(make, client) as (node, someone):
         assert wait_for(lambda: node.state == 'active' or node.exit_code, 30), node.reason
         wait_for(lambda: someone.images.get_subscription_count() > 0

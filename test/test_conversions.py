@@ -1,4 +1,4 @@
-"""Every encoding with padded rows and either byte order, and messages that contradict themselves."""
+"""Every encoding, rows padded, either byte order; and messages that contradict themselves."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import pytest
 pytest.importorskip('rclpy', reason='no ROS 2 here')
 
 import cv2  # noqa: E402
-from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
-
 from niki_ros.core.camera import Camera  # noqa: E402
 from niki_ros.core.errors import InputError  # noqa: E402
 from niki_ros.ros import conversions  # noqa: E402
+from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
 
 WIDTH, HEIGHT = 16, 6
 
@@ -130,7 +129,7 @@ def test_empty_data(rgb):
 
 
 def test_image_round_trip(rgb):
-    """array → message → array."""
+    """Array → message → array."""
     image = conversions.image_from_rgb(rgb, 1_700_000_000_123_456_789, 'cam')
     assert np.array_equal(conversions.rgb_from_image(image), rgb)
     assert conversions.ns_from_stamp(image.header.stamp) == 1_700_000_000_123_456_789

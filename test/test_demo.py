@@ -1,4 +1,4 @@
-"""The demonstration as a user runs it: three processes, a real clip, files that others can read."""
+"""The demonstration as a user runs it: three processes, a real clip, files for others."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ import os
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
-from ros_fixtures import dancer, scripted  # noqa: F401  (skips where there is no ROS)
-
-import cv2  # noqa: I100
-from rclpy.parameter import Parameter  # noqa: F401
+import ros_fixtures  # noqa: F401  (skips these tests where there is no ROS)
 
 KEYS = {'frames', 'frames_processed', 'frames_skipped', 'tf_messages', 'joint_state_messages',
         'bodies', 'latency_ms_p50', 'latency_ms_p99'}

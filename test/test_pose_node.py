@@ -10,18 +10,8 @@ import subprocess
 import sys
 import time
 
-import numpy as np
-import pytest
-from ros_fixtures import (
-    CAMERA, Client, dancer, FRAME, PoseNode, ros_graph, running, scripted, wait_for)
-
-from lifecycle_msgs.msg import Transition  # noqa: I100
+from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from rcl_interfaces.srv import DescribeParameters, SetParameters
-from rclpy.parameter import Parameter
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
-from scipy.spatial.transform import Rotation
-
 from niki_ros.core.errors import ConfigError
 from niki_ros.core.images import jpeg_from_rgb
 from niki_ros.core.skeleton import JOINTS_29
@@ -29,6 +19,23 @@ from niki_ros.core.urdf import REVOLUTE_NAMES
 from niki_ros.ros.conversions import image_from_rgb, info_from_camera, ns_from_stamp
 from niki_ros.ros.demo_listener import bodies_from_cloud
 from niki_ros.sources import open_source
+import numpy as np
+import pytest
+from rcl_interfaces.srv import DescribeParameters, SetParameters
+from rclpy.parameter import Parameter
+from ros_fixtures import (
+    CAMERA,
+    Client,
+    dancer,
+    FRAME,
+    PoseNode,
+    ros_graph,
+    running,
+    scripted,
+    wait_for,
+)
+from scipy.spatial.transform import Rotation
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 T0 = 1_700_000_000_000_000_000
 GREY = np.full((480, 640, 3), 128, np.uint8)
@@ -278,7 +285,8 @@ def test_parameters():
         request = DescribeParameters.Request(names=['smoothing.beta', 'observer.name'])
         beta, observer = call(client, DescribeParameters, 'niki_pose/describe_parameters',
                               request).descriptors
-        assert beta.floating_point_range[0].to_value == 100.0 and '[Hz per rad/s]' in beta.description
+        assert beta.floating_point_range[0].to_value == 100.0
+        assert '[Hz per rad/s]' in beta.description
         assert observer.read_only and not beta.read_only
 
         def put(name, value):
@@ -376,7 +384,7 @@ def test_real_clip(shared):
             for frame in source:
                 stamp_ns = start_ns + frame.stamp_ns
                 client.images.publish(image_from_rgb(frame.image_rgb, stamp_ns, FRAME))
-                wait_for(lambda: stamp_ns in client.processed(), 1.0)
+                wait_for(lambda wanted=stamp_ns: wanted in client.processed(), 1.0)
         assert len(client.processed()) >= 28
         assert len(client.tf) >= 0.95 * len(client.processed())
         check_invariant(client)
@@ -388,7 +396,8 @@ def test_signals_end_the_process(number):
     environment = {**os.environ, 'ROS_DOMAIN_ID': '77'}
     environment.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
     process = subprocess.Popen(
-        [sys.executable, '-m', 'niki_ros.ros.pose_node', '--ros-args', '-p', 'solver.name:=analytic'],
+        [sys.executable, '-m', 'niki_ros.ros.pose_node',
+         '--ros-args', '-p', 'solver.name:=analytic'],
         env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     lines = []
     while 'active' not in ''.join(lines[-1:]):

@@ -6,21 +6,19 @@ import os
 import subprocess
 import sys
 
-import numpy as np
-import pytest
-from ros_fixtures import ros_graph, wait_for
-
-import cv2  # noqa: I100
-from rclpy.node import Node
-from rclpy.parameter import Parameter
-from rclpy.qos import qos_profile_sensor_data, QoSProfile
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
-
+import cv2
 from niki_ros.camera_file import camera_to_yaml
 from niki_ros.core.camera import Camera
 from niki_ros.core.errors import SourceError
 from niki_ros.ros.conversions import ns_from_stamp, rgb_from_image
 from niki_ros.ros.video_source import VideoSource
+import numpy as np
+import pytest
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import qos_profile_sensor_data, QoSProfile
+from ros_fixtures import ros_graph, wait_for
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 FRAMES, RATE_HZ = 30, 30.0
 

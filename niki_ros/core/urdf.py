@@ -2,20 +2,19 @@
 A body for robot tools: URDF text, link frames, and 23 ball joints as three revolute joints each.
 
 Every link frame has REP-103 axes in the T-pose: x forward, y left, z up. The order in which the
-three revolute joints of a ball joint follow each other is chosen so that the middle one, which must
-stay off ±90°, is the one that people move least: hips and knees bend about y and elbows about z by
-more than 90°, so these come first there; a shoulder lifts about x and swings about z.
+three revolute joints of a ball joint follow each other is chosen so that the middle one, which
+must stay off ±90°, is the one that people move least: hips and knees bend about y and elbows about
+z by more than 90°, so these come first there; a shoulder lifts about x and swings about z.
 """
 
 from __future__ import annotations
 
-from typing import List, Optional
-
-import numpy as np
+from typing import List
 
 from niki_ros.core.kinematics import global_rotmats
 from niki_ros.core.rotations import quat_xyzw_from_rotmat
 from niki_ros.core.skeleton import BODY_24, JOINTS_29, PARENTS_29
+import numpy as np
 
 ROS_FROM_BODY = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 """REP-103 axes (x forward, y left, z up) from body axes (x left, y up, z forward)."""
@@ -88,8 +87,8 @@ def revolute_from_rotmat(rotmat, previous=None) -> np.ndarray:
     """
     Return the 23 ball joints' angles about x, y, z (23, 3) in radians.
 
-    Of the two triples that give a rotation the one nearest to ``previous`` (23, 3) is taken, and at
-    the singularity, where only a sum is determined, its change is shared; None = near zero.
+    Of the two triples that give a rotation the one nearest to ``previous`` (23, 3) is taken, and
+    at the singularity, where only a sum is determined, its change is shared; None = near zero.
 
     :param rotmat: (24, 3, 3) local rotations as in ``Body``.
     """
@@ -105,7 +104,8 @@ def revolute_from_rotmat(rotmat, previous=None) -> np.ndarray:
     if singular.any():
         angles[singular] = _at_singularity(m[singular], before[singular])
     # after turns without end start again, well inside the limits of the URDF
-    angles = np.where((np.abs(angles) > 1.5 * np.pi).any(1, keepdims=True), _wrapped(angles), angles)
+    far = (np.abs(angles) > 1.5 * np.pi).any(1, keepdims=True)
+    angles = np.where(far, _wrapped(angles), angles)
     out = np.empty((23, 3))
     np.put_along_axis(out, _PERM, angles * _SIGN[:, None], axis=1)
     return out
@@ -154,7 +154,8 @@ def urdf_from_offsets(offsets_m, prefix: str, body_id: int) -> str:
     names = link_names(prefix, body_id)
     offsets = np.asarray(offsets_m) @ ROS_FROM_BODY.T
     children = {j: [c for c in range(1, 29) if PARENTS_29[c] == j] for j in range(29)}
-    lines = ['<?xml version="1.0"?>', f'<robot name="body_{body_id}">', f'  <link name="{names[0]}"/>']
+    lines = ['<?xml version="1.0"?>', f'<robot name="body_{body_id}">',
+             f'  <link name="{names[0]}"/>']
     lines += _fixed('pelvis', names[0], names[1], np.zeros(3))
     for joint, name in enumerate(JOINTS_29):
         if 1 <= joint < 24:
@@ -204,7 +205,8 @@ def _link(name: str, bones) -> List[str]:
             lines.append(
                 f'    <visual><origin xyz="{_xyz(bone / 2)}" rpy="{_xyz(roll_pitch)}"/><geometry>'
                 f'<cylinder radius="{_RADIUS_M}" length="{length:.6f}"/></geometry></visual>')
-    lines.append(f'    <visual><geometry><sphere radius="{1.3 * _RADIUS_M:.3f}"/></geometry></visual>')
+    lines.append('    <visual><geometry>'
+                 f'<sphere radius="{1.3 * _RADIUS_M:.3f}"/></geometry></visual>')
     return [*lines, '  </link>']
 
 
@@ -241,7 +243,7 @@ def _wrapped(angle) -> np.ndarray:
 def _about(axis: int, angle: float) -> np.ndarray:
     """Return the rotation (3, 3) about a coordinate axis."""
     i, j = (axis + 1) % 3, (axis + 2) % 3
-    out: Optional[np.ndarray] = np.eye(3)
+    out = np.eye(3)
     out[i, i] = out[j, j] = np.cos(angle)
     out[i, j], out[j, i] = -np.sin(angle), np.sin(angle)
     return out

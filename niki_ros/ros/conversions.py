@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from array import array
-from typing import Tuple
 
 from builtin_interfaces.msg import Time
-import numpy as np
-from sensor_msgs.msg import CameraInfo, Image
-
 from niki_ros.core.camera import Camera
 from niki_ros.core.errors import InputError
+import numpy as np
+from sensor_msgs.msg import CameraInfo, Image
 
 _CHANNELS_8 = {
     'rgb8': (0, 1, 2), 'bgr8': (2, 1, 0), '8UC3': (2, 1, 0), 'rgba8': (0, 1, 2, 3),
@@ -102,11 +100,6 @@ def info_from_camera(camera: Camera, stamp_ns: int, frame_id: str) -> CameraInfo
 def is_zero_k(message: CameraInfo) -> bool:
     """Whether a driver without calibration sent this."""
     return not any(message.k)
-
-
-def image_size(message) -> Tuple[int, int]:
-    """Return width and height as the message says."""
-    return message.width, message.height
 
 
 def _rows(message: Image, channels: int, dtype) -> np.ndarray:

@@ -41,11 +41,12 @@ def main(argv=None) -> int:
 def _parse(argv) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog='python -m niki_ros.ros.demo', description=__doc__)
     parser.add_argument('--video', required=True, help='video file or folder of images')
-    parser.add_argument('--out', type=Path, default=Path('out/demo'), help='folder for the results')
+    parser.add_argument('--out', type=Path, default=Path('out/demo'),
+                        help='folder for the results')
     parser.add_argument('--fov-deg', type=float, default=60.0, help='horizontal field of view')
     parser.add_argument('--camera', help='calibration file, as camera_calibration writes it')
     parser.add_argument('--param', action='append', default=[], metavar='NAME:=VALUE',
-                        help='parameter of the node, such as solver.name:=analytic; may be repeated')
+                        help='parameter of the node, such as observer.model:=lite; repeatable')
     return parser.parse_args(argv)
 
 

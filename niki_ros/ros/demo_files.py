@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 import shutil
-from typing import Dict, List
-
-import numpy as np
-from rclpy.serialization import deserialize_message, serialize_message
-from sensor_msgs.msg import CameraInfo, CompressedImage
+from typing import Dict, List, Optional
 
 from niki_ros.core.skeleton import PARENTS_29
 from niki_ros.core.types import Body
-from niki_ros.ros.conversions import camera_from_info, ns_from_stamp, stamp_from_ns
+from niki_ros.ros.conversions import camera_from_info, ns_from_stamp
 from niki_ros.ros.demo_listener import DemoListener, TYPE_NAMES
+import numpy as np
+from rclpy.serialization import deserialize_message, serialize_message
+from sensor_msgs.msg import CameraInfo, CompressedImage
 
 _IMAGE_TOPIC = 'image/compressed'
 _LATCHED = '/robot_description'
 
 
-def summary(listener: DemoListener) -> Dict[str, float]:
+def summary(listener: DemoListener) -> Dict[str, Optional[float]]:
     """Return the figures of the run; a frame is what the source has announced by camera_info."""
     frames, latencies = listener.counts['camera_info'], listener.latencies_ms
     p50, p99 = np.percentile(latencies, [50, 99]) if latencies else (float('nan'),) * 2
@@ -90,7 +89,14 @@ def write_bag(listener: DemoListener, images, folder: Path) -> None:
 
 def _qos_of(topic: str):
     """Return the profile to play a topic with: descriptions must reach those who come late."""
-    from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
+    from rosbags.interfaces import (
+        Qos,
+        QosDurability,
+        QosHistory,
+        QosLiveliness,
+        QosReliability,
+        QosTime,
+    )
     latched = topic.endswith(_LATCHED)
     forever = QosTime(2147483647, 4294967295)
     return [Qos(QosHistory.KEEP_LAST, 1 if latched else 10, QosReliability.RELIABLE,

@@ -7,6 +7,9 @@ import time
 from typing import Dict, List, NamedTuple
 
 from diagnostic_msgs.msg import DiagnosticArray
+from niki_ros.core.types import Body
+from niki_ros.ros.conversions import ns_from_stamp
+from niki_ros.ros.publishers import LATCHED_QOS, POINT_DTYPE
 import numpy as np
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -14,10 +17,6 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, JointState, PointCloud2
 from std_msgs.msg import String
 from tf2_msgs.msg import TFMessage
-
-from niki_ros.core.types import Body
-from niki_ros.ros.conversions import ns_from_stamp
-from niki_ros.ros.publishers import LATCHED_QOS, POINT_DTYPE
 
 TYPE_NAMES = {
     TFMessage: 'tf2_msgs/msg/TFMessage', CameraInfo: 'sensor_msgs/msg/CameraInfo',
@@ -67,7 +66,8 @@ class DemoListener(Node):
         """Return how it stands, in one line."""
         latency = np.median(self.latencies_ms[-50:]) if self.latencies_ms else float('nan')
         now = len(self.bodies[max(self.bodies)]) if self.bodies else 0
-        return (f'frames {self.counts["camera_info"]:5d}   bodies {now}   TF {self.counts["/tf"]:5d}'
+        frames, transforms = self.counts['camera_info'], self.counts['/tf']
+        return (f'frames {frames:5d}   bodies {now}   TF {transforms:5d}'
                 f'   image to TF {latency:5.1f} ms')
 
     def _listen(self, kind, topic, qos, act=None):

@@ -12,8 +12,8 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 import numpy as np
 
 REMEDIES = {
-    'camera_info_missing': 'publish sensor_msgs/CameraInfo on that topic, remap camera_info, or set '
-                           'camera.fov_deg to the true field of view',
+    'camera_info_missing': 'publish sensor_msgs/CameraInfo on that topic, remap camera_info, or '
+                           'set camera.fov_deg to the true field of view',
     'camera_info_zeroed': 'calibrate the camera (ros2 run camera_calibration cameracalibrator) or '
                           'set camera.fov_deg to the true field of view',
     'camera_info_invalid': 'correct the calibration file of the camera driver',
@@ -104,7 +104,8 @@ class Health:
             values = {'state': state, **about, **self._values(now)}
             faults = dict(self._faults)
         recent = [name for name, fault in faults.items() if now - fault.seen_s < _FORGET_S]
-        status = _status(f'{node_name}: pose', _level(recent), _summary(state, recent, values), values)
+        summary = _summary(state, recent, values)
+        status = _status(f'{node_name}: pose', _level(recent), summary, values)
         return [status] + [_fault_status(node_name, name, fault, name in recent, now)
                            for name, fault in faults.items()]
 
@@ -121,7 +122,8 @@ class Health:
             'bodies': self.bodies, 'camera_source': self.camera_source}
         values.update(_percentiles('latency', [frame[1] for frame in frames]))
         for stage in frames[-1][2] if frames else ():
-            values.update(_percentiles(f'stage.{stage}', [frame[2].get(stage, 0.0) for frame in frames]))
+            times = [frame[2].get(stage, 0.0) for frame in frames]
+            values.update(_percentiles(f'stage.{stage}', times))
         return {name: str(value) for name, value in values.items()}
 
 
@@ -155,7 +157,9 @@ def _summary(state: str, recent: List[str], values: Dict[str, str]) -> str:
 def _fault_status(node_name, name, fault: _Fault, recent: bool, now) -> DiagnosticStatus:
     """Return the status of one fault; it is OK again when it has not come for a while."""
     level = _level([name]) if recent else DiagnosticStatus.OK
-    message = fault.message if recent else f'not seen for {now - fault.seen_s:.0f} s: {fault.message}'
+    message = fault.message
+    if not recent:
+        message = f'not seen for {now - fault.seen_s:.0f} s: {message}'
     return _status(f'{node_name}: {name}', level, message, {
         'count': str(fault.count), 'remedy': REMEDIES.get(name, '')})
 

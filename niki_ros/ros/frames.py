@@ -7,7 +7,13 @@ import threading
 from niki_ros.core.camera import Camera
 from niki_ros.core.errors import InputError
 from niki_ros.ros.conversions import (
-    camera_from_info, ENCODINGS, image_from_rgb, is_zero_k, ns_from_stamp, rgb_from_image)
+    camera_from_info,
+    ENCODINGS,
+    image_from_rgb,
+    is_zero_k,
+    ns_from_stamp,
+    rgb_from_image,
+)
 
 FALLBACK_FRAME = 'camera_optical_frame'
 # the camera_info of the first image can arrive just after it
@@ -28,7 +34,7 @@ class FrameHandler:
     What the node does with an image.
 
     :param warn: called with the name and the text of every fault.
-    :param publish_overlay: called with an Image message; ``overlay_wanted()`` says whether to draw.
+    :ivar publish_overlay: called with an Image message; ``overlay_wanted()`` says whether to draw.
     """
 
     def __init__(self, pipeline, outputs, health, config, warn):
@@ -122,8 +128,9 @@ class FrameHandler:
     def _camera_of_info(self, width, height):
         """Return the camera that camera_info states, or None after a warning."""
         info = self._info
-        instead = (f'assuming camera.fov_deg = {self._pipeline.config.camera.fov_deg:g}°, so distances are '
-                   'only as true as that')
+        fov_deg = self._pipeline.config.camera.fov_deg
+        instead = (f'assuming camera.fov_deg = {fov_deg:g}°, so distances are only as true as '
+                   'that')
         if info is None:
             self._warn('camera_info_missing', f'nothing on {self.info_topic}; {instead}')
         elif is_zero_k(info):

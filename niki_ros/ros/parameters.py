@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Dict
 
-from rcl_interfaces.msg import (
-    FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult)
-from rclpy.parameter import Parameter
-
 from niki_ros.core.config import apply_settings, Setting, setting, settings_of
 from niki_ros.core.errors import ConfigError
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
+from rclpy.parameter import Parameter
 
 _INFRASTRUCTURE = ('use_sim_time', 'start_type_description_service', 'qos_overrides.')
 
@@ -33,14 +36,16 @@ class SourceConfig:
     loop: bool = setting(False, 'Start again at the end')
     rate_hz: float = setting(0.0, 'Frames per second, 0 = as the file says', 'Hz', 0.0, 1000.0)
     frame_id: str = setting('camera_optical_frame', 'Frame of the images')
-    camera_info_file: str = setting('', 'Calibration as camera_calibration writes it, empty = none')
+    camera_info_file: str = setting('', 'Calibration as camera_calibration writes it')
     fov_deg: float = setting(60.0, 'Horizontal field of view where there is no calibration', 'deg',
                              5.0, 170.0)
     image_transport: str = setting('raw', 'Publish image, or image/compressed',
                                    choices=('raw', 'compressed'))
     jpeg_quality: int = setting(90, 'Of compressed images', low=1, high=100)
-    max_frames: int = setting(0, 'Stop after so many frames, 0 = at the end', low=0, high=2**31 - 1)
-    wait_for_subscribers: int = setting(0, 'Start when so many nodes read the images', low=0, high=64)
+    max_frames: int = setting(0, 'Stop after so many frames, 0 = at the end', low=0,
+                              high=2**31 - 1)
+    wait_for_subscribers: int = setting(0, 'Start when so many nodes read the images', low=0,
+                                        high=64)
 
 
 class NodeParameters:

@@ -9,10 +9,6 @@ import traceback
 from typing import Callable, Optional
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
-from rclpy.qos import qos_profile_sensor_data, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
-
 from niki_ros.core.config import NodeConfig, PipelineConfig
 from niki_ros.core.errors import NikiError
 from niki_ros.ros.diagnostics import Health, REMEDIES
@@ -21,6 +17,9 @@ from niki_ros.ros.parameters import LaunchConfig, NodeParameters
 from niki_ros.ros.process import run_node
 from niki_ros.ros.publishers import Outputs
 from niki_ros.ros.worker import NewestWorker
+from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from rclpy.qos import qos_profile_sensor_data, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 NEWEST_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 SUCCESS, ERROR = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.ERROR
@@ -36,7 +35,7 @@ def _load_pipeline(config: PipelineConfig):
 
 class PoseNode(LifecycleNode):
     """
-    See DESIGN of the topics in the README.
+    Its topics and parameters are in the README.
 
     :param make_pipeline: ``PipelineConfig`` → ``Pipeline``; None = the one that ships.
     """
@@ -119,7 +118,7 @@ class PoseNode(LifecycleNode):
         return SUCCESS
 
     def _guard_transitions(self):
-        """Answer a transition that the state does not allow; rclpy's own answer ends the process."""
+        """Refuse what the state does not allow; rclpy's own answer ends the process."""
         service, = [one for one in self.services if one.srv_name.endswith('/change_state')]
         change = service.callback
 
@@ -144,7 +143,8 @@ class PoseNode(LifecycleNode):
         self.get_logger().info('configured: ' + ', '.join(f'{k} {v}' for k, v in about.items()))
 
     def _activate(self):
-        handler = FrameHandler(self._pipeline, self._outputs, self.health, self._config, self._warn)
+        handler = FrameHandler(
+            self._pipeline, self._outputs, self.health, self._config, self._warn)
         handler.info_topic = self.resolve_topic_name('camera_info')
         handler.now_ns = lambda: self.get_clock().now().nanoseconds
         handler.overlay_wanted = lambda: self._overlay.get_subscription_count() > 0
@@ -197,7 +197,8 @@ class PoseNode(LifecycleNode):
     def _warn(self, name: str, text: str):
         """Count a fault; say it, but not more often than every five seconds."""
         if self.health.fault(name, text):
-            self.get_logger().warning(f'{name}: {text}. Remedy: {REMEDIES.get(name, "see the log")}')
+            remedy = REMEDIES.get(name, 'see the log')
+            self.get_logger().warning(f'{name}: {text}. Remedy: {remedy}')
 
     def _failed(self, text: str):
         """Count a failure of the pipeline."""
@@ -243,7 +244,7 @@ class PoseNode(LifecycleNode):
         received, overtaken = (new - old for new, old in zip(now, self._counted))
         self._counted = now
         if received >= 5 and overtaken > 0.2 * received:
-            self._warn('slow', f'{overtaken} of the last {received} images were overtaken by newer ones')
+            self._warn('slow', f'{overtaken} of the last {received} images were overtaken')
 
     def _publish_diagnostics(self):
         about = dict(self._pipeline.describe()) if self._pipeline else {}

@@ -6,6 +6,10 @@ from array import array
 from typing import Dict, List
 
 from geometry_msgs.msg import Point, TransformStamped
+from niki_ros.core import urdf
+from niki_ros.core.skeleton import PARENTS_29, Skeleton
+from niki_ros.core.types import Body
+from niki_ros.ros.conversions import stamp_from_ns
 import numpy as np
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -13,11 +17,6 @@ from sensor_msgs.msg import JointState, PointCloud2, PointField
 from std_msgs.msg import ColorRGBA, String
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
-
-from niki_ros.core import urdf
-from niki_ros.core.skeleton import PARENTS_29, Skeleton
-from niki_ros.core.types import Body
-from niki_ros.ros.conversions import stamp_from_ns
 
 TF_QOS = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
 LATCHED_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE,
@@ -45,10 +44,12 @@ class BodyTopics:
     def __init__(self, node, body_id: int):
         """Create the publishers."""
         self._node = node
+        # a name in a topic must not start with a digit
+        topic = f'bodies/body_{body_id}'
         self.joint_states = node.create_publisher(
-            JointState, f'bodies/body_{body_id}/joint_states', OUTPUT_QOS, event_callbacks=_NO_EVENTS)
+            JointState, f'{topic}/joint_states', OUTPUT_QOS, event_callbacks=_NO_EVENTS)
         self.robot_description = node.create_publisher(
-            String, f'bodies/body_{body_id}/robot_description', LATCHED_QOS, event_callbacks=_NO_EVENTS)
+            String, f'{topic}/robot_description', LATCHED_QOS, event_callbacks=_NO_EVENTS)
         self.betas = None
         self.offsets_m = None
         self.angles = None
@@ -106,7 +107,7 @@ class Outputs:
             self._node.destroy_publisher(publisher)
 
     def _topics(self, body: Body) -> BodyTopics:
-        """Return the topics of a person; the URDF goes out before the first frame that needs it."""
+        """Return a person's topics; the URDF goes out before the first frame that needs it."""
         own = self._bodies.get(body.id)
         if own is None:
             own = self._bodies[body.id] = BodyTopics(self._node, body.id)
@@ -154,7 +155,7 @@ class Outputs:
                 marker.header.stamp, marker.header.frame_id = stamp, self._drawn[gone]
                 message.markers.append(marker)
             del self._drawn[gone]
-        self._drawn.update({body_id: frame_id for body_id in present})
+        self._drawn.update(dict.fromkeys(present, frame_id))
         return message
 
     def _forget(self, stamp_ns: int):

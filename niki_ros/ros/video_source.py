@@ -9,15 +9,14 @@ import threading
 import time
 from typing import Optional
 
-from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
-
 from niki_ros.core.camera import Camera
 from niki_ros.core.errors import NikiError
 from niki_ros.ros.conversions import image_from_rgb, info_from_camera, stamp_from_ns
 from niki_ros.ros.parameters import NodeParameters, SourceConfig
 from niki_ros.ros.process import run_node, use_large_image_profile
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 # reliable for those who ask for it (rviz, bags); who reads best-effort loses nothing by it
 IMAGE_QOS = QoSProfile(depth=5)
@@ -48,8 +47,9 @@ class VideoSource(Node):
         self._source = self._open()
         self._camera = self._make_camera()
         self._compressed = self.config.image_transport == 'compressed'
-        kind, topic = (CompressedImage, 'image/compressed') if self._compressed else (Image, 'image')
-        self._images = self.create_publisher(kind, topic, IMAGE_QOS)
+        self._images = self.create_publisher(
+            *(CompressedImage, 'image/compressed') if self._compressed else (Image, 'image'),
+            IMAGE_QOS)
         self._infos = self.create_publisher(CameraInfo, 'camera_info', INFO_QOS)
         self._ready: queue.Queue = queue.Queue(_DECODE_AHEAD)
         self._threads = [threading.Thread(target=work, name=work.__name__, daemon=True)

@@ -63,4 +63,5 @@ class NewestWorker:
                 self._skip('inference_failed')
                 self._failed(f'{type(error).__name__}: {error}\n{traceback.format_exc()}')
                 if failures == _GIVE_UP_AFTER:
-                    self.fatal = f'{failures} images in a row failed, last {type(error).__name__}: {error}'
+                    self.fatal = (f'{failures} images in a row failed, the last with '
+                                  f'{type(error).__name__}: {error}')
