@@ -3,6 +3,7 @@
 from conftest import FACING, observe_body, random_pose, ScriptedObserver
 from niki_ros.core.config import PipelineConfig
 from niki_ros.core.errors import ConfigError, InputError
+from niki_ros.core.front_back import mirrored
 from niki_ros.core.kinematics import forward_kinematics
 from niki_ros.core.pipeline import Pipeline
 from niki_ros.core.skeleton import open_skeleton
@@ -76,7 +77,9 @@ def test_two_people_who_cross_keep_their_ids(camera):
 
 def test_one_person_seen_twice_is_one_person(camera):
     seen = observe_body(standing(), np.array([0, 0, 3.0]), camera)
-    assert [len(b) for b in run(lambda stamp: [seen, seen], camera, 3)] == [1, 1, 1]
+    for again in (seen, mirrored(seen)):
+        frames = run(lambda stamp, again=again: [seen, again], camera, 5)
+        assert [len(bodies) for bodies in frames] == [1] * 5
 
 
 def test_a_hallucinated_jump_of_a_limb_is_held_back(camera):

@@ -6,11 +6,16 @@ from dataclasses import dataclass, field
 from typing import Any, List, Optional
 
 from niki_ros.core.config import TrackingConfig
+from niki_ros.core.skeleton import MIRROR_29
 from niki_ros.core.types import JointObservation
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 _FORBIDDEN = 1e6
+# two observations are one person: boxes that share this much, or keypoints this near each other, as
+# a share of the person's height
+SAME_BOX = 0.7
+SAME_KEYPOINTS = 0.12
 # a lost person is assumed to slow down, with this time constant
 _COAST_S = 0.4
 
@@ -45,17 +50,29 @@ def overlap(a, b) -> float:
 
 
 def distinct(observations: List[JointObservation]) -> List[JointObservation]:
-    """Drop the worse of two observations whose keypoints lie on each other: one person twice."""
+    """Drop the worse of two observations of one person."""
     kept: List[JointObservation] = []
     for one in sorted(observations, key=lambda o: -o.score):
-        size = max(float(one.box_px[3] - one.box_px[1]), 1.0)
-        for other in kept:
-            apart = np.linalg.norm(one.keypoints_px[:24] - other.keypoints_px[:24], axis=1)
-            if np.nanmedian(apart) < 0.12 * size:
-                break
-        else:
+        if not any(same_person(one, other) for other in kept):
             kept.append(one)
     return kept
+
+
+def same_person(one: JointObservation, other: JointObservation) -> bool:
+    """
+    Whether two observations of one image lie on each other.
+
+    Joint on joint, also with left and right exchanged (the same body seen from the front and from
+    behind), or box on box: of two people so close only the one in front can be seen.
+    """
+    if overlap(one.box_px, other.box_px) > SAME_BOX:
+        return True
+    size = max(float(one.box_px[3] - one.box_px[1]), 1.0)
+    for order in (list(range(24)), list(MIRROR_29[:24])):
+        apart = np.linalg.norm(one.keypoints_px[:24] - other.keypoints_px[order], axis=1)
+        if np.isfinite(apart).any() and np.nanmedian(apart) < SAME_KEYPOINTS * size:
+            return True
+    return False
 
 
 class Tracker:
