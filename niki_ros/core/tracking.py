@@ -12,8 +12,8 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 _FORBIDDEN = 1e6
-# two observations are one person: boxes that share this much, or keypoints this near each other, as
-# a share of the person's height
+# two observations are one person: boxes that share this much, or keypoints this near each other,
+# as a share of the height
 SAME_BOX = 0.7
 SAME_KEYPOINTS = 0.12
 # a lost person is assumed to slow down, with this time constant
