@@ -24,7 +24,7 @@ from niki_ros.core.pipeline import Pipeline  # noqa: E402
 from niki_ros.core.rotations import rotmat_from_rotvec  # noqa: E402
 from niki_ros.ros.conversions import image_from_rgb, info_from_camera  # noqa: E402
 from niki_ros.ros.pose_node import PoseNode  # noqa: E402
-from niki_ros.ros.process import use_large_image_profile  # noqa: E402
+from niki_ros.ros.process import spin_once, use_large_image_profile  # noqa: E402
 from niki_ros.ros.publishers import LATCHED_QOS, TF_QOS  # noqa: E402
 from niki_ros.solvers import load_solver  # noqa: E402
 import rclpy  # noqa: E402
@@ -132,7 +132,7 @@ def ros_graph(*node_makers):
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         while not stop.is_set():
-            executor.spin_once(timeout_sec=0.05)
+            spin_once(executor, node)
     try:
         for make in node_makers:
             node = make()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 
-import numpy as np
-import pytest
-from scipy.spatial.transform import Rotation
-
 from niki_ros.core import urdf
 from niki_ros.core.rotations import angle_rad, rotmat_from_rotvec
 from niki_ros.core.skeleton import JOINTS_29, open_skeleton
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
 
 
 def poses(count, spread_rad, seed=3):
@@ -21,7 +20,7 @@ def poses(count, spread_rad, seed=3):
 
 @pytest.mark.parametrize('spread_rad', [0.0, 0.1, 1.0, 3.0])
 def test_angles_give_the_rotation_back(spread_rad):
-    """rotation → angles → rotation is the identity."""
+    """Rotation → angles → rotation is the identity."""
     for rotmat in poses(50, spread_rad):
         back = urdf.rotmat_from_revolute(urdf.revolute_from_rotmat(rotmat))
         assert angle_rad(back[1:], rotmat[1:]).max() < 1e-6

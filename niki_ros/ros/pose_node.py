@@ -134,7 +134,7 @@ class PoseNode(LifecycleNode):
 
     def _configure(self):
         self._pipeline = self._make_pipeline(self._pipeline_config)
-        self.health = Health()
+        self.health, self._counted = Health(), (0, 0)
         self._outputs = Outputs(self, self._pipeline.solver.skeleton, self._config.frame_prefix,
                                 self._pipeline_config.tracking.keep_s)
         self._outputs.publish_tf = self._config.publish_tf

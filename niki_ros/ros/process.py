@@ -11,6 +11,7 @@ import threading
 from niki_ros.core.errors import NikiError
 
 _SPIN_S = 0.1
+_LOG_PERIOD_S = 5.0
 # Python lets a thread that waits for another one wait 5 ms each time; that is a third of a frame
 _SWITCH_S = 0.0002
 
@@ -47,7 +48,7 @@ def run_node(make_node, args=None, name: str = 'niki_ros') -> int:
         executor.add_node(node)
         # a signal handler of Python runs only between calls: wait in short pieces
         while not stop.is_set() and getattr(node, 'exit_code', None) is None:
-            executor.spin_once(timeout_sec=_SPIN_S)
+            spin_once(executor, node)
         return getattr(node, 'exit_code', None) or 0
     except NikiError as error:
         print(f'{name}: {error}', file=sys.stderr)
@@ -60,3 +61,15 @@ def run_node(make_node, args=None, name: str = 'niki_ros') -> int:
                 node.close()
             node.destroy_node()
         rclpy.try_shutdown()
+
+
+def spin_once(executor, node):
+    """Handle what has come; a message that rclpy cannot even read must not end the node."""
+    from rclpy.executors import ExternalShutdownException
+    try:
+        executor.spin_once(timeout_sec=_SPIN_S)
+    except ExternalShutdownException:
+        raise
+    except Exception as error:
+        node.get_logger().error(f'message dropped, {type(error).__name__}: {error}',
+                                throttle_duration_sec=_LOG_PERIOD_S)

@@ -10,8 +10,12 @@ from niki_ros.core import urdf
 from niki_ros.core.skeleton import PARENTS_29, Skeleton
 from niki_ros.core.types import Body
 from niki_ros.ros.conversions import stamp_from_ns
+
+try:
+    from rclpy.event_handler import PublisherEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import PublisherEventCallbacks  # type: ignore
 import numpy as np
-from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState, PointCloud2, PointField
 from std_msgs.msg import ColorRGBA, String
