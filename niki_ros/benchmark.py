@@ -80,7 +80,7 @@ def bench_solver(solver, weight_bytes: int, seconds: float = 2.0) -> Dict[str, A
         given = people(count)
         with staged(solver) as stages:
             taken = times_ms(lambda: solver.solve(**given), seconds)  # noqa: B023
-        found = {'batch': count, **percentiles(taken)}
+        found: Dict[str, Any] = {'batch': count, **percentiles(taken)}
         if stages:
             inside = percentiles(stages['engine'])
             found['stages'] = {'engine_p50_ms': inside['p50_ms'], 'around_engine_p50_ms': round(

@@ -81,7 +81,7 @@ def run_in_portions(engine: Engine, inputs: dict, size: int = 64) -> dict:
 
 def errors(reference: dict, outputs: dict) -> Dict[str, np.ndarray]:
     """
-    Return the differences ``mm`` and ``deg`` (only where there are rotations), one per row.
+    Return the differences ``mm`` of every joint and ``deg`` of every rotation, where there are any.
 
     :raises ModelError: when the outputs hold neither rotations nor ``uvd`` positions.
     """
@@ -89,11 +89,11 @@ def errors(reference: dict, outputs: dict) -> Dict[str, np.ndarray]:
     if a is not None and b is not None:
         offsets = open_skeleton().offsets()
         joints = [forward_kinematics(r, offsets)[0] for r in (a, b)]
-        return {'mm': 1e3 * np.linalg.norm(joints[0] - joints[1], axis=-1).max(axis=-1),
-                'deg': np.degrees(angle_rad(a, b)).max(axis=-1)}
+        return {'mm': 1e3 * np.linalg.norm(joints[0] - joints[1], axis=-1).ravel(),
+                'deg': np.degrees(angle_rad(a, b)).ravel()}
     if 'uvd' in reference:
         off = np.linalg.norm(reference['uvd'] - outputs['uvd'], axis=-1)
-        return {'mm': 1e3 * BOX_M * off.max(axis=-1)}
+        return {'mm': 1e3 * BOX_M * off.ravel()}
     raise ModelError(f'the outputs ({", ".join(reference)}) hold no rotations (rotmat, rot6d) and '
                      'no uvd: there is nothing to compare in millimetres')
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from typing import Callable, Dict, FrozenSet, Iterable, List, Set
 
+from niki_ros.backends.graph_file import read_weights
 from niki_ros.core.errors import BackendError, ModelError
 import numpy as np
 
 HEAVY = frozenset({'Gemm', 'MatMul', 'Conv', 'ConvTranspose', 'Einsum'})
-"""What FP16 is for: these stay FP16, or the engine would not be one."""
+"""Layers with weights: what FP16 is for."""
+_LAYER_GROUPS = 32
 # inputs that the operator wants in FP32 whatever its data is
 _FP32_INPUTS = {'Resize': {1, 2}}
 _HALF_MAX = 65504.0
@@ -26,49 +28,86 @@ _MOVES = frozenset({'Reshape', 'Concat', 'Split', 'Slice', 'Transpose', 'Gather'
 def find_half_graph(graph: bytes, error_of: Callable[[bytes], float], limit: float,
                     progress: Callable[[str], None] = lambda line: None) -> tuple:
     """
-    Cast ``graph`` with as few kinds of operators in FP32 as keep the error under ``limit``.
+    Cast ``graph`` with as little in FP32 as keeps the error under ``limit``.
 
-    Greedy: every round the kind of operator that lowers the measured error most goes to FP32.
+    Every unit (a kind of element-wise operator, a few neighbouring layers) is measured alone in
+    FP16; the worst go to FP32, as many as it takes.
 
     :param error_of: measures a graph, such as the 99th percentile in millimetres; it is given
         :func:`emulated_graph`, whose every step is rounded as a GPU rounds it.
-    :return: the FP16 graph, its error, and the operators kept in FP32.
-    :raises BackendError: when no choice keeps the limit.
+    :return: the FP16 graph, its error, and the names of what stays in FP32.
+    :raises BackendError: when more than half of the weights would have to stay in FP32.
     """
     def measure(islands) -> float:
         error = float(error_of(emulated_graph(graph, islands)))
         return error if error == error else float('inf')  # NaN comes of an overflow
 
-    islands: FrozenSet[str] = frozenset()
-    error = measure(islands)
-    progress(f'all operators in fp16: error {error:.4g}')
-    left = kinds_of(graph) - HEAVY
-    while error > limit and left:
-        tried = {k: measure(islands | {k}) for k in sorted(left)}
-        best = min(tried, key=lambda kind: tried[kind])
-        if tried[best] >= error * 0.98:
-            # single kinds no longer help: the whole element-wise rest in FP32 is the last resort
-            islands, left = islands | left, set()
-            error = measure(islands)
+    error = measure(())
+    progress(f'everything in fp16: error {error:.4g}')
+    if error <= limit:
+        return cast_graph(graph), error, []
+    worst = _worst_first(units_of(graph), measure, progress)
+    best = _fewest(worst, measure, limit, progress)
+    if best is not None:
+        half = cast_graph(graph, frozenset().union(*best[0]))
+        if read_weights(half).precision == 'fp16':
+            return half, best[1], sorted(map(_called, best[0]))
+    raise BackendError('no graph with most of its weights in fp16 keeps the error under '
+                       f'{limit:g} (all in fp16: {error:.4g}); use fp32, or allow more with --limit')
+
+
+def _worst_first(units, measure, progress) -> List[FrozenSet[str]]:
+    """Order units by the error that each makes when it alone is FP16."""
+    everything: FrozenSet[str] = frozenset().union(*units)
+    alone = {}
+    for number, unit in enumerate(units, 1):
+        alone[unit] = measure(everything - unit)
+        progress(f'{number}/{len(units)} {_called(unit)} alone in fp16: error {alone[unit]:.4g}')
+    return sorted(units, key=lambda unit: -alone[unit])
+
+
+def _fewest(worst, measure, limit: float, progress):
+    """Return how few of the worst units in FP32 keep the limit, and the error; None = never."""
+    low, high, best = 1, len(worst), None
+    while low <= high:
+        middle = (low + high) // 2
+        error = measure(frozenset().union(*worst[:middle]))
+        progress(f'the worst {middle} of {len(worst)} in fp32: error {error:.4g}')
+        if error <= limit:
+            best, high = (worst[:middle], error), middle - 1
         else:
-            islands, left, error = islands | {best}, left - {best}, tried[best]
-        progress(f'{", ".join(sorted(islands))} in fp32: error {error:.4g}')
-    if not error <= limit:
-        raise BackendError(f'no fp16 graph keeps the error under {limit:g}: the best has '
-                           f'{error:.4g}; use fp32, or allow more with --limit')
-    return cast_graph(graph, islands), error, sorted(islands)
+            low = middle + 1
+    return best
 
 
-def kinds_of(graph: bytes) -> Set[str]:
-    """Return the operators of a graph that compute on floating-point tensors."""
+def units_of(graph: bytes) -> List[FrozenSet[str]]:
+    """
+    Return what can be put into FP32 by itself.
+
+    A kind of element-wise operator, or neighbouring layers with weights by the names of their
+    outputs. Operators that only move values follow their inputs.
+    """
     model, types = _load(graph)
-    return {node.op_type for node in model.graph.node
-            if node.op_type not in ('Cast', 'Constant', 'Shape')
-            and any(types.get(name) == _float(model) for name in node.output)}
+    kinds, layers = set(), []
+    for node in model.graph.node:
+        if not any(types.get(name) == _float(model) for name in node.output):
+            continue
+        if node.op_type in HEAVY:
+            layers.append(node.output[0])
+        elif node.op_type not in _MOVES | {'Cast', 'Constant'}:
+            kinds.add(node.op_type)
+    size = -(-len(layers) // _LAYER_GROUPS) or 1
+    groups = [frozenset(layers[i:i + size]) for i in range(0, len(layers), size)]
+    return [frozenset({kind}) for kind in sorted(kinds)] + groups
+
+
+def _called(unit: FrozenSet[str]) -> str:
+    names = sorted(unit)
+    return names[0] if len(names) == 1 else f'{names[0]} and {len(names) - 1} more'
 
 
 def cast_graph(graph: bytes, islands: Iterable[str] = ()) -> bytes:
-    """Return ``graph`` in FP16, operators of the kinds ``islands`` in FP32."""
+    """Return ``graph`` in FP16, but ``islands`` (kinds, or nodes by their output) in FP32."""
     return _Cast(graph, frozenset(islands)).result()
 
 
@@ -141,7 +180,7 @@ class _Cast:
         """Rewrite one node: its inputs in its own precision, its outputs noted in it."""
         floats = [i for i, name in enumerate(node.input) if self.types.get(name) == self.float]
         gives = [i for i, name in enumerate(node.output) if self.types.get(name) == self.float]
-        precision = self.float if node.op_type in self.islands else self.half
+        precision = self._precision(node, floats)
         fixed = _FP32_INPUTS.get(node.op_type, set())
         for index, name in enumerate(node.input):
             if index in floats:
@@ -175,6 +214,15 @@ class _Cast:
     def _convert(self, name: str, result: str, precision: int):
         """Put the nodes that turn tensor ``name`` into ``result`` of another precision."""
         self.nodes.append(self.onnx.helper.make_node('Cast', [name], [result], to=precision))
+
+    def _precision(self, node, floats: List[int]) -> int:
+        """Return the precision that a node works in; what only moves values takes theirs."""
+        if node.op_type in _MOVES:
+            given = [self.made[node.input[i]] for i in floats if node.input[i] in self.made]
+            if self.float in given:
+                return self.float
+        named = node.op_type in self.islands or node.output[0] in self.islands
+        return self.float if named else self.half
 
     def _as(self, name: str, precision: int) -> str:
         """Return the name of tensor ``name`` in ``precision``, cast once for all its readers."""

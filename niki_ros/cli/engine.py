@@ -106,7 +106,7 @@ def _add_half(folder, args):
         return summary(found['mm'])['p99']
 
     half, error, islands = find_half_graph(graph, error_of, args.limit, _say)
-    facts = {'fp32_operators': islands, 'cast_error_p99_mm': error}
+    facts = {'fp32_islands': islands, 'cast_error_p99_mm': error}
     try:
         return add_graph(folder, 'fp16', half, facts)
     except OSError as failed:
