@@ -81,7 +81,7 @@ def run_in_portions(engine: Engine, inputs: dict, size: int = 64) -> dict:
 
 def errors(reference: dict, outputs: dict) -> Dict[str, np.ndarray]:
     """
-    Return the differences ``mm`` of every joint and ``deg`` of every rotation, where there are any.
+    Return the differences ``mm`` of every joint and, where there are any, ``deg`` of rotations.
 
     :raises ModelError: when the outputs hold neither rotations nor ``uvd`` positions.
     """

@@ -62,6 +62,14 @@ def test_a_provider_that_is_absent_is_no_cpu_run(device):
         load_engine(mlp_graph(), device=device)
 
 
+def test_the_settings_are_options_of_their_backend():
+    from niki_ros.backends import engine_options
+    from niki_ros.core.config import EngineConfig
+    load_engine(mlp_graph(), **engine_options('onnxruntime', EngineConfig())).close()
+    options = engine_options('tensorrt', EngineConfig(on_mismatch='refuse'))
+    assert options == {'max_batch': 16, 'on_mismatch': 'refuse', 'precision': 'fp32'}
+
+
 def test_a_provider_that_does_not_load_is_no_cpu_run(monkeypatch):
     # onnxruntime lists the provider, fails to load its libraries, and goes on with the CPU
     import onnxruntime

@@ -9,7 +9,7 @@ from typing import Callable, Optional, Union
 from niki_ros.backends.engine import BACKENDS, Engine, PRECISIONS, TensorSpec
 from niki_ros.core.errors import BackendError
 
-__all__ = ['BACKENDS', 'Engine', 'PRECISIONS', 'TensorSpec', 'load_engine']
+__all__ = ['BACKENDS', 'Engine', 'PRECISIONS', 'TensorSpec', 'engine_options', 'load_engine']
 
 
 def load_engine(model: Union[str, PathLike, bytes], backend: str = 'onnxruntime',
@@ -42,6 +42,13 @@ def load_engine(model: Union[str, PathLike, bytes], backend: str = 'onnxruntime'
         raise BackendError(f'precision {precision} was asked for and the graph is {runs}; '
                            f'make one: niki engine build MODEL --precision {precision}')
     return engine
+
+
+def engine_options(backend: str, settings) -> dict:
+    """Return what :func:`load_engine` takes of ``core.config.EngineConfig`` for ``backend``."""
+    names = {'onnxruntime': ('device', 'threads', 'precision'),
+             'tensorrt': ('max_batch', 'on_mismatch', 'precision')}
+    return {name: getattr(settings, name) for name in names[backend]}
 
 
 def _loader(backend: str) -> Callable:

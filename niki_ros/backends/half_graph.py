@@ -53,7 +53,7 @@ def find_half_graph(graph: bytes, error_of: Callable[[bytes], float], limit: flo
         if read_weights(half).precision == 'fp16':
             return half, best[1], sorted(map(_called, best[0]))
     raise BackendError('no graph with most of its weights in fp16 keeps the error under '
-                       f'{limit:g} (all in fp16: {error:.4g}); use fp32, or allow more with --limit')
+                       f'{limit:g} (all in fp16: {error:.4g}); use fp32, or allow more: --limit')
 
 
 def _worst_first(units, measure, progress) -> List[FrozenSet[str]]:

@@ -35,7 +35,8 @@ class SolverConfig:
     """What turns joints into rotations."""
 
     name: str = setting('analytic', 'niki-temporal, niki, analytic, or a path to a model folder')
-    backend: str = setting('onnxruntime', 'Library that runs the model', choices=('onnxruntime',))
+    backend: str = setting('onnxruntime', 'Library that runs the model: this one runs, or '
+                         'it is an error', choices=('onnxruntime', 'tensorrt'))
     refine: bool = setting(True, 'Pull the answer towards the joints that are trusted', live=True)
 
 
@@ -100,11 +101,27 @@ class StatusConfig:
 
 
 @dataclass
+class EngineConfig:
+    """How the library that ``solver.backend`` names runs a model."""
+
+    device: str = setting('cpu', 'Where onnxruntime runs; cuda and tensorrt are its own providers',
+                          choices=('cpu', 'cuda', 'tensorrt'))
+    threads: int = setting(2, 'Threads inside one operator of onnxruntime', low=1, high=64)
+    precision: str = setting('fp32', 'Graph to take; fp16 only where the model has one',
+                             choices=('fp32', 'fp16'))
+    max_batch: int = setting(16, 'People a TensorRT engine is built for; more go in portions',
+                             low=1, high=64)
+    on_mismatch: str = setting('rebuild', 'A TensorRT engine that is missing, damaged or foreign: '
+                               'build it, or refuse to start', choices=('rebuild', 'refuse'))
+
+
+@dataclass
 class PipelineConfig:
     """All settings of the algorithm."""
 
     observer: ObserverConfig = field(default_factory=ObserverConfig)
     solver: SolverConfig = field(default_factory=SolverConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
     pixels: PixelsConfig = field(default_factory=PixelsConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     smoothing: SmoothingConfig = field(default_factory=SmoothingConfig)
