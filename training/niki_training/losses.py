@@ -24,6 +24,7 @@ class LossConfig:
     :param independence: MMD that makes errors independent of the pose.
     :param zero: of the errors of clean observations.
     :param boundary: true pose and no error must give the true observation.
+    :param acceleration: second difference over time of the joints' errors, per metre.
     """
 
     rotation: float = 1.0
@@ -34,6 +35,7 @@ class LossConfig:
     independence: float = 0.05
     zero: float = 0.01
     boundary: float = 0.15
+    acceleration: float = 5.0
 
 
 def mmd(x, y, widths=(0.05, 0.2, 0.9)):
@@ -48,10 +50,15 @@ def mmd(x, y, widths=(0.05, 0.2, 0.9)):
     return kernel(x, x) + kernel(y, y) - 2 * kernel(x, y)
 
 
+def posed_joints(six, size, batch):
+    """Return the joints (N, 29, 3) of the poses, in the trunk's frame and the assumed scale."""
+    offsets = batch['offsets'] * torch.exp(size)[..., None]
+    return LAYER(rotmat_from_6d(six.unflatten(-1, (24, 6))), offsets)
+
+
 def joint_distance(six, size, batch):
     """Return the distances (N, 29) in metres between posed and true joints."""
-    offsets = batch['offsets'] * torch.exp(size)[..., None]
-    joints = LAYER(rotmat_from_6d(six.unflatten(-1, (24, 6))), offsets)
+    joints = posed_joints(six, size, batch)
     return (joints - batch['target']).square().sum(-1).add(1e-8).sqrt()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import csv
+import math
 import os
 from pathlib import Path
 import time
@@ -156,7 +157,7 @@ class Trainer:
         """Return all losses of one batch (B, T, …)."""
         config = self.config
         if config.net.kind == 'temporal':
-            return self.net.losses(batch, self.axes)
+            return self.net.losses(batch, self.axes, self.batches.clean)
         batch = {k: v.flatten(0, 1) for k, v in batch.items()}
         with torch.no_grad():
             twist = swing_twist(batch['rotmat'], self.axes)[1].flatten(1)
@@ -173,7 +174,8 @@ class Trainer:
     def _learning_rate(self) -> float:
         warm = min(1.0, (self.step + 1) / self.config.warmup)
         phase = self._progress()
-        return self.config.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * phase)))
+        wave = 0.5 * (1 + math.cos(math.pi * phase))
+        return self.config.learning_rate * warm * (0.01 + 0.99 * wave)
 
     def _progress(self) -> float:
         """Return how much of the run is done, 0 … 1: by steps, or by time where that is less."""
