@@ -38,6 +38,8 @@ from visualization_msgs.msg import MarkerArray  # noqa: E402
 
 CAMERA = Camera.from_fov(640, 480, 60.0)
 FRAME = 'camera_optical_frame'
+T0 = 1_700_000_000_000_000_000
+GREY = np.full((480, 640, 3), 128, np.uint8)
 
 
 def dancer(stamp_ns: int):
@@ -110,6 +112,11 @@ class Client(Node):
         raise AssertionError(f'no image was processed in {timeout_s} s; {self.diagnostics}')
 
 
+def diagnostic_values(status) -> dict:
+    """Return the values of a diagnostic status."""
+    return {value.key: value.value for value in status.values}
+
+
 def wait_for(condition, timeout_s=5.0):
     """Wait until ``condition()`` is true; return whether it came."""
     end = time.monotonic() + timeout_s
@@ -159,6 +166,7 @@ def running(make_pipeline=None, overrides=(), client=Client, **options):
             make_pipeline or scripted(), parameter_overrides=list(overrides), **options)
     with ros_graph(make, client) as (node, someone):
         assert wait_for(lambda: node.state == 'active' or node.exit_code, 30), node.reason
-        wait_for(lambda: someone.images.get_subscription_count() > 0
+        wait_for(lambda: (someone.images.get_subscription_count() > 0
+                          or someone.count_subscribers('image/compressed') > 0)
                  and someone.count_publishers('joints') > 0)
         yield node, someone
