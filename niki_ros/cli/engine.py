@@ -88,7 +88,7 @@ def _add_half(folder, args):
     """Cast the folder's FP32 graph to FP16 and put it beside, with its measured error."""
     from niki_ros.backends import load_engine
     from niki_ros.backends.half_graph import find_half_graph
-    from niki_ros.engine_check import check_poses, engine_inputs, errors, run_in_portions, summary
+    from niki_ros.engine_check import answers, check_poses, errors, summary
     from niki_ros.model_folder import add_graph
     if args.precision != 'fp16':
         raise BackendError(f'{folder.path} has no {args.precision} graph; it has '
@@ -96,14 +96,12 @@ def _add_half(folder, args):
     graph = folder.load_graph('fp32')
     reference = load_engine(graph)
     heavy = 'hybrik' in folder.manifest['kind']
-    inputs = engine_inputs(reference, check_poses(args.poses, 4 if heavy else 200))
-    wanted = run_in_portions(reference, inputs)
-    found = {}
+    poses = check_poses(args.poses, 4 if heavy else 200)
+    wanted = answers(reference, poses, folder.manifest)
 
     def error_of(half: bytes) -> float:
-        found.clear()
-        found.update(errors(wanted, run_in_portions(load_engine(half), inputs)))
-        return summary(found['mm'])['p99']
+        found = answers(load_engine(half), poses, folder.manifest)
+        return summary(errors(wanted, found)['mm'])['p99']
 
     half, error, islands = find_half_graph(graph, error_of, args.limit, _say)
     facts = {'fp32_islands': islands, 'cast_error_p99_mm': error}
@@ -147,7 +145,8 @@ def _check(args) -> int:
     results = {}
     for precision in wanted:
         engine = load_engine(folder.path, args.backend, precision)
-        results[precision] = {**compare(reference, engine, poses), 'ran': engine.describe()}
+        results[precision] = {**compare(reference, engine, poses, folder.manifest),
+                              'ran': engine.describe()}
         engine.close()
     _note(folder, args.backend, results)
     over = [p for p, facts in results.items() if not facts['mm']['p99'] <= args.limit]

@@ -106,7 +106,7 @@ class EngineConfig:
 
     device: str = setting('cpu', 'Where onnxruntime runs; cuda and tensorrt are its own providers',
                           choices=('cpu', 'cuda', 'tensorrt'))
-    threads: int = setting(2, 'Threads inside one operator of onnxruntime', low=1, high=64)
+    threads: int = setting(1, 'Threads inside one operator of onnxruntime', low=1, high=64)
     precision: str = setting('fp32', 'Graph to take; fp16 only where the model has one',
                              choices=('fp32', 'fp16'))
     max_batch: int = setting(16, 'People a TensorRT engine is built for; more go in portions',

@@ -30,7 +30,11 @@ def graph_of(net, inputs: Dict[str, tuple], outputs: List[str]) -> bytes:
         result = torch.onnx.export(program, (), input_names=names, output_names=outputs,
                                    opset_version=OPSET, dynamo=True, verbose=False)
     model = result.model_proto
-    del model.graph.value_info[:]
+    del model.graph.value_info[:], model.metadata_props[:]
+    for item in (model.graph, *model.graph.node, *model.graph.input, *model.graph.output,
+                 *model.graph.initializer):
+        item.doc_string = ''  # the exporter's notes name files of this machine
+        del item.metadata_props[:]
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = 'people'
     return model.SerializeToString()
