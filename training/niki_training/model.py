@@ -34,7 +34,7 @@ class NetConfig:
     hidden: int = 288
     twist_blocks: int = 6
     twist_hidden: int = 192
-    temporal_blocks: int = 6
+    temporal_blocks: int = 4
     temporal_hidden: int = 192
     attention: int = 96
     heads: int = 4

@@ -106,7 +106,7 @@ class TemporalNet(nn.Module):
 
     def _flow(self, six, poses, context, tokens, absent):
         """Run the couplings over time on the per-frame rotations (N, 144)."""
-        state = torch.cat([self.frame.six_norm(six), six.new_zeros(len(six), PAD)], dim=-1)
+        state = torch.cat([self.frame.six_norm(six), six.new_zeros(six.shape[0], PAD)], dim=-1)
         a, b = state.split(self.half, dim=-1)
         known = (torch.cat([context, 10 * poses.size, poses.z], dim=-1), tokens, absent)
         for i, block in enumerate(self.blocks):

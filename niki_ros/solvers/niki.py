@@ -1,0 +1,216 @@
+"""NIKI at run time: a graph, the same steps before it as in training, and refinement after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+
+from niki_ros.core.canonical import trunk_frame, TrunkFrame
+from niki_ros.core.checks import finite_array, solver_input
+from niki_ros.core.errors import ModelError
+from niki_ros.core.kinematics import forward_kinematics
+from niki_ros.core.refine import refine, RefineConfig, trust
+from niki_ros.core.rotations import rotmat_from_6d
+from niki_ros.core.shape import body_scale, resized, shape_information, size_doubt
+from niki_ros.core.skeleton import open_skeleton, Skeleton
+from niki_ros.core.types import Solution
+
+GAP_NS = 500_000_000
+"""After so long without a frame the past says nothing any more."""
+_PAST_FRAMES = 900
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """Betas (N, 10) of the bodies, and the doubt (N,) about the first; 0 = given."""
+
+    betas: np.ndarray
+    doubt: np.ndarray
+
+
+class NikiSolver:
+    """
+    NIKI on the open skeleton: invertible network, then kinematic refinement.
+
+    :param engine: runs the graph. :param manifest: of the model folder.
+    """
+
+    def __init__(self, engine, manifest: dict, refine_pose: bool = True,
+                 skeleton: Optional[Skeleton] = None):
+        """Check that the graph is one of ours."""
+        self.name = manifest['name']
+        self.engine, self.manifest = engine, manifest
+        self.skeleton = skeleton or _skeleton_of(manifest)
+        self.refine = refine_pose
+        self.refine_config = RefineConfig(**manifest.get('refine', {}))
+        self._inputs = {spec.name: spec for spec in engine.inputs}
+        missing = {'joints', 'sigma', 'condition', 'twist'} - set(self._inputs)
+        if missing:
+            raise ModelError(f'{self.name}: the graph lacks the inputs {sorted(missing)}; '
+                             f'it has {sorted(self._inputs)}')
+        self.temporal = 'past' in self._inputs
+        self._past_shape = self._inputs['past'].shape[1:] if self.temporal else None
+        self._confidence = {k: np.asarray(v) for k, v in manifest.get('confidence', {}).items()}
+
+    @classmethod
+    def from_folder(cls, path, refine: bool = True, backend: str = 'onnxruntime',
+                    precision: Optional[str] = None, **options) -> 'NikiSolver':
+        """Load a model folder; ``options`` go to the backend."""
+        from niki_ros.backends import load_engine
+        from niki_ros.model_folder import read_model_folder
+        folder = read_model_folder(Path(path))
+        if folder.manifest['kind'] not in ('two_stage', 'one_stage', 'temporal', 'mlp'):
+            raise ModelError(f"{path}: kind {folder.manifest['kind']!r} is no NIKI solver; "
+                             'expected two_stage, one_stage or temporal')
+        options = {'threads': 1, **options} if backend == 'onnxruntime' else options
+        return cls(load_engine(Path(path), backend, precision, **options), folder.manifest,
+                   refine)
+
+    def solve(self, joints_m, sigma, twist_cos_sin=None, betas=None) -> Solution:
+        """
+        Solve N people or frames, each on its own.
+
+        :param joints_m: (N, 29, 3) root-relative, camera axes, metres. :param sigma: (N, 29).
+        :param twist_cos_sin: (N, 23, 2) or None. :param betas: (N, 10), None = from the joints.
+        :raises InputError: naming the value that is not as expected.
+        """
+        joints, sigma, twist, betas = solver_input(joints_m, sigma, twist_cos_sin, betas)
+        if betas is None:
+            betas, information = shape_information(joints, sigma, self.skeleton)
+            shape = _Shape(betas, size_doubt(information))
+        else:
+            shape = _Shape(betas, np.zeros(len(betas)))
+        return self._solve(joints, sigma, twist, shape, None)[0]
+
+    def start_track(self) -> 'NikiTrack':
+        """Return the causal state for one person."""
+        return NikiTrack(self)
+
+    def _solve(self, joints, sigma, twist, shape: _Shape, past):
+        """Canonical frame, graph, refinement; return the solution and the newest past."""
+        scale = body_scale(shape.betas, self.skeleton)
+        frame = trunk_frame(joints, sigma, self.skeleton.rest(shape.betas))
+        out = self._run(joints, sigma, twist, shape, frame, scale, past)
+        rotmat = rotmat_from_6d(out['six'].reshape(-1, 24, 6))
+        rotmat[:, 0] = frame.camera_from_trunk @ rotmat[:, 0]
+        log_size = np.where(shape.doubt > 0, out['size'][:, 0], 0.0)
+        betas = resized(shape.betas, log_size, self.skeleton)
+        offsets = self.skeleton.offsets(betas)
+        found, _ = forward_kinematics(rotmat, offsets)
+        confidence = self._confident(found, joints, sigma, out['error_z'])
+        if self.refine:
+            rotmat, found = refine(rotmat, offsets, joints, sigma, self.refine_config,
+                                   trust(found, joints, sigma, self.refine_config))
+        solution = Solution(
+            rotmat.astype(np.float32), found.astype(np.float32), confidence,
+            out['error_z'], betas.astype(np.float32))
+        return solution, out.get('past_out')
+
+    def _run(self, joints, sigma, twist, shape, frame: TrunkFrame, scale, past) -> dict:
+        """Run the graph on what the network was trained on."""
+        n = len(joints)
+        inputs = {
+            'joints': (frame.into(joints) / scale[:, None, None]).reshape(n, 87),
+            'sigma': sigma,
+            'condition': np.concatenate(
+                [shape.betas, frame.camera_axes(), shape.doubt[:, None]], axis=-1),
+            'twist': np.zeros((n, 46)) if twist is None else twist.reshape(n, 46),
+        }
+        if self.temporal:
+            inputs['turn'] = frame.camera_from_trunk
+            inputs['past'] = np.zeros((n, *self._past_shape)) if past is None else past
+        return self.engine.run({k: np.asarray(v, dtype=np.float32) for k, v in inputs.items()})
+
+    def _confident(self, found, joints, sigma, error_z) -> np.ndarray:
+        """
+        Probability (N, 24) that a joint is observed right: logistic in residual, sigma and z.
+
+        The weights were fitted on held-out motion and stand in the manifest.
+        """
+        features = confidence_features(found, joints, sigma, error_z)
+        weight = self._confidence.get('weight', _DEFAULT_WEIGHT)
+        logit = features @ weight + self._confidence.get('bias', 3.0)
+        observed = 1 / (1 + np.exp(-np.clip(logit, -30, 30)))
+        # with nothing to go by, nothing is sure
+        unseen = np.clip((1.0 - sigma.min(axis=1)) / 0.1, 0.0, 1.0)[:, None]
+        return (observed * unseen).astype(np.float32)
+
+
+_DEFAULT_WEIGHT = np.asarray([-1.0, 0.0, -3.0, -1.0, 0.0, 0.0])
+
+
+def confidence_features(found, joints, sigma, error_z) -> np.ndarray:
+    """
+    What the confidence depends on, (N, 24, 6).
+
+    Log residual of the joint, of its worst neighbour (parent or child) and of the whole body
+    (in decades over 10 mm), sigma of the joint, an indicator of no observation, size of the error.
+    """
+    miss = joints - found
+    miss = miss - np.median(miss, axis=1, keepdims=True)
+    residual = np.log10(np.sqrt(np.sum(miss**2, axis=-1)) / 0.01 + 0.05)
+    beside = np.maximum(residual[:, _NEAR[:, 0]], residual[:, _NEAR[:, 1]])
+    body = np.broadcast_to(residual.mean(axis=1, keepdims=True), beside.shape)
+    sigma = np.minimum(sigma[:, :24], 1.0)
+    size = np.log10(np.sqrt(np.mean(np.square(error_z), axis=1)) + 0.01)
+    return np.stack([residual[:, :24], beside, body, sigma, (sigma > 0.95) * 1.0,
+                     np.broadcast_to(size[:, None], beside.shape)], axis=-1)
+
+
+def _neighbours() -> np.ndarray:
+    """Return for each of the 24 joints its parent and its first child (24, 2)."""
+    parents = open_skeleton().parents
+    child = {int(parents[j]): j for j in range(28, 0, -1)}
+    return np.asarray([[max(int(parents[j]), 0), child[j]] for j in range(24)])
+
+
+_NEAR = _neighbours()
+
+
+def _skeleton_of(manifest: dict) -> Skeleton:
+    """Return the skeleton that the manifest carries, or the open one that it names."""
+    data = manifest.get('skeleton', 'open29')
+    return Skeleton.from_dict(data) if isinstance(data, dict) else open_skeleton()
+
+
+class NikiTrack:
+    """Causal state of one person: what is known of the shape, and the frames before."""
+
+    def __init__(self, solver: NikiSolver):
+        """Start without a past."""
+        self._solver, self._past, self._stamp_ns = solver, None, None
+        self._information = np.zeros((10, 10))
+        self._vector = np.zeros(10)
+        self._frames = 0
+
+    def step(self, joints_m, sigma, stamp_ns: int, betas=None) -> Solution:
+        """
+        Solve one frame of one person.
+
+        :param joints_m: (29, 3). :param sigma: (29,). :param stamp_ns: of the image.
+        :param betas: (10,) the person's shape, where known.
+        :return: a Solution without leading axis.
+        """
+        joints = finite_array('joints_m', joints_m, (29, 3))
+        sigma = finite_array('sigma', sigma, (29,))
+        joints, sigma, _, given = solver_input(
+            joints[None], sigma[None], None, None if betas is None else np.asarray(betas)[None])
+        if self._stamp_ns is not None and not 0 <= stamp_ns - self._stamp_ns <= GAP_NS:
+            self._past = None
+        self._stamp_ns = stamp_ns
+        shape = self._shape(joints, sigma) if given is None else _Shape(given, np.zeros(1))
+        solution, self._past = self._solver._solve(joints, sigma, None, shape, self._past)
+        return solution[0]
+
+    def _shape(self, joints, sigma) -> _Shape:
+        """Join what this frame says about the shape to what earlier frames said."""
+        betas, information = shape_information(joints, sigma, self._solver.skeleton)
+        keep = 1.0 if self._frames < _PAST_FRAMES else 1 - 1 / _PAST_FRAMES
+        self._frames += 1
+        self._information = keep * self._information + information[0]
+        self._vector = keep * self._vector + information[0] @ betas[0]
+        mean = np.linalg.solve(self._information + np.eye(10), self._vector)
+        return _Shape(np.clip(mean, -5, 5)[None], size_doubt(self._information[None]))

@@ -1,0 +1,122 @@
+"""The evaluation protocol: one table of corruptions by solvers, for frames and for sequences."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from niki_ros.core.kinematics import forward_kinematics
+from niki_ros.core.rotations import rotmat_from_rotvec
+from niki_ros.core.skeleton import Skeleton
+from niki_training import corrupt, metrics
+from niki_training.data import camera_views, Motion
+
+SEQUENCE = 48
+SETTLED = 16
+"""Frames of a sequence that are not scored: the track has not seen a window yet."""
+
+
+def test_poses(motion: Motion, skeleton: Skeleton, seed: int, every: int = 12, frames: int = 1,
+               limit: int | None = None):
+    """
+    Return truth of every 12th frame, or of sequences: seeded cameras and sizes 0.85 … 1.15.
+
+    :return: rotmat (B, T, 24, 3, 3) camera axes, joints (B, T, 29, 3), offsets (B, 29, 3).
+    """
+    rng = np.random.default_rng(seed)
+    first = np.concatenate([
+        s + np.arange(0, n - frames + 1, every)
+        for s, n in zip(motion.starts, motion.lengths) if n >= frames])
+    if limit and len(first) > limit:
+        first = np.sort(rng.choice(first, limit, replace=False))
+    rotmat = rotmat_from_rotvec(motion.rotvec[first[:, None] + np.arange(frames)])
+    views = camera_views(len(first), rng, pitch_deg=25)
+    rotmat[:, :, 0] = views[:, None] @ rotmat[:, :, 0]
+    offsets = skeleton.offsets() * rng.uniform(0.85, 1.15, len(first))[:, None, None]
+    joints, _ = forward_kinematics(rotmat, offsets[:, None])
+    return rotmat, joints, offsets
+
+
+def frame_row(solve, poses, name: str, seed: int) -> dict:
+    """
+    Score one solver on one corruption of single frames.
+
+    :param solve: (joints, sigma) → (joints, rotmat or None, confidence or None).
+    """
+    rotmat, joints, _ = poses
+    rng = np.random.default_rng([seed, corrupt.PROTOCOL.index(name)])
+    noisy, sigma, wrong = corrupt.protocol(name, joints, rng)
+    found, turned, confidence = solve(noisy[:, 0], sigma[:, 0])
+    return _scores(found, turned, confidence, joints[:, 0], rotmat[:, 0], wrong[:, 0])
+
+
+def _scores(found, turned, confidence, joints, rotmat, wrong) -> dict:
+    row = {'mpjpe_mm': float(metrics.mpjpe_mm(found, joints).mean()),
+           'pa_mpjpe_mm': float(metrics.pa_mpjpe_mm(found, joints).mean())}
+    if turned is not None:
+        row['rotation_deg'] = float(metrics.rotation_deg(turned, rotmat).mean())
+    if confidence is not None and wrong.any():
+        row['auroc'] = metrics.auroc(-confidence, wrong[:, :24])
+    return row
+
+
+def sequence_row(track_of, poses, name: str, seed: int, occluded_from: int = 0) -> dict:
+    """
+    Score a solver's tracks on one corruption of sequences (B, T, …).
+
+    :param track_of: makes a track. :param occluded_from: frame before which nothing is corrupted.
+    """
+    rotmat, joints, _ = poses
+    rng = np.random.default_rng([seed, 77, corrupt.PROTOCOL.index(name)])
+    noisy, sigma, wrong = corrupt.protocol(name, joints, rng)
+    noisy[:, :occluded_from] = joints[:, :occluded_from]
+    sigma[:, :occluded_from] = 0
+    found = np.empty(joints.shape)
+    turned = np.empty(rotmat.shape)
+    for b in range(len(joints)):
+        track = track_of()
+        for t in range(joints.shape[1]):
+            solution = track.step(noisy[b, t], sigma[b, t], t * 33_333_333)
+            found[b, t], turned[b, t] = solution.joints_m, solution.rotmat
+    begin = max(SETTLED, occluded_from)
+    end = joints.shape[1] if occluded_from == 0 else occluded_from + 15
+    part = np.s_[:, begin:end]
+    flat = [x[part].reshape(-1, *x.shape[2:]) for x in (found, turned, joints, rotmat, wrong)]
+    row = _scores(flat[0], flat[1], None, flat[2], flat[3], flat[4])
+    row['acceleration_mm'] = metrics.acceleration_mm(found[part], joints[part])
+    row['input_mpjpe_mm'] = float(metrics.mpjpe_mm(noisy[part], joints[part]).mean())
+    row['input_acceleration_mm'] = metrics.acceleration_mm(noisy[part], joints[part])
+    return row
+
+
+def observation(joints, sigma):
+    """Return the observation itself: the first baseline."""
+    return joints, None, None
+
+
+def by_solver(solver, batch: int = 2048):
+    """Return a solver's answers in the form that :func:`frame_row` wants."""
+    def solve(joints, sigma):
+        parts = [solver.solve(joints[i:i + batch], sigma[i:i + batch])
+                 for i in range(0, len(joints), batch)]
+        return tuple(np.concatenate([getattr(p, name) for p in parts])
+                     for name in ('joints_m', 'rotmat', 'confidence'))
+    return solve
+
+
+def markdown(table: dict, score: str = 'mpjpe_mm') -> str:
+    """Return the table {solver: {corruption: scores}} in Markdown."""
+    rows = list(dict.fromkeys(r for scores in table.values() for r in scores))
+    lines = ['| | ' + ' | '.join(table) + ' |', '|---' * (len(table) + 1) + '|']
+    for row in rows:
+        cells = [table[s].get(row, {}).get(score) for s in table]
+        text = ' | '.join('' if c is None else f'{c:.2f}' for c in cells)
+        lines.append(f'| {row} | {text} |')
+    return '\n'.join(lines)
+
+
+def write_json(path: Path, table: dict) -> None:
+    """Write the table."""
+    Path(path).write_text(json.dumps(table, indent=1) + '\n', 'utf-8')
