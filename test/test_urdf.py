@@ -87,7 +87,7 @@ def test_rates_are_the_derivative():
     assert np.allclose(urdf.revolute_rates(angles, omega), difference, atol=1e-4)
 
 
-@pytest.mark.parametrize('prefix', ['', 'left_camera/'])
+@pytest.mark.parametrize('prefix', ['', 'left_camera/', '<"&\'/'])
 def test_yourdfpy_agrees(prefix):
     """Forward kinematics of the URDF by yourdfpy equals ours to a hundredth of a millimetre."""
     yourdfpy = pytest.importorskip('yourdfpy')

@@ -10,6 +10,7 @@ z by more than 90°, so these come first there; a shoulder lifts about x and swi
 from __future__ import annotations
 
 from typing import List
+from xml.sax.saxutils import escape
 
 from niki_ros.core.kinematics import global_rotmats
 from niki_ros.core.rotations import quat_xyzw_from_rotmat
@@ -151,7 +152,7 @@ def urdf_from_offsets(offsets_m, prefix: str, body_id: int) -> str:
     :param offsets_m: (29, 3) bones at rest, ``Skeleton.offsets(betas)``, body axes.
     :param prefix: put before every link, as before every TF frame.
     """
-    names = link_names(prefix, body_id)
+    names = [escape(name, {'"': '&quot;'}) for name in link_names(prefix, body_id)]
     offsets = np.asarray(offsets_m) @ ROS_FROM_BODY.T
     children = {j: [c for c in range(1, 29) if PARENTS_29[c] == j] for j in range(29)}
     lines = ['<?xml version="1.0"?>', f'<robot name="body_{body_id}">',

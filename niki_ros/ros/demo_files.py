@@ -111,20 +111,21 @@ def draw_skeletons(bodies_by_stamp: Dict[int, List[Body]], path: Path, moments: 
     from matplotlib import pyplot
     stamps = [stamp for stamp in sorted(bodies_by_stamp) if bodies_by_stamp[stamp]]
     chosen = [stamps[int(i)] for i in np.linspace(0, len(stamps) - 1, moments)] if stamps else []
-    figure = pyplot.figure(figsize=(3.2 * max(1, len(chosen)), 4), dpi=120)
+    figure = pyplot.figure(figsize=(3.2 * max(1, len(chosen)), 4.2), dpi=120)
     for place, stamp in enumerate(chosen):
         axes = figure.add_subplot(1, len(chosen), place + 1, projection='3d')
         _draw_moment(axes, bodies_by_stamp[stamp])
         axes.set_title(f'{(stamp - stamps[0]) * 1e-9:.2f} s', fontsize=9)
     if not chosen:
         figure.text(0.5, 0.5, 'no body was seen', ha='center')
-    figure.tight_layout()
+    figure.subplots_adjust(left=0.02, right=0.96, bottom=0.08, top=0.92, wspace=0.05)
     figure.savefig(path)
     pyplot.close(figure)
 
 
 def _draw_moment(axes, bodies: List[Body]):
     """Draw one moment; camera x to the right, its z into the depth, its y downwards."""
+    from matplotlib.ticker import MultipleLocator
     from niki_ros.core.images import confidence_rgb
     for body in bodies:
         x, y, z = np.asarray(body.joints_m).T
@@ -132,10 +133,15 @@ def _draw_moment(axes, bodies: List[Body]):
         for joint in range(1, 29):
             ends = [PARENTS_29[joint], joint]
             colour = np.array(confidence_rgb(float(known[joint]))) / 255
-            axes.plot(x[ends], z[ends], -y[ends], color=colour, linewidth=2)
-    axes.set_xlabel('x [m]', fontsize=7)
-    axes.set_ylabel('z [m]', fontsize=7)
-    axes.set_zlabel('-y [m]', fontsize=7)
+            axes.plot(x[ends], z[ends], -y[ends], color=colour, linewidth=2.5)
+        axes.scatter(x, z, -y, color='0.25', s=6, depthshade=False)
+    axes.set_xlabel('right [m]', fontsize=7)
+    axes.set_ylabel('away [m]', fontsize=7)
+    axes.set_zlabel('up [m]', fontsize=7)
     axes.tick_params(labelsize=6)
+    # first the ticks, then the aspect: a narrow axis has room for few numbers
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MultipleLocator(0.5))
+    axes.zaxis.set_major_locator(MultipleLocator(0.25))
     axes.set_aspect('equal')
     axes.view_init(elev=12, azim=-75)

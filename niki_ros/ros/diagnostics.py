@@ -165,5 +165,6 @@ def _fault_status(node_name, name, fault: _Fault, recent: bool, now) -> Diagnost
 
 
 def _status(name: str, level: bytes, message: str, values: Dict[str, str]) -> DiagnosticStatus:
-    return DiagnosticStatus(name=name, level=level, message=message, hardware_id='camera', values=[
-        KeyValue(key=key, value=str(value)) for key, value in values.items()])
+    return DiagnosticStatus(
+        name=name, level=level, message=message, hardware_id='niki_ros',
+        values=[KeyValue(key=key, value=str(value)) for key, value in values.items()])

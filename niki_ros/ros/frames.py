@@ -143,7 +143,8 @@ class FrameHandler:
         return None
 
     def _frame_id(self, message) -> str:
-        frame_id = self._config.frame_id or message.header.frame_id
+        # tf2 refuses the slash that ROS 1 drivers put before their frames
+        frame_id = (self._config.frame_id or message.header.frame_id).lstrip('/')
         if not frame_id:
             self._warn('frame_id_empty', f'the image names no frame; {FALLBACK_FRAME} is used')
         return frame_id or FALLBACK_FRAME
