@@ -56,5 +56,9 @@ def load_solver(name: str, **options) -> Solver:
         raise ModelError(
             f'no solver {name!r}: it is neither analytic, nor one that ships '
             f'({", ".join(shipped) or "none"}), nor a folder with a manifest.json')
+    from niki_ros.model_folder import read_model_folder
+    if read_model_folder(folder).manifest['kind'].startswith('released_'):
+        from niki_ros.solvers.released import ReleasedSolver
+        return ReleasedSolver.from_folder(folder, **options)
     from niki_ros.solvers.niki import NikiSolver
     return NikiSolver.from_folder(folder, **options)

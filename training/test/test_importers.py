@@ -121,6 +121,25 @@ def test_the_whole_way_to_a_model_folder(tmp_path, kind):
         np.testing.assert_allclose(found[name], wanted[name], atol=1e-4, err_msg=name)
 
 
+@needs_fixtures
+def test_an_imported_model_is_a_solver(tmp_path):
+    from niki_ros import load_solver
+    _, state = filled(FIXTURES / 'official_niki' / 'one_stage.json')
+    wanted = np.load(FIXTURES / 'official_niki' / 'one_stage.npz')
+    torch.save(state, tmp_path / 'file.pth')
+    cli.import_niki(tmp_path / 'file.pth', 'one_stage', tmp_path / 'm')
+    solver = load_solver(str(tmp_path / 'm'))
+    found = solver.solve(wanted['joints'], wanted['sigma'])
+    aligned = np.abs(wanted['joints'][:, 0]).max() < 1e-6
+    assert aligned, 'the fixture is root-aligned'
+    np.testing.assert_allclose(found.rotmat, wanted['rotmat'], atol=1e-4)
+    np.testing.assert_allclose(found.error_z, wanted['error_z'], atol=1e-4)
+    assert found.joints_m.shape == (8, 29, 3) and found.confidence.shape == (8, 24)
+    one = solver.start_track().step(wanted['joints'][0], wanted['sigma'][0], 0)
+    np.testing.assert_allclose(one.rotmat, found.rotmat[0], atol=1e-5)
+    assert solver.describe()['backend'] == 'onnxruntime'
+
+
 def test_a_checkpoint_that_does_not_fit_is_refused_with_the_list(tmp_path, capsys):
     state = niki_state('one_stage')
     state['regressor.more.weight'] = torch.zeros(3)
