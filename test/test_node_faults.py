@@ -6,7 +6,7 @@ from array import array
 import time
 
 from niki_ros.core.errors import ConfigError
-from niki_ros.ros.conversions import image_from_rgb, info_from_camera
+from niki_ros.ros.conversions import ENCODINGS, image_from_rgb, info_from_camera, stamp_from_ns
 from niki_ros.ros.demo_listener import bodies_from_cloud
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ from ros_fixtures import (
     T0,
     wait_for,
 )
-from sensor_msgs.msg import CameraInfo
+from sensor_msgs.msg import CameraInfo, Image
 
 
 @pytest.mark.parametrize('name', [
@@ -142,3 +142,26 @@ def test_wrong_parameters_are_refused(name, value, word):
     with ros_graph():
         with pytest.raises(ConfigError, match=word):
             PoseNode(scripted(), parameter_overrides=[Parameter(name, value=value)])
+
+
+def test_hostile_images():
+    """Three hundred images of random fields: each is counted, and the node goes on."""
+    rng = np.random.default_rng(7)
+    sizes, steps = [0, 1, 2, 7, 64, 100_000, 2**32 - 1], [0, 1, 6, 192, 2**32 - 1]
+    with running() as (node, client):
+        stamp_ns = client.send_until_processed(T0)
+        before = node.health.received
+        for index in range(300):
+            encoding = rng.choice([*ENCODINGS, '', 'rgb9', 'x' * 1000])
+            image = Image(width=int(rng.choice(sizes)), height=int(rng.choice(sizes)),
+                          step=int(rng.choice(steps)), encoding=str(encoding),
+                          is_bigendian=int(rng.integers(0, 256)))
+            image.data = array('B', rng.bytes(int(rng.choice([0, 1, 100, 12_288]))))
+            image.header.stamp = stamp_from_ns(stamp_ns + 1_000_000 * (index + 1))
+            image.header.frame_id = FRAME
+            client.images.publish(image)
+            time.sleep(0.004)
+        client.send_until_processed(T0 + 10**9)
+        assert node.health.received - before > 290
+        assert wait_for(lambda: sum(map(node.health.counts().get, ('processed', 'skipped')))
+                        == node.health.received)
