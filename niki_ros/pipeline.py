@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Optional
 
+from niki_ros.backends import engine_options
 from niki_ros.core.config import apply_settings, PipelineConfig
 from niki_ros.core.pipeline import Pipeline
 from niki_ros.observers import load_observer
@@ -26,6 +27,8 @@ def load_pipeline(config: Optional[PipelineConfig] = None, **settings) -> Pipeli
     apply_settings(config, settings)
     options = {}
     if config.solver.name != 'analytic':
-        options = {'backend': config.solver.backend, 'refine': config.solver.refine}
+        backend = config.solver.backend
+        options = {'backend': backend, 'refine': config.solver.refine,
+                   **engine_options(backend, config.engine)}
     solver = load_solver(config.solver.name, **options)
     return Pipeline(load_observer(config.observer), solver, config)

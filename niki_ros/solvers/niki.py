@@ -85,6 +85,11 @@ class NikiSolver:
             shape = _Shape(betas, np.zeros(len(betas)))
         return self._solve(joints, sigma, twist, shape, None)[0]
 
+    def describe(self) -> dict:
+        """Return what runs, for diagnostics."""
+        facts = {name: str(value) for name, value in self.engine.describe().items()}
+        return {'solver': self.name, 'backend': facts['library'], **facts}
+
     def start_track(self) -> 'NikiTrack':
         """Return the causal state for one person."""
         return NikiTrack(self)

@@ -52,7 +52,7 @@ class ReleasedSolver:
 
     def describe(self) -> dict:
         """Return what runs, for diagnostics."""
-        facts = self.engine.describe()
+        facts = {name: str(value) for name, value in self.engine.describe().items()}
         return {'solver': self.name, 'backend': facts['library'], **facts}
 
     def solve(self, joints_m, sigma, twist_cos_sin=None, betas=None) -> Solution:
