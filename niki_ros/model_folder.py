@@ -62,7 +62,7 @@ class ModelFolder:
         if entry is None:
             raise ModelError(
                 f'{self.path} has no {precision} graph (it has {", ".join(self.precisions)}); '
-                f'make one: niki engine build {self.path} --precision {precision}')
+                f'make one: niki engine cast {self.path}')
         return entry['file'], entry['sha256']
 
 

@@ -130,10 +130,10 @@ def test_build_list_check_clear(folder, tmp_path, capsys, precision):
 
 
 def test_check_measures_both_graphs_and_notes_it(folder, tmp_path, capsys):
-    graph = folder.load_graph()
-    from niki_ros.model_folder import add_graph
-    add_graph(folder, 'fp16', cast_graph(graph), {})
-    words = ('engine', 'check', folder.path, '--poses', tmp_path / 'poses.npz')
+    poses = ('--poses', tmp_path / 'poses.npz')
+    assert niki('engine', 'cast', folder.path, *poses, '--limit', 20) == 0
+    assert 'model.fp16.onnx: p99' in capsys.readouterr().out
+    words = ('engine', 'check', folder.path, *poses)
     assert niki(*words, '--limit', 20, '--json') == 0
     result = json.loads(capsys.readouterr().out)
     exact, half = result['errors']['fp32'], result['errors']['fp16']

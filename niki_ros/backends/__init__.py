@@ -40,7 +40,7 @@ def load_engine(model: Union[str, PathLike, bytes], backend: str = 'onnxruntime'
     if precision is not None and runs != precision:
         engine.close()
         raise BackendError(f'precision {precision} was asked for and the graph is {runs}; '
-                           f'make one: niki engine build MODEL --precision {precision}')
+                           'niki engine cast MODEL makes an fp16 one')
     return engine
 
 

@@ -1,4 +1,4 @@
-"""The verb ``niki engine``: build, list, check and clear TensorRT engines."""
+"""The verb ``niki engine``: build, list, check and clear TensorRT engines, cast graphs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TensorRT-RTX), list and clear those in the cache, measure how far they are from 
 
 def add_arguments(parser):
     """Declare the sub-verbs."""
-    verbs = parser.add_subparsers(metavar='build|list|check|clear', required=True)
+    verbs = parser.add_subparsers(metavar='build|cast|list|check|clear', required=True)
     build = verbs.add_parser('build', help='build an engine into the cache')
     build.add_argument('model', help='a model that ships, or a model folder')
     build.add_argument('--precision', choices=('fp32', 'fp16'), default='fp32')
@@ -27,6 +27,10 @@ def add_arguments(parser):
                        help='what to do with a cached engine that is damaged')
     _limit(build)
     build.set_defaults(engine_verb=_build)
+    cast = verbs.add_parser('cast', help='put an fp16 graph into a model folder')
+    cast.add_argument('model', help='a model folder that can be written')
+    _limit(cast)
+    cast.set_defaults(engine_verb=_cast)
     listed = verbs.add_parser('list', help='list the cached engines; exit 1 if one is damaged')
     listed.add_argument('--json', action='store_true')
     listed.set_defaults(engine_verb=_list)
@@ -72,6 +76,9 @@ def _build(args) -> int:
     for target in targets:
         where_to_build(target)  # no library, no driver, no such target: say so first
     if args.precision not in folder.precisions:
+        if args.precision != 'fp16':
+            raise BackendError(f'{folder.path} has no {args.precision} graph; it has '
+                               f'{", ".join(folder.precisions)}')
         folder = _add_half(folder, args)
     graph = folder.load_graph(args.precision)
     for target in targets:
@@ -84,15 +91,20 @@ def _build(args) -> int:
     return 0
 
 
+def _cast(args) -> int:
+    folder = _add_half(find_model(args.model), args)
+    entry = folder.manifest['graphs']['fp16']
+    print(f'{folder.path / entry["file"]}: p99 {entry["cast_error_p99_mm"]:.4g} mm, in fp32: '
+          f'{", ".join(entry["fp32_islands"]) or "nothing"}')
+    return 0
+
+
 def _add_half(folder, args):
     """Cast the folder's FP32 graph to FP16 and put it beside, with its measured error."""
     from niki_ros.backends import load_engine
     from niki_ros.backends.half_graph import find_half_graph
     from niki_ros.engine_check import answers, check_poses, errors, summary
     from niki_ros.model_folder import add_graph
-    if args.precision != 'fp16':
-        raise BackendError(f'{folder.path} has no {args.precision} graph; it has '
-                           f'{", ".join(folder.precisions)}')
     graph = folder.load_graph('fp32')
     reference = load_engine(graph)
     heavy = 'hybrik' in folder.manifest['kind']
