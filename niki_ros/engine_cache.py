@@ -107,13 +107,17 @@ class EngineCache:
             if on_mismatch == 'refuse':
                 raise EngineRefused(f'{refused}{self._others(key)}; build it: {remedy}') from None
             _log.warning('%s: building', refused)
-        with self._lock(key):
-            try:
-                return self.load(key)  # built by another process while this one waited
-            except EngineRefused:
-                data, facts = build()
-                self.store(key, data, facts)
-                return data
+        try:
+            with self._lock(key):
+                try:
+                    return self.load(key)  # built by another process while this one waited
+                except EngineRefused:
+                    data, facts = build()
+                    self.store(key, data, facts)
+                    return data
+        except OSError as error:
+            raise BackendError(f'{self.folder} cannot be written ({error}); set XDG_CACHE_HOME to '
+                               'a folder with space that can') from error
 
     def entries(self) -> Iterator[tuple]:
         """Yield (engine file, manifest, fault) for every engine; the fault is '' where sound."""
@@ -154,7 +158,10 @@ class EngineCache:
         built_for = manifest.get('key')
         if not isinstance(built_for, dict) or built_for != key:
             raise EngineRefused(f'{engine} is foreign: {_difference(built_for, key)}')
-        data = engine.read_bytes()
+        try:
+            data = engine.read_bytes()
+        except OSError as error:
+            raise EngineRefused(f'{engine} cannot be read: {error}') from error
         if len(data) != manifest.get('bytes'):
             raise EngineRefused(f'{engine} is truncated: {len(data)} bytes of '
                                 f'{manifest.get("bytes")}')

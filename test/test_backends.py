@@ -6,6 +6,7 @@ import sys
 
 from engine_graphs import mlp_folder, mlp_graph, mlp_inputs
 from niki_ros.backends import load_engine
+from niki_ros.backends.cuda_driver import CudaDriver
 from niki_ros.backends.graph_file import read_weights
 from niki_ros.core.errors import BackendError, InputError, ModelError
 from niki_ros.model_folder import MAX_MANIFEST_BYTES, read_model_folder
@@ -13,17 +14,27 @@ import numpy as np
 import pytest
 
 
-def test_onnxruntime_runs_the_graph_for_every_batch(tmp_path):
+@pytest.mark.parametrize('backend', [
+    'onnxruntime', pytest.param('tensorrt', marks=pytest.mark.gpu)])
+def test_every_backend_runs_the_graph_for_every_batch(tmp_path, monkeypatch, backend):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    if backend == 'tensorrt':
+        try:
+            CudaDriver().close()
+        except BackendError as error:
+            pytest.skip(str(error))
     folder = mlp_folder(tmp_path / 'm')
-    engine = load_engine(folder.path)
+    engine = load_engine(folder.path, backend)
     inputs = mlp_inputs(16)
     whole = engine.run(inputs)
     assert whole['rot6d'].shape == (16, 144) and whole['error_z'].shape == (16, 32)
     for i in range(16):
         one = engine.run({name: value[i:i + 1] for name, value in inputs.items()})
         np.testing.assert_allclose(one['rot6d'][0], whole['rot6d'][i], atol=1e-5)
+    np.testing.assert_allclose(
+        whole['rot6d'], load_engine(folder.path).run(inputs)['rot6d'], atol=1e-3)
     facts = engine.describe()
-    assert facts['library'] == 'onnxruntime' and facts['device'] == 'cpu'
+    assert facts['library'].startswith(backend) and facts['device']
     assert facts['precision'] == 'fp32' and facts['version']
     engine.close()
     with pytest.raises(BackendError, match='closed'):

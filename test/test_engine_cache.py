@@ -150,6 +150,12 @@ def test_a_build_that_is_killed_leaves_nothing_that_loads(tmp_path, monkeypatch,
     assert not list(tmp_path.glob('.*.tmp')), 'what the killed builder left is swept up'
 
 
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(BackendError, match='XDG_CACHE_HOME'):
+        EngineCache(tmp_path / 'file' / 'engines').get(KEY, lambda: (ENGINE, {}))
+
+
 def test_clear_removes_one_graph_or_all(cache):
     other = replace(KEY, graph_sha256=sha256(b'other'))
     cache.store(other, ENGINE, {})

@@ -143,7 +143,7 @@ def _logger(library):
 
         def log(self, severity, message):
             """Take a message of TensorRT."""
-            if int(severity) <= int(library.ILogger.ERROR):
+            if int(severity) <= int(library.Logger.ERROR):
                 self.last_error = message
     return Logger()
 
