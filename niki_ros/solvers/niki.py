@@ -12,7 +12,7 @@ from niki_ros.core.canonical import trunk_frame, TrunkFrame
 from niki_ros.core.checks import finite_array, solver_input
 from niki_ros.core.errors import ModelError
 from niki_ros.core.kinematics import forward_kinematics
-from niki_ros.core.refine import refine, RefineConfig, trust
+from niki_ros.core.refine import refine, RefineConfig
 from niki_ros.core.rotations import rotmat_from_6d
 from niki_ros.core.shape import body_scale, resized, shape_information, size_doubt
 from niki_ros.core.skeleton import open_skeleton, Skeleton
@@ -104,11 +104,11 @@ class NikiSolver:
         log_size = np.where(shape.doubt > 0, out['size'][:, 0], 0.0)
         betas = resized(shape.betas, log_size, self.skeleton)
         offsets = self.skeleton.offsets(betas)
-        found, _ = forward_kinematics(rotmat, offsets)
+        posed = forward_kinematics(rotmat, offsets)
+        found = posed[0]
         confidence = self._confident(found, joints, sigma, out['error_z'])
         if self.refine:
-            rotmat, found = refine(rotmat, offsets, joints, sigma, self.refine_config,
-                                   trust(found, joints, sigma, self.refine_config))
+            rotmat, found = refine(rotmat, offsets, joints, sigma, self.refine_config, posed)
         solution = Solution(
             rotmat.astype(np.float32), found.astype(np.float32), confidence,
             out['error_z'], betas.astype(np.float32))

@@ -1,0 +1,63 @@
+"""``niki-export``: checkpoint to model folder, with confidence fitted on held-out motion."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+import sys
+
+from niki_ros.core.errors import NikiError
+from niki_ros.core.skeleton import open_skeleton
+from niki_training.confidence import fit_confidence
+from niki_training.data import load_motion
+from niki_training.evaluate import test_poses
+from niki_training.export import export
+from niki_training.train import load_checkpoint
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog='niki-export', description=__doc__)
+    parser.add_argument('checkpoint', type=Path)
+    parser.add_argument('folder', type=Path, help='model folder to write')
+    parser.add_argument('--name', help="the solver's name; default: the folder's")
+    parser.add_argument('--val', type=Path, help='held-out motion: fit the confidence on it')
+    parser.add_argument('--figures', type=Path, help='JSON of niki-evaluate for the manifest')
+    parser.add_argument('--fp16', action='store_true', help='write an FP16 graph besides')
+    return parser
+
+
+def main(argv=None) -> int:
+    """Run the command; errors become one line of text and exit code 2."""
+    args = _parser().parse_args(argv)
+    try:
+        manifest = run(args)
+    except (NikiError, OSError) as error:
+        print(f'niki-export: {error}', file=sys.stderr)
+        return 2
+    print(f"{args.folder}: {manifest['kind']}, {manifest['parameters']} parameters, "
+          f"difference to torch {manifest['torch_difference']}")
+    return 0
+
+
+def run(args) -> dict:
+    """Export, and fit the confidence of what was exported."""
+    net, config, record = load_checkpoint(args.checkpoint)
+    facts = {'motion_hash': record['data'], 'steps': record['step'],
+             'training_seconds': round(record['seconds'])}
+    if args.figures:
+        facts['evaluation'] = json.loads(args.figures.read_text('utf-8'))
+    name = args.name or args.folder.name
+    manifest = export(net, config, args.folder, name, facts, args.fp16)
+    if args.val:
+        from niki_ros.solvers.niki import NikiSolver
+        poses = test_poses(load_motion(args.val), open_skeleton(), seed=3, limit=1500)
+        fitted = fit_confidence(NikiSolver.from_folder(args.folder), poses)
+        manifest['confidence'] = fitted
+        text = json.dumps(manifest, indent=1) + '\n'
+        (args.folder / 'manifest.json').write_text(text, 'utf-8')
+    return manifest
+
+
+if __name__ == '__main__':
+    sys.exit(main())
