@@ -1,7 +1,7 @@
 """Tracks, and a body's proportions over time."""
 
 from conftest import FACING, observe_body, random_pose
-from niki_ros.core.body_shape import BodyShape, STEP_M
+from niki_ros.core.body_shape import BodyShape
 from niki_ros.core.config import TrackingConfig
 from niki_ros.core.skeleton import open_skeleton
 from niki_ros.core.tracking import overlap, Tracker
@@ -54,7 +54,7 @@ def test_body_shape_settles_on_the_true_one_and_moves_in_steps(camera):
     error = np.abs(lengths[-1] - skeleton.bone_lengths(true))
     assert shape.settled and error.max() < 0.015
     steps = np.abs(np.diff(lengths, axis=0)).max(axis=1)
-    assert (steps[steps > 0] > STEP_M / 10).all() and (steps == 0).mean() > 0.5
+    assert 1 <= (steps > 0).sum() <= 6, 'few steps: a URDF is published with each'
 
 
 def test_a_cut_off_view_never_changes_the_shape(camera):

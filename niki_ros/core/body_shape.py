@@ -8,7 +8,8 @@ from niki_ros.core.types import JointObservation
 import numpy as np
 
 SETTLED_S = 3.0
-STEP_M = 0.003
+STEPS_S = (0.0, 0.3, 1.0, SETTLED_S)
+STEP_M = 0.01
 FRAMES_PER_S = 5.0
 MEMORY_S = 60.0
 LIMBS = np.array([JOINT[f'{side}_{part}'] for side in ('left', 'right')
@@ -23,8 +24,9 @@ class BodyShape:
 
     Every good view adds its information about the lengths between joints (a Kalman filter of a
     constant); errors of a front end last for several frames, so that a second of video counts as
-    ``FRAMES_PER_S`` independent ones. ``betas`` (10,) changes in steps: only when some bone would
-    change by more than 3 mm, so that a URDF made from it stays true between the steps.
+    ``FRAMES_PER_S`` independent ones. ``betas`` (10,) changes in few steps, so that a URDF made
+    from it stays true for long: at the first good view, after ``STEPS_S`` of it, and later only
+    when some bone would change by more than ``STEP_M``.
     """
 
     def __init__(self, skeleton: Skeleton):
@@ -34,6 +36,7 @@ class BodyShape:
         self._information = np.zeros((size, size))
         self._weighted = np.zeros(size)
         self._good_s = 0.0
+        self._steps = 0
         self.betas = np.zeros(size)
 
     @property
@@ -59,8 +62,13 @@ class BodyShape:
         self._information = keep * self._information + count * information
         self._weighted = keep * self._weighted + count * (information @ frame)
         estimate = np.linalg.solve(self._information + np.eye(size), self._weighted)
-        change = np.abs(self._skeleton.bone_lengths(estimate)
-                        - self._skeleton.bone_lengths(self.betas))
-        if change.max() > STEP_M:
+        due = self._steps < len(STEPS_S) and self._good_s >= STEPS_S[self._steps]
+        if due or (self.settled and self._change(estimate) > STEP_M):
+            self._steps += int(due)
             self.betas = estimate
         return self.betas
+
+    def _change(self, betas) -> float:
+        """Return by how many metres the bone that changes most would change."""
+        lengths = self._skeleton.bone_lengths
+        return float(np.abs(lengths(betas) - lengths(self.betas)).max())
