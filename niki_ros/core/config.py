@@ -72,11 +72,11 @@ class SmoothingConfig:
     """One-Euro filter (Casiez et al. 2012) on rotations and root."""
 
     enabled: bool = setting(True, 'Smooth rotations and root over time', live=True)
-    min_cutoff_hz: float = setting(4.0, 'Cut-off at rest: lower is steadier', 'Hz', 0.01, 100.0,
+    min_cutoff_hz: float = setting(6.0, 'Cut-off at rest: lower is steadier', 'Hz', 0.01, 100.0,
                                    live=True)
-    beta: float = setting(1.5, 'How fast the cut-off opens with speed: higher lags less',
+    beta: float = setting(2.5, 'How fast the cut-off opens with speed: higher lags less',
                           'Hz per rad/s', 0.0, 100.0, live=True)
-    root_min_cutoff_hz: float = setting(2.0, 'Cut-off of the root at rest', 'Hz', 0.01, 100.0,
+    root_min_cutoff_hz: float = setting(3.0, 'Cut-off of the root at rest', 'Hz', 0.01, 100.0,
                                         live=True)
     root_beta: float = setting(3.0, 'How fast the root cut-off opens with speed', 'Hz per m/s',
                                0.0, 100.0, live=True)

@@ -125,13 +125,14 @@ class _Stream:
 
     MediaPipe searches the whole image in every frame in which it follows fewer people than it may,
     which costs more than following one (7 ms against 11 ms for 1280x720 and ``full``). So there is
-    a landmarker for every number of people, made when it is first needed, and one that searches.
+    a landmarker for every number of people, and one that searches.
     """
 
     def __init__(self, make, most: int):
         """``make(people)`` returns a landmarker that follows so many; ``most`` people at once."""
         self._make, self._most = make, most
-        self._landmarkers = {most: make(most)}
+        # the one for a single person too, so that the first frames need not wait for it
+        self._landmarkers = {people: make(people) for people in {1, most}}
         self._count = most
         self._searched_ms = 0
 
