@@ -1,0 +1,60 @@
+"""Say ``stop`` while a person is near or raises a hand; reads only the topic ``joints``."""
+# Not a safety function: one camera judges distance by size. Without news it says stop as well.
+
+import time
+
+import numpy as np
+import rclpy
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from sensor_msgs.msg import PointCloud2, PointField
+from std_msgs.msg import Bool
+
+TYPES = {PointField.FLOAT32: '<f4', PointField.UINT16: '<u2'}
+HIPS, SHOULDERS, WRISTS, HEAD, OBSERVED = (1, 2), (16, 17), (20, 21), 15, 0
+
+
+class StopNearPerson(Node):
+    def __init__(self, **options):
+        super().__init__('stop_near_person', **options)
+        self.distance_m = self.declare_parameter('distance_m', 1.5).value
+        self.raised_hand = self.declare_parameter('raised_hand', True).value
+        self.silence_s = self.declare_parameter('silence_s', 1.0).value
+        self.heard_s = float('-inf')
+        self.stop = self.create_publisher(Bool, 'stop', 10)
+        self.create_subscription(PointCloud2, 'joints', self.on_joints, 1)
+        self.create_timer(0.1, self.on_timer)
+
+    def on_joints(self, cloud):
+        """Decide anew with every image."""
+        self.heard_s = time.monotonic()
+        points = np.frombuffer(cloud.data, {
+            'names': [field.name for field in cloud.fields], 'itemsize': cloud.point_step,
+            'formats': [TYPES[field.datatype] for field in cloud.fields],
+            'offsets': [field.offset for field in cloud.fields]})
+        people = [np.sort(points[points['body'] == one], order='joint')
+                  for one in np.unique(points['body'])]
+        self.stop.publish(Bool(data=any(map(self.is_reason, people))))
+
+    def is_reason(self, person):
+        """Whether this person must stop the robot; joints that are not observed do not count."""
+        xyz = np.stack([person['x'], person['y'], person['z']], axis=1)
+        sure = person['status'] == OBSERVED
+        near = bool((np.linalg.norm(xyz[sure], axis=1) < self.distance_m).any())
+        up = xyz[[*SHOULDERS]].mean(axis=0) - xyz[[*HIPS]].mean(axis=0)
+        raised = [(xyz[wrist] - xyz[HEAD]) @ up > 0
+                  and sure[[*HIPS, *SHOULDERS, HEAD, wrist]].all() for wrist in WRISTS]
+        return near or (self.raised_hand and any(raised))
+
+    def on_timer(self):
+        """Stop where nothing is heard: a camera that has failed sees nobody."""
+        if time.monotonic() - self.heard_s > self.silence_s:
+            self.stop.publish(Bool(data=True))
+
+
+if __name__ == '__main__':
+    rclpy.init()
+    try:
+        rclpy.spin(StopNearPerson())
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
