@@ -35,7 +35,7 @@ class NetConfig:
     twist_blocks: int = 6
     twist_hidden: int = 192
     temporal_blocks: int = 4
-    temporal_hidden: int = 192
+    temporal_hidden: int = 168
     attention: int = 96
     heads: int = 4
     window: int = 16

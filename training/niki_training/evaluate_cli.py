@@ -1,0 +1,115 @@
+"""``niki-evaluate``: the evaluation protocol, all baselines and models in one table."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+import sys
+
+from niki_ros.core.errors import NikiError
+from niki_ros.core.skeleton import open_skeleton
+from niki_ros.solvers import load_solver
+from niki_training import corrupt
+from niki_training.data import load_motion
+from niki_training.evaluate import (
+    by_solver, frame_row, markdown, observation, sequence_row, SEQUENCE, test_poses, write_json)
+from niki_training.model_fit import model_fit
+
+SEQUENCE_ROWS = {'clean': 0, 'noise-20': 0, 'noise-40': 0, 'occluded-2': 24, 'truncated-legs': 24,
+                 'truncated-waist': 24, 'silent-2': 24}
+"""Rows of the table for sequences, and the frame at which the corruption starts."""
+SCORES = ('mpjpe_mm', 'pa_mpjpe_mm', 'rotation_deg', 'auroc')
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog='niki-evaluate', description=__doc__)
+    parser.add_argument('--data', type=Path, required=True, help='held-out motion')
+    parser.add_argument('--model', action='append', default=[], metavar='NAME[=FOLDER]',
+                        help='a solver by name, or a model folder; may be repeated')
+    parser.add_argument('--tracks', action='store_true', help='score sequences through tracks too')
+    parser.add_argument('--model-fit', action='store_true', help='add gradient descent')
+    parser.add_argument('--unrefined', action='store_true', help='add models without refinement')
+    parser.add_argument('--every', type=int, default=12, help='take every n-th frame (12)')
+    parser.add_argument('--limit', type=int, help='at most so many frames')
+    parser.add_argument('--sequences', type=int, default=100, help='how many sequences (100)')
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--json', type=Path, help='write all scores here')
+    parser.add_argument('--plot', type=Path, help='write a bar chart here (.png)')
+    return parser
+
+
+def main(argv=None) -> int:
+    """Run the command; errors become one line of text and exit code 2."""
+    args = _parser().parse_args(argv)
+    try:
+        tables = evaluate(args)
+    except (NikiError, OSError) as error:
+        print(f'niki-evaluate: {error}', file=sys.stderr)
+        return 2
+    for score in SCORES:
+        print(f'\n{score}, frames\n\n{markdown(tables["frames"], score)}')
+    for score in ('mpjpe_mm', 'acceleration_mm', 'rotation_deg'):
+        if tables.get('sequences'):
+            print(f'\n{score}, sequences\n\n{markdown(tables["sequences"], score)}')
+    if args.json:
+        write_json(args.json, tables)
+    if args.plot:
+        plot(tables['frames'], args.plot)
+    return 0
+
+
+def evaluate(args) -> dict:
+    """Return {frames, sequences} → solver → corruption → scores."""
+    motion, skeleton = load_motion(args.data), open_skeleton()
+    solvers = {}
+    for item in ['analytic', *args.model]:
+        name, _, folder = item.partition('=')
+        solvers[name] = load_solver(folder or name)
+    poses = test_poses(motion, skeleton, args.seed, args.every, 1, args.limit)
+    ways = {'observation': observation}
+    if args.model_fit:
+        ways['model fit'] = model_fit(skeleton)
+    ways.update({name: by_solver(solver) for name, solver in solvers.items()})
+    if args.unrefined:
+        for name, solver in solvers.items():
+            if name != 'analytic':
+                ways[f'{name}, unrefined'] = by_solver(_unrefined(solver))
+    tables = {'frames': {
+        name: {row: frame_row(solve, poses, row, args.seed) for row in corrupt.PROTOCOL}
+        for name, solve in ways.items()}}
+    if args.tracks:
+        poses = test_poses(motion, skeleton, args.seed + 1, SEQUENCE, SEQUENCE, args.sequences)
+        tables['sequences'] = {
+            name: {row: sequence_row(solver.start_track, poses, row, args.seed, begin)
+                   for row, begin in SEQUENCE_ROWS.items()}
+            for name, solver in solvers.items()}
+    return tables
+
+
+def _unrefined(solver):
+    """Return the same solver without the refinement."""
+    import copy
+    twin = copy.copy(solver)
+    twin.refine = False
+    return twin
+
+
+def plot(table: dict, path: Path) -> None:
+    """Draw the joint error of every solver in every row."""
+    import matplotlib
+    matplotlib.use('Agg')
+    import matplotlib.pyplot as plt
+    figure, axis = plt.subplots(figsize=(12, 4))
+    width = 0.8 / len(table)
+    for i, (name, rows) in enumerate(table.items()):
+        axis.bar([k + i * width for k in range(len(rows))],
+                 [row['mpjpe_mm'] for row in rows.values()], width, label=name)
+    axis.set_xticks(range(len(corrupt.PROTOCOL)), corrupt.PROTOCOL, rotation=30)
+    axis.set_ylabel('MPJPE, mm')
+    axis.set_ylim(0, 150)
+    axis.legend()
+    figure.savefig(path, dpi=110, bbox_inches='tight')
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""The baseline without learning: gradient descent through the kinematic layer."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from niki_ros.core.canonical import trunk_frame
+from niki_ros.core.shape import betas_from_joints
+from niki_ros.core.skeleton import Skeleton
+from niki_ros.core.types import SIGMA_UNIT_M
+from niki_training.kinematic import rotmat_from_6d, six_from_rotmat
+from niki_training.losses import LAYER
+
+STEPS, RATE, REST_WEIGHT = 150, 0.03, 1e-3
+
+
+def model_fit(skeleton: Skeleton):
+    """
+    Return a solver by Adam on 6D rotations: weighted squared distance, and a pull to the rest pose.
+
+    "Deep Kinematic Pose Regression" (Zhou et al. 2016) calls it model fit.
+    """
+    def solve(joints, sigma):
+        betas = betas_from_joints(joints, sigma, skeleton)
+        frame = trunk_frame(joints, sigma, skeleton.rest(betas))
+        offsets = torch.tensor(skeleton.offsets(betas), dtype=torch.float32)
+        target = torch.tensor(joints - joints[:, :1], dtype=torch.float32)
+        weight = torch.tensor(1 / ((SIGMA_UNIT_M * sigma)**2 + 0.01**2), dtype=torch.float32)
+        weight = weight * torch.tensor(sigma < 0.999)
+        weight = weight / weight.sum(1, keepdim=True).clamp_min(1e-6)
+        start = np.broadcast_to(np.eye(3), (len(joints), 24, 3, 3)).copy()
+        start[:, 0] = frame.camera_from_trunk
+        rest = six_from_rotmat(torch.tensor(start, dtype=torch.float32))
+        six = rest.clone().requires_grad_()
+        optimizer = torch.optim.Adam([six], lr=RATE)
+        for _ in range(STEPS):
+            found = LAYER(rotmat_from_6d(six), offsets)
+            miss = target - found
+            miss = miss - (weight[..., None] * miss).sum(1, keepdim=True)
+            loss = (weight * miss.square().sum(-1)).sum()
+            loss = loss + REST_WEIGHT * (six - rest).square().sum()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        with torch.no_grad():
+            rotmat = rotmat_from_6d(six)
+            return LAYER(rotmat, offsets).numpy().astype(float), rotmat.numpy().astype(float), None
+    return solve

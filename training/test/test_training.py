@@ -1,0 +1,139 @@
+"""A run: trains, is killed, goes on; exports; the shipped models keep their promises."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from niki_ros.core.errors import ConfigError, InputError, ModelError
+from niki_ros.core.skeleton import open_skeleton
+from niki_ros.solvers.niki import NikiSolver
+from niki_training import train_cli
+from niki_training.evaluate import by_solver, frame_row, test_poses as make_poses
+from niki_training.export import difference, export, graph_bytes
+from niki_training.losses import mmd
+from niki_training.settings import TrainConfig
+from niki_training.train import load_checkpoint, Trainer
+
+SMALL = ('steps=4', 'batch=16', 'epoch=2', 'net.blocks=2', 'net.hidden=16', 'net.twist_blocks=2',
+         'net.twist_hidden=16', 'net.temporal_blocks=2', 'net.temporal_hidden=16',
+         'net.attention=8', 'bf16=false', 'frames=18')
+
+
+def small_config(kind='two_stage'):
+    """Return the settings of a run of seconds."""
+    config = TrainConfig()
+    for item in (*SMALL, f'net.kind={kind}'):
+        config.set(*item.split('=', 1))
+    return config
+
+
+@pytest.fixture(scope='module')
+def checkpoint(motion, tmp_path_factory):
+    """Train the small per-frame network."""
+    folder = tmp_path_factory.mktemp('run')
+    Trainer(small_config(), motion, open_skeleton(), folder).run()
+    return folder / 'last.pt'
+
+
+def test_resume_goes_on(checkpoint, motion):
+    config = small_config()
+    config.steps = 6
+    trainer = Trainer(config, motion, open_skeleton(), checkpoint.parent)
+    assert trainer.step >= 4
+    trainer.run()
+    assert load_checkpoint(checkpoint)[2]['step'] == 6
+    with pytest.raises(ModelError, match='other motion'):
+        other = type(motion)(motion.rotvec * 0.5, motion.lengths, motion.names)
+        Trainer(config, other, open_skeleton(), checkpoint.parent)
+
+
+@pytest.mark.parametrize('kind', ['mlp', 'one_stage', 'temporal'])
+def test_every_kind_trains_and_exports(kind, motion, checkpoint, tmp_path):
+    start = checkpoint if kind == 'temporal' else None
+    trainer = Trainer(small_config(kind), motion, open_skeleton(), tmp_path / 'run', start)
+    trainer.run()
+    net, config, _ = load_checkpoint(tmp_path / 'run' / 'last.pt')
+    export(net, config, tmp_path / 'model', 'small', {})
+    solver = NikiSolver.from_folder(tmp_path / 'model')
+    track = solver.start_track()
+    for t in range(3):
+        solution = track.step(solver.skeleton.rest_joints_m, np.zeros(29), t * 33_000_000)
+    assert np.isfinite(solution.joints_m).all()
+
+
+def test_graph_is_torchs_on_random_and_extreme_inputs(checkpoint):
+    net, config, _ = load_checkpoint(checkpoint)
+    graph = graph_bytes(net, 'two_stage')
+    for scale in (1.0, 20.0):
+        assert difference(net, config.net.kind, graph, scale=scale) < 1e-4
+
+
+def test_settings_refuse_what_they_do_not_know():
+    config = TrainConfig()
+    with pytest.raises(ConfigError, match='no setting'):
+        config.set('net.hiden', '3')
+    with pytest.raises(ConfigError, match='not of type int'):
+        config.set('steps', 'many')
+    assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_cli_says_what_is_wrong(tmp_path, capsys):
+    assert train_cli.main(['--data', str(tmp_path / 'no.npz'), '--out', str(tmp_path)]) == 2
+    assert 'not a motion archive' in capsys.readouterr().err
+
+
+def test_mmd_tells_samples_apart():
+    torch.manual_seed(0)
+    a, b = torch.randn(200, 8), torch.randn(200, 8)
+    assert mmd(a, b) < 0.05 < mmd(a, b * 0.1)
+
+
+@pytest.fixture(scope='module', params=['niki', 'niki-temporal'])
+def shipped(request):
+    """Return a model that ships."""
+    from niki_ros.solvers import load_solver, shipped_models
+    if not (shipped_models() / request.param / 'manifest.json').is_file():
+        pytest.skip(f'{request.param} is not in niki_ros/models')
+    return load_solver(request.param)
+
+
+def test_shipped_same_bits_and_betas_change_the_answer(shipped):
+    rng = np.random.default_rng(0)
+    joints = shipped.skeleton.rest_joints_m + 0.05 * rng.normal(size=(4, 29, 3))
+    sigma = np.full((4, 29), 0.25)
+    one, two = shipped.solve(joints, sigma), shipped.solve(joints, sigma)
+    assert np.array_equal(one.rotmat, two.rotmat)
+    other = shipped.solve(joints, sigma, betas=np.full((4, 10), 1.0))
+    assert np.abs(other.rotmat - one.rotmat).max() > 1e-3
+
+
+def test_shipped_nothing_observed_is_a_person_without_confidence(shipped):
+    joints = np.random.default_rng(0).normal(size=(3, 29, 3))
+    solution = shipped.solve(joints, np.ones((3, 29)))
+    assert np.isfinite(solution.rotmat).all()
+    assert solution.confidence.max() < 0.1
+    identity = solution.rotmat @ solution.rotmat.swapaxes(-1, -2)
+    assert np.abs(identity - np.eye(3)).max() < 1e-4
+
+
+def test_shipped_names_bad_values(shipped):
+    joints, sigma = shipped.skeleton.rest_joints_m[None].copy(), np.zeros((1, 29))
+    joints[0, 3, 1] = np.nan
+    with pytest.raises(InputError, match='joints_m'):
+        shipped.solve(joints, sigma)
+    with pytest.raises(InputError, match='empty'):
+        shipped.solve(joints[:0], sigma[:0])
+    with pytest.raises(InputError, match='sigma'):
+        shipped.start_track().step(joints[0] * 0, sigma[0] + np.inf, 0)
+
+
+def test_shipped_rows_on_real_motion(shipped, real_motion):
+    from niki_training.data import load_motion
+    motion = load_motion(real_motion / 'cmu_smpl24_30fps_val.npz')
+    poses = make_poses(motion, open_skeleton(), seed=0, limit=100)
+    rows = {r: frame_row(by_solver(shipped), poses, r, 0)['mpjpe_mm']
+            for r in ('clean', 'noise-20', 'occluded-2', 'silent-2')}
+    assert rows['clean'] < 2 and rows['noise-20'] < 24 and rows['occluded-2'] < 34
+    assert rows['silent-2'] < 40
