@@ -9,9 +9,11 @@ import signal
 import time
 
 from engine_graphs import mlp_graph
+from niki_ros.backends.graph_file import largest_fp16
 from niki_ros.core.errors import BackendError
 from niki_ros.engine_cache import cache_folder, EngineCache, EngineKey, EngineRefused
 from niki_ros.model_folder import sha256
+import numpy as np
 import pytest
 
 KEY = EngineKey(sha256(b'graph'), 'tensorrt', '10.3.0', 'Orin', 'sm87', 'fp16', 16)
@@ -184,6 +186,21 @@ def test_tensorrt_rtx_builds_ahead_of_time_without_a_gpu(tmp_path, target):
     before = (tmp_path / f'{key.name}.engine').stat().st_mtime_ns
     assert build_into_cache(mlp_graph(), target, 4, cache=cache) == key
     assert (tmp_path / f'{key.name}.engine').stat().st_mtime_ns == before
+
+
+def test_an_fp16_engine_that_keeps_fp32_weights_is_refused():
+    # without TensorRT: what the look into the finished engine finds
+    from niki_ros.backends.half_graph import cast_graph
+    from niki_ros.backends.tensorrt_build import _assert_precision, weights_found
+    graph = mlp_graph()
+    half = cast_graph(graph)
+    assert weights_found(half, b'engine' + half) == {'fp16': 2, 'fp32': 0}
+    _assert_precision(half, b'engine' + half, {'fp16': 2})
+    rounded = np.concatenate([m.astype(np.float32).ravel() for m in largest_fp16(half)])
+    with pytest.raises(BackendError, match='its weights are not fp16'):
+        _assert_precision(half, b'engine' + rounded.tobytes(), {'fp16': 2})
+    with pytest.raises(BackendError, match='would not be fp16'):
+        _assert_precision(half, half, {'fp32': 2})
 
 
 def test_tensorrt_rtx_refuses_what_it_cannot_build(tmp_path):

@@ -112,6 +112,8 @@ def test_build_list_check_clear(folder, tmp_path, capsys, precision):
     assert {row['key']['compute_capability'] for row in rows} == {'sm86', 'sm89'}
     assert {row['key']['precision'] for row in rows} == {precision}
     assert all(row['layers_by_precision'] == {precision: 2} for row in rows)
+    assert all(row['fp16_weights_found'] == {'fp16': 2 * (precision == 'fp16'), 'fp32': 0}
+               for row in rows)
     file = rows[0]['file']
     data = bytearray(open(file, 'rb').read())
     data[len(data) // 2] ^= 1

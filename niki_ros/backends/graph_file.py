@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import prod
-from typing import Iterator
+from typing import Iterator, List
 
 from niki_ros.core.errors import ModelError
+import numpy as np
 
 _FLOAT_BYTES = {1: ('fp32', 4), 10: ('fp16', 2), 11: ('fp64', 8), 16: ('bf16', 2)}
 # field numbers of onnx.proto: ModelProto.graph, GraphProto.node, NodeProto.attribute, …
 _MODEL_GRAPH, _GRAPH_NODE, _GRAPH_INITIALIZER, _NODE_ATTRIBUTE, _ATTRIBUTE_TENSOR = 7, 1, 5, 5, 5
-_TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_LOCATION = 1, 2, 8, 14
+_TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW, _TENSOR_LOCATION = 1, 2, 8, 9, 14
+_FP16 = 10
 
 
 @dataclass
@@ -56,6 +58,31 @@ def read_weights(graph: bytes) -> GraphWeights:
     if not found:
         raise ModelError(f'not an ONNX file: {len(graph)} bytes without a graph in them')
     return weights
+
+
+def largest_fp16(graph: bytes, count: int = 8) -> List[np.ndarray]:
+    """Return the largest FP16 weights as matrices (rows, columns), at most ``count``."""
+    found = []
+    for number, value in _fields(memoryview(graph)):
+        if number == _MODEL_GRAPH and isinstance(value, memoryview):
+            for tensor in _tensors(value):
+                dims, kind, raw = _content(tensor)
+                if kind == _FP16 and len(dims) > 1 and len(raw) == 2 * prod(dims):
+                    found.append(np.frombuffer(raw, '<f2').reshape(dims[0], -1))
+    return sorted(found, key=lambda matrix: -matrix.size)[:count]
+
+
+def _content(tensor: memoryview) -> tuple:
+    """Return dimensions, element type and raw bytes of a tensor."""
+    dims, kind, raw = [], 0, memoryview(b'')
+    for number, value in _fields(tensor):
+        if number == _TENSOR_DIMS:
+            dims += [value] if isinstance(value, int) else list(_varints(value))
+        elif number == _TENSOR_TYPE:
+            kind = value
+        elif number == _TENSOR_RAW:
+            raw = value
+    return dims, kind, raw
 
 
 def _tensors(graph: memoryview) -> Iterator[memoryview]:

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Callable, Optional
 
-from niki_ros.backends.graph_file import read_weights
+from niki_ros.backends.graph_file import largest_fp16, read_weights
 from niki_ros.core.errors import BackendError, ModelError
+import numpy as np
 
 WORKSPACE_BYTES = 1 << 30
 """TensorRT's default is all of the device, which on a Jetson is also the robot's memory."""
-_SIZE_CHECK_BYTES = 4 << 20
+_SIZE_CHECK_BYTES = 32 << 20
+_PIECE = 12
 
 
 @dataclass(frozen=True)
@@ -125,12 +127,29 @@ def _assert_precision(graph: bytes, engine: bytes, layers: dict):
     if layers.get('fp16', 0) <= layers.get('fp32', 0):
         raise BackendError(f'the graph is fp16 and the network came out as {layers}: the engine '
                            'would not be fp16')
-    # the file must have become smaller too: an engine that says fp16 and keeps fp32 weights is a
-    # fault that has been seen in the field; small graphs drown in the engine's own overhead
-    limit = 1.5 * weights.total_bytes
-    if weights.total_bytes > _SIZE_CHECK_BYTES and len(engine) > limit:
+    # an engine that says fp16 and keeps fp32 weights is a fault that has been seen in the field:
+    # look into the finished engine. Small ones are mostly kernels, so size tells of large ones only
+    found = weights_found(graph, engine)
+    large = weights.total_bytes > _SIZE_CHECK_BYTES and len(engine) > 1.5 * weights.total_bytes
+    if found['fp32'] or large:
         raise BackendError(f'the fp16 engine has {len(engine)} bytes for {weights.total_bytes} '
-                           'bytes of weights: its weights are not fp16')
+                           f'bytes of weights, found in it as {found}: its weights are not fp16')
+
+
+def weights_found(graph: bytes, engine: bytes) -> dict:
+    """
+    Count the largest FP16 weights of a graph that stand in the engine, as FP16 and as FP32.
+
+    A few numbers of a row, or of a column where the engine keeps the transpose. Those that it
+    keeps in an order of its own (convolutions) are not found.
+    """
+    counts = {'fp16': 0, 'fp32': 0}
+    for matrix in largest_fp16(graph):
+        pieces = [matrix[0, :_PIECE], matrix[:_PIECE, 0]]
+        pieces = [p for p in pieces if len(np.unique(p)) == _PIECE]  # zeros would stand anywhere
+        for name, kind in (('fp16', np.float16), ('fp32', np.float32)):
+            counts[name] += any(p.astype(kind).tobytes() in engine for p in pieces)
+    return counts
 
 
 def _logger(library):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Callable, Optional
 
 from niki_ros.backends.graph_file import read_weights
-from niki_ros.backends.tensorrt_build import build_engine, targets_of
+from niki_ros.backends.tensorrt_build import build_engine, targets_of, weights_found
 from niki_ros.backends.tensorrt_library import tensorrt_library
 from niki_ros.core.errors import BackendError
 from niki_ros.engine_cache import ANY_GPU, EngineCache, EngineKey, EngineRefused
@@ -90,4 +90,5 @@ def engine_key(module, graph: bytes, gpu: str, capability: str, max_batch: int) 
 def _built(module, graph, max_batch, target, progress) -> tuple:
     engine = build_engine(module, graph, max_batch, target, progress)
     return engine.data, {'build_s': round(engine.build_s, 2),
-                         'layers_by_precision': engine.layers_by_precision}
+                         'layers_by_precision': engine.layers_by_precision,
+                         'fp16_weights_found': weights_found(graph, engine.data)}
