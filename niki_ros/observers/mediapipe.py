@@ -13,7 +13,7 @@ import weakref
 
 from niki_ros.core.camera import Camera
 from niki_ros.core.errors import BackendError, InputError
-from niki_ros.core.tracking import distinct
+from niki_ros.core.tracking import distinct, overlap
 from niki_ros.core.types import JointObservation
 from niki_ros.model_cache import ensure_model, identify
 from niki_ros.observers.landmarks import HIPS, observation_from_landmarks, rotation_to_ray
@@ -135,20 +135,25 @@ class _Stream:
         self._landmarkers = {people: make(people) for people in {1, most}}
         self._count = most
         self._searched_ms = 0
+        self._boxes: List[np.ndarray] = []
 
     def observe(self, time_ms: int, see) -> List[JointObservation]:
         """Return everybody at ``time_ms``; ``see(landmarker)`` gives what one of them sees."""
         following = self._count < self._most
-        if following:
-            seen = see(self._follower())
-            if len(seen) == self._count and time_ms - self._searched_ms < SEARCH_MS:
-                return seen
-        self._searched_ms = time_ms
-        everybody = distinct(see(self._landmarkers[self._most]))
-        before, self._count = self._count, len(everybody) or self._most
-        # the one that searches sees each image alone: while the number is the same, the one that
-        # follows is steadier
-        return seen if following and len(seen) == before == len(everybody) else everybody
+        seen = see(self._follower()) if following else []
+        followed = following and len(seen) == self._count and self._continued(seen)
+        if not followed or time_ms - self._searched_ms >= SEARCH_MS:
+            self._searched_ms = time_ms
+            everybody = distinct(see(self._landmarkers[self._most]))
+            # who is followed is often missed by a search, and followed more steadily
+            seen = everybody if len(everybody) > len(seen) else seen
+            self._count = len(seen) or self._most
+        self._boxes = [one.box_px for one in seen]
+        return seen
+
+    def _continued(self, seen) -> bool:
+        """Whether these are the people of the last frame: a follower can jump to another one."""
+        return all(any(overlap(one.box_px, box) > 0.0 for box in self._boxes) for one in seen)
 
     def _follower(self):
         """Return the landmarker for as many people as there are now."""
