@@ -14,7 +14,7 @@ def people(camera):
 
 
 def play(script, times_ms, most=4):
-    """Return for every time who was returned and which landmarkers ran (their number of people)."""
+    """Return for every time who was returned, and which landmarkers ran."""
     stream, out = _Stream(lambda people: people, most), []
     for time_ms in times_ms:
         ran = []
