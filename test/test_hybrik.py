@@ -13,16 +13,11 @@ CAMERA = Camera(np.array([[900.0, 0, 640], [0, 900, 360], [0, 0, 1]]), 1280, 720
 SCALE, DEPTH_M = 0.5, 2.2
 
 
-def heat_graph():
-    """
-    Bytes of a graph with HybrIK's inputs and outputs whose heat map is the picture itself.
-
-    The 64 × 64 means of the picture, times a large number, go through softmax and expectation, as
-    HybrIK's heat map does; all joints are where the picture is bright, at the middle depth.
-    """
+def heat_constants():
+    """Weights of :func:`heat_graph`."""
     axis = np.arange(64, dtype=np.float32) / 64
     u, v = np.tile(axis, 64), np.repeat(axis, 64)
-    constants = {
+    return {
         'gain': np.float32(4000.0), 'grid': np.stack([u, v], axis=1).astype(np.float32),
         'half': np.float32(0.5), 'flat': np.array([-1, 4096], np.int64),
         'one': np.array([1], np.int64), 'ones3': np.ones((1, 3, 1, 1), np.float32) / 3,
@@ -32,7 +27,16 @@ def heat_graph():
         'twist_b': np.tile(np.float32([1, 0]), 23), 'twist_shape': np.array([-1, 23, 2], np.int64),
         'betas_w': np.zeros((2, 10), np.float32), 'betas_b': np.full(10, 0.25, np.float32),
         'scale_w': np.zeros((2, 1), np.float32), 'scale_b': np.float32([SCALE])}
-    node = helper.make_node
+
+
+def heat_graph():
+    """
+    Bytes of a graph with HybrIK's inputs and outputs whose heat map is the picture itself.
+
+    The 64 × 64 means of the picture, times a large number, go through softmax and expectation, as
+    HybrIK's heat map does; all joints are where the picture is bright, at the middle depth.
+    """
+    node, value = helper.make_node, helper.make_tensor_value_info
     nodes = [
         node('Conv', ['image', 'ones3'], ['grey']),
         node('AveragePool', ['grey'], ['cells'], kernel_shape=[4, 4], strides=[4, 4]),
@@ -47,13 +51,12 @@ def heat_graph():
         node('Reshape', ['twist', 'twist_shape'], ['twist_cos_sin']),
         node('Gemm', ['uv', 'betas_w', 'betas_b'], ['betas']),
         node('Gemm', ['uv', 'scale_w', 'scale_b'], ['camera_scale'])]
-    value = helper.make_tensor_value_info
     outputs = {'uvd': [29, 3], 'sigma': [29], 'twist_cos_sin': [23, 2], 'betas': [10],
                'camera_scale': [1]}
     graph = helper.make_graph(
         nodes, 'heat', [value('image', TensorProto.FLOAT, ['n', 3, 256, 256])],
         [value(name, TensorProto.FLOAT, ['n', *shape]) for name, shape in outputs.items()],
-        [numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items()])
+        [numpy_helper.from_array(np.asarray(v), k) for k, v in heat_constants().items()])
     return helper.make_model(
         graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=9).SerializeToString()
 

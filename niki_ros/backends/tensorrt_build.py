@@ -128,7 +128,7 @@ def _assert_precision(graph: bytes, engine: bytes, layers: dict):
         raise BackendError(f'the graph is fp16 and the network came out as {layers}: the engine '
                            'would not be fp16')
     # an engine that says fp16 and keeps fp32 weights is a fault that has been seen in the field:
-    # look into the finished engine. Small ones are mostly kernels, so size tells of large ones only
+    # look into the finished engine. Small ones are mostly kernels: size tells of large ones only
     found = weights_found(graph, engine)
     large = weights.total_bytes > _SIZE_CHECK_BYTES and len(engine) > 1.5 * weights.total_bytes
     if found['fp32'] or large:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Callable, Optional
 
 from niki_ros.backends.graph_file import read_weights
@@ -12,6 +13,7 @@ from niki_ros.engine_cache import ANY_GPU, EngineCache, EngineKey, EngineRefused
 from niki_ros.model_folder import sha256
 
 MAX_BATCH = 16
+_log = logging.getLogger(__name__)
 
 
 def load_cached_engine(graph: bytes, max_batch: int = MAX_BATCH, on_mismatch: str = 'rebuild',
@@ -35,8 +37,9 @@ def load_cached_engine(graph: bytes, max_batch: int = MAX_BATCH, on_mismatch: st
     try:
         data = cache.load(keys[1])  # built ahead of time for this kind of GPU
     except EngineRefused:
+        tell = progress or _tell
         data = cache.get(
-            keys[0], lambda: _built(module, graph, max_batch, None, progress), on_mismatch,
+            keys[0], lambda: _built(module, graph, max_batch, None, tell), on_mismatch,
             f'niki engine build MODEL --precision {precision} --max-batch {max_batch}')
     return TensorRtEngine(data, module, cuda, precision)
 
@@ -85,6 +88,11 @@ def engine_key(module, graph: bytes, gpu: str, capability: str, max_batch: int) 
     """Return the key of the engine of ``graph``; its precision is read from the graph."""
     return EngineKey(sha256(graph), module.__name__, str(module.__version__), gpu, capability,
                      read_weights(graph).precision, max_batch)
+
+
+def _tell(line: str):
+    # a build takes seconds to minutes, in which a node that is silent looks dead
+    _log.warning('building the engine: %s', line)
 
 
 def _built(module, graph, max_batch, target, progress) -> tuple:
