@@ -87,6 +87,7 @@ def bench_solver(solver, weight_bytes: int, seconds: float = 2.0) -> Dict[str, A
                 found['p50_ms'] - inside['p50_ms'], 3)}
         batches.append(found)
     rate = copy_rate_bytes_s()
+    memory = memory_mb()  # before PyTorch comes in, which a robot does not have
     release_ms, library = bench_release(seconds)
     return {
         'solver': solver.name, 'backend': facts.get('backend', 'numpy'),
@@ -96,7 +97,7 @@ def bench_solver(solver, weight_bytes: int, seconds: float = 2.0) -> Dict[str, A
         'weight_bytes': weight_bytes, 'copy_rate_gb_s': round(rate / 1e9, 2),
         'release_p50_ms_batch1': release_ms, 'release_ran_with': library,
         'ratio_to_release_batch1': round(release_ms / batches[0]['p50_ms'], 2),
-        'memory_mb': memory_mb()}
+        'memory_mb': memory}
 
 
 @contextmanager
