@@ -86,8 +86,8 @@ def bench_solver(solver, weight_bytes: int, seconds: float = 2.0) -> Dict[str, A
             found['stages'] = {'engine_p50_ms': inside['p50_ms'], 'around_engine_p50_ms': round(
                 found['p50_ms'] - inside['p50_ms'], 3)}
         batches.append(found)
+    memory = memory_mb()  # of the solver alone: before the copies, and before PyTorch comes in
     rate = copy_rate_bytes_s()
-    memory = memory_mb()  # before PyTorch comes in, which a robot does not have
     release_ms, library = bench_release(seconds)
     return {
         'solver': solver.name, 'backend': facts.get('backend', 'numpy'),
