@@ -1,0 +1,106 @@
+"""``niki view``: bodies of a video or a bag in the viewer Rerun, beside the image."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+import sys
+
+HELP = 'Look at the bodies in a video or a bag: skeletons in 3D, beside the image (Rerun).'
+
+
+def add_arguments(parser):
+    """Add the options of the verb."""
+    parser.add_argument('source', metavar='SOURCE',
+                        help='a bag with joints, image and camera_info, or what niki run reads')
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument('--save', metavar='OUT.rrd',
+                       help='write a recording instead; open it with: rerun OUT.rrd')
+    where.add_argument('--screenshot', metavar='OUT.png',
+                       help='write a picture instead, of the moment with most joints observed')
+    parser.add_argument('--at', metavar='S', type=float,
+                        help='moment of the screenshot, seconds from the first image')
+    parser.add_argument('--joints', metavar='TOPIC',
+                        help='topic of the bodies, where a bag has several')
+    lens = parser.add_mutually_exclusive_group()
+    lens.add_argument('--camera', metavar='CAMERA.yaml',
+                      help='of a video: calibration as written by ROS camera_calibration')
+    lens.add_argument('--fov-deg', metavar='DEG', type=float,
+                      help='of a video: horizontal field of view where there is no calibration')
+    parser.add_argument('--max-frames', metavar='N', type=int,
+                        help='of a video: stop after so many')
+    parser.add_argument('--set', metavar='NAME=VALUE', action='append', default=[],
+                        help='of a video: any setting, as in niki run; may be repeated')
+
+
+def main(args) -> int:
+    """Show, record or draw what there is."""
+    from niki_ros import rerun_view
+    # first of all: nobody waits for a pipeline to learn that there is no viewer
+    rerun_view.load_rerun()
+    bag = rerun_view.is_bag(args.source)
+    with _moments(args, bag) as moments:
+        if args.screenshot:
+            rerun_view.screenshot(_chosen(moments, args), args.screenshot, absolute=bag)
+        elif args.save:
+            _save(rerun_view, moments, args.save, bag)
+        else:
+            rerun_view.show(moments, rerun_view.open_window, absolute=bag)
+    return 0
+
+
+@contextmanager
+def _moments(args, bag):
+    """Hand out the moments of a bag, or of a video while the pipeline runs over it."""
+    from niki_ros.rerun_view import bag_moments, video_moments
+    if bag:
+        yield bag_moments(args.source, args.joints)
+        return
+    from niki_ros import load_pipeline
+    from niki_ros.cli.run import parse_settings
+    from niki_ros.sources import open_source
+    settings = parse_settings(args.set)
+    if args.fov_deg is not None:
+        settings['camera.fov_deg'] = args.fov_deg
+    for part in ('observer', 'solver'):
+        if f'{part}.name' in settings:
+            settings[part] = settings.pop(f'{part}.name')
+    with open_source(args.source, max_frames=args.max_frames) as source:
+        camera = _camera(args.camera, source)
+        pipeline = load_pipeline(**settings)
+        try:
+            yield video_moments(source, pipeline, camera)
+        finally:
+            pipeline.close()
+
+
+def _camera(path, source):
+    """Return the camera of the file at the size of the images, None where none is given."""
+    if path is None:
+        return None
+    from niki_ros.camera_file import camera_from_yaml
+    return camera_from_yaml(path).resized(source.width, source.height)
+
+
+def _save(rerun_view, moments, path, absolute):
+    """Write the recording; it gets its name when it is whole."""
+    from niki_ros.outputs import whole_file
+    with whole_file(path) as part:
+        count = rerun_view.show(moments, lambda recording, layout: recording.save(
+            str(part), default_blueprint=layout), absolute)
+    print(f'{count} moments: {path}   (open it with: rerun {path})', file=sys.stderr)
+
+
+def _chosen(moments, args):
+    """Return the moment to draw."""
+    from niki_ros.core.errors import SourceError
+    if args.at is None:
+        chosen = max(moments, key=lambda moment: moment.observed(), default=None)
+    else:
+        first, chosen = None, None
+        for chosen in moments:
+            first = chosen.stamp_ns if first is None else first
+            if chosen.stamp_ns - first >= args.at * 1e9:
+                break
+    if chosen is None:
+        raise SourceError(f'{args.source} holds no moment with bodies to draw')
+    return chosen
