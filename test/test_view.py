@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+import json
 import os
+from pathlib import Path
 import shutil
 import sys
 
@@ -284,3 +286,35 @@ def test_screenshot_shows_skeleton_and_image(rerun, bag, tmp_path, capsys):
     assert blue.mean() > 0.002
     assert run_view(bag, '--screenshot', tmp_path / 'shot.jpg') == 1
     assert 'ends in .png' in capsys.readouterr().err
+
+
+LAYOUT = Path(__file__).resolve().parents[1] / 'config' / 'niki.foxglove.json'
+
+
+def test_foxglove_layout_fits_the_node():
+    """Every panel has its place; topics, frame, field and names are those that the node uses."""
+    layout = json.loads(LAYOUT.read_text('utf-8'))
+    panels = layout['configById']
+
+    def leaves(node):
+        return [node] if isinstance(node, str) else leaves(node['first']) + leaves(node['second'])
+    assert sorted(leaves(layout['layout'])) == sorted(panels)
+    assert {name.partition('!')[0] for name in panels} == {
+        '3D', 'Image', 'DiagnosticSummary', 'DiagnosticStatusPanel'}
+    space = panels['3D!bodies']
+    assert set(space['topics']) == {'/markers', '/joints'}
+    assert space['topics']['/joints']['colorField'] in POINT.names
+    sources = ''.join((LAYOUT.parents[1] / 'niki_ros' / 'ros' / f'{name}.py').read_text('utf-8')
+                      for name in ('publishers', 'pose_node', 'frames', 'diagnostics'))
+    for word in ('joints', 'markers', 'overlay', '/diagnostics', space['followTf'], 'niki_ros'):
+        assert f"'{word}'" in sources, word
+
+
+def test_foxglove_camera_stands_behind_the_robots_and_upright():
+    """With Foxglove's angles: polar from z, up is z. People have their heads up (y is down)."""
+    state = json.loads(LAYOUT.read_text('utf-8'))['configById']['3D!bodies']['cameraState']
+    phi = np.radians(state['phi'])
+    place = np.array([0, -np.sin(phi), np.cos(phi)]) * state['distance'] + state['targetOffset']
+    up, forward = np.array([0, np.cos(phi), np.sin(phi)]), np.array([0, np.sin(phi), -np.cos(phi)])
+    assert place[2] < 0 and place[1] < -1 and state['thetaOffset'] == 0
+    assert up[1] < -0.9 and forward[2] > 0.9
