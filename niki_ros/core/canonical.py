@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from niki_ros.core.rotations import rotmat_from_two_sets
 from niki_ros.core.types import SIGMA_UNIT_M
+import numpy as np
 
 TRUNK = np.asarray([0, 1, 2, 3, 6, 9, 12, 13, 14, 16, 17])
 _BEND_M = 0.03      # how far a trunk joint strays from the rest trunk because the spine bends

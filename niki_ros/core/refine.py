@@ -31,7 +31,7 @@ class RefineConfig:
     iterations: int = 2
     floor_m: float = 0.0015
     gross_m: float = 0.06
-    prior_rad: float = 0.1
+    prior_rad: float = 0.08
 
 
 def _ancestry() -> np.ndarray:

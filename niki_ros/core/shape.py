@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from niki_ros.core.skeleton import PARENTS_29, Skeleton
 from niki_ros.core.types import SIGMA_UNIT_M
+import numpy as np
 
 # every bone, and the pairs that one rigid part holds together (hips and spine, collars and neck)
 _RIGID = ((1, 2), (1, 3), (2, 3), (12, 13), (12, 14), (13, 14))

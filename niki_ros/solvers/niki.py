@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-import numpy as np
-
 from niki_ros.core.canonical import trunk_frame, TrunkFrame
 from niki_ros.core.checks import finite_array, solver_input
 from niki_ros.core.errors import ModelError
+from niki_ros.core.joint_filter import JointFilter
 from niki_ros.core.kinematics import forward_kinematics
 from niki_ros.core.refine import refine, RefineConfig
 from niki_ros.core.rotations import rotmat_from_6d
 from niki_ros.core.shape import body_scale, resized, shape_information, size_doubt
 from niki_ros.core.skeleton import open_skeleton, Skeleton
 from niki_ros.core.types import Solution
+import numpy as np
 
 GAP_NS = 500_000_000
 """After so long without a frame the past says nothing any more."""
@@ -57,7 +57,7 @@ class NikiSolver:
 
     @classmethod
     def from_folder(cls, path, refine: bool = True, backend: str = 'onnxruntime',
-                    precision: Optional[str] = None, **options) -> 'NikiSolver':
+                    precision: Optional[str] = None, **options) -> NikiSolver:
         """Load a model folder; ``options`` go to the backend."""
         from niki_ros.backends import load_engine
         from niki_ros.model_folder import read_model_folder
@@ -90,12 +90,16 @@ class NikiSolver:
         facts = {name: str(value) for name, value in self.engine.describe().items()}
         return {'solver': self.name, 'backend': facts['library'], **facts}
 
-    def start_track(self) -> 'NikiTrack':
+    def start_track(self) -> NikiTrack:
         """Return the causal state for one person."""
         return NikiTrack(self)
 
-    def _solve(self, joints, sigma, twist, shape: _Shape, past):
-        """Canonical frame, graph, refinement; return the solution and the newest past."""
+    def _solve(self, joints, sigma, twist, shape: _Shape, past, raw=None):
+        """
+        Canonical frame, graph, refinement; return the solution and the newest past.
+
+        :param raw: joints and sigma before any filter, by which the confidence is judged.
+        """
         scale = body_scale(shape.betas, self.skeleton)
         frame = trunk_frame(joints, sigma, self.skeleton.rest(shape.betas))
         out = self._run(joints, sigma, twist, shape, frame, scale, past)
@@ -106,7 +110,7 @@ class NikiSolver:
         offsets = self.skeleton.offsets(betas)
         posed = forward_kinematics(rotmat, offsets)
         found = posed[0]
-        confidence = self._confident(found, joints, sigma, out['error_z'])
+        confidence = self._confident(found, *(raw or (joints, sigma)), out['error_z'])
         if self.refine:
             rotmat, found = refine(rotmat, offsets, joints, sigma, self.refine_config, posed)
         solution = Solution(
@@ -182,11 +186,16 @@ def _skeleton_of(manifest: dict) -> Skeleton:
 
 
 class NikiTrack:
-    """Causal state of one person: what is known of the shape, and the frames before."""
+    """
+    Causal state of one person: what is known of the shape, and the frames before.
+
+    With the temporal model the joints pass through a filter first, as they did in its training.
+    """
 
     def __init__(self, solver: NikiSolver):
         """Start without a past."""
         self._solver, self._past, self._stamp_ns = solver, None, None
+        self._filter = JointFilter()
         self._information = np.zeros((10, 10))
         self._vector = np.zeros(10)
         self._frames = 0
@@ -199,15 +208,21 @@ class NikiTrack:
         :param betas: (10,) the person's shape, where known.
         :return: a Solution without leading axis.
         """
-        joints = finite_array('joints_m', joints_m, (29, 3))
-        sigma = finite_array('sigma', sigma, (29,))
-        joints, sigma, _, given = solver_input(
-            joints[None], sigma[None], None, None if betas is None else np.asarray(betas)[None])
-        if self._stamp_ns is not None and not 0 <= stamp_ns - self._stamp_ns <= GAP_NS:
-            self._past = None
+        joints = finite_array('joints_m', joints_m, (29, 3))[None]
+        sigma = finite_array('sigma', sigma, (29,))[None]
+        given = None if betas is None else finite_array('betas', betas, (10,))[None]
+        joints, sigma, _, given = solver_input(joints, sigma, None, given)
+        passed_ns = 0 if self._stamp_ns is None else stamp_ns - self._stamp_ns
+        if not 0 <= passed_ns <= GAP_NS:
+            self._past, self._filter = None, JointFilter()
         self._stamp_ns = stamp_ns
         shape = self._shape(joints, sigma) if given is None else _Shape(given, np.zeros(1))
-        solution, self._past = self._solver._solve(joints, sigma, None, shape, self._past)
+        raw = joints, sigma
+        if self._solver.temporal:
+            rest = self._solver.skeleton.rest(shape.betas)
+            points = joints - trunk_frame(joints, sigma, rest).origin_m[:, None]
+            joints, sigma = self._filter.step(points, sigma, max(passed_ns * 1e-9, 1e-3))
+        solution, self._past = self._solver._solve(joints, sigma, None, shape, self._past, raw)
         return solution[0]
 
     def _shape(self, joints, sigma) -> _Shape:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
-
 from niki_ros.core.errors import InputError, ModelError
 from niki_ros.core.skeleton import open_skeleton, PARENTS_29, Skeleton
+import numpy as np
 
 # SMPL's vertices at head top, left and right middle finger, left and right big toe
 SMPL_LEAVES = (411, 2445, 5905, 3216, 6617)

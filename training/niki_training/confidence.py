@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-from scipy.optimize import minimize
-
 from niki_ros.core.confidence import CONFIDENT_WITHIN_M
 from niki_ros.core.kinematics import forward_kinematics
 from niki_ros.solvers.niki import confidence_features
+import numpy as np
+from scipy.optimize import minimize
+
 from niki_training import corrupt
 
 

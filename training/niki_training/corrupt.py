@@ -6,10 +6,9 @@ All work on sequences (B, T, 29, 3) in camera axes, metres; numpy, seeded by the
 
 from __future__ import annotations
 
-import numpy as np
-
 from niki_ros.core.skeleton import JOINT
 from niki_ros.core.types import SIGMA_UNIT_M
+import numpy as np
 
 LIMBS = tuple(
     tuple(JOINT[f'{side}_{part}'] for part in parts)

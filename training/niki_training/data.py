@@ -6,14 +6,15 @@ from dataclasses import dataclass
 import hashlib
 from pathlib import Path
 
-import numpy as np
-
 from niki_ros.core.canonical import trunk_frame
 from niki_ros.core.errors import InputError
+from niki_ros.core.joint_filter import JointFilter
 from niki_ros.core.kinematics import forward_kinematics
 from niki_ros.core.rotations import rotmat_from_rotvec
 from niki_ros.core.shape import body_scale, shape_information, size_doubt
 from niki_ros.core.skeleton import BODY_24, MIRROR_29, Skeleton
+import numpy as np
+
 from niki_training import corrupt
 
 CAMERA_FROM_UPRIGHT = np.diag([1.0, -1.0, -1.0])
@@ -180,6 +181,22 @@ def observed(joints, sigma, skeleton: Skeleton, betas=None, doubt=None) -> dict:
     }
 
 
+def filtered(joints, sigma, betas, frames: int, skeleton: Skeleton):
+    """
+    Pass windows through the runtime's filter of joints.
+
+    :param joints: (B · frames, 29, 3). :param sigma: (B · frames, 29). :param betas: likewise.
+    :return: joints relative to the trunk, and sigma, of the same shapes.
+    """
+    origin = trunk_frame(joints, sigma, skeleton.rest(betas)).origin_m
+    points = (joints - origin[:, None]).reshape(-1, frames, 29, 3)
+    spread = sigma.reshape(-1, frames, 29)
+    state = JointFilter()
+    out = [state.step(points[:, t], spread[:, t], 1 / 30) for t in range(frames)]
+    return (np.stack([p for p, _ in out], axis=1).reshape(-1, 29, 3),
+            np.stack([s for _, s in out], axis=1).reshape(-1, 29))
+
+
 def batch_of(rotmat, joints, true_betas, seen: dict, skeleton: Skeleton) -> dict:
     """
     Join observations and their truth into one batch of float32 arrays.
@@ -220,6 +237,7 @@ class Batches:
         noisy, sigma = noisy.reshape(-1, 29, 3), sigma.reshape(-1, 29)
         if frames > 1:
             shape = self._tracked(noisy, sigma, betas, frames, rng)
+            noisy, sigma = filtered(noisy, sigma, shape[0], frames, self.skeleton)
         else:
             shape = self._single(noisy, sigma, betas, rng)
         seen = observed(noisy, sigma, self.skeleton, *shape)

@@ -12,9 +12,9 @@ import json
 from pathlib import Path
 import sys
 
+from niki_ros.core.errors import InputError, NikiError
 import numpy as np
 
-from niki_ros.core.errors import InputError, NikiError
 from niki_training.body import skeleton_from_smpl
 from niki_training.data import Motion
 from niki_training.readers import FORMATS, read_motion

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
-
 from niki_ros.core.kinematics import forward_kinematics
 from niki_ros.core.rotations import rotmat_from_rotvec
 from niki_ros.core.skeleton import Skeleton
+import numpy as np
+
 from niki_training import corrupt, metrics
 from niki_training.data import camera_views, Motion
 

@@ -9,10 +9,19 @@ import sys
 from niki_ros.core.errors import NikiError
 from niki_ros.core.skeleton import open_skeleton
 from niki_ros.solvers import load_solver
+
 from niki_training import corrupt
 from niki_training.data import load_motion
 from niki_training.evaluate import (
-    by_solver, frame_row, markdown, observation, sequence_row, SEQUENCE, test_poses, write_json)
+    by_solver,
+    frame_row,
+    markdown,
+    observation,
+    SEQUENCE,
+    sequence_row,
+    test_poses,
+    write_json,
+)
 from niki_training.model_fit import model_fit
 
 SEQUENCE_ROWS = {'clean': 0, 'noise-20': 0, 'noise-40': 0, 'occluded-2': 24, 'truncated-legs': 24,

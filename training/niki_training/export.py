@@ -7,14 +7,14 @@ import json
 from pathlib import Path
 import warnings
 
-import numpy as np
-import torch
-from torch import nn
-
 from niki_ros.backends import load_engine
 from niki_ros.backends.half_graph import find_half_graph
 from niki_ros.core.errors import ModelError
 from niki_ros.model_folder import add_graph, sha256, write_model_folder
+import numpy as np
+import torch
+from torch import nn
+
 from niki_training.model import CONDITION, JOINTS, parameters, SIGMAS, TWISTS
 from niki_training.temporal import TOKEN
 

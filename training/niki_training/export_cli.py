@@ -9,6 +9,7 @@ import sys
 
 from niki_ros.core.errors import NikiError
 from niki_ros.core.skeleton import open_skeleton
+
 from niki_training.confidence import fit_confidence
 from niki_training.data import load_motion
 from niki_training.evaluate import test_poses

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from niki_ros.core.skeleton import PARENTS_29
 import torch
 
-from niki_ros.core.skeleton import PARENTS_29
 from niki_training.kinematic import KinematicLayer, rotmat_from_6d, six_from_rotmat
 from niki_training.swing import swing_twist
 

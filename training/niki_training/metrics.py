@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from niki_ros.core.rotations import angle_rad
+import numpy as np
 
 
 def mpjpe_mm(found, truth) -> np.ndarray:

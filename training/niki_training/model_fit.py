@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
-import torch
-
 from niki_ros.core.canonical import trunk_frame
 from niki_ros.core.shape import betas_from_joints
 from niki_ros.core.skeleton import Skeleton
 from niki_ros.core.types import SIGMA_UNIT_M
+import numpy as np
+import torch
+
 from niki_training.kinematic import rotmat_from_6d, six_from_rotmat
 from niki_training.losses import LAYER
 

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from niki_ros.core.errors import ConfigError
+
 from niki_training.losses import LossConfig
 from niki_training.model import NetConfig
 
@@ -60,7 +61,7 @@ class TrainConfig:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, data: dict) -> 'TrainConfig':
+    def from_dict(cls, data: dict) -> TrainConfig:
         """Build from what :meth:`to_dict` gave."""
         data = dict(data)
         net, loss = NetConfig(**data.pop('net')), LossConfig(**data.pop('loss'))

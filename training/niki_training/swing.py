@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from niki_ros.core.skeleton import JOINT, PARENTS_29
 import numpy as np
 import torch
-
-from niki_ros.core.skeleton import JOINT, PARENTS_29
 
 # a joint with several children: the child that its bone points to
 _MAIN = {'pelvis': 'spine1', 'spine3': 'neck'}

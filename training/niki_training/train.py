@@ -9,13 +9,13 @@ import os
 from pathlib import Path
 import time
 
+from niki_ros.core.errors import ModelError
+from niki_ros.core.skeleton import Skeleton
 import numpy as np
 import torch
 from torch import distributed
 from tqdm import tqdm
 
-from niki_ros.core.errors import ModelError
-from niki_ros.core.skeleton import Skeleton
 from niki_training import losses
 from niki_training.data import Batches, Motion
 from niki_training.kinematic import six_from_rotmat

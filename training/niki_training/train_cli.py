@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 import sys
 
+from niki_ros.core.errors import NikiError
 import torch
 
-from niki_ros.core.errors import NikiError
 from niki_training.body import load_skeleton
 from niki_training.data import load_motion
 from niki_training.settings import read_config, TrainConfig

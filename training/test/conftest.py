@@ -3,10 +3,9 @@
 import os
 from pathlib import Path
 
+from niki_training.data import Motion
 import numpy as np
 import pytest
-
-from niki_training.data import Motion
 
 ROOT = Path(__file__).resolve().parents[2]
 

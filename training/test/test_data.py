@@ -3,15 +3,14 @@
 import json
 import pickle
 
-import numpy as np
-import pytest
-
 from niki_ros.core.errors import InputError
 from niki_ros.core.kinematics import forward_kinematics
 from niki_ros.core.skeleton import MIRROR_29, open_skeleton
 from niki_training import corrupt, data, data_cli
 from niki_training.body import load_skeleton, skeleton_from_smpl
 from niki_training.readers import read_motion
+import numpy as np
+import pytest
 
 BVH = """HIERARCHY
 ROOT Hips

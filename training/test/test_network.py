@@ -1,9 +1,5 @@
 """The networks: invertible, conditioned, causal, deterministic."""
 
-import numpy as np
-import pytest
-import torch
-
 from niki_ros.core.kinematics import forward_kinematics
 from niki_ros.core.rotations import rotmat_from_rotvec
 from niki_ros.core.skeleton import open_skeleton, PARENTS_29
@@ -13,6 +9,9 @@ from niki_training.kinematic import KinematicLayer
 from niki_training.model import MlpNet, NetConfig, NikiNet
 from niki_training.swing import bone_axes, swing_twist
 from niki_training.temporal import TemporalNet
+import numpy as np
+import pytest
+import torch
 
 SMALL = {'blocks': 4, 'hidden': 32, 'twist_blocks': 4, 'twist_hidden': 32, 'temporal_blocks': 4,
          'temporal_hidden': 32, 'attention': 16}

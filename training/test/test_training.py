@@ -2,19 +2,19 @@
 
 import json
 
-import numpy as np
-import pytest
-import torch
-
 from niki_ros.core.errors import ConfigError, InputError, ModelError
 from niki_ros.core.skeleton import open_skeleton
 from niki_ros.solvers.niki import NikiSolver
 from niki_training import train_cli
-from niki_training.evaluate import by_solver, frame_row, test_poses as make_poses
+from niki_training.evaluate import by_solver, frame_row
+from niki_training.evaluate import test_poses as make_poses
 from niki_training.export import difference, export, graph_bytes
 from niki_training.losses import mmd
 from niki_training.settings import TrainConfig
 from niki_training.train import load_checkpoint, Trainer
+import numpy as np
+import pytest
+import torch
 
 SMALL = ('steps=4', 'batch=16', 'epoch=2', 'net.blocks=2', 'net.hidden=16', 'net.twist_blocks=2',
          'net.twist_hidden=16', 'net.temporal_blocks=2', 'net.temporal_hidden=16',
@@ -126,7 +126,7 @@ def test_shipped_names_bad_values(shipped):
     with pytest.raises(InputError, match='empty'):
         shipped.solve(joints[:0], sigma[:0])
     with pytest.raises(InputError, match='sigma'):
-        shipped.start_track().step(joints[0] * 0, sigma[0] + np.inf, 0)
+        shipped.start_track().step(np.zeros((29, 3)), sigma[0] + np.inf, 0)
 
 
 def test_shipped_rows_on_real_motion(shipped, real_motion):

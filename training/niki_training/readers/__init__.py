@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from niki_ros.core.errors import InputError
+
 from niki_training.data import load_motion, Motion
 
 FORMATS = ('archive', 'amass', '3dpw', 'hybrik', 'bvh')

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from niki_ros.core.errors import InputError
 from niki_ros.core.rotations import rotmat_from_rotvec, rotvec_from_rotmat
+import numpy as np
+
 from niki_training.data import Motion
 
 UPRIGHT_FROM_Z_UP = np.asarray([[1.0, 0, 0], [0, 0, 1.0], [0, -1.0, 0]])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from niki_ros.core.errors import InputError
 from niki_ros.core.rotations import rotmat_from_rotvec, rotvec_from_rotmat
 from niki_ros.core.skeleton import BODY_24
+import numpy as np
+
 from niki_training.data import Motion
 from niki_training.readers.amass import FPS
 

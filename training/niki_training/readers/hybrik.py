@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
-
 from niki_ros.core.errors import InputError
 from niki_ros.core.rotations import rotmat_from_rotvec, rotvec_from_rotmat
+import numpy as np
+
 from niki_training.data import CAMERA_FROM_UPRIGHT, Motion
 
 

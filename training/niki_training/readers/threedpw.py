@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pickle
 
+from niki_ros.core.errors import InputError
 import numpy as np
 
-from niki_ros.core.errors import InputError
 from niki_training.data import Motion
 from niki_training.readers.amass import from_body_poses
 
