@@ -1,8 +1,8 @@
 """
 A causal filter of observed joints: a Kalman filter per joint that knows how bodies accelerate.
 
-Position and velocity relative to the trunk; the measurement's error is the observation's own sigma,
-so exact joints pass unchanged and hidden ones are carried on, less and less surely.
+Position and velocity relative to the trunk; the measurement's error is the observation's own
+sigma, so exact joints pass unchanged and hidden ones are carried on, less and less surely.
 """
 
 from __future__ import annotations

@@ -12,7 +12,8 @@ import numpy as np
 
 LIMBS = tuple(
     tuple(JOINT[f'{side}_{part}'] for part in parts)
-    for parts in (('elbow', 'wrist', 'hand', 'middle_finger'), ('knee', 'ankle', 'foot', 'big_toe'))
+    for parts in (('elbow', 'wrist', 'hand', 'middle_finger'),
+                  ('knee', 'ankle', 'foot', 'big_toe'))
     for side in ('left', 'right')
 )
 """Left arm, right arm, left leg, right leg."""

@@ -12,7 +12,7 @@ from niki_ros.core.joint_filter import JointFilter
 from niki_ros.core.kinematics import forward_kinematics
 from niki_ros.core.rotations import rotmat_from_rotvec
 from niki_ros.core.shape import body_scale, shape_information, size_doubt
-from niki_ros.core.skeleton import BODY_24, MIRROR_29, Skeleton
+from niki_ros.core.skeleton import MIRROR_29, Skeleton
 import numpy as np
 
 from niki_training import corrupt
@@ -73,23 +73,13 @@ def _decode(z) -> Motion:
     return Motion(rotvec, lengths, z['names'])
 
 
-def clip_weights(names) -> np.ndarray:
-    """
-    Sampling weight of a frame of each piece (P,): rare subjects and rare poses count more.
-
-    A subject with n frames is drawn in proportion to the square root of n: walking, which fills a
-    few subjects, does not crowd out the rest.
-    """
-    subjects = np.asarray([str(name).split('_')[0] for name in names])
-    return subjects
-
-
 class Windows:
     """
     Balanced draws of windows of consecutive frames.
 
-    Pieces are drawn by the square root of their subject's length times their length; within a
-    piece, frames with much bending are drawn twice as often as standing and walking.
+    A subject with n frames is drawn in proportion to the square root of n, so that walking, which
+    fills a few subjects, does not crowd out the rest; bent poses are drawn more often than upright
+    ones, up to six times.
     """
 
     def __init__(self, motion: Motion, frames: int):
@@ -99,7 +89,7 @@ class Windows:
         if not usable.any():
             raise InputError(f'no piece of the motion has {frames} frames')
         lengths = np.where(usable, motion.lengths - frames + 1, 0)
-        subjects = clip_weights(motion.names)
+        subjects = np.asarray([str(name).split('_')[0] for name in motion.names])
         total = {s: lengths[subjects == s].sum() for s in set(subjects)}
         weight = np.repeat([1 / np.sqrt(max(total[s], 1)) for s in subjects], motion.lengths)
         first = np.concatenate([np.arange(n) < m for n, m in zip(motion.lengths, lengths)])
@@ -274,5 +264,3 @@ class Batches:
         while True:
             yield {k: torch.from_numpy(v) for k, v in self.draw(rng).items()}
 
-
-JOINT_NAMES = BODY_24

@@ -52,8 +52,9 @@ class KinematicLayer(nn.Module):
         for joint, parent in enumerate(self.parents):
             if parent >= 0:
                 depth[joint] = depth[parent] + 1
-        levels = [[j for j, d in enumerate(depth) if d == level] for level in range(max(depth) + 1)]
-        self.levels = tuple(tuple(level) for level in levels)
+        self.levels = tuple(
+            tuple(j for j, d in enumerate(depth) if d == level)
+            for level in range(max(depth) + 1))
 
     def forward(self, rotmat, offsets, root=None):
         """

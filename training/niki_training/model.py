@@ -99,7 +99,7 @@ class NikiNet(nn.Module):
     camera). The observation is padded with zeros.
     """
 
-    def __init__(self, config: NetConfig = NetConfig()):
+    def __init__(self, config: NetConfig):
         """Build the flows of ``config``."""
         super().__init__()
         self.config = config

@@ -17,7 +17,7 @@ STEPS, RATE, REST_WEIGHT = 150, 0.03, 1e-3
 
 def model_fit(skeleton: Skeleton):
     """
-    Return a solver by Adam on 6D rotations: weighted squared distance, and a pull to the rest pose.
+    Return a solver by Adam on 6D rotations: squared distances, weighted, and a pull to rest.
 
     "Deep Kinematic Pose Regression" (Zhou et al. 2016) calls it model fit.
     """

@@ -25,15 +25,16 @@ def read_amass(path) -> Motion:
     return from_body_poses(poses[:, :66], rate, path.stem, UPRIGHT_FROM_Z_UP)
 
 
-def from_body_poses(poses, rate: float, name: str, upright=np.eye(3)) -> Motion:
+def from_body_poses(poses, rate: float, name: str, upright=None) -> Motion:
     """
     Turn SMPL body poses (T, 66 or 72) into motion of ours: 30 fps, y up, hands straight.
 
-    :param upright: (3, 3) turns the file's world into axes with y up.
+    :param upright: (3, 3) turns the file's world into axes with y up; None = it is so.
     """
     frames = np.unique(np.round(np.arange(0, len(poses), max(rate / FPS, 1.0))).astype(int))
     frames = frames[frames < len(poses)]
     rotvec = np.zeros((len(frames), 24, 3))
     rotvec[:, :22] = poses[frames, :66].reshape(-1, 22, 3)
+    upright = np.eye(3) if upright is None else upright
     rotvec[:, 0] = rotvec_from_rotmat(upright @ rotmat_from_rotvec(rotvec[:, 0]))
     return Motion(rotvec.astype(np.float32), np.asarray([len(frames)]), np.asarray([name]))
