@@ -236,6 +236,9 @@ def _bodies(cloud, stamp_ns: int) -> List[Body]:
     bodies = []
     for body_id in np.unique(points['body']):
         own = np.sort(points[points['body'] == body_id], order='joint')
+        if own['joint'].tolist() != list(range(29)):
+            raise InputError(f'body {body_id} has the joints {own["joint"].tolist()} in the bag; '
+                             'expected 0 to 28, as niki_pose publishes them')
         joints_m = np.stack([own['x'], own['y'], own['z']], axis=1)
         bodies.append(Body(
             int(body_id), stamp_ns, np.tile(np.eye(3), (24, 1, 1)), np.zeros(10), joints_m[0],

@@ -15,7 +15,7 @@ from niki_ros.cli import main as niki
 from niki_ros.cli import view
 from niki_ros.core.camera import Camera
 from niki_ros.core.config import PipelineConfig
-from niki_ros.core.errors import SourceError
+from niki_ros.core.errors import InputError, SourceError
 from niki_ros.core.pipeline import Pipeline
 from niki_ros.core.rotations import rotmat_from_rotvec
 from niki_ros.core.types import PREDICTED
@@ -181,8 +181,12 @@ def test_faults_of_a_bag_say_their_remedy(tmp_path, bag):
     with bag_at(tmp_path / 'depth') as written:
         written.image(T0, '16UC1')
         written.joints(T0)
-    with pytest.raises(Exception, match="encoding '16UC1'"):
+    with pytest.raises(InputError, match="encoding '16UC1'"):
         next(bag_moments(tmp_path / 'depth'))
+    with bag_at(tmp_path / 'foreign') as written:
+        written.joints(T0, (1, 3.0, 0.9), (1, 2.0, 0.9))
+    with pytest.raises(InputError, match='body 1 has the joints .*expected 0 to 28'):
+        next(bag_moments(tmp_path / 'foreign'))
     cut = tmp_path / 'cut.mcap'
     cut.write_bytes(next(bag.glob('*.mcap')).read_bytes()[:2000])
     with pytest.raises(SourceError, match='cut.mcap cannot be read as a bag: .*ros2 bag info'):
