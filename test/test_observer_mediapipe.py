@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from pathlib import Path
 import subprocess
@@ -186,3 +187,14 @@ def test_error_against_measured_joints(observer, shared_data, number, limit_mm):
     assert np.mean(errors) * 1000 < limit_mm
     # sigma is honest: errors over sigma are about standard normal, and no more than 2
     assert 0.5 < np.sqrt(np.square(spread).mean()) < 2.0
+
+
+def test_an_observer_that_nobody_closed_is_closed_when_the_next_is_made(mediapipe_model):
+    """Left to the garbage collector MediaPipe can wait for itself for ever."""
+    from niki_ros.observers import mediapipe
+    before = len(mediapipe._open_landmarkers)
+    MediaPipeObserver()
+    gc.collect()
+    assert len(mediapipe._open_landmarkers) > before
+    MediaPipeObserver().close()
+    assert len(mediapipe._open_landmarkers) <= before

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from niki_ros.core.shape import shape_information
-from niki_ros.core.skeleton import JOINT, Skeleton
+from niki_ros.core.skeleton import JOINT, OPEN_SKELETON, Skeleton
 from niki_ros.core.types import JointObservation
 import numpy as np
 
@@ -47,7 +47,8 @@ class BodyShape:
     def update(self, observation: JointObservation, dt_s: float) -> np.ndarray:
         """Take in one observation that lasted ``dt_s``; return the betas to use (10,)."""
         size = len(self.betas)
-        if observation.betas is not None:
+        if observation.betas is not None and self._skeleton.name != OPEN_SKELETON:
+            # a front end's betas belong to its own body model (SMPL), never to the open skeleton
             frame, information = np.asarray(observation.betas, np.float64), 4.0 * np.eye(size)
         elif (observation.sigma[LIMBS] < GOOD_SIGMA).all():
             betas, information = shape_information(

@@ -23,7 +23,11 @@ def setting(default, help, unit='', low=None, high=None, choices=None, live=Fals
 class ObserverConfig:
     """Which front end finds people."""
 
-    name: str = setting('mediapipe', 'Front end that finds people', choices=('mediapipe',))
+    name: str = setting('mediapipe', 'Front end: mediapipe, or hybrik with weights of your own',
+                        choices=('mediapipe', 'hybrik'))
+    path: str = setting('', 'Model folder of hybrik, made by niki-import hybrik')
+    backend: str = setting('onnxruntime', 'Library that runs hybrik',
+                           choices=('onnxruntime', 'tensorrt'))
     model: str = setting('full', 'Size of the front end: lite (Jetson Nano), full, heavy '
                          '(three times slower)', choices=('lite', 'full', 'heavy'))
     max_people: int = setting(4, 'People to follow at once', low=1, high=16)

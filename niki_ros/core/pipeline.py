@@ -119,7 +119,8 @@ class Pipeline:
             return person.solver_track.step(
                 last.joints_m, np.ones(29), stamp_ns, betas=person.shape.betas)
         betas = person.shape.update(seen, dt_s)
-        return person.solver_track.step(seen.joints_m, seen.sigma, stamp_ns, betas=betas)
+        return person.solver_track.step(
+            seen.joints_m, seen.sigma, stamp_ns, betas=betas, twist_cos_sin=seen.twist_cos_sin)
 
     def _aligned(self, track, person, solution, seen, camera, stamp_ns):
         """Rotations (24, 3, 3) and root (3,) that agree with the image; the root may be None."""

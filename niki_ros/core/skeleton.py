@@ -27,6 +27,9 @@ PARENTS_29 = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 
               15, 22, 23, 10, 11)
 JOINT = {name: index for index, name in enumerate(JOINTS_29)}
 
+OPEN_SKELETON = 'open29'
+"""Name of the skeleton that ships."""
+
 MIRROR_29 = tuple(
     JOINT[name.replace('left', '?').replace('right', 'left').replace('?', 'right')]
     for name in JOINTS_29

@@ -32,10 +32,22 @@ def load_observer(config: ObserverConfig) -> Observer:
     """
     Return the front end that the settings name.
 
-    :raises ModelError: when its model is not in the cache, with the command that fetches it.
+    :raises ModelError: when its model is not there, with the command that fetches it.
     """
+    if config.name == 'hybrik' and not config.path:
+        raise ConfigError('observer.name is hybrik and observer.path is empty; expected the '
+                          'folder that niki-import hybrik has made of the weights')
+    if config.name not in ('mediapipe', 'hybrik'):
+        raise ConfigError(f'unknown observer {config.name!r}; known: mediapipe, hybrik')
+    from niki_ros.observers.mediapipe import MediaPipeObserver
+    finder = MediaPipeObserver(
+        model=config.model, max_people=config.max_people, min_confidence=config.min_score)
     if config.name == 'mediapipe':
-        from niki_ros.observers.mediapipe import MediaPipeObserver
-        return MediaPipeObserver(
-            model=config.model, max_people=config.max_people, min_confidence=config.min_score)
-    raise ConfigError(f'unknown observer {config.name!r}; known: mediapipe')
+        return finder
+    try:
+        from niki_ros.observers.hybrik import HybrikObserver
+        return HybrikObserver(config.path, config.backend, finder=finder,
+                              max_people=config.max_people)
+    except BaseException:
+        finder.close()
+        raise

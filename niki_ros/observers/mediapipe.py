@@ -8,7 +8,7 @@ from importlib import metadata
 import os
 import sys
 import tempfile
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Set
 import weakref
 
 from niki_ros.core.camera import Camera
@@ -28,7 +28,10 @@ SEARCH_MS = 500
 _CHATTER = (b'inference_feedback_manager', b'landmark_projection_calculator', b'XNNPACK delegate',
             b'Logging before InitGoogle')
 
-_open_landmarkers: weakref.WeakSet[_Landmarker] = weakref.WeakSet()
+# Strong references: MediaPipe's own landmarker, when the garbage collector finds it open, can wait
+# for ever for a lock that the same thread holds. So none is ever left to it.
+_open_landmarkers: Set[_Landmarker] = set()
+_abandoned: List[List[_Stream]] = []
 
 
 @atexit.register
@@ -36,6 +39,13 @@ def _close_all() -> None:
     """Close what is still open: a landmarker that outlives the interpreter prints a traceback."""
     for landmarker in list(_open_landmarkers):
         landmarker.close()
+
+
+def _close_abandoned() -> None:
+    """Close what observers have left behind that nobody closed."""
+    while _abandoned:
+        for stream in _abandoned.pop():
+            stream.close()
 
 
 @contextmanager
@@ -117,6 +127,7 @@ class _Landmarker:
         if self._landmarker is not None:
             self._landmarker.close()
             self._landmarker = None
+            _open_landmarkers.discard(self)
 
 
 class _Stream:
@@ -189,7 +200,9 @@ class MediaPipeObserver:
         self._closed = False
         self._first_ns: Optional[int] = None
         self._last_ns: Optional[int] = None
-        self._stream = self._new_stream()
+        _close_abandoned()
+        self._streams = [self._new_stream()]
+        weakref.finalize(self, _abandoned.append, self._streams)
 
     def observe(self, image_rgb: np.ndarray, camera: Optional[Camera],
                 stamp_ns: int) -> List[JointObservation]:
@@ -210,19 +223,19 @@ class MediaPipeObserver:
             result = landmarker.detect(image, time_ms)
             return [_observation(flat, world, size, camera)
                     for flat, world in zip(result.pose_landmarks, result.pose_world_landmarks)]
-        return self._stream.observe(time_ms, see)
+        return self._streams[0].observe(time_ms, see)
 
     def reset(self) -> None:
         """Forget the images before; 80 ms for ``full``, nothing where there were none."""
         if self._first_ns is not None and not self._closed:
-            self._stream.close()
+            self._streams[0].close()
             self._first_ns = self._last_ns = None
-            self._stream = self._new_stream()
+            self._streams[0] = self._new_stream()
 
     def close(self) -> None:
         """Free the model. The observer cannot be used afterwards."""
         self._closed = True
-        self._stream.close()
+        self._streams[0].close()
 
     def describe(self) -> Dict[str, str]:
         """Return what runs, for diagnostics; keys that do not meet the solver's."""
@@ -243,9 +256,9 @@ class MediaPipeObserver:
         return stamp_ns - self._first_ns
 
     def _new_stream(self) -> _Stream:
-        def make(people: int) -> _Landmarker:
-            return _Landmarker(str(self._path), people, self._confidence)
-        return _Stream(make, self._people)
+        path, confidence = str(self._path), self._confidence
+        # without a reference to the observer: what the stream refers to is kept until it is closed
+        return _Stream(lambda people: _Landmarker(path, people, confidence), self._people)
 
 
 def _checked_image(image_rgb) -> np.ndarray:

@@ -16,8 +16,13 @@ class Track(Protocol):
     """Causal state of one person."""
 
     def step(self, joints_m: np.ndarray, sigma: np.ndarray, stamp_ns: int,
-             betas: Optional[np.ndarray] = None) -> Solution:
-        """Solve one frame: (29, 3), (29,), optional (10,); a Solution without leading axis."""
+             betas: Optional[np.ndarray] = None,
+             twist_cos_sin: Optional[np.ndarray] = None) -> Solution:
+        """
+        Solve one frame: (29, 3), (29,), and where known (10,) and (23, 2).
+
+        :return: a Solution without leading axis.
+        """
 
 
 class Solver(Protocol):

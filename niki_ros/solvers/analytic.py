@@ -111,8 +111,9 @@ class AnalyticTrack:
         """Solve with ``solver``."""
         self._solver = solver
 
-    def step(self, joints_m, sigma, stamp_ns, betas=None) -> Solution:
-        """Solve one frame: joints_m (29, 3), sigma (29,), betas (10,) or None."""
-        one = None if betas is None else np.asarray(betas)[None]
+    def step(self, joints_m, sigma, stamp_ns, betas=None, twist_cos_sin=None) -> Solution:
+        """Solve one frame: joints_m (29, 3), sigma (29,), betas (10,), twist_cos_sin (23, 2)."""
+        twist, betas = (None if one is None else np.asarray(one)[None]
+                        for one in (twist_cos_sin, betas))
         return self._solver.solve(
-            np.asarray(joints_m)[None], np.asarray(sigma)[None], betas=one)[0]
+            np.asarray(joints_m)[None], np.asarray(sigma)[None], twist, betas)[0]

@@ -102,9 +102,10 @@ class ReleasedTrack:
         """Keep the solver."""
         self._solver = solver
 
-    def step(self, joints_m, sigma, stamp_ns: int, betas=None) -> Solution:
-        """Solve one frame: (29, 3), (29,); a Solution without leading axis."""
-        return self._solver.solve(np.asarray(joints_m)[None], np.asarray(sigma)[None])[0]
+    def step(self, joints_m, sigma, stamp_ns: int, betas=None, twist_cos_sin=None) -> Solution:
+        """Solve one frame: (29, 3), (29,), (23, 2); a Solution without leading axis."""
+        twist = None if twist_cos_sin is None else np.asarray(twist_cos_sin)[None]
+        return self._solver.solve(np.asarray(joints_m)[None], np.asarray(sigma)[None], twist)[0]
 
 
 def _confidence(found, joints, sigma) -> np.ndarray:
