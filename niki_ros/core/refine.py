@@ -66,12 +66,12 @@ def refine(rotmat, offsets_m, joints_m, sigma, config: RefineConfig = RefineConf
     information = trust(found, joints_m, sigma, config) * (sigma < 0.999) / (
         (SIGMA_UNIT_M * sigma)**2 + config.floor_m**2)
     stiffness = 1 / config.prior_rad**2
-    back = np.zeros((len(now), 72))
-    for _ in range(config.iterations):
+    for i in range(config.iterations):
+        back = np.zeros((len(now), 72)) if i == 0 else rotvec_from_rotmat(
+            now.swapaxes(-1, -2) @ prior).reshape(-1, 72)
         step = _step(turned, found, joints_m, information, stiffness, back)
         now = now @ rotmat_from_rotvec(step)
         found, turned = forward_kinematics(now, offsets_m)
-        back = rotvec_from_rotmat(now.swapaxes(-1, -2) @ prior).reshape(-1, 72)
     return now, found
 
 

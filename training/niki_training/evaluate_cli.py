@@ -36,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('--model', action='append', default=[], metavar='NAME[=FOLDER]',
                         help='a solver by name, or a model folder; may be repeated')
     parser.add_argument('--tracks', action='store_true', help='score sequences through tracks too')
+    parser.add_argument('--no-frames', action='store_true', help='leave out single frames')
     parser.add_argument('--model-fit', action='store_true', help='add gradient descent')
     parser.add_argument('--unrefined', action='store_true', help='add models without refinement')
     parser.add_argument('--every', type=int, default=12, help='take every n-th frame (12)')
@@ -55,7 +56,7 @@ def main(argv=None) -> int:
     except (NikiError, OSError) as error:
         print(f'niki-evaluate: {error}', file=sys.stderr)
         return 2
-    for score in SCORES:
+    for score in () if args.no_frames else SCORES:
         print(f'\n{score}, frames\n\n{markdown(tables["frames"], score)}')
     for score in ('mpjpe_mm', 'acceleration_mm', 'rotation_deg'):
         if tables.get('sequences'):
@@ -85,7 +86,7 @@ def evaluate(args) -> dict:
                 ways[f'{name}, unrefined'] = by_solver(_unrefined(solver))
     tables = {'frames': {
         name: {row: frame_row(solve, poses, row, args.seed) for row in corrupt.PROTOCOL}
-        for name, solve in ways.items()}}
+        for name, solve in ways.items() if not args.no_frames}}
     if args.tracks:
         poses = test_poses(motion, skeleton, args.seed + 1, SEQUENCE, SEQUENCE, args.sequences)
         tables['sequences'] = {
