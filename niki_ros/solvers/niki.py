@@ -200,18 +200,20 @@ class NikiTrack:
         self._vector = np.zeros(10)
         self._frames = 0
 
-    def step(self, joints_m, sigma, stamp_ns: int, betas=None) -> Solution:
+    def step(self, joints_m, sigma, stamp_ns: int, betas=None, twist_cos_sin=None) -> Solution:
         """
         Solve one frame of one person.
 
         :param joints_m: (29, 3). :param sigma: (29,). :param stamp_ns: of the image.
         :param betas: (10,) the person's shape, where known.
+        :param twist_cos_sin: (23, 2) of the bones, where the front end knows them.
         :return: a Solution without leading axis.
         """
         joints = finite_array('joints_m', joints_m, (29, 3))[None]
         sigma = finite_array('sigma', sigma, (29,))[None]
         given = None if betas is None else finite_array('betas', betas, (10,))[None]
-        joints, sigma, _, given = solver_input(joints, sigma, None, given)
+        twist = None if twist_cos_sin is None else np.asarray(twist_cos_sin)[None]
+        joints, sigma, twist, given = solver_input(joints, sigma, twist, given)
         passed_ns = 0 if self._stamp_ns is None else stamp_ns - self._stamp_ns
         if not 0 <= passed_ns <= GAP_NS:
             self._past, self._filter = None, JointFilter()
@@ -222,7 +224,7 @@ class NikiTrack:
             rest = self._solver.skeleton.rest(shape.betas)
             points = joints - trunk_frame(joints, sigma, rest).origin_m[:, None]
             joints, sigma = self._filter.step(points, sigma, max(passed_ns * 1e-9, 1e-3))
-        solution, self._past = self._solver._solve(joints, sigma, None, shape, self._past, raw)
+        solution, self._past = self._solver._solve(joints, sigma, twist, shape, self._past, raw)
         return solution[0]
 
     def _shape(self, joints, sigma) -> _Shape:
