@@ -16,7 +16,6 @@ pytest.importorskip('tf2_msgs', reason='tf2_msgs is not built here: "make venv" 
 
 os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
 
-from conftest import FACING, observe_body, ScriptedObserver  # noqa: E402
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from niki_ros.core.camera import Camera  # noqa: E402
 from niki_ros.core.config import PipelineConfig  # noqa: E402
@@ -31,6 +30,7 @@ import rclpy  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.signals import SignalHandlerOptions  # noqa: E402
+from scenes import FACING, observe_body, ScriptedObserver  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image, JointState, PointCloud2  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
 from tf2_msgs.msg import TFMessage  # noqa: E402

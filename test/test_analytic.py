@@ -1,6 +1,5 @@
 """The closed-form solver: exact on clean joints, stable on bad ones, clear on wrong ones."""
 
-from conftest import random_pose
 from niki_ros import load_solver
 from niki_ros.core.errors import InputError, ModelError
 from niki_ros.core.kinematics import forward_kinematics
@@ -9,6 +8,7 @@ from niki_ros.core.skeleton import open_skeleton
 from niki_ros.solvers.analytic import CHILDREN
 import numpy as np
 import pytest
+from scenes import random_pose
 
 
 @pytest.fixture

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from conftest import observe_body, random_pose
 import cv2
 from niki_ros.core.camera import Camera, solve_root
 from niki_ros.core.errors import InputError
 import numpy as np
 import pytest
+from scenes import observe_body, random_pose
 
 MATRIX = np.array([[600.0, 0, 330], [0, 610.0, 235], [0, 0, 1]])
 LENSES = {

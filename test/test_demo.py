@@ -27,7 +27,7 @@ def demo(*arguments):
 @pytest.fixture(scope='module')
 def clip(tmp_path_factory):
     """Return 40 frames of a real clip, 1280x720 at 10 Hz: slow, for a machine that is busy."""
-    from conftest import shared_folder
+    from scenes import shared_folder
     path = tmp_path_factory.mktemp('clip') / 'clip.mp4'
     capture = cv2.VideoCapture(str(shared_folder() / 'data' / 'pose2sim' / 'cam03.mp4'))
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'mp4v'), 10, (1280, 720))

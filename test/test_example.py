@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 
-from conftest import FACING, shared_folder
 import cv2
 from niki_ros.core.camera import Camera
 from niki_ros.core.types import Body, OBSERVED, PREDICTED, UNOBSERVED
@@ -22,6 +21,7 @@ import pytest
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from ros_fixtures import FRAME, GREY, PoseNode, ros_graph, T0, wait_for
+from scenes import FACING, shared_folder
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Bool
 

@@ -1,9 +1,9 @@
 """A person who is suddenly seen from the other side."""
 
-from conftest import FACING, observe_body
 from niki_ros.core.front_back import BELIEVE_AFTER_S, FrontBackGuard, mirrored, trunk_left
 from niki_ros.core.rotations import rotmat_from_rotvec
 import numpy as np
+from scenes import FACING, observe_body
 
 DT = 1 / 30
 

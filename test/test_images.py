@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from conftest import observe_body, random_pose
 import cv2
 from niki_ros.core.camera import Camera
 from niki_ros.core.errors import InputError
@@ -10,6 +9,7 @@ from niki_ros.core.images import confidence_rgb, draw_overlay, jpeg_from_rgb, rg
 from niki_ros.core.types import Body, OBSERVED, PREDICTED, UNOBSERVED
 import numpy as np
 import pytest
+from scenes import observe_body, random_pose
 
 CAMERA = Camera.from_fov(640, 480, 60.0)
 

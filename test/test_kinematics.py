@@ -1,6 +1,5 @@
 """Forward kinematics against the plain recursion; the skeleton's own promises."""
 
-from conftest import random_pose
 from niki_ros.core.errors import InputError, ModelError
 from niki_ros.core.kinematics import forward_kinematics
 from niki_ros.core.skeleton import (
@@ -13,6 +12,7 @@ from niki_ros.core.skeleton import (
 )
 import numpy as np
 import pytest
+from scenes import random_pose
 
 
 def test_agrees_with_the_plain_recursion():

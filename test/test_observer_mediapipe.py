@@ -43,7 +43,7 @@ def frames(shared_data):
 @pytest.fixture(scope='module')
 def shared_data():
     """Return the folder of real data; skip where there is none."""
-    from conftest import shared_folder
+    from scenes import shared_folder
     return shared_folder() / 'data'
 
 

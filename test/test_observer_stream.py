@@ -1,9 +1,9 @@
 """Who is followed and when the whole image is searched, with landmarkers that play a script."""
 
-from conftest import observe_body, random_pose
 from niki_ros.observers.mediapipe import _Stream, SEARCH_MS
 import numpy as np
 import pytest
+from scenes import observe_body, random_pose
 
 
 @pytest.fixture

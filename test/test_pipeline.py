@@ -1,6 +1,5 @@
 """The pipeline with a front end that plays a script: ids, occlusion, time, metres."""
 
-from conftest import FACING, observe_body, random_pose, ScriptedObserver
 from niki_ros.core.config import PipelineConfig
 from niki_ros.core.errors import ConfigError, InputError
 from niki_ros.core.front_back import mirrored
@@ -11,6 +10,7 @@ from niki_ros.core.types import PREDICTED, STATUS_NAMES
 from niki_ros.solvers.analytic import AnalyticSolver
 import numpy as np
 import pytest
+from scenes import FACING, observe_body, random_pose, ScriptedObserver
 
 IMAGE = np.zeros((480, 640, 3), np.uint8)
 FRAME_NS = 33_333_333

@@ -1,6 +1,5 @@
 """Pixel-aligned refinement: its Jacobian, and what it does to a pose that is a little wrong."""
 
-from conftest import observe_body, random_pose
 from niki_ros.core.camera import Camera
 from niki_ros.core.kinematics import forward_kinematics
 from niki_ros.core.refine_pixels import _jacobian, refine_to_pixels
@@ -8,6 +7,7 @@ from niki_ros.core.rotations import rotmat_from_rotvec
 from niki_ros.core.skeleton import open_skeleton
 import numpy as np
 import pytest
+from scenes import observe_body, random_pose
 
 OFFSETS = open_skeleton().offsets()
 ROOT = np.array([0.1, 0.2, 3.0])

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 
-from conftest import FACING, observe_body, ScriptedObserver
 from niki_ros import load_pipeline
 from niki_ros.camera_file import camera_to_yaml
 from niki_ros.cli import main as cli
@@ -21,6 +20,7 @@ from niki_ros.solvers import load_solver
 from niki_ros.sources import open_source, VideoFile
 import numpy as np
 import pytest
+from scenes import FACING, observe_body, ScriptedObserver
 
 FRAMES = 40
 

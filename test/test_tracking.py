@@ -1,12 +1,12 @@
 """Tracks, and a body's proportions over time."""
 
-from conftest import FACING, observe_body, random_pose
 from niki_ros.core.body_shape import BodyShape
 from niki_ros.core.config import TrackingConfig
 from niki_ros.core.skeleton import open_skeleton
 from niki_ros.core.tracking import overlap, Tracker
 import numpy as np
 import pytest
+from scenes import FACING, observe_body, random_pose
 
 
 def test_overlap_of_boxes():

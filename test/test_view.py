@@ -8,8 +8,8 @@ import os
 from pathlib import Path
 import shutil
 import sys
+from unittest.mock import create_autospec
 
-from conftest import FACING, observe_body, ScriptedObserver
 import cv2
 from niki_ros.cli import main as niki
 from niki_ros.cli import view
@@ -24,6 +24,7 @@ from niki_ros.solvers import load_solver
 from niki_ros.sources import open_source
 import numpy as np
 import pytest
+from scenes import FACING, observe_body, ScriptedObserver
 
 CAMERA = Camera.from_fov(320, 240, 60.0)
 T0 = 1_700_000_000_000_000_001
@@ -257,6 +258,14 @@ def test_recording_holds_what_was_shown(rerun, bag, tmp_path, capsys):
     assert out.read_bytes()[:3] == b'RRF' and [p.name for p in tmp_path.glob('.*')] == []
     paths = recorded_paths(out)
     assert {'/image', '/bodies/1/bones', '/bodies/1/joints', '/bodies/7/joints'} <= paths
+
+
+def test_window_gets_the_recording(rerun, bag, monkeypatch):
+    """By the viewer's own program, whose place does not depend on PATH."""
+    spawned = create_autospec(rerun.spawn)
+    monkeypatch.setattr(rerun, 'spawn', spawned)
+    assert run_view(bag) == 0
+    assert Path(spawned.call_args.kwargs['executable_path']).is_file()
 
 
 def recorded_paths(path) -> set:

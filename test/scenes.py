@@ -1,0 +1,66 @@
+"""What several tests share: where the real data lies, bodies, a scripted front end."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from niki_ros.core.kinematics import forward_kinematics
+from niki_ros.core.rotations import rotmat_from_rotvec
+from niki_ros.core.skeleton import open_skeleton
+from niki_ros.core.types import JointObservation
+import numpy as np
+import pytest
+
+FACING = np.diag([1.0, -1.0, -1.0])
+"""Camera axes from body axes of an upright person who looks into the camera."""
+
+
+def shared_folder() -> Path:
+    """Return the folder of real data beside the repository; skip the test where there is none."""
+    beside = Path(__file__).resolve().parents[1].parent / 'shared'
+    folder = Path(os.environ.get('NIKI_SHARED', beside))
+    if not (folder / 'data').is_dir():
+        pytest.skip(f'no real data: {folder}/data is not there (set NIKI_SHARED to its parent)')
+    return folder
+
+
+def random_pose(rng, people=1, spread_rad=0.4) -> np.ndarray:
+    """Local rotations (N, 24, 3, 3) of people who face the camera, more or less."""
+    rotmat = rotmat_from_rotvec(rng.normal(size=(people, 24, 3)) * spread_rad)
+    rotmat[:, 0] = FACING @ rotmat[:, 0]
+    return rotmat
+
+
+def observe_body(rotmat, root_m, camera, betas=None, sigma=0.0) -> JointObservation:
+    """Return what a perfect front end would see of the body (24, 3, 3) at ``root_m``."""
+    joints, _ = forward_kinematics(rotmat, open_skeleton().offsets(betas))
+    pixels = camera.project(joints + root_m)
+    box = np.concatenate([np.nanmin(pixels, axis=0), np.nanmax(pixels, axis=0)])
+    return JointObservation(
+        joints.astype(np.float32), np.full(29, sigma, np.float32), pixels.astype(np.float32),
+        box.astype(np.float32), 0.9, np.full(29, 2.0, np.float32))
+
+
+class ScriptedObserver:
+    """A front end that says what the test tells it: a function of the stamp."""
+
+    def __init__(self, script):
+        """``script(stamp_ns)`` returns the observations."""
+        self.script = script
+        self.resets = 0
+
+    def observe(self, image_rgb, camera, stamp_ns):
+        """Return what the script says."""
+        return list(self.script(stamp_ns))
+
+    def reset(self):
+        """Count."""
+        self.resets += 1
+
+    def close(self):
+        """Nothing to free."""
+
+    def describe(self):
+        """Name it."""
+        return {'observer': 'scripted'}
