@@ -1,8 +1,13 @@
-"""``niki-evaluate``: the evaluation protocol, all baselines and models in one table."""
+"""
+``niki-evaluate``: the evaluation protocol, all baselines and models in one table.
+
+``niki-evaluate video FOLDER`` measures the whole pipeline on calibrated video instead.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 import sys
 
@@ -43,29 +48,44 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('--limit', type=int, help='at most so many frames')
     parser.add_argument('--sequences', type=int, default=100, help='how many sequences (100)')
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--json', type=Path, help='write all scores here')
+    parser.add_argument('--json', nargs='?', const='-', metavar='FILE',
+                        help='print one JSON object instead of tables, or write it to FILE')
     parser.add_argument('--plot', type=Path, help='write a bar chart here (.png)')
     return parser
 
 
 def main(argv=None) -> int:
     """Run the command; errors become one line of text and exit code 2."""
-    args = _parser().parse_args(argv)
+    argv = sys.argv[1:] if argv is None else list(argv)
     try:
+        if argv[:1] == ['video']:
+            return _video(argv[1:])
+        args = _parser().parse_args(argv)
         tables = evaluate(args)
     except (NikiError, OSError) as error:
         print(f'niki-evaluate: {error}', file=sys.stderr)
         return 2
+    if args.json == '-':
+        print(json.dumps(tables))
+        return 0
     for score in () if args.no_frames else SCORES:
         print(f'\n{score}, frames\n\n{markdown(tables["frames"], score)}')
     for score in ('mpjpe_mm', 'acceleration_mm', 'rotation_deg'):
         if tables.get('sequences'):
             print(f'\n{score}, sequences\n\n{markdown(tables["sequences"], score)}')
     if args.json:
-        write_json(args.json, tables)
+        write_json(Path(args.json), tables)
     if args.plot:
         plot(tables['frames'], args.plot)
     return 0
+
+
+def _video(argv) -> int:
+    """Run ``niki-evaluate video``."""
+    from niki_training import evaluate_video
+    parser = argparse.ArgumentParser(prog='niki-evaluate video', description=evaluate_video.HELP)
+    evaluate_video.add_arguments(parser)
+    return evaluate_video.main(parser.parse_args(argv))
 
 
 def evaluate(args) -> dict:
