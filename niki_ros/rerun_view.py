@@ -102,8 +102,8 @@ def open_window(recording, layout):
     # the program lies in its package: an environment that is not activated has it off the PATH
     program = Path(import_module('rerun_cli').__file__).with_name('rerun')
     try:
-        recording.spawn(default_blueprint=layout,
-                        executable_path=str(program) if program.is_file() else None)
+        load_rerun().spawn(default_blueprint=layout, recording=recording,
+                           executable_path=str(program) if program.is_file() else None)
     except RuntimeError as error:
         raise BackendError(f'the viewer did not start: {error}; use --save') from error
 
