@@ -11,8 +11,8 @@ import time
 import numpy as np
 import pytest
 
-pytest.importorskip('rclpy', reason='no ROS 2 here: pip install the wheels with "make venv"')
-pytest.importorskip('tf2_msgs', reason='tf2_msgs is not built here: "make venv" does it')
+pytest.importorskip('rclpy', reason='no ROS 2 here: pip install the wheels with "make test"')
+pytest.importorskip('tf2_msgs', reason='tf2_msgs is not built here: "make test" does it')
 
 os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
 
