@@ -80,6 +80,10 @@ setup(
     extras_require={
         'bag': ['rosbags>=0.11'],
         'view': ['matplotlib', 'pillow'],
+        # 170 MB, so only for those who run "niki view"
+        'rerun': ['rerun-sdk>=0.31'],
+        # only to cast a graph of your own to FP16 (niki engine cast)
+        'onnx': ['onnx'],
         'test': ['pytest', 'pytest-timeout', 'hypothesis', 'onnx', 'yourdfpy', 'rosbags>=0.11',
                  'matplotlib', 'ruff', 'mypy', 'import-linter', 'types-PyYAML', 'types-tqdm',
                  'catkin-pkg', 'setuptools>=70.1'],

@@ -38,7 +38,8 @@ class ObserverConfig:
 class SolverConfig:
     """What turns joints into rotations."""
 
-    name: str = setting('analytic', 'niki-temporal, niki, analytic, or a path to a model folder')
+    name: str = setting('niki-temporal', 'niki-temporal, niki, analytic, or a path to a '
+                        'model folder')
     backend: str = setting('onnxruntime', 'Library that runs the model: this one runs, or '
                          'it is an error', choices=('onnxruntime', 'tensorrt'))
     refine: bool = setting(True, 'Pull the answer towards the joints that are trusted', live=True)
