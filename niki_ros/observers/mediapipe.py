@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import metadata
 import os
@@ -147,15 +148,19 @@ class _Stream:
         self._count = most
         self._searched_ms = 0
         self._boxes: List[np.ndarray] = []
+        self._thread = ThreadPoolExecutor(1, 'niki_search')
 
     def observe(self, time_ms: int, see) -> List[JointObservation]:
         """Return everybody at ``time_ms``; ``see(landmarker)`` gives what one of them sees."""
         following = self._count < self._most
+        due = time_ms - self._searched_ms >= SEARCH_MS
+        # both at once where both are needed: the frame then takes as long as the slower one
+        search = self._thread.submit(self._search, see) if due or not following else None
         seen = see(self._follower()) if following else []
         followed = following and len(seen) == self._count and self._continued(seen)
-        if not followed or time_ms - self._searched_ms >= SEARCH_MS:
+        if search or not followed:
             self._searched_ms = time_ms
-            everybody = distinct(see(self._landmarkers[self._most]))
+            everybody = search.result() if search else self._search(see)
             # who is followed is often missed by a search, and followed more steadily
             seen = everybody if len(everybody) > len(seen) else seen
             self._count = len(seen) or self._most
@@ -166,6 +171,9 @@ class _Stream:
         """Whether these are the people of the last frame: a follower can jump to another one."""
         return all(any(overlap(one.box_px, box) > 0.0 for box in self._boxes) for one in seen)
 
+    def _search(self, see) -> List[JointObservation]:
+        return distinct(see(self._landmarkers[self._most]))
+
     def _follower(self):
         """Return the landmarker for as many people as there are now."""
         if self._count not in self._landmarkers:
@@ -174,6 +182,7 @@ class _Stream:
 
     def close(self) -> None:
         """Free all landmarkers."""
+        self._thread.shutdown()
         for landmarker in self._landmarkers.values():
             landmarker.close()
 
