@@ -148,6 +148,11 @@ def _load(graph: bytes) -> tuple:
     types = {v.name: v.type.tensor_type.elem_type
              for v in (*inner.value_info, *inner.input, *inner.output)}
     types.update({t.name: t.data_type for t in inner.initializer})
+    for node in inner.node:
+        # shape inference leaves these out where the shape is only known at run time
+        if node.op_type == 'ConstantOfShape' and not types.get(node.output[0]):
+            values = [a.t.data_type for a in node.attribute if a.name == 'value']
+            types[node.output[0]] = values[0] if values else onnx.TensorProto.FLOAT
     return model, types
 
 
@@ -221,6 +226,8 @@ class _Cast:
             given = [self.made[node.input[i]] for i in floats if node.input[i] in self.made]
             if self.float in given:
                 return self.float
+        if node.op_type == 'ConstantOfShape' and not node.attribute:
+            return self.float  # its value is a float32 zero unless it says otherwise
         named = node.op_type in self.islands or node.output[0] in self.islands
         return self.float if named else self.half
 
