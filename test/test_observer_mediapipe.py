@@ -15,9 +15,9 @@ from niki_ros.observers.mediapipe import MAX_GAP_NS, MediaPipeObserver
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
-import tomllib
 
 cv2 = pytest.importorskip('cv2')
+tomllib = pytest.importorskip('tomllib', reason='the calibration is TOML: Python 3.11')
 
 PERIOD_NS = 16_666_667
 LIMBS = {'Hip': 'hip', 'Knee': 'knee', 'Ankle': 'ankle', 'Shoulder': 'shoulder',
