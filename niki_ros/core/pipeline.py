@@ -8,6 +8,7 @@ from typing import Dict, List, Optional
 
 from niki_ros.core.body_shape import BodyShape
 from niki_ros.core.camera import Camera, solve_root
+from niki_ros.core.confidence import confidence_from_sigma
 from niki_ros.core.config import apply_settings, PipelineConfig, settings_of
 from niki_ros.core.errors import ConfigError, InputError
 from niki_ros.core.front_back import FrontBackGuard
@@ -108,7 +109,9 @@ class Pipeline:
             track.seen_ns, track.box_px = stamp_ns, seen.box_px
             track.root_m, track.root_velocity_m_s = body.root_m, body.root_velocity_m_s
             body.keypoints_px = seen.keypoints_px
-            person.confidence = confidence
+            # a joint is not surer than the front end was of seeing it, however well it fits
+            person.confidence = np.minimum(
+                confidence, confidence_from_sigma(seen.sigma)[:24]).astype(np.float32)
         self._judge(body, person.confidence, seen is not None, gone_s)
         return body
 
