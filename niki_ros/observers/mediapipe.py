@@ -9,6 +9,7 @@ from importlib import metadata
 import os
 import sys
 import tempfile
+import threading
 from typing import Dict, List, Optional, Set
 import weakref
 
@@ -28,6 +29,10 @@ SEARCH_MS = 500
 
 _CHATTER = (b'inference_feedback_manager', b'landmark_projection_calculator', b'XNNPACK delegate',
             b'Logging before InitGoogle')
+
+# MediaPipe speaks while it looks at its first images
+_NOISY_IMAGES = 3
+_chatter_lock = threading.Lock()
 
 # Strong references: MediaPipe's own landmarker, when the garbage collector finds it open, can wait
 # for ever for a lock that the same thread holds. So none is ever left to it.
@@ -107,19 +112,21 @@ class _Landmarker:
             min_pose_detection_confidence=min_confidence,
             min_pose_presence_confidence=min_confidence,
             min_tracking_confidence=min_confidence)
-        with _without_chatter():
+        with _chatter_lock, _without_chatter():
             self._landmarker = vision.PoseLandmarker.create_from_options(options)
         self._last_ms = -1
+        self._images = 0
         _open_landmarkers.add(self)
 
     def detect(self, image: np.ndarray, time_ms: int):
         """Find people in ``image``; ``time_ms`` is moved on where it does not increase."""
-        first = self._last_ms < 0
+        noisy = self._images < _NOISY_IMAGES
+        self._images += 1
         self._last_ms = max(time_ms, self._last_ms + 1)
         picture = self._mediapipe.Image(
             image_format=self._mediapipe.ImageFormat.SRGB, data=image)
-        if first:
-            with _without_chatter():
+        if noisy:
+            with _chatter_lock, _without_chatter():
                 return self._landmarker.detect_for_video(picture, self._last_ms)
         return self._landmarker.detect_for_video(picture, self._last_ms)
 
