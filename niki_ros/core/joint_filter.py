@@ -45,7 +45,8 @@ class JointFilter:
     def __init__(self, config: FilterConfig = FilterConfig()):
         """Start without a past."""
         self.config = config
-        self._place = self._speed = None
+        self._place: Any = None
+        self._speed: Any = None
 
     def step(self, points_m, sigma, dt_s: float):
         """

@@ -110,7 +110,8 @@ class NikiSolver:
         offsets = self.skeleton.offsets(betas)
         posed = forward_kinematics(rotmat, offsets)
         found = posed[0]
-        confidence = self._confident(found, *(raw or (joints, sigma)), out['error_z'])
+        seen, doubt = (joints, sigma) if raw is None else raw
+        confidence = self._confident(found, seen, doubt, out['error_z'])
         if self.refine:
             rotmat, found = refine(rotmat, offsets, joints, sigma, self.refine_config, posed)
         solution = Solution(
@@ -194,7 +195,8 @@ class NikiTrack:
 
     def __init__(self, solver: NikiSolver):
         """Start without a past."""
-        self._solver, self._past, self._stamp_ns = solver, None, None
+        self._solver, self._past = solver, None
+        self._stamp_ns: Optional[int] = None
         self._filter = JointFilter()
         self._information = np.zeros((10, 10))
         self._vector = np.zeros(10)
