@@ -8,6 +8,7 @@ sigma, so exact joints pass unchanged and hidden ones are carried on, less and l
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from niki_ros.core.types import SIGMA_UNIT_M
 import numpy as np

@@ -52,7 +52,7 @@ class NikiSolver:
             raise ModelError(f'{self.name}: the graph lacks the inputs {sorted(missing)}; '
                              f'it has {sorted(self._inputs)}')
         self.temporal = 'past' in self._inputs
-        self._past_shape = self._inputs['past'].shape[1:] if self.temporal else None
+        self._past_shape = self._inputs['past'].shape[1:] if self.temporal else ()
         self._confidence = {k: np.asarray(v) for k, v in manifest.get('confidence', {}).items()}
 
     @classmethod
