@@ -22,7 +22,8 @@ def play(script, times_ms, most=4):
         def see(landmarker, time_ms=time_ms, ran=ran):
             ran.append(landmarker)
             return script(landmarker, time_ms)
-        out.append((stream.observe(time_ms, see), ran))
+        seen = stream.observe(time_ms, see)
+        out.append((seen, sorted(ran)))
     return out
 
 
