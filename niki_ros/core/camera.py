@@ -123,7 +123,7 @@ class Camera:
         return plane
 
 
-def solve_root(joints_m, keypoints_px, weights, camera: Camera, prior=None):
+def solve_root(joints_m, keypoints_px, weights, camera: Camera):
     """
     Where the pelvis is, so that the body's joints project onto their keypoints.
 
@@ -135,7 +135,6 @@ def solve_root(joints_m, keypoints_px, weights, camera: Camera, prior=None):
     :param joints_m: (n, 3) root-relative, camera axes.
     :param keypoints_px: (n, 2); rows with a weight of 0 may be NaN.
     :param weights: (n,) >= 0.
-    :param prior: optional root_m (3,) and weight, such as the last frame's.
     :return: root_m (3,), or None where fewer than three joints have weight or the body would be
         behind the camera.
     """
@@ -145,21 +144,15 @@ def solve_root(joints_m, keypoints_px, weights, camera: Camera, prior=None):
     x = np.asarray(joints_m, dtype=np.float64)[good]
     ray = camera.rays(np.asarray(keypoints_px)[good])
     weight = np.asarray(weights, dtype=np.float64)[good]
-    root, scale = None, np.ones(len(x))
+    a, b = np.zeros((2 * len(x), 3)), np.empty(2 * len(x))
+    a[0::2, 0] = a[1::2, 1] = 1.0
+    a[0::2, 2], a[1::2, 2] = -ray[:, 0], -ray[:, 1]
+    b[0::2] = ray[:, 0] * x[:, 2] - x[:, 0]
+    b[1::2] = ray[:, 1] * x[:, 2] - x[:, 1]
+    scale = np.ones(len(x))
     for _ in range(3):
-        w = weight * scale
-        a = np.zeros((2 * len(x), 3))
-        a[0::2, 0] = a[1::2, 1] = 1.0
-        a[0::2, 2], a[1::2, 2] = -ray[:, 0], -ray[:, 1]
-        b = np.empty(2 * len(x))
-        b[0::2] = ray[:, 0] * x[:, 2] - x[:, 0]
-        b[1::2] = ray[:, 1] * x[:, 2] - x[:, 1]
-        rows = np.repeat(np.sqrt(w), 2)
-        aw, bw = a * rows[:, None], b * rows
-        if prior is not None:
-            aw = np.concatenate([aw, np.eye(3) * np.sqrt(prior[1])])
-            bw = np.concatenate([bw, np.asarray(prior[0]) * np.sqrt(prior[1])])
-        root = np.linalg.lstsq(aw, bw, rcond=None)[0]
+        rows = np.repeat(np.sqrt(weight * scale), 2)
+        root = np.linalg.lstsq(a * rows[:, None], b * rows, rcond=None)[0]
         depth = x[:, 2] + root[2]
         if root[2] <= 0.1 or (depth <= 0.05).any():
             return None
