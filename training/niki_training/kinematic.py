@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from niki_ros.core.errors import InputError
+import numpy as np
 import torch
 from torch import nn
 
@@ -33,28 +35,106 @@ def axis_angle_rotmat(axis: torch.Tensor, angle: torch.Tensor) -> torch.Tensor:
     return torch.eye(3, dtype=k.dtype, device=k.device) + sine * k + (1 - cosine) * (k @ k)
 
 
+def planar_rotmat(angle: torch.Tensor) -> torch.Tensor:
+    """Rotation matrices (..., 2, 2) of the plane, by angles (...,) in radians from x to y."""
+    sine, cosine = torch.sin(angle), torch.cos(angle)
+    return torch.stack([cosine, -sine, sine, cosine], dim=-1).unflatten(-1, (2, 2))
+
+
 class KinematicLayer(nn.Module):
     """
     Forward kinematics of a tree, p_u = p_parent + R_parent · offset_u, as a layer.
 
-    Bone lengths hold by construction. Joints may lie in any number of dimensions; the tree is
-    walked by levels, one batched product each.
+    Bone lengths hold by construction. Joints may lie in the plane or in space; the tree is
+    walked by levels, one batched product each. It is called with a matrix for each joint
+    (:meth:`forward`), or with the motion parameters of "Deep Kinematic Pose Regression" (Zhou et
+    al. 2016), root position, root orientation and angles about given axes (:meth:`pose`).
 
     :param parents: for each joint its parent, -1 for the root; parents come before children.
     :param rotating: how many of the first joints have a rotation; the rest are leaves.
+    :param offsets: (J, d) bones at rest, what :meth:`pose` uses; root's entry unused.
+    :param hinges: pairs (joint, axis), one for each angle, axis in the joint's own frame: three
+        numbers in space, +1 or -1 in the plane. Of a joint with several the first is outermost.
+    :param limits: (K, 2) low and high of each angle in radians, for :meth:`limit_loss`.
     """
 
-    def __init__(self, parents, rotating: int | None = None):
+    def __init__(self, parents, rotating: int | None = None, offsets=None, hinges=(),
+                 limits=None):
         super().__init__()
         self.parents = tuple(int(p) for p in parents)
         self.rotating = len(self.parents) if rotating is None else rotating
         depth = [0] * len(self.parents)
         for joint, parent in enumerate(self.parents):
+            if parent >= joint:
+                raise InputError(f'joint {joint} has the parent {parent}; parents come first')
             if parent >= 0:
                 depth[joint] = depth[parent] + 1
         self.levels = tuple(
             tuple(j for j, d in enumerate(depth) if d == level)
             for level in range(max(depth) + 1))
+        self._set_hinges(offsets, tuple(hinges))
+        for name, value in (('offsets', offsets), ('limits', limits)):
+            tensor = None if value is None else torch.as_tensor(value)
+            self.register_buffer(name, tensor, persistent=False)
+
+    def _set_hinges(self, offsets, hinges) -> None:
+        """Keep the axes, and which joints have a first, a second, a third hinge."""
+        turns: dict = {}
+        for angle, (joint, _) in enumerate(hinges):
+            if not 0 <= joint < self.rotating:
+                raise InputError(f'hinge {angle} is of joint {joint}; expected one of '
+                                 f'0 … {self.rotating - 1}, the joints that rotate')
+            turns.setdefault(int(joint), []).append(angle)
+        most = max(map(len, turns.values()), default=0)
+        self._slots = tuple(
+            tuple((j, own[slot]) for j, own in sorted(turns.items()) if len(own) > slot)
+            for slot in range(most))
+        axes = None
+        if hinges:
+            if offsets is None:
+                raise InputError('hinges without offsets; give the bones at rest as well')
+            like = torch.as_tensor(offsets)
+            axes = torch.as_tensor(np.array([a for _, a in hinges]), dtype=like.dtype)
+            if axes.ndim > 1:
+                axes = nn.functional.normalize(axes, dim=-1)
+        self.register_buffer('axes', axes, persistent=False)
+
+    def local_rotmats(self, orientation, angles):
+        """
+        Return the local rotations (..., R, d, d) that the motion parameters stand for.
+
+        :param orientation: (..., d, d) of the root. :param angles: (..., K) radians.
+        """
+        turned = (planar_rotmat(angles * self.axes) if self.axes.ndim == 1
+                  else axis_angle_rotmat(self.axes.expand(*angles.shape, 3), angles))
+        still = torch.eye(turned.shape[-1], dtype=turned.dtype, device=turned.device)
+        still = still.expand_as(orientation)
+        local = [orientation] + [still] * (self.rotating - 1)
+        for slot in self._slots:
+            joints, own = zip(*slot)
+            product = torch.stack([local[j] for j in joints], -3) @ turned[..., list(own), :, :]
+            for k, joint in enumerate(joints):
+                local[joint] = product[..., k, :, :]
+        return torch.stack(local, dim=-3)
+
+    def pose(self, root, orientation, angles, scale=None):
+        """
+        Walk the tree with the motion parameters.
+
+        :param root: (..., d) the root's position. :param orientation: (..., d, d) of the root.
+        :param angles: (..., K) radians, one for each hinge.
+        :param scale: (...,) of the whole body, or (..., J) of each bone; None = 1.
+        :return: joints (..., J, d).
+        """
+        offsets = self.offsets.expand(*angles.shape[:-1], *self.offsets.shape)
+        if scale is not None:
+            bones = scale if scale.ndim == angles.ndim else scale[..., None]
+            offsets = offsets * bones[..., None]
+        return self(self.local_rotmats(orientation, angles), offsets, root)
+
+    def limit_loss(self, angles):
+        """Squared hinge of angles (..., K) outside the layer's limits, mean; radians squared."""
+        return joint_limit_loss(angles, self.limits[:, 0], self.limits[:, 1])
 
     def forward(self, rotmat, offsets, root=None):
         """

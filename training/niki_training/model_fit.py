@@ -15,6 +15,21 @@ from niki_training.losses import LAYER
 STEPS, RATE, REST_WEIGHT = 150, 0.03, 1e-3
 
 
+def descend(start, loss_of, steps: int, rate: float):
+    """
+    Return the tensor that Adam finds from ``start``.
+
+    :param loss_of: from the tensor to one number.
+    """
+    found = start.clone().requires_grad_()
+    optimizer = torch.optim.Adam([found], lr=rate)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss_of(found).backward()
+        optimizer.step()
+    return found.detach()
+
+
 def model_fit(skeleton: Skeleton):
     """
     Return a solver by Adam on 6D rotations: squared distances, weighted, and a pull to rest.
@@ -32,17 +47,14 @@ def model_fit(skeleton: Skeleton):
         start = np.broadcast_to(np.eye(3), (len(joints), 24, 3, 3)).copy()
         start[:, 0] = frame.camera_from_trunk
         rest = six_from_rotmat(torch.tensor(start, dtype=torch.float32))
-        six = rest.clone().requires_grad_()
-        optimizer = torch.optim.Adam([six], lr=RATE)
-        for _ in range(STEPS):
-            found = LAYER(rotmat_from_6d(six), offsets)
-            miss = target - found
+
+        def loss_of(six):
+            miss = target - LAYER(rotmat_from_6d(six), offsets)
             miss = miss - (weight[..., None] * miss).sum(1, keepdim=True)
             loss = (weight * miss.square().sum(-1)).sum()
-            loss = loss + REST_WEIGHT * (six - rest).square().sum()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+            return loss + REST_WEIGHT * (six - rest).square().sum()
+
+        six = descend(rest, loss_of, STEPS, RATE)
         with torch.no_grad():
             rotmat = rotmat_from_6d(six)
             return LAYER(rotmat, offsets).numpy().astype(float), rotmat.numpy().astype(float), None
