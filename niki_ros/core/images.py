@@ -67,6 +67,19 @@ def rgb_from_jpeg(data: bytes) -> np.ndarray:
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
 
 
+def rgb_by_cv2(pixels: np.ndarray, conversion: str) -> np.ndarray:
+    """
+    Return RGB by OpenCV's conversion of that name, such as ``YUV2RGB_UYVY``.
+
+    :raises InputError: where OpenCV does not take such an image.
+    """
+    try:
+        return cv2.cvtColor(np.ascontiguousarray(pixels), getattr(cv2, f'COLOR_{conversion}'))
+    except cv2.error as error:
+        raise InputError(f'image of {pixels.shape[1]}x{pixels.shape[0]} cannot be converted by '
+                         f'{conversion}: {error.err}') from error
+
+
 def _checked(image_rgb) -> np.ndarray:
     """Return a contiguous (H, W, 3) uint8 image, or refuse."""
     image = np.asarray(image_rgb)

@@ -1,0 +1,128 @@
+"""
+What comes before the pipeline, the same for the node and for a bag: stamp, pixels, camera.
+
+The messages may be of any library: they only need the fields of sensor_msgs/Image,
+CompressedImage and CameraInfo. What is wrong with one has a name, the same everywhere.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Optional
+
+from niki_ros.core.camera import Camera
+from niki_ros.core.errors import InputError
+from niki_ros.core.image_decoding import ENCODINGS, rgb_from_compressed, rgb_from_image
+import numpy as np
+
+
+class BadFrame(Exception):
+    """An image that cannot be worked on: name of the fault and what was seen."""
+
+    def __init__(self, fault: str, message: str):
+        """Keep both."""
+        super().__init__(message)
+        self.fault = fault
+
+
+def ns_from_stamp(stamp) -> int:
+    """Return a builtin_interfaces/Time as integer nanoseconds."""
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
+def camera_from_info(message, width: int, height: int) -> Camera:
+    """
+    Return the camera of a CameraInfo; ``width`` and ``height`` where it does not say its own.
+
+    :raises InputError: when K is zero or not a camera's.
+    """
+    return Camera(np.array(message.k).reshape(3, 3), int(message.width) or width,
+                  int(message.height) or height, np.array(message.d),
+                  message.distortion_model or 'plumb_bob')
+
+
+def is_zero_k(message) -> bool:
+    """Whether a driver without calibration sent this CameraInfo."""
+    return not any(message.k)
+
+
+class Intake:
+    """
+    Turns messages into what the pipeline takes.
+
+    :param fov_deg: of the camera that is assumed where camera_info is of no use.
+    :param warn: called with the name and the text of every fault that can be lived with.
+    :ivar info_topic: name of the topic in those texts.
+    """
+
+    def __init__(self, fov_deg: float, warn: Callable[[str, str], None],
+                 info_topic: str = 'camera_info'):
+        """Know no camera yet."""
+        self._fov_deg, self._warn = fov_deg, warn
+        self.info_topic = info_topic
+        self.info = None
+        self._last_stamp_ns: Optional[int] = None
+
+    def read(self, message):
+        """
+        Return the stamp in nanoseconds and the (H, W, 3) RGB image of either kind of message.
+
+        :raises BadFrame: with the name of what is wrong.
+        """
+        return self._stamp_ns(message), self._rgb(message)
+
+    def processed(self, stamp_ns: int):
+        """Remember that the image of this stamp went through the pipeline."""
+        self._last_stamp_ns = stamp_ns
+
+    def camera(self, width: int, height: int) -> Camera:
+        """Return the camera of images of this size, by camera_info where it is good for it."""
+        camera = self._camera_of_info(width, height)
+        if camera is None:
+            return Camera.from_fov(width, height, self._fov_deg)
+        if (camera.width, camera.height) != (width, height):
+            self._warn('camera_info_size',
+                       f'{self.info_topic} is for {camera.width}x{camera.height}, the image is '
+                       f'{width}x{height}; K is scaled')
+            camera = camera.resized(width, height)
+        return camera
+
+    def _camera_of_info(self, width, height) -> Optional[Camera]:
+        """Return the camera that camera_info states, or None after a warning."""
+        info = self.info
+        instead = (f'assuming camera.fov_deg = {self._fov_deg:g}°, so distances are only as true '
+                   'as that')
+        if info is None:
+            self._warn('camera_info_missing', f'nothing on {self.info_topic}; {instead}')
+        elif is_zero_k(info):
+            self._warn('camera_info_zeroed', f'K on {self.info_topic} is zero; {instead}')
+        else:
+            try:
+                return camera_from_info(info, width, height)
+            except InputError as error:
+                self._warn('camera_info_invalid', f'{self.info_topic}: {error}; {instead}')
+        return None
+
+    def _stamp_ns(self, message) -> int:
+        """Return the stamp; zero and repeated ones identify no image."""
+        stamp_ns = ns_from_stamp(message.header.stamp)
+        if stamp_ns <= 0:
+            raise BadFrame('stamp_zero', f'the image has the stamp {stamp_ns} ns; it is skipped')
+        if stamp_ns == self._last_stamp_ns:
+            raise BadFrame('stamp_repeated',
+                           f'the stamp {stamp_ns} ns came before; the image is skipped')
+        return stamp_ns
+
+    @staticmethod
+    def _rgb(message) -> np.ndarray:
+        """Return (H, W, 3) RGB of either kind of message."""
+        try:
+            if not hasattr(message, 'encoding'):
+                return rgb_from_compressed(message)
+            if message.width == 0 or message.height == 0:
+                raise BadFrame('image_empty', f'the image is {message.width}x{message.height}')
+            if message.encoding not in ENCODINGS:
+                raise BadFrame('encoding_unknown', f'encoding {message.encoding!r} is not one of '
+                               f'{", ".join(ENCODINGS)}')
+            return rgb_from_image(message)
+        except InputError as error:
+            raise BadFrame('image_invalid', str(error)) from error
