@@ -52,8 +52,10 @@ class VideoWriter:
                              f'{path}; give a name that ends in .mp4')
 
     def write(self, image_rgb: np.ndarray):
-        """Append an image (height, width, 3) uint8."""
+        """Append an image (height, width, 3) uint8; a video has one size, so others are scaled."""
         width, height = self._size
+        if image_rgb.shape[0] - height not in (0, 1) or image_rgb.shape[1] - width not in (0, 1):
+            image_rgb = cv2.resize(image_rgb, self._size, interpolation=cv2.INTER_AREA)
         self._writer.write(cv2.cvtColor(image_rgb[:height, :width], cv2.COLOR_RGB2BGR))
 
     def close(self):

@@ -135,9 +135,10 @@ def is_bag(source) -> bool:
 def video_moments(source, pipeline, camera: Optional[Camera]) -> Iterator[Moment]:
     """Run the pipeline over a source and yield every frame."""
     for frame in source:
-        bodies = pipeline.process(frame.image_rgb, camera, frame.stamp_ns)
+        lens = camera or frame.camera
+        bodies = pipeline.process(frame.image_rgb, lens, frame.stamp_ns)
         yield Moment(frame.stamp_ns, frame.image_rgb, bodies,
-                     camera or pipeline.assumed_camera(frame.image_rgb))
+                     lens or pipeline.assumed_camera(frame.image_rgb))
 
 
 def bag_moments(path, joints_topic: Optional[str] = None) -> Iterator[Moment]:

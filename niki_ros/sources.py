@@ -1,13 +1,14 @@
-"""Frames from a video file, a webcam or a folder of images; no ROS."""
+"""Frames from a video file, a webcam, a folder of images or a bag; no ROS."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 import time
-from typing import Iterator, Optional
+from typing import Iterator, List, Optional
 
 import cv2
+from niki_ros.core.camera import Camera
 from niki_ros.core.errors import SourceError
 import numpy as np
 
@@ -17,11 +18,17 @@ DEFAULT_RATE_HZ = 30.0
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One picture: (H, W, 3) uint8 RGB, nanoseconds since the source's start, running number."""
+    """
+    One picture: (H, W, 3) uint8 RGB, its time, its running number.
+
+    :ivar stamp_ns: nanoseconds since the source's start; of a bag the stamp of the message.
+    :ivar camera: where the source knows it (a bag with camera_info).
+    """
 
     image_rgb: np.ndarray
     stamp_ns: int
     index: int
+    camera: Optional[Camera] = None
 
 
 class FrameSource:
@@ -68,6 +75,10 @@ class FrameSource:
 
     def close(self):
         """Free the device or file; may be called twice."""
+
+    def remarks(self) -> List[str]:
+        """Return what is to be said at the end: one line each."""
+        return []
 
     def _stamp_ns(self, index: int) -> int:
         return round(index * 1e9 / self.rate_hz)
@@ -183,13 +194,14 @@ class ImageFolder(FrameSource):
 
 
 def open_source(spec, loop: bool = False, rate_hz: Optional[float] = None,
-                max_frames: Optional[int] = None) -> FrameSource:
+                max_frames: Optional[int] = None, **bag_options) -> FrameSource:
     """
-    Open a video file, a folder of images, or a webcam ('0', '/dev/video0').
+    Open a video file, a folder of images, a bag, or a webcam ('0', '/dev/video0').
 
     :param loop: start again at the end; stamps go on growing.
     :param rate_hz: frames per second, None = the file's own (a folder: 30).
     :param max_frames: stop after so many, None = at the end.
+    :param bag_options: of :class:`niki_ros.bag_source.BagSource`; they say nothing to others.
     :raises SourceError: naming the source and what would mend it.
     """
     if rate_hz is not None and not 0 < rate_hz <= 1000:
@@ -202,7 +214,13 @@ def open_source(spec, loop: bool = False, rate_hz: Optional[float] = None,
     path = Path(text).expanduser()
     if not text or not path.exists():
         raise SourceError(f'{text!r} does not exist; give a video file, a folder of images, '
-                          'or a camera such as 0 or /dev/video0')
+                          'a bag, or a camera such as 0 or /dev/video0')
+    from niki_ros.bag_source import BagSource, is_bag
+    if is_bag(path):
+        if loop or rate_hz is not None:
+            raise SourceError(f'{path} is a bag: its messages carry their own stamps, so it has '
+                              'neither a rate to choose nor a loop')
+        return BagSource(path, max_frames, **bag_options)
     if path.is_dir():
         return ImageFolder(path, loop, rate_hz, max_frames)
     return VideoFile(path, loop, rate_hz, max_frames)

@@ -1,4 +1,4 @@
-"""``niki run``: a video, a webcam or a folder of images to bodies; the node's pipeline, no ROS."""
+"""``niki run``: a video, a webcam, images or a bag to bodies; the node's pipeline, no ROS."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ import json
 import sys
 from time import perf_counter
 
-HELP = 'Turn a video, a webcam or a folder of images into bodies, without ROS.'
+HELP = 'Turn a video, a webcam, a folder of images or a bag into bodies, without ROS.'
 
 
 def add_arguments(parser):
     """Add the options of the verb."""
     parser.add_argument('source', metavar='SOURCE',
-                        help='video file, folder of png or jpg images, or camera: 0, /dev/video0')
+                        help='video file, folder of png or jpg images, rosbag2 (sqlite3 or MCAP), '
+                        'or camera: 0, /dev/video0')
+    parser.add_argument('--image-topic', metavar='TOPIC',
+                        help='of a bag: Image or CompressedImage (default: the only one)')
+    parser.add_argument('--info-topic', metavar='TOPIC',
+                        help='of a bag: CameraInfo (default: the one beside the images)')
     parser.add_argument('--overlay', metavar='OUT.mp4', help='write the video with the skeletons')
     parser.add_argument('--json', metavar='OUT.jsonl', help='write one line a frame; - = stdout')
     lens = parser.add_mutually_exclusive_group()
@@ -36,19 +41,23 @@ def main(args) -> int:
     """Run the pipeline over the source; files get their names when everything went well."""
     from niki_ros import load_pipeline
     from niki_ros.sources import open_source
+    settings = _settings(args)
     with ExitStack() as stack:
         source = stack.enter_context(open_source(
-            args.source, rate_hz=args.rate_hz, max_frames=args.max_frames))
+            args.source, rate_hz=args.rate_hz, max_frames=args.max_frames,
+            **_bag_options(args, settings)))
         camera = _camera(args, source)
         write_line = _json_writer(stack, args.json)
         overlay = _overlay_writer(stack, args.overlay, source)
-        pipeline = load_pipeline(**_settings(args))
+        pipeline = load_pipeline(**settings)
         stack.callback(pipeline.close)
         start = perf_counter()
-        frames, people = _process(args, source, pipeline, camera, write_line, overlay)
+        frames, people, faults = _process(args, source, pipeline, camera, write_line, overlay)
         seconds = perf_counter() - start
     if not args.quiet:
         print(_summary(args, frames, people, seconds, pipeline), file=sys.stderr)
+        for line in [*source.remarks(), *(f'{name}: {text}' for name, text in faults.items())]:
+            print(line, file=sys.stderr)
     return 0
 
 
@@ -101,6 +110,22 @@ def _settings(args) -> dict:
     return settings
 
 
+def _bag_options(args, settings) -> dict:
+    """Return what only a bag is asked for; named for another source it is an error."""
+    from niki_ros.bag_source import is_bag
+    from niki_ros.core.config import CameraConfig
+    from niki_ros.core.errors import InputError
+    named = {'image_topic': args.image_topic, 'info_topic': args.info_topic}
+    if is_bag(args.source):
+        fov_deg = settings.get('camera.fov_deg', CameraConfig().fov_deg)
+        return {**named, 'fov_deg': None if args.camera else fov_deg}
+    for name, topic in named.items():
+        if topic is not None:
+            raise InputError(f'{args.source} is no bag and has no topic {topic}: leave out '
+                             f'--{name.replace("_", "-")}')
+    return {}
+
+
 def _camera(args, source):
     """Return the camera of the file, scaled to the images, or None for the field of view."""
     if not args.camera:
@@ -138,27 +163,29 @@ def _overlay_writer(stack, path, source):
 
 
 def _process(args, source, pipeline, camera, write_line, overlay):
-    """Do the work and return the number of frames and the ids seen."""
+    """Do the work and return the number of frames, the ids seen, and what the pipeline said."""
     from niki_ros.core.images import draw_overlay
     from tqdm import tqdm
-    frames, people = 0, set()
+    frames, people, faults = 0, set(), {}
     hidden = args.quiet or not sys.stderr.isatty()
     try:
         for frame in tqdm(source, total=source.frame_count, unit='frame', disable=hidden):
-            bodies = pipeline.process(frame.image_rgb, camera, frame.stamp_ns)
+            lens = camera.resized(*frame.image_rgb.shape[1::-1]) if camera else frame.camera
+            bodies = pipeline.process(frame.image_rgb, lens, frame.stamp_ns)
             people.update(body.id for body in bodies)
+            faults.update(pipeline.faults)
             frames += 1
             if write_line:
                 write_line({'stamp_ns': frame.stamp_ns,
                             'bodies': [body_record(body) for body in bodies]})
             if overlay:
-                lens = camera or pipeline.assumed_camera(frame.image_rgb)
+                lens = lens or pipeline.assumed_camera(frame.image_rgb)
                 overlay.write(draw_overlay(frame.image_rgb, bodies, lens))
     except KeyboardInterrupt:
         # a camera has no other end; a file that was not finished is dropped
         if not source.live:
             raise
-    return frames, people
+    return frames, people, faults
 
 
 def _summary(args, frames, people, seconds, pipeline) -> str:

@@ -75,19 +75,11 @@ class Intake:
         self._last_stamp_ns = stamp_ns
 
     def camera(self, width: int, height: int) -> Camera:
-        """Return the camera of images of this size, by camera_info where it is good for it."""
-        camera = self._camera_of_info(width, height)
-        if camera is None:
-            return Camera.from_fov(width, height, self._fov_deg)
-        if (camera.width, camera.height) != (width, height):
-            self._warn('camera_info_size',
-                       f'{self.info_topic} is for {camera.width}x{camera.height}, the image is '
-                       f'{width}x{height}; K is scaled')
-            camera = camera.resized(width, height)
-        return camera
+        """Return the camera of images of this size, assumed where it is not known."""
+        return self.known_camera(width, height) or Camera.from_fov(width, height, self._fov_deg)
 
-    def _camera_of_info(self, width, height) -> Optional[Camera]:
-        """Return the camera that camera_info states, or None after a warning."""
+    def known_camera(self, width: int, height: int) -> Optional[Camera]:
+        """Return the camera of images of this size by camera_info, None where it has none."""
         info = self.info
         instead = (f'assuming camera.fov_deg = {self._fov_deg:g}°, so distances are only as true '
                    'as that')
@@ -97,13 +89,24 @@ class Intake:
             self._warn('camera_info_zeroed', f'K on {self.info_topic} is zero; {instead}')
         else:
             try:
-                return camera_from_info(info, width, height)
+                return self._scaled(camera_from_info(info, width, height), width, height)
             except InputError as error:
                 self._warn('camera_info_invalid', f'{self.info_topic}: {error}; {instead}')
         return None
 
+    def _scaled(self, camera: Camera, width: int, height: int) -> Camera:
+        """Return the camera for images of this size, after a warning where it is another."""
+        if (camera.width, camera.height) != (width, height):
+            self._warn('camera_info_size',
+                       f'{self.info_topic} is for {camera.width}x{camera.height}, the image is '
+                       f'{width}x{height}; K is scaled')
+        return camera.resized(width, height)
+
     def _stamp_ns(self, message) -> int:
         """Return the stamp; zero and repeated ones identify no image."""
+        if message.header.stamp.nanosec >= 1_000_000_000:
+            raise BadFrame('stamp_invalid', f'the stamp has {message.header.stamp.nanosec} '
+                           'nanoseconds beside its seconds; the image is skipped')
         stamp_ns = ns_from_stamp(message.header.stamp)
         if stamp_ns <= 0:
             raise BadFrame('stamp_zero', f'the image has the stamp {stamp_ns} ns; it is skipped')

@@ -86,7 +86,8 @@ class VideoSource(Node):
         end = None
         try:
             for frame in self._source:
-                if not self._put((frame.stamp_ns, self._message(frame.image_rgb))):
+                item = frame.stamp_ns, self._message(frame.image_rgb), frame.camera
+                if not self._put(item):
                     return
         except NikiError as error:
             end = error
@@ -121,14 +122,14 @@ class VideoSource(Node):
             self._stop.wait(_MATCH_S)
         start_ns = None
         while (item := self._next()) is not None and not isinstance(item, NikiError):
-            offset_ns, message = item
+            offset_ns, message, camera = item
             if start_ns is None:
                 clock, steady = self.get_clock(), time.monotonic_ns()
                 start_ns = clock.now().nanoseconds - offset_ns
                 steady -= offset_ns
             if self._stop.wait(max(0.0, (steady + offset_ns - time.monotonic_ns()) * 1e-9)):
                 return
-            self._publish(message, start_ns + offset_ns)
+            self._publish(message, start_ns + offset_ns, camera or self._camera)
         if not self._stop.is_set():
             self._finish(item)
 
@@ -141,9 +142,9 @@ class VideoSource(Node):
                 pass
         return None
 
-    def _publish(self, message, stamp_ns: int):
+    def _publish(self, message, stamp_ns: int, camera: Camera):
         """Send camera_info first, so that it is there when the image is."""
-        self._infos.publish(info_from_camera(self._camera, stamp_ns, self.config.frame_id))
+        self._infos.publish(info_from_camera(camera, stamp_ns, self.config.frame_id))
         message.header.stamp = stamp_from_ns(stamp_ns)
         self._images.publish(message)
         self.sent += 1

@@ -1,0 +1,183 @@
+"""Frames out of a ROS 2 bag, sqlite3 or MCAP, as the node would take them; no ROS needed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Dict, Generator, Iterator, List, Optional
+
+from niki_ros.core.errors import BackendError, SourceError
+from niki_ros.core.intake import BadFrame, Intake
+from niki_ros.sources import DEFAULT_RATE_HZ, Frame, FrameSource
+
+SUFFIXES = ('.mcap', '.db3')
+_KINDS = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
+_INFO = 'sensor_msgs/msg/CameraInfo'
+# pictures that are of no camera, or of no use without their picture
+_NOT_SEEN = ('overlay', 'depth')
+
+
+def is_bag(path) -> bool:
+    """Whether this is the folder or a file of a ROS 2 bag."""
+    path = Path(path)
+    return (path / 'metadata.yaml').is_file() or (path.is_file() and path.suffix in SUFFIXES)
+
+
+class BagSource(FrameSource):
+    """
+    Images of one topic with the camera_info beside them; stamps are those of the messages.
+
+    What is wrong with a message is counted under the name that the node gives it, the rest read.
+
+    :param image_topic: None = the only one of a camera.
+    :param info_topic: None = the one beside the images, or the only one.
+    :param fov_deg: for the text of a warning: what is assumed where there is no calibration;
+        None = nobody asks for the calibration.
+    :ivar skipped: how often an image was left out, by the name of the fault.
+    :ivar texts: for every fault what was wrong the first time.
+    """
+
+    def __init__(self, path, max_frames: Optional[int] = None, image_topic: Optional[str] = None,
+                 info_topic: Optional[str] = None, fov_deg: Optional[float] = 60.0):
+        """Choose the topics and read the first good image."""
+        path = Path(path)
+        beside = path.is_file() and (path.parent / 'metadata.yaml').is_file()
+        self._path = path.parent if beside else path
+        self._fov_deg = fov_deg
+        self.skipped: Counter = Counter()
+        self.warned: Counter = Counter()
+        self.texts: Dict[str, str] = {}
+        with self._open() as bag:
+            self.image_topic = _image_topic(bag, self._path, image_topic)
+            self.info_topic = _info_topic(bag, self._path, self.image_topic, info_topic)
+            images = sum(one.msgcount for one in bag.connections
+                         if one.topic == self.image_topic)
+            rate_hz = (images - 1) * 1e9 / max(bag.duration - 1, 1)
+            self._first_info = next(self._messages(bag, [self.info_topic]), None)
+        self._max_frames = None
+        with closing(iter(self)) as frames:
+            first = next(frames, None)
+        if first is None:
+            raise SourceError(f'{self._path} holds no image that can be read on '
+                              f'{self.image_topic}: {self._told() or "the topic is empty"}')
+        rate_hz = rate_hz if 0.1 < rate_hz < 1000 else DEFAULT_RATE_HZ
+        super().__init__(str(path), rate_hz, images, first.image_rgb, False, max_frames)
+
+    def __iter__(self) -> Generator[Frame, None, None]:
+        """Yield what can be read, in the order of the bag, and count the rest."""
+        self.skipped, self.warned, self.texts = Counter(), Counter(), {}
+        intake = Intake(self._fov_deg or 0.0, self._warn, self.info_topic or 'camera_info')
+        intake.info = self._first_info
+        index = 0
+        with self._open() as bag:
+            for message in self._messages(bag, [self.image_topic, self.info_topic]):
+                if hasattr(message, 'distortion_model'):
+                    intake.info = message
+                    continue
+                try:
+                    stamp_ns, image_rgb = intake.read(message)
+                except BadFrame as error:
+                    self._skip(error.fault, str(error))
+                    continue
+                height, width = image_rgb.shape[:2]
+                camera = intake.known_camera(width, height) if self._fov_deg else None
+                yield Frame(image_rgb, stamp_ns, index, camera)
+                intake.processed(stamp_ns)
+                index += 1
+                if index == self._max_frames:
+                    return
+
+    def remarks(self) -> List[str]:
+        """Return which topics were read, and what was wrong."""
+        return [f'images of {self.image_topic}, calibration of {self.info_topic or "nowhere"}',
+                *([told] if (told := self._told()) else [])]
+
+    def _told(self) -> str:
+        """Return every fault with its count and its first text."""
+        return '\n'.join(
+            f'{what} {count}: {name} ({self.texts[name]})'
+            for what, counter in (('skipped', self.skipped), ('warned', self.warned))
+            for name, count in sorted(counter.items()))
+
+    def _skip(self, fault: str, text: str):
+        self.skipped[fault] += 1
+        self.texts.setdefault(fault, text)
+
+    def _warn(self, fault: str, text: str):
+        self.warned[fault] += 1
+        self.texts.setdefault(fault, text)
+
+    @contextmanager
+    def _open(self):
+        """Hand out the opened bag; what rosbags makes of a damaged one becomes a SourceError."""
+        try:
+            from rosbags.highlevel import AnyReader
+            from rosbags.typesys import get_typestore, Stores
+        except ImportError as error:
+            raise BackendError(f'a bag is read by rosbags ({error}): pip install rosbags'
+                               ) from error
+        try:
+            bag = AnyReader([self._path], default_typestore=get_typestore(Stores.ROS2_JAZZY))
+            bag.open()
+        except Exception as error:  # what its parsers, sqlite3 and zstd raise comes through
+            raise SourceError(f'{self._path} cannot be read as a bag: {error}; check it with: '
+                              f'ros2 bag info {self._path}') from error
+        try:
+            yield bag
+        finally:
+            bag.close()
+
+    def _messages(self, bag, topics) -> Iterator:
+        """Yield the messages of the topics; one that cannot be parsed is counted."""
+        wanted = [one for one in bag.connections if one.topic in topics]
+        raw = bag.messages(wanted) if wanted else iter(())
+        while True:
+            try:
+                connection, _, data = next(raw)
+            except StopIteration:
+                return
+            except Exception as error:
+                raise SourceError(f'{self._path} breaks off: {type(error).__name__}: {error}; '
+                                  'copy it again, or read only its good part with --max-frames'
+                                  ) from error
+            try:
+                message = bag.deserialize(data, connection.msgtype)
+            except Exception as error:  # whatever its parser makes of bytes that are no message
+                (self._skip if connection.msgtype in _KINDS else self._warn)(
+                    'message_unreadable', f'{connection.topic}: {type(error).__name__}: {error}')
+                continue
+            yield message
+
+
+def _image_topic(bag, path, wanted: Optional[str]) -> str:
+    """Return the topic to read, or say which there are."""
+    topics = sorted({one.topic for one in bag.connections if one.msgtype in _KINDS})
+    if wanted is not None:
+        found = [one for one in topics if one.lstrip('/') == wanted.lstrip('/')]
+    else:
+        found = [one for one in topics if not any(word in one.lower() for word in _NOT_SEEN)]
+        # of the same pictures twice take those that the node reads unless it is told otherwise
+        found = [one for one in found if one.removesuffix('/compressed') == one
+                 or one.removesuffix('/compressed') not in found]
+    if len(found) != 1:
+        raise SourceError(f'topics of images in {path}: {", ".join(topics) or "none"}; '
+                          + ('choose one with --image-topic' if topics else
+                             'record one of sensor_msgs/Image or CompressedImage'))
+    return found[0]
+
+
+def _info_topic(bag, path, image_topic: str, wanted: Optional[str]) -> Optional[str]:
+    """Return the topic of the calibration: the named one, that beside the images, or the only."""
+    topics = sorted({one.topic for one in bag.connections if one.msgtype == _INFO})
+    if wanted is not None:
+        found = [one for one in topics if one.lstrip('/') == wanted.lstrip('/')]
+        if not found:
+            raise SourceError(f'topics of camera_info in {path}: {", ".join(topics) or "none"}; '
+                              f'{wanted} is not among them')
+        return found[0]
+    # image_transport: the calibration lies beside the images, whatever carries them
+    folder = image_topic.removesuffix('/compressed').rpartition('/')[0]
+    if f'{folder}/camera_info' in topics:
+        return f'{folder}/camera_info'
+    return topics[0] if len(topics) == 1 else None
