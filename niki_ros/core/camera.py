@@ -8,6 +8,11 @@ from niki_ros.core.errors import InputError
 import numpy as np
 
 MODELS = ('plumb_bob', 'rational_polynomial', 'equidistant')
+MAX_TANGENT = 100.0
+"""A pinhole sees nothing that is further off its axis than 89.4 degrees."""
+
+# what no camera has: in widths of the image, and of any distortion
+_FOCAL_RANGE, _MAX_CENTRE, _MAX_DISTORTION = (0.01, 1000.0), 10.0, 1e6
 _COEFFICIENTS = {'plumb_bob': 5, 'rational_polynomial': 8, 'equidistant': 4}
 
 
@@ -37,15 +42,12 @@ class Camera:
         d = np.asarray(self.distortion, dtype=np.float64).ravel()
         if k.shape != (3, 3) or not np.isfinite(k).all() or k[0, 0] <= 0 or k[1, 1] <= 0:
             raise InputError(f'camera matrix K is {k.tolist()}; focal lengths must be positive')
+        _check_extent(k, d, self.width, self.height)
         if self.model not in MODELS:
             raise InputError(f'distortion model {self.model!r} is unknown; expected {MODELS}')
         wanted = _COEFFICIENTS[self.model]
         if len(d) > wanted and np.any(d[wanted:]):
             raise InputError(f'{self.model} takes {wanted} distortion numbers, got {len(d)}')
-        if not np.isfinite(d).all():
-            raise InputError(f'distortion is {d.tolist()}; every value must be finite')
-        if self.width <= 0 or self.height <= 0:
-            raise InputError(f'camera image is {self.width}x{self.height}; expected positive')
         full = np.zeros(wanted)
         full[:min(len(d), wanted)] = d[:wanted]
         object.__setattr__(self, 'matrix', k)
@@ -69,20 +71,29 @@ class Camera:
         """Pixels (..., 2) of points (..., 3) in the optical frame; NaN behind the camera."""
         points = np.asarray(points_m, dtype=np.float64)
         z = np.where(points[..., 2] > 1e-6, points[..., 2], np.nan)
-        plane = self._distort(points[..., :2] / z[..., None])
+        with np.errstate(over='ignore', invalid='ignore', divide='ignore'):
+            plane = self._distort(points[..., :2] / z[..., None])
         k = self.matrix
         return np.stack([
             k[0, 0] * plane[..., 0] + k[0, 1] * plane[..., 1] + k[0, 2],
             k[1, 1] * plane[..., 1] + k[1, 2]], axis=-1)
 
     def rays(self, pixels) -> np.ndarray:
-        """Directions (..., 3) with z = 1 that pixels (..., 2) look along, distortion undone."""
+        """
+        Directions (..., 3) with z = 1 that pixels (..., 2) look along, distortion undone.
+
+        NaN where the lens, by its calibration, looks along none.
+        """
         pixels = np.asarray(pixels, dtype=np.float64)
         k = self.matrix
         y = (pixels[..., 1] - k[1, 2]) / k[1, 1]
         x = (pixels[..., 0] - k[0, 2] - k[0, 1] * y) / k[0, 0]
-        seen = np.stack([x, y], axis=-1)
-        plane = self._undistort(seen) if self.distortion.any() else seen
+        plane = np.stack([x, y], axis=-1)
+        if self.distortion.any():
+            # a calibration that does not hold out there can run away
+            with np.errstate(over='ignore', invalid='ignore', divide='ignore'):
+                plane = self._undistort(plane)
+        plane = np.where(np.abs(plane) <= MAX_TANGENT, plane, np.nan)
         return np.concatenate([plane, np.ones_like(plane[..., :1])], axis=-1)
 
     def _distort(self, plane):
@@ -123,6 +134,25 @@ class Camera:
         return plane
 
 
+def _check_extent(k, d, width: int, height: int):
+    """Refuse finite numbers that no camera has, such as a focal length of 1e300 pixels."""
+    if width <= 0 or height <= 0:
+        raise InputError(f'camera image is {width}x{height}; expected positive')
+    if not np.isfinite(d).all() or (np.abs(d) > _MAX_DISTORTION).any():
+        raise InputError(f'distortion is {d.tolist()}; every value must be finite, and below '
+                         f'{_MAX_DISTORTION:g}')
+    low, high = _FOCAL_RANGE
+    side = max(width, height)
+    focal = k[[0, 1], [0, 1]]
+    if focal.min() < low * side or focal.max() > high * side:
+        raise InputError(f'focal lengths are {focal.tolist()} pixels; expected {low:g} … {high:g} '
+                         f'times the image of {width}x{height}')
+    far = np.abs(k[[0, 1, 0], [2, 2, 1]]).max()
+    if far > _MAX_CENTRE * side or not np.array_equal(k[2], (0, 0, 1)) or k[1, 0]:
+        raise InputError(f'camera matrix K is {k.tolist()}; expected fx s cx / 0 fy cy / 0 0 1, '
+                         f'with the centre near an image of {width}x{height}')
+
+
 def solve_root(joints_m, keypoints_px, weights, camera: Camera):
     """
     Where the pelvis is, so that the body's joints project onto their keypoints.
@@ -138,11 +168,11 @@ def solve_root(joints_m, keypoints_px, weights, camera: Camera):
     :return: root_m (3,), or None where fewer than three joints have weight or the body would be
         behind the camera.
     """
-    good = (np.asarray(weights) > 0) & np.isfinite(keypoints_px).all(-1)
+    rays = camera.rays(keypoints_px)
+    good = (np.asarray(weights) > 0) & np.isfinite(rays).all(-1)
     if good.sum() < 3:
         return None
-    x = np.asarray(joints_m, dtype=np.float64)[good]
-    ray = camera.rays(np.asarray(keypoints_px)[good])
+    x, ray = np.asarray(joints_m, dtype=np.float64)[good], rays[good]
     weight = np.asarray(weights, dtype=np.float64)[good]
     a, b = np.zeros((2 * len(x), 3)), np.empty(2 * len(x))
     a[0::2, 0] = a[1::2, 1] = 1.0

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+from typing import Optional
+
 import cv2
 from niki_ros.core.errors import InputError
 from niki_ros.core.skeleton import JOINT, PARENTS_29
@@ -13,6 +16,9 @@ _CONFIDENCE_STOPS = np.array([0.0, 0.5, 1.0])
 _CONFIDENCE_RGB = np.array([[213, 94, 0], [240, 228, 66], [86, 180, 233]], dtype=np.float64)
 _OUTLINE_RGB, _TEXT_RGB = (24, 24, 27), (250, 250, 250)
 _SUBPIXEL_BITS = 4
+# 200 MB decoded: a few hundred bytes can claim to be a picture of gigabytes
+_MAX_DECODED_PIXELS = 1 << 26
+_PNG_START, _JPEG_START = b'\x89PNG\r\n\x1a\n', b'\xff\xd8'
 _LEAVES = tuple(range(24, 29))
 # a leaf has no rotation of its own: it is known as well as the joint that carries it
 _BODY_JOINT = tuple(range(24)) + tuple(PARENTS_29[leaf] for leaf in _LEAVES)
@@ -54,17 +60,41 @@ def rgb_from_jpeg(data: bytes) -> np.ndarray:
     """
     Return (H, W, 3) uint8 of a JPEG or PNG file's bytes.
 
-    :raises InputError: when they cannot be decoded.
+    :raises InputError: when they cannot be decoded, or claim more than 67 megapixels.
     """
     raw = np.frombuffer(data, dtype=np.uint8)
+    size = encoded_size(raw.tobytes())
+    if size and size[0] * size[1] > _MAX_DECODED_PIXELS:
+        raise InputError(f'compressed image says it is {size[0]}x{size[1]}; at most '
+                         f'{_MAX_DECODED_PIXELS} pixels are decoded')
     try:
-        bgr = cv2.imdecode(raw, cv2.IMREAD_COLOR) if raw.size else None
+        bgr = cv2.imdecode(raw, cv2.IMREAD_COLOR) if size else None
     except cv2.error:
         bgr = None
     if bgr is None:
         raise InputError(f'compressed image of {raw.size} bytes, starting with '
                          f'{bytes(raw[:4]).hex() or "nothing"}, is not a readable JPEG or PNG')
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+
+def encoded_size(data: bytes) -> Optional[tuple]:
+    """Return width and height that a JPEG or PNG file states; None where it states none."""
+    if data.startswith(_PNG_START):
+        return struct.unpack_from('>II', data, 16) if len(data) >= 24 else None
+    at = 2
+    while data.startswith(_JPEG_START) and 0 <= (at := data.find(b'\xff', at)) < len(data) - 8:
+        marker = data[at + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return struct.unpack_from('>HH', data, at + 5)[::-1]
+        if marker == 0xDA:  # the picture begins, and nobody has said how large it is
+            return None
+        if marker == 0xFF:  # filling
+            at += 1
+        elif marker in (0x00, 0x01) or 0xD0 <= marker <= 0xD9:
+            at += 2
+        else:
+            at += 2 + struct.unpack_from('>H', data, at + 2)[0]
+    return None
 
 
 def rgb_by_cv2(pixels: np.ndarray, conversion: str) -> np.ndarray:

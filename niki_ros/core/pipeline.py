@@ -25,6 +25,8 @@ FADE_S = 0.25
 MAX_TURN_RAD_S = (4.0, 25.0)
 # the distance is the least certain coordinate of the root: its cut-off is this share of the others
 DEPTH_CUTOFF_SHARE = 0.5
+# beyond these an observation is no person; comparisons with NaN are false
+MAX_REACH_M, MAX_BOX_PX = 10.0, 1e7
 # how far the root may be off before the refinement, as a share of the distance
 ROOT_SIGMA_SHARE = np.array([0.01, 0.01, 0.03])
 
@@ -41,6 +43,14 @@ class _Person:
         self.observation: Optional[JointObservation] = None
         self.stamp_ns: Optional[int] = None
         self.confidence = np.zeros(24)
+
+
+def _is_finite(one: JointObservation) -> bool:
+    """Whether joints, sigma and box are numbers that a person in an image can have."""
+    box, sigma = np.asarray(one.box_px), np.asarray(one.sigma)
+    return bool(0 <= sigma.min() and sigma.max() < 1.001
+                and np.abs(one.joints_m).max() < MAX_REACH_M
+                and np.abs(box).max() < MAX_BOX_PX and (box[2:] > box[:2]).all())
 
 
 class Pipeline:
@@ -73,7 +83,8 @@ class Pipeline:
         image_rgb = self._checked(image_rgb, stamp_ns)
         camera = camera or self.assumed_camera(image_rgb)
         with self._timed('observe'):
-            observations = distinct(self.observer.observe(image_rgb, camera, stamp_ns))
+            observations = distinct(self._sound(
+                self.observer.observe(image_rgb, camera, stamp_ns)))
         with self._timed('track'):
             roots = [self._place(o.joints_m, o, camera) for o in observations]
             pairs = self.tracker.update(observations, roots, stamp_ns)
@@ -186,6 +197,15 @@ class Pipeline:
         """Return a camera of the field of view in the settings, for want of camera_info."""
         height, width = image_rgb.shape[:2]
         return Camera.from_fov(width, height, self.config.camera.fov_deg)
+
+    def _sound(self, observations: List[JointObservation]) -> List[JointObservation]:
+        """Drop what is no person: a number that is none would stay in the track for ever."""
+        sound = [one for one in observations if _is_finite(one)]
+        if len(sound) < len(observations):
+            self.faults['observation_invalid'] = (
+                f'{len(observations) - len(sound)} of {len(observations)} people from the front '
+                'end have joints, sigmas or boxes that are no numbers; they are left out')
+        return sound
 
     def update(self, settings: dict):
         """Change settings while running; only those declared ``live``."""

@@ -48,10 +48,11 @@ def refine_to_pixels(rotmat, root_m, offsets_m, keypoints_px, sigma_px, camera: 
         the root.
     :return: rotmat (24, 3, 3), root_m (3,).
     """
-    used = np.isfinite(sigma_px) & np.isfinite(keypoints_px).all(-1)
+    rays = camera.rays(keypoints_px)[:, :2]
+    used = np.isfinite(sigma_px) & np.isfinite(rays).all(-1)
     if used.sum() < 4:
         return rotmat, root_m
-    ray = camera.rays(np.asarray(keypoints_px, dtype=np.float64)[used])[:, :2]
+    ray = rays[used]
     focal = 0.5 * (camera.matrix[0, 0] + camera.matrix[1, 1])
     spread = np.maximum(np.asarray(sigma_px, dtype=np.float64)[used], 0.5) / focal
     slack = np.concatenate([np.repeat(prior_rad, 3), root_sigma_m])

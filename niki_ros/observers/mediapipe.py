@@ -299,5 +299,6 @@ def _observation(flat, world, size, camera: Optional[Camera]) -> JointObservatio
         pixels = normalized * size
         hips = pixels[list(HIPS)].mean(axis=0)
         ray = camera.resized(*size).rays(hips)
-        world_m = world_m @ rotation_to_ray(ray).T
+        if np.isfinite(ray).all():
+            world_m = world_m @ rotation_to_ray(ray).T
     return observation_from_landmarks(normalized, world_m, visibility, size)

@@ -166,7 +166,7 @@ class Outputs:
         """Remove the topics of people who have not been published for a while."""
         for body_id, own in list(self._bodies.items()):
             # time may have jumped back: ids are never used again, so these are gone too
-            if abs(stamp_ns - own.seen_ns) > self.keep_s * 1e9:
+            if not 0 <= stamp_ns - own.seen_ns <= self.keep_s * 1e9:
                 own.destroy()
                 del self._bodies[body_id], self._names[body_id]
 

@@ -34,7 +34,9 @@ def sources_and_includes(folders: dict[str, Path]):
     for name in ('rosidl_generator_c', 'rosidl_typesupport_fastrtps_c',
                  'rosidl_typesupport_introspection_c', 'rosidl_generator_py'):
         sources += sorted(folders[name].rglob('*.c')) + sorted(folders[name].rglob('*.cpp'))
-    headers = [path for path in (ros_prefix() / 'include').iterdir() if path.is_dir()]
+    # Fast CDR's headers lie one folder higher than those of ROS
+    include = ros_prefix() / 'include'
+    headers = [include, *(path for path in include.iterdir() if path.is_dir())]
     return ([str(path.relative_to(HERE)) for path in sources],
             [str(path) for path in [*folders.values(), *headers]])
 
