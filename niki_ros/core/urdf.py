@@ -9,7 +9,7 @@ z by more than 90°, so these come first there; a shoulder lifts about x and swi
 
 from __future__ import annotations
 
-from typing import List
+from typing import List, Union
 from xml.sax.saxutils import escape
 
 from niki_ros.core.kinematics import global_rotmats
@@ -36,7 +36,7 @@ _RATE_DAMPING = 0.1
 _RADIUS_M = 0.02
 
 
-def link_names(prefix: str, body_id: int) -> List[str]:
+def link_names(prefix: str, body_id: Union[int, str]) -> List[str]:
     """Return the names of the root link and of the 29 joints' links: TF frames and URDF links."""
     root = f'{prefix}body_{body_id}'
     return [root] + [f'{root}_{name}' for name in JOINTS_29]
@@ -52,8 +52,9 @@ def link_transforms(rotmat, offsets_m):
     Transforms of the 29 joints' links in their parents' frames, as TF has them.
 
     :param rotmat: (24, 3, 3) local rotations as in ``Body``.
-    :param offsets_m: (29, 3) ``Skeleton.offsets(betas)``.
-    :return: translations (29, 3) in metres and quaternions (29, 4) xyzw; the pelvis is the root.
+    :param offsets_m: (29, 3) ``Skeleton.offsets(betas)``; the first is the pelvis in the root
+        link, which is 0 where the root link sits at the pelvis.
+    :return: translations (29, 3) in metres and quaternions (29, 4) xyzw.
     """
     turned = np.tile(np.eye(3), (29, 1, 1))
     turned[1:24] = ros_rotmats(rotmat)[1:]
@@ -106,7 +107,7 @@ def revolute_from_rotmat(rotmat, previous=None) -> np.ndarray:
         angles[singular] = _at_singularity(m[singular], before[singular])
     # after turns without end start again, well inside the limits of the URDF
     far = (np.abs(angles) > 1.5 * np.pi).any(1, keepdims=True)
-    angles = np.where(far, _wrapped(angles), angles)
+    angles = np.where(far, wrapped(angles), angles)
     out = np.empty((23, 3))
     np.put_along_axis(out, _PERM, angles * _SIGN[:, None], axis=1)
     return out
@@ -140,16 +141,16 @@ def rotmat_from_revolute(angles) -> np.ndarray:
     for joint, order in enumerate(AXIS_ORDER):
         turned = np.eye(3)
         for axis in order:
-            turned = turned @ _about('xyz'.index(axis), angles[joint]['xyz'.index(axis)])
+            turned = turned @ about('xyz'.index(axis), angles[joint]['xyz'.index(axis)])
         out[joint + 1] = ROS_FROM_BODY.T @ turned @ ROS_FROM_BODY
     return out
 
 
-def urdf_from_offsets(offsets_m, prefix: str, body_id: int) -> str:
+def urdf_from_offsets(offsets_m, prefix: str, body_id: Union[int, str]) -> str:
     """
     Return the URDF of one person.
 
-    :param offsets_m: (29, 3) bones at rest, ``Skeleton.offsets(betas)``, body axes.
+    :param offsets_m: (29, 3) bones at rest as in :func:`link_transforms`, body axes.
     :param prefix: put before every link, as before every TF frame.
     """
     names = [escape(name, {'"': '&quot;'}) for name in link_names(prefix, body_id)]
@@ -157,7 +158,7 @@ def urdf_from_offsets(offsets_m, prefix: str, body_id: int) -> str:
     children = {j: [c for c in range(1, 29) if PARENTS_29[c] == j] for j in range(29)}
     lines = ['<?xml version="1.0"?>', f'<robot name="body_{body_id}">',
              f'  <link name="{names[0]}"/>']
-    lines += _fixed('pelvis', names[0], names[1], np.zeros(3))
+    lines += _fixed('pelvis', names[0], names[1], offsets[0])
     for joint, name in enumerate(JOINTS_29):
         if 1 <= joint < 24:
             lines += _ball(joint, names, offsets[joint])
@@ -174,7 +175,7 @@ def _ball(joint: int, names: List[str], offset) -> List[str]:
     for step, axis in enumerate(AXIS_ORDER[joint - 1]):
         child = names[joint + 1] if step == 2 else f'{names[joint + 1]}_{axis}'
         unit = ' '.join('1' if axis == one else '0' for one in 'xyz')
-        xyz = _xyz(offset) if step == 0 else '0 0 0'
+        xyz = xyz_text(offset) if step == 0 else '0 0 0'
         lines += [
             f'  <joint name="{name}_{axis}" type="revolute">',
             f'    <origin xyz="{xyz}" rpy="0 0 0"/>',
@@ -191,7 +192,7 @@ def _ball(joint: int, names: List[str], offset) -> List[str]:
 def _fixed(name: str, parent: str, child: str, offset) -> List[str]:
     """Return a joint that does not move."""
     return [f'  <joint name="{name}" type="fixed">',
-            f'    <origin xyz="{_xyz(offset)}" rpy="0 0 0"/>',
+            f'    <origin xyz="{xyz_text(offset)}" rpy="0 0 0"/>',
             f'    <parent link="{parent}"/>', f'    <child link="{child}"/>', '  </joint>']
 
 
@@ -204,14 +205,16 @@ def _link(name: str, bones) -> List[str]:
             roll_pitch = (0.0, np.arccos(np.clip(bone[2] / length, -1, 1)),
                           np.arctan2(bone[1], bone[0]))
             lines.append(
-                f'    <visual><origin xyz="{_xyz(bone / 2)}" rpy="{_xyz(roll_pitch)}"/><geometry>'
+                f'    <visual><origin xyz="{xyz_text(bone / 2)}" '
+                f'rpy="{xyz_text(roll_pitch)}"/><geometry>'
                 f'<cylinder radius="{_RADIUS_M}" length="{length:.6f}"/></geometry></visual>')
     lines.append('    <visual><geometry>'
                  f'<sphere radius="{1.3 * _RADIUS_M:.3f}"/></geometry></visual>')
     return [*lines, '  </link>']
 
 
-def _xyz(vector) -> str:
+def xyz_text(vector) -> str:
+    """Return the attribute of an origin or an axis."""
     return ' '.join(f'{value:.9g}' for value in vector)
 
 
@@ -226,22 +229,22 @@ def _at_singularity(m, before) -> np.ndarray:
     """Return a, b, c where b = ±90°: only c ± a is known; both take half of its change."""
     up = np.sign(m[:, 0, 2])
     total = np.arctan2(m[:, 1, 0], m[:, 1, 1])
-    change = _wrapped(total - (before[:, 2] + up * before[:, 0])) / 2
+    change = wrapped(total - (before[:, 2] + up * before[:, 0])) / 2
     b = _nearest(up * np.pi / 2, before[:, 1])
     return np.stack([before[:, 0] + up * change, b, before[:, 2] + change], axis=1)
 
 
 def _nearest(angle, to) -> np.ndarray:
     """Return the angles, whole turns away, that are nearest to ``to``."""
-    return to + _wrapped(angle - to)
+    return to + wrapped(angle - to)
 
 
-def _wrapped(angle) -> np.ndarray:
+def wrapped(angle) -> np.ndarray:
     """Return angles in -π … π."""
     return angle - 2 * np.pi * np.round(np.asarray(angle) / (2 * np.pi))
 
 
-def _about(axis: int, angle: float) -> np.ndarray:
+def about(axis: int, angle: float) -> np.ndarray:
     """Return the rotation (3, 3) about a coordinate axis."""
     i, j = (axis + 1) % 3, (axis + 2) % 3
     out = np.eye(3)
