@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from niki_ros.core.rotations import rotmat_from_two_sets
+from niki_ros.core.rotations import rotmat_from_covariance
 from niki_ros.core.types import SIGMA_UNIT_M
 import numpy as np
 
@@ -31,8 +31,7 @@ class TrunkFrame:
 
     def camera_axes(self) -> np.ndarray:
         """Return the camera's down and forward axes in the trunk's frame, (N, 6)."""
-        return np.concatenate(
-            [self.camera_from_trunk[:, 1], self.camera_from_trunk[:, 2]], axis=-1)
+        return self.camera_from_trunk[:, 1:].reshape(-1, 6)
 
 
 def trunk_frame(joints_m, sigma, rest_joints_m) -> TrunkFrame:
@@ -43,21 +42,19 @@ def trunk_frame(joints_m, sigma, rest_joints_m) -> TrunkFrame:
     :param sigma: (N, 29) expected error per coordinate over 200 mm.
     :param rest_joints_m: (29, 3) or (N, 29, 3) rest pose of these bodies.
     """
-    points = np.asarray(joints_m, dtype=np.float64)[:, TRUNK]
-    rest = np.asarray(rest_joints_m)[..., TRUNK, :]
-    rest = np.broadcast_to(rest, points.shape)
-    spread = np.asarray(sigma)[:, TRUNK]
-    weight = (1.001 - np.minimum(spread, 1.0)) / ((SIGMA_UNIT_M * spread)**2 + _BEND_M**2)
-    prior = weight
-    for _ in range(2):
+    points = np.asarray(joints_m, dtype=np.float64).take(TRUNK, 1)
+    rest = np.asarray(rest_joints_m).take(TRUNK, -2)
+    spread = np.asarray(sigma).take(TRUNK, 1)
+    variance = (SIGMA_UNIT_M * spread)**2
+    prior = weight = (1.001 - np.minimum(spread, 1.0)) / (variance + _BEND_M**2)
+    scale = _OUTLIER_M**2 + 3 * variance
+    for last in (False, True):
         weight = weight / weight.sum(axis=1, keepdims=True)
-        rest_mean = np.einsum('nk,nki->ni', weight, rest)
-        mean = np.einsum('nk,nki->ni', weight, points)
-        rotmat = rotmat_from_two_sets(
-            rest - rest_mean[:, None], points - mean[:, None], weight)
-        fitted = np.einsum('nij,nkj->nki', rotmat, rest - rest_mean[:, None]) + mean[:, None]
-        miss = np.sum((points - fitted)**2, axis=-1)
-        scale = _OUTLIER_M**2 + 3 * (SIGMA_UNIT_M * spread)**2
-        weight = prior * (scale / (scale + miss))**2
-    origin = mean - np.einsum('nij,nj->ni', rotmat, rest_mean)
-    return TrunkFrame(rotmat, origin)
+        rest_mean, mean = weight[:, None] @ rest, weight[:, None] @ points
+        around, shifted = rest - rest_mean, points - mean
+        rotmat = rotmat_from_covariance((shifted * weight[..., None]).swapaxes(1, 2) @ around)
+        if not last:
+            miss = shifted - around @ rotmat.swapaxes(1, 2)
+            weight = prior * (scale / (scale + np.einsum('nki,nki->nk', miss, miss)))**2
+    origin = mean - rest_mean @ rotmat.swapaxes(1, 2)
+    return TrunkFrame(rotmat, origin[:, 0])

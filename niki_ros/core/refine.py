@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from niki_ros.core.kinematics import forward_kinematics
-from niki_ros.core.rotations import rotmat_from_rotvec, rotvec_from_rotmat, skew
-from niki_ros.core.skeleton import PARENTS_29
+from niki_ros.core.kinematics import forward_kinematics, MOVES
+from niki_ros.core.rotations import cross, rotmat_from_rotvec, rotvec_from_rotmat
 from niki_ros.core.types import SIGMA_UNIT_M
 import numpy as np
+from scipy.linalg.lapack import dpotrf, dpotrs
 
 
 @dataclass(frozen=True)
@@ -34,24 +34,17 @@ class RefineConfig:
     prior_rad: float = 0.08
 
 
-def _ancestry() -> np.ndarray:
-    """Return the pairs (K, 2) of a joint and one above it: turning the second moves the first."""
-    pairs = []
-    for joint in range(29):
-        above = PARENTS_29[joint]
-        while above >= 0:
-            pairs.append((joint, above))
-            above = PARENTS_29[above]
-    return np.asarray(pairs)
-
-
-_MOVED, _TURNED = _ancestry().T
+_TOGETHER = 4
+_BELOW = MOVES.T.copy()     # (24, 29) 1 where turning the first joint moves the second
 
 
 def refine(rotmat, offsets_m, joints_m, sigma, config: RefineConfig = RefineConfig(),
            posed=None):
     """
     Turn the joints of each body so that it meets its trusted observations.
+
+    Unknown are small rotations about the axes of the world, one for each joint: the prior is as
+    stiff about every axis, and in these axes a joint moves by rotation × lever alone.
 
     :param rotmat: (N, 24, 3, 3) local rotations of the solver, the prior.
     :param offsets_m: (N, 29, 3) bones at rest. :param joints_m: (N, 29, 3) observed joints.
@@ -66,10 +59,14 @@ def refine(rotmat, offsets_m, joints_m, sigma, config: RefineConfig = RefineConf
     information = trust(found, joints_m, sigma, config) * (sigma < 0.999) / (
         (SIGMA_UNIT_M * sigma)**2 + config.floor_m**2)
     stiffness = 1 / config.prior_rad**2
+    step = None
     for i in range(config.iterations):
-        back = np.zeros((len(now), 72)) if i == 0 else rotvec_from_rotmat(
-            now.swapaxes(-1, -2) @ prior).reshape(-1, 72)
-        step = _step(turned, found, joints_m, information, stiffness, back)
+        pull = _pull(found, joints_m, information)
+        if step is not None:
+            back = -step if i == 1 else rotvec_from_rotmat(now.swapaxes(-1, -2) @ prior)
+            pull += stiffness * (turned @ back[..., None])[..., 0]
+        turn = _turn(found, information, stiffness, pull)
+        step = (turn[..., None, :] @ turned)[..., 0, :]
         now = now @ rotmat_from_rotvec(step)
         found, turned = forward_kinematics(now, offsets_m)
     return now, found
@@ -82,37 +79,54 @@ def trust(found, joints_m, sigma, config: RefineConfig = RefineConfig()) -> np.n
     Geman-McClure on the distance between the solver's joint and the observed one, beyond what the
     stated sigma explains: a silent error stands out because the solver did not follow it.
     """
-    miss = _residual(found, joints_m, np.ones(found.shape[:2]))
+    miss = joints_m - found
+    miss = miss - np.add.reduce(miss, axis=1, keepdims=True) / miss.shape[1]
     squared = np.einsum('nji,nji->nj', miss, miss)
     scale = config.gross_m**2 + 3 * (SIGMA_UNIT_M * np.asarray(sigma))**2
     return (scale / (scale + squared))**4
 
 
-def _residual(found, joints_m, information) -> np.ndarray:
-    """Observed minus posed joints (N, 29, 3), after the best shift: the root is noisy as well."""
+def _pull(found, joints_m, information) -> np.ndarray:
+    """Return the moments (N, 24, 3) about each joint of what pulls at the joints below it."""
     miss = joints_m - found
     total = np.maximum(information.sum(axis=1, keepdims=True), 1e-12)
-    return miss - (np.einsum('nj,nji->ni', information, miss) / total)[:, None]
+    # after the best shift: the root is noisy as well
+    miss = miss - (information / total)[:, None] @ miss
+    force = miss * information[..., None]
+    return _BELOW @ cross(found, force) - cross(found[:, :24], _BELOW @ force)
 
 
-def _step(turned, found, joints_m, information, stiffness, back) -> np.ndarray:
+def _normal(found, information, stiffness) -> np.ndarray:
     """
-    Solve one Gauss-Newton step: rotation vectors (N, 24, 3) in the joints' own axes.
+    Return the normal matrix (N, 72, 72); unknowns are ordered axis by axis, not joint by joint.
 
-    :param back: (N, 72) from the pose to the prior: the prior pulls there.
+    A joint moves by w × a for the turn w of a joint above it, with the lever a between the two;
+    (v × a) · (w × b) = (v · w) (a · b) - (v · b) (a · w), so sums of products of levers are all
+    that is needed.
     """
-    n = len(found)
-    # turning joint k by w in its own axes moves joint j by (R_k w) × (p_j − p_k)
-    lever = skew(found[:, _TURNED] - found[:, _MOVED])
-    jacobian = np.zeros((n, 29, 24, 3, 3))
-    jacobian[:, _MOVED, _TURNED] = lever @ turned[:, _TURNED]
-    jacobian = jacobian.swapaxes(2, 3).reshape(n, 29, 216)
-    total = np.maximum(information.sum(axis=1, keepdims=True), 1e-12)
-    jacobian -= (information / total)[:, None] @ jacobian
-    jacobian = jacobian.reshape(n, 87, 72)
-    weighted = (jacobian * np.repeat(information, 3, axis=1)[..., None]).swapaxes(1, 2)
-    residual = _residual(found, joints_m, information).reshape(n, 87, 1)
-    pull = weighted @ residual + stiffness * back[..., None]
-    normal = weighted @ jacobian
-    normal[:, range(72), range(72)] += stiffness
-    return np.linalg.solve(normal, pull).reshape(n, 24, 3)
+    count = len(found)
+    place = found.swapaxes(1, 2)
+    lever = (place[:, :, None] - place[:, :, :24, None]).reshape(count, 3, 24, 29) * _BELOW
+    lever = lever.reshape(count, 72, 29)
+    total = np.maximum(information.sum(axis=1), 1e-12)[:, None]
+    lever -= (lever @ (information / total)[..., None])
+    lever *= np.sqrt(information)[:, None]
+    products = (lever @ lever.swapaxes(1, 2)).reshape(count, 3, 24, 3, 24)
+    normal = np.negative(products.swapaxes(1, 3), order='C')
+    both = products[:, 0, :, 0] + products[:, 1, :, 1] + products[:, 2, :, 2]
+    both.reshape(count, -1)[:, ::25] += stiffness
+    for axis in range(3):
+        normal[:, axis, :, axis] += both
+    return normal.reshape(count, 72, 72)
+
+
+def _turn(found, information, stiffness, pull) -> np.ndarray:
+    """Solve for the turns (N, 24, 3), a few bodies at a time: their matrices stay in the cache."""
+    turn = np.empty((len(pull), 72))
+    right = pull.swapaxes(1, 2).reshape(-1, 72)
+    for begin in range(0, len(turn), _TOGETHER):
+        few = np.s_[begin:begin + _TOGETHER]
+        for i, matrix in enumerate(_normal(found[few], information[few], stiffness), begin):
+            factor, _ = dpotrf(matrix.T, lower=1, clean=0, overwrite_a=1)
+            turn[i] = dpotrs(factor, right[i], lower=1)[0]
+    return turn.reshape(-1, 3, 24).swapaxes(1, 2)

@@ -11,20 +11,51 @@ import numpy as np
 _TINY = 1e-9
 
 
+# a rotation matrix is linear in the ten products of the parts of its quaternion (x, y, z, w)
+_FIRST, _SECOND = np.triu_indices(4)
+_QUADRATIC = np.asarray([
+    [1, 0, 0, 0, -1, 0, 0, 0, -1],      # xx
+    [0, 2, 0, 2, 0, 0, 0, 0, 0],        # xy
+    [0, 0, 2, 0, 0, 0, 2, 0, 0],        # xz
+    [0, 0, 0, 0, 0, -2, 0, 2, 0],       # xw
+    [-1, 0, 0, 0, 1, 0, 0, 0, -1],      # yy
+    [0, 0, 0, 0, 0, 2, 0, 2, 0],        # yz
+    [0, 0, 2, 0, 0, 0, -2, 0, 0],       # yw
+    [-1, 0, 0, 0, -1, 0, 0, 0, 1],      # zz
+    [0, -2, 0, 2, 0, 0, 0, 0, 0],       # zw
+    [1, 0, 0, 0, 1, 0, 0, 0, 1],        # ww
+], dtype=np.float64)
+# the same as a symmetric form (4, 4) for each entry of the matrix, (9, 16)
+_FORM = np.zeros((9, 4, 4))
+_FORM[:, _FIRST, _SECOND] += _QUADRATIC.T / 2
+_FORM[:, _SECOND, _FIRST] += _QUADRATIC.T / 2
+_FORM = _FORM.reshape(9, 16)
+# indices for cross products without numpy's slow cross()
+_NEXT, _AFTER = np.asarray([1, 2, 0]), np.asarray([2, 0, 1])
+
+
+def rotmat_from_quat(quat_xyzw) -> np.ndarray:
+    """Rotation matrices (..., 3, 3) of unit quaternions (..., 4), x y z w."""
+    quat = np.asarray(quat_xyzw, dtype=np.float64)
+    products = quat.take(_FIRST, -1) * quat.take(_SECOND, -1)
+    return (products @ _QUADRATIC).reshape(quat.shape[:-1] + (3, 3))
+
+
 def rotmat_from_rotvec(rotvec) -> np.ndarray:
     """
-    Rotation matrices (..., 3, 3) of rotation vectors (..., 3) in radians, by Rodrigues' formula.
+    Rotation matrices (..., 3, 3) of rotation vectors (..., 3) in radians.
 
-    Equal to scipy's, and four times faster on the few rotations of one body.
+    Equal to scipy's, and several times faster on the few rotations of one body.
     """
     rotvec = np.asarray(rotvec, dtype=np.float64)
-    angle = np.sqrt(np.einsum('...i,...i->...', rotvec, rotvec))[..., None]
-    small = angle < 1e-4
-    safe = np.where(small, 1.0, angle)
-    a = np.where(small, 1 - angle**2 / 6, np.sin(safe) / safe)[..., None]
-    b = np.where(small, 0.5 - angle**2 / 24, (1 - np.cos(safe)) / safe**2)[..., None]
-    k = skew(rotvec)
-    return np.eye(3) + a * k + b * (k @ k)
+    angle = np.sqrt(np.einsum('...i,...i->...', rotvec, rotvec))
+    quat = np.empty(rotvec.shape[:-1] + (4,))
+    half = 0.5 * angle
+    # below the least angle the vector part is 0 to within that angle
+    factor = np.sin(half) / np.maximum(angle, 1e-15)
+    np.multiply(rotvec, factor[..., None], out=quat[..., :3])
+    quat[..., 3] = np.cos(half)
+    return rotmat_from_quat(quat)
 
 
 def rotvec_from_rotmat(rotmat) -> np.ndarray:
@@ -62,11 +93,16 @@ def skew(v) -> np.ndarray:
     return out
 
 
+def cross(a, b) -> np.ndarray:
+    """Cross products (..., 3) of vectors (..., 3); numpy's own takes ten times as long."""
+    return (a.take(_NEXT, -1) * b.take(_AFTER, -1)) - (a.take(_AFTER, -1) * b.take(_NEXT, -1))
+
+
 def unit(v) -> np.ndarray:
     """Vectors (..., 3) at length 1; a zero vector stays zero."""
     v = np.asarray(v, dtype=np.float64)
-    length = np.linalg.norm(v, axis=-1, keepdims=True)
-    return v / np.maximum(length, _TINY)
+    length = np.sqrt(np.einsum('...i,...i->...', v, v))
+    return v / np.maximum(length, _TINY)[..., None]
 
 
 def swing_rotmat(rest, observed) -> np.ndarray:
@@ -77,11 +113,11 @@ def swing_rotmat(rest, observed) -> np.ndarray:
     A zero vector on either side gives the identity.
     """
     a, b = unit(rest), unit(observed)
-    axis = np.cross(a, b)
+    axis = cross(a, b)
     sine = np.linalg.norm(axis, axis=-1, keepdims=True)
     cosine = np.einsum('...i,...i->...', a, b)[..., None]
     other = np.where(np.abs(a[..., :1]) < 0.9, [1.0, 0.0, 0.0], [0.0, 1.0, 0.0])
-    across = unit(np.cross(a, other))
+    across = unit(cross(a, other))
     direction = np.where(sine > 1e-7, axis / np.maximum(sine, 1e-12), across)
     angle = np.arctan2(sine, cosine)
     nothing = (np.linalg.norm(a, axis=-1) < 0.5) | (np.linalg.norm(b, axis=-1) < 0.5)
@@ -92,13 +128,22 @@ def rotmat_from_two_sets(rest, observed, weights) -> np.ndarray:
     """
     The rotation (..., 3, 3) that best turns points ``rest`` onto ``observed`` (..., n, 3).
 
-    Weighted by ``weights`` (..., n); Kabsch's SVD with the reflection removed.
+    Weighted by ``weights`` (..., n); never a reflection.
     """
-    covariance = np.einsum('...n,...ni,...nj->...ij', weights, observed, rest)
-    u, _, vt = np.linalg.svd(covariance)
-    flip = np.ones(u.shape[:-2] + (3,))
-    flip[..., 2] = np.sign(np.linalg.det(u) * np.linalg.det(vt))
-    return (u * flip[..., None, :]) @ vt
+    weighted = np.asarray(observed) * np.asarray(weights)[..., None]
+    return rotmat_from_covariance(weighted.swapaxes(-1, -2) @ rest)
+
+
+def rotmat_from_covariance(covariance) -> np.ndarray:
+    """
+    The rotation R (..., 3, 3) with the largest sum of R · ``covariance`` (..., 3, 3).
+
+    Horn 1987: that sum is a quadratic form of R's quaternion, so the best one is an eigenvector;
+    unlike Kabsch's SVD it needs no case for reflections.
+    """
+    covariance = np.asarray(covariance, dtype=np.float64)
+    form = (covariance.reshape(-1, 9) @ _FORM).reshape(covariance.shape[:-2] + (4, 4))
+    return rotmat_from_quat(np.linalg.eigh(form)[1][..., -1])
 
 
 def twist_swing_from_rotmat(rotmat, axis):
@@ -122,10 +167,13 @@ def rotmat_from_6d(six) -> np.ndarray:
     Zhou et al. 2019, with rows as in PyTorch3D.
     """
     six = np.asarray(six, dtype=np.float64)
-    first = unit(six[..., :3])
+    out = np.empty(six.shape[:-1] + (3, 3))
+    first = out[..., 0, :] = unit(six[..., :3])
     second = six[..., 3:]
-    second = unit(second - np.einsum('...i,...i->...', first, second)[..., None] * first)
-    return np.stack([first, second, np.cross(first, second)], axis=-2)
+    along = np.einsum('...i,...i->...', first, second)[..., None]
+    second = out[..., 1, :] = unit(second - along * first)
+    out[..., 2, :] = cross(first, second)
+    return out
 
 
 def six_from_rotmat(rotmat) -> np.ndarray:

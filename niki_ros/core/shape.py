@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
+
 from niki_ros.core.skeleton import PARENTS_29, Skeleton
 from niki_ros.core.types import SIGMA_UNIT_M
 import numpy as np
@@ -9,8 +12,39 @@ import numpy as np
 # every bone, and the pairs that one rigid part holds together (hips and spine, collars and neck)
 _RIGID = ((1, 2), (1, 3), (2, 3), (12, 13), (12, 14), (13, 14))
 PAIRS = np.asarray([(PARENTS_29[j], j) for j in range(1, 29)] + list(_RIGID))
+_NEAR, _FAR = PAIRS.T.copy()
 _FLOOR_M = 0.001
 _ITERATIONS = 6
+
+
+@dataclass(frozen=True)
+class _Lengths:
+    """
+    The K squared lengths of a skeleton, which are quadratic in its B shape values.
+
+    :param rest_m: (K,) lengths at betas = 0. :param squared: (K,) their squares.
+    :param slope: (B, K) half the gradient of the squared lengths at betas = 0.
+    :param bend: (B, B K) half their second derivatives.
+    :param growth: relative growth of the whole body per unit of the first shape value.
+    """
+
+    rest_m: np.ndarray
+    squared: np.ndarray
+    slope: np.ndarray
+    bend: np.ndarray
+    growth: float
+
+
+@lru_cache(maxsize=8)
+def _lengths_of(skeleton: Skeleton) -> _Lengths:
+    """Return the tables of a skeleton, made once."""
+    bones = skeleton.rest_joints_m[_FAR] - skeleton.rest_joints_m[_NEAR]
+    basis = skeleton.shape_basis_m[:, _FAR] - skeleton.shape_basis_m[:, _NEAR]
+    squared = np.sum(bones**2, axis=-1)
+    bend = np.einsum('aki,bki->abk', basis, basis).reshape(len(basis), -1)
+    rest = skeleton.rest_joints_m
+    growth = float(np.sum(skeleton.shape_basis_m[0] * rest) / np.sum(rest * rest))
+    return _Lengths(np.sqrt(squared), squared, np.einsum('bki,ki->bk', basis, bones), bend, growth)
 
 
 def betas_from_joints(joints_m, sigma, skeleton: Skeleton) -> np.ndarray:
@@ -36,24 +70,24 @@ def shape_information(joints_m, sigma, skeleton: Skeleton):
         estimates of several frames are joined by summing information and information · betas.
     """
     length, variance = _measured_lengths(joints_m, sigma)
-    near, far = PAIRS.T
-    bones = skeleton.rest_joints_m[far] - skeleton.rest_joints_m[near]
-    basis = skeleton.shape_basis_m[:, far] - skeleton.shape_basis_m[:, near]
-    rows, flat = basis.transpose(1, 2, 0), basis.reshape(len(basis), -1)
-    betas = _start(length, variance, bones, skeleton)
+    tables = _lengths_of(skeleton)
+    betas = _start(length, variance, tables)
+    (count, width), doubled = betas.shape, 4 * variance
+    rows = np.empty((count, width + 1, len(PAIRS)))     # the Jacobian's, and the residual below it
+    one = np.eye(width)
     robust = 0.03
     for _ in range(_ITERATIONS):
-        vector = bones + (betas @ flat).reshape(-1, *bones.shape)
-        fitted = np.sqrt(np.einsum('nki,nki->nk', vector, vector))
-        jacobian = np.matmul((vector / fitted[..., None]).swapaxes(0, 1), rows).swapaxes(0, 1)
-        residual = length - fitted
-        scale = robust**2 + 4 * variance
+        slope = (betas @ tables.bend).reshape(count, width, -1) + tables.slope
+        squared = (betas[:, None] @ (slope + tables.slope))[:, 0] + tables.squared
+        fitted = np.sqrt(np.maximum(squared, 1e-6))
+        np.divide(slope, fitted[:, None], out=rows[:, :-1])
+        residual = np.subtract(length, fitted, out=rows[:, -1])
+        scale = robust**2 + doubled
         weight = (scale / (scale + residual**2))**2 / variance
-        weighted = (jacobian * weight[..., None]).swapaxes(1, 2)
-        information = weighted @ jacobian
-        pull = (weighted @ residual[..., None])[..., 0] - betas
-        step = np.linalg.solve(information + np.eye(len(basis)), pull[..., None])[..., 0]
-        betas = np.clip(betas + step, -5.0, 5.0)
+        system = (rows[:, :-1] * weight[:, None]) @ rows.swapaxes(1, 2)
+        information = system[..., :-1]
+        step = np.linalg.solve(information + one, system[..., -1:] - betas[..., None])[..., 0]
+        betas = np.minimum(np.maximum(betas + step, -5.0), 5.0)
         robust = max(robust * 0.6, 0.006)
     return betas, information
 
@@ -61,33 +95,30 @@ def shape_information(joints_m, sigma, skeleton: Skeleton):
 def _measured_lengths(joints_m, sigma):
     """Return the lengths (N, K) between the pairs, noise bias removed, and their variances."""
     joints, sigma = np.asarray(joints_m, dtype=np.float64), np.asarray(sigma, dtype=np.float64)
-    near, far = PAIRS.T
-    between = joints[:, far] - joints[:, near]
+    between = joints.take(_FAR, 1) - joints.take(_NEAR, 1)
     raw = np.sqrt(np.einsum('nki,nki->nk', between, between))
     # a joint that is not observed has no useful upper limit of its error: weight nearly nothing
-    spread = SIGMA_UNIT_M * sigma + 100.0 * np.maximum(sigma - 0.95, 0.0)
-    noise = spread[:, near]**2 + spread[:, far]**2
+    spread = (SIGMA_UNIT_M * sigma + 100.0 * np.maximum(sigma - 0.95, 0.0))**2
+    noise = spread.take(_NEAR, 1) + spread.take(_FAR, 1)
     # E|b + n| is about |b| + noise / |b|: two coordinates across the bone, each adds half of it
-    length = raw - np.minimum(noise / np.maximum(raw, 0.05), 0.5 * raw)
+    bias = noise / np.maximum(raw, 0.05)
     # long bones under large noise: the correction itself is uncertain
-    variance = _FLOOR_M**2 + noise + (noise / np.maximum(raw, 0.05))**2
-    return length, variance
+    return raw - np.minimum(bias, 0.5 * raw), _FLOOR_M**2 + noise + bias**2
 
 
-def _start(length, variance, bones, skeleton: Skeleton) -> np.ndarray:
-    """Return betas (N, 10) of a mean body scaled by the weighted median of the length ratios."""
-    rest = np.sqrt(np.einsum('ki,ki->k', bones, bones))
-    ratio = length / rest
-    weight = rest**2 / variance
+def _start(length, variance, tables: _Lengths) -> np.ndarray:
+    """Return betas (N, B) of a mean body scaled by the weighted median of the length ratios."""
+    ratio = length / tables.rest_m
     order = np.argsort(ratio, axis=1)
-    total = np.cumsum(np.take_along_axis(weight, order, axis=1), axis=1)
-    middle = np.argmax(total >= 0.5 * total[:, -1:], axis=1)[:, None]
-    median = np.take_along_axis(np.take_along_axis(ratio, order, axis=1), middle, axis=1)[:, 0]
-    betas = np.zeros((len(length), len(skeleton.shape_basis_m)))
-    betas[:, 0] = np.clip((median - 1) / scale_per_beta(skeleton), -4, 4)
+    people = np.arange(len(ratio))[:, None]
+    total = np.cumsum((tables.squared / variance)[people, order], axis=1)
+    middle = np.argmax(total >= 0.5 * total[:, -1:], axis=1)
+    median = ratio[people[:, 0], order[people[:, 0], middle]]
     # little is known: stay at the mean body
-    known = total[:, -1] * scale_per_beta(skeleton)**2
-    betas[:, 0] *= known / (known + 1)
+    known = total[:, -1] * tables.growth**2
+    betas = np.zeros((len(ratio), len(tables.bend)))
+    scaled = np.minimum(np.maximum((median - 1) / tables.growth, -4), 4)
+    betas[:, 0] = scaled * (known / (known + 1))
     return betas
 
 
@@ -108,8 +139,7 @@ def resized(betas, log_size, skeleton: Skeleton) -> np.ndarray:
 
 def scale_per_beta(skeleton: Skeleton) -> float:
     """Return the relative growth of the whole body per unit of the first shape value."""
-    rest = skeleton.rest_joints_m
-    return float(np.sum(skeleton.shape_basis_m[0] * rest) / np.sum(rest * rest))
+    return _lengths_of(skeleton).growth
 
 
 def body_scale(betas, skeleton: Skeleton) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib import resources
 import json
 
@@ -37,7 +37,7 @@ MIRROR_29 = tuple(
 """For each joint the joint on the other side."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Skeleton:
     """
     A rest pose (T-pose: x left, y up, z forward, pelvis at 0) and a linear shape space.
@@ -57,18 +57,28 @@ class Skeleton:
         """Return the rest joints (..., 29, 3) in metres for ``betas`` (..., 10), None = mean."""
         if betas is None:
             return self.rest_joints_m
-        betas = np.asarray(betas, dtype=np.float64)
-        if betas.shape[-1] != self.shape_basis_m.shape[0]:
-            raise InputError(
-                f'betas has shape {betas.shape}; this skeleton has {len(self.shape_basis_m)}')
-        return self.rest_joints_m + np.tensordot(betas, self.shape_basis_m, axes=1)
+        return self._shaped(betas, self.rest_joints_m, self.shape_basis_m)
 
     def offsets(self, betas=None) -> np.ndarray:
         """Return each joint relative to its parent at rest, (..., 29, 3) metres; root 0."""
-        rest = self.rest(betas)
-        offsets = rest.copy()
-        offsets[..., 1:, :] -= rest[..., self.parents[1:], :]
-        return offsets
+        if betas is None:
+            return self._bones[0].copy()
+        return self._shaped(betas, *self._bones)
+
+    def _shaped(self, betas, mean, basis) -> np.ndarray:
+        """Return mean (29, 3) + betas (..., n) · basis (n, 29, 3)."""
+        betas = np.asarray(betas, dtype=np.float64)
+        if betas.shape[-1] != len(basis):
+            raise InputError(f'betas has shape {betas.shape}; this skeleton has {len(basis)}')
+        return (betas @ basis.reshape(len(basis), -1)).reshape(betas.shape[:-1] + (29, 3)) + mean
+
+    @cached_property
+    def _bones(self) -> tuple:
+        """Return rest joints and shape basis relative to each joint's parent; root as it is."""
+        mean, basis = self.rest_joints_m.copy(), self.shape_basis_m.copy()
+        for joints in (mean, basis):
+            joints[..., 1:, :] -= joints[..., self.parents[1:], :]
+        return mean, basis
 
     def bone_lengths(self, betas=None) -> np.ndarray:
         """Return the length of the bone that ends in each joint, (..., 29) metres; root 0."""

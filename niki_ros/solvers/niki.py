@@ -17,6 +17,7 @@ from niki_ros.core.shape import body_scale, resized, shape_information, size_dou
 from niki_ros.core.skeleton import open_skeleton, Skeleton
 from niki_ros.core.types import Solution
 import numpy as np
+from scipy.special import expit
 
 GAP_NS = 500_000_000
 """After so long without a frame the past says nothing any more."""
@@ -105,7 +106,7 @@ class NikiSolver:
         out = self._run(joints, sigma, twist, shape, frame, scale, past)
         rotmat = rotmat_from_6d(out['six'].reshape(-1, 24, 6))
         rotmat[:, 0] = frame.camera_from_trunk @ rotmat[:, 0]
-        log_size = np.where(shape.doubt > 0, out['size'][:, 0], 0.0)
+        log_size = out['size'][:, 0] * (shape.doubt > 0)
         betas = resized(shape.betas, log_size, self.skeleton)
         offsets = self.skeleton.offsets(betas)
         posed = forward_kinematics(rotmat, offsets)
@@ -143,10 +144,9 @@ class NikiSolver:
         features = confidence_features(found, joints, sigma, error_z)
         weight = self._confidence.get('weight', _DEFAULT_WEIGHT)
         logit = features @ weight + self._confidence.get('bias', 3.0)
-        observed = 1 / (1 + np.exp(-np.clip(logit, -30, 30)))
         # with nothing to go by, nothing is sure
-        unseen = np.clip((1.0 - sigma.min(axis=1)) / 0.1, 0.0, 1.0)[:, None]
-        return (observed * unseen).astype(np.float32)
+        unseen = ((1.0 - sigma.min(axis=1)) / 0.1).clip(0.0, 1.0)[:, None]
+        return (expit(logit) * unseen).astype(np.float32)
 
 
 _DEFAULT_WEIGHT = np.asarray([-1.0, 0.0, -3.0, -1.0, 0.0, 0.0])
@@ -160,21 +160,25 @@ def confidence_features(found, joints, sigma, error_z) -> np.ndarray:
     (in decades over 10 mm), sigma of the joint, an indicator of no observation, size of the error.
     """
     miss = joints - found
-    miss = miss - np.median(miss, axis=1, keepdims=True)
-    residual = np.log10(np.sqrt(np.sum(miss**2, axis=-1)) / 0.01 + 0.05)
-    beside = np.maximum(residual[:, _NEAR[:, 0]], residual[:, _NEAR[:, 1]])
-    body = np.broadcast_to(residual.mean(axis=1, keepdims=True), beside.shape)
-    sigma = np.minimum(sigma[:, :24], 1.0)
-    size = np.log10(np.sqrt(np.mean(np.square(error_z), axis=1)) + 0.01)
-    return np.stack([residual[:, :24], beside, body, sigma, (sigma > 0.95) * 1.0,
-                     np.broadcast_to(size[:, None], beside.shape)], axis=-1)
+    miss = miss - np.sort(miss, axis=1)[:, 14:15]     # the median of 29
+    residual = np.log10(np.sqrt(np.einsum('nji,nji->nj', miss, miss)) / 0.01 + 0.05)
+    error = np.einsum('nk,nk->n', error_z, error_z) / error_z.shape[1]
+    out = np.empty((len(residual), 24, 6))
+    out[..., 0] = residual[:, :24]
+    np.maximum(residual.take(_NEAR[0], 1), residual.take(_NEAR[1], 1), out=out[..., 1])
+    out[..., 2] = np.add.reduce(residual, axis=1, keepdims=True) / 29
+    sigma = np.minimum(sigma[:, :24], 1.0, out=out[..., 3])
+    out[..., 4] = sigma > 0.95
+    out[..., 5] = np.log10(np.sqrt(error) + 0.01)[:, None]
+    return out
 
 
 def _neighbours() -> np.ndarray:
-    """Return for each of the 24 joints its parent and its first child (24, 2)."""
+    """Return the parents of the 24 joints and their first children (2, 24)."""
     parents = open_skeleton().parents
     child = {int(parents[j]): j for j in range(28, 0, -1)}
-    return np.asarray([[max(int(parents[j]), 0), child[j]] for j in range(24)])
+    return np.asarray([[max(int(parents[j]), 0) for j in range(24)],
+                       [child[j] for j in range(24)]])
 
 
 _NEAR = _neighbours()
