@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from contextlib import contextmanager
+from itertools import count
 from time import perf_counter, perf_counter_ns
 from typing import Any, Callable, Dict, List, Optional
 
@@ -59,45 +60,68 @@ def memory_mb() -> Optional[float]:
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
 
 
-def people(count: int) -> Dict[str, np.ndarray]:
-    """Return observations of ``count`` people: rest pose with 20 mm noise, as arrays."""
+def people(number: int) -> Dict[str, np.ndarray]:
+    """Return observations of ``number`` people: rest pose with 20 mm noise, as arrays."""
     from niki_ros.core.skeleton import open_skeleton
     rng = np.random.RandomState(0)
     # y up in the body's axes, y down in the camera's
-    joints = open_skeleton().rest_joints_m * [-1, -1, 1] + rng.normal(0, 0.02, (count, 29, 3))
-    return {'joints_m': joints - joints[:, :1], 'sigma': np.full((count, 29), 0.1)}
+    joints = open_skeleton().rest_joints_m * [-1, -1, 1] + rng.normal(0, 0.02, (number, 29, 3))
+    return {'joints_m': joints - joints[:, :1], 'sigma': np.full((number, 29), 0.1)}
 
 
 def bench_solver(solver, weight_bytes: int, seconds: float = 2.0) -> Dict[str, Any]:
     """
-    Time ``solver.solve`` at 1, 4, 16 and 64 people, beside the floor and the released shapes.
+    Time ``solver.solve`` at 1, 4, 16 and 64 people, and ``Track.step``.
+
+    Beside them stand the floor and the released shapes.
 
     :param weight_bytes: of the graph; the floor is the time to copy them once. 0 = no graph.
     """
     facts = solver.describe()
     batches = []
-    for count in BATCHES:
-        given = people(count)
+    for size in BATCHES:
+        given = people(size)
         with staged(solver) as stages:
             taken = times_ms(lambda: solver.solve(**given), seconds)  # noqa: B023
-        found: Dict[str, Any] = {'batch': count, **percentiles(taken)}
+        found: Dict[str, Any] = {'batch': size, **percentiles(taken)}
         if stages:
             inside = percentiles(stages['engine'])
-            found['stages'] = {'engine_p50_ms': inside['p50_ms'], 'around_engine_p50_ms': round(
-                found['p50_ms'] - inside['p50_ms'], 3)}
+            found['stages'] = {'engine_p50_ms': inside['p50_ms'],
+                               'engine_min_ms': inside['min_ms'], 'around_engine_p50_ms': round(
+                                   found['p50_ms'] - inside['p50_ms'], 3)}
         batches.append(found)
+    step = bench_step(solver, seconds)
     memory = memory_mb()  # of the solver alone: before the copies, and before PyTorch comes in
     rate = copy_rate_bytes_s()
-    release_ms, library = bench_release(seconds)
+    release, library = bench_release(seconds)
     return {
         'solver': solver.name, 'backend': facts.get('backend', 'numpy'),
         'device': facts.get('device', 'cpu'), 'precision': facts.get('precision', 'fp64'),
-        'threads': facts.get('threads'), 'batches': batches,
+        'threads': facts.get('threads'), 'batches': batches, 'track_step': step,
         'floor_ms': round(1e3 * weight_bytes / rate, 4) if weight_bytes else None,
         'weight_bytes': weight_bytes, 'copy_rate_gb_s': round(rate / 1e9, 2),
-        'release_p50_ms_batch1': release_ms, 'release_ran_with': library,
-        'ratio_to_release_batch1': round(release_ms / batches[0]['p50_ms'], 2),
-        'memory_mb': memory}
+        'release_p50_ms_batch1': release['p50_ms'], 'release_min_ms_batch1': release['min_ms'],
+        'release_ran_with': library, **_ratios(batches[0], release), 'memory_mb': memory}
+
+
+def _ratios(one: Dict[str, Any], release: Dict[str, float]) -> Dict[str, float]:
+    """
+    Return how many times longer the released shapes take than one person here.
+
+    By median, by minimum (which other load on the machine moves least), and for the graph alone.
+    """
+    ratios = {'ratio_to_release_batch1': release['p50_ms'] / one['p50_ms'],
+              'ratio_of_minima_batch1': release['min_ms'] / one['min_ms']}
+    if 'stages' in one:
+        ratios['graph_ratio_of_minima_batch1'] = release['min_ms'] / one['stages']['engine_min_ms']
+    return {name: round(value, 2) for name, value in ratios.items()}
+
+
+def bench_step(solver, seconds: float = 2.0) -> Dict[str, float]:
+    """Time one frame of one person after another on a track, at 30 frames a second."""
+    one = {name: value[0] for name, value in people(1).items()}
+    track, stamps_ns = solver.start_track(), count(0, 33_333_333)
+    return percentiles(times_ms(lambda: track.step(**one, stamp_ns=next(stamps_ns)), seconds))
 
 
 @contextmanager
@@ -123,14 +147,14 @@ def staged(solver):
 
 
 def bench_release(seconds: float = 2.0) -> tuple:
-    """Return the p50 of the released layer shapes at one person, and the library that ran them."""
+    """Return the times of the released layer shapes at one person, and what ran them."""
     try:
         # by name, because nothing of niki_ros may need torch; it is only compared with
         from importlib import import_module
         work, library = _release_in_torch(import_module('torch'))
     except ImportError:
         work, library = _release_in_numpy(), f'numpy {np.__version__}'
-    return percentiles(times_ms(work, seconds))['p50_ms'], library
+    return percentiles(times_ms(work, seconds)), library
 
 
 def _release_in_torch(torch) -> tuple:

@@ -31,6 +31,9 @@ def test_solver_as_one_json_object(capsys, tmp_path):
     assert figures['release_p50_ms_batch1'] > 0 and figures['release_ran_with']
     assert figures['ratio_to_release_batch1'] == pytest.approx(
         figures['release_p50_ms_batch1'] / figures['batches'][0]['p50_ms'], abs=0.01)
+    assert figures['ratio_of_minima_batch1'] == pytest.approx(
+        figures['release_min_ms_batch1'] / figures['batches'][0]['min_ms'], rel=0.02)
+    assert 0 < figures['track_step']['min_ms'] <= figures['track_step']['p99_ms']
     assert plot.read_bytes()[:4] == b'\x89PNG'
 
 
@@ -45,7 +48,7 @@ def test_the_released_shapes_run_with_and_without_torch(monkeypatch):
     assert library.split()[0] in ('torch', 'numpy')
     monkeypatch.setitem(sys.modules, 'torch', None)
     taken, library = benchmark.bench_release(0.01)
-    assert taken > 0 and library.startswith('numpy')
+    assert 0 < taken['min_ms'] <= taken['p50_ms'] and library.startswith('numpy')
     h = benchmark.RELEASE_HIDDEN
     weights = sum(2 * benchmark.RELEASE_BLOCKS * (i * h + h * h + h * o + 2 * h + o)
                   for i, o in benchmark.RELEASE_FLOWS)

@@ -65,12 +65,16 @@ def _solver(args) -> tuple:
         lines.append(f'  {row["batch"]:3} people: p50 {row["p50_ms"]:8.3f} ms   '
                      f'p99 {row["p99_ms"]:8.3f} ms   min {row["min_ms"]:8.3f} ms'
                      + ''.join(f'   {k} {v}' for k, v in row.get('stages', {}).items()))
+    step = figures['track_step']
+    lines.append(f'  a frame on a track: p50 {step["p50_ms"]:.3f} ms   p99 {step["p99_ms"]:.3f} ms'
+                 f'   min {step["min_ms"]:.3f} ms')
     if floor:
         lines.append(f'  floor {floor:.3f} ms: {figures["weight_bytes"] / 1e6:.1f} MB of weights '
                      f'at {figures["copy_rate_gb_s"]} GB/s; p50 is '
                      f'{figures["batches"][0]["p50_ms"] / floor:.1f} times that')
     lines.append(f'  released shapes: {figures["release_p50_ms_batch1"]} ms with '
-                 f'{figures["release_ran_with"]}: {figures["ratio_to_release_batch1"]} times ours')
+                 f'{figures["release_ran_with"]}: {figures["ratio_to_release_batch1"]} times ours '
+                 f'(minima: {figures["ratio_of_minima_batch1"]} times)')
     return figures, lines, lambda axes: _draw_solver(axes, figures)
 
 
