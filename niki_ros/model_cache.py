@@ -25,6 +25,7 @@ import zipfile
 
 from niki_ros.core.errors import ModelError
 from niki_ros.mediapipe_bundle import assemble
+from niki_ros.model_folder import write_file
 
 OFFICIAL_URL = ('https://storage.googleapis.com/mediapipe-models/pose_landmarker/'
                 'pose_landmarker_{name}/float16/1/pose_landmarker_{name}.task')
@@ -171,13 +172,10 @@ def _store(path: Path, data: bytes) -> None:
     """Write under a temporary name and rename, so that nobody ever reads half a file."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix='.fetch-', delete=False) as file:
-            file.write(data)
-        os.chmod(file.name, 0o644)
-        os.replace(file.name, path)
+        write_file(path, data)
     except OSError as error:
-        raise ModelError(f'cannot write {path}: {error}; set XDG_CACHE_HOME to a folder that '
-                         'can be written') from error
+        raise ModelError(f'cannot write {path}: {error}; set XDG_CACHE_HOME to a folder with '
+                         'space that can be written') from error
 
 
 def _require(what: str, data: bytes, *expected: str) -> bytes:

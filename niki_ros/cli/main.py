@@ -11,6 +11,7 @@ import argparse
 from importlib import import_module
 from importlib.util import find_spec
 import os
+import signal
 import sys
 
 VERBS = {
@@ -32,6 +33,7 @@ def main(argv=None) -> int:
     os.environ.setdefault('OPENCV_LOG_LEVEL', 'ERROR')
     args = _parse(argv)
     from niki_ros.core.errors import NikiError
+    before = _end_on_sigterm()
     try:
         code = args.run_verb(args)
         sys.stdout.flush()
@@ -46,6 +48,19 @@ def main(argv=None) -> int:
         # the reader (head, less) has seen enough; keep Python from complaining at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _end_on_sigterm():
+    """Let SIGTERM end the verb as Ctrl-C does, so that no half file and no child stays behind."""
+    def end(*_):
+        raise SystemExit(128 + signal.SIGTERM)
+    try:
+        return signal.signal(signal.SIGTERM, end)
+    except ValueError:  # not the main thread: whoever owns that decides
+        return None
 
 
 def _parse(argv) -> argparse.Namespace:

@@ -144,7 +144,7 @@ def _check_extent(k, d, width: int, height: int):
     low, high = _FOCAL_RANGE
     side = max(width, height)
     focal = k[[0, 1], [0, 1]]
-    if focal.min() < low * side or focal.max() > high * side:
+    if focal.min() < low * min(width, height) or focal.max() > high * side:
         raise InputError(f'focal lengths are {focal.tolist()} pixels; expected {low:g} … {high:g} '
                          f'times the image of {width}x{height}')
     far = np.abs(k[[0, 1, 0], [2, 2, 1]]).max()

@@ -48,7 +48,7 @@ class _Person:
 def _is_finite(one: JointObservation) -> bool:
     """Whether joints, sigma and box are numbers that a person in an image can have."""
     box, sigma = np.asarray(one.box_px), np.asarray(one.sigma)
-    return bool(0 <= sigma.min() and sigma.max() < 1.001
+    return bool(0 <= sigma.min() and sigma.max() <= 1 + 1e-6
                 and np.abs(one.joints_m).max() < MAX_REACH_M
                 and np.abs(box).max() < MAX_BOX_PX and (box[2:] > box[:2]).all())
 
