@@ -39,13 +39,17 @@ def with_table(text: str) -> str:
 
 def _row(item: Setting) -> str:
     """Return one line; a star marks what can change while the node runs."""
-    if item.choices is not None:
+    if isinstance(item.default, tuple):
+        allowed = 'list of ' + ', '.join(f'`{choice}`' for choice in item.choices)
+    elif item.choices is not None:
         allowed = ', '.join(f'`{choice}`' for choice in item.choices)
     elif item.low is not None:
         allowed = f'{item.low:g} … {item.high:g}'
     else:
-        allowed = ''
+        allowed = '' if item.pattern is None else item.pattern[1]
     default = str(item.default).lower() if isinstance(item.default, bool) else item.default
+    if isinstance(item.default, tuple):
+        default = f'[{", ".join(item.default)}]'
     shown = f'`{default}`' if default != '' else 'empty'
     star = ' \\*' if item.live else ''
     return f'| `{item.name}`{star} | {f"{shown} {item.unit}".strip()} | {allowed} | {item.help} |'

@@ -8,15 +8,23 @@ setting's public name is dotted, such as ``smoothing.min_cutoff_hz``.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, is_dataclass
+import re
 from typing import Any, Iterator, NamedTuple
 
 from niki_ros.core.errors import ConfigError
 
 
-def setting(default, help, unit='', low=None, high=None, choices=None, live=False):  # noqa: A002
-    """Declare one setting; ``live`` = may change while the node runs."""
+def setting(default, help, unit='', low=None, high=None, choices=None, live=False,  # noqa: A002
+            pattern=None):
+    """
+    Declare one setting; a tuple as default = a list of ``choices``.
+
+    :param live: may change while the node runs.
+    :param pattern: a regular expression that a text must match, and the same in words.
+    """
     return field(default=default, metadata={
-        'help': help, 'unit': unit, 'low': low, 'high': high, 'choices': choices, 'live': live})
+        'help': help, 'unit': unit, 'low': low, 'high': high, 'choices': choices, 'live': live,
+        'pattern': pattern})
 
 
 @dataclass
@@ -135,15 +143,68 @@ class PipelineConfig:
 
 
 @dataclass
+class QosConfig:
+    """Quality of service; ``qos_overrides.`` parameters of ROS win over these."""
+
+    image_reliability: str = setting('best_effort', 'Of the subscription to images (and depth); '
+                                     'reliable hears reliable publishers only',
+                                     choices=('best_effort', 'reliable'))
+    image_depth: int = setting(1, 'Images that may wait in the middleware; the newest is taken',
+                               low=1, high=100)
+    info_reliability: str = setting('best_effort', 'Of the subscription to camera_info',
+                                    choices=('best_effort', 'reliable'))
+    info_durability: str = setting('volatile', 'transient_local hears a camera_info that was sent '
+                                   'once, before this node came',
+                                   choices=('volatile', 'transient_local'))
+    output_reliability: str = setting('reliable', 'Of joint states, joints, markers and overlay',
+                                      choices=('reliable', 'best_effort'))
+    output_depth: int = setting(10, 'Messages kept for slow readers of those', low=1, high=1000)
+    output_durability: str = setting('volatile', 'transient_local: who comes late gets the last '
+                                     'ones', choices=('volatile', 'transient_local'))
+
+
+@dataclass
+class HealthConfig:
+    """When /diagnostics turns to WARN and ERROR; 0 = never."""
+
+    latency_warn_ms: float = setting(200.0, 'Age of the image when its bodies are out (p99) from '
+                                     'which it is WARN', 'ms', 0.0, 1e6, live=True)
+    latency_error_ms: float = setting(1000.0, 'The same for ERROR', 'ms', 0.0, 1e6, live=True)
+    rate_warn_hz: float = setting(0.0, 'Rate of bodies below which it is WARN', 'Hz', 0.0, 1000.0,
+                                  live=True)
+    rate_error_hz: float = setting(0.0, 'The same for ERROR', 'Hz', 0.0, 1000.0, live=True)
+    skipped_warn: float = setting(0.2, 'Share of images overtaken by newer ones from which it is '
+                                  'WARN', '', 0.0, 1.0, live=True)
+    skipped_error: float = setting(0.9, 'The same for ERROR', '', 0.0, 1.0, live=True)
+    silent_warn_s: float = setting(5.0, 'Time without any image after which it is WARN', 's', 0.0,
+                                   3600.0, live=True)
+    silent_error_s: float = setting(30.0, 'The same for ERROR', 's', 0.0, 3600.0, live=True)
+
+
+@dataclass
 class NodeConfig:
     """Settings of the ROS node around the algorithm."""
 
     image_transport: str = setting('raw', 'Which image topic to read: image or image/compressed',
                                    choices=('raw', 'compressed'))
-    frame_prefix: str = setting('', 'Put before every body frame, for several cameras')
+    conventions: tuple = setting(('niki',), 'How joints and frames of people are published: ours, '
+                                 'REP-155 (ROS4HRI), or both', choices=('niki', 'ros4hri'))
+    id_prefix: str = setting('', 'Put before every id, for several cameras; empty is p where '
+                             'conventions has ros4hri, whose topics cannot begin with a digit',
+                             pattern=(r'([A-Za-z]([A-Za-z0-9_]*[A-Za-z_])?)?',
+                                      'letters, digits and _, a letter first and no digit last'))
+    frame_prefix: str = setting('', 'Put before every body frame, for several cameras; frames of '
+                                'REP-155 have none')
     frame_id: str = setting('', 'Frame of the camera; empty = the frame of the image')
     publish_tf: bool = setting(True, 'Publish TF frames', live=True)
     diagnostics_period_s: float = setting(1.0, 'Time between diagnostics', 's', 0.1, 60.0)
+    health: HealthConfig = field(default_factory=HealthConfig)
+    qos: QosConfig = field(default_factory=QosConfig)
+
+
+def body_label(config: NodeConfig, body_id: int) -> str:
+    """Return the id of a body as it is in the names of its frames and topics."""
+    return f'{config.id_prefix or ("p" if "ros4hri" in config.conventions else "")}{body_id}'
 
 
 class Setting(NamedTuple):
@@ -157,6 +218,7 @@ class Setting(NamedTuple):
     high: Any
     choices: Any
     live: bool
+    pattern: Any = None
 
 
 def settings_of(config) -> Iterator[Setting]:
@@ -191,14 +253,27 @@ def apply_settings(config, values: dict):
 def _checked(item: Setting, value):
     """Return ``value`` in the type of the default, or raise :class:`ConfigError`."""
     wanted = type(item.default)
+    if wanted is tuple:
+        return _checked_list(item, value)
     if wanted is float and type(value) is int:
         value = float(value)
     if type(value) is not wanted:
         raise ConfigError(f'{item.name} is {value!r}; expected a value of type {wanted.__name__}')
     if item.choices is not None and value not in item.choices:
         raise ConfigError(f'{item.name} is {value!r}; expected one of {", ".join(item.choices)}')
+    if item.pattern is not None and not re.fullmatch(item.pattern[0], value):
+        raise ConfigError(f'{item.name} is {value!r}; expected {item.pattern[1]}')
     too_low = item.low is not None and not value >= item.low
     too_high = item.high is not None and not value <= item.high
     if too_low or too_high:
         raise ConfigError(f'{item.name} is {value}; expected {item.low} … {item.high} {item.unit}')
     return value
+
+
+def _checked_list(item: Setting, value) -> tuple:
+    """Return a tuple of choices, in their own order; one word alone is a list of one."""
+    given = (value,) if isinstance(value, str) else value
+    if not isinstance(given, (list, tuple)) or not given or set(given) - set(item.choices):
+        raise ConfigError(f'{item.name} is {value!r}; expected a list of one or more of '
+                          f'{", ".join(item.choices)}')
+    return tuple(choice for choice in item.choices if choice in given)

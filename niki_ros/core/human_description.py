@@ -144,6 +144,17 @@ def human_model(offsets_m) -> HumanModel:
     return HumanModel(tuple(links), hips, offsets_m, _pitch(chest))
 
 
+def offsets_from_hips(offsets_m) -> np.ndarray:
+    """
+    Return the bones (29, 3) of a body whose root link is where REP-155 has it.
+
+    Midway between the hips; the first of the offsets is then the pelvis from there, body axes.
+    """
+    offsets_m = np.array(offsets_m, dtype=np.float64)
+    offsets_m[0] = -0.5 * (offsets_m[JOINT['left_hip']] + offsets_m[JOINT['right_hip']])
+    return offsets_m
+
+
 def human_urdf(model: HumanModel, label: str) -> str:
     """Return the URDF of a person: names, axes and limits of human_description, own lengths."""
     limits = dict(zip(JOINT_NAMES, LIMITS_RAD))

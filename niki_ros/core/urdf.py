@@ -61,6 +61,15 @@ def link_transforms(rotmat, offsets_m):
     return np.asarray(offsets_m) @ ROS_FROM_BODY.T, quat_xyzw_from_rotmat(turned)
 
 
+def root_position(rotmat, root_m, offsets_m) -> np.ndarray:
+    """
+    Return where the root link (3,) is, in metres in camera axes.
+
+    :param root_m: (3,) the pelvis. :param offsets_m: (29, 3) as in :func:`link_transforms`.
+    """
+    return np.asarray(root_m) - np.asarray(rotmat)[0] @ np.asarray(offsets_m)[0]
+
+
 def root_quat_xyzw(rotmat) -> np.ndarray:
     """Return the quaternion (4,) camera axes from the root link of a body (24, 3, 3)."""
     return quat_xyzw_from_rotmat(np.asarray(rotmat)[0] @ ROS_FROM_BODY.T)

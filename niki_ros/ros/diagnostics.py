@@ -6,7 +6,7 @@ from collections import Counter, deque
 from dataclasses import dataclass
 import threading
 import time
-from typing import Dict, List
+from typing import Dict, List, Optional, Tuple
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 import numpy as np
@@ -30,21 +30,40 @@ REMEDIES = {
     'inference_failed': 'see the log for the traceback',
     'no_images': 'start the camera, or remap the topic: -r image:=/your/image',
     'slow': 'use observer.model:=lite, a smaller image, or a faster machine',
+    'latency_high': 'use observer.model:=lite, a smaller image, or a faster machine; '
+                    'health.latency_warn_ms is the threshold',
+    'rate_low': 'see rate_in_hz: the camera or this node is slow; health.rate_warn_hz is the '
+                'threshold',
+    'clock_differs': 'of a bag: ros2 bag play --clock and use_sim_time:=true here; of a camera: '
+                     'synchronise the clocks of the machines (chrony)',
+    'no_clock': 'play the bag with --clock, or set use_sim_time:=false',
+    'qos_incompatible': 'let the publisher offer more, or ask for less: best_effort and volatile '
+                        'in qos.image_reliability, qos.info_reliability, qos.info_durability',
+    'hri_msgs_missing': 'sudo apt install ros-$ROS_DISTRO-hri-msgs',
+    'ros4hri_limits': 'nothing is wrong: the angles are true; a consumer that clamps them to the '
+                      'limits of human_description shows another pose',
 }
 """Every fault that the node can report, and what a user can do about it."""
 
 _WINDOW_S = 10.0
 _LOG_PERIOD_S = 5.0
 _FORGET_S = 10.0
-_ERRORS = ('inference_failed',)
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+_LEVELS = {'inference_failed': ERROR, 'ros4hri_limits': OK}
 
 
 @dataclass
 class _Fault:
     message: str
+    level: bytes = WARN
     count: int = 0
     seen_s: float = 0.0
     logged_s: float = -1e9
+    held: bool = False
+
+    def level_now(self, now: float) -> bytes:
+        """Return the level, OK where the fault has not come for a while."""
+        return self.level if self.held or now - self.seen_s < _FORGET_S else OK
 
 
 class Health:
@@ -56,7 +75,7 @@ class Health:
         self.received = 0
         self.processed = 0
         self.skipped: Counter = Counter()
-        self.bodies = 0
+        self.bodies = self.tracks = 0
         self.camera_source = 'none yet'
         self._faults: Dict[str, _Fault] = {}
         self._arrivals: deque = deque(maxlen=4000)
@@ -75,23 +94,51 @@ class Health:
         with self._lock:
             self.skipped[reason] += 1
 
-    def done(self, latency_s: float, timings_s: Dict[str, float], bodies: int):
+    def done(self, latency_s: float, timings_s: Dict[str, float], bodies: int, tracks: int = 0):
         """Count one processed image."""
         with self._lock:
             self.processed += 1
-            self.bodies = bodies
+            self.bodies, self.tracks = bodies, tracks
             self._frames.append((time.monotonic(), latency_s, timings_s))
 
-    def fault(self, name: str, message: str) -> bool:
+    def fault(self, name: str, message: str, level: Optional[bytes] = None) -> bool:
         """Note a fault; return whether it should be logged now (once in five seconds)."""
         now = time.monotonic()
         with self._lock:
             fault = self._faults.setdefault(name, _Fault(message))
+            fault.level = _LEVELS.get(name, WARN) if level is None else level
             fault.message, fault.count, fault.seen_s = message, fault.count + 1, now
             if now - fault.logged_s < _LOG_PERIOD_S:
                 return False
             fault.logged_s = now
             return True
+
+    def hold(self, name: str, message: str) -> bool:
+        """Note a fault that lasts until :meth:`release`; return whether it is new."""
+        with self._lock:
+            fault = self._faults.setdefault(name, _Fault(message))
+            new, fault.held, fault.message = not fault.held, True, message
+            fault.count += int(new)
+            return new
+
+    def release(self, name: str):
+        """End a fault that was held."""
+        with self._lock:
+            fault = self._faults.get(name)
+            if fault is not None and fault.held:
+                fault.held, fault.seen_s = False, time.monotonic() - _FORGET_S
+
+    def figures(self) -> Tuple[float, float, int]:
+        """Return rate of bodies in Hz and p99 of the latency in s over ten seconds, and images."""
+        now = time.monotonic()
+        with self._lock:
+            frames = [frame for frame in self._frames if now - frame[0] < _WINDOW_S]
+        if len(frames) < 2:
+            return 0.0, 0.0, len(frames)
+        # since the last one nothing has come out either
+        span_s = max(now - frames[0][0], 1e-9)
+        return (len(frames) / span_s, float(np.percentile([f[1] for f in frames], 99)),
+                len(frames))
 
     def counts(self) -> Dict[str, int]:
         """Return received, processed and skipped as one consistent set."""
@@ -105,10 +152,11 @@ class Health:
         with self._lock:
             values = {'state': state, **about, **self._values(now)}
             faults = dict(self._faults)
-        recent = [name for name, fault in faults.items() if now - fault.seen_s < _FORGET_S]
+        levels = {name: fault.level_now(now) for name, fault in faults.items()}
+        recent = [name for name, level in levels.items() if level != OK]
         summary = _summary(state, recent, values)
-        status = _status(f'{node_name}: pose', _level(recent), summary, values)
-        return [status] + [_fault_status(node_name, name, fault, name in recent, now)
+        status = _status(f'{node_name}: pose', max(levels.values(), default=OK), summary, values)
+        return [status] + [_fault_status(node_name, name, fault, levels[name], now)
                            for name, fault in faults.items()]
 
     def _values(self, now: float) -> Dict[str, str]:
@@ -121,7 +169,7 @@ class Health:
             'frames_received': self.received, 'frames_processed': self.processed,
             'frames_skipped': sum(self.skipped.values()),
             **{f'frames_skipped.{reason}': n for reason, n in sorted(self.skipped.items())},
-            'bodies': self.bodies, 'camera_source': self.camera_source}
+            'bodies': self.bodies, 'tracks': self.tracks, 'camera_source': self.camera_source}
         values.update(_percentiles('latency', [frame[1] for frame in frames]))
         for stage in frames[-1][2] if frames else ():
             times = [frame[2].get(stage, 0.0) for frame in frames]
@@ -143,12 +191,6 @@ def _percentiles(name: str, seconds: List[float]) -> Dict[str, str]:
     return {f'{name}_ms_p50': f'{p50:.1f}', f'{name}_ms_p99': f'{p99:.1f}'}
 
 
-def _level(recent: List[str]) -> bytes:
-    if any(name in _ERRORS for name in recent):
-        return DiagnosticStatus.ERROR
-    return DiagnosticStatus.WARN if recent else DiagnosticStatus.OK
-
-
 def _summary(state: str, recent: List[str], values: Dict[str, str]) -> str:
     """Return one line for a dashboard."""
     if recent:
@@ -156,11 +198,10 @@ def _summary(state: str, recent: List[str], values: Dict[str, str]) -> str:
     return f'{state}: {values["bodies"]} bodies at {values["rate_out_hz"]} Hz'
 
 
-def _fault_status(node_name, name, fault: _Fault, recent: bool, now) -> DiagnosticStatus:
+def _fault_status(node_name, name, fault: _Fault, level: bytes, now) -> DiagnosticStatus:
     """Return the status of one fault; it is OK again when it has not come for a while."""
-    level = _level([name]) if recent else DiagnosticStatus.OK
     message = fault.message
-    if not recent:
+    if not fault.held and now - fault.seen_s >= _FORGET_S:
         message = f'not seen for {now - fault.seen_s:.0f} s: {message}'
     return _status(f'{node_name}: {name}', level, message, {
         'count': str(fault.count), 'remedy': REMEDIES.get(name, '')})

@@ -78,6 +78,10 @@ class NodeParameters:
         """Return names and values of those ``parameters`` that are settings."""
         return {p.name: p.value for p in parameters if p.name in self._owner}
 
+    def of(self, config, values: Dict[str, object]) -> Dict[str, object]:
+        """Return those of the values that belong to one of the config objects."""
+        return {name: value for name, value in values.items() if self._owner[name] is config}
+
     def apply(self, values: Dict[str, object]):
         """Set checked values on their config objects."""
         for name, value in values.items():
@@ -91,9 +95,13 @@ class NodeParameters:
             # in YAML 5 is a natural way to write 5.0, and 0 a camera's name
             if type(value) is int and type(item.default) in (float, str):
                 value = type(item.default)(value)
+            elif isinstance(item.default, tuple) and isinstance(value, str):
+                value = [value]
+            if value is not given.value:
                 overrides[item.name] = Parameter(item.name, value=value)
             apply_settings(config, {item.name: value})
-        node.declare_parameter(item.name, item.default, descriptor_of(item))
+        default = list(item.default) if isinstance(item.default, tuple) else item.default
+        node.declare_parameter(item.name, default, descriptor_of(item))
 
     def _refuse_unknown(self, overrides):
         for name in overrides:
@@ -110,7 +118,10 @@ def descriptor_of(item: Setting) -> ParameterDescriptor:
     descriptor = ParameterDescriptor(
         name=item.name, description=f'{item.help}{unit}', read_only=not item.live)
     if item.choices:
-        descriptor.additional_constraints = f'one of: {", ".join(item.choices)}'
+        some = 'one or more of' if isinstance(item.default, tuple) else 'one of'
+        descriptor.additional_constraints = f'{some}: {", ".join(item.choices)}'
+    elif item.pattern:
+        descriptor.additional_constraints = item.pattern[1]
     if item.low is not None and isinstance(item.default, float):
         descriptor.floating_point_range = [
             FloatingPointRange(from_value=float(item.low), to_value=float(item.high))]

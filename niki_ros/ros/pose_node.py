@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import sys
-import time
 import traceback
 from typing import Callable, Optional
 
@@ -16,14 +15,14 @@ from niki_ros.ros.frames import FrameHandler
 from niki_ros.ros.parameters import LaunchConfig, NodeParameters
 from niki_ros.ros.process import run_node
 from niki_ros.ros.publishers import Outputs
+from niki_ros.ros.qos import image_qos, info_qos, offers_too_little, overridable
+from niki_ros.ros.watch import Watch
 from niki_ros.ros.worker import NewestWorker
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
-from rclpy.qos import qos_profile_sensor_data, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-NEWEST_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 SUCCESS, ERROR = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.ERROR
-_NO_IMAGES_S = 5.0
 # more than this between two sequence numbers is another publisher, not a loss
 _MAX_GAP = 1000
 
@@ -53,14 +52,18 @@ class PoseNode(LifecycleNode):
         self._overlay = None
         self._subscriptions_on: list = []
         self._sequence = 0
-        self._silent_since_ns = 0
-        self._counted = (0, 0)
+        self._refused = ''
+        self._watch = Watch(self._config.health, self.health, self._warn)
         launch = LaunchConfig()
         self._settings = NodeParameters(self, self._pipeline_config, self._config, launch)
         self.add_on_set_parameters_callback(self._on_parameters)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self._timer = self.create_timer(self._config.diagnostics_period_s, self._on_timer)
-        self._start = self.create_timer(0.0, self._on_start) if launch.autostart else None
+        # not the node's own clock: with use_sim_time that stands still until somebody sets it
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer = self.create_timer(
+            self._config.diagnostics_period_s, self._on_timer, clock=steady)
+        self._start = (self.create_timer(0.0, self._on_start, clock=steady)
+                       if launch.autostart else None)
         self._guard_transitions()
 
     def on_configure(self, state):
@@ -134,11 +137,12 @@ class PoseNode(LifecycleNode):
 
     def _configure(self):
         self._pipeline = self._make_pipeline(self._pipeline_config)
-        self.health, self._counted = Health(), (0, 0)
-        self._outputs = Outputs(self, self._pipeline.solver.skeleton, self._config.frame_prefix,
+        self.health = Health()
+        self._outputs = Outputs(self, self._pipeline.solver.skeleton, self._config,
                                 self._pipeline_config.tracking.keep_s)
-        self._outputs.publish_tf = self._config.publish_tf
-        self._overlay = self.create_publisher(Image, 'overlay', 1)
+        self._overlay = self._outputs.overlay
+        if self._outputs.missing:
+            self._hold('hri_msgs_missing', self._outputs.missing)
         about = self._pipeline.describe()
         self.get_logger().info('configured: ' + ', '.join(f'{k} {v}' for k, v in about.items()))
 
@@ -152,15 +156,25 @@ class PoseNode(LifecycleNode):
         self._pipeline.reset()
         self._handler, self._sequence = handler, 0
         self._worker = NewestWorker(handler.handle, self.health.skip, self._failed)
-        self._silent_since_ns = time.monotonic_ns()
+        self._watch = Watch(self._config.health, self.health, self._warn)
         compressed = self._config.image_transport == 'compressed'
         topic, kind = ('image/compressed', CompressedImage) if compressed else ('image', Image)
         self._subscriptions_on = [
-            self.create_subscription(CameraInfo, 'camera_info', handler.set_camera_info,
-                                     qos_profile_sensor_data),
-            self.create_subscription(kind, topic, self._on_image, NEWEST_QOS)]
+            self._subscribe(CameraInfo, 'camera_info', handler.set_camera_info, info_qos),
+            self._subscribe(kind, topic, self._on_image, image_qos)]
         self.get_logger().info(f'active: reading {self.resolve_topic_name(topic)} and '
                                f'{handler.info_topic}')
+
+    def _subscribe(self, kind, topic: str, callback, profile):
+        """Subscribe with the QoS of the settings; a publisher that offers less gets a name."""
+        def refused(policy):
+            self._refused = name
+            self._hold('qos_incompatible', f'{name}: a publisher offers less {policy} than was '
+                       'asked for, so nothing of it arrives')
+        name = self.resolve_topic_name(topic)
+        return self.create_subscription(
+            kind, topic, callback, profile(self._config.qos),
+            event_callbacks=offers_too_little(refused), qos_overriding_options=overridable())
 
     def _deactivate(self):
         for subscription in self._subscriptions_on:
@@ -174,8 +188,6 @@ class PoseNode(LifecycleNode):
         self._deactivate()
         if self._outputs:
             self._outputs.destroy()
-        if self._overlay:
-            self.destroy_publisher(self._overlay)
         if self._pipeline:
             self._pipeline.close()
         self._pipeline = self._outputs = self._overlay = None
@@ -187,18 +199,29 @@ class PoseNode(LifecycleNode):
         gap = number - self._sequence
         lost = gap - 1 if self._sequence and 1 < gap <= _MAX_GAP else 0
         self._sequence = number
-        self._silent_since_ns = time.monotonic_ns()
+        self._watch.heard()
+        if self._refused == self._subscriptions_on[1].topic_name:
+            self._refused = ''
+            self.health.release('qos_incompatible')
         self.health.arrived(1 + lost, lost)
         if self._worker:
             self._worker.put(message)
         else:
             self.health.skip('deactivated')
 
-    def _warn(self, name: str, text: str):
+    def _warn(self, name: str, text: str, level: Optional[bytes] = None):
         """Count a fault; say it, but not more often than every five seconds."""
-        if self.health.fault(name, text):
-            remedy = REMEDIES.get(name, 'see the log')
-            self.get_logger().warning(f'{name}: {text}. Remedy: {remedy}')
+        if self.health.fault(name, text, level):
+            self._say(name, text)
+
+    def _hold(self, name: str, text: str):
+        """Report a fault that lasts; it is said once."""
+        if self.health.hold(name, text):
+            self._say(name, text)
+
+    def _say(self, name: str, text: str):
+        remedy = REMEDIES.get(name, 'see the log')
+        self.get_logger().warning(f'{name}: {text}. Remedy: {remedy}')
 
     def _failed(self, text: str):
         """Count a failure of the pipeline."""
@@ -212,9 +235,8 @@ class PoseNode(LifecycleNode):
         if result.successful:
             self._settings.apply(values)
             if self._pipeline:
-                self._pipeline.update({n: v for n, v in values.items() if '.' in n})
+                self._pipeline.update(self._settings.of(self._pipeline_config, values))
             if self._outputs:
-                self._outputs.publish_tf = self._config.publish_tf
                 self._outputs.keep_s = self._pipeline_config.tracking.keep_s
         return result
 
@@ -229,22 +251,18 @@ class PoseNode(LifecycleNode):
     def _on_timer(self):
         """Publish diagnostics; notice silence, slowness, and a worker that gave up."""
         if self.state == 'active':
-            silent_s = (time.monotonic_ns() - self._silent_since_ns) * 1e-9
-            if silent_s > _NO_IMAGES_S:
-                topic = self._subscriptions_on[1].topic_name
-                self._warn('no_images', f'no image on {topic} for {silent_s:.0f} s')
-            self._notice_slowness()
+            self._watch.check(self._subscriptions_on[1].topic_name)
+        self._check_clock()
         self._publish_diagnostics()
         if self._worker and self._worker.fatal:
             self.trigger_deactivate()
 
-    def _notice_slowness(self):
-        """Warn where more than a fifth of the images were overtaken since the last time."""
-        now = self.health.received, self.health.skipped['overtaken']
-        received, overtaken = (new - old for new, old in zip(now, self._counted))
-        self._counted = now
-        if received >= 5 and overtaken > 0.2 * received:
-            self._warn('slow', f'{overtaken} of the last {received} images were overtaken')
+    def _check_clock(self):
+        """Say where the time is to come from /clock, and does not."""
+        if self.get_clock().now().nanoseconds == 0:
+            self._hold('no_clock', 'use_sim_time is true, and nothing comes on /clock')
+        else:
+            self.health.release('no_clock')
 
     def _publish_diagnostics(self):
         about = dict(self._pipeline.describe()) if self._pipeline else {}
@@ -253,7 +271,7 @@ class PoseNode(LifecycleNode):
         name = self.get_fully_qualified_name().lstrip('/')
         message = DiagnosticArray(status=self.health.report(name, self.state, about))
         message.header.stamp = self.get_clock().now().to_msg()
-        if self.state == 'error':
+        if self.reason:
             message.status[0].level = type(message.status[0]).ERROR
             message.status[0].message = self.reason
         self._diagnostics.publish(message)

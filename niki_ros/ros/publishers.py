@@ -7,25 +7,25 @@ from typing import Dict, List
 
 from geometry_msgs.msg import Point, TransformStamped
 from niki_ros.core import urdf
+from niki_ros.core.config import body_label, NodeConfig
+from niki_ros.core.human_description import offsets_from_hips
 from niki_ros.core.skeleton import PARENTS_29, Skeleton
 from niki_ros.core.types import Body
+from niki_ros.ros.body_topics import BodyTopics
 from niki_ros.ros.conversions import stamp_from_ns
+from niki_ros.ros.humans import HumanTopics, TrackedIds
+from niki_ros.ros.qos import LATCHED_QOS, output_qos, overridable, TF_QOS
 
 try:
     from rclpy.event_handler import PublisherEventCallbacks
 except ImportError:  # Humble
     from rclpy.qos_event import PublisherEventCallbacks  # type: ignore
 import numpy as np
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import JointState, PointCloud2, PointField
-from std_msgs.msg import ColorRGBA, String
+from sensor_msgs.msg import Image, PointCloud2, PointField
+from std_msgs.msg import ColorRGBA
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
-TF_QOS = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
-LATCHED_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE,
-                         durability=DurabilityPolicy.TRANSIENT_LOCAL)
-OUTPUT_QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 POINT_DTYPE = np.dtype({
     'names': ['x', 'y', 'z', 'confidence', 'status', 'joint', 'body'],
     'formats': ['<f4'] * 4 + ['<u2'] * 3, 'offsets': [0, 4, 8, 12, 16, 18, 20], 'itemsize': 24})
@@ -42,27 +42,46 @@ _MARKER_LIFE_S = 1
 _NO_EVENTS = PublisherEventCallbacks(use_default_callbacks=False)
 
 
-class BodyTopics:
-    """The two topics of one person, and what must be remembered of the last message."""
+class _Person:
+    """One person by every convention that was asked for."""
 
-    def __init__(self, node, body_id: int):
-        """Create the publishers."""
-        self._node = node
-        # a name in a topic must not start with a digit
-        topic = f'bodies/body_{body_id}'
-        self.joint_states = node.create_publisher(
-            JointState, f'{topic}/joint_states', OUTPUT_QOS, event_callbacks=_NO_EVENTS)
-        self.robot_description = node.create_publisher(
-            String, f'{topic}/robot_description', LATCHED_QOS, event_callbacks=_NO_EVENTS)
-        self.betas = None
-        self.offsets_m = None
-        self.angles = None
+    def __init__(self, outputs: Outputs, label: str):
+        """Create the topics; ``roots`` are the names of the frame that all others hang from."""
+        config, made = outputs.config, (outputs.make_output, outputs.make_latched)
+        self.label = label
+        self.roots: List[str] = []
+        self.topics: list = []
+        self.human = None
+        if 'niki' in config.conventions:
+            self.topics.append(BodyTopics(*made, config.frame_prefix, label))
+            self.roots.append(f'{config.frame_prefix}body_{label}')
+        if 'ros4hri' in config.conventions:
+            self.human = HumanTopics(*made, label)
+            self.topics.append(self.human)
+            # one frame where the two agree on its name
+            self.roots += [f'body_{label}'] if f'body_{label}' not in self.roots else []
+        self.publishers = [one for topics in self.topics for one in topics.publishers]
+        self.betas = self.offsets_m = None
         self.seen_ns = 0
 
-    def destroy(self):
-        """Remove the topics."""
-        for publisher in (self.joint_states, self.robot_description):
-            self._node.destroy_publisher(publisher)
+    def set_betas(self, betas, skeleton: Skeleton):
+        """Take new proportions; the URDF goes out before the first frame that needs it."""
+        if self.betas is not None and np.array_equal(self.betas, betas):
+            return
+        self.betas = np.array(betas)
+        self.offsets_m = skeleton.offsets(self.betas)
+        if self.human is not None:
+            self.offsets_m = offsets_from_hips(self.offsets_m)
+        for topics in self.topics:
+            topics.set_offsets(self.offsets_m)
+
+    def transforms(self, body, stamp, frame_id) -> List[TransformStamped]:
+        """Return image frame → body_<id> → … → every joint, by every convention."""
+        at_m = urdf.root_position(body.rotmat, body.root_m, self.offsets_m)
+        quat = urdf.root_quat_xyzw(body.rotmat)
+        messages = [_transform(stamp, frame_id, root, at_m, quat) for root in self.roots]
+        return messages + [_transform(stamp, *frame) for topics in self.topics
+                           for frame in topics.frames()]
 
 
 class Outputs:
@@ -70,81 +89,77 @@ class Outputs:
     Publishes what was found in one image; everything carries that image's stamp.
 
     :param skeleton: of the solver, for the lengths of the bones.
-    :param prefix: put before every body frame.
     :param keep_s: topics of a person live on for so long after the person was last published.
+    :ivar missing: what cannot be published on this machine, and why; None = nothing.
+    :ivar beyond_limits: angles of the last image that human_description does not allow.
     """
 
-    def __init__(self, node, skeleton: Skeleton, prefix: str = '', keep_s: float = 2.0):
+    def __init__(self, node, skeleton: Skeleton, config: NodeConfig, keep_s: float = 2.0):
         """Create the publishers that do not depend on who is there."""
-        self._node, self._skeleton, self._prefix = node, skeleton, prefix
-        self.keep_s = keep_s
-        self.publish_tf = True
-        self._bodies: Dict[int, BodyTopics] = {}
+        self.config, self.keep_s = config, keep_s
+        self._node, self._skeleton = node, skeleton
+        self._bodies: Dict[int, _Person] = {}
         self._drawn: Dict[int, str] = {}
-        self._names: Dict[int, List[str]] = {}
-        make = node.create_publisher
-        self.tf = make(TFMessage, '/tf', TF_QOS, event_callbacks=_NO_EVENTS)
-        self.joints = make(PointCloud2, 'joints', OUTPUT_QOS, event_callbacks=_NO_EVENTS)
-        self.markers = make(MarkerArray, 'markers', OUTPUT_QOS, event_callbacks=_NO_EVENTS)
+        self.beyond_limits: List[str] = []
+        self.tf = self._make(TFMessage, '/tf', TF_QOS, overridable())
+        self.joints = self.make_output(PointCloud2, 'joints', overridable())
+        self.markers = self.make_output(MarkerArray, 'markers', overridable())
+        self.overlay = self._make(Image, 'overlay', output_qos(config.qos, 1), overridable())
+        self._publishers = [self.tf, self.joints, self.markers, self.overlay]
+        self._tracked = None
+        if 'ros4hri' in config.conventions:
+            self._tracked = TrackedIds(self.make_output)
+            self._publishers += self._tracked.publishers
+        self.missing = self._tracked and self._tracked.missing
+
+    def make_output(self, kind, topic: str, overriding=None):
+        """Return a publisher of a stream of bodies."""
+        return self._make(kind, topic, output_qos(self.config.qos), overriding)
+
+    def make_latched(self, kind, topic: str):
+        """Return a publisher of what those who come late must get too."""
+        return self._make(kind, topic, LATCHED_QOS)
 
     def publish(self, bodies: List[Body], stamp_ns: int, frame_id: str):
         """Publish one image's bodies; an empty list clears what was shown."""
         stamp = stamp_from_ns(stamp_ns)
-        topics = [self._topics(body) for body in bodies]
-        if bodies and self.publish_tf:
+        people = [self._person(body) for body in bodies]
+        for body, person in zip(bodies, people):
+            for topics in person.topics:
+                topics.publish(body, stamp)
+        if bodies and self.config.publish_tf:
             self.tf.publish(TFMessage(transforms=[
-                transform for body, own in zip(bodies, topics)
-                for transform in self._transforms(body, own.offsets_m, stamp, frame_id)]))
-        for body, own in zip(bodies, topics):
-            self._publish_joint_state(body, own, stamp)
+                transform for body, person in zip(bodies, people)
+                for transform in person.transforms(body, stamp, frame_id)]))
         self.joints.publish(cloud_from_bodies(bodies, stamp, frame_id))
+        if self._tracked is not None:
+            self._tracked.publish([person.label for person in people], stamp, frame_id)
+            self.beyond_limits = [
+                text for person in people if person.human
+                for text in person.human.beyond_limits()]
         if self.markers.get_subscription_count() > 0:
             self.markers.publish(self._marker_array(bodies, stamp, frame_id))
         self._forget(stamp_ns)
 
     def destroy(self):
         """Remove every topic."""
-        for own in self._bodies.values():
-            own.destroy()
-        self._bodies.clear()
-        for publisher in (self.tf, self.joints, self.markers):
+        for body_id in list(self._bodies):
+            self._remove(body_id)
+        for publisher in self._publishers:
             self._node.destroy_publisher(publisher)
 
-    def _topics(self, body: Body) -> BodyTopics:
-        """Return a person's topics; the URDF goes out before the first frame that needs it."""
-        own = self._bodies.get(body.id)
-        if own is None:
-            own = self._bodies[body.id] = BodyTopics(self._node, body.id)
-            self._names[body.id] = urdf.link_names(self._prefix, body.id)
-        if own.betas is None or not np.array_equal(own.betas, body.betas):
-            own.betas = np.array(body.betas)
-            own.offsets_m = self._skeleton.offsets(own.betas)
-            own.robot_description.publish(String(data=urdf.urdf_from_offsets(
-                own.offsets_m, self._prefix, body.id)))
-        own.seen_ns = body.stamp_ns
-        return own
+    def _make(self, kind, topic, qos, overriding=None):
+        return self._node.create_publisher(
+            kind, topic, qos, event_callbacks=_NO_EVENTS, qos_overriding_options=overriding)
 
-    def _transforms(self, body, offsets_m, stamp, frame_id) -> List[TransformStamped]:
-        """Return image frame → body_<id> → … → every joint."""
-        names = self._names[body.id]
-        offsets, quats = urdf.link_transforms(body.rotmat, offsets_m)
-        root_quat = urdf.root_quat_xyzw(body.rotmat)
-        messages = [_transform(stamp, frame_id, names[0], body.root_m, root_quat)]
-        for index, parent in enumerate(urdf.link_parents()[1:]):
-            messages.append(_transform(
-                stamp, names[parent], names[index + 1], offsets[index], quats[index]))
-        return messages
-
-    @staticmethod
-    def _publish_joint_state(body, own, stamp):
-        """Publish angles and rates, continuous from message to message."""
-        own.angles = urdf.revolute_from_rotmat(body.rotmat, own.angles)
-        rates = urdf.revolute_rates(own.angles, body.angular_velocity_rad_s)
-        message = JointState(name=list(urdf.REVOLUTE_NAMES))
-        message.header.stamp = stamp
-        message.position = array('d', own.angles.tobytes())
-        message.velocity = array('d', rates.tobytes())
-        own.joint_states.publish(message)
+    def _person(self, body: Body) -> _Person:
+        """Return a person's topics, and publish the URDF where it is another than before."""
+        person = self._bodies.get(body.id)
+        if person is None:
+            person = self._bodies[body.id] = _Person(self, body_label(self.config, body.id))
+        person.set_betas(body.betas, self._skeleton)
+        person.seen_ns = body.stamp_ns
+        return person
 
     def _marker_array(self, bodies, stamp, frame_id) -> MarkerArray:
         """Return the skeletons, and the removal of those who have left."""
@@ -164,11 +179,14 @@ class Outputs:
 
     def _forget(self, stamp_ns: int):
         """Remove the topics of people who have not been published for a while."""
-        for body_id, own in list(self._bodies.items()):
+        for body_id, person in list(self._bodies.items()):
             # time may have jumped back: ids are never used again, so these are gone too
-            if not 0 <= stamp_ns - own.seen_ns <= self.keep_s * 1e9:
-                own.destroy()
-                del self._bodies[body_id], self._names[body_id]
+            if not 0 <= stamp_ns - person.seen_ns <= self.keep_s * 1e9:
+                self._remove(body_id)
+
+    def _remove(self, body_id: int):
+        for publisher in self._bodies.pop(body_id).publishers:
+            self._node.destroy_publisher(publisher)
 
 
 def cloud_from_bodies(bodies: List[Body], stamp, frame_id: str) -> PointCloud2:

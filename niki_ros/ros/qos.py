@@ -1,0 +1,53 @@
+"""Quality of service of every topic, from the settings; ``qos_overrides.`` parameters win."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+from niki_ros.core.config import QosConfig
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks  # type: ignore
+from rclpy.qos import DurabilityPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+
+TF_QOS = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
+LATCHED_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE,
+                         durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+def overridable() -> QoSOverridingOptions:
+    """Return what lets ``qos_overrides./topic.subscription.depth`` and its kin act on a topic."""
+    return QoSOverridingOptions([QoSPolicyKind.DEPTH, QoSPolicyKind.DURABILITY,
+                                 QoSPolicyKind.HISTORY, QoSPolicyKind.RELIABILITY])
+
+
+def image_qos(config: QosConfig) -> QoSProfile:
+    """Return the profile of subscriptions to images."""
+    return _profile(config.image_depth, config.image_reliability)
+
+
+def info_qos(config: QosConfig) -> QoSProfile:
+    """Return the profile of the subscription to camera_info."""
+    return _profile(1, config.info_reliability, config.info_durability)
+
+
+def output_qos(config: QosConfig, depth: int = 0) -> QoSProfile:
+    """Return the profile of the topics with bodies; 0 = the depth of the settings."""
+    return _profile(depth or config.output_depth, config.output_reliability,
+                    config.output_durability)
+
+
+def offers_too_little(act: Callable[[str], None]) -> SubscriptionEventCallbacks:
+    """Return what calls ``act`` with the policy that a publisher does not offer."""
+    def incompatible(event):
+        act(QoSPolicyKind(event.last_policy_kind).name.lower())
+    return SubscriptionEventCallbacks(incompatible_qos=incompatible, use_default_callbacks=False)
+
+
+def _profile(depth: int, reliability: str, durability: str = 'volatile') -> QoSProfile:
+    # always a new one: overriding changes the profile that it is given
+    return QoSProfile(depth=depth, reliability=ReliabilityPolicy[reliability.upper()],
+                      durability=DurabilityPolicy[durability.upper()])
