@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
+# ONNX Runtime from 1.31 on gives every machine an id and reports its use over the network, from
+# the moment it is imported; a value that the user has set wins
+os.environ.setdefault('ORT_DISABLE_TELEMETRY', '1')
+
 
 def load_solver(name: str, **options):
     """

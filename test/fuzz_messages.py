@@ -98,7 +98,9 @@ def camera_infos(draw):
 def parameter_values(item):
     """Values for one setting: of its type, of others, at and beyond its range."""
     inside = [st.just(item.default)]
-    if item.choices:
+    if item.choices and isinstance(item.default, tuple):
+        inside.append(st.lists(st.sampled_from([*item.choices, 'none of them']), max_size=3))
+    elif item.choices:
         inside.append(st.sampled_from(item.choices))
     elif isinstance(item.default, float) and item.low is not None:
         inside.append(st.floats(item.low, item.high))

@@ -128,9 +128,9 @@ def wait_for(condition, timeout_s=5.0):
 
 
 @contextmanager
-def ros_graph(*node_makers):
+def ros_graph(*node_makers, domains=(1, 100)):
     """Spin every node in an executor and a thread of its own, on a domain of its own."""
-    os.environ['ROS_DOMAIN_ID'] = str(random.randint(1, 100))
+    os.environ['ROS_DOMAIN_ID'] = str(random.randint(*domains))
     use_large_image_profile()
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     stop, threads, nodes = threading.Event(), [], []

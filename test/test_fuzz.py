@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from pathlib import Path
+import re
 import time
 import warnings
 
@@ -175,7 +176,9 @@ def check_config(node):
         wanted = next(other for other in SETTINGS if other.name == item.name)
         assert type(item.default) is type(wanted.default)
         assert wanted.low is None or wanted.low <= item.default <= wanted.high
-        assert not wanted.choices or item.default in wanted.choices
+        given = item.default if isinstance(item.default, tuple) else (item.default,)
+        assert not wanted.choices or set(given) <= set(wanted.choices)
+        assert not wanted.pattern or re.fullmatch(wanted.pattern[0], item.default)
 
 
 ITEMS = st.sampled_from(SETTINGS)

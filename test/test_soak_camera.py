@@ -8,11 +8,11 @@ import pytest
 
 pytest.importorskip('rclpy', reason='no ROS 2 here: pip install the wheels with "make test"')
 
-from niki_ros.ros import pose_node  # noqa: E402
 from niki_ros.ros.conversions import image_from_rgb, info_from_camera  # noqa: E402
 from niki_ros.ros.demo_listener import bodies_from_cloud  # noqa: E402
 import numpy as np  # noqa: E402
-from ros_fixtures import CAMERA, FRAME, running, T0, wait_for  # noqa: E402
+from rclpy.parameter import Parameter  # noqa: E402
+from ros_fixtures import CAMERA, FRAME, GREY, running, T0, wait_for  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
 
 ENCODINGS = {'rgb8': 3, 'bgr8': 3, 'mono8': 1, 'bgra8': 4, 'mono16': 2, 'yuv422_yuy2': 2}
@@ -86,13 +86,29 @@ def test_clock_that_jumps_to_and_fro():
         assert wait_for(lambda: len(node._outputs._bodies) == 1) and len(topics) < 10
 
 
-def test_camera_that_stops_is_named_and_may_come_back(monkeypatch):
+def test_camera_that_stops_is_named_and_may_come_back():
     """Silence is a fault with a remedy; with the next image it is over."""
-    monkeypatch.setattr(pose_node, '_NO_IMAGES_S', 0.5)
-    with running() as (node, client):
+    with running(overrides=[Parameter('health.silent_warn_s', value=0.5)]) as (node, client):
         stamp_ns = client.send_until_processed(T0)
         assert wait_for(lambda: 'niki_pose: no_images' in client.diagnostics, 10)
         assert client.diagnostics['niki_pose: no_images'].level == b'\x01'
         time.sleep(0.2)
         assert client.send_until_processed(stamp_ns + 60 * 10**9)
         assert node.state == 'active' and not node.health.skipped['inference_failed']
+
+
+def test_two_cameras_on_one_topic_are_not_counted_as_lost_frames():
+    """Each numbers its images for itself: the difference of the two is no loss."""
+    with running() as (node, client):
+        first, second = Driver(client), Driver(client)
+        for index in range(30):
+            first.images.publish(image_from_rgb(GREY, T0 + index, FRAME))
+        assert wait_for(lambda: accounted(node))
+        before = node.health.counts()['received']
+        for index in range(5):
+            for driver in (second, first):
+                sent = index * 10**8 + (10**7 if driver is first else 0)
+                driver.images.publish(image_from_rgb(GREY, T0 + 10**9 + sent, FRAME))
+                time.sleep(0.02)
+        wait_for(lambda: node.health.counts()['received'] >= before + 10, 2)
+        assert node.health.counts()['received'] <= before + 12

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import time
 import traceback
 from typing import Callable, Optional
 
@@ -23,8 +24,8 @@ from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 SUCCESS, ERROR = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.ERROR
-# more than this between two sequence numbers is another publisher, not a loss
-_MAX_GAP = 1000
+# numbers that grow faster than any camera sends are those of another publisher, not a loss
+_MAX_RATE_HZ = 250
 
 
 def _load_pipeline(config: PipelineConfig):
@@ -51,7 +52,7 @@ class PoseNode(LifecycleNode):
         self._pipeline = self._outputs = self._handler = self._worker = None
         self._overlay = None
         self._subscriptions_on: list = []
-        self._sequence = 0
+        self._sequence = self._heard_ns = 0
         self._refused = ''
         self._watch = Watch(self._config.health, self.health, self._warn)
         launch = LaunchConfig()
@@ -195,10 +196,12 @@ class PoseNode(LifecycleNode):
 
     def _on_image(self, message, info):
         """Hand the image over; what DDS has overwritten meanwhile is seen in the numbering."""
+        now_ns = time.monotonic_ns()
         number = info.get('publication_sequence_number') or 0
-        gap = number - self._sequence
-        lost = gap - 1 if self._sequence and 1 < gap <= _MAX_GAP else 0
-        self._sequence = number
+        lost = number - self._sequence - 1 if self._sequence else 0
+        if not 0 < lost <= _MAX_RATE_HZ * 1e-9 * (now_ns - self._heard_ns):
+            lost = 0
+        self._sequence, self._heard_ns = number, now_ns
         self._watch.heard()
         if self._refused == self._subscriptions_on[1].topic_name:
             self._refused = ''
