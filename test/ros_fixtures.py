@@ -17,6 +17,8 @@ pytest.importorskip('tf2_msgs', reason='tf2_msgs is not built here: "make test" 
 os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
 
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
+from lifecycle_msgs.msg import Transition  # noqa: E402
+from lifecycle_msgs.srv import ChangeState, GetState  # noqa: E402
 from niki_ros.core.camera import Camera  # noqa: E402
 from niki_ros.core.config import PipelineConfig  # noqa: E402
 from niki_ros.core.pipeline import Pipeline  # noqa: E402
@@ -110,6 +112,27 @@ class Client(Node):
                 return stamp_ns
             stamp_ns += 10_000_000
         raise AssertionError(f'no image was processed in {timeout_s} s; {self.diagnostics}')
+
+
+def call(client, kind, name, request):
+    """Call a service of the node and return the answer."""
+    service = client.create_client(kind, name)
+    assert service.wait_for_service(5.0)
+    future = service.call_async(request)
+    assert wait_for(future.done, 20)
+    client.destroy_client(service)
+    return future.result()
+
+
+def change(client, transition) -> bool:
+    """Ask for a transition, as a lifecycle manager does."""
+    request = ChangeState.Request(transition=Transition(id=transition))
+    return call(client, ChangeState, 'niki_pose/change_state', request).success
+
+
+def state(client) -> str:
+    """Return the state that the node reports."""
+    return call(client, GetState, 'niki_pose/get_state', GetState.Request()).current_state.label
 
 
 def diagnostic_values(status) -> dict:

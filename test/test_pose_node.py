@@ -10,7 +10,6 @@ import sys
 import time
 
 from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState, GetState
 from niki_ros.core.images import jpeg_from_rgb
 from niki_ros.core.skeleton import JOINTS_29
 from niki_ros.core.urdf import REVOLUTE_NAMES
@@ -22,7 +21,9 @@ import pytest
 from rcl_interfaces.srv import DescribeParameters, SetParameters
 from rclpy.parameter import Parameter
 from ros_fixtures import (
+    call,
     CAMERA,
+    change,
     Client,
     dancer,
     FRAME,
@@ -31,32 +32,13 @@ from ros_fixtures import (
     ros_graph,
     running,
     scripted,
+    state,
     T0,
     wait_for,
 )
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CompressedImage, Image
-
-
-def call(client, kind, name, request):
-    """Call a service of the node and return the answer."""
-    service = client.create_client(kind, name)
-    assert service.wait_for_service(5.0)
-    future = service.call_async(request)
-    assert wait_for(future.done, 20)
-    client.destroy_client(service)
-    return future.result()
-
-
-def change(client, transition) -> bool:
-    """Ask for a transition, as a lifecycle manager does."""
-    request = ChangeState.Request(transition=Transition(id=transition))
-    return call(client, ChangeState, 'niki_pose/change_state', request).success
-
-
-def state(client) -> str:
-    """Return the state that the node reports."""
-    return call(client, GetState, 'niki_pose/get_state', GetState.Request()).current_state.label
+from tf_frames import poses_of
 
 
 def check_invariant(client):
@@ -83,32 +65,12 @@ def worst_difference(robot, joints, message):
     """Return the largest difference of any frame in metres and degrees."""
     robot.update_cfg(dict(zip(joints.name, joints.position)))
     metres, radians = 0.0, 0.0
-    for name, pose in tf_poses(message, 'body_1').items():
+    for name, pose in poses_of(message, 'body_1').items():
         judge = robot.get_transform(name, 'body_1')
         metres = max(metres, np.linalg.norm(judge[:3, 3] - pose[:3, 3]))
         turned = Rotation.from_matrix(judge[:3, :3].T @ pose[:3, :3])
         radians = max(radians, turned.magnitude())
     return metres, np.degrees(radians)
-
-
-def tf_poses(message, root) -> dict:
-    """Return each frame's pose (4, 4) in ``root`` by chaining transforms as tf2 does."""
-    parents = {}
-    for one in message.transforms:
-        place, turn = one.transform.translation, one.transform.rotation
-        matrix = np.eye(4)
-        matrix[:3, 3] = place.x, place.y, place.z
-        matrix[:3, :3] = Rotation.from_quat([turn.x, turn.y, turn.z, turn.w]).as_matrix()
-        parents[one.child_frame_id] = one.header.frame_id, matrix
-    poses = {}
-    for name in parents:
-        chain, at = np.eye(4), name
-        while at != root and at in parents:
-            at, matrix = parents[at][0], parents[at][1]
-            chain = matrix @ chain
-        if at == root:
-            poses[name] = chain
-    return poses
 
 
 def test_outputs_agree():
@@ -125,7 +87,7 @@ def test_outputs_agree():
         assert names == ['body_1'] + [f'body_1_{joint}' for joint in JOINTS_29]
         assert tf.transforms[0].header.frame_id == cloud.header.frame_id == FRAME
         body, = bodies_from_cloud(cloud)
-        poses = tf_poses(tf, FRAME)
+        poses = poses_of(tf, FRAME)
         for joint, name in enumerate(JOINTS_29):
             assert np.allclose(poses[f'body_1_{name}'][:3, 3], body.joints_m[joint], atol=1e-5)
         # the person faces the camera: x forward is towards it, z up is against the image's y

@@ -5,6 +5,7 @@ from __future__ import annotations
 from niki_ros.backends.engine import checked_inputs, TensorSpec
 from niki_ros.backends.graph_file import read_weights
 from niki_ros.core.errors import BackendError, ModelError
+from niki_ros.model_folder import sha256
 
 PROVIDERS = {
     'cpu': 'CPUExecutionProvider',
@@ -57,6 +58,7 @@ class OnnxRuntimeEngine:
             raise BackendError(f'onnxruntime was asked for {provider} and runs {running[0]}: the '
                                f'{device} libraries did not load; see its log above')
         self._version, self._device, self._threads = ort.__version__, device, threads
+        self._sha256 = sha256(graph)
         self.inputs = tuple(map(_spec, self._session.get_inputs()))
         self.outputs = tuple(map(_spec, self._session.get_outputs()))
 
@@ -68,9 +70,10 @@ class OnnxRuntimeEngine:
         return dict(zip((spec.name for spec in self.outputs), self._session.run(None, arrays)))
 
     def describe(self) -> dict:
-        """Return library, version, device, precision and threads."""
+        """Return library, version, device, precision, threads and which graph it is."""
         return {'library': 'onnxruntime', 'version': self._version, 'device': self._device,
-                'precision': self._weights.precision, 'threads': self._threads}
+                'precision': self._weights.precision, 'threads': self._threads,
+                'model_sha256': self._sha256}
 
     def close(self) -> None:
         """Free the session."""

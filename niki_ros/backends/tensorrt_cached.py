@@ -41,7 +41,7 @@ def load_cached_engine(graph: bytes, max_batch: int = MAX_BATCH, on_mismatch: st
         data = cache.get(
             keys[0], lambda: _built(module, graph, max_batch, None, tell), on_mismatch,
             f'niki engine build MODEL --precision {precision} --max-batch {max_batch}')
-    return TensorRtEngine(data, module, cuda, precision)
+    return TensorRtEngine(data, module, cuda, precision, sha256(graph))
 
 
 def build_into_cache(graph: bytes, target: Optional[str] = None, max_batch: int = MAX_BATCH,

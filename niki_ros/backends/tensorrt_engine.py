@@ -19,10 +19,12 @@ class TensorRtEngine:
     :param library: ``tensorrt`` or ``tensorrt_rtx``.
     :param cuda: see :class:`niki_ros.backends.cuda_driver.CudaDriver`.
     :param precision: that the engine was built with; asserted where the library tells.
+    :param model_sha256: of the graph that it was built from.
     """
 
-    def __init__(self, data: bytes, library, cuda, precision: str):
+    def __init__(self, data: bytes, library, cuda, precision: str, model_sha256: str = ''):
         self._library, self._cuda, self._precision = library, cuda, precision
+        self._model_sha256 = model_sha256
         self._logger = library.Logger(library.Logger.ERROR)
         self._runtime = library.Runtime(self._logger)
         self._engine = self._runtime.deserialize_cuda_engine(data)
@@ -59,11 +61,12 @@ class TensorRtEngine:
                 for spec in self.outputs}
 
     def describe(self) -> dict:
-        """Return library, version, device and precision."""
+        """Return library, version, device, precision and which graph it was built from."""
         return {'library': self._library.__name__, 'version': self._library.__version__,
                 'device': self._cuda.gpu.name,
                 'compute_capability': self._cuda.gpu.compute_capability,
-                'precision': self._precision, 'cuda_graph': bool(self._graphs)}
+                'precision': self._precision, 'cuda_graph': bool(self._graphs),
+                'model_sha256': self._model_sha256}
 
     def close(self) -> None:
         """Free buffers, graphs, context and engine."""

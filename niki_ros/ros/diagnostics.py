@@ -48,6 +48,8 @@ REMEDIES = {
 _WINDOW_S = 10.0
 _LOG_PERIOD_S = 5.0
 _FORGET_S = 10.0
+# libraries fill their caches in the first images; no threshold is meant for that
+_WARM_UP = 5
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 _LEVELS = {'inference_failed': ERROR, 'ros4hri_limits': OK}
 
@@ -99,7 +101,7 @@ class Health:
         with self._lock:
             self.processed += 1
             self.bodies, self.tracks = bodies, tracks
-            self._frames.append((time.monotonic(), latency_s, timings_s))
+            self._frames.append((time.monotonic(), latency_s, timings_s, self.processed))
 
     def fault(self, name: str, message: str, level: Optional[bytes] = None) -> bool:
         """Note a fault; return whether it should be logged now (once in five seconds)."""
@@ -132,7 +134,8 @@ class Health:
         """Return rate of bodies in Hz and p99 of the latency in s over ten seconds, and images."""
         now = time.monotonic()
         with self._lock:
-            frames = [frame for frame in self._frames if now - frame[0] < _WINDOW_S]
+            frames = [frame for frame in self._frames
+                      if now - frame[0] < _WINDOW_S and frame[3] > _WARM_UP]
         if len(frames) < 2:
             return 0.0, 0.0, len(frames)
         # since the last one nothing has come out either
