@@ -52,9 +52,9 @@ class Crop:
         """Return image pixels (..., 2) of shares of the crop, -0.5 … 0.5 from its centre."""
         return self.center_px + np.asarray(uv) * self.side_px
 
-    def sample(self, image_rgb: np.ndarray) -> np.ndarray:
-        """Return (256, 256, 3) float32, 0 … 255, bilinear; black outside the image."""
-        grid = np.arange(SIZE_PX)
+    def sample(self, image_rgb: np.ndarray, size_px: int = SIZE_PX) -> np.ndarray:
+        """Return (size, size, 3) float32, 0 … 255, bilinear; black outside the image."""
+        grid = np.arange(size_px) * (SIZE_PX / size_px)
         across, down = self.image_from_crop(np.stack([grid, grid], axis=-1)).T
         height, width = image_rgb.shape[:2]
         rows, row_weights = _neighbours(down, height)

@@ -54,8 +54,8 @@ def main(argv=None) -> int:
     results = collect(rows)
     minutes = sum(row['cpu_s'] for row in rows) / 60
     text = [f'{plan.train} images, {plan.epochs} epochs, {args.seeds} seeds; {minutes:.0f} '
-            'minutes of processor time. Joint error px / angle error ° / bone-length deviation %, mean ± '
-            'standard deviation over the seeds.',
+            'minutes of processor time. Joint error px / angle error ° / bone-length deviation %, '
+            'mean ± standard deviation over the seeds.',
             '', table(results), '', '| claim | holds | figures |', '|---|---|---|']
     text += [f'| {claim} | {"yes" if holds else "NO"} | {figures} |'
              for claim, holds, figures in claims(results)]
@@ -66,8 +66,8 @@ def main(argv=None) -> int:
 
 
 def _run(args, plan: Plan) -> list:
-    """Return the results of all cells, level by level, those of a level side by side."""
-    cells = [(method, level, seed) for level in args.levels for seed in range(args.seeds)
+    """Return the results of all cells; seed by seed, so that a run cut short has whole tables."""
+    cells = [(method, level, seed) for seed in range(args.seeds) for level in args.levels
              for method in TRAINED]
     context = multiprocessing.get_context('spawn')
     with ProcessPoolExecutor(args.workers, context) as pool:

@@ -1,0 +1,126 @@
+"""A crop of a person in; joints, rotations, shape, place and expected errors out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import NamedTuple, Optional
+
+from niki_ros.core.errors import ConfigError
+from niki_ros.core.skeleton import PARENTS_29, Skeleton
+import torch
+from torch import nn
+
+from niki_training.image.backbone import build_backbone
+from niki_training.kinematic import rotmat_from_6d
+from niki_training.losses import LAYER
+
+HEADS = ('direct joint', 'direct parameter', 'kinematic')
+JOINTS, SIX, BETAS, PLACE = 29 * 3, 24 * 6, 10, 3
+MEAN_255, STD_255 = 116.0, 58.0
+
+
+@dataclass
+class PersonConfig:
+    """
+    Settings of one network.
+
+    :param head: what it regresses, one of ``HEADS``. :param backbone: see ``build_backbone``.
+    :param size_px: of the crop. :param width: channels after the backbone.
+    :param hidden: of the fully connected layer.
+    """
+
+    head: str = 'kinematic'
+    backbone: str = 'mobilenetv4_conv_small_050'
+    size_px: int = 128
+    width: int = 128
+    hidden: int = 512
+
+    def to_dict(self) -> dict:
+        """Return the settings as plain values."""
+        return asdict(self)
+
+
+class Person(NamedTuple):
+    """
+    What a network says of each crop, in the axes of its view (``core.crop_view``).
+
+    :param joints_m: (N, 29, 3) relative to the pelvis. :param six: (N, 24, 6), or None.
+    :param betas: (N, 10), or None. :param place: (N, 3) uv of the pelvis and log scale.
+    :param log_error: (N, 29) log of the expected error per coordinate, metres.
+    """
+
+    joints_m: torch.Tensor
+    six: Optional[torch.Tensor]
+    betas: Optional[torch.Tensor]
+    place: torch.Tensor
+    log_error: torch.Tensor
+
+
+class PersonNet(nn.Module):
+    """
+    One backbone with one of three heads.
+
+    ``direct joint`` regresses the joints; ``direct parameter`` and ``kinematic`` regress the
+    motion parameters, and the joints follow through the kinematic layer.
+    """
+
+    def __init__(self, config: PersonConfig, skeleton: Skeleton):
+        super().__init__()
+        if config.head not in HEADS:
+            raise ConfigError(f'head is {config.head!r}; expected one of {", ".join(HEADS)}')
+        if config.size_px % 32:
+            raise ConfigError(f'size_px is {config.size_px}; expected a multiple of 32')
+        self.config = config
+        self.backbone, channels = build_backbone(config.backbone)
+        cells = (config.size_px // 32)**2
+        self.neck = nn.Sequential(
+            nn.Conv2d(channels, config.width, 1, bias=False), nn.BatchNorm2d(config.width),
+            nn.ReLU(), nn.Flatten(), nn.Linear(config.width * cells, config.hidden), nn.ReLU())
+        self.out = nn.Linear(config.hidden, self._main() + PLACE + 29)
+        nn.init.normal_(self.out.weight, std=1e-3)
+        nn.init.zeros_(self.out.bias)
+        rest = torch.tensor(skeleton.rest_joints_m, dtype=torch.float32)
+        basis = torch.tensor(skeleton.shape_basis_m, dtype=torch.float32)
+        self.register_buffer('offsets', _bones(rest))
+        self.register_buffer('basis', _bones(basis))
+        self.register_buffer('mean', torch.zeros(self._main() + PLACE))
+
+    @property
+    def direct(self) -> bool:
+        """Whether the joints are regressed without the kinematic layer."""
+        return self.config.head == 'direct joint'
+
+    def _main(self) -> int:
+        return JOINTS if self.direct else SIX + BETAS
+
+    def set_mean(self, joints_m, six, place) -> None:
+        """Start from the mean of the training data: joints (n, 29, 3), six (n, 24, 6), place."""
+        main = joints_m if self.direct else six
+        mean = torch.cat([main.flatten(1).mean(0)]
+                         + ([] if self.direct else [torch.zeros(BETAS)]) + [place.mean(0)])
+        self.mean.copy_(mean)
+
+    def forward(self, image) -> Person:
+        """Regress from crops (N, 3, S, S), RGB 0 … 255."""
+        out = self.out(self.neck(self.backbone((image - MEAN_255) / STD_255)))
+        width = self._main() + PLACE
+        main, place = (out[:, :width] + self.mean).split([self._main(), PLACE], dim=-1)
+        log_error = out[:, width:] - 2.5
+        if self.direct:
+            return Person(main.unflatten(-1, (29, 3)), None, None, place, log_error)
+        six, betas = main[:, :SIX].unflatten(-1, (24, 6)), main[:, SIX:]
+        return Person(self.posed(six, betas), six, betas, place, log_error)
+
+    def posed(self, six, betas):
+        """Return the joints (N, 29, 3) of rotations (N, 24, 6) and shape (N, 10)."""
+        offsets = self.offsets + torch.einsum('nb,bji->nji', betas, self.basis)
+        return LAYER(rotmat_from_6d(six), offsets)
+
+
+def _bones(joints):
+    """Return joints (..., 29, 3) relative to their parents; the root's stay."""
+    parents = list(PARENTS_29)
+    parents[0] = 0
+    bones = joints - joints[..., parents, :]
+    bones[..., 0, :] = joints[..., 0, :]
+    return bones

@@ -1,0 +1,178 @@
+"""Train the three heads side by side: the same batches, a network each."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import asdict, dataclass
+import math
+import os
+from pathlib import Path
+import sys
+import time
+
+from niki_ros.core.errors import ModelError
+from niki_ros.core.skeleton import open_skeleton
+import numpy as np
+import torch
+
+from niki_training.image.data import augmented, tensors, usable
+from niki_training.image.losses import head_losses
+from niki_training.image.network import HEADS, PersonConfig, PersonNet
+from niki_training.kinematic import six_from_rotmat
+
+KIND = 'kinematic image'
+
+
+@dataclass
+class ImageTrainConfig:
+    """
+    Settings of a run.
+
+    :param minutes: the run ends, learning rate annealed, after so long; 0 = after all steps.
+    :param ema: of the averaged weights that are evaluated and exported.
+    """
+
+    steps: int = 6000
+    minutes: float = 0.0
+    batch: int = 64
+    learning_rate: float = 2e-3
+    warmup: int = 100
+    weight_decay: float = 0.02
+    ema: float = 0.995
+    seed: int = 1
+    every: int = 200
+
+
+class ImageTrainer:
+    """
+    One run in a folder: ``last.pt`` holds all networks and goes on after a stop.
+
+    :param crops: arrays of :func:`niki_training.image.crops.read_crops`.
+    """
+
+    def __init__(self, config: ImageTrainConfig, person: PersonConfig, crops: dict, folder: Path,
+                 heads=HEADS):
+        """Build everything, or go on from the folder's last checkpoint."""
+        self.config, self.folder = config, Path(folder)
+        self.crops = usable(crops)
+        self.generator = torch.Generator().manual_seed(config.seed)
+        self.nets, self.means, self.optimizers = {}, {}, {}
+        for head in heads:
+            torch.manual_seed(config.seed)
+            net = PersonNet(PersonConfig(**{**person.to_dict(), 'head': head}), open_skeleton())
+            self._set_mean(net)
+            net.to(memory_format=torch.channels_last)
+            self.nets[head] = net
+            self.means[head] = copy.deepcopy(net).requires_grad_(False)
+            self.optimizers[head] = torch.optim.AdamW(
+                net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+        self.step, self.earlier_s, self.begin = 0, 0.0, time.monotonic()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if (self.folder / 'last.pt').exists():
+            self._resume()
+
+    def _set_mean(self, net) -> None:
+        joints, rotmat, place = (torch.from_numpy(np.float32(self.crops[key])) for key in (
+            'joints_m', 'rotmat', 'place'))
+        net.set_mean(joints, six_from_rotmat(rotmat), place)
+
+    def _resume(self) -> None:
+        record = torch.load(self.folder / 'last.pt', map_location='cpu', weights_only=True)
+        if set(record['nets']) != set(self.nets):
+            raise ModelError(f'{self.folder}/last.pt holds {sorted(record["nets"])}; use a new '
+                             '--out for other heads')
+        for head in self.nets:
+            self.nets[head].load_state_dict(record['nets'][head])
+            self.means[head].load_state_dict(record['means'][head])
+            self.optimizers[head].load_state_dict(record['optimizers'][head])
+        self.step, self.earlier_s = record['step'], record['seconds']
+        self.generator.manual_seed(self.config.seed + 7919 * self.step)
+
+    def run(self) -> None:
+        """Train to the end, saving on the way."""
+        begun = time.process_time()
+        while self._progress() < 1.0:
+            values = self._train_step()
+            self.step += 1
+            if self.step % self.config.every == 0:
+                self.save()
+                print(f'step {self.step}, {time.process_time() - begun:.0f} s of processor time, '
+                      + ', '.join(f'{head} {1000 * off:.0f} mm' for head, off in values.items()),
+                      file=sys.stderr, flush=True)
+        self.save()
+
+    def _progress(self) -> float:
+        """Return how much of the run is done, 0 … 1: by steps, or by time where that is less."""
+        done = self.step / self.config.steps
+        if self.config.minutes > 0:
+            spent = self.earlier_s + time.monotonic() - self.begin
+            done = max(done, spent / 60 / self.config.minutes)
+        return min(1.0, done)
+
+    def _train_step(self) -> dict:
+        """Do one step of every network on one batch; return the mean joint distances, metres."""
+        rows = torch.randint(len(self.crops['image']), (self.config.batch,),
+                             generator=self.generator).numpy()
+        batch = augmented(tensors(self.crops, rows), self.generator)
+        batch['image'] = batch['image'].contiguous(memory_format=torch.channels_last)
+        warm = min(1.0, (self.step + 1) / self.config.warmup)
+        rate = self.config.learning_rate * warm * (
+            0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * self._progress())))
+        # the average forgets its start sooner while there is little to average
+        keep = min(self.config.ema, (1 + self.step) / (10 + self.step))
+        apart = {}
+        for head, net in self.nets.items():
+            net.train()
+            found = net(batch['image'])
+            loss = sum(head_losses(head, found, batch).values())
+            optimizer = self.optimizers[head]
+            optimizer.param_groups[0]['lr'] = rate
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+            optimizer.step()
+            _average(self.means[head], net, keep)
+            off = found.joints_m.detach() - batch['joints_m']
+            apart[head] = float(off.norm(dim=-1).mean())
+        return apart
+
+    def save(self) -> None:
+        """Write the checkpoint under a temporary name, then rename it."""
+        record = {
+            'kind': KIND, 'config': asdict(self.config), 'step': self.step,
+            'crops': len(self.crops['image']),
+            'person': {head: net.config.to_dict() for head, net in self.nets.items()},
+            'nets': {head: net.state_dict() for head, net in self.nets.items()},
+            'means': {head: net.state_dict() for head, net in self.means.items()},
+            'optimizers': {head: o.state_dict() for head, o in self.optimizers.items()},
+            'seconds': self.earlier_s + time.monotonic() - self.begin,
+        }
+        torch.save(record, self.folder / 'last.tmp')
+        os.replace(self.folder / 'last.tmp', self.folder / 'last.pt')
+
+
+@torch.no_grad()
+def _average(mean, net, keep: float) -> None:
+    """Move averaged weights towards the newest; the statistics of the norms are taken over."""
+    for old, new in zip(mean.parameters(), net.parameters()):
+        old.lerp_(new, 1 - keep)
+    for old, new in zip(mean.buffers(), net.buffers()):
+        old.copy_(new)
+
+
+def load_people(path) -> tuple:
+    """
+    Read a checkpoint of the three heads.
+
+    :return: {head: averaged network} and the whole record.
+    """
+    try:
+        record = torch.load(path, map_location='cpu', weights_only=True)
+        nets = {}
+        for head, person in record['person'].items():
+            nets[head] = PersonNet(PersonConfig(**person), open_skeleton())
+            nets[head].load_state_dict(record['means'][head])
+            nets[head].eval().to(memory_format=torch.channels_last)
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(f'{path}: not a checkpoint of niki-train kinematic ({error})') from error
+    return nets, record
