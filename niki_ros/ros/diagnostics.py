@@ -89,7 +89,7 @@ class Health:
             self.received += count
             if lost:
                 self.skipped['overtaken'] += lost
-            self._arrivals.append((time.monotonic(), count))
+            _append(self._arrivals, (time.monotonic(), count))
 
     def skip(self, reason: str):
         """Count one image that was received and not processed."""
@@ -101,7 +101,7 @@ class Health:
         with self._lock:
             self.processed += 1
             self.bodies, self.tracks = bodies, tracks
-            self._frames.append((time.monotonic(), latency_s, timings_s, self.processed))
+            _append(self._frames, (time.monotonic(), latency_s, timings_s, self.processed))
 
     def fault(self, name: str, message: str, level: Optional[bytes] = None) -> bool:
         """Note a fault; return whether it should be logged now (once in five seconds)."""
@@ -178,6 +178,13 @@ class Health:
             times = [frame[2].get(stage, 0.0) for frame in frames]
             values.update(_percentiles(f'stage.{stage}', times))
         return {name: str(value) for name, value in values.items()}
+
+
+def _append(events: deque, event: tuple):
+    """Append what begins with its time, and drop what is older than the window."""
+    events.append(event)
+    while event[0] - events[0][0] > _WINDOW_S:
+        events.popleft()
 
 
 def _rate(times: List[float], count: int) -> str:
