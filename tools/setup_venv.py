@@ -146,16 +146,18 @@ class Environment:
                                  f'ros-{self.distro}-tf2-msgs')
             self.pip('tf2_msgs, built from its definition', ROOT / 'tools' / 'tf2_msgs')
         if goal != 'demo' and any((ROOT / 'training' / 'test').glob('test_*.py')):
-            self._install_training()
+            self._install_training(goal)
 
-    def _install_training(self):
+    def _install_training(self, goal: str):
         """Install the training package with what its tests need."""
         if not (ROOT / 'training' / 'pyproject.toml').is_file():
             self.pip('PyTorch for the tests of the training', 'torch', 'safetensors', 'onnx',
                      'onnxscript')
             return
         # torch's ONNX exporter asks for onnxscript only when it runs
-        self.pip('Training and PyTorch', 'onnxscript', '-e', ROOT / 'training')
+        extra = '[render]' if goal == 'long' else ''
+        self.pip('Training and PyTorch', 'onnxscript', 'moderngl', '-e',
+                 f'{ROOT / "training"}{extra}')
 
 
 def usable(interpreter: str) -> bool:

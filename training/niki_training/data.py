@@ -64,13 +64,18 @@ def load_motion(path) -> Motion:
 
 def _decode(z) -> Motion:
     """Decode the published archives: 16-bit differences of tenths of a degree, split in bytes."""
-    step = (z['rot_lo'].astype(np.uint16) | (z['rot_hi'].astype(np.uint16) << 8)).view(np.int16)
-    tenths = np.cumsum(step, axis=1, dtype=np.int16).T
+    tenths = running_sums(z['rot_lo'], z['rot_hi'])
     lengths = z['lengths'].astype(np.int64)
     rotvec = np.zeros((lengths.sum(), 24, 3), dtype=np.float32)
     rotvec[:, z['kept']] = np.radians(tenths.astype(np.float32) * 0.1).reshape(
         len(tenths), -1, 3)
     return Motion(rotvec, lengths, z['names'])
+
+
+def running_sums(low, high) -> np.ndarray:
+    """Return (F, n) int16 of differences (n, F), given as their low and high bytes."""
+    step = (low.astype(np.uint16) | (high.astype(np.uint16) << 8)).view(np.int16)
+    return np.cumsum(step, axis=1, dtype=np.int16).T
 
 
 class Windows:
@@ -97,9 +102,13 @@ class Windows:
         weight = weight * first * (0.5 + np.minimum(bent / np.median(bent), 2.5))
         self._cumulative = np.cumsum(weight / weight.sum())
 
+    def draw_starts(self, count: int, rng) -> np.ndarray:
+        """Return the first frames (count,) of windows."""
+        return np.searchsorted(self._cumulative, rng.random(count) * self._cumulative[-1])
+
     def draw(self, count: int, rng) -> np.ndarray:
         """Return rotation vectors (count, frames, 24, 3)."""
-        start = np.searchsorted(self._cumulative, rng.random(count) * self._cumulative[-1])
+        start = self.draw_starts(count, rng)
         return self.motion.rotvec[start[:, None] + np.arange(self.frames)]
 
 

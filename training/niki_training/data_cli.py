@@ -18,6 +18,7 @@ import numpy as np
 from niki_training.body import skeleton_from_smpl
 from niki_training.data import Motion
 from niki_training.readers import FORMATS, read_motion
+from niki_training.render import cli as render_cli
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -34,6 +35,10 @@ def _parser() -> argparse.ArgumentParser:
     body = verbs.add_parser('body', help='skeleton and shape space from a body model')
     body.add_argument('--smpl', type=Path, required=True, help='your SMPL or SMPL-X file')
     body.add_argument('--out', type=Path, required=True, help='JSON; keep it out of repositories')
+    render = verbs.add_parser('render', help='people with exact truth, drawn from motion')
+    render_cli.add_arguments(render)
+    observe = verbs.add_parser('observe', help='a front end looks at rendered shards')
+    render_cli.add_observe_arguments(observe)
     return parser
 
 
@@ -45,6 +50,10 @@ def main(argv=None) -> int:
             prepare(args)
         elif args.verb == 'show':
             print(summary(read_motion(args.file, 'archive')))
+        elif args.verb == 'render':
+            return render_cli.main(args)
+        elif args.verb == 'observe':
+            return render_cli.observe_shards(args)
         else:
             skeleton = skeleton_from_smpl(args.smpl)
             args.out.write_text(json.dumps(skeleton.to_dict()) + '\n', 'utf-8')

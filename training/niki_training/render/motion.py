@@ -1,0 +1,38 @@
+"""Motion with the path of the pelvis, which people need who stand on a floor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from niki_training.data import load_motion, Motion, running_sums
+
+
+@dataclass
+class RootedMotion(Motion):
+    """
+    Pieces of motion and where the pelvis was.
+
+    :param root_m: (F, 3) metres, y up; zeros where the archive does not say.
+    """
+
+    root_m: np.ndarray = None
+
+    def piece_of(self, frame: int):
+        """Return the name of the piece with this frame, and the frame's number in it."""
+        piece = int(np.searchsorted(self.starts, frame, side='right')) - 1
+        return str(self.names[piece]), int(frame - self.starts[piece])
+
+
+def load_rooted_motion(path) -> RootedMotion:
+    """Read what :func:`niki_training.data.load_motion` reads, and the pelvis with it."""
+    motion = load_motion(path)
+    root = np.zeros((len(motion.rotvec), 3), dtype=np.float32)
+    with np.load(Path(path), allow_pickle=False) as z:
+        if 'root_lo' in z:
+            root = running_sums(z['root_lo'], z['root_hi']).astype(np.float32) * 1e-3
+        elif 'root_m' in z:
+            root = z['root_m'].astype(np.float32)
+    return RootedMotion(motion.rotvec, motion.lengths, motion.names, motion.fps, root)
