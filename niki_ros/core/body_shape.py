@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from niki_ros.core.shape import shape_information
+from niki_ros.core.shape import shape_from_lengths, shape_information
 from niki_ros.core.skeleton import JOINT, OPEN_SKELETON, Skeleton
 from niki_ros.core.types import JointObservation
 import numpy as np
@@ -51,9 +51,7 @@ class BodyShape:
             # a front end's betas belong to its own body model (SMPL), never to the open skeleton
             frame, information = np.asarray(observation.betas, np.float64), 4.0 * np.eye(size)
         elif (observation.sigma[LIMBS] < GOOD_SIGMA).all():
-            betas, information = shape_information(
-                observation.joints_m[None], observation.sigma[None], self._skeleton)
-            frame, information = betas[0], information[0]
+            frame, information = self._measured(observation)
         else:
             return self.betas
         count = 1.0 if self._good_s == 0.0 else min(dt_s, 0.2) * FRAMES_PER_S
@@ -68,6 +66,16 @@ class BodyShape:
             self._steps += int(due)
             self.betas = estimate
         return self.betas
+
+    def _measured(self, observation: JointObservation):
+        """Return betas (10,) and information (10, 10) of one good view."""
+        if observation.lengths_m is None or observation.length_sigma_m is None:
+            betas, information = shape_information(
+                observation.joints_m[None], observation.sigma[None], self._skeleton)
+        else:
+            betas, information = shape_from_lengths(
+                observation.lengths_m[None], observation.length_sigma_m[None]**2, self._skeleton)
+        return betas[0], information[0]
 
     def _change(self, betas) -> float:
         """Return by how many metres the bone that changes most would change."""

@@ -69,7 +69,16 @@ def shape_information(joints_m, sigma, skeleton: Skeleton):
     :return: betas (N, 10), and the information (N, 10, 10) of the lengths without the prior:
         estimates of several frames are joined by summing information and information · betas.
     """
-    length, variance = _measured_lengths(joints_m, sigma)
+    return shape_from_lengths(*_measured_lengths(joints_m, sigma), skeleton)
+
+
+def shape_from_lengths(length, variance, skeleton: Skeleton):
+    """
+    Fit betas to measured distances; otherwise as :func:`shape_information`.
+
+    :param length: (N, 34) metres between the joints of :data:`PAIRS`.
+    :param variance: (N, 34) of each, square metres.
+    """
     tables = _lengths_of(skeleton)
     betas = _start(length, variance, tables)
     (count, width), doubled = betas.shape, 4 * variance

@@ -27,6 +27,9 @@ class JointObservation:
     :param keypoint_sigma_px: (29,) expected error of the image positions, pixels; inf = none.
     :param twist_cos_sin: (23, 2) optional twist of each bone.
     :param betas: (10,) optional shape.
+    :param lengths_m: (34,) optional distances between the joints of ``shape.PAIRS``, free of what
+        this front end makes too short or too long on average; else they are ``joints_m``'s own.
+    :param length_sigma_m: (34,) their expected errors.
     """
 
     joints_m: np.ndarray
@@ -37,6 +40,8 @@ class JointObservation:
     keypoint_sigma_px: np.ndarray
     twist_cos_sin: Optional[np.ndarray] = None
     betas: Optional[np.ndarray] = None
+    lengths_m: Optional[np.ndarray] = None
+    length_sigma_m: Optional[np.ndarray] = None
 
 
 @dataclass
