@@ -15,6 +15,7 @@ HIPS, SHOULDERS, WRISTS, HEAD, OBSERVED = (1, 2), (16, 17), (20, 21), 15, 0
 
 
 class StopNearPerson(Node):
+
     def __init__(self, **options):
         super().__init__('stop_near_person', **options)
         self.distance_m = self.declare_parameter('distance_m', 1.5).value

@@ -184,7 +184,7 @@ def _release_in_torch(torch) -> tuple:
 
 
 def _release_in_numpy() -> Callable[[], Any]:
-    """The same shapes where there is no PyTorch."""
+    """Return the same shapes where there is no PyTorch."""
     rng = np.random.RandomState(0)
 
     def net(inside, outside):

@@ -14,7 +14,7 @@ from scenes import FACING, observe_body
 
 pytest.importorskip('rosbags', reason='rosbags is not installed: pip install rosbags')
 
-from rosbags.rosbag2 import StoragePlugin, Writer  # noqa: E402
+from rosbags.rosbag2 import StoragePlugin, Writer  # noqa: E402, I100
 from rosbags.typesys import get_typestore, Stores  # noqa: E402
 
 T0 = 1_700_000_000_000_000_000

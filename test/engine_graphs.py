@@ -40,7 +40,7 @@ def mlp_folder(path, **options):
 
 
 def mlp_inputs(n=3, seed=1):
-    """Inputs of :func:`mlp_graph` for ``n`` people."""
+    """Return inputs of :func:`mlp_graph` for ``n`` people."""
     rng = np.random.RandomState(seed)
     return {'joints': rng.standard_normal((n, 29, 3)).astype(np.float32),
             'sigma': rng.uniform(size=(n, 29)).astype(np.float32)}

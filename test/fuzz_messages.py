@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip('rclpy', reason='no ROS 2 here: pip install the wheels with "make test"')
 
-from builtin_interfaces.msg import Time  # noqa: E402
+from builtin_interfaces.msg import Time  # noqa: E402, I100
 from niki_ros.ros.conversions import ENCODINGS  # noqa: E402
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402

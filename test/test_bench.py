@@ -64,6 +64,7 @@ def test_the_floor_is_bytes_over_rate():
 
 def test_the_stage_of_the_engine_is_taken_and_given_back():
     class Engine:
+
         def run(self, inputs):
             return {'twice': 2 * inputs}
 
@@ -89,6 +90,7 @@ def test_pipeline_tells_every_stage():
     from niki_ros.core.pipeline import Pipeline
 
     class Blind:
+
         def observe(self, image, camera, stamp_ns):
             return []
 

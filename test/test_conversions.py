@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip('rclpy', reason='no ROS 2 here')
 
-import cv2  # noqa: E402
+import cv2  # noqa: E402, I100
 from niki_ros.core.camera import Camera  # noqa: E402
 from niki_ros.core.errors import InputError  # noqa: E402
 from niki_ros.ros import conversions  # noqa: E402
@@ -62,7 +62,7 @@ def test_grey(rgb, encoding, big_endian, padding):
 
 
 def test_float_nan_and_range():
-    """NaN and values outside 0 … 1 do not become random."""
+    """What is NaN or outside 0 … 1 does not become random."""
     values = np.array([[np.nan, -5, 0.5, np.inf]], dtype=np.float32)
     out = conversions.rgb_from_image(message(values, '32FC1'))
     assert out[0, :, 0].tolist() == [0, 0, 128, 255]

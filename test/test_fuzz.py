@@ -19,7 +19,7 @@ import pytest
 
 pytest.importorskip('rclpy', reason='no ROS 2 here: pip install the wheels with "make test"')
 
-from fuzz_messages import (  # noqa: E402
+from fuzz_messages import (  # noqa: E402, I100
     camera_infos,
     compressed_images,
     headers,
@@ -299,7 +299,7 @@ def test_front_end_gives_nonsense():
 
 @pytest.mark.long
 def test_real_front_end_on_images_of_any_size():
-    """MediaPipe itself: one pixel, long strips, noise, stamps that jump."""
+    """The one that ships: one pixel, long strips, noise, stamps that jump."""
     pytest.importorskip('mediapipe')
     from niki_ros import load_pipeline
     pipeline = load_pipeline(solver='analytic')

@@ -127,7 +127,7 @@ def test_pack_is_the_same_every_time_and_aligned():
 
 
 def test_metadata_is_what_the_schema_reads():
-    """MediaPipe's own generated reader finds the normalisation."""
+    """The generated reader of MediaPipe finds the normalisation."""
     schema = pytest.importorskip('mediapipe.tasks.metadata.metadata_schema_py_generated')
     data = image_metadata(127.5, 64.0)
     assert schema.ModelMetadata.ModelMetadataBufferHasIdentifier(data, 0)

@@ -101,7 +101,7 @@ def test_a_new_process_gives_the_same_bits_and_ends_quietly(observer, frames, sh
 
 
 def test_repeated_stamps_and_other_sizes_are_taken(observer, frames):
-    """MediaPipe's clock goes on where the stamp does not."""
+    """The clock of MediaPipe goes on where the stamp does not."""
     for _ in range(3):
         assert observer.observe(frames[0], None, 1_000)
     cut = frames[0][:1200]

@@ -252,7 +252,7 @@ def test_real_clip(shared):
 
 
 def check_same(ours, theirs):
-    """The same people, to the last bit of the message's float32."""
+    """Compare people to the last bit of the message's float32."""
     assert [body.id for body in ours] == [body.id for body in theirs]
     for one, other in zip(ours, theirs):
         assert np.array_equal(one.joints_m.astype(np.float32), other.joints_m)

@@ -17,7 +17,7 @@ import pytest
 
 pytest.importorskip('rclpy', reason='no ROS 2 here: pip install the wheels with "make test"')
 
-from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
+from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402, I100
 from rclpy.node import Node  # noqa: E402
 from ros_fixtures import diagnostic_values, ros_graph, wait_for  # noqa: E402
 

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip('rclpy', reason='no ROS 2 here: pip install the wheels with "make test"')
 
-from niki_ros.ros.conversions import image_from_rgb, info_from_camera  # noqa: E402
+from niki_ros.ros.conversions import image_from_rgb, info_from_camera  # noqa: E402, I100
 from niki_ros.ros.demo_listener import bodies_from_cloud  # noqa: E402
 import numpy as np  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402

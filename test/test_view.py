@@ -41,7 +41,7 @@ def run_view(*arguments) -> int:
 
 @pytest.fixture(autouse=True)
 def verb(monkeypatch):
-    """The verb is known to the command."""
+    """Make the verb known to the command."""
     monkeypatch.setitem(niki.VERBS, 'view', view.HELP)
 
 

@@ -35,7 +35,7 @@ class GraphWeights:
 
     @property
     def precision(self) -> str:
-        """The precision that most of the weights have, ``fp32`` for a graph without weights."""
+        """Return the precision of most of the weights, ``fp32`` for a graph without weights."""
         if not self.bytes_by_precision:
             return 'fp32'
         sizes = {'fp16': 2, 'bf16': 2, 'fp32': 4, 'fp64': 8}

@@ -214,7 +214,7 @@ class _Cast:
             self._convert(half, name, self.float)
 
     def _after(self, node):
-        """Hook for the emulation: ``node`` has been put, in FP16."""
+        """Tell the emulation that ``node`` has been put, in FP16."""
 
     def _convert(self, name: str, result: str, precision: int):
         """Put the nodes that turn tensor ``name`` into ``result`` of another precision."""

@@ -176,7 +176,7 @@ def _monitor(library, progress: Callable[[str], None]):
             self._steps = {}
 
         def phase_start(self, phase_name, parent_phase, num_steps):
-            """A phase begins."""
+            """Take the beginning of a phase."""
             self._steps[phase_name] = num_steps
             if parent_phase in (None, 'Building engine', 'Building engine from subgraph'):
                 progress(phase_name)
@@ -188,6 +188,6 @@ def _monitor(library, progress: Callable[[str], None]):
             return True
 
         def phase_finish(self, phase_name):
-            """A phase ends."""
+            """Take the end of a phase."""
             self._steps.pop(phase_name, None)
     return Monitor()

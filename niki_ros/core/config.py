@@ -49,7 +49,7 @@ class SolverConfig:
     name: str = setting('niki-temporal', 'niki-temporal, niki, analytic, or a path to a '
                         'model folder')
     backend: str = setting('onnxruntime', 'Library that runs the model: this one runs, or '
-                         'it is an error', choices=('onnxruntime', 'tensorrt'))
+                           'it is an error', choices=('onnxruntime', 'tensorrt'))
     refine: bool = setting(True, 'Pull the answer towards the joints that are trusted', live=True)
 
 
@@ -212,7 +212,7 @@ class Setting(NamedTuple):
 
     name: str
     default: Any
-    help: str
+    help: str  # noqa: A003
     unit: str
     low: Any
     high: Any

@@ -76,7 +76,7 @@ class HumanModel:
 
     def angles(self, rotmat, previous=None) -> np.ndarray:
         """
-        Return the angles (20,) of a pose, radians.
+        Return the 20 angles of a pose, radians.
 
         :param rotmat: (24, 3, 3) local rotations as in ``Body``.
         :param previous: (20,) of the last frame, for continuity where an angle is not determined.

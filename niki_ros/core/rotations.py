@@ -69,7 +69,7 @@ def rotvec_from_rotmat(rotmat) -> np.ndarray:
 
 
 def quat_xyzw_from_rotmat(rotmat) -> np.ndarray:
-    """Unit quaternions (..., 4), x y z w, of rotation matrices (..., 3, 3)."""
+    """Return unit quaternions (..., 4), x y z w, of rotation matrices (..., 3, 3)."""
     m = np.asarray(rotmat, dtype=np.float64)
     d0, d1, d2 = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
     four = np.stack([1 + d0 - d1 - d2, 1 - d0 + d1 - d2, 1 - d0 - d1 + d2, 1 + d0 + d1 + d2], -1)
@@ -85,7 +85,7 @@ def quat_xyzw_from_rotmat(rotmat) -> np.ndarray:
 
 
 def skew(v) -> np.ndarray:
-    """Cross-product matrices (..., 3, 3) of vectors (..., 3): ``skew(v) @ w = v × w``."""
+    """Return the matrices (..., 3, 3) of cross products with vectors: ``skew(v) @ w = v × w``."""
     v = np.asarray(v)
     out = np.zeros(v.shape[:-1] + (3, 3), dtype=v.dtype)
     out[..., 0, 1], out[..., 0, 2], out[..., 1, 2] = -v[..., 2], v[..., 1], -v[..., 0]
@@ -107,7 +107,7 @@ def unit(v) -> np.ndarray:
 
 def swing_rotmat(rest, observed) -> np.ndarray:
     """
-    The smallest rotation (..., 3, 3) that turns direction ``rest`` onto ``observed`` (..., 3).
+    Return the smallest rotation (..., 3, 3) that turns direction ``rest`` onto ``observed`` (..., 3).
 
     At opposite directions any axis across ``rest`` will do; the one nearest to x or y is taken.
     A zero vector on either side gives the identity.
@@ -126,7 +126,7 @@ def swing_rotmat(rest, observed) -> np.ndarray:
 
 def rotmat_from_two_sets(rest, observed, weights) -> np.ndarray:
     """
-    The rotation (..., 3, 3) that best turns points ``rest`` onto ``observed`` (..., n, 3).
+    Return the rotation (..., 3, 3) that best turns points ``rest`` onto ``observed`` (..., n, 3).
 
     Weighted by ``weights`` (..., n); never a reflection.
     """
@@ -136,7 +136,7 @@ def rotmat_from_two_sets(rest, observed, weights) -> np.ndarray:
 
 def rotmat_from_covariance(covariance) -> np.ndarray:
     """
-    The rotation R (..., 3, 3) with the largest sum of R · ``covariance`` (..., 3, 3).
+    Return the rotation R (..., 3, 3) with the largest sum of R · ``covariance`` (..., 3, 3).
 
     Horn 1987: that sum is a quadratic form of R's quaternion, so the best one is an eigenvector;
     unlike Kabsch's SVD it needs no case for reflections.
@@ -177,7 +177,7 @@ def rotmat_from_6d(six) -> np.ndarray:
 
 
 def six_from_rotmat(rotmat) -> np.ndarray:
-    """The first two rows of rotation matrices (..., 3, 3) as (..., 6)."""
+    """Return the first two rows of rotation matrices (..., 3, 3) as (..., 6)."""
     rotmat = np.asarray(rotmat)
     return rotmat[..., :2, :].reshape(rotmat.shape[:-2] + (6,))
 

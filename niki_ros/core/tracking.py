@@ -24,7 +24,7 @@ _COAST_S = 0.4
 class PersonTrack:
     """One person over time, ``id`` 0 until believed; ``state`` belongs to the pipeline."""
 
-    id: int
+    id: int  # noqa: A003
     seen_ns: int
     box_px: np.ndarray
     root_m: Optional[np.ndarray]

@@ -1,4 +1,4 @@
-"""What goes between the steps of the pipeline. Metres, radians, integer nanoseconds, float32."""
+"""What goes between the steps. Metres, radians, integer nanoseconds, float32."""  # noqa: A005
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Body:
     :param root_source: what fixed the distance, such as ``camera``.
     """
 
-    id: int
+    id: int  # noqa: A003
     stamp_ns: int
     rotmat: np.ndarray
     betas: np.ndarray

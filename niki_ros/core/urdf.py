@@ -49,7 +49,7 @@ def link_parents() -> List[int]:
 
 def link_transforms(rotmat, offsets_m):
     """
-    Transforms of the 29 joints' links in their parents' frames, as TF has them.
+    Return the transforms of the 29 joints' links in their parents' frames, as TF has them.
 
     :param rotmat: (24, 3, 3) local rotations as in ``Body``.
     :param offsets_m: (29, 3) ``Skeleton.offsets(betas)``; the first is the pelvis in the root

@@ -154,7 +154,7 @@ _DEFAULT_WEIGHT = np.asarray([-1.0, 0.0, -3.0, -1.0, 0.0, 0.0])
 
 def confidence_features(found, joints, sigma, error_z) -> np.ndarray:
     """
-    What the confidence depends on, (N, 24, 6).
+    Return what the confidence depends on, (N, 24, 6).
 
     Log residual of the joint, of its worst neighbour (parent or child) and of the whole body
     (in decades over 10 mm), sigma of the joint, an indicator of no observation, size of the error.

@@ -13,7 +13,7 @@ from setuptools import Extension, setup
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from generate import Generator, PACKAGE, ros_prefix  # noqa: E402
+from generate import Generator, PACKAGE, ros_prefix  # noqa: E402, I100
 
 
 def refuse_without_compiler():
