@@ -11,7 +11,7 @@ from niki_ros.core.errors import InputError
 from niki_ros.core.joint_filter import JointFilter
 from niki_ros.core.kinematics import forward_kinematics
 from niki_ros.core.rotations import rotmat_from_rotvec
-from niki_ros.core.shape import body_scale, shape_information, size_doubt
+from niki_ros.core.shape import body_scale, resized, shape_information, size_doubt
 from niki_ros.core.skeleton import MIRROR_29, Skeleton
 import numpy as np
 
@@ -19,6 +19,9 @@ from niki_training import corrupt
 
 CAMERA_FROM_UPRIGHT = np.diag([1.0, -1.0, -1.0])
 """Turns motion axes (y up) into camera axes (y down) of a camera that the person faces."""
+
+_SIZE_ERROR, _SHAPE_ERROR = 0.06, 0.6
+"""Of the pipeline's estimate of a person: log size, and the further betas."""
 
 
 @dataclass
@@ -218,20 +221,31 @@ class Batches:
     An endless stream of training batches, seeded.
 
     :param clean_share: the first share of each batch is left without corruption.
+    :param pairs: what a real front end saw, with ``draw(count, rng)``, or None.
+    :param pairs_share: the last share of each batch, drawn from ``pairs``.
     """
 
     def __init__(self, motion: Motion, skeleton: Skeleton, batch: int, frames: int = 1,
-                 seed: int = 0, clean_share: float = 0.125):
+                 seed: int = 0, clean_share: float = 0.125, pairs=None,
+                 pairs_share: float = 0.0):
         """Keep what a draw needs."""
         self.windows = Windows(motion, frames)
         self.skeleton, self.batch, self.seed = skeleton, batch, seed
         self.clean = int(batch * clean_share)
+        self.pairs = pairs
+        self.paired = int(batch * pairs_share) if pairs else 0
 
     def draw(self, rng) -> dict:
         """Return one batch of arrays (B, T, …)."""
         rotmat, joints, betas = augmented(
-            self.windows.draw(self.batch, rng), rng, self.skeleton)
+            self.windows.draw(self.batch - self.paired, rng), rng, self.skeleton)
         noisy, sigma = corrupt.training_mix(joints, rng, self.clean)
+        if self.paired:
+            seen = self.pairs.draw(self.paired, rng)
+            rotmat, joints, betas, noisy, sigma = (
+                np.concatenate(both) for both in (
+                    (rotmat, seen['rotmat']), (joints, seen['joints']), (betas, seen['betas']),
+                    (noisy, seen['noisy']), (sigma, seen['sigma'])))
         batch, frames = sigma.shape[:2]
         noisy, sigma = noisy.reshape(-1, 29, 3), sigma.reshape(-1, 29)
         if frames > 1:
@@ -239,10 +253,22 @@ class Batches:
             noisy, sigma = filtered(noisy, sigma, shape[0], frames, self.skeleton)
         else:
             shape = self._single(noisy, sigma, betas, rng)
+        if self.paired:
+            shape = self._handed_down(*shape, betas, frames, rng)
         seen = observed(noisy, sigma, self.skeleton, *shape)
         out = batch_of(rotmat.reshape(-1, 24, 3, 3), joints.reshape(-1, 29, 3),
                        np.repeat(betas, frames, axis=0), seen, self.skeleton)
         return {k: v.reshape((batch, frames) + v.shape[1:]) for k, v in out.items()}
+
+    def _handed_down(self, guess, doubt, betas, frames, rng):
+        """Of the pairs, seven in ten come with a shape such as the pipeline has estimated."""
+        chosen = rng.random(len(betas)) < 0.7
+        chosen[:-self.paired] = False
+        near = resized(betas, rng.normal(size=len(betas)) * _SIZE_ERROR, self.skeleton)
+        near[:, 1:] += _SHAPE_ERROR * rng.normal(size=near[:, 1:].shape)
+        each = np.repeat(chosen, frames)
+        return (np.where(each[:, None], np.repeat(near, frames, axis=0), guess),
+                np.where(each, 0.0, doubt))
 
     def _single(self, noisy, sigma, betas, rng):
         """Estimate the shape of single frames; every fourth is given the truth."""

@@ -51,7 +51,12 @@ def mmd(x, y, widths=(0.05, 0.2, 0.9)):
 
 
 def posed_joints(six, size, batch):
-    """Return the joints (N, 29, 3) of the poses, in the trunk's frame and the assumed scale."""
+    """
+    Return the joints (N, 29, 3) of the poses, in the trunk's frame and the assumed scale.
+
+    A size that was handed down (no doubt) stays as it is, as it does at run time.
+    """
+    size = size * (batch['condition'][..., -1:] > 0)
     offsets = batch['offsets'] * torch.exp(size)[..., None]
     return LAYER(rotmat_from_6d(six.unflatten(-1, (24, 6))), offsets)
 

@@ -22,6 +22,7 @@ class TrainConfig:
     :param learning_rate: at its highest, after ``warmup`` steps; then a cosine to 1 % of it.
     :param clean_share: of each batch that is left uncorrupted.
     :param twist_share: of each batch whose twists are given.
+    :param pairs_share: of each batch that a real front end saw, where ``--pairs`` is given.
     :param frames: length of the windows of the temporal network.
     :param epoch: steps between checkpoints. :param bf16: products in bfloat16.
     """
@@ -37,6 +38,7 @@ class TrainConfig:
     seed: int = 1
     clean_share: float = 0.125
     twist_share: float = 0.15
+    pairs_share: float = 0.35
     frames: int = 27
     epoch: int = 500
     bf16: bool = True

@@ -20,6 +20,7 @@ from niki_training import losses
 from niki_training.data import Batches, Motion
 from niki_training.kinematic import six_from_rotmat
 from niki_training.model import MlpNet, NetConfig, NikiNet
+from niki_training.pairs import Pairs
 from niki_training.settings import TrainConfig
 from niki_training.swing import bone_axes, swing_twist
 from niki_training.temporal import TemporalNet
@@ -57,7 +58,7 @@ class Trainer:
     """
 
     def __init__(self, config: TrainConfig, motion: Motion, skeleton: Skeleton, folder: Path,
-                 start_from: Path | None = None):
+                 start_from: Path | None = None, pairs: Path | None = None):
         """Build everything, or go on from the folder's last checkpoint."""
         self.config, self.folder, self.motion = config, Path(folder), motion
         self.rank, self.world = _join_group()
@@ -66,8 +67,10 @@ class Trainer:
         self.axes = torch.tensor(bone_axes(skeleton.rest_joints_m), dtype=torch.float32,
                                  device=self.device)
         frames = config.frames if config.net.kind == 'temporal' else 1
-        self.batches = Batches(motion, skeleton, config.batch, frames,
-                               config.seed + 1000 * self.rank, config.clean_share)
+        self.batches = Batches(
+            motion, skeleton, config.batch, frames, config.seed + 1000 * self.rank,
+            config.clean_share, Pairs(pairs, 'train', frames) if pairs else None,
+            config.pairs_share)
         self.net = build_net(config.net)
         self._normalise()
         if start_from is not None:

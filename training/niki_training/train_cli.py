@@ -26,6 +26,8 @@ def _parser() -> argparse.ArgumentParser:
                         help='change one setting, such as steps=5000 or net.kind=one_stage')
     parser.add_argument('--from', dest='start_from', type=Path,
                         help='checkpoint of the per-frame network (net.kind=temporal)')
+    parser.add_argument('--pairs', type=Path,
+                        help='folder of niki-data render --observe: real errors of a front end')
     parser.add_argument('--body', type=Path, help='skeleton written by niki-data body')
     parser.add_argument('--threads', type=int, default=2, help='CPU threads (default 2)')
     parser.add_argument('--smoke', action='store_true', help='stop after a minute')
@@ -41,7 +43,7 @@ def main(argv=None) -> int:
         for item in args.set:
             config.set(*item.split('=', 1))
         trainer = Trainer(config, load_motion(args.data), load_skeleton(args.body), args.out,
-                          args.start_from)
+                          args.start_from, args.pairs)
         trainer.run(SMOKE_S if args.smoke else None)
     except NikiError as error:
         print(f'niki-train: {error}', file=sys.stderr)

@@ -1,0 +1,83 @@
+"""What a real front end saw of rendered people, beside the truth: windows for training."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from niki_ros.core.errors import InputError
+from niki_ros.core.skeleton import MIRROR_29
+import numpy as np
+
+from niki_training.render.shards import read_shards
+
+_FLIP = np.asarray([-1.0, 1.0, 1.0], dtype=np.float32)
+_SIDES = list(MIRROR_29)
+
+
+class Pairs:
+    """
+    Observations and truth of clips, all in memory.
+
+    Where the front end lost the person, the last observation stands with sigma 1, as the pipeline
+    hands it to the solver.
+
+    :param folder: shards of ``niki-data render --observe``. :param split: such as ``train``.
+    :param frames: length of the windows.
+    """
+
+    def __init__(self, folder: Path, split: str, frames: int):
+        """
+        Read all shards.
+
+        :raises InputError: when there are none, or no window of ``frames`` frames in them.
+        """
+        shards = read_shards(Path(folder), split)
+        if 'obs_found' not in shards:
+            raise InputError(f'{folder} has pictures without observations; run niki-data observe')
+        self.frames, self.betas = frames, shards['betas']
+        self.rotmat = shards['rotmat']
+        joints = shards['joints_m']
+        self.joints_m = joints - joints[:, :, :1]
+        self.seen_m, self.sigma = _filled(
+            shards['obs_found'], shards['obs_joints_m'], shards['obs_sigma'])
+        self._windows = _begins(shards['obs_found'], frames)
+        if not len(self._windows):
+            raise InputError(f'{folder}: no {frames} frames of {split} begin with a person found')
+
+    def digest(self) -> str:
+        """Return a hash of the observations, kept in checkpoints."""
+        return hashlib.sha256(self.seen_m[::7].tobytes()).hexdigest()[:16]
+
+    def draw(self, count: int, rng) -> dict:
+        """
+        Draw windows, half of them mirrored.
+
+        :return: ``rotmat`` (N, T, 24, 3, 3), ``joints`` and ``noisy`` (N, T, 29, 3) root-relative
+            in camera axes, ``sigma`` (N, T, 29), ``betas`` (N, 10).
+        """
+        clip, start = self._windows[rng.integers(len(self._windows), size=count)].T
+        at = clip[:, None], start[:, None] + np.arange(self.frames)
+        rotmat, sigma = self.rotmat[at], self.sigma[at]
+        joints, noisy = self.joints_m[at], self.seen_m[at]
+        turn = rng.random(count) < 0.5
+        rotmat[turn] = _FLIP[:, None] * rotmat[turn][:, :, _SIDES[:24]] * _FLIP
+        sigma[turn] = sigma[turn][:, :, _SIDES]
+        for points in (joints, noisy):
+            points[turn] = points[turn][:, :, _SIDES] * _FLIP
+        return {'rotmat': rotmat, 'joints': joints, 'noisy': noisy, 'sigma': sigma,
+                'betas': self.betas[clip]}
+
+
+def _filled(found, joints_m, sigma):
+    """Return joints (C, T, 29, 3) and sigma (C, T, 29) without gaps."""
+    order = np.where(found, np.arange(found.shape[1]), 0)
+    last = np.maximum.accumulate(order, axis=1)
+    joints = np.nan_to_num(joints_m[np.arange(len(found))[:, None], last])
+    return joints, np.where(found[..., None], sigma, 1.0).astype(np.float32)
+
+
+def _begins(found, frames: int) -> np.ndarray:
+    """Return clip and first frame (W, 2) of every window that begins with an observation."""
+    begins = found[:, :max(found.shape[1] - frames + 1, 0)]
+    return np.argwhere(begins)
