@@ -85,7 +85,7 @@ def quat_xyzw_from_rotmat(rotmat) -> np.ndarray:
 
 
 def skew(v) -> np.ndarray:
-    """Return the matrices (..., 3, 3) of cross products with vectors: ``skew(v) @ w = v × w``."""
+    """Return cross-product matrices (..., 3, 3): multiplied by w they give v × w."""
     v = np.asarray(v)
     out = np.zeros(v.shape[:-1] + (3, 3), dtype=v.dtype)
     out[..., 0, 1], out[..., 0, 2], out[..., 1, 2] = -v[..., 2], v[..., 1], -v[..., 0]
@@ -107,7 +107,7 @@ def unit(v) -> np.ndarray:
 
 def swing_rotmat(rest, observed) -> np.ndarray:
     """
-    Return the smallest rotation (..., 3, 3) that turns direction ``rest`` onto ``observed`` (..., 3).
+    Return the smallest rotation (..., 3, 3) that turns ``rest`` onto ``observed`` (..., 3).
 
     At opposite directions any axis across ``rest`` will do; the one nearest to x or y is taken.
     A zero vector on either side gives the identity.
