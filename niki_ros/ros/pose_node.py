@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 import time
 import traceback
@@ -14,7 +13,7 @@ from niki_ros.core.errors import NikiError
 from niki_ros.ros.diagnostics import Health, REMEDIES
 from niki_ros.ros.frames import FrameHandler
 from niki_ros.ros.parameters import LaunchConfig, NodeParameters
-from niki_ros.ros.process import run_node
+from niki_ros.ros.process import release_memory, run_node
 from niki_ros.ros.publishers import Outputs
 from niki_ros.ros.qos import image_qos, info_qos, offers_too_little, overridable
 from niki_ros.ros.watch import Watch
@@ -192,7 +191,7 @@ class PoseNode(LifecycleNode):
         if self._pipeline:
             self._pipeline.close()
         self._pipeline = self._outputs = self._overlay = None
-        gc.collect()
+        release_memory()
 
     def _on_image(self, message, info):
         """Hand the image over; what DDS has overwritten meanwhile is seen in the numbering."""

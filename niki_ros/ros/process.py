@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
 from pathlib import Path
 import signal
@@ -61,6 +63,15 @@ def run_node(make_node, args=None, name: str = 'niki_ros') -> int:
                 node.close()
             node.destroy_node()
         rclpy.try_shutdown()
+
+
+def release_memory():
+    """Collect garbage, and hand what the C library keeps for later back to the system (glibc)."""
+    gc.collect()
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError):
+        pass  # another C library
 
 
 def spin_once(executor, node):
