@@ -7,14 +7,16 @@ joints after forward kinematics on the mean body, where errors along a limb add 
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Callable, Dict, Optional
 
 from niki_ros.backends.engine import Engine
 from niki_ros.core.errors import InputError, ModelError
 from niki_ros.core.kinematics import forward_kinematics
 from niki_ros.core.rotations import angle_rad, rotmat_from_6d
 from niki_ros.core.skeleton import open_skeleton
+from niki_ros.model_folder import MANIFEST, ModelFolder, read_model_folder, write_file
 import numpy as np
 
 COUNT = 1000
@@ -130,6 +132,37 @@ def compare(reference: Engine, engine: Engine, poses: Dict[str, np.ndarray],
     facts: Dict[str, Any] = {name: summary(values) for name, values in found.items()}
     facts['poses'] = len(poses['sigma'])
     return facts
+
+
+def with_half_graph(folder: ModelFolder, limit_mm: float = LIMIT_MM, poses: Optional[str] = None,
+                    progress: Callable[[str], None] = lambda line: None) -> ModelFolder:
+    """
+    Cast a folder's FP32 graph to FP16 and put it beside, with its measured error.
+
+    :param limit_mm: largest 99th percentile of the error. :param poses: see :func:`check_poses`.
+    :return: the folder with both graphs.
+    """
+    from niki_ros.backends import load_engine
+    from niki_ros.backends.half_graph import find_half_graph
+    from niki_ros.model_folder import add_graph
+    graph = folder.load_graph('fp32')
+    chosen = check_poses(poses, 4 if 'hybrik' in folder.manifest['kind'] else 200)
+    wanted = answers(load_engine(graph), chosen, folder.manifest)
+
+    def error_of(half: bytes) -> float:
+        found = answers(load_engine(half), chosen, folder.manifest)
+        return summary(errors(wanted, found)['mm'])['p99']
+
+    half, error, islands = find_half_graph(graph, error_of, limit_mm, progress)
+    return add_graph(folder, 'fp16', half, {'fp32_islands': islands, 'cast_error_p99_mm': error})
+
+
+def note_errors(folder: ModelFolder, results: Dict[str, Any]) -> ModelFolder:
+    """Put measured errors, such as ``{'onnxruntime-fp16': compare(…)}``, into the manifest."""
+    known = {**folder.manifest.get('engine_error', {}), **results}
+    text = json.dumps({**folder.manifest, 'engine_error': known}, indent=1) + '\n'
+    write_file(folder.path / MANIFEST, text.encode())
+    return read_model_folder(folder.path)
 
 
 def _rotmat(outputs: dict) -> Optional[np.ndarray]:

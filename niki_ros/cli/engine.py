@@ -101,24 +101,9 @@ def _cast(args) -> int:
 
 def _add_half(folder, args):
     """Cast the folder's FP32 graph to FP16 and put it beside, with its measured error."""
-    from niki_ros.backends import load_engine
-    from niki_ros.backends.half_graph import find_half_graph
-    from niki_ros.engine_check import answers, check_poses, errors, summary
-    from niki_ros.model_folder import add_graph
-    graph = folder.load_graph('fp32')
-    reference = load_engine(graph)
-    heavy = 'hybrik' in folder.manifest['kind']
-    poses = check_poses(args.poses, 4 if heavy else 200)
-    wanted = answers(reference, poses, folder.manifest)
-
-    def error_of(half: bytes) -> float:
-        found = answers(load_engine(half), poses, folder.manifest)
-        return summary(errors(wanted, found)['mm'])['p99']
-
-    half, error, islands = find_half_graph(graph, error_of, args.limit, _say)
-    facts = {'fp32_islands': islands, 'cast_error_p99_mm': error}
+    from niki_ros.engine_check import with_half_graph
     try:
-        return add_graph(folder, 'fp16', half, facts)
+        return with_half_graph(folder, args.limit, args.poses, _say)
     except OSError as failed:
         raise BackendError(f'{folder.path} cannot be written ({failed}); copy the folder and '
                            'build from the copy') from failed
@@ -184,12 +169,9 @@ def _damaged_engines(folder) -> list:
 
 def _note(folder, backend: str, results: dict):
     """Put the figures into the folder's manifest; a folder that is read-only is left as it is."""
-    from niki_ros.model_folder import write_file
-    known = folder.manifest.get('engine_error', {})
-    known.update({f'{backend}-{precision}': facts for precision, facts in results.items()})
-    text = json.dumps({**folder.manifest, 'engine_error': known}, indent=1) + '\n'
+    from niki_ros.engine_check import note_errors
     try:
-        write_file(folder.path / 'manifest.json', text.encode())
+        note_errors(folder, {f'{backend}-{precision}': f for precision, f in results.items()})
     except OSError as error:
         _say(f'the figures are not in the manifest: {error}')
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from niki_ros.core.errors import ConfigError
 from niki_ros.core.kinematics import forward_kinematics
 from niki_ros.core.rotations import rotmat_from_rotvec
 from niki_ros.core.skeleton import Skeleton
+from niki_ros.model_folder import MANIFEST, read_model_folder, write_file
 import numpy as np
 
 from niki_training import corrupt, metrics
@@ -120,3 +122,28 @@ def markdown(table: dict, score: str = 'mpjpe_mm') -> str:
 def write_json(path: Path, table: dict) -> None:
     """Write the table."""
     Path(path).write_text(json.dumps(table, indent=1) + '\n', 'utf-8')
+
+
+def rows_of(name: str, tables: dict) -> dict:
+    """
+    Return one solver's rows of the tables, rounded: {frames, sequences} → corruption → scores.
+
+    :raises ConfigError: when the tables have no such solver.
+    """
+    rows = {table: solvers[name] for table, solvers in tables.items() if name in solvers}
+    if not rows:
+        raise ConfigError(f'the figures have no solver {name!r}; they have '
+                          f'{sorted({n for t in tables.values() for n in t})}')
+    return {table: {row: {score: round(value, 3) for score, value in scores.items()}
+                    for row, scores in found.items()} for table, found in rows.items()}
+
+
+def note_figures(folder: Path, rows: dict, protocol: str) -> None:
+    """
+    Put figures into the manifest of a model folder.
+
+    :param rows: see :func:`rows_of`. :param protocol: in words: data, seed, how many.
+    """
+    manifest = read_model_folder(folder).manifest
+    manifest['evaluation'] = {**manifest.get('evaluation', {}), 'protocol': protocol, **rows}
+    write_file(Path(folder) / MANIFEST, (json.dumps(manifest, indent=1) + '\n').encode())

@@ -13,7 +13,7 @@ import sys
 
 from niki_ros.core.errors import NikiError
 from niki_ros.core.skeleton import open_skeleton
-from niki_ros.solvers import load_solver
+from niki_ros.solvers import load_solver, shipped_models
 
 from niki_training import corrupt
 from niki_training.data import load_motion
@@ -21,13 +21,16 @@ from niki_training.evaluate import (
     by_solver,
     frame_row,
     markdown,
+    note_figures,
     observation,
+    rows_of,
     SEQUENCE,
     sequence_row,
     test_poses,
     write_json,
 )
 from niki_training.model_fit import model_fit
+from niki_training.plots import draw_tables
 
 SEQUENCE_ROWS = {'clean': 0, 'noise-20': 0, 'noise-40': 0, 'occluded-2': 24, 'truncated-legs': 24,
                  'truncated-waist': 24, 'silent-2': 24}
@@ -50,7 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--json', nargs='?', const='-', metavar='FILE',
                         help='print one JSON object instead of tables, or write it to FILE')
-    parser.add_argument('--plot', type=Path, help='write a bar chart here (.png)')
+    parser.add_argument('--plot', type=Path, help='draw the tables here (.png, .svg or .pdf)')
+    parser.add_argument('--note', action='store_true',
+                        help="put each model's figures into the manifest of its folder")
     return parser
 
 
@@ -62,22 +67,40 @@ def main(argv=None) -> int:
             return _video(argv[1:])
         args = _parser().parse_args(argv)
         tables = evaluate(args)
+        _keep(args, tables)
     except (NikiError, OSError) as error:
         print(f'niki-evaluate: {error}', file=sys.stderr)
         return 2
+    _print(args, tables)
+    return 0
+
+
+def _print(args, tables) -> None:
+    """Print the tables as text or as JSON."""
     if args.json == '-':
         print(json.dumps(tables))
-        return 0
+        return
     for score in () if args.no_frames else SCORES:
         print(f'\n{score}, frames\n\n{markdown(tables["frames"], score)}')
     for score in ('mpjpe_mm', 'acceleration_mm', 'rotation_deg'):
         if tables.get('sequences'):
             print(f'\n{score}, sequences\n\n{markdown(tables["sequences"], score)}')
-    if args.json:
+
+
+def _keep(args, tables) -> None:
+    """Write what was asked for: JSON, charts, the manifests of the models."""
+    if args.json and args.json != '-':
         write_json(Path(args.json), tables)
     if args.plot:
-        plot(tables['frames'], args.plot)
-    return 0
+        draw_tables(tables, args.plot)
+    if args.note:
+        protocol = (f'niki-evaluate on {args.data.name}, seed {args.seed}, one frame in '
+                    f'{args.every}, at most {args.limit or "all"}; '
+                    f'{args.sequences} sequences; betas=None, sizes 0.85 … 1.15')
+        for item in args.model:
+            name, _, folder = item.partition('=')
+            note_figures(Path(folder) if folder else shipped_models() / name,
+                         rows_of(name, tables), protocol)
 
 
 def _video(argv) -> int:
@@ -122,23 +145,6 @@ def _unrefined(solver):
     twin = copy.copy(solver)
     twin.refine = False
     return twin
-
-
-def plot(table: dict, path: Path) -> None:
-    """Draw the joint error of every solver in every row."""
-    import matplotlib
-    matplotlib.use('Agg')
-    import matplotlib.pyplot as plt
-    figure, axis = plt.subplots(figsize=(12, 4))
-    width = 0.8 / len(table)
-    for i, (name, rows) in enumerate(table.items()):
-        axis.bar([k + i * width for k in range(len(rows))],
-                 [row['mpjpe_mm'] for row in rows.values()], width, label=name)
-    axis.set_xticks(range(len(corrupt.PROTOCOL)), corrupt.PROTOCOL, rotation=30)
-    axis.set_ylabel('MPJPE, mm')
-    axis.set_ylim(0, 150)
-    axis.legend()
-    figure.savefig(path, dpi=110, bbox_inches='tight')
 
 
 if __name__ == '__main__':

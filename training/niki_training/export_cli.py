@@ -7,12 +7,12 @@ import json
 from pathlib import Path
 import sys
 
-from niki_ros.core.errors import NikiError
+from niki_ros.core.errors import ConfigError, NikiError
 from niki_ros.core.skeleton import open_skeleton
 
 from niki_training.confidence import fit_confidence
 from niki_training.data import load_motion
-from niki_training.evaluate import test_poses
+from niki_training.evaluate import rows_of, test_poses
 from niki_training.export import export
 from niki_training.train import load_checkpoint
 
@@ -23,7 +23,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('folder', type=Path, help='model folder to write')
     parser.add_argument('--name', help="the solver's name; default: the folder's")
     parser.add_argument('--val', type=Path, help='held-out motion: fit the confidence on it')
-    parser.add_argument('--figures', type=Path, help='JSON of niki-evaluate for the manifest')
+    parser.add_argument('--figures', type=Path,
+                        help='JSON of niki-evaluate: the rows of this name go into the manifest '
+                        '(niki-evaluate --note does it to a folder that is there)')
     parser.add_argument('--fp16', action='store_true', help='write an FP16 graph besides')
     return parser
 
@@ -38,7 +40,20 @@ def main(argv=None) -> int:
         return 2
     print(f"{args.folder}: {manifest['kind']}, {manifest['parameters']} parameters, "
           f"difference to torch {manifest['torch_difference']}")
+    if args.fp16:
+        error = manifest['engine_error']['onnxruntime-fp16']['mm']
+        print(f"  fp16: p99 {error['p99']:g} mm, at most {error['max']:g} mm; rounded as on a GPU "
+              f"p99 {manifest['graphs']['fp16']['cast_error_p99_mm']:.3g} mm")
     return 0
+
+
+def _tables(path: Path) -> dict:
+    """Read what ``niki-evaluate --json FILE`` wrote."""
+    try:
+        tables = json.loads(path.read_text('utf-8'))
+        return {name: dict(tables[name]) for name in ('frames', 'sequences') if name in tables}
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f'{path}: not the JSON of niki-evaluate ({error})') from error
 
 
 def run(args) -> dict:
@@ -46,9 +61,10 @@ def run(args) -> dict:
     net, config, record = load_checkpoint(args.checkpoint)
     facts = {'motion_hash': record['data'], 'steps': record['step'],
              'training_seconds': round(record['seconds'])}
-    if args.figures:
-        facts['evaluation'] = json.loads(args.figures.read_text('utf-8'))
     name = args.name or args.folder.name
+    if args.figures:
+        facts['evaluation'] = {'protocol': f'niki-evaluate, {args.figures.name}',
+                               **rows_of(name, _tables(args.figures))}
     manifest = export(net, config, args.folder, name, facts, args.fp16)
     if args.val:
         from niki_ros.solvers.niki import NikiSolver

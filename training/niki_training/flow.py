@@ -34,7 +34,7 @@ class Coupling(nn.Module):
                 out = self._nets(b, context)
         else:
             out = self._nets(b, context)
-        log_scale, shift = out.float().chunk(2, dim=-1)
+        log_scale, shift = out.to(b.dtype).chunk(2, dim=-1)
         return self.limit * torch.tanh(log_scale), shift
 
     def _nets(self, b, context):

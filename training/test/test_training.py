@@ -8,25 +8,14 @@ from niki_ros.solvers.niki import NikiSolver
 from niki_training import train_cli
 from niki_training.evaluate import by_solver, frame_row
 from niki_training.evaluate import test_poses as make_poses
-from niki_training.export import difference, export, graph_bytes
+from niki_training.export import export
 from niki_training.losses import mmd
 from niki_training.settings import TrainConfig
 from niki_training.train import load_checkpoint, Trainer
 import numpy as np
 import pytest
+from small_runs import small_config
 import torch
-
-SMALL = ('steps=4', 'batch=16', 'epoch=2', 'net.blocks=2', 'net.hidden=16', 'net.twist_blocks=2',
-         'net.twist_hidden=16', 'net.temporal_blocks=2', 'net.temporal_hidden=16',
-         'net.attention=8', 'bf16=false', 'frames=18')
-
-
-def small_config(kind='two_stage'):
-    """Return the settings of a run of seconds."""
-    config = TrainConfig()
-    for item in (*SMALL, f'net.kind={kind}'):
-        config.set(*item.split('=', 1))
-    return config
 
 
 @pytest.fixture(scope='module')
@@ -61,13 +50,6 @@ def test_every_kind_trains_and_exports(kind, motion, checkpoint, tmp_path):
     for t in range(3):
         solution = track.step(solver.skeleton.rest_joints_m, np.zeros(29), t * 33_000_000)
     assert np.isfinite(solution.joints_m).all()
-
-
-def test_graph_is_torchs_on_random_and_extreme_inputs(checkpoint):
-    net, config, _ = load_checkpoint(checkpoint)
-    graph = graph_bytes(net, 'two_stage')
-    for scale in (1.0, 5.0):
-        assert difference(net, config.net.kind, graph, scale=scale) < 1e-4
 
 
 def test_settings_refuse_what_they_do_not_know():

@@ -1,0 +1,65 @@
+"""Bar charts of the evaluation's tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from niki_ros.core.errors import ConfigError
+
+CHARTS = (
+    ('frames', 'mpjpe_mm', 'frames: MPJPE, mm', 'log'),
+    ('frames', 'rotation_deg', 'frames: local rotation error, degrees', 'linear'),
+    ('frames', 'auroc', 'frames: AUROC of the confidence', 'linear'),
+    ('sequences', 'mpjpe_mm', 'tracks: MPJPE, mm', 'log'),
+    ('sequences', 'acceleration_mm', 'tracks: acceleration error, mm/frame²', 'log'),
+)
+LEAST = 0.1
+"""Bars on a logarithmic axis start here; what is smaller is drawn as this."""
+
+
+def draw_tables(tables: dict, path: Path) -> None:
+    """
+    Draw every score of every table that is there: a bar a solver, a group a corruption.
+
+    :param tables: {frames, sequences} → solver → corruption → scores.
+    :raises ConfigError: when matplotlib is absent, or the file's ending is none it knows.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ConfigError(f'--plot needs matplotlib ({error}): pip install matplotlib') from error
+    solvers = list(dict.fromkeys(name for table in tables.values() for name in table))
+    colours = {name: f'C{i % 10}' for i, name in enumerate(solvers)}
+    charts = [chart for chart in CHARTS if _bars(tables.get(chart[0], {}), chart[1])]
+    figure = Figure(figsize=(12, 3.6 * max(len(charts), 1)), layout='constrained')
+    grid = figure.subplots(max(len(charts), 1), 1, squeeze=False)[:, 0]
+    for axes, (table, score, title, scale) in zip(grid, charts):
+        _draw(axes, _bars(tables[table], score), scale, colours)
+        axes.set_title(title)
+    try:
+        figure.savefig(path, dpi=110)
+    except ValueError as error:
+        raise ConfigError(f'--plot {path}: {error}') from error
+
+
+def _bars(table: dict, score: str) -> dict:
+    """Return {solver: {corruption: value}} of the solvers that have this score."""
+    found = {name: {row: scores[score] for row, scores in rows.items() if score in scores}
+             for name, rows in table.items()}
+    return {name: rows for name, rows in found.items() if rows}
+
+
+def _draw(axes, bars: dict, scale: str, colours: dict) -> None:
+    """Draw one chart."""
+    names = list(dict.fromkeys(row for rows in bars.values() for row in rows))
+    width = 0.8 / len(bars)
+    for i, (solver, rows) in enumerate(bars.items()):
+        place = [names.index(row) + (i + 0.5) * width - 0.4 for row in rows]
+        height = [max(v, LEAST) if scale == 'log' else v for v in rows.values()]
+        axes.bar(place, height, width, label=solver, color=colours[solver])
+    axes.set_xticks(range(len(names)), names, rotation=25)
+    axes.set_yscale(scale)
+    if scale == 'log':
+        axes.set_ylim(bottom=LEAST)
+    axes.grid(axis='y', alpha=0.3)
+    axes.legend(fontsize='small')
