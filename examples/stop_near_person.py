@@ -20,8 +20,7 @@ class StopNearPerson(Node):
         super().__init__('stop_near_person', **options)
         self.distance_m = self.declare_parameter('distance_m', 1.5).value
         self.raised_hand = self.declare_parameter('raised_hand', True).value
-        self.silence_s = self.declare_parameter('silence_s', 1.0).value
-        self.heard_s = float('-inf')
+        self.silence_s, self.heard_s = self.declare_parameter('silence_s', 1.0).value, -np.inf
         self.stop = self.create_publisher(Bool, 'stop', 10)
         self.create_subscription(PointCloud2, 'joints', self.on_joints, 1)
         self.create_timer(0.1, self.on_timer)
