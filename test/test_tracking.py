@@ -52,7 +52,9 @@ def test_body_shape_settles_on_the_true_one_and_moves_in_steps(camera):
         seen.joints_m = seen.joints_m + rng.normal(size=(29, 3)).astype(np.float32) * 0.02
         lengths.append(skeleton.bone_lengths(shape.update(seen, 1 / 30)))
     error = np.abs(lengths[-1] - skeleton.bone_lengths(true))
-    assert shape.settled and error.max() < 0.015
+    mean = np.abs(skeleton.bone_lengths() - skeleton.bone_lengths(true))
+    # not all the way: a front end's own scale is not known better than people's sizes
+    assert shape.settled and error.max() < 0.025 and error.sum() < 0.6 * mean.sum()
     steps = np.abs(np.diff(lengths, axis=0)).max(axis=1)
     assert 1 <= (steps > 0).sum() <= 6, 'few steps: a URDF is published with each'
 

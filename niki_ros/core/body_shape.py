@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from niki_ros.core.shape import shape_from_lengths, shape_information
+from niki_ros.core.shape import scale_per_beta, shape_from_lengths, shape_information
 from niki_ros.core.skeleton import JOINT, OPEN_SKELETON, Skeleton
 from niki_ros.core.types import JointObservation
 import numpy as np
@@ -14,6 +14,9 @@ FRAMES_PER_S = 5.0
 MEMORY_S = 60.0
 LIMBS = np.array([JOINT[f'{side}_{part}'] for side in ('left', 'right')
                   for part in ('hip', 'knee', 'ankle', 'shoulder', 'elbow', 'wrist')])
+# a front end sees one and the same person too small, or too large, by about as much as people
+# differ; no number of frames takes that out
+COMMON_ERROR = 0.04
 # a view is good when every one of the twelve limb joints is expected to be within this sigma
 GOOD_SIGMA = 0.6
 
@@ -60,7 +63,7 @@ class BodyShape:
         keep = 1.0 - min(dt_s, 0.2) / MEMORY_S
         self._information = keep * self._information + count * information
         self._weighted = keep * self._weighted + count * (information @ frame)
-        estimate = np.linalg.solve(self._information + np.eye(size), self._weighted)
+        estimate = self._estimate()
         due = self._steps < len(STEPS_S) and self._good_s >= STEPS_S[self._steps]
         if due or (self.settled and self._change(estimate) > STEP_M):
             self._steps += int(due)
@@ -76,6 +79,14 @@ class BodyShape:
             betas, information = shape_from_lengths(
                 observation.lengths_m[None], observation.length_sigma_m[None]**2, self._skeleton)
         return betas[0], information[0]
+
+    def _estimate(self) -> np.ndarray:
+        """Return the most likely betas (10,): what was seen, its common error, and N(0, I)."""
+        identity = np.eye(len(self.betas))
+        variance = (COMMON_ERROR / scale_per_beta(self._skeleton))**2
+        # the inverse of (information^-1 + variance), times what it is the information about
+        share = np.linalg.inv(identity + variance * self._information)
+        return np.linalg.solve(share @ self._information + identity, share @ self._weighted)
 
     def _change(self, betas) -> float:
         """Return by how many metres the bone that changes most would change."""

@@ -68,9 +68,10 @@ class PixelsConfig:
 class TrackingConfig:
     """Ids over time."""
 
-    keep_s: float = setting(2.0, 'A person not seen for this long loses the id', 's', 0.0, 30.0,
+    keep_s: float = setting(4.0, 'A person not seen for this long loses the id', 's', 0.0, 30.0,
                             live=True)
-    predict_s: float = setting(0.5, 'A person not seen is published as predicted for this long',
+    predict_s: float = setting(2.5, 'A person not seen is published for this long, with falling '
+                               'confidence: predicted, then unobserved',
                                's', 0.0, 10.0, live=True)
     confirm_frames: int = setting(3, 'Frames in a row after which another person is believed; the '
                                   'first one is believed at once', low=1, high=100, live=True)

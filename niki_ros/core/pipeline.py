@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from time import perf_counter
 from typing import Dict, List, Optional
 
-from niki_ros.core.body_shape import BodyShape
 from niki_ros.core.camera import Camera, solve_root
 from niki_ros.core.confidence import confidence_from_sigma
 from niki_ros.core.config import apply_settings, PipelineConfig, settings_of
 from niki_ros.core.errors import ConfigError, InputError
-from niki_ros.core.front_back import FrontBackGuard
 from niki_ros.core.kinematics import forward_kinematics
+from niki_ros.core.occlusion import carried_on, held_distance, hidden_joints
+from niki_ros.core.person import Person
 from niki_ros.core.refine_pixels import refine_to_pixels
-from niki_ros.core.smoothing import OneEuroPoint, OneEuroRotations
 from niki_ros.core.tracking import distinct, PersonTrack, Tracker
 from niki_ros.core.types import Body, JointObservation, OBSERVED, PREDICTED, Solution, UNOBSERVED
 import numpy as np
 
-# without sight, confidence halves in this time
-FADE_S = 0.25
 # a joint may turn this fast: slowly where it is a guess, as fast as people move where it is seen
 MAX_TURN_RAD_S = (4.0, 25.0)
 # the distance is the least certain coordinate of the root: its cut-off is this share of the others
@@ -29,20 +27,6 @@ DEPTH_CUTOFF_SHARE = 0.5
 MAX_REACH_M, MAX_BOX_PX = 10.0, 1e7
 # how far the root may be off before the refinement, as a share of the distance
 ROOT_SIGMA_SHARE = np.array([0.01, 0.01, 0.03])
-
-
-class _Person:
-    """What is remembered of one tracked person between frames."""
-
-    def __init__(self, solver):
-        self.solver_track = solver.start_track()
-        self.shape = BodyShape(solver.skeleton)
-        self.guard = FrontBackGuard()
-        self.rotations = OneEuroRotations(24)
-        self.root = OneEuroPoint()
-        self.observation: Optional[JointObservation] = None
-        self.stamp_ns: Optional[int] = None
-        self.confidence = np.zeros(24)
 
 
 def _is_finite(one: JointObservation) -> bool:
@@ -89,50 +73,54 @@ class Pipeline:
             roots = [self._place(o.joints_m, o, camera) for o in observations]
             pairs = self.tracker.update(observations, roots, stamp_ns)
         # a track without an id is not believed yet: it is followed, not published
-        bodies = [self._body(track, seen, camera, stamp_ns) for track, seen in pairs]
+        where = {id(seen): root for seen, root in zip(observations, roots)}
+        bodies = [self._body(track, seen, where.get(id(seen)), camera, stamp_ns)
+                  for track, seen in pairs]
         self._stamp_ns = stamp_ns
         return [body for body in bodies if body is not None and body.id]
 
-    def _body(self, track: PersonTrack, seen, camera, stamp_ns) -> Optional[Body]:
+    def _body(self, track: PersonTrack, seen, root_m, camera, stamp_ns) -> Optional[Body]:
         """Solve, place and smooth one person; None when it has been gone for too long."""
         if track.state is None:
-            track.state = _Person(self.solver)
-        person: _Person = track.state
+            track.state = Person(self.solver)
+        person: Person = track.state
         gone_s = (stamp_ns - track.seen_ns) * 1e-9
-        dt_s = 0.0 if person.stamp_ns is None else (stamp_ns - person.stamp_ns) * 1e-9
+        dt_s = person.passed_s(stamp_ns)
+        seen = person.believed(seen, root_m, stamp_ns)
         if seen is None and (gone_s > self.config.tracking.predict_s
                              or person.observation is None):
             return None
-        if seen is not None:
-            seen = person.guard.check(seen, dt_s)
         with self._timed('solve'):
             solution = self._solve(person, seen, dt_s, stamp_ns)
         with self._timed('place'):
             rotmat, root_m = self._aligned(track, person, solution, seen, camera, stamp_ns)
         if root_m is None:
             return None
+        hidden = np.ones(24, bool) if seen is None else hidden_joints(seen)[:24]
         with self._timed('smooth'):
-            confidence = np.asarray(solution.confidence)
-            body = self._smooth(track, person, rotmat, confidence, root_m, dt_s, stamp_ns)
-        person.stamp_ns = stamp_ns
+            body = self._smooth(track, person, rotmat, solution, hidden, root_m, stamp_ns)
         if seen is not None:
             person.observation = seen
             track.seen_ns, track.box_px = stamp_ns, seen.box_px
             track.root_m, track.root_velocity_m_s = body.root_m, body.root_velocity_m_s
             body.keypoints_px = seen.keypoints_px
-            # a joint is not surer than the front end was of seeing it, however well it fits
-            person.confidence = np.minimum(
-                confidence, confidence_from_sigma(seen.sigma)[:24]).astype(np.float32)
-        self._judge(body, person.confidence, seen is not None, gone_s)
+        self._judge(body, person, solution, hidden, dt_s)
+        person.stamp_ns, person.solution = stamp_ns, solution
         return body
 
     def _solve(self, person, seen, dt_s, stamp_ns) -> Solution:
         """One step of the person's solver; a person out of sight is all unobserved joints."""
+        temporal = getattr(self.solver, 'temporal', False)
         if seen is None:
-            last = person.observation
-            return person.solver_track.step(
-                last.joints_m, np.ones(29), stamp_ns, betas=person.shape.betas)
+            if not temporal:
+                return person.solution
+            seen = replace(person.observation, sigma=np.ones(29), twist_cos_sin=None)
         betas = person.shape.update(seen, dt_s)
+        if temporal and person.solution is not None:
+            # what it said last is better than what a front end guesses about a hidden joint
+            skeleton = self.solver.skeleton
+            seen = carried_on(seen, person.solution.rotmat, skeleton.offsets(betas),
+                              skeleton.rest(betas))
         return person.solver_track.step(
             seen.joints_m, seen.sigma, stamp_ns, betas=betas, twist_cos_sin=seen.twist_cos_sin)
 
@@ -160,12 +148,15 @@ class Pipeline:
         weights = np.where(np.isfinite(spread), sure / np.maximum(spread, 0.5) ** 2, 0.0)
         return solve_root(joints_m, seen.keypoints_px, weights, camera)
 
-    def _smooth(self, track, person, rotmat, confidence, root_m, dt_s, stamp_ns) -> Body:
+    def _smooth(self, track, person, rotmat, solution, hidden, root_m, stamp_ns) -> Body:
         """Filter rotations and root; the joints follow by forward kinematics."""
         settings = self.config.smoothing
+        dt_s = person.passed_s(stamp_ns)
+        pace = person.sight.pace(hidden, dt_s)
+        root_m = held_distance(root_m, person.root.value, hidden, dt_s)
         if settings.enabled:
             slow, fast = MAX_TURN_RAD_S
-            limit = (slow + (fast - slow) * confidence) * dt_s
+            limit = (slow + (fast - slow) * np.minimum(solution.confidence, pace)) * dt_s
             rotmat = person.rotations.step(
                 rotmat, dt_s, settings.min_cutoff_hz, settings.beta, limit)
             cutoff = settings.root_min_cutoff_hz * np.array([1.0, 1.0, DEPTH_CUTOFF_SHARE])
@@ -183,15 +174,16 @@ class Pipeline:
             root_velocity_m_s=person.root.velocity.copy(),
             keypoints_px=np.full((29, 2), np.nan), root_source='camera')
 
-    def _judge(self, body, confidence, in_sight, gone_s):
-        """Confidence and status of every joint; out of sight nothing is "observed"."""
-        fade = 1.0 if in_sight else 0.5 ** (gone_s / FADE_S)
-        body.confidence = (np.asarray(confidence) * fade).astype(np.float32)
+    def _judge(self, body, person, solution, hidden, dt_s):
+        """Confidence and status of every joint; what is out of sight is never "observed"."""
+        # a joint is not surer than the front end was of seeing it, however well it fits
+        seen = np.minimum(solution.confidence,
+                          confidence_from_sigma(person.observation.sigma)[:24])
+        body.confidence = person.sight.update(seen, hidden, dt_s).astype(np.float32)
         limits = self.config.status
         status = np.where(body.confidence >= limits.predicted, PREDICTED, UNOBSERVED)
-        if in_sight:
-            status = np.where(body.confidence >= limits.observed, OBSERVED, status)
-        body.status = status.astype(np.uint8)
+        observed = (body.confidence >= limits.observed) & ~hidden
+        body.status = np.where(observed, OBSERVED, status).astype(np.uint8)
 
     def assumed_camera(self, image_rgb) -> Camera:
         """Return a camera of the field of view in the settings, for want of camera_info."""

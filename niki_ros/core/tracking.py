@@ -16,8 +16,11 @@ _FORBIDDEN = 1e6
 # as a share of the height
 SAME_BOX = 0.7
 SAME_KEYPOINTS = 0.12
-# a lost person is assumed to slow down, with this time constant
-_COAST_S = 0.4
+# a lost person is assumed to slow down, with this time constant, from a walk at most
+_COAST_S, _COAST_M_S = 0.4, 1.5
+# a box of which so much lies in the other one: a front end sees half a person as a small one
+_WITHIN = 0.5
+_LAST_RESORT = 5.0
 
 
 @dataclass
@@ -37,7 +40,9 @@ class PersonTrack:
         if self.root_m is None:
             return None
         gap_s = (stamp_ns - self.seen_ns) * 1e-9
-        return self.root_m + self.root_velocity_m_s * _COAST_S * (1 - np.exp(-gap_s / _COAST_S))
+        speed = float(np.linalg.norm(self.root_velocity_m_s))
+        velocity = self.root_velocity_m_s * min(1.0, _COAST_M_S / max(speed, 1e-9))
+        return self.root_m + velocity * _COAST_S * (1 - np.exp(-gap_s / _COAST_S))
 
 
 def overlap(a, b) -> float:
@@ -47,6 +52,14 @@ def overlap(a, b) -> float:
         return 0.0
     shared = float(size.prod())
     return shared / float((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod() - shared)
+
+
+def share_within(a, b) -> float:
+    """Return how much of the smaller of two boxes x0 y0 x1 y1 lies in the other, 0 … 1."""
+    size = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    if (size <= 0).any():
+        return 0.0
+    return float(size.prod()) / min(float((a[2:] - a[:2]).prod()), float((b[2:] - b[:2]).prod()))
 
 
 def distinct(observations: List[JointObservation]) -> List[JointObservation]:
@@ -134,8 +147,8 @@ class Tracker:
         difference = (np.asarray(root_m) - predicted) * (1.0, 1.0, 1 / 3)
         reach = 0.5 + self.config.max_speed_m_s * gap_s
         metres = float(np.linalg.norm(difference))
-        if metres > reach and shared < self.config.min_overlap:
-            return _FORBIDDEN
-        if metres > 2 * reach:
-            return _FORBIDDEN
-        return metres / reach + (1.0 - shared)
+        if metres <= reach or (metres <= 2 * reach and shared >= self.config.min_overlap):
+            return metres / reach + (1.0 - shared)
+        # nobody else is there: better a person badly measured than another one
+        within = share_within(track.box_px, observation.box_px)
+        return _LAST_RESORT - within if within >= _WITHIN else _FORBIDDEN

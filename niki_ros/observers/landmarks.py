@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from niki_ros.core.skeleton import JOINT, JOINTS_29, open_skeleton
 from niki_ros.core.types import JointObservation
+from niki_ros.observers.landmark_lengths import bone_lengths
 import numpy as np
 
 NOSE, EYES, EARS, SHOULDERS, HIPS = 0, (2, 5), (7, 8), (11, 12), (23, 24)
@@ -33,7 +34,8 @@ _SIGMA = {'pelvis': 0.1, 'hip': 0.15, 'knee': 0.29, 'ankle': 0.33, 'foot': 0.36,
           'shoulder': 0.25, 'elbow': 0.34, 'wrist': 0.45, 'hand': 0.48, 'middle_finger': 0.52,
           'spine1': 0.25, 'spine2': 0.35, 'spine3': 0.35, 'neck': 0.3, 'collar': 0.35,
           'head': 0.35, 'head_top': 0.4}
-_UNSEEN_FACTOR = 2.5
+# visibility from which a joint is seen, and below which it is not
+_SEEN, _HIDDEN = 0.95, 0.5
 _HIPS_SHARE = 0.5
 _KEYPOINT_SHARE, _UNSEEN_KEYPOINT_SHARE = 0.015, 0.045
 _EDGE = 0.05
@@ -158,20 +160,20 @@ def seen_share(normalized: np.ndarray, visibility: np.ndarray) -> tuple:
 
 def joint_sigma(visible: np.ndarray, outside: np.ndarray) -> np.ndarray:
     """
-    Sigma (29,) from visibility (29,) and outside (29,).
+    Sigma (29,) from visibility (29,), as the network gives it, and outside (29,).
 
-    While the whole person is in the image, visibility says little about the error in 3D: per
-    coordinate, the median is 68 mm at a visibility of 0.1-0.3, 51-71 mm at 0.3-0.7, 68-79 mm at
-    0.7-0.999, 46 mm above. Which joint it is says more, hence ``SIGMA_VISIBLE``.
-    Where the image was cut off at shank, knee, thigh or hip (cameras 1, 3 and 4, every second
-    frame), it says much: a knee has 59 mm at 0.83, 84-90 mm at 0.24-0.43, 114-143 mm at 0.15-0.21;
-    an ankle 115-156 mm at 0.33-0.47, 187-258 mm below 0.1. So sigma grows to 2.5 times towards a
-    visibility of 0, and to 1 outside the image.
+    While nothing stands in front of a person, visibility says little: a limb that its own body
+    hides has 40-70 mm per coordinate, as one that is seen. With rectangles in front of legs, an
+    arm or the lower half (every camera, ``niki-evaluate occlude``) it says nearly all: below 0.5
+    a knee has 113-161 mm, an ankle 216-324, an elbow 145-207, a wrist 245-338, and always in the
+    same direction, so that no filter of independent errors takes it out. In those clips 4 % of
+    the legs and 7-10 % of the arms below 0.5 were hidden by nothing but their own body. So sigma
+    rises from what is measured at a visibility of 0.95 to 1 at 0.5, and to 1 outside the image.
     Where the hips themselves are not seen, all joints, being relative to them, are worse:
     shoulders 71-202 mm instead of 33-82 mm.
     """
-    sigma = SIGMA_VISIBLE * (1.0 + (_UNSEEN_FACTOR - 1.0) * (1.0 - visible))
-    sigma = np.minimum(sigma, 1.0)
+    doubt = np.clip((_SEEN - visible) / (_SEEN - _HIDDEN), 0.0, 1.0)
+    sigma = SIGMA_VISIBLE + doubt * (1.0 - SIGMA_VISIBLE)
     sigma = sigma + outside * (1.0 - sigma)
     hips = [JOINT['left_hip'], JOINT['right_hip']]
     guessed = (sigma[hips] - SIGMA_VISIBLE[hips]).mean()
@@ -182,15 +184,16 @@ def joint_sigma(visible: np.ndarray, outside: np.ndarray) -> np.ndarray:
 
 def keypoint_sigma(visible: np.ndarray, outside: np.ndarray, size_px: float) -> np.ndarray:
     """
-    Return the error (29,) to expect of image positions, pixels; inf outside the image.
+    Expected error (29,) of the image positions per coordinate, pixels; inf where none is known.
 
     Measured in shares of the person's height, median over both coordinates: 2.0-2.5 % at a
-    visibility above 0.9, 2.8 % at 0.7-0.9, 3.8 % at 0.5-0.7, 6.6 % at 0.3-0.5, 7.9 % below.
+    visibility above 0.9, 2.8 % at 0.7-0.9, 3.8 % at 0.5-0.7 where the body hides itself; behind
+    something else 12-52 % below 0.5: no position at all.
     """
     share = _KEYPOINT_SHARE + _UNSEEN_KEYPOINT_SHARE * (1.0 - visible)
     constructed = [JOINT[name] for name in (*_CONSTRUCTED, 'head', 'head_top')]
     share[constructed] *= 3.0  # measured 5 % at the neck, 3.4 % at the head top
-    return np.where(outside > 0.5, np.inf, share * size_px)
+    return np.where((outside > 0.5) | (visible < _HIDDEN), np.inf, share * size_px)
 
 
 def keypoints_from_landmarks(pixels, world_m, joints_m) -> np.ndarray:
@@ -228,6 +231,7 @@ def observation_from_landmarks(normalized, world_m, visibility, image_size) -> J
     visible, outside = seen_share(normalized, visibility)
     box = _box(pixels, normalized, visibility, image_size)
     size_px = max(box[2] - box[0], box[3] - box[1], 1.0)
+    lengths_m, length_sigma_m = bone_lengths(joints_m)
     return JointObservation(
         joints_m=joints_m.astype(np.float32),
         sigma=joint_sigma(visible, outside).astype(np.float32),
@@ -235,6 +239,8 @@ def observation_from_landmarks(normalized, world_m, visibility, image_size) -> J
         box_px=box.astype(np.float32),
         score=float(np.clip(visibility[[*SHOULDERS, *HIPS]], 0.0, 1.0).mean()),
         keypoint_sigma_px=keypoint_sigma(visible, outside, size_px).astype(np.float32),
+        lengths_m=lengths_m,
+        length_sigma_m=length_sigma_m,
     )
 
 

@@ -19,6 +19,7 @@ from niki_ros.core.tracking import distinct, overlap
 from niki_ros.core.types import JointObservation
 from niki_ros.model_cache import ensure_model, identify
 from niki_ros.observers.landmarks import HIPS, observation_from_landmarks, rotation_to_ray
+from niki_ros.observers.visibility import Unsmoothed
 import numpy as np
 
 MAX_GAP_NS = 10_000_000_000
@@ -116,10 +117,26 @@ class _Landmarker:
             self._landmarker = vision.PoseLandmarker.create_from_options(options)
         self._last_ms = -1
         self._images = 0
+        self._unsmoothed = Unsmoothed()
         _open_landmarkers.add(self)
 
-    def detect(self, image: np.ndarray, time_ms: int):
-        """Find people in ``image``; ``time_ms`` is moved on where it does not increase."""
+    def detect(self, image: np.ndarray, time_ms: int) -> List[tuple]:
+        """
+        Find people in ``image``; ``time_ms`` is moved on where it does not increase.
+
+        :return: for each person image positions (33, 2) over width and height, world landmarks
+            (33, 3) in metres, visibility (33,) of this image alone.
+        """
+        result = self._run(image, time_ms)
+        flats = [np.array([(point.x, point.y) for point in one]) for one in result.pose_landmarks]
+        worlds = result.pose_world_landmarks
+        seen = self._unsmoothed.step(
+            [(flat, [point.visibility for point in one]) for flat, one in zip(flats, worlds)])
+        return [(flat, np.array([(point.x, point.y, point.z) for point in one]),
+                 np.minimum(visible, [point.presence for point in one]))
+                for flat, one, visible in zip(flats, worlds, seen)]
+
+    def _run(self, image: np.ndarray, time_ms: int):
         noisy = self._images < _NOISY_IMAGES
         self._images += 1
         self._last_ms = max(time_ms, self._last_ms + 1)
@@ -236,9 +253,8 @@ class MediaPipeObserver:
         size = (image.shape[1], image.shape[0])
 
         def see(landmarker: _Landmarker) -> List[JointObservation]:
-            result = landmarker.detect(image, time_ms)
-            return [_observation(flat, world, size, camera)
-                    for flat, world in zip(result.pose_landmarks, result.pose_world_landmarks)]
+            return [_observation(flat, world_m, visible, size, camera)
+                    for flat, world_m, visible in landmarker.detect(image, time_ms)]
         return self._streams[0].observe(time_ms, see)
 
     def reset(self) -> None:
@@ -286,11 +302,8 @@ def _checked_image(image_rgb) -> np.ndarray:
     return np.ascontiguousarray(image)
 
 
-def _observation(flat, world, size, camera: Optional[Camera]) -> JointObservation:
-    """Turn MediaPipe's two lists of landmarks into an observation."""
-    normalized = np.array([(point.x, point.y) for point in flat])
-    world_m = np.array([(point.x, point.y, point.z) for point in world])
-    visibility = np.array([min(point.visibility, point.presence) for point in world])
+def _observation(normalized, world_m, visibility, size, camera: Optional[Camera]):
+    """Turn what a landmarker says of one person into an observation."""
     if camera is not None:
         # MediaPipe sees a crop as if it looked straight at the person, so its axes lean with the
         # ray to the hips. Turning them back: MPJPE of 12 limb joints on Pose2Sim 101-124 mm, mean

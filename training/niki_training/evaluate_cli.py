@@ -1,7 +1,8 @@
 """
 ``niki-evaluate``: the evaluation protocol, all baselines and models in one table.
 
-``niki-evaluate video FOLDER`` measures the whole pipeline on calibrated video instead.
+``niki-evaluate video FOLDER`` measures the whole pipeline on calibrated video instead, and
+``niki-evaluate occlude VIDEO`` what hiding parts of a person does, on any clip.
 """
 
 from __future__ import annotations
@@ -63,8 +64,8 @@ def main(argv=None) -> int:
     """Run the command; errors become one line of text and exit code 2."""
     argv = sys.argv[1:] if argv is None else list(argv)
     try:
-        if argv[:1] == ['video']:
-            return _video(argv[1:])
+        if argv[:1] and argv[0] in ('video', 'occlude'):
+            return _on_video(*argv[:1], argv[1:])
         args = _parser().parse_args(argv)
         tables = evaluate(args)
         _keep(args, tables)
@@ -103,12 +104,13 @@ def _keep(args, tables) -> None:
                          rows_of(name, tables), protocol)
 
 
-def _video(argv) -> int:
-    """Run ``niki-evaluate video``."""
-    from niki_training import evaluate_video
-    parser = argparse.ArgumentParser(prog='niki-evaluate video', description=evaluate_video.HELP)
-    evaluate_video.add_arguments(parser)
-    return evaluate_video.main(parser.parse_args(argv))
+def _on_video(verb, argv) -> int:
+    """Run ``niki-evaluate video`` or ``niki-evaluate occlude``."""
+    from importlib import import_module
+    module = import_module(f'niki_training.evaluate_{verb}')
+    parser = argparse.ArgumentParser(prog=f'niki-evaluate {verb}', description=module.HELP)
+    module.add_arguments(parser)
+    return module.main(parser.parse_args(argv))
 
 
 def evaluate(args) -> dict:

@@ -1,0 +1,52 @@
+"""What is remembered of one tracked person between frames, and what is believed of a new one."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from niki_ros.core.body_shape import BodyShape
+from niki_ros.core.front_back import FrontBackGuard
+from niki_ros.core.occlusion import DistanceGuard, JumpGuard, Sight
+from niki_ros.core.smoothing import OneEuroPoint, OneEuroRotations
+from niki_ros.core.types import JointObservation, Solution
+import numpy as np
+
+
+class Person:
+    """
+    State of one person in the pipeline.
+
+    :ivar observation: the last one that was believed. :ivar solution: the last answer to one.
+    :ivar stamp_ns: of the last frame in which the person was published.
+    """
+
+    def __init__(self, solver):
+        """Start a track of ``solver``."""
+        self.solver_track = solver.start_track()
+        self.shape = BodyShape(solver.skeleton)
+        self.rotations = OneEuroRotations(24)
+        self.root = OneEuroPoint()
+        self.sight = Sight()
+        self.observation: Optional[JointObservation] = None
+        self.solution: Optional[Solution] = None
+        self.stamp_ns: Optional[int] = None
+        self._front_back = FrontBackGuard()
+        self._jumps, self._distance = JumpGuard(), DistanceGuard()
+
+    def passed_s(self, stamp_ns: int) -> float:
+        """Return the time since the last frame in which this person was published."""
+        return 0.0 if self.stamp_ns is None else (stamp_ns - self.stamp_ns) * 1e-9
+
+    def believed(self, seen: Optional[JointObservation], root_m: Optional[np.ndarray],
+                 stamp_ns: int) -> Optional[JointObservation]:
+        """
+        Return the observation as far as it can be true, None where it cannot.
+
+        :param root_m: (3,) where the front end's joints would have to be, or None.
+        """
+        if seen is None:
+            return None
+        dt_s = self.passed_s(stamp_ns)
+        if root_m is not None and not self._distance.fits(root_m[2], dt_s):
+            return None
+        return self._jumps.check(self._front_back.check(seen, dt_s), dt_s)
