@@ -7,6 +7,7 @@ from typing import Optional
 from niki_ros.core.body_shape import BodyShape
 from niki_ros.core.front_back import FrontBackGuard
 from niki_ros.core.occlusion import DistanceGuard, JumpGuard, Sight
+from niki_ros.core.place import Placing
 from niki_ros.core.smoothing import OneEuroPoint, OneEuroRotations
 from niki_ros.core.types import JointObservation, Solution
 import numpy as np
@@ -26,7 +27,7 @@ class Person:
         self.shape = BodyShape(solver.skeleton)
         self.rotations = OneEuroRotations(24)
         self.root = OneEuroPoint()
-        self.sight = Sight()
+        self.sight, self.placing = Sight(), Placing()
         self.observation: Optional[JointObservation] = None
         self.solution: Optional[Solution] = None
         self.stamp_ns: Optional[int] = None

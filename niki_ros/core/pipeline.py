@@ -10,10 +10,13 @@ from typing import Dict, List, Optional
 from niki_ros.core.camera import Camera, solve_root
 from niki_ros.core.confidence import confidence_from_sigma
 from niki_ros.core.config import apply_settings, PipelineConfig, settings_of
+from niki_ros.core.depth_root import checked_depth
 from niki_ros.core.errors import ConfigError, InputError
+from niki_ros.core.ground import Ground
 from niki_ros.core.kinematics import forward_kinematics
 from niki_ros.core.occlusion import carried_on, held_distance, hidden_joints
 from niki_ros.core.person import Person
+from niki_ros.core.place import Scene
 from niki_ros.core.refine_pixels import refine_to_pixels
 from niki_ros.core.tracking import distinct, PersonTrack, Tracker
 from niki_ros.core.types import Body, JointObservation, OBSERVED, PREDICTED, Solution, UNOBSERVED
@@ -55,17 +58,26 @@ class Pipeline:
         self.faults: Dict[str, str] = {}
         self._stamp_ns: Optional[int] = None
 
-    def process(self, image_rgb, camera: Optional[Camera], stamp_ns: int) -> List[Body]:
+    def process(self, image_rgb, camera: Optional[Camera], stamp_ns: int, *, depth_m=None,
+                boxes_px=None, ground: Optional[Ground] = None) -> List[Body]:
         """
         Return everybody seen, or remembered, in this image.
 
         :param image_rgb: (H, W, 3) uint8. :param camera: None = assume ``camera.fov_deg``.
         :param stamp_ns: later than the last one; an earlier one starts afresh (a bag that loops).
+        :param depth_m: (h, w) aligned with the image: float metres or uint16 millimetres.
+        :param boxes_px: (n, 4) x0, y0, x1, y1 of people, from a detector of your own.
+        :param ground: the plane that people stand on, in the camera's optical frame.
         :raises InputError: for an image of another form, or a stamp that came before.
         """
         self.faults, self.timings_s = {}, {}
         image_rgb = self._checked(image_rgb, stamp_ns)
         camera = camera or self.assumed_camera(image_rgb)
+        height, width = image_rgb.shape[:2]
+        depth_m = None if depth_m is None else checked_depth(depth_m, width, height)
+        scene = Scene(camera.resized(width, height), depth_m, ground)
+        if boxes_px is not None:
+            self.observer.give_boxes(boxes_px)
         with self._timed('observe'):
             observations = distinct(self._sound(
                 self.observer.observe(image_rgb, camera, stamp_ns)))
@@ -74,12 +86,12 @@ class Pipeline:
             pairs = self.tracker.update(observations, roots, stamp_ns)
         # a track without an id is not believed yet: it is followed, not published
         where = {id(seen): root for seen, root in zip(observations, roots)}
-        bodies = [self._body(track, seen, where.get(id(seen)), camera, stamp_ns)
+        bodies = [self._body(track, seen, where.get(id(seen)), scene, stamp_ns)
                   for track, seen in pairs]
         self._stamp_ns = stamp_ns
         return [body for body in bodies if body is not None and body.id]
 
-    def _body(self, track: PersonTrack, seen, root_m, camera, stamp_ns) -> Optional[Body]:
+    def _body(self, track: PersonTrack, seen, root_m, scene, stamp_ns) -> Optional[Body]:
         """Solve, place and smooth one person; None when it has been gone for too long."""
         if track.state is None:
             track.state = Person(self.solver)
@@ -93,12 +105,14 @@ class Pipeline:
         with self._timed('solve'):
             solution = self._solve(person, seen, dt_s, stamp_ns)
         with self._timed('place'):
-            rotmat, root_m = self._aligned(track, person, solution, seen, camera, stamp_ns)
+            rotmat, root_m, source = self._aligned(
+                track, person, solution, seen, scene, stamp_ns)
         if root_m is None:
             return None
         hidden = np.ones(24, bool) if seen is None else hidden_joints(seen)[:24]
         with self._timed('smooth'):
-            body = self._smooth(track, person, rotmat, solution, hidden, root_m, stamp_ns)
+            body = self._smooth(
+                track, person, rotmat, solution, hidden, root_m, source, scene, stamp_ns)
         if seen is not None:
             person.observation = seen
             track.seen_ns, track.box_px = stamp_ns, seen.box_px
@@ -124,21 +138,25 @@ class Pipeline:
         return person.solver_track.step(
             seen.joints_m, seen.sigma, stamp_ns, betas=betas, twist_cos_sin=seen.twist_cos_sin)
 
-    def _aligned(self, track, person, solution, seen, camera, stamp_ns):
-        """Rotations (24, 3, 3) and root (3,) that agree with the image; the root may be None."""
-        predicted = track.predicted_root(stamp_ns)
+    def _aligned(self, track, person, solution, seen, scene, stamp_ns):
+        """Rotations (24, 3, 3), root (3,) or None, and what the root's distance is measured by."""
         rotmat = np.asarray(solution.rotmat, dtype=np.float64)
-        root_m = None if seen is None else self._place(solution.joints_m, seen, camera)
+        root_m = None if seen is None else self._place(solution.joints_m, seen, scene.camera)
         if root_m is None:
-            return rotmat, predicted
-        settings = self.config.pixels
-        if not settings.refine:
-            return rotmat, root_m
-        slack, loose = settings.prior_rad, settings.prior_hidden_rad
-        prior_rad = loose + (slack - loose) * np.asarray(solution.confidence)
-        return refine_to_pixels(
-            rotmat, root_m, self.solver.skeleton.offsets(person.shape.betas), seen.keypoints_px,
-            seen.keypoint_sigma_px, camera, prior_rad, ROOT_SIGMA_SHARE * root_m[2])
+            return rotmat, track.predicted_root(stamp_ns), 'predicted'
+        settings, offsets = self.config.pixels, self.solver.skeleton.offsets(person.shape.betas)
+        joints = solution.joints_m
+        if settings.refine:
+            slack, loose = settings.prior_rad, settings.prior_hidden_rad
+            prior_rad = loose + (slack - loose) * np.asarray(solution.confidence)
+            rotmat, root_m = refine_to_pixels(
+                rotmat, root_m, offsets, seen.keypoints_px, seen.keypoint_sigma_px, scene.camera,
+                prior_rad, ROOT_SIGMA_SHARE * root_m[2])
+        if scene.depth_m is not None or scene.ground is not None:
+            joints = forward_kinematics(rotmat, offsets)[0]
+        root_m, source = person.placing.distance(
+            scene, root_m, joints, seen, person.passed_s(stamp_ns))
+        return rotmat, root_m, source
 
     @staticmethod
     def _place(joints_m, seen: JointObservation, camera):
@@ -148,12 +166,14 @@ class Pipeline:
         weights = np.where(np.isfinite(spread), sure / np.maximum(spread, 0.5) ** 2, 0.0)
         return solve_root(joints_m, seen.keypoints_px, weights, camera)
 
-    def _smooth(self, track, person, rotmat, solution, hidden, root_m, stamp_ns) -> Body:
+    def _smooth(self, track, person, rotmat, solution, hidden, root_m, source, scene,
+                stamp_ns) -> Body:
         """Filter rotations and root; the joints follow by forward kinematics."""
         settings = self.config.smoothing
         dt_s = person.passed_s(stamp_ns)
         pace = person.sight.pace(hidden, dt_s)
-        root_m = held_distance(root_m, person.root.value, hidden, dt_s)
+        if source not in ('depth', 'ground'):
+            root_m = held_distance(root_m, person.root.value, hidden, dt_s)
         if settings.enabled:
             slow, fast = MAX_TURN_RAD_S
             limit = (slow + (fast - slow) * np.minimum(solution.confidence, pace)) * dt_s
@@ -166,13 +186,14 @@ class Pipeline:
             person.root.step(root_m, dt_s, 1e6, 0.0)
         betas = person.shape.betas
         joints_m, _ = forward_kinematics(rotmat, self.solver.skeleton.offsets(betas))
+        root_m = person.placing.on_the_ground(scene, root_m, joints_m, hidden, dt_s)
         return Body(
             id=track.id, stamp_ns=stamp_ns, rotmat=rotmat.copy(), betas=betas.copy(),
             root_m=np.array(root_m), joints_m=joints_m + root_m,
             confidence=np.zeros(24), status=np.zeros(24, np.uint8),
             angular_velocity_rad_s=person.rotations.velocity_rad_s.copy(),
             root_velocity_m_s=person.root.velocity.copy(),
-            keypoints_px=np.full((29, 2), np.nan), root_source='camera')
+            keypoints_px=np.full((29, 2), np.nan), root_source=source)
 
     def _judge(self, body, person, solution, hidden, dt_s):
         """Confidence and status of every joint; what is out of sight is never "observed"."""
