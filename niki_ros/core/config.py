@@ -31,10 +31,10 @@ def setting(default, help, unit='', low=None, high=None, choices=None, live=Fals
 class ObserverConfig:
     """Which front end finds people."""
 
-    name: str = setting('mediapipe', 'Front end: mediapipe, or hybrik with weights of your own',
-                        choices=('mediapipe', 'hybrik'))
-    path: str = setting('', 'Model folder of hybrik, made by niki-import hybrik')
-    backend: str = setting('onnxruntime', 'Library that runs hybrik',
+    name: str = setting('mediapipe', 'Front end: mediapipe, or hybrik or kinematic with weights '
+                        'of your own', choices=('mediapipe', 'hybrik', 'kinematic'))
+    path: str = setting('', 'Model folder of hybrik (niki-import) or kinematic (niki-train)')
+    backend: str = setting('onnxruntime', 'Library that runs hybrik or kinematic',
                            choices=('onnxruntime', 'tensorrt'))
     model: str = setting('full', 'Size of the front end: lite (Jetson Nano), full, heavy '
                          '(three times slower)', choices=('lite', 'full', 'heavy'))

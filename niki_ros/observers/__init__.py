@@ -34,11 +34,16 @@ def load_observer(config: ObserverConfig) -> Observer:
 
     :raises ModelError: when its model is not there, with the command that fetches it.
     """
-    if config.name == 'hybrik' and not config.path:
-        raise ConfigError('observer.name is hybrik and observer.path is empty; expected the '
-                          'folder that niki-import hybrik has made of the weights')
-    if config.name not in ('mediapipe', 'hybrik'):
-        raise ConfigError(f'unknown observer {config.name!r}; known: mediapipe, hybrik')
+    if config.name not in ('mediapipe', 'hybrik', 'kinematic'):
+        raise ConfigError(f'unknown observer {config.name!r}; known: mediapipe, hybrik, kinematic')
+    if config.name != 'mediapipe' and not config.path:
+        maker = {'hybrik': 'niki-import hybrik has made of the weights',
+                 'kinematic': 'niki-export has made of a checkpoint of niki-train kinematic'}
+        raise ConfigError(f'observer.name is {config.name} and observer.path is empty; expected '
+                          f'the folder that {maker[config.name]}')
+    if config.name == 'kinematic':
+        from niki_ros.observers.kinematic import KinematicObserver
+        return KinematicObserver(config.path, config.backend, max_people=config.max_people)
     from niki_ros.observers.mediapipe import MediaPipeObserver
     finder = MediaPipeObserver(
         model=config.model, max_people=config.max_people, min_confidence=config.min_score)

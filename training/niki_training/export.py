@@ -42,10 +42,10 @@ def graph_bytes(net, kind: str) -> bytes:
             input_names=list(inputs), output_names=outputs, opset_version=OPSET,
             dynamic_shapes=shapes, dynamo=True, verbose=False)
     program.save(buffer)
-    return _plain(buffer.getvalue())
+    return plain_graph(buffer.getvalue())
 
 
-def _plain(data: bytes) -> bytes:
+def plain_graph(data: bytes) -> bytes:
     """
     Remove the exporter's notes on the source: a graph names no file of this machine.
 

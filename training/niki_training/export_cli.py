@@ -58,6 +58,9 @@ def _tables(path: Path) -> dict:
 
 def run(args) -> dict:
     """Export, and fit the confidence of what was exported."""
+    from niki_training.image.export import export_person, is_person
+    if is_person(args.checkpoint):
+        return export_person(args.checkpoint, args.folder, args.name or args.folder.name)
     net, config, record = load_checkpoint(args.checkpoint)
     facts = {'motion_hash': record['data'], 'steps': record['step'],
              'training_seconds': round(record['seconds'])}

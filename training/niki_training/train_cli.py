@@ -1,4 +1,8 @@
-"""``niki-train``: train one network; the same command on a CPU, a GPU, or under torchrun."""
+"""
+``niki-train``: train one network; the same command on a CPU, a GPU, or under torchrun.
+
+``niki-train kinematic`` trains the one from images to poses: see its own --help.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +40,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv=None) -> int:
     """Run the command; errors become one line of text and exit code 2."""
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ['kinematic']:
+        from niki_training.image.cli import main as kinematic
+        return kinematic(argv[1:])
     args = _parser().parse_args(argv)
     torch.set_num_threads(args.threads)
     try:

@@ -1,16 +1,24 @@
 """Image to motion parameters: truth in a crop's own axes, augmentation, heads, training."""
 
+import json
+
 from niki_ros.core.camera import Camera
 from niki_ros.core.crop import Crop
 from niki_ros.core.crop_view import CropView
 from niki_ros.core.errors import ConfigError, InputError, ModelError
 from niki_ros.core.kinematics import forward_kinematics
 from niki_ros.core.skeleton import open_skeleton
+from niki_ros.observers.kinematic import KinematicObserver
+from niki_training import export_cli, train_cli
 from niki_training.data import augmented as posed_bodies
+from niki_training.image.backbone import build_backbone
 from niki_training.image.crops import crop_truth, person_box, read_crops
 from niki_training.image.data import augmented, mirrored, tensors, turned
+from niki_training.image.evaluate import scores
+from niki_training.image.export import export_person
 from niki_training.image.losses import crop_uv, head_losses
 from niki_training.image.network import HEADS, PersonConfig, PersonNet
+from niki_training.image.real_video import limb_angles_deg, limb_lengths
 from niki_training.image.train import ImageTrainConfig, ImageTrainer, load_people
 from niki_training.kinematic import rotmat_from_6d
 from niki_training.render.shards import shard_path, write_shard
@@ -178,3 +186,77 @@ def test_settings_that_do_not_fit_are_refused():
         PersonNet(PersonConfig(head='x', backbone='plain'), open_skeleton())
     with pytest.raises(ConfigError, match='multiple of 32'):
         PersonNet(PersonConfig(backbone='plain', size_px=100), open_skeleton())
+
+
+@pytest.fixture(scope='module')
+def run_folder(crops, tmp_path_factory):
+    """Return the folder of a run of six steps, with its crops beside it."""
+    folder = tmp_path_factory.mktemp('run')
+    ImageTrainer(ImageTrainConfig(steps=6, batch=8), PLAIN, crops, folder / 'run').run()
+    (folder / 'crops').mkdir()
+    rows = [{key: value[k] for key, value in crops.items()} for k in range(len(crops['image']))]
+    for split in ('train', 'val'):
+        write_shard(shard_path(folder / 'crops', split, 0), rows)
+    return folder
+
+
+def test_one_command_prints_the_table_of_the_heads(run_folder, capsys):
+    assert train_cli.main(['kinematic', 'table', '--crops', str(run_folder / 'crops'), '--out',
+                           str(run_folder / 'run'), '--json', str(run_folder / 'out.json')]) == 0
+    rows = capsys.readouterr().out.strip().splitlines()[-4:]
+    assert [row.split('|')[1].strip() for row in rows] == [*HEADS, 'mean pose']
+    figures = json.loads((run_folder / 'out.json').read_text())['rendered']
+    assert figures['kinematic']['sides_percent'] < 0.01 < figures['direct joint']['sides_percent']
+    assert train_cli.main(['kinematic', 'table', '--crops', 'nowhere', '--out',
+                           str(run_folder / 'run')]) == 2
+
+
+def test_the_truth_scores_nothing(crops):
+    exact = {key: np.float64(crops[key]) for key in ('joints_m', 'rotmat', 'place', 'uv')}
+    assert max(scores(exact, crops).values()) < 1e-3
+    # joints alone: analytic inverse kinematics does not know the twists
+    joints = scores({**exact, 'rotmat': None}, crops)
+    assert joints['mpjpe_mm'] < 1e-3 and 1 < joints['angle_deg'] < 40
+
+
+def test_limbs_of_a_trial_are_measured():
+    limbs = np.zeros((12, 3))
+    limbs[[2, 3, 4, 5], 1] = (0.4, 0.4, 0.8, 0.8)
+    limbs[[6, 7, 8, 9, 10, 11], 0] = (0.1, -0.1, 0.4, -0.4, 0.4, -0.4)
+    limbs[[10, 11], 1] = 0.25
+    np.testing.assert_allclose(limb_angles_deg(limbs), [180, 180, 90, 90])
+    np.testing.assert_allclose(limb_lengths(limbs)[[0, 4, 2, 6]], [0.4, 0.4, 0.3, 0.25])
+
+
+def test_a_checkpoint_becomes_an_observer(run_folder, crops):
+    folder = run_folder / 'model'
+    assert export_cli.main([str(run_folder / 'run' / 'last.pt'), str(folder)]) == 0
+    manifest = json.loads((folder / 'manifest.json').read_text())
+    assert manifest['kind'] == 'kinematic' and manifest['size_px'] == SIZE
+    observer = KinematicObserver(folder)
+    image = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)
+    box = (200, 100, 420, 400)
+    observer.give_boxes([box])
+    (seen,) = observer.observe(image, CAMERA, 0)
+    crop = Crop.around(box)
+    view = CropView.of(crop, CAMERA)
+    nets, _ = load_people(run_folder / 'run' / 'last.pt')
+    picture = torch.from_numpy(crop.sample(image, SIZE)).permute(2, 0, 1)[None]
+    with torch.no_grad():
+        truth = nets['kinematic'](picture.float())
+    joints = truth.joints_m[0].double().numpy() @ view.camera_from_view.T
+    assert np.abs(seen.joints_m - joints).max() < 1e-3
+    with pytest.raises(ModelError, match='with motion parameters'):
+        export_person(run_folder / 'run' / 'last.pt', folder, 'x', 'direct joint')
+
+
+def test_backbones_of_timm():
+    try:
+        body, channels = build_backbone('mobilenetv4_conv_small_050')
+    except ModelError as error:
+        if 'timm cannot' in str(error):
+            raise
+        pytest.skip(str(error))
+    assert body.eval()(torch.zeros(1, 3, 64, 64)).shape == (1, channels, 2, 2)
+    with pytest.raises(ModelError, match='cannot make it'):
+        build_backbone('no_such_network')

@@ -45,13 +45,14 @@ def mirrored(batch: dict, which) -> dict:
     return out
 
 
-def turned(batch: dict, angle, zoom) -> dict:
+def turned(batch: dict, angle, zoom, size_px: int | None = None) -> dict:
     """
     Turn a batch about the middle of its crops and cut closer or wider.
 
     Both are exact: the crop's middle is the axis of its view.
 
     :param angle: (n,) radians, clockwise in the image. :param zoom: (n,) above 1 cuts wider.
+    :param size_px: of the crops that come out; None = as they are.
     """
     cosine, sine = torch.cos(angle), torch.sin(angle)
     zero, one = torch.zeros_like(angle), torch.ones_like(angle)
@@ -60,7 +61,8 @@ def turned(batch: dict, angle, zoom) -> dict:
     small = torch.stack([one, one, zoom], -1)
     flat = turn[:, :2, :2]
     back = torch.cat([flat.transpose(1, 2) * zoom[:, None, None], torch.zeros(len(zoom), 2, 1)], 2)
-    grid = F.affine_grid(back, list(batch['image'].shape), align_corners=False)
+    size = [size_px or length for length in batch['image'].shape[2:]]
+    grid = F.affine_grid(back, [len(angle), 3, *size], align_corners=False)
     rotmat = batch['rotmat'].clone()
     rotmat[:, 0] = turn @ rotmat[:, 0]
     projection = turn @ batch['projection'] @ turn.transpose(1, 2) * small[:, :, None]
@@ -92,11 +94,18 @@ def recoloured(image, generator):
     return image.clamp(0, 255)
 
 
-def augmented(batch: dict, generator) -> dict:
+def resized(image, size_px: int):
+    """Return images (n, 3, S, S) at another size, each pixel the mean of what it covers."""
+    if image.shape[-1] == size_px:
+        return image
+    return F.interpolate(image, (size_px, size_px), mode='area')
+
+
+def augmented(batch: dict, generator, size_px: int | None = None) -> dict:
     """Return a batch mirrored, turned up to 30°, zoomed by 20 % and recoloured."""
     count = len(batch['image'])
     batch = mirrored(batch, torch.rand(count, generator=generator) < 0.5)
     angle = 0.26 * torch.randn(count, generator=generator).clamp(-2, 2)
     zoom = torch.exp(0.1 * torch.randn(count, generator=generator).clamp(-2, 2))
-    batch = turned(batch, angle, zoom)
+    batch = turned(batch, angle, zoom, size_px)
     return {**batch, 'image': recoloured(batch['image'], generator)}

@@ -31,7 +31,7 @@ class PersonConfig:
 
     head: str = 'kinematic'
     backbone: str = 'mobilenetv4_conv_small_050'
-    size_px: int = 128
+    size_px: int = 96
     width: int = 128
     hidden: int = 512
 

@@ -34,8 +34,8 @@ class ImageTrainConfig:
 
     steps: int = 6000
     minutes: float = 0.0
-    batch: int = 64
-    learning_rate: float = 2e-3
+    batch: int = 32
+    learning_rate: float = 1.5e-3
     warmup: int = 100
     weight_decay: float = 0.02
     ema: float = 0.995
@@ -54,7 +54,7 @@ class ImageTrainer:
                  heads=HEADS):
         """Build everything, or go on from the folder's last checkpoint."""
         self.config, self.folder = config, Path(folder)
-        self.crops = usable(crops)
+        self.crops, self.size_px = usable(crops), person.size_px
         self.generator = torch.Generator().manual_seed(config.seed)
         self.nets, self.means, self.optimizers = {}, {}, {}
         for head in heads:
@@ -113,7 +113,7 @@ class ImageTrainer:
         """Do one step of every network on one batch; return the mean joint distances, metres."""
         rows = torch.randint(len(self.crops['image']), (self.config.batch,),
                              generator=self.generator).numpy()
-        batch = augmented(tensors(self.crops, rows), self.generator)
+        batch = augmented(tensors(self.crops, rows), self.generator, self.size_px)
         batch['image'] = batch['image'].contiguous(memory_format=torch.channels_last)
         warm = min(1.0, (self.step + 1) / self.config.warmup)
         rate = self.config.learning_rate * warm * (

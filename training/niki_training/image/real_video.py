@@ -1,0 +1,114 @@
+"""The heads on calibrated video with measured joints: what rendered people do not teach."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from niki_ros.core.crop import Crop
+from niki_ros.core.crop_view import CropView
+from niki_ros.core.errors import SourceError
+from niki_ros.sources import open_source
+import numpy as np
+import torch
+
+from niki_training.evaluate_video import aligned_error, hips
+from niki_training.video_truth import (
+    LIMB_JOINTS,
+    limb_joints,
+    pa_aligned,
+    read_calibration,
+    read_trc,
+)
+
+COLUMNS = {'mpjpe_mm': 'joints, mm', 'pa_mpjpe_mm': 'aligned, mm', 'bone_percent':
+           'bone lengths, %', 'spread_percent': 'bone lengths over time, %', 'angle_deg':
+           'knees and elbows, °', 'distance_percent': 'distance, %'}
+STEP = 5
+"""Of 100 frames every fifth."""
+_LIMBS = np.array([(0, 2, 4), (1, 3, 5), (6, 8, 10), (7, 9, 11)])
+
+
+def trial_table(nets: dict, folder: Path) -> dict:
+    """
+    Return {head: scores} over all cameras of a Pose2Sim folder.
+
+    Twelve limb joints, root-aligned at the hips. Boxes come from the measured joints: this is
+    about the network, not about finding people. Bone lengths are compared with the medians of the
+    measured ones, and with their own mean over time.
+    """
+    trials, videos = sorted(folder.glob('*.trc')), sorted(folder.glob('*.mp4'))
+    if len(trials) != 1 or not videos:
+        raise SourceError(f'{folder} has {len(trials)} .trc and {len(videos)} .mp4 files; '
+                          'expected one trial and a video per camera')
+    truth = limb_joints(read_trc(trials[0]))
+    lengths = np.median(limb_lengths(truth), axis=0)
+    cameras = sorted(read_calibration(folder / 'calibration.toml').items())
+    found: dict = {head: [] for head in nets}
+    for (_, calibrated), video in zip(cameras, videos):
+        for head, rows in _clip(nets, video, calibrated, truth).items():
+            found[head].append(rows)
+    return {head: _summary(rows, lengths) for head, rows in found.items()}
+
+
+def limb_lengths(limbs) -> np.ndarray:
+    """Return the lengths (..., 8) of thighs, shins, upper arms and forearms."""
+    return np.concatenate([np.linalg.norm(limbs[..., b, :] - limbs[..., a, :], axis=-1)
+                           for a, b in (_LIMBS[:, :2].T, _LIMBS[:, 1:].T)], axis=-1)
+
+
+def limb_angles_deg(limbs) -> np.ndarray:
+    """Return the angles (..., 4) at knees and elbows, 180 = straight."""
+    first, middle, last = (limbs[..., _LIMBS[:, k], :] for k in range(3))
+    a, b = first - middle, last - middle
+    across = np.linalg.norm(np.cross(a, b), axis=-1)
+    return np.degrees(np.arctan2(across, (a * b).sum(-1)))
+
+
+def _clip(nets, video, calibrated, truth) -> dict:
+    """Return {head: pairs of predicted and true limbs (n, 12, 3), and distances (n, 2)}."""
+    camera, images, views, kept = calibrated.camera, [], [], []
+    size = next(iter(nets.values())).config.size_px
+    with open_source(str(video)) as source:
+        for number, (frame, world) in enumerate(zip(source, truth)):
+            true = calibrated.points(world)
+            pixels = camera.project(true)
+            if number % STEP or not np.isfinite(pixels).all():
+                continue
+            low, high = pixels.min(0), pixels.max(0)
+            # limbs end at the wrists and ankles; a person's box also holds head, hands and feet
+            edge = 0.12 * (high - low).max()
+            view = CropView.of(Crop.around(np.concatenate([low - edge, high + edge])), camera)
+            images.append(view.crop.sample(frame.image_rgb, size).transpose(2, 0, 1))
+            views.append(view)
+            kept.append(true)
+    batch, out = torch.from_numpy(np.float32(images)), {}
+    for head, net in nets.items():
+        with torch.no_grad():
+            said = net(batch)
+        turn = np.stack([view.camera_from_view for view in views])
+        joints = said.joints_m.double().numpy() @ turn.transpose(0, 2, 1)
+        roots = np.stack([view.root_m(place[:2], place[2])
+                          for view, place in zip(views, said.place.double().numpy())])
+        limbs = joints[:, LIMB_JOINTS]
+        far = np.stack([np.linalg.norm((limbs + roots[:, None])[:, :2].mean(1), axis=-1),
+                        np.linalg.norm(np.stack(kept)[:, :2].mean(1), axis=-1)], axis=-1)
+        out[head] = (limbs, np.stack(kept), far)
+    return out
+
+
+def _summary(rows, lengths) -> dict:
+    """Return the scores of one head over its clips."""
+    limbs, true, far = (np.concatenate(part) for part in zip(*rows))
+    own = limb_lengths(limbs)
+    spread = [limb_lengths(clip).std(0) / limb_lengths(clip).mean(0) for clip, _, _ in rows]
+    return {
+        'mpjpe_mm': 1e3 * float(np.mean([aligned_error(*pair) for pair in zip(limbs, true)])),
+        'pa_mpjpe_mm': 1e3 * float(np.linalg.norm(
+            pa_aligned(limbs - hips(limbs), true - hips(true)) - (true - hips(true)),
+            axis=-1).mean()),
+        'bone_percent': 100 * float((np.abs(own - lengths) / lengths).mean()),
+        'spread_percent': 100 * float(np.mean(spread)),
+        'angle_deg': float(np.abs(limb_angles_deg(limbs) - limb_angles_deg(true)).mean()),
+        'distance_percent': 100 * float(np.abs(far[:, 0] / far[:, 1] - 1).mean()),
+        'frames': len(limbs),
+    }
