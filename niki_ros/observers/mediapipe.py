@@ -253,9 +253,13 @@ class MediaPipeObserver:
         size = (image.shape[1], image.shape[0])
 
         def see(landmarker: _Landmarker) -> List[JointObservation]:
-            return [_observation(flat, world_m, visible, size, camera)
+            return [self.translate(flat, world_m, visible, size, camera)
                     for flat, world_m, visible in landmarker.detect(image, time_ms)]
         return self._streams[0].observe(time_ms, see)
+
+    def translate(self, normalized, world_m, visibility, size, camera):
+        """Make an observation of landmarks; who wants to keep these overrides it."""
+        return observation(normalized, world_m, visibility, size, camera)
 
     def reset(self) -> None:
         """Forget the images before; 80 ms for ``full``, nothing where there were none."""
@@ -302,7 +306,7 @@ def _checked_image(image_rgb) -> np.ndarray:
     return np.ascontiguousarray(image)
 
 
-def _observation(normalized, world_m, visibility, size, camera: Optional[Camera]):
+def observation(normalized, world_m, visibility, size, camera: Optional[Camera]):
     """Turn what a landmarker says of one person into an observation."""
     if camera is not None:
         # MediaPipe sees a crop as if it looked straight at the person, so its axes lean with the
