@@ -11,6 +11,9 @@ import numpy as np
 TRUNK = np.asarray([0, 1, 2, 3, 6, 9, 12, 13, 14, 16, 17])
 _BEND_M = 0.03      # how far a trunk joint strays from the rest trunk because the spine bends
 _OUTLIER_M = 0.12
+_REACH_M = 2.5      # no joint is farther from the middle of a body, noise included
+_BODY_M = (0.05, 3.0)
+"""Half the joints of a body are farther from its middle than this, and half are nearer."""
 
 
 @dataclass(frozen=True)
@@ -58,3 +61,28 @@ def trunk_frame(joints_m, sigma, rest_joints_m) -> TrunkFrame:
             weight = prior * (scale / (scale + np.einsum('nki,nki->nk', miss, miss)))**2
     origin = mean - rest_mean @ rotmat.swapaxes(1, 2)
     return TrunkFrame(rotmat, origin[:, 0])
+
+
+def bounded(joints_m, sigma, rest_joints_m):
+    """
+    Replace what no body can be, so that one wild value does not carry the rest away.
+
+    A joint out of reach is drawn in to where it is merely wrong. Where all joints are at one
+    place, or strewn over a hall, nothing is observed: sigma 1, a person who stands and faces the
+    camera.
+
+    :param joints_m: (N, 29, 3), camera axes. :param sigma: (N, 29).
+    :param rest_joints_m: (29, 3) of the mean body.
+    :return: joints_m and sigma; the same arrays where nothing had to be replaced.
+    """
+    middle = np.sort(joints_m, axis=1)[:, 14:15]
+    off = joints_m - middle
+    squared = np.einsum('nji,nji->nj', off, off)
+    typical = np.sort(squared, axis=1)[:, 14]
+    nobody = (typical < _BODY_M[0]**2) | (typical > _BODY_M[1]**2)
+    if not nobody.any() and squared.max() <= _REACH_M**2:
+        return joints_m, sigma
+    reach = np.minimum(1.0, _REACH_M / np.maximum(np.sqrt(squared), 1e-9))
+    joints_m = middle + off * reach[..., None]
+    joints_m[nobody] = rest_joints_m * [1.0, -1.0, -1.0]
+    return joints_m, np.where(nobody[:, None], 1.0, sigma)

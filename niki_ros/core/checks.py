@@ -5,6 +5,9 @@ from __future__ import annotations
 from niki_ros.core.errors import InputError
 import numpy as np
 
+MAX_PLACE_M = 1e6
+"""A joint farther from the root than this is no measurement."""
+
 
 def finite_array(name: str, value, shape, dtype=np.float64) -> np.ndarray:
     """
@@ -36,6 +39,9 @@ def solver_input(joints_m, sigma, twist_cos_sin=None, betas=None):
     n = len(joints)
     if n == 0:
         raise InputError('joints_m is empty (0, 29, 3); give at least one person')
+    if np.abs(joints).max() > MAX_PLACE_M:
+        raise InputError(f'joints_m has the value {joints.flat[np.abs(joints).argmax()]:g}; '
+                         f'metres from the root are expected, below {MAX_PLACE_M:g}')
     sigma = finite_array('sigma', sigma, (n, 29))
     if sigma.min() < 0:
         raise InputError(f'sigma has a negative value {sigma.min():g}; expected 0 … 1')

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from niki_ros.core.canonical import trunk_frame, TrunkFrame
+from niki_ros.core.canonical import bounded, trunk_frame, TrunkFrame
 from niki_ros.core.checks import finite_array, solver_input
 from niki_ros.core.errors import ModelError
 from niki_ros.core.joint_filter import JointFilter
@@ -79,6 +79,7 @@ class NikiSolver:
         :raises InputError: naming the value that is not as expected.
         """
         joints, sigma, twist, betas = solver_input(joints_m, sigma, twist_cos_sin, betas)
+        joints, sigma = bounded(joints, sigma, self.skeleton.rest_joints_m)
         if betas is None:
             betas, information = shape_information(joints, sigma, self.skeleton)
             shape = _Shape(betas, size_doubt(information))
@@ -220,6 +221,7 @@ class NikiTrack:
         given = None if betas is None else finite_array('betas', betas, (10,))[None]
         twist = None if twist_cos_sin is None else np.asarray(twist_cos_sin)[None]
         joints, sigma, twist, given = solver_input(joints, sigma, twist, given)
+        joints, sigma = bounded(joints, sigma, self._solver.skeleton.rest_joints_m)
         passed_ns = 0 if self._stamp_ns is None else stamp_ns - self._stamp_ns
         if not 0 <= passed_ns <= GAP_NS:
             self._past, self._filter = None, JointFilter()

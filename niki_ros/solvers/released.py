@@ -72,10 +72,8 @@ class ReleasedSolver:
         found, _ = forward_kinematics(rotmat, offsets)
         confidence = _confidence(found, joints, sigma)
         if self.refine:
-            from niki_ros.core.refine import refine, RefineConfig, trust
-            config = RefineConfig()
-            rotmat, found = refine(rotmat, offsets, joints, sigma, config,
-                                   trust(found, joints, sigma, config))
+            from niki_ros.core.refine import refine
+            rotmat, found = refine(rotmat, offsets, joints, sigma)
         z = [out[name] for name in ('swing_error_z', 'twist_error_z', 'error_z') if name in out]
         return Solution(rotmat.astype(np.float32), found.astype(np.float32), confidence,
                         np.concatenate(z, axis=-1), own.astype(np.float32))

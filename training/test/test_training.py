@@ -2,7 +2,7 @@
 
 import json
 
-from niki_ros.core.errors import ConfigError, InputError, ModelError
+from niki_ros.core.errors import ConfigError, ModelError
 from niki_ros.core.skeleton import open_skeleton
 from niki_ros.solvers.niki import NikiSolver
 from niki_training import train_cli
@@ -11,6 +11,7 @@ from niki_training.evaluate import test_poses as make_poses
 from niki_training.export import export
 from niki_training.losses import mmd
 from niki_training.settings import TrainConfig
+from niki_training.temporal import TOKEN
 from niki_training.train import load_checkpoint, Trainer
 import numpy as np
 import pytest
@@ -81,34 +82,30 @@ def shipped(request):
     return load_solver(request.param)
 
 
-def test_shipped_same_bits_and_betas_change_the_answer(shipped):
+def test_shipped_generate_of_solve_is_the_observation(shipped, motion):
+    from niki_ros.solvers import shipped_models
+    from niki_training.data import augmented, observed, Windows
+    from niki_training.export import load_exported
+    net, config = load_exported(shipped_models() / shipped.name)
     rng = np.random.default_rng(0)
-    joints = shipped.skeleton.rest_joints_m + 0.05 * rng.normal(size=(4, 29, 3))
-    sigma = np.full((4, 29), 0.25)
-    one, two = shipped.solve(joints, sigma), shipped.solve(joints, sigma)
-    assert np.array_equal(one.rotmat, two.rotmat)
-    other = shipped.solve(joints, sigma, betas=np.full((4, 10), 1.0))
-    assert np.abs(other.rotmat - one.rotmat).max() > 1e-3
-
-
-def test_shipped_nothing_observed_is_a_person_without_confidence(shipped):
-    joints = np.random.default_rng(0).normal(size=(3, 29, 3))
-    solution = shipped.solve(joints, np.ones((3, 29)))
-    assert np.isfinite(solution.rotmat).all()
-    assert solution.confidence.max() < 0.1
-    identity = solution.rotmat @ solution.rotmat.swapaxes(-1, -2)
-    assert np.abs(identity - np.eye(3)).max() < 1e-4
-
-
-def test_shipped_names_bad_values(shipped):
-    joints, sigma = shipped.skeleton.rest_joints_m[None].copy(), np.zeros((1, 29))
-    joints[0, 3, 1] = np.nan
-    with pytest.raises(InputError, match='joints_m'):
-        shipped.solve(joints, sigma)
-    with pytest.raises(InputError, match='empty'):
-        shipped.solve(joints[:0], sigma[:0])
-    with pytest.raises(InputError, match='sigma'):
-        shipped.start_track().step(np.zeros((29, 3)), sigma[0] + np.inf, 0)
+    _, joints, _ = augmented(Windows(motion, 4).draw(16, rng), rng, open_skeleton())
+    joints = joints + 0.03 * rng.normal(size=joints.shape)
+    sigma = np.where(rng.random((16, 29)) < 0.2, 1.0, 0.15)
+    state, twist = (), torch.zeros(16, 46)
+    for t in range(4):
+        seen = observed(joints[:, t], sigma, open_skeleton())
+        x, s, c, turn = (torch.from_numpy(seen[k]).float()
+                         for k in ('joints', 'sigma', 'condition', 'turn'))
+        x = x.flatten(1)
+        if config.net.kind == 'temporal':
+            state = (turn, state[1] if state else torch.zeros(16, net.past, TOKEN))
+        with torch.no_grad():
+            solved = net.solve(x, s, c, twist, *state)
+            poses, past = solved if state else (solved, None)
+            back = net.generate(poses.six, poses.size, poses.z, s, c, *state)
+        state = (turn, past) if state else ()
+        for found, wanted in zip(back, (x, s, torch.zeros_like(back[2]), twist)):
+            assert (found - wanted).abs().max() < 1e-3
 
 
 def test_shipped_rows_on_real_motion(shipped, real_motion):
