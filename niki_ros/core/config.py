@@ -197,6 +197,8 @@ class NodeConfig:
     frame_prefix: str = setting('', 'Put before every body frame, for several cameras; frames of '
                                 'REP-155 have none')
     frame_id: str = setting('', 'Frame of the camera; empty = the frame of the image')
+    ground_frame: str = setting('', 'Frame whose z = 0 is the ground, such as base_footprint: '
+                                'standing feet are on it, which sets distances; empty = none')
     publish_tf: bool = setting(True, 'Publish TF frames', live=True)
     diagnostics_period_s: float = setting(1.0, 'Time between diagnostics', 's', 0.1, 60.0)
     health: HealthConfig = field(default_factory=HealthConfig)

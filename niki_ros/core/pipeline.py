@@ -65,7 +65,8 @@ class Pipeline:
 
         :param image_rgb: (H, W, 3) uint8. :param camera: None = assume ``camera.fov_deg``.
         :param stamp_ns: later than the last one; an earlier one starts afresh (a bag that loops).
-        :param depth_m: (h, w) aligned with the image: float metres or uint16 millimetres.
+        :param depth_m: (h, w) aligned with the image: float metres or uint16 millimetres; or a
+            function that returns it, or None, called when it is needed.
         :param boxes_px: (n, 4) x0, y0, x1, y1 of people, from a detector of your own.
         :param ground: the plane that people stand on, in the camera's optical frame.
         :raises InputError: for an image of another form, or a stamp that came before.
@@ -74,13 +75,12 @@ class Pipeline:
         image_rgb = self._checked(image_rgb, stamp_ns)
         camera = camera or self.assumed_camera(image_rgb)
         height, width = image_rgb.shape[:2]
-        depth_m = None if depth_m is None else checked_depth(depth_m, width, height)
-        scene = Scene(camera.resized(width, height), depth_m, ground)
         if boxes_px is not None:
-            self.observer.give_boxes(boxes_px)
+            self._give_boxes(boxes_px)
         with self._timed('observe'):
             observations = distinct(self._sound(
                 self.observer.observe(image_rgb, camera, stamp_ns)))
+        scene = Scene(camera.resized(width, height), self._depth(depth_m, width, height), ground)
         with self._timed('track'):
             roots = [self._place(o.joints_m, o, camera) for o in observations]
             pairs = self.tracker.update(observations, roots, stamp_ns)
@@ -243,6 +243,25 @@ class Pipeline:
     def close(self):
         """Free the front end; the pipeline is not used afterwards."""
         self.observer.close()
+
+    def _give_boxes(self, boxes_px):
+        """Tell the front end where people are, if it can be told."""
+        if hasattr(self.observer, 'give_boxes'):
+            self.observer.give_boxes(boxes_px)
+        else:
+            self.faults['detections_unused'] = 'this front end takes no boxes'
+
+    def _depth(self, depth_m, width, height):
+        """Return the depth image in metres; what a stream sends wrong is a fault, not an error."""
+        if not callable(depth_m):
+            return None if depth_m is None else checked_depth(depth_m, width, height)
+        # it often comes after the image: meanwhile people were looked for
+        depth_m = depth_m()
+        try:
+            return None if depth_m is None else checked_depth(depth_m, width, height)
+        except InputError as error:
+            self.faults['depth_invalid'] = str(error)
+            return None
 
     def _checked(self, image_rgb, stamp_ns):
         """Refuse what is no image or no new frame; start afresh where time has jumped back."""

@@ -31,6 +31,7 @@ class FrameHandler:
         self.now_ns = None
         self.overlay_wanted = None
         self.publish_overlay = None
+        self.side_inputs = None
 
     @property
     def info_topic(self) -> str:
@@ -57,7 +58,9 @@ class FrameHandler:
             return
         camera = self._camera(image_rgb)
         frame_id = self._frame_id(message)
-        bodies = self._pipeline.process(image_rgb, camera, stamp_ns)
+        beside = self.side_inputs.of(stamp_ns, frame_id) if self.side_inputs else {}
+        bodies = self._pipeline.process(image_rgb, camera, stamp_ns, **beside)
+        self._health.root_source = ', '.join(sorted({body.root_source for body in bodies}))
         processed_ns = self.now_ns()
         self._intake.processed(stamp_ns)
         for name, text in self._pipeline.faults.items():

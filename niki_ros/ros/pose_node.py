@@ -12,6 +12,7 @@ from niki_ros.core.config import NodeConfig, PipelineConfig
 from niki_ros.core.errors import NikiError
 from niki_ros.ros.diagnostics import Health, REMEDIES
 from niki_ros.ros.frames import FrameHandler
+from niki_ros.ros.inputs import SideInputs
 from niki_ros.ros.parameters import LaunchConfig, NodeParameters
 from niki_ros.ros.process import release_memory, run_node
 from niki_ros.ros.publishers import Outputs
@@ -48,7 +49,7 @@ class PoseNode(LifecycleNode):
         self.health = Health()
         self.state = 'unconfigured'
         self.reason = ''
-        self._pipeline = self._outputs = self._handler = self._worker = None
+        self._pipeline = self._outputs = self._handler = self._worker = self._beside = None
         self._overlay = None
         self._subscriptions_on: list = []
         self._sequence = self._heard_ns = 0
@@ -153,17 +154,27 @@ class PoseNode(LifecycleNode):
         handler.now_ns = lambda: self.get_clock().now().nanoseconds
         handler.overlay_wanted = lambda: self._overlay.get_subscription_count() > 0
         handler.publish_overlay = self._overlay.publish
+        self._beside = handler.side_inputs = SideInputs(self, self._config, self._warn)
         self._pipeline.reset()
         self._handler, self._sequence = handler, 0
         self._worker = NewestWorker(handler.handle, self.health.skip, self._failed)
-        self._watch = Watch(self._config.health, self.health, self._warn)
         compressed = self._config.image_transport == 'compressed'
-        topic, kind = ('image/compressed', CompressedImage) if compressed else ('image', Image)
+        topic, kind = self._image_topic(compressed), CompressedImage if compressed else Image
         self._subscriptions_on = [
             self._subscribe(CameraInfo, 'camera_info', handler.set_camera_info, info_qos),
             self._subscribe(kind, topic, self._on_image, image_qos)]
-        self.get_logger().info(f'active: reading {self.resolve_topic_name(topic)} and '
+        self._watch = Watch(self._config.health, self.health, self._warn, topic)
+        self.get_logger().info(f'active: reading {topic} and '
                                f'{handler.info_topic}')
+
+    def _image_topic(self, compressed: bool) -> str:
+        """Return the full name: that of image, and below it compressed, as image_transport does."""
+        name = self.resolve_topic_name('image/compressed')
+        if not compressed:
+            return self.resolve_topic_name('image')
+        if name != self.resolve_topic_name('image/compressed', only_expand=True):
+            return name
+        return f'{self.resolve_topic_name("image")}/compressed'
 
     def _subscribe(self, kind, topic: str, callback, profile):
         """Subscribe with the QoS of the settings; a publisher that offers less gets a name."""
@@ -182,6 +193,9 @@ class PoseNode(LifecycleNode):
         self._subscriptions_on = []
         if self._worker:
             self._worker.stop()
+        if self._beside:
+            self._beside.destroy()
+        self._beside = None
         self._worker = self._handler = None
 
     def _free(self):
@@ -202,7 +216,7 @@ class PoseNode(LifecycleNode):
             lost = 0
         self._sequence, self._heard_ns = number, now_ns
         self._watch.heard()
-        if self._refused == self._subscriptions_on[1].topic_name:
+        if self._refused and self._refused == self._watch.topic:
             self._refused = ''
             self.health.release('qos_incompatible')
         self.health.arrived(1 + lost, lost)
@@ -253,7 +267,7 @@ class PoseNode(LifecycleNode):
     def _on_timer(self):
         """Publish diagnostics; notice silence, slowness, and a worker that gave up."""
         if self.state == 'active':
-            self._watch.check(self._subscriptions_on[1].topic_name)
+            self._watch.check()
         self._check_clock()
         self._publish_diagnostics()
         if self._worker and self._worker.fatal:

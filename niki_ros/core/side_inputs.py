@@ -1,0 +1,151 @@
+"""What comes beside the image: depth paired by stamp, boxes of a detector, a tree of frames."""
+
+from __future__ import annotations
+
+import threading
+from typing import Dict, List, Optional, Tuple
+
+from niki_ros.core.errors import InputError
+from niki_ros.core.image_decoding import rows
+from niki_ros.core.intake import ns_from_stamp
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+_DEPTH_TYPES = {'16UC1': np.uint16, 'mono16': np.uint16, '32FC1': np.float32}
+# depth images that are kept: the one that fits can be the newest or the one before
+_KEPT = 3
+_MAX_APART_NS, _FIRST_APART_NS = 50_000_000, 17_000_000
+_MAX_WAIT_S = 0.02
+_PERSON = ('person', 'human', 'pedestrian')
+_MAX_CHAIN = 64
+
+
+def depth_from_image(message) -> np.ndarray:
+    """
+    Return the depth (H, W) of a sensor_msgs/Image: uint16 millimetres or float32 metres.
+
+    :raises InputError: for an encoding that is no depth, or a message that contradicts itself.
+    """
+    if message.encoding not in _DEPTH_TYPES:
+        raise InputError(f'depth encoding {message.encoding!r} is not supported; expected one of '
+                         f'{", ".join(_DEPTH_TYPES)}')
+    if not message.width or not message.height:
+        raise InputError(f'the depth image is {message.width}x{message.height}')
+    return rows(message, 1, _DEPTH_TYPES[message.encoding])[..., 0]
+
+
+class NearestDepth:
+    """
+    The newest few depth messages, and the one that belongs to an image.
+
+    One belongs that is nearer than half the time between two. Where none has come yet that could,
+    it is waited for, at most ``_MAX_WAIT_S``: cameras send depth just after colour.
+    """
+
+    def __init__(self):
+        """No depth has come."""
+        self._came = threading.Condition()
+        self._kept: List[Tuple[int, object]] = []
+
+    def put(self, message) -> None:
+        """Take a message; the oldest one goes."""
+        with self._came:
+            self._kept = [*self._kept, (ns_from_stamp(message.header.stamp), message)][-_KEPT:]
+            self._came.notify_all()
+
+    def of(self, stamp_ns: int):
+        """Return the message that belongs to an image, or None."""
+        with self._came:
+            if not self._kept:
+                return None
+            limit = self._apart_ns()
+            # a stream that has stopped, or has jumped, is not waited for
+            coming = 0 < stamp_ns - self._kept[-1][0] <= 4 * limit
+            if coming and stamp_ns - self._kept[-1][0] > limit:
+                self._came.wait_for(lambda: self._kept[-1][0] >= stamp_ns - limit, _MAX_WAIT_S)
+            near = min(self._kept, key=lambda one: abs(one[0] - stamp_ns))
+            return near[1] if abs(near[0] - stamp_ns) <= limit else None
+
+    def _apart_ns(self) -> int:
+        """Return half the time between two depth images."""
+        stamps = sorted(stamp for stamp, _ in self._kept)
+        gaps = [b - a for a, b in zip(stamps, stamps[1:]) if b > a]
+        return min(min(gaps) // 2 + 1, _MAX_APART_NS) if gaps else _FIRST_APART_NS
+
+
+def boxes_from_detections(message) -> np.ndarray:
+    """
+    Return (n, 4) x0, y0, x1, y1, pixels, of a vision_msgs/Detection2DArray.
+
+    Detections whose hypotheses name something else than a person are left out.
+    """
+    boxes = []
+    for one in message.detections:
+        named = [_class_of(result).lower() for result in one.results]
+        if any(named) and not any(name in _PERSON or name.isdigit() for name in named):
+            continue
+        # vision_msgs 4 (Humble and newer) has center.position, older ones have center
+        center = getattr(one.bbox.center, 'position', one.bbox.center)
+        half = np.array([one.bbox.size_x, one.bbox.size_y]) / 2
+        at = np.array([center.x, center.y])
+        box = np.concatenate([at - half, at + half])
+        if np.isfinite(box).all() and (half > 0).all():
+            boxes.append(box)
+    return np.array(boxes).reshape(-1, 4)
+
+
+def _class_of(result) -> str:
+    """Return the name of what a hypothesis says it is; older messages have it on the result."""
+    hypothesis = getattr(result, 'hypothesis', result)
+    return str(getattr(hypothesis, 'class_id', ''))
+
+
+class FrameTree:
+    """Frames of TF and how to get from one to another; the newest transform counts."""
+
+    def __init__(self):
+        """Know no frame."""
+        self._lock = threading.Lock()
+        self._parents: Dict[str, Tuple[str, np.ndarray, np.ndarray]] = {}
+
+    def put(self, message) -> None:
+        """Take a tf2_msgs/TFMessage."""
+        with self._lock:
+            for one in message.transforms:
+                turn, shift = one.transform.rotation, one.transform.translation
+                self._parents[one.child_frame_id.lstrip('/')] = (
+                    one.header.frame_id.lstrip('/'),
+                    np.array([turn.x, turn.y, turn.z, turn.w]),
+                    np.array([shift.x, shift.y, shift.z]))
+
+    def lookup(self, target: str, source: str) -> Tuple[np.ndarray, np.ndarray]:
+        """
+        Return rotation (3, 3) and translation (3,) that take points of ``source`` to ``target``.
+
+        :raises InputError: where the two are not connected, or a rotation is none.
+        """
+        with self._lock:
+            ups = [self._to_root(frame) for frame in (target, source)]
+        (root_a, turn_a, shift_a), (root_b, turn_b, shift_b) = ups
+        if root_a != root_b:
+            raise InputError(f'no transform from {source!r} to {target!r}: their trees end in '
+                             f'{root_b!r} and {root_a!r}')
+        return turn_a.T @ turn_b, turn_a.T @ (shift_b - shift_a)
+
+    def _to_root(self, frame: str):
+        """Return the root of the frame's tree, and rotation and translation to it."""
+        turn, shift = np.eye(3), np.zeros(3)
+        for _ in range(_MAX_CHAIN):
+            if frame not in self._parents:
+                return frame, turn, shift
+            parent, quat_xyzw, offset = self._parents[frame]
+            if not np.isfinite(quat_xyzw).all() or np.linalg.norm(quat_xyzw) < 1e-6:
+                raise InputError(f'the rotation of {frame!r} in {parent!r} is {quat_xyzw}')
+            step = Rotation.from_quat(quat_xyzw).as_matrix()
+            turn, shift, frame = step @ turn, step @ shift + offset, parent
+        raise InputError(f'the frames above {frame!r} go round in a circle')
+
+
+def boxes_not_older(boxes, boxes_ns: int, stamp_ns: int, limit_ns: int) -> Optional[np.ndarray]:
+    """Return the boxes if they belong to this image or one shortly before."""
+    return boxes if boxes is not None and -limit_ns <= stamp_ns - boxes_ns <= limit_ns else None

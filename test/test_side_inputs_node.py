@@ -1,0 +1,111 @@
+"""Depth and the ground as the node gets them: over DDS, paired by stamp, seen in diagnostics."""
+
+from __future__ import annotations
+
+from array import array
+
+from niki_ros.ros.conversions import stamp_from_ns
+import numpy as np
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from ros_fixtures import dancer, diagnostic_values, FRAME, running, T0, wait_for
+from sensor_msgs.msg import Image
+from tf2_msgs.msg import TFMessage
+
+
+def depth_message(stamp_ns, metres, size=(640, 480)):
+    """Return a 16UC1 image of one distance."""
+    values = np.full((size[1], size[0]), round(metres * 1000), np.uint16)
+    message = Image(width=size[0], height=size[1], encoding='16UC1', step=2 * size[0])
+    message.header.stamp, message.header.frame_id = stamp_from_ns(stamp_ns), FRAME
+    message.data = array('B', values.tobytes())
+    return message
+
+
+def diagnostics(client) -> dict:
+    """Return the values of the node's main status."""
+    for name, status in client.diagnostics.items():
+        if name.endswith(': pose'):
+            return diagnostic_values(status)
+    return {}
+
+
+def distance(client) -> float:
+    """Return the depth of the pelvis in the last TF message."""
+    return client.tf[-1].transforms[0].transform.translation.z
+
+
+def test_depth_sets_the_distance():
+    """The dancer is seen at 3 m; the depth camera says that the trunk's surface is at 2.5."""
+    with running() as (node, client):
+        depths = client.create_publisher(Image, 'depth', 5)
+        assert wait_for(lambda: depths.get_subscription_count() == 1)
+        for index in range(40):
+            stamp_ns = T0 + index * 33_000_000
+            depths.publish(depth_message(stamp_ns + 3_000_000, 2.5))
+            client.send(stamp_ns)
+            wait_for(lambda wanted=stamp_ns: wanted in client.processed(), 0.5)
+        assert abs(distance(client) - 2.61) < 0.1
+        assert wait_for(lambda: diagnostics(client).get('root_source') == 'depth')
+        depths.publish(depth_message(T0 + 2 * 10**9, 2.5, (480, 480)))
+        client.send(T0 + 2 * 10**9)
+        assert wait_for(lambda: any('depth_invalid' in name for name in client.diagnostics))
+
+
+def test_an_old_depth_image_is_not_used():
+    with running() as (node, client):
+        depths = client.create_publisher(Image, 'depth', 5)
+        assert wait_for(lambda: depths.get_subscription_count() == 1)
+        depths.publish(depth_message(T0 - 10**9, 1.0))
+        client.send_until_processed(T0)
+        assert distance(client) > 2.5
+        assert wait_for(lambda: diagnostics(client).get('root_source') == 'camera')
+
+
+def test_the_ground_by_tf():
+    """A static transform says where the floor is; without one the fault has a name."""
+    overrides = [Parameter('ground_frame', value='base_footprint')]
+    with running(overrides=overrides) as (node, client):
+        client.send_until_processed(T0)
+        assert wait_for(lambda: any('ground_unknown' in name for name in client.diagnostics))
+        seen = dancer(T0)[0]
+        floor_y = float(seen.joints_m[[27, 28], 1].max()) + 0.015
+        statics = client.create_publisher(TFMessage, '/tf_static', QoSProfile(
+            depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
+        message = TFMessage()
+        message.transforms.append(ground_transform(floor_y))
+        statics.publish(message)
+
+        def grounded():
+            client.send_until_processed(client_stamp(client) + 33_000_000)
+            return diagnostics(client).get('root_source') == 'ground'
+        assert wait_for(grounded, 15.0)
+
+
+def client_stamp(client) -> int:
+    """Return the newest stamp that was processed."""
+    return max(client.processed())
+
+
+def ground_transform(floor_y):
+    """Return base_footprint, ``floor_y`` below the camera, which looks along the floor."""
+    from geometry_msgs.msg import TransformStamped
+    one = TransformStamped(child_frame_id='base_footprint')
+    one.header.frame_id = FRAME
+    one.transform.translation.y = floor_y
+    # z up: the camera's y points down
+    one.transform.rotation.x, one.transform.rotation.w = np.sqrt(0.5), np.sqrt(0.5)
+    return one
+
+
+def test_boxes_reach_the_front_end():
+    """Where vision_msgs is not installed there is no such topic; the rest of the way is ours."""
+    from types import SimpleNamespace as Record
+    with running() as (node, client):
+        given = []
+        node._pipeline.observer.give_boxes = given.append
+        box = Record(center=Record(x=320.0, y=240.0), size_x=40.0, size_y=80.0)
+        node._beside.set_detections(Record(
+            header=Record(stamp=stamp_from_ns(T0)), detections=[Record(bbox=box, results=[])]))
+        client.send_until_processed(T0)
+        assert [one.tolist() for one in given] == [[[300.0, 200.0, 340.0, 280.0]]]
