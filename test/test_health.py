@@ -46,7 +46,7 @@ def clock(monkeypatch):
 def watched(**settings):
     """Return a Health and the Watch over it."""
     health = Health()
-    return health, Watch(HealthConfig(**settings), health, health.fault)
+    return health, Watch(HealthConfig(**settings), health, health.fault, '/image')
 
 
 def run(health, eye, clock, seconds, rate_hz, latency_s=0.02, lost=0):
@@ -67,7 +67,7 @@ def levels(health):
 def test_all_well(clock):
     health, eye = watched()
     run(health, eye, clock, 12, 20)
-    eye.check('/image')
+    eye.check()
     assert levels(health) == {'pose': OK}
     values = diagnostic_values(health.report('n', 'active', {})[0])
     assert values['tracks'] == '2' and values['bodies'] == '1' and values['rate_in_hz'] == '20.0'
@@ -78,14 +78,14 @@ def test_all_well(clock):
 def test_latency(clock, latency_s, level):
     health, eye = watched()
     run(health, eye, clock, 5, 10, latency_s)
-    eye.check('/image')
+    eye.check()
     assert levels(health).get('latency_high', OK) == levels(health)['pose'] == level
 
 
 def test_latency_threshold_of_zero_is_none(clock):
     health, eye = watched(latency_warn_ms=0.0, latency_error_ms=0.0)
     run(health, eye, clock, 5, 10, 5.0)
-    eye.check('/image')
+    eye.check()
     assert levels(health) == {'pose': OK}
 
 
@@ -93,7 +93,7 @@ def test_latency_threshold_of_zero_is_none(clock):
 def test_another_clock_is_no_latency(clock, latency_s):
     health, eye = watched()
     run(health, eye, clock, 5, 10, latency_s)
-    eye.check('/image')
+    eye.check()
     assert levels(health) == {'pose': WARN, 'clock_differs': WARN}
 
 
@@ -101,7 +101,7 @@ def test_another_clock_is_no_latency(clock, latency_s):
 def test_rate(clock, rate_hz, level):
     health, eye = watched(rate_warn_hz=10.0, rate_error_hz=5.0)
     run(health, eye, clock, 12, rate_hz)
-    eye.check('/image')
+    eye.check()
     assert levels(health).get('rate_low', OK) == levels(health)['pose'] == level
 
 
@@ -109,7 +109,7 @@ def test_rate(clock, rate_hz, level):
 def test_overtaken(clock, lost, level):
     health, eye = watched()
     run(health, eye, clock, 2, 10, lost=lost)
-    eye.check('/image')
+    eye.check()
     assert levels(health).get('slow', OK) == levels(health)['pose'] == level
 
 
@@ -118,11 +118,11 @@ def test_silence_and_its_end(clock):
     health, eye = watched()
     for seconds, level in ((4, OK), (2, WARN), (25, ERROR)):
         clock.now += seconds
-        eye.check('/image')
+        eye.check()
         assert levels(health)['pose'] == level
     assert 'no image on /image for 31 s' in health.report('n', 'active', {})[1].message
     run(health, eye, clock, 11, 10)
-    eye.check('/image')
+    eye.check()
     assert levels(health) == {'pose': OK, 'no_images': OK}
     assert 'not seen for' in health.report('n', 'active', {})[1].message
 

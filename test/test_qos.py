@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from lifecycle_msgs.msg import Transition
+from niki_ros.core.images import jpeg_from_rgb
 from niki_ros.ros.conversions import image_from_rgb, info_from_camera, ns_from_stamp, stamp_from_ns
 import pytest
 from rclpy.parameter import Parameter
@@ -21,10 +22,12 @@ from ros_fixtures import (
     running,
     scripted,
     T0,
+    TF_QOS,
     wait_for,
 )
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from tf2_msgs.msg import TFMessage
 
 BEST_EFFORT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 
@@ -83,6 +86,34 @@ def test_a_publisher_that_offers_too_little_is_named(capfd):
         client.send_until_processed(T0)
         assert wait_for(lambda: client.diagnostics['niki_pose: qos_incompatible'].level == b'\x00')
     assert capfd.readouterr().err.count('qos_incompatible:') == 1
+
+
+@pytest.mark.parametrize('remaps, topic', [
+    ([], '/robot/image/compressed'),
+    (['image:=/cam/image_raw'], '/cam/image_raw/compressed'),
+    (['image:=/cam/image_raw', 'image/compressed:=/other'], '/other')])
+def test_compressed_images_are_below_the_remapped_topic(remaps, topic):
+    """As image_transport does it; a remap of its own wins."""
+    words = [word for remap in remaps for word in ('-r', remap)]
+    overrides = [Parameter('image_transport', value='compressed')]
+    with running(overrides=overrides, namespace='robot', client=lambda: Client('robot'),
+                 cli_args=['--ros-args', *words]) as (node, client):
+        assert wait_for(lambda: client.count_subscribers(topic) == 1)
+        jpegs = client.create_publisher(CompressedImage, topic, 5)
+        message = CompressedImage(format='jpeg', data=jpeg_from_rgb(GREY))
+        message.header = image_from_rgb(GREY, T0, FRAME).header
+        assert wait_for(lambda: jpegs.publish(message) or client.clouds)
+
+
+def test_tf_and_diagnostics_can_be_remapped():
+    """A fleet of robots keeps each robot's frames below its own name."""
+    with running(namespace='robot', client=lambda: Client('robot'), cli_args=[
+            '--ros-args', '-r', '/tf:=tf', '-r', '/diagnostics:=diagnostics']) as (node, client):
+        heard = []
+        client.create_subscription(TFMessage, '/robot/tf', heard.append, TF_QOS)
+        stamp_ns = client.send_until_processed(T0)
+        assert wait_for(lambda: client.send(stamp_ns + 10**9) or heard)
+        assert not client.tf and client.count_publishers('/robot/diagnostics') == 1
 
 
 def test_best_effort_camera_needs_no_setting():

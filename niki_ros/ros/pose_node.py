@@ -163,16 +163,16 @@ class PoseNode(LifecycleNode):
         self._subscriptions_on = [
             self._subscribe(CameraInfo, 'camera_info', handler.set_camera_info, info_qos),
             self._subscribe(kind, topic, self._on_image, image_qos)]
+        topic = self._subscriptions_on[1].topic_name
         self._watch = Watch(self._config.health, self.health, self._warn, topic)
         self.get_logger().info(f'active: reading {topic} and '
                                f'{handler.info_topic}')
 
     def _image_topic(self, compressed: bool) -> str:
-        """Return the full name: that of image, and below it compressed, as image_transport does."""
-        name = self.resolve_topic_name('image/compressed')
-        if not compressed:
-            return self.resolve_topic_name('image')
-        if name != self.resolve_topic_name('image/compressed', only_expand=True):
+        """Return what to subscribe to: below the remapped image, as image_transport has it."""
+        name = 'image/compressed' if compressed else 'image'
+        plain = self.resolve_topic_name(name, only_expand=True)
+        if not compressed or self.resolve_topic_name(name) != plain:
             return name
         return f'{self.resolve_topic_name("image")}/compressed'
 

@@ -19,11 +19,13 @@ class Watch:
     Compares figures with the thresholds of the settings.
 
     :param warn: called with name, text and level of every fault.
+    :param topic: full name of that of the images.
     """
 
-    def __init__(self, config: HealthConfig, health: Health, warn: Callable):
+    def __init__(self, config: HealthConfig, health: Health, warn: Callable, topic: str = ''):
         """Start now."""
         self._config, self._health, self._warn = config, health, warn
+        self.topic = topic
         self._counted = (0, 0)
         self._heard_s = time.monotonic()
 
@@ -31,12 +33,12 @@ class Watch:
         """Note that an image came."""
         self._heard_s = time.monotonic()
 
-    def check(self, topic: str):
-        """Look at everything once; ``topic`` is that of the images."""
+    def check(self):
+        """Look at everything once."""
         silent_s = time.monotonic() - self._heard_s
         silent = self._above('no_images', silent_s, self._config.silent_warn_s,
                              self._config.silent_error_s,
-                             f'no image on {topic} for {silent_s:.0f} s')
+                             f'no image on {self.topic} for {silent_s:.0f} s')
         rate_hz, latency_s, frames = self._health.figures()
         if frames >= _FEW and not silent:
             self._check_latency(latency_s)
