@@ -23,7 +23,7 @@ from sros2_keystore import allowed, make_keystore, permissions_xml  # noqa: E402
 POLICY = Path(__file__).resolve().parents[1] / 'config' / 'sros2_policy.xml'
 ENCLAVES = ('/niki_pose', '/video_source')
 OPTIONAL = {'/image', '/image/compressed', '/depth', '/detections', '/clock', '/parameter_events',
-            '/humans/bodies/*'}
+            '/humans/bodies/*', '/tf', '/tf_static'}
 """Only with parameters, messages or a clock that this test does not have."""
 
 
