@@ -198,3 +198,41 @@ def test_an_observer_that_nobody_closed_is_closed_when_the_next_is_made(mediapip
     assert len(mediapipe._open_landmarkers) > before
     MediaPipeObserver().close()
     assert len(mediapipe._open_landmarkers) <= before
+
+
+def test_a_person_too_small_for_the_detector_is_found_in_a_given_box(observer, frames):
+    """90 pixels high in 1280x720: nobody for MediaPipe's own search."""
+    small = cv2.resize(np.ascontiguousarray(frames[0][380:1260, 200:960]), None, fx=0.125,
+                       fy=0.125, interpolation=cv2.INTER_AREA)
+    height, width = small.shape[:2]
+    pictures = []
+    for index in range(8):
+        image = np.full((720, 1280, 3), 118, np.uint8)
+        image[300:300 + height, 800 + 2 * index:800 + 2 * index + width] = small
+        pictures.append(image)
+    assert observer.observe(pictures[0], None, 0) == []
+    observer.give_boxes([[810, 300, 800 + width - 10, 300 + height]])
+    for index, image in enumerate(pictures):
+        seen = observer.observe(image, None, (index + 1) * PERIOD_NS)
+        assert len(seen) == 1, index
+        x0, y0, x1, y1 = seen[0].box_px
+        assert 790 < x0 < x1 < 940 and 290 < y0 < y1 < 430
+
+
+def test_boxes_that_are_none_are_refused(observer):
+    """By name."""
+    with pytest.raises(InputError, match='boxes_px'):
+        observer.give_boxes([[1, 2, 3]])
+
+
+def test_two_people_side_by_side_are_seen_as_well_as_alone(observer, frames):
+    """The second one by a landmarker that sees only that part of the image."""
+    half = [np.ascontiguousarray(frame[360:1360, 100:984]) for frame in frames]
+    both = [np.hstack([one, one[:, ::-1]]) for one in half]
+    counts = [len(observer.observe(one, None, i * PERIOD_NS)) for i, one in enumerate(both)]
+    assert counts == [2] * len(both)
+    seen = sorted(observer.observe(both[-1], None, len(both) * PERIOD_NS),
+                  key=lambda one: one.box_px[0])
+    # the mirror image of the first person is the second one, left and right exchanged
+    mirrored = seen[1].keypoints_px[:, 0]
+    assert abs((2 * 884 - mirrored).mean() - seen[0].keypoints_px[:, 0].mean()) < 25

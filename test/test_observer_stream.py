@@ -1,9 +1,25 @@
 """Who is followed and when the whole image is searched, with landmarkers that play a script."""
 
-from niki_ros.observers.mediapipe import _Stream, SEARCH_MS
+import threading
+
+from niki_ros.observers.followers import Followers, SEARCH_MS
 import numpy as np
 import pytest
 from scenes import observe_body, random_pose
+
+SIZE = (640, 480)
+
+
+class Landmarker:
+    """Stands for one: knows how many people it follows, and whether it was closed."""
+
+    def __init__(self, people):
+        """Remember."""
+        self.people, self.closed = people, False
+
+    def close(self):
+        """Remember."""
+        self.closed = True
 
 
 @pytest.fixture
@@ -13,49 +29,120 @@ def people(camera):
     return [observe_body(pose, np.array([x, 0, 6.0]), camera) for x in (-2.0, 0.0, 2.0)]
 
 
-def play(script, times_ms, most=4):
-    """Return for every time who was returned, and which landmarkers ran."""
-    stream, out = _Stream(lambda people: people, most), []
+def play(script, times_ms, most=4, given=None):
+    """
+    Return for every time who was returned, and how many people each landmarker that ran follows.
+
+    :param script: ``script(everywhere, region, time_ms)``: what a landmarker sees.
+    """
+    made, out = [], []
+
+    def make(count):
+        made.append(Landmarker(count))
+        return made[-1]
+    stream, lock = Followers(make, most), threading.Lock()
     for time_ms in times_ms:
         ran = []
 
-        def see(landmarker, time_ms=time_ms, ran=ran):
-            ran.append(landmarker)
-            return script(landmarker, time_ms)
-        seen = stream.observe(time_ms, see)
-        out.append((seen, sorted(ran)))
+        def see(landmarker, region, time_ms=time_ms, ran=ran):
+            with lock:
+                ran.append(landmarker.people)
+            assert not landmarker.closed
+            return script(landmarker.people, region, time_ms)[:landmarker.people]
+        boxes = given(time_ms) if given else ()
+        out.append((stream.observe(time_ms, see, SIZE, boxes), ran))
+        ran.sort()
+    stream.close()
+    assert all(one.closed for one in made)
     return out
 
 
+def within(region, people):
+    """Return those whose middle is in the region."""
+    if region is None:
+        return people
+    middles = [(one.box_px[:2] + one.box_px[2:]) / 2 for one in people]
+    return [one for one, middle in zip(people, middles)
+            if (middle > region[:2]).all() and (middle < region[2:]).all()]
+
+
 def test_one_person_is_followed_and_the_image_searched_twice_a_second(people):
-    frames = play(lambda landmarker, time_ms: people[:1], range(0, 1100, 100))
+    frames = play(lambda count, region, time_ms: people[:1], range(0, 1100, 100))
     assert [ran for _, ran in frames] == [
         [4], [1], [1], [1], [1], [1, 4], [1], [1], [1], [1], [1, 4]]
 
 
+def test_everybody_has_a_follower_and_a_part_of_the_image(people):
+    """The first one has the whole image, as before."""
+    regions = {}
+
+    def script(count, region, time_ms):
+        if count == 1:
+            regions.setdefault(time_ms, []).append(region)
+        return within(region, people)
+    frames = play(script, range(0, 400, 100), most=3)
+    assert [len(seen) for seen, _ in frames] == [3] * 4
+    assert frames[1][1] == [1, 1, 1], 'nobody else may come: no search'
+    for time_ms in (100, 200, 300):
+        assert sum(region is None for region in regions[time_ms]) == 1
+        parts = [region for region in regions[time_ms] if region]
+        assert len(parts) == 2 and all(r[0] < r[2] <= 640 and r[1] < r[3] <= 480 for r in parts)
+
+
 def test_who_comes_is_found_by_the_next_search(people):
-    def script(landmarker, time_ms):
-        return people[:1 + (time_ms >= 250)][:landmarker]
+    def script(count, region, time_ms):
+        return within(region, people[:1 + (time_ms >= 250)])
     counts = [len(seen) for seen, _ in play(script, range(0, 900, 100))]
     assert counts == [1, 1, 1, 1, 1, 2, 2, 2, 2]
 
 
 def test_a_search_that_finds_nobody_does_not_lose_who_is_followed(people):
-    def script(landmarker, time_ms):
-        return [] if landmarker == 4 and time_ms else people[:1]
-    assert all(len(seen) == 1 for seen, _ in play(script, range(0, 2 * SEARCH_MS, 100)))
+    def script(count, region, time_ms):
+        return [] if count == 4 and time_ms else people[:1]
+    frames = play(script, range(0, 2 * SEARCH_MS, 100))
+    assert all(len(seen) == 1 for seen, _ in frames)
 
 
 def test_a_follower_that_jumps_to_somebody_else_is_checked_by_a_search(people):
-    def script(landmarker, time_ms):
-        if landmarker == 1:
+    def script(count, region, time_ms):
+        if count == 1:
             return [people[0] if time_ms < 200 else people[2]]
         return [people[0], people[2]] if time_ms >= 200 else [people[0]]
-    frames = play(script, range(0, 400, 100))
-    assert [len(seen) for seen, _ in frames] == [1, 1, 2, 2]
+    frames = play(script, range(0, 300, 100))
+    assert [len(seen) for seen, _ in frames] == [1, 1, 2]
     assert frames[2][1] == [1, 4]
 
 
+def test_two_followers_never_follow_one_person(people):
+    def script(count, region, time_ms):
+        if count > 1:
+            return people[:2] if time_ms < 300 else people[:1]
+        return within(region, people[:2]) if time_ms < 300 else people[:1]
+    frames = play(script, range(0, 600, 100))
+    assert [len(seen) for seen, _ in frames] == [2, 2, 2, 1, 1, 1]
+
+
 def test_with_nobody_there_only_the_search_runs(people):
-    frames = play(lambda landmarker, time_ms: [], range(0, 500, 100))
+    frames = play(lambda count, region, time_ms: [], range(0, 500, 100))
     assert [ran for _, ran in frames] == [[4]] * 5
+
+
+def test_given_boxes_are_looked_at_by_themselves(people):
+    """People that a search does not find are followed from the box on, and once only."""
+    def script(count, region, time_ms):
+        return within(region, people) if count == 1 and region else []
+    frames = play(script, range(0, 500, 100),
+                  given=lambda time_ms: [p.box_px for p in people[1:]] if time_ms < 200 else ())
+    assert [len(seen) for seen, _ in frames] == [2] * 5
+
+
+def test_a_box_without_a_person_is_forgotten(people):
+    boxes = [np.array([600, 400, 630, 470.0]), np.array([-50, 0, -10, 40.0])]
+    frames = play(lambda count, region, time_ms: within(region, people[:1]), range(0, 400, 100),
+                  given=lambda time_ms: boxes if time_ms == 100 else ())
+    assert [len(seen) for seen, _ in frames] == [1] * 4
+
+
+def test_one_person_at_most_needs_one_landmarker(people):
+    frames = play(lambda count, region, time_ms: people[:1], range(0, 700, 100), most=1)
+    assert [ran for _, ran in frames] == [[1]] * 7

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import atexit
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import metadata
 import os
 import sys
 import tempfile
 import threading
-from typing import Dict, List, Optional, Set
+from typing import Any, Dict, List, Optional, Set
 import weakref
 
 from niki_ros.core.camera import Camera
+from niki_ros.core.checks import finite_array
 from niki_ros.core.errors import BackendError, InputError
-from niki_ros.core.tracking import distinct, overlap
 from niki_ros.core.types import JointObservation
 from niki_ros.model_cache import ensure_model, identify
+from niki_ros.observers.followers import Followers
 from niki_ros.observers.landmarks import HIPS, observation_from_landmarks, rotation_to_ray
 from niki_ros.observers.visibility import Unsmoothed
 import numpy as np
 
 MAX_GAP_NS = 10_000_000_000
 """A longer pause than this is a new stream: where people were says nothing any more."""
-
-SEARCH_MS = 500
-"""So often the whole image is searched for people who have come."""
 
 _CHATTER = (b'inference_feedback_manager', b'landmark_projection_calculator', b'XNNPACK delegate',
             b'Logging before InitGoogle')
@@ -38,7 +35,7 @@ _chatter_lock = threading.Lock()
 # Strong references: MediaPipe's own landmarker, when the garbage collector finds it open, can wait
 # for ever for a lock that the same thread holds. So none is ever left to it.
 _open_landmarkers: Set[_Landmarker] = set()
-_abandoned: List[List[_Stream]] = []
+_abandoned: List[List[Followers]] = []
 
 
 @atexit.register
@@ -155,62 +152,6 @@ class _Landmarker:
             _open_landmarkers.discard(self)
 
 
-class _Stream:
-    """
-    Follows as many people as there are, and searches for more twice a second.
-
-    MediaPipe searches the whole image in every frame in which it follows fewer people than it may,
-    which costs more than following one (7 ms against 11 ms for 1280x720 and ``full``). So there is
-    a landmarker for every number of people, and one that searches.
-    """
-
-    def __init__(self, make, most: int):
-        """``make(people)`` returns a landmarker that follows so many; ``most`` people at once."""
-        self._make, self._most = make, most
-        # the one for a single person too, so that the first frames need not wait for it
-        self._landmarkers = {people: make(people) for people in {1, most}}
-        self._count = most
-        self._searched_ms = 0
-        self._boxes: List[np.ndarray] = []
-        self._thread = ThreadPoolExecutor(1, 'niki_search')
-
-    def observe(self, time_ms: int, see) -> List[JointObservation]:
-        """Return everybody at ``time_ms``; ``see(landmarker)`` gives what one of them sees."""
-        following = self._count < self._most
-        due = time_ms - self._searched_ms >= SEARCH_MS
-        # both at once where both are needed: the frame then takes as long as the slower one
-        search = self._thread.submit(self._search, see) if due or not following else None
-        seen = see(self._follower()) if following else []
-        followed = following and len(seen) == self._count and self._continued(seen)
-        if search or not followed:
-            self._searched_ms = time_ms
-            everybody = search.result() if search else self._search(see)
-            # who is followed is often missed by a search, and followed more steadily
-            seen = everybody if len(everybody) > len(seen) else seen
-            self._count = len(seen) or self._most
-        self._boxes = [one.box_px for one in seen]
-        return seen
-
-    def _continued(self, seen) -> bool:
-        """Whether these are the people of the last frame: a follower can jump to another one."""
-        return all(any(overlap(one.box_px, box) > 0.0 for box in self._boxes) for one in seen)
-
-    def _search(self, see) -> List[JointObservation]:
-        return distinct(see(self._landmarkers[self._most]))
-
-    def _follower(self):
-        """Return the landmarker for as many people as there are now."""
-        if self._count not in self._landmarkers:
-            self._landmarkers[self._count] = self._make(self._count)
-        return self._landmarkers[self._count]
-
-    def close(self) -> None:
-        """Free all landmarkers."""
-        self._thread.shutdown()
-        for landmarker in self._landmarkers.values():
-            landmarker.close()
-
-
 class MediaPipeObserver:
     """
     People in a stream of images, each with 29 joints in metres.
@@ -231,6 +172,7 @@ class MediaPipeObserver:
         self._people = max_people
         self._confidence = min_confidence
         self._closed = False
+        self._given: Any = ()
         self._first_ns: Optional[int] = None
         self._last_ns: Optional[int] = None
         _close_abandoned()
@@ -252,10 +194,23 @@ class MediaPipeObserver:
         time_ms = self._follow(stamp_ns) // 1_000_000
         size = (image.shape[1], image.shape[0])
 
-        def see(landmarker: _Landmarker) -> List[JointObservation]:
-            return [self.translate(flat, world_m, visible, size, camera)
-                    for flat, world_m, visible in landmarker.detect(image, time_ms)]
-        return self._streams[0].observe(time_ms, see)
+        def see(landmarker: _Landmarker, region) -> List[JointObservation]:
+            x0, y0, x1, y1 = region or (0, 0, *size)
+            part = np.ascontiguousarray(image[y0:y1, x0:x1])
+            share, corner = np.divide((x1 - x0, y1 - y0), size), np.divide((x0, y0), size)
+            return [self.translate(flat * share + corner, world_m, visible, size, camera)
+                    for flat, world_m, visible in landmarker.detect(part, time_ms)]
+        given, self._given = self._given, ()
+        return self._streams[0].observe(time_ms, see, size, given)
+
+    def give_boxes(self, boxes_px) -> None:
+        """
+        Say where people are in the next image: (n, 4) x0, y0, x1, y1, pixels.
+
+        Each is looked at by itself, so that people are found who are small in the image, and
+        followed from then on.
+        """
+        self._given = finite_array('boxes_px', boxes_px, (None, 4))
 
     def translate(self, normalized, world_m, visibility, size, camera):
         """Make an observation of landmarks; who wants to keep these overrides it."""
@@ -291,10 +246,10 @@ class MediaPipeObserver:
         self._last_ns = stamp_ns
         return stamp_ns - self._first_ns
 
-    def _new_stream(self) -> _Stream:
+    def _new_stream(self) -> Followers:
         path, confidence = str(self._path), self._confidence
         # without a reference to the observer: what the stream refers to is kept until it is closed
-        return _Stream(lambda people: _Landmarker(path, people, confidence), self._people)
+        return Followers(lambda people: _Landmarker(path, people, confidence), self._people)
 
 
 def _checked_image(image_rgb) -> np.ndarray:

@@ -1,0 +1,155 @@
+"""Who is followed by which landmarker, and when the whole image is searched for others."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Callable, List, Optional, Tuple
+
+from niki_ros.core.tracking import distinct, overlap, same_person
+from niki_ros.core.types import JointObservation
+import numpy as np
+
+SEARCH_MS = 500
+"""So often the whole image is searched for people who have come."""
+
+# a person's part of the image, in heights of the person: arms and a step fit into it
+_MARGIN = 0.35
+_LEAST_PX = 48.0
+# so much of a box may be outside the image
+_INSIDE = 0.2
+
+Region = Optional[Tuple[int, int, int, int]]
+
+
+class _Follower:
+    """A landmarker for one person; ``box_px`` is where the person was last."""
+
+    def __init__(self, landmarker, box_px, whole: bool):
+        """Look at the ``whole`` image, or at the part around ``box_px``."""
+        self.landmarker, self.box_px, self._whole = landmarker, np.asarray(box_px, float), whole
+
+    def region(self, size) -> Region:
+        """Return the part of an image of this size (width, height) to look at; None = all."""
+        if self._whole:
+            return None
+        low, high = self.box_px[:2], self.box_px[2:]
+        side = max(float((high - low).max()), _LEAST_PX)
+        half = (high - low) / 2 + _MARGIN * side
+        middle = (low + high) / 2
+        x0, y0 = np.clip(np.floor(middle - half), 0, np.array(size) - 1).astype(int)
+        x1, y1 = np.clip(np.ceil(middle + half), 1, size).astype(int)
+        return int(x0), int(y0), max(int(x1), int(x0) + 1), max(int(y1), int(y0) + 1)
+
+
+class Followers:
+    """
+    Follows everybody with a landmarker of their own, and searches for more twice a second.
+
+    A landmarker for several people works on one after the other, and searches the whole image in
+    every frame in which there are fewer than it may follow. One for each person runs beside the
+    others, the first one on the whole image, the others on the part with their person.
+
+    :param make: ``make(people)`` returns a landmarker that follows so many.
+    :param most: people at once.
+    """
+
+    def __init__(self, make: Callable, most: int):
+        """Make the landmarker that searches, and one that follows."""
+        self._make, self._most = make, most
+        self._searcher = make(most)
+        self._free = [] if most == 1 else [make(1)]
+        self._made = len(self._free)
+        self._spare: Optional[Future] = None
+        self._followers: List[_Follower] = []
+        self._searched_ms: Optional[int] = None
+        self._pool = ThreadPoolExecutor(most + 1, 'niki_follow')
+
+    def observe(self, time_ms: int, see, size, given=()) -> List[JointObservation]:
+        """
+        Return everybody at ``time_ms``.
+
+        :param see: ``see(landmarker, region)`` gives what one sees in that part of the image.
+        :param size: width and height of the image. :param given: boxes of people, by a detector.
+        """
+        if self._most == 1 and not len(given):
+            return see(self._searcher, None)[:1]
+        self._add_given(given, size)
+        due = self._searched_ms is None or time_ms - self._searched_ms >= SEARCH_MS
+        due = (due or not self._followers) and len(self._followers) < self._most
+        search = self._pool.submit(see, self._searcher, None) if due else None
+        seen, lost = self._follow(see, size)
+        if search is None and lost and len(self._followers) < self._most:
+            search = self._pool.submit(see, self._searcher, None)
+        if search is not None:
+            self._searched_ms = time_ms
+            seen = self._joined(seen, distinct(search.result()))
+        self._prepare()
+        return seen
+
+    def close(self) -> None:
+        """Free all landmarkers."""
+        self._pool.shutdown()
+        landmarkers = [self._searcher, *self._free, *(f.landmarker for f in self._followers)]
+        if self._spare is not None:
+            landmarkers.append(self._spare.result())
+        for landmarker in landmarkers:
+            landmarker.close()
+
+    def _follow(self, see, size):
+        """Return who is still there, and whether somebody is not."""
+        work = [self._pool.submit(see, one.landmarker, one.region(size))
+                for one in self._followers[1:]]
+        results = [see(one.landmarker, one.region(size)) for one in self._followers[:1]]
+        results += [one.result() for one in work]
+        seen: List[JointObservation] = []
+        kept, lost = [], False
+        for follower, found in zip(self._followers, results):
+            one = found[0] if found else None
+            # a follower can jump to another person, whom another one may follow already
+            gone = one is None or overlap(one.box_px, follower.box_px) == 0.0
+            if gone or any(same_person(one, other) for other in seen):
+                self._free.append(follower.landmarker)
+                lost = True
+                continue
+            follower.box_px = np.asarray(one.box_px, float)
+            kept.append(follower)
+            seen.append(one)
+        self._followers = kept
+        return seen, lost
+
+    def _joined(self, seen, found) -> List[JointObservation]:
+        """Add those of the search who are not followed yet."""
+        for one in found:
+            if len(seen) >= self._most:
+                break
+            if not any(same_person(one, other) for other in seen):
+                self._start(one.box_px)
+                seen.append(one)
+        return seen
+
+    def _add_given(self, boxes, size):
+        """Follow people that somebody else has found, unless they are followed already."""
+        for box in np.asarray(boxes, float).reshape(-1, 4):
+            shown = np.minimum(box[2:], size) - np.maximum(box[:2], 0)
+            inside = (shown > 0).all() and shown.prod() >= _INSIDE * (box[2:] - box[:2]).prod()
+            known = any(overlap(box, one.box_px) > 0.3 for one in self._followers)
+            if inside and not known and len(self._followers) < self._most:
+                self._start(box, whole=False)
+
+    def _start(self, box_px, whole=None):
+        """Begin to follow; the first person by the whole image, as nobody else is in the way."""
+        whole = not self._followers if whole is None else whole
+        self._followers.append(_Follower(self._landmarker(), box_px, whole))
+
+    def _landmarker(self):
+        """Return a landmarker for one person; one is made ahead of time."""
+        if self._free:
+            return self._free.pop()
+        spare, self._spare = self._spare, None
+        self._made += 1
+        return spare.result() if spare is not None else self._make(1)
+
+    def _prepare(self):
+        """Make another landmarker beside the work when a second person may need it."""
+        if not self._free and self._spare is None and self._made < self._most and self._followers:
+            self._spare = self._pool.submit(self._make, 1)
