@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 import json
+from operator import attrgetter
 from pathlib import Path
 
 from niki_ros.core.errors import ConfigError
 
 from niki_training.losses import LossConfig
-from niki_training.model import NetConfig
+from niki_training.model import NetConfig, ROTATIONS
+
+KINDS = ('one_stage', 'two_stage', 'temporal', 'mlp')
 
 
 @dataclass
@@ -49,14 +52,43 @@ class TrainConfig:
         """Change one setting, such as ``net.hidden`` or ``steps``, keeping its type."""
         owner, _, leaf = name.rpartition('.')
         target = getattr(self, owner, None) if owner else self
-        if target is None or leaf not in {f.name for f in fields(target)}:
+        if not is_dataclass(target) or leaf not in {f.name for f in fields(target)}:
             known = ', '.join(f.name for f in fields(self))
             raise ConfigError(f'no setting {name!r}; there are {known}, net.… and loss.…')
         kind = type(getattr(target, leaf))
         try:
-            setattr(target, leaf, json.loads(str(value).lower()) if kind is bool else kind(value))
-        except ValueError as error:
+            plain = {'true': True, 'false': False}[str(value).lower()] if kind is bool else value
+            setattr(target, leaf, kind(plain))
+        except (ValueError, KeyError) as error:
             raise ConfigError(f'{name} = {value!r} is not of type {kind.__name__}') from error
+
+    def check(self) -> TrainConfig:
+        """
+        Return these settings.
+
+        :raises ConfigError: naming the first that no run can have.
+        """
+        net = self.net
+        least = {'steps': 1, 'batch': 2, 'epoch': 1, 'warmup': 1, 'frames': 3, 'net.blocks': 1,
+                 'net.hidden': 1, 'net.twist_blocks': 1, 'net.twist_hidden': 1, 'net.window': 2,
+                 'net.temporal_blocks': 1, 'net.temporal_hidden': 1, 'net.heads': 1,
+                 'net.width': ROTATIONS + 2}
+        for name, value in least.items():
+            found = attrgetter(name)(self)
+            if found < value:
+                raise ConfigError(f'{name} is {found}; at least {value} is expected')
+        for name in ('clean_share', 'twist_share', 'pairs_share', 'ema'):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f'{name} is {getattr(self, name)}; expected 0 … 1')
+        for name in ('learning_rate', 'clip'):
+            if not 0 < getattr(self, name) < float('inf'):
+                raise ConfigError(f'{name} is {getattr(self, name)}; expected more than 0')
+        if net.kind not in KINDS:
+            raise ConfigError(f'net.kind is {net.kind!r}; expected one of {", ".join(KINDS)}')
+        if net.attention % net.heads:
+            raise ConfigError(f'net.attention is {net.attention}; expected a multiple of '
+                              f'net.heads, {net.heads}')
+        return self
 
     def to_dict(self) -> dict:
         """Return all settings as plain values."""

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 import time
 
-from niki_ros.core.errors import ModelError
+from niki_ros.core.errors import ConfigError, ModelError
 from niki_ros.core.skeleton import Skeleton
 import numpy as np
 import torch
@@ -73,8 +73,7 @@ class Trainer:
             config.pairs_share)
         self.net = build_net(config.net)
         self._normalise()
-        if start_from is not None:
-            self.net.start_from(load_checkpoint(start_from)[0])
+        self._start(start_from)
         self.net.to(self.device)
         for part in self.net.modules():
             if hasattr(part, 'bf16'):
@@ -83,10 +82,9 @@ class Trainer:
         trained = [p for p in self.net.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
             trained, lr=config.learning_rate, weight_decay=config.weight_decay)
-        self.step, self.earlier_s, self.begin = 0, 0.0, time.monotonic()
+        self.step, self.earlier_s, self.spent_s, self.begin = 0, 0.0, 0.0, time.monotonic()
         self.folder.mkdir(parents=True, exist_ok=True)
-        if (self.folder / 'last.pt').exists():
-            self._resume()
+        self._resume()
 
     def _normalise(self) -> None:
         """Set the network's fixed normalisation from a few thousand clean frames."""
@@ -100,14 +98,43 @@ class Trainer:
             swing, _ = swing_twist(batch['rotmat'], self.axes.cpu())
             net.swing_norm.set(six_from_rotmat(swing).flatten(1), 0.1)
 
+    def _start(self, path: Path | None) -> None:
+        """Take over the per-frame network that a temporal one stands on."""
+        if self.config.net.kind != 'temporal':
+            if path is not None:
+                raise ConfigError('--from is for net.kind=temporal, which stands on that network')
+            return
+        if path is None:
+            if not (self.folder / 'last.pt').exists():
+                raise ConfigError('net.kind = temporal stands on a trained per-frame network: '
+                                  'give its checkpoint, --from runs/frame/last.pt')
+            return
+        try:
+            self.net.start_from(load_checkpoint(path)[0])
+        except (RuntimeError, AttributeError) as error:
+            raise ModelError(f'{path} has other settings of net than this run; give it the same '
+                             f'--set net.… ({str(error).splitlines()[0]})') from error
+
     def _resume(self) -> None:
-        """Go on from the folder's last checkpoint."""
-        record = torch.load(self.folder / 'last.pt', map_location='cpu', weights_only=True)
+        """Go on from the folder's last checkpoint; the first process reads it for all."""
+        record = None
+        if self.rank == 0 and (self.folder / 'last.pt').exists():
+            record = load_checkpoint(self.folder / 'last.pt')[2]
+        if self.world > 1:
+            records = [record]
+            distributed.broadcast_object_list(records)
+            record = records[0]
+        if record is None:
+            return
         if record['data'] != self.motion.digest():
             raise ModelError(f'{self.folder}/last.pt was trained on other motion; use a new --out')
-        self.net.load_state_dict(record['net'])
-        self.ema.load_state_dict(record['ema'])
-        self.optimizer.load_state_dict(record['optimizer'])
+        try:
+            self.net.load_state_dict(record['net'])
+            self.ema.load_state_dict(record['ema'])
+            self.optimizer.load_state_dict(record['optimizer'])
+        except (RuntimeError, ValueError) as error:
+            raise ModelError(f'{self.folder}/last.pt has other settings of net than this run; use '
+                             'a new --out, or the same --set net.…') from error
         self.step, self.earlier_s = record['step'], record['seconds']
         self.batches.seed += 7919 * self.step
 
@@ -116,18 +143,20 @@ class Trainer:
         loader = iter(torch.utils.data.DataLoader(
             _Stream(self.batches), batch_size=None, num_workers=1, prefetch_factor=4))
         log = _Log(self.folder) if self.rank == 0 else None
-        self.begin = begin = time.monotonic()
+        self.begin = time.monotonic()
         bar = tqdm(total=self.config.steps, initial=self.step, disable=self.rank > 0,
                    mininterval=10)
+        self._tick()
         while self._progress() < 1.0:
             batch = {k: v.to(self.device) for k, v in next(loader).items()}
             values = self._train_step(batch)
             self.step += 1
+            self._tick()
             bar.update(1)
             if log and self.step % 50 == 0:
-                log.write(self.step, time.monotonic() - begin, values)
+                log.write(self.step, self.spent_s, values)
                 bar.set_postfix(joints_mm=f"{1000 * float(values['joints']):.1f}")
-            late = until_s is not None and time.monotonic() - begin > until_s
+            late = until_s is not None and self.spent_s > until_s
             if self.rank == 0 and (self.step % self.config.epoch == 0 or late):
                 self.save()
             if late:
@@ -184,16 +213,29 @@ class Trainer:
         """Return how much of the run is done, 0 … 1: by steps, or by time where that is less."""
         done = self.step / self.config.steps
         if self.config.minutes > 0:
-            spent = self.earlier_s + time.monotonic() - self.begin
-            done = max(done, spent / 60 / self.config.minutes)
+            done = max(done, (self.earlier_s + self.spent_s) / 60 / self.config.minutes)
         return min(1.0, done)
+
+    def _tick(self) -> None:
+        """Read the clock: the first process's, or processes would stop at different steps."""
+        self.spent_s = time.monotonic() - self.begin
+        if self.world > 1:
+            spent = torch.tensor(self.spent_s, dtype=torch.float64, device=self.device)
+            distributed.broadcast(spent, 0)
+            self.spent_s = float(spent)
+
+    def leave(self) -> None:
+        """Leave torchrun's group, so that it can end in peace."""
+        if self.world > 1:
+            distributed.barrier()
+            distributed.destroy_process_group()
 
     def save(self) -> None:
         """Write the checkpoint under a temporary name, then rename it: a kill leaves the old."""
         record = {
             'net': self.net.state_dict(), 'ema': self.ema.state_dict(),
             'optimizer': self.optimizer.state_dict(), 'step': self.step,
-            'seconds': self.earlier_s + time.monotonic() - self.begin,
+            'seconds': self.earlier_s + self.spent_s,
             'config': self.config.to_dict(), 'data': self.motion.digest(),
         }
         torch.save(record, self.folder / 'last.tmp')

@@ -1,7 +1,8 @@
 """
 ``niki-train``: train one network; the same command on a CPU, a GPU, or under torchrun.
 
-``niki-train kinematic`` trains the one from images to poses: see its own --help.
+``niki-train kinematic`` trains the one from images to poses, ``niki-train ablations`` every
+variant into one table: see their own --help.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import argparse
 from pathlib import Path
 import sys
 
-from niki_ros.core.errors import NikiError
+from niki_ros.core.errors import ConfigError, NikiError
 import torch
 
 from niki_training.body import load_skeleton
@@ -44,15 +45,22 @@ def main(argv=None) -> int:
     if argv[:1] == ['kinematic']:
         from niki_training.image.cli import main as kinematic
         return kinematic(argv[1:])
+    if argv[:1] == ['ablations']:
+        from niki_training.ablations import main as ablations
+        return ablations(argv[1:])
     args = _parser().parse_args(argv)
     torch.set_num_threads(args.threads)
     try:
         config = read_config(args.config) if args.config else TrainConfig()
         for item in args.set:
-            config.set(*item.split('=', 1))
-        trainer = Trainer(config, load_motion(args.data), load_skeleton(args.body), args.out,
-                          args.start_from, args.pairs)
+            name, equals, value = item.partition('=')
+            if not equals:
+                raise ConfigError(f'--set {item}: expected NAME=VALUE')
+            config.set(name, value)
+        trainer = Trainer(config.check(), load_motion(args.data), load_skeleton(args.body),
+                          args.out, args.start_from, args.pairs)
         trainer.run(SMOKE_S if args.smoke else None)
+        trainer.leave()
     except NikiError as error:
         print(f'niki-train: {error}', file=sys.stderr)
         return 2
