@@ -9,10 +9,13 @@ from niki_ros.core.errors import InputError
 from niki_ros.core.skeleton import MIRROR_29
 import numpy as np
 
-from niki_training.render.shards import read_shards
+from niki_training.render.shards import read_shard
 
+_KEYS = ('rotmat', 'betas', 'joints_m', 'obs_found', 'obs_joints_m', 'obs_sigma')
 _FLIP = np.asarray([-1.0, 1.0, 1.0], dtype=np.float32)
 _SIDES = list(MIRROR_29)
+_LASTING_M, _QUICK_M = 0.03, 0.01
+"""Noise on top of what was seen: a few hundred clips would be learned by heart."""
 
 
 class Pairs:
@@ -32,9 +35,7 @@ class Pairs:
 
         :raises InputError: when there are none, or no window of ``frames`` frames in them.
         """
-        shards = read_shards(Path(folder), split)
-        if 'obs_found' not in shards:
-            raise InputError(f'{folder} has pictures without observations; run niki-data observe')
+        shards = _read(Path(folder), split)
         self.frames, self.betas = frames, shards['betas']
         self.rotmat = shards['rotmat']
         joints = shards['joints_m']
@@ -51,7 +52,7 @@ class Pairs:
 
     def draw(self, count: int, rng) -> dict:
         """
-        Draw windows, half of them mirrored.
+        Draw windows, half of them mirrored, all with a little noise added.
 
         :return: ``rotmat`` (N, T, 24, 3, 3), ``joints`` and ``noisy`` (N, T, 29, 3) root-relative
             in camera axes, ``sigma`` (N, T, 29), ``betas`` (N, 10).
@@ -65,8 +66,24 @@ class Pairs:
         sigma[turn] = sigma[turn][:, :, _SIDES]
         for points in (joints, noisy):
             points[turn] = points[turn][:, :, _SIDES] * _FLIP
+        # the pelvis stays: observations are relative to it
+        noisy[:, :, 1:] += _LASTING_M * rng.normal(size=(count, 1, 28, 3)).astype(np.float32)
+        noisy[:, :, 1:] += _QUICK_M * rng.normal(size=noisy[:, :, 1:].shape).astype(np.float32)
         return {'rotmat': rotmat, 'joints': joints, 'noisy': noisy, 'sigma': sigma,
                 'betas': self.betas[clip]}
+
+
+def _read(folder: Path, split: str) -> dict:
+    """Read what is needed of all shards of a split; newer shards may hold more."""
+    paths = sorted(folder.glob(f'{split}-*.npz'))
+    if not paths:
+        raise InputError(f'{folder} has no shards of {split!r}; niki-data render --observe '
+                         'writes them')
+    parts = [read_shard(path) for path in paths]
+    try:
+        return {key: np.concatenate([part[key] for part in parts]) for key in _KEYS}
+    except KeyError as error:
+        raise InputError(f'{folder}: a shard has no {error}; run niki-data observe') from error
 
 
 def _filled(found, joints_m, sigma):

@@ -41,7 +41,7 @@ class TrainConfig:
     seed: int = 1
     clean_share: float = 0.125
     twist_share: float = 0.15
-    pairs_share: float = 0.35
+    pairs_share: float = 0.15
     frames: int = 27
     epoch: int = 500
     bf16: bool = True

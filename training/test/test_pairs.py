@@ -14,12 +14,13 @@ FRAMES = 12
 
 
 def clip_of(rng, found):
-    """One clip whose observation is the truth, 10 mm to the right of the image."""
+    """One clip whose observation is the truth, limbs 100 mm to the right of the image."""
     betas = rng.normal(size=10)
     turned = Rotation.from_rotvec(0.3 * rng.normal(size=(FRAMES * 24, 3))).as_matrix()
     rotmat = turned.reshape(FRAMES, 24, 3, 3)
     joints, _ = forward_kinematics(rotmat, open_skeleton().offsets(betas))
-    seen = joints + (0.01, 0, 0)
+    seen = joints + (0.1, 0, 0)
+    seen[:, 0] = 0
     seen[~found] = np.nan
     return {'betas': betas, 'rotmat': rotmat, 'joints_m': joints + (0.2, 0.1, 3.0),
             'obs_found': found, 'obs_joints_m': seen,
@@ -46,7 +47,9 @@ def test_windows_begin_with_a_person_and_gaps_hold_the_last_sight(folder):
     assert 0 < with_gap.sum() < 200
     assert np.array_equal(gap[with_gap][0].nonzero()[0], [5, 6, 7])
     held = batch['noisy'][with_gap]
-    assert np.array_equal(held[:, 5:8], np.repeat(held[:, 4:5], 3, axis=1))
+    still = np.abs(held[:, 5:8] - held[:, 4:5]).mean()
+    moving = np.abs(held[:, 1:4] - held[:, :3]).mean()
+    assert still < 0.02 < moving
 
 
 def test_mirrored_windows_stay_bodies(folder):
@@ -56,11 +59,10 @@ def test_mirrored_windows_stay_bodies(folder):
     joints, _ = forward_kinematics(batch['rotmat'], offsets[:, None])
     assert np.allclose(joints, batch['joints'], atol=1e-5)
     off = (batch['noisy'] - batch['joints'])[(batch['sigma'] < 1).all(-1)]
-    right = off[:, :, 0] > 0
-    # mirrored, an error to the right is one to the left, for the whole window
-    assert np.allclose(np.abs(off), (0.01, 0, 0), atol=1e-5)
-    assert 0.2 < right.all(1).mean() < 0.8
-    assert (right.all(1) | ~right.any(1)).all()
+    # mirrored, an error to the right is one to the left; noise is added to both
+    assert np.allclose(np.abs(off[:, 1:].mean(1)), (0.1, 0, 0), atol=0.05)
+    right = off[:, 1:, 0].mean(1) > 0
+    assert 0.2 < right.mean() < 0.8
     assert MIRROR_29[1] == 2
 
 
