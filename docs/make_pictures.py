@@ -24,7 +24,7 @@ from scipy.spatial.transform import Rotation
 import yaml
 
 matplotlib.use('Agg')
-from matplotlib import pyplot  # noqa: E402
+from matplotlib import pyplot  # noqa: E402, I100
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / 'docs' / 'images'

@@ -192,13 +192,13 @@ def test_silence_stops():
 
 def test_process_ends_on_a_signal():
     """As a user starts it: no traceback, no process left."""
-    environment = dict(os.environ)
-    environment.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
-    process = subprocess.Popen(
-        [sys.executable, str(EXAMPLE), '--ros-args', '-p', 'distance_m:=2.0'],
-        env=environment, stderr=subprocess.PIPE, text=True)
-    time.sleep(2.0)
-    assert process.poll() is None
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=10)
+    with ros_graph(lambda: Node('witness')) as (witness,):
+        environment = dict(os.environ)
+        environment.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
+        process = subprocess.Popen(
+            [sys.executable, str(EXAMPLE), '--ros-args', '-p', 'distance_m:=2.0'],
+            env=environment, stderr=subprocess.PIPE, text=True)
+        assert wait_for(lambda: witness.count_publishers('stop') == 1, 60)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
     assert process.returncode == 0 and 'Traceback' not in errors, errors

@@ -184,7 +184,7 @@ def joint_sigma(visible: np.ndarray, outside: np.ndarray) -> np.ndarray:
 
 def keypoint_sigma(visible: np.ndarray, outside: np.ndarray, size_px: float) -> np.ndarray:
     """
-    Expected error (29,) of the image positions per coordinate, pixels; inf where none is known.
+    Return the error (29,) to expect of image positions, pixels; inf where none is known.
 
     Measured in shares of the person's height, median over both coordinates: 2.0-2.5 % at a
     visibility above 0.9, 2.8 % at 0.7-0.9, 3.8 % at 0.5-0.7 where the body hides itself; behind
