@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Dict, Generator, Iterator, List, Optional
 
-from niki_ros.core.errors import BackendError, SourceError
-from niki_ros.core.intake import BadFrame, Intake
+from niki_ros.core.errors import BackendError, InputError, SourceError
+from niki_ros.core.intake import BadFrame, Intake, ns_from_stamp
+from niki_ros.core.side_inputs import depth_from_image, NearestDepth
 from niki_ros.sources import DEFAULT_RATE_HZ, Frame, FrameSource
 
 SUFFIXES = ('.mcap', '.db3')
@@ -16,6 +18,8 @@ _KINDS = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 _INFO = 'sensor_msgs/msg/CameraInfo'
 # pictures that are of no camera, or of no use without their picture
 _NOT_SEEN = ('overlay', 'depth')
+# images that wait for their depth at most
+_WAITING = 2
 
 
 def is_bag(path) -> bool:
@@ -34,12 +38,14 @@ class BagSource(FrameSource):
     :param info_topic: None = the one beside the images, or the only one.
     :param fov_deg: for the text of a warning: what is assumed where there is no calibration;
         None = nobody asks for the calibration.
+    :param depth_topic: depth registered to the images; None = the distance comes from size.
     :ivar skipped: how often an image was left out, by the name of the fault.
     :ivar texts: for every fault what was wrong the first time.
     """
 
     def __init__(self, path, max_frames: Optional[int] = None, image_topic: Optional[str] = None,
-                 info_topic: Optional[str] = None, fov_deg: Optional[float] = 60.0):
+                 info_topic: Optional[str] = None, fov_deg: Optional[float] = 60.0,
+                 depth_topic: Optional[str] = None):
         """Choose the topics and read the first good image."""
         path = Path(path)
         beside = path.is_file() and (path.parent / 'metadata.yaml').is_file()
@@ -54,7 +60,8 @@ class BagSource(FrameSource):
             images = sum(one.msgcount for one in bag.connections
                          if one.topic == self.image_topic)
             rate_hz = (images - 1) * 1e9 / max(bag.duration - 1, 1)
-            self._first_info = next(self._messages(bag, [self.info_topic]), None)
+            self.depth_topic = _depth_topic(bag, self._path, depth_topic)
+            self._first_info = next(self._messages(bag, [self.info_topic]), (None, None))[1]
         self._max_frames = None
         with closing(iter(self)) as frames:
             first = next(frames, None)
@@ -67,30 +74,60 @@ class BagSource(FrameSource):
     def __iter__(self) -> Generator[Frame, None, None]:
         """Yield what can be read, in the order of the bag, and count the rest."""
         self.skipped, self.warned, self.texts = Counter(), Counter(), {}
+        for index, frame in enumerate(self._frames()):
+            yield replace(frame, index=index)
+            if index + 1 == self._max_frames:
+                return
+
+    def _frames(self) -> Iterator[Frame]:
+        """Yield images, each with the depth that belongs to it, which may come just after."""
         intake = Intake(self._fov_deg or 0.0, self._warn, self.info_topic or 'camera_info')
         intake.info = self._first_info
-        index = 0
+        depth, newest_ns = NearestDepth(), 0
+        waiting: List[Frame] = []
         with self._open() as bag:
-            for message in self._messages(bag, [self.image_topic, self.info_topic]):
-                if hasattr(message, 'distortion_model'):
+            topics = [self.image_topic, self.info_topic, self.depth_topic]
+            for topic, message in self._messages(bag, topics):
+                if topic == self.info_topic:
                     intake.info = message
-                    continue
-                try:
-                    stamp_ns, image_rgb = intake.read(message)
-                except BadFrame as error:
-                    self._skip(error.fault, str(error))
-                    continue
-                height, width = image_rgb.shape[:2]
-                camera = intake.known_camera(width, height) if self._fov_deg else None
-                yield Frame(image_rgb, stamp_ns, index, camera)
-                intake.processed(stamp_ns)
-                index += 1
-                if index == self._max_frames:
-                    return
+                elif topic == self.image_topic:
+                    waiting += self._read(intake, message)
+                else:
+                    depth.put(message)
+                    newest_ns = max(newest_ns, ns_from_stamp(message.header.stamp))
+                while waiting and (not self.depth_topic or len(waiting) > _WAITING
+                                   or newest_ns >= waiting[0].stamp_ns):
+                    yield self._with_depth(waiting.pop(0), depth)
+            yield from (self._with_depth(frame, depth) for frame in waiting)
+
+    def _read(self, intake: Intake, message) -> List[Frame]:
+        """Return the frame of an image, or none and count why."""
+        try:
+            stamp_ns, image_rgb = intake.read(message)
+        except BadFrame as error:
+            self._skip(error.fault, str(error))
+            return []
+        intake.processed(stamp_ns)
+        height, width = image_rgb.shape[:2]
+        camera = intake.known_camera(width, height) if self._fov_deg else None
+        return [Frame(image_rgb, stamp_ns, 0, camera)]
+
+    def _with_depth(self, frame: Frame, depth: NearestDepth) -> Frame:
+        """Return the frame with its depth, where there is one."""
+        message = depth.of(frame.stamp_ns) if self.depth_topic else None
+        if message is None:
+            return frame
+        try:
+            return replace(frame, depth_m=depth_from_image(message))
+        except InputError as error:
+            self._warn('depth_invalid', str(error))
+            return frame
 
     def remarks(self) -> List[str]:
         """Return which topics were read, and what was wrong."""
-        return [f'images of {self.image_topic}, calibration of {self.info_topic or "nowhere"}',
+        depth = f', depth of {self.depth_topic}' if self.depth_topic else ''
+        return [f'images of {self.image_topic}, calibration of {self.info_topic or "nowhere"}'
+                f'{depth}',
                 *([told] if (told := self._told()) else [])]
 
     def _told(self) -> str:
@@ -128,8 +165,8 @@ class BagSource(FrameSource):
         finally:
             bag.close()
 
-    def _messages(self, bag, topics) -> Iterator:
-        """Yield the messages of the topics; one that cannot be parsed is counted."""
+    def _messages(self, bag, topics) -> Iterator[tuple]:
+        """Yield (topic, message) of the topics; one that cannot be parsed is counted."""
         wanted = [one for one in bag.connections if one.topic in topics]
         raw = bag.messages(wanted) if wanted else iter(())
         while True:
@@ -144,10 +181,10 @@ class BagSource(FrameSource):
             try:
                 message = bag.deserialize(data, connection.msgtype)
             except Exception as error:  # whatever its parser makes of bytes that are no message
-                (self._skip if connection.msgtype in _KINDS else self._warn)(
+                (self._skip if connection.topic == self.image_topic else self._warn)(
                     'message_unreadable', f'{connection.topic}: {type(error).__name__}: {error}')
                 continue
-            yield message
+            yield connection.topic, message
 
 
 def _image_topic(bag, path, wanted: Optional[str]) -> str:
@@ -171,13 +208,24 @@ def _info_topic(bag, path, image_topic: str, wanted: Optional[str]) -> Optional[
     """Return the topic of the calibration: the named one, that beside the images, or the only."""
     topics = sorted({one.topic for one in bag.connections if one.msgtype == _INFO})
     if wanted is not None:
-        found = [one for one in topics if one.lstrip('/') == wanted.lstrip('/')]
-        if not found:
-            raise SourceError(f'topics of camera_info in {path}: {", ".join(topics) or "none"}; '
-                              f'{wanted} is not among them')
-        return found[0]
+        return _named(topics, wanted, f'camera_info in {path}')
     # image_transport: the calibration lies beside the images, whatever carries them
     folder = image_topic.removesuffix('/compressed').rpartition('/')[0]
     if f'{folder}/camera_info' in topics:
         return f'{folder}/camera_info'
     return topics[0] if len(topics) == 1 else None
+
+
+def _depth_topic(bag, path, wanted: Optional[str]) -> Optional[str]:
+    """Return the topic of the depth that was asked for."""
+    topics = sorted({one.topic for one in bag.connections if one.msgtype == _KINDS[0]})
+    return None if wanted is None else _named(topics, wanted, f'images in {path}')
+
+
+def _named(topics: List[str], wanted: str, what: str) -> str:
+    """Return the topic of that name, with or without its first slash."""
+    for topic in topics:
+        if topic.lstrip('/') == wanted.lstrip('/'):
+            return topic
+    raise SourceError(f'topics of {what}: {", ".join(topics) or "none"}; {wanted} is not among '
+                      'them')

@@ -23,12 +23,14 @@ class Frame:
 
     :ivar stamp_ns: nanoseconds since the source's start; of a bag the stamp of the message.
     :ivar camera: where the source knows it (a bag with camera_info).
+    :ivar depth_m: (h, w) float metres or uint16 millimetres, where the source has it (a bag).
     """
 
     image_rgb: np.ndarray
     stamp_ns: int
     index: int
     camera: Optional[Camera] = None
+    depth_m: Optional[np.ndarray] = None
 
 
 class FrameSource:

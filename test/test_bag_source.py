@@ -155,6 +155,35 @@ def test_camera_without_calibration(tmp_path, monkeypatch):
     assert 'camera.fov_deg = 70°' in source.remarks()[1]
 
 
+@pytest.mark.parametrize('first', ['image', 'depth'])
+def test_depth_belongs_to_the_image_of_its_stamp(tmp_path, monkeypatch, first):
+    """Whichever comes first in the bag; a depth image that is none is named, the rest is used."""
+    def depth(index, **fields):
+        values = np.full((240, 320), 2000 + 10 * index, np.uint16)
+        raw = np.frombuffer(values.tobytes(), np.uint8)
+        return image(picture(0), T0 + index * STEP_NS, **{
+            'encoding': '16UC1', 'step': 640, 'data': raw, **fields})
+    messages = [('/camera_info', info(T0))]
+    for index in range(6):
+        pair = [('/image', image(picture(index), T0 + index * STEP_NS)),
+                ('/depth', depth(index, **({'encoding': 'rgb9'} if index == 3 else {})))]
+        messages += pair if first == 'image' else pair[::-1]
+    bag = write_bag(tmp_path / 'bag', messages)
+    source = open_source(bag, depth_topic='depth')
+    frames = list(source)
+    assert [None if frame.depth_m is None else int(frame.depth_m[7, 9]) for frame in frames] == [
+        2000, 2010, 2020, None, 2040, 2050]
+    assert source.warned == {'depth_invalid': 1} and 'depth of /depth' in source.remarks()[0]
+    assert all(frame.depth_m is None for frame in open_source(bag))
+    assert run(monkeypatch, bag, '--depth-topic', '/depth', '--json', tmp_path / 'a.jsonl') == 0
+    assert run(monkeypatch, bag, '--json', tmp_path / 'b.jsonl') == 0
+    near, far = (lines_of(tmp_path / name)[-1]['bodies'][0]['root_m'][2]
+                 for name in ('a.jsonl', 'b.jsonl'))
+    assert near < 2.5 < far
+    with pytest.raises(SourceError, match='/depth, /image; /no is not among them'):
+        open_source(bag, depth_topic='/no')
+
+
 @pytest.mark.parametrize('damage, message', [
     (lambda bag: (bag / 'metadata.yaml').write_text('a: ['), 'cannot be read as a bag'),
     (lambda bag: next(bag.glob('*.mcap')).write_bytes(b'no bag'), 'cannot be read as a bag'),

@@ -19,6 +19,8 @@ def add_arguments(parser):
                         help='of a bag: Image or CompressedImage (default: the only one)')
     parser.add_argument('--info-topic', metavar='TOPIC',
                         help='of a bag: CameraInfo (default: the one beside the images)')
+    parser.add_argument('--depth-topic', metavar='TOPIC',
+                        help='of a bag: depth registered to the images (default: not used)')
     parser.add_argument('--overlay', metavar='OUT.mp4', help='write the video with the skeletons')
     parser.add_argument('--json', metavar='OUT.jsonl', help='write one line a frame; - = stdout')
     lens = parser.add_mutually_exclusive_group()
@@ -115,7 +117,8 @@ def _bag_options(args, settings) -> dict:
     from niki_ros.bag_source import is_bag
     from niki_ros.core.config import CameraConfig
     from niki_ros.core.errors import InputError
-    named = {'image_topic': args.image_topic, 'info_topic': args.info_topic}
+    named = {'image_topic': args.image_topic, 'info_topic': args.info_topic,
+             'depth_topic': args.depth_topic}
     if is_bag(args.source):
         fov_deg = settings.get('camera.fov_deg', CameraConfig().fov_deg)
         return {**named, 'fov_deg': None if args.camera else fov_deg}
@@ -171,7 +174,8 @@ def _process(args, source, pipeline, camera, write_line, overlay):
     try:
         for frame in tqdm(source, total=source.frame_count, unit='frame', disable=hidden):
             lens = camera.resized(*frame.image_rgb.shape[1::-1]) if camera else frame.camera
-            bodies = pipeline.process(frame.image_rgb, lens, frame.stamp_ns)
+            bodies = pipeline.process(frame.image_rgb, lens, frame.stamp_ns,
+                                      depth_m=frame.depth_m)
             people.update(body.id for body in bodies)
             faults.update(pipeline.faults)
             frames += 1
