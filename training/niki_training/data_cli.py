@@ -15,6 +15,7 @@ import sys
 from niki_ros.core.errors import InputError, NikiError
 import numpy as np
 
+from niki_training import observe_report
 from niki_training.body import skeleton_from_smpl
 from niki_training.data import Motion
 from niki_training.readers import FORMATS, read_motion
@@ -39,6 +40,8 @@ def _parser() -> argparse.ArgumentParser:
     render_cli.add_arguments(render)
     observe = verbs.add_parser('observe', help='a front end looks at rendered shards')
     render_cli.add_observe_arguments(observe)
+    report = verbs.add_parser('report', help="a front end's errors on rendered people")
+    observe_report.add_arguments(report)
     return parser
 
 
@@ -54,6 +57,8 @@ def main(argv=None) -> int:
             return render_cli.main(args)
         elif args.verb == 'observe':
             return render_cli.observe_shards(args)
+        elif args.verb == 'report':
+            return observe_report.main(args)
         else:
             skeleton = skeleton_from_smpl(args.smpl)
             args.out.write_text(json.dumps(skeleton.to_dict()) + '\n', 'utf-8')

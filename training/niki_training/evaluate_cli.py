@@ -64,8 +64,8 @@ def main(argv=None) -> int:
     """Run the command; errors become one line of text and exit code 2."""
     argv = sys.argv[1:] if argv is None else list(argv)
     try:
-        if argv[:1] and argv[0] in ('video', 'occlude'):
-            return _on_video(*argv[:1], argv[1:])
+        if argv[:1] and argv[0] in ('video', 'occlude', 'rendered'):
+            return _other(*argv[:1], argv[1:])
         args = _parser().parse_args(argv)
         tables = evaluate(args)
         _keep(args, tables)
@@ -104,8 +104,8 @@ def _keep(args, tables) -> None:
                          rows_of(name, tables), protocol)
 
 
-def _on_video(verb, argv) -> int:
-    """Run ``niki-evaluate video`` or ``niki-evaluate occlude``."""
+def _other(verb, argv) -> int:
+    """Run ``niki-evaluate video``, ``occlude`` or ``rendered``."""
     from importlib import import_module
     module = import_module(f'niki_training.evaluate_{verb}')
     parser = argparse.ArgumentParser(prog=f'niki-evaluate {verb}', description=module.HELP)

@@ -1,4 +1,4 @@
-"""``niki-data observe``: a real front end looks at rendered people, beside their truth."""
+"""A real front end looks at rendered people: pairs of observation and truth."""
 
 from __future__ import annotations
 
@@ -16,6 +16,24 @@ _LIMBS = [JOINT[f'{side}_{part}'] for side in ('left', 'right')
           for part in ('hip', 'knee', 'ankle', 'shoulder', 'elbow', 'wrist')]
 _SAME_PERSON = 0.35
 """An observation is of the person whose limbs it misses by less than this share of their size."""
+_SHAPES = {'joints_m': (29, 3), 'sigma': (29,), 'keypoints_px': (29, 2),
+           'keypoint_sigma_px': (29,), 'box_px': (4,), 'score': (), 'lengths_m': (34,),
+           'length_sigma_m': (34,)}
+_LANDMARKS = {'landmarks': (33, 2), 'landmarks_world_m': (33, 3), 'landmarks_seen': (33,)}
+_NOBODY = {'sigma': 1.0, 'keypoint_sigma_px': np.inf, 'length_sigma_m': np.inf, 'score': 0.0}
+
+
+def _recording_observer(model: str, people: int):
+    """Return MediaPipe as the pipeline has it, whose observations carry their landmarks."""
+    from niki_ros.observers.mediapipe import MediaPipeObserver
+
+    class Recording(MediaPipeObserver):
+        def translate(self, normalized, world_m, visibility, size, camera):
+            one = super().translate(normalized, world_m, visibility, size, camera)
+            one.landmarks, one.landmarks_world_m, one.landmarks_seen = (
+                normalized, world_m, visibility)
+            return one
+    return Recording(model, max_people=people)
 
 
 class Onlooker:
@@ -30,8 +48,7 @@ class Onlooker:
     def _front_end(self, people: int):
         """Return a front end that follows ``people``, with no memory of other clips."""
         if people not in self._loaded:
-            from niki_ros.observers.mediapipe import MediaPipeObserver
-            self._loaded[people] = MediaPipeObserver(self._model, max_people=people)
+            self._loaded[people] = _recording_observer(self._model, people)
         self._loaded[people].reset()
         return self._loaded[people]
 
@@ -58,14 +75,13 @@ class Onlooker:
 def of_person(observations, keypoints_px) -> JointObservation | None:
     """Return the observation of the person with these true keypoints (29, 2), if there is one."""
     true = keypoints_px[_LIMBS]
-    true = true[np.isfinite(true).all(1)]
-    if len(true) < 3:
+    good = np.isfinite(true).all(1)
+    if good.sum() < 3:
         return None
-    size = max(np.ptp(true, axis=0).max(), 40.0)
-    good = np.isfinite(keypoints_px[_LIMBS]).all(1)
+    size = max(np.ptp(true[good], axis=0).max(), 40.0)
 
     def miss(one):
-        off = np.linalg.norm(one.keypoints_px[_LIMBS] - keypoints_px[_LIMBS], axis=1)[good]
+        off = np.linalg.norm(one.keypoints_px[_LIMBS] - true, axis=1)[good]
         return float(np.nanmedian(off)) / size
     best = min(observations, key=miss, default=None)
     return best if best is not None and miss(best) < _SAME_PERSON else None
@@ -74,15 +90,36 @@ def of_person(observations, keypoints_px) -> JointObservation | None:
 def pairs(observations) -> dict:
     """Return the arrays of a clip's observations (T, ...); NaN where there is none."""
     count = len(observations)
-    out = {'obs_found': np.array([one is not None for one in observations]),
-           'obs_joints_m': np.full((count, 29, 3), np.nan),
-           'obs_sigma': np.ones((count, 29)),
-           'obs_keypoints_px': np.full((count, 29, 2), np.nan),
-           'obs_keypoint_sigma_px': np.full((count, 29), np.inf),
-           'obs_box_px': np.full((count, 4), np.nan),
-           'obs_score': np.zeros(count)}
-    for number, one in enumerate(observations):
-        if one is not None:
-            for key in list(out)[1:]:
-                out[key][number] = getattr(one, key[4:])
+    out = {'obs_found': np.array([one is not None for one in observations])}
+    for key, shape in (_SHAPES | _LANDMARKS).items():
+        values = np.full((count, *shape), _NOBODY.get(key, np.nan), dtype=np.float32)
+        for number, one in enumerate(observations):
+            value = getattr(one, key, None)
+            if value is not None:
+                values[number] = value
+        out[f'obs_{key}'] = values
     return out
+
+
+def observed_anew(shards: dict) -> dict:
+    """
+    Return shards (clips, frames, ...) with what today's code makes of the stored landmarks.
+
+    The network is not asked again; only what comes after it may have changed since.
+    """
+    if 'obs_landmarks' not in shards:
+        return shards
+    from niki_ros.observers.mediapipe import observation
+    width, height = (int(v) for v in shards['image_size'][0])
+    parts = []
+    for clip, found in enumerate(shards['obs_found']):
+        camera = Camera(shards['camera_matrix'][clip], width, height)
+        seen = []
+        for t, here in enumerate(found):
+            one = observation(*(shards[f'obs_{key}'][clip, t].astype(np.float64)
+                                for key in _LANDMARKS), (width, height), camera) if here else None
+            seen.append(one)
+        parts.append(pairs(seen))
+    new = {key: np.stack([part[key] for part in parts]) for key in parts[0]}
+    kept = [f'obs_{key}' for key in _LANDMARKS]
+    return {**shards, **{key: value for key, value in new.items() if key not in kept}}

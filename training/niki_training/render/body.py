@@ -112,11 +112,16 @@ class BodyModel:
     """Anny, loaded once: bodies by phenotype."""
 
     def __init__(self, skeleton: Skeleton):
-        """Load the model; the very first time it prepares its data, about two minutes."""
+        """
+        Load the model; the very first time it prepares its data, about two minutes.
+
+        ``heads`` (24,) is the bone of Anny's that begins in each joint, ``owner`` the joint that
+        carries each bone, ``eyeballs`` (V,) what is eye.
+        """
         self._torch, self._model = _load_anny()
         self.skeleton = skeleton
         labels = list(self._model.bone_labels)
-        self._heads = [labels.index(bone_of(joint)) for joint in BODY_24]
+        self.heads = [labels.index(bone_of(joint)) for joint in BODY_24]
         self._eyes = [labels.index(f'eye.{side}') for side in 'LR']
         self.weights = self._weights(labels)
         self.faces = np.asarray(self._model.faces, dtype=np.int32)
@@ -131,8 +136,8 @@ class BodyModel:
         owner = []
         for bone, label in enumerate(labels):
             side = {'L': 'left_', 'R': 'right_'}.get(label[-1], '')
-            if bone in self._heads:
-                joint = self._heads.index(bone)
+            if bone in self.heads:
+                joint = self.heads.index(bone)
             elif label.startswith(_FOOT_BONES):
                 joint = BODY_24.index(side + 'foot')
             elif label.startswith(_HAND_BONES):
@@ -140,12 +145,13 @@ class BodyModel:
             else:
                 joint = owner[parents[bone]] if bone else 0
             owner.append(joint)
+        self.owner = np.asarray(owner)
         sparse = self._model.vertex_bone_weights.numpy()
         index = self._model.vertex_bone_indices.numpy()
         self.eyeballs = (sparse * np.isin(index, self._eyes)).sum(1) > 0.5
         weights = np.zeros((len(sparse), 24))
         rows = np.repeat(np.arange(len(sparse))[:, None], sparse.shape[1], axis=1)
-        np.add.at(weights, (rows, np.asarray(owner)[index]), sparse)
+        np.add.at(weights, (rows, self.owner[index]), sparse)
         return weights
 
     def body(self, phenotype: dict) -> Body:
@@ -155,13 +161,13 @@ class BodyModel:
             rest = self._model.get_rest_model(shape)
         vertices = rest['rest_vertices'][0].numpy().astype(np.float64) @ OURS_FROM_ANNY.T
         heads = rest['rest_bone_heads'][0].numpy().astype(np.float64) @ OURS_FROM_ANNY.T
-        pivots = heads[self._heads]
+        pivots = heads[self.heads]
         turns = straightening(pivots)
         betas, misfit = self._shape(tpose(pivots, turns))
         normals, area = surface(vertices, self.faces)
         return Body(vertices, normals, area, pivots, turns, betas,
-                    self.skeleton.offsets(betas), misfit, heads[self._eyes], self.eyeballs,
-                    dict(phenotype))
+                    self.skeleton.offsets(betas), misfit, heads[self._eyes],
+                    self.eyeballs, dict(phenotype))
 
     def _shape(self, joints_m):
         """Fit betas (10,) to joints (24, 3) in the T-pose; return them and the misfit (24,)."""

@@ -9,11 +9,15 @@ from niki_ros.core.skeleton import JOINT
 import numpy as np
 
 from niki_training.data import mirrored
+from niki_training.render.truth import inside, pixels_of
 
 WORLD_TO_CAMERA_AXES = np.diag([1.0, -1.0, -1.0])
 NEAREST_M, FARTHEST_M = 0.7, 8.0
 KINDS = ('clean', 'occluded', 'truncated', 'both')
-KIND_SHARES = (0.42, 0.28, 0.2, 0.1)
+KIND_SHARES = (0.42, 0.3, 0.2, 0.08)
+_ATTEMPTS = 8
+_INSIDE = {'clean': 0.98, 'occluded': 0.9, 'truncated': 0.35, 'both': 0.35}
+"""The least share of the joints that is in the image, over a clip."""
 
 
 @dataclass
@@ -81,8 +85,17 @@ def _about_y(angle) -> np.ndarray:
 
 
 def draw_view(joints_m, kind: str, size, rng) -> View:
+    """Place a camera for a clip of one person who stays in the image as far as ``kind`` says."""
+    for _ in range(_ATTEMPTS):
+        view = _place_camera(joints_m, kind, size, rng)
+        if inside(pixels_of(view.into(joints_m), view.matrix), size).mean() >= _INSIDE[kind]:
+            break
+    return view
+
+
+def _place_camera(joints_m, kind: str, size, rng) -> View:
     """
-    Place a camera for a clip of one person.
+    Place a camera, wherever the person then is.
 
     :param joints_m: (T, 29, 3) world axes. :param kind: one of ``KINDS``.
     :param size: width and height in pixels.
@@ -93,7 +106,7 @@ def draw_view(joints_m, kind: str, size, rng) -> View:
     matrix = np.array([[focal, 0, centre[0]], [0, focal, centre[1]], [0, 0, 1]])
     cut = kind in ('truncated', 'both')
     span = 1.05 + 1.4 * rng.random()**2 if cut else rng.choice(
-        [rng.uniform(0.4, 0.85), rng.uniform(0.2, 0.4)], p=[0.88, 0.12])
+        [rng.uniform(0.38, 0.85), rng.uniform(0.2, 0.38)], p=[0.93, 0.07])
     tall = max(np.ptp(joints_m[0, :, 1]), 0.8)
     distance = np.clip(focal * tall / (span * height), NEAREST_M, FARTHEST_M)
     middle = joints_m[len(joints_m) // 2]
