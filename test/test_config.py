@@ -81,3 +81,7 @@ def test_labels_of_bodies():
     assert body_label(NodeConfig(), 7) == '7'
     assert body_label(NodeConfig(conventions=('niki', 'ros4hri')), 7) == 'p7'
     assert body_label(NodeConfig(id_prefix='cam1_'), 23) == 'cam1_23'
+    for frame_prefix, label in (('left/', 'left_7'), ('3/', 'p_3_7'), ('a.b/c_', 'a_b_c_7')):
+        config = NodeConfig(conventions=('ros4hri',), frame_prefix=frame_prefix)
+        assert body_label(config, 7) == label
+        assert body_label(NodeConfig(frame_prefix=frame_prefix), 7) == '7'

@@ -114,12 +114,12 @@ def test_alone_there_is_nothing_of_ours():
 def test_frames_with_a_prefix_of_ours_only():
     """frame_prefix is not REP-155's: its body frame has none, at the same place."""
     overrides = [*BOTH, Parameter('frame_prefix', value='left/')]
-    with running(overrides=overrides, client=HumanClient) as (node, client):
+    with running(overrides=overrides, client=lambda: HumanClient('left_1')) as (node, client):
         _, tf, _ = last_moment(client)
         poses, parents = poses_of(tf, FRAME), tree_of(tf)
-        assert np.array_equal(poses['body_p1'], poses['left/body_p1'])
-        assert parents['waist_p1'] == 'body_p1'
-        assert parents['left/body_p1_pelvis'] == 'left/body_p1'
+        assert np.array_equal(poses['body_left_1'], poses['left/body_left_1'])
+        assert parents['waist_left_1'] == 'body_left_1'
+        assert parents['left/body_left_1_pelvis'] == 'left/body_left_1'
 
 
 def test_sitting_is_reported_and_true():

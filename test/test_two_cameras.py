@@ -59,10 +59,12 @@ def two_people(stamp_ns):
     return [*dancer(stamp_ns), observe_body(rotmat, [-0.9, 0.0, 3.5], CAMERA)]
 
 
-@pytest.mark.parametrize('conventions', [['niki'], ['niki', 'ros4hri']])
-def test_two_nodes_never_share_a_frame(conventions):
+@pytest.mark.parametrize('conventions, prefixes', [
+    (['niki'], {'id_prefix': '{}_'}), (['niki', 'ros4hri'], {})])
+def test_two_nodes_never_share_a_frame(conventions, prefixes):
     """Every frame has one parent over both nodes, in all messages; topics are told apart too."""
-    makers = [node(side, id_prefix=f'{side}_', frame_prefix=f'{side}/', conventions=conventions)
+    makers = [node(side, frame_prefix=f'{side}/', conventions=conventions,
+                   **{name: value.format(side) for name, value in prefixes.items()})
               for side in SIDES]
     with ros_graph(*makers, TwoCameras) as (left, right, client):
         assert wait_for(lambda: left.state == right.state == 'active')

@@ -190,8 +190,8 @@ class NodeConfig:
                                    choices=('raw', 'compressed'))
     conventions: tuple = setting(('niki',), 'How joints and frames of people are published: ours, '
                                  'REP-155 (ROS4HRI), or both', choices=('niki', 'ros4hri'))
-    id_prefix: str = setting('', 'Put before every id, for several cameras; empty is p where '
-                             'conventions has ros4hri, whose topics cannot begin with a digit',
+    id_prefix: str = setting('', 'Put before every id, for several cameras; where conventions has '
+                             'ros4hri, whose ids need a letter, empty is frame_prefix, or p',
                              pattern=(r'([A-Za-z]([A-Za-z0-9_]*[A-Za-z_])?)?',
                                       'letters, digits and _, a letter first and no digit last'))
     frame_prefix: str = setting('', 'Put before every body frame, for several cameras; frames of '
@@ -207,7 +207,12 @@ class NodeConfig:
 
 def body_label(config: NodeConfig, body_id: int) -> str:
     """Return the id of a body as it is in the names of its frames and topics."""
-    return f'{config.id_prefix or ("p" if "ros4hri" in config.conventions else "")}{body_id}'
+    prefix = config.id_prefix
+    if not prefix and 'ros4hri' in config.conventions:
+        # its topics have no namespace: what tells two nodes apart must be in the id
+        words = re.sub('[^A-Za-z0-9]+', '_', config.frame_prefix).strip('_')
+        prefix = f'{words}_' if words[:1].isalpha() else f'p_{words}_' if words else 'p'
+    return f'{prefix}{body_id}'
 
 
 class Setting(NamedTuple):
