@@ -69,7 +69,8 @@ def shape_information(joints_m, sigma, skeleton: Skeleton):
     :return: betas (N, 10), and the information (N, 10, 10) of the lengths without the prior:
         estimates of several frames are joined by summing information and information · betas.
     """
-    return shape_from_lengths(*_measured_lengths(joints_m, sigma), skeleton)
+    length, variance = _measured_lengths(joints_m, sigma)
+    return shape_from_lengths(length, variance, skeleton)
 
 
 def shape_from_lengths(length, variance, skeleton: Skeleton):

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from zipfile import BadZipFile
 
 from niki_ros.core.errors import InputError, ModelError
 from niki_ros.core.skeleton import open_skeleton, PARENTS_29, Skeleton
 import numpy as np
 
+from niki_training.pickles import dense, restricted_load
+
 # SMPL's vertices at head top, left and right middle finger, left and right big toe
 SMPL_LEAVES = (411, 2445, 5905, 3216, 6617)
 BETAS = 10
+# joints in the file: where SMPL's two hands are, the first joints of the middle fingers elsewhere
+HANDS = {24: (22, 23), 52: (25, 40), 55: (28, 43)}
 
 
 def load_skeleton(path: Path | None = None) -> Skeleton:
@@ -31,56 +36,74 @@ def skeleton_from_smpl(path: Path) -> Skeleton:
     :raises InputError: when the file is no SMPL or SMPL-X model, with the reason.
     """
     template, shape, regressor = _arrays(Path(path))
-    joints = regressor[:24] @ template
-    basis = np.einsum('jv,vib->bji', regressor[:24], shape)
+    regressor = regressor[_joint_rows(path, len(regressor))]
+    joints = regressor @ template
+    basis = np.einsum('jv,vib->bji', regressor, shape[..., :BETAS])
     leaves = _leaves(template, joints)
     rest = np.concatenate([joints, template[leaves]])
-    basis = np.concatenate([basis, shape[leaves].transpose(2, 0, 1)], axis=1)
+    basis = np.concatenate([basis, shape[leaves, :, :BETAS].transpose(2, 0, 1)], axis=1)
     rest, basis = rest - rest[:1], basis - basis[:, :1]
+    height = float(np.ptp(rest[:, 1]))
+    if not 0.5 < height < 2.5:
+        raise InputError(f'{path}: the body is {height:.3g} high; metres with y up are expected')
     full = np.zeros((BETAS, 29, 3))
-    full[:len(basis)] = basis[:BETAS]
+    full[:len(basis)] = basis
     return Skeleton(Path(path).stem, np.asarray(PARENTS_29), rest, full)
+
+
+def _joint_rows(path, count: int) -> list:
+    """Return the rows of the regressor that are SMPL's 24 joints, of a body with or without hands.
+
+    :raises InputError: for a number of joints that none of these models has.
+    """
+    if count not in HANDS:
+        raise InputError(f'{path}: {count} joints; expected one of {sorted(HANDS)} '
+                         '(SMPL, SMPL-H, SMPL-X)')
+    return [*range(22), *HANDS[count]]
 
 
 def _arrays(path: Path):
     """Return template (V, 3), shape directions (V, 3, B) and joint regressor (J, V)."""
     if not path.is_file():
         raise InputError(f'{path}: no such file')
+    data = _read_npz(path) if path.suffix == '.npz' else restricted_load(path)
+    if not isinstance(data, dict):
+        raise InputError(f'{path}: not an SMPL or SMPL-X model (it holds a '
+                         f'{type(data).__name__}, expected arrays by name)')
+    missing = [key for key in ('v_template', 'shapedirs', 'J_regressor') if key not in data]
+    if missing:
+        raise InputError(f'{path}: not an SMPL or SMPL-X model (no {", ".join(missing)})')
     try:
-        data = _read_npz(path) if path.suffix == '.npz' else _read_with_smplx(path)
-        template, shape, regressor = (np.asarray(data[key], dtype=np.float64) for key in (
+        template, shape, regressor = (dense(data[key]).astype(np.float64) for key in (
             'v_template', 'shapedirs', 'J_regressor'))
-    except (ValueError, KeyError, OSError, TypeError, AttributeError) as error:
-        raise InputError(f'{path}: not an SMPL or SMPL-X model ({error!r})') from error
+        tree = dense(data['kintree_table']) if 'kintree_table' in data else None
+    except (ValueError, TypeError, IndexError) as error:
+        raise InputError(f'{path}: not an SMPL or SMPL-X model ({error})') from error
     vertices = len(template)
-    fits = (template.shape == (vertices, 3) and shape.ndim == 3
+    fits = (template.shape == (vertices, 3) and shape.ndim == 3 and vertices > 0
             and shape.shape[:2] == (vertices, 3) and regressor.ndim == 2
-            and len(regressor) >= 24 and regressor.shape[1] == vertices)
+            and regressor.shape[1] == vertices)
     if not fits or not all(np.isfinite(a).all() for a in (template, shape, regressor)):
         raise InputError(
             f'{path}: v_template {template.shape}, shapedirs {shape.shape}, J_regressor '
-            f'{regressor.shape}; expected (V, 3), (V, 3, B) and (24 or more, V), all finite')
+            f'{regressor.shape}; expected (V, 3), (V, 3, B) and (J, V), all finite')
+    # the root's parent is written as -1, or as the largest number of 32 bits
+    if tree is not None and tuple(np.ravel(tree)[1:22].astype(int)) != PARENTS_29[1:22]:
+        raise InputError(f"{path}: its kintree_table is not SMPL's tree")
     return template, shape, regressor
 
 
 def _read_npz(path: Path) -> dict:
-    with np.load(path, allow_pickle=False) as z:
-        return {key: z[key] for key in ('v_template', 'shapedirs', 'J_regressor')}
-
-
-def _read_with_smplx(path: Path) -> dict:
-    """Let ``smplx`` read a pickle: the user's own file, in training only."""
+    """Return the arrays by name; those that are pickled objects are left out."""
+    found = {}
     try:
-        import smplx
-    except ImportError as error:
-        raise InputError(f'{path}: this form needs smplx: pip install smplx') from error
-    import pickle
-    try:
-        model = smplx.create(str(path), model_type='smpl', num_betas=BETAS)
-    except (AssertionError, pickle.UnpicklingError, ImportError, EOFError) as error:
-        raise InputError(f'{path}: smplx cannot read it ({error!r})') from error
-    return {'v_template': model.v_template.numpy(), 'shapedirs': model.shapedirs.numpy(),
-            'J_regressor': model.J_regressor.numpy()}
+        with np.load(path, allow_pickle=False) as z:
+            for key in ('v_template', 'shapedirs', 'J_regressor', 'kintree_table'):
+                if key in z:
+                    found[key] = z[key]
+    except (ValueError, OSError, BadZipFile) as error:
+        raise InputError(f'{path}: not an SMPL or SMPL-X model ({error})') from error
+    return found
 
 
 def _leaves(template, joints) -> list:

@@ -8,8 +8,8 @@ from pathlib import Path
 import sys
 
 from niki_ros.core.errors import ConfigError, NikiError
-from niki_ros.core.skeleton import open_skeleton
 
+from niki_training.body import load_skeleton
 from niki_training.confidence import fit_confidence
 from niki_training.data import load_motion
 from niki_training.evaluate import rows_of, test_poses
@@ -26,6 +26,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('--figures', type=Path,
                         help='JSON of niki-evaluate: the rows of this name go into the manifest '
                         '(niki-evaluate --note does it to a folder that is there)')
+    parser.add_argument('--body', type=Path,
+                        help='the skeleton it was trained on, if that was not the open one')
     parser.add_argument('--fp16', action='store_true', help='write an FP16 graph besides')
     return parser
 
@@ -64,14 +66,16 @@ def run(args) -> dict:
     net, config, record = load_checkpoint(args.checkpoint)
     facts = {'motion_hash': record['data'], 'steps': record['step'],
              'training_seconds': round(record['seconds'])}
-    name = args.name or args.folder.name
+    name, skeleton = args.name or args.folder.name, load_skeleton(args.body)
+    if args.body:
+        facts.update(skeleton=skeleton.to_dict(), joint_set=skeleton.name)
     if args.figures:
         facts['evaluation'] = {'protocol': f'niki-evaluate, {args.figures.name}',
                                **rows_of(name, _tables(args.figures))}
     manifest = export(net, config, args.folder, name, facts, args.fp16)
     if args.val:
         from niki_ros.solvers.niki import NikiSolver
-        poses = test_poses(load_motion(args.val), open_skeleton(), seed=3, limit=1500)
+        poses = test_poses(load_motion(args.val), skeleton, seed=3, limit=1500)
         fitted = fit_confidence(NikiSolver.from_folder(args.folder), poses)
         manifest['confidence'] = fitted
         text = json.dumps(manifest, indent=1) + '\n'

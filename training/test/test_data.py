@@ -7,7 +7,6 @@ from niki_ros.core.errors import InputError
 from niki_ros.core.kinematics import forward_kinematics
 from niki_ros.core.skeleton import MIRROR_29, open_skeleton
 from niki_training import corrupt, data, data_cli
-from niki_training.body import load_skeleton, skeleton_from_smpl
 from niki_training.readers import read_motion
 import numpy as np
 import pytest
@@ -128,27 +127,6 @@ def test_bvh(tmp_path):
     assert np.allclose(motion.rotvec[1, 1], [np.pi / 4, 0, 0], atol=1e-6)
     with pytest.raises(InputError, match='Spine'):
         read_motion(path, 'bvh', {'spine1': 'Spine'})
-
-
-def test_body_from_a_file_in_smpls_format(tmp_path):
-    rng = np.random.default_rng(0)
-    template, shape = rng.normal(size=(6890, 3)), rng.normal(size=(6890, 3, 10))
-    regressor = np.abs(rng.normal(size=(24, 6890)))
-    regressor /= regressor.sum(1, keepdims=True)
-    np.savez(tmp_path / 'model.npz', v_template=template, shapedirs=shape, J_regressor=regressor)
-    out = tmp_path / 'body.json'
-    assert data_cli.main(['body', '--smpl', str(tmp_path / 'model.npz'), '--out', str(out)]) == 0
-    betas = rng.normal(size=10)
-    joints = regressor @ (template + shape @ betas)
-    assert np.abs(load_skeleton(out).rest(betas)[:24] - (joints - joints[:1])).max() < 1e-9
-
-
-def test_body_refuses_what_is_none(tmp_path):
-    with pytest.raises(InputError, match='no such file'):
-        skeleton_from_smpl(tmp_path / 'absent.npz')
-    np.savez(tmp_path / 'x.npz', v_template=np.zeros((5, 3)))
-    with pytest.raises(InputError, match='not an SMPL'):
-        skeleton_from_smpl(tmp_path / 'x.npz')
 
 
 def test_not_a_motion_archive(tmp_path):

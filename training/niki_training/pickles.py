@@ -1,0 +1,83 @@
+"""Pickles of arrays, read without running anything that is in them."""
+
+from __future__ import annotations
+
+import pickle
+
+from niki_ros.core.errors import InputError
+import numpy as np
+
+_ALLOWED = {
+    (module, name)
+    for core in ('numpy.core', 'numpy._core')
+    for module, name in ((f'{core}.multiarray', '_reconstruct'), (f'{core}.multiarray', 'scalar'),
+                         (f'{core}.numeric', '_frombuffer'))
+} | {('numpy', 'ndarray'), ('numpy', 'dtype'), ('_codecs', 'encode'),
+     ('copyreg', '_reconstructor'), ('builtins', 'object'),
+     ('copy_reg', '_reconstructor'), ('__builtin__', 'object')}   # as Python 2 wrote them
+_SPARSE = ('csc_matrix', 'csr_matrix', 'csc_array', 'csr_array')
+
+
+class Held:
+    """Stands in for an object of another library: holds its state, does nothing."""
+
+    kind = ''
+
+    def __setstate__(self, state):
+        """Take the state as it is."""
+        self.state = state
+
+    def array(self) -> np.ndarray:
+        """
+        Return the array that a sparse matrix or a chumpy value stands for.
+
+        :raises ValueError: when it is neither.
+        """
+        state = self.state if isinstance(getattr(self, 'state', None), dict) else {}
+        if self.kind in _SPARSE and {'data', 'indices', 'indptr'} <= set(state):
+            from scipy import sparse
+            form = sparse.csc_matrix if self.kind.startswith('csc') else sparse.csr_matrix
+            parts = state['data'], state['indices'], state['indptr']
+            return form(parts, shape=state.get('_shape', state.get('shape'))).toarray()
+        if 'x' in state:
+            return dense(state['x'])
+        if {'a', 'idxs'} <= set(state):
+            chosen = dense(state['a']).ravel()[dense(state['idxs']).astype(int)]
+            return chosen.reshape(state.get('preferred_shape', chosen.shape))
+        raise ValueError(f'{self.kind} with {sorted(state)} is no array')
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """An unpickler that builds arrays and plain containers, nothing else."""
+
+    def find_class(self, module, name):
+        """Allow what arrays need; refuse the rest, because a pickle can run any program."""
+        if (module, name) in _ALLOWED:
+            return super().find_class(module, name)
+        library = module.split('.')[0]
+        if library == 'chumpy' or (library == 'scipy' and name in _SPARSE):
+            return type(name, (Held,), {'kind': name})
+        raise InputError(f'the pickle asks for {module}.{name}; only arrays are read')
+
+
+def restricted_load(path):
+    """Return the content of a pickle made of arrays, lists, dicts, numbers and text."""
+    try:
+        with open(path, 'rb') as file:
+            return _ArraysOnly(file, encoding='latin1').load()
+    except InputError as error:
+        raise InputError(f'{path}: {error}') from error
+    except Exception as error:  # a damaged stream can raise anything
+        raise InputError(f'{path}: not a readable pickle ({error!r})') from error
+
+
+def dense(value) -> np.ndarray:
+    """
+    Return an array of numbers from what a pickle held.
+
+    :raises ValueError: when there are no numbers in it.
+    """
+    value = value.array() if isinstance(value, Held) else np.asarray(value)
+    if value.dtype.kind not in 'fiu':
+        raise ValueError(f'an array of {value.dtype} is no array of numbers')
+    return value
