@@ -24,7 +24,7 @@ GOALS = {
     'demo': (['bag', 'view'], []),
     'test': (['bag', 'view', 'test'], []),
     'tensorrt': (['bag', 'view', 'test'], ['tensorrt-rtx-cu13']),
-    'long': (['bag', 'view', 'test'], ['colcon-common-extensions']),
+    'long': (['bag', 'view', 'rerun', 'test'], ['colcon-common-extensions', 'foxglove-sdk']),
 }
 #: Marks an environment that belongs to a sourced ROS 2, with its name inside.
 ROS_MARK = 'niki-ros-distro'
