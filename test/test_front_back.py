@@ -1,6 +1,12 @@
 """A person who is suddenly seen from the other side."""
 
-from niki_ros.core.front_back import BELIEVE_AFTER_S, FrontBackGuard, mirrored, trunk_left
+from niki_ros.core.front_back import (
+    BELIEVE_AFTER_S,
+    FrontBackGuard,
+    mirrored,
+    swapped,
+    trunk_left,
+)
 from niki_ros.core.rotations import rotmat_from_rotvec
 import numpy as np
 from scenes import FACING, observe_body
@@ -45,3 +51,16 @@ def test_a_person_who_turns_is_left_alone(camera):
 
 def test_the_direction_of_the_trunk(camera):
     np.testing.assert_allclose(trunk_left(standing(0, camera).joints_m), [1, 0, 0], atol=1e-6)
+
+
+def test_names_alone_exchanged_are_told_from_a_mirrored_depth(camera):
+    """Somebody turned and bent: the depth says which of the two has happened."""
+    rotmat = np.broadcast_to(np.eye(3), (24, 3, 3)).copy()
+    rotmat[0] = FACING @ rotmat_from_rotvec(np.array([0.6, 0.5, 0]))
+    seen = observe_body(rotmat, np.array([0, 0, 3.0]), camera)
+    for wrong in (swapped(seen), mirrored(seen)):
+        guard = FrontBackGuard()
+        guard.check(seen, DT)
+        mended = guard.check(wrong, DT)
+        np.testing.assert_allclose(mended.joints_m, seen.joints_m, atol=1e-6)
+        np.testing.assert_allclose(mended.keypoints_px, seen.keypoints_px)

@@ -4,7 +4,8 @@ Front and back mistaken: a front end that suddenly sees a person turned round by
 Seen from behind, a body looks much like its mirror image seen from the front: every joint stays
 where it is in the image, left and right change names, and the depth changes its sign. Front ends
 fall from one reading into the other within a frame, with full confidence; people do not turn that
-fast.
+fast. Some keep the depth and exchange the names only, as somebody bent forward is then still the
+same heap of limbs.
 """
 
 from __future__ import annotations
@@ -25,17 +26,26 @@ BELIEVE_AFTER_S = 1.0
 _TURNED, _BETTER = 0.2, 0.6
 # time constants of the memory: of what is seen, and of what had to be mended
 _SEEN_S, _MENDED_S = 0.1, 1.0
-# what the mirrored reading is worth: its depth is a guess (measured on the Pose2Sim trial: 220 to
-# 350 mm where the mistaken reading is off by 410 to 640)
-_SIGMA = 0.6
+# what other readings are worth: the depth is a guess (measured on the Pose2Sim trial: mirrored 220
+# to 350 mm where the mistaken reading is off by 410 to 640; with names exchanged alone 167)
+_SIGMA, _SWAPPED_SIGMA = 0.6, 0.45
 
 
 def mirrored(observation: JointObservation) -> JointObservation:
     """Return the other reading of the same image: left and right exchanged, depth negated."""
-    joints = observation.joints_m[_MIRROR] * np.array([1, 1, -1], np.float32)
+    return _renamed(observation, -1.0, _SIGMA)
+
+
+def swapped(observation: JointObservation) -> JointObservation:
+    """Return the observation with the names of left and right exchanged."""
+    return _renamed(observation, 1.0, _SWAPPED_SIGMA)
+
+
+def _renamed(observation, depth_sign, sigma) -> JointObservation:
+    joints = observation.joints_m[_MIRROR] * np.array([1, 1, depth_sign], np.float32)
     return replace(
         observation, joints_m=joints - joints[:1],
-        sigma=np.maximum(observation.sigma[_MIRROR], _SIGMA),
+        sigma=np.maximum(observation.sigma[_MIRROR], sigma),
         keypoints_px=observation.keypoints_px[_MIRROR],
         keypoint_sigma_px=observation.keypoint_sigma_px[_MIRROR], twist_cos_sin=None)
 
@@ -52,31 +62,40 @@ class FrontBackGuard:
     def __init__(self):
         """Believe the first observation."""
         self._left = None
+        self._joints_m = None
         self._against_s = 0.0
 
     def check(self, observation: JointObservation, dt_s: float) -> JointObservation:
         """
-        Return the observation, mirrored where it contradicts the last ``BELIEVE_AFTER_S``.
+        Return the observation, read otherwise where it contradicts the last ``BELIEVE_AFTER_S``.
 
         :param dt_s: time since the person was seen last.
         """
         left = trunk_left(observation.joints_m)
         if self._left is None or dt_s > BELIEVE_AFTER_S:
             self._left, self._against_s = left, 0.0
+            self._joints_m = observation.joints_m
             return observation
-        other = left * (-1, -1, 1)
-        turned, mended = left @ self._left, other @ self._left
-        if turned < _TURNED and mended - turned > _BETTER:
-            self._against_s += dt_s
-            if self._against_s <= BELIEVE_AFTER_S:
-                self._remember(other, dt_s / _MENDED_S)
-                return mirrored(observation)
-            self._left = left
+        if left @ self._left < _TURNED:
+            other = self._nearer(mirrored(observation), swapped(observation))
+            mended = trunk_left(other.joints_m)
+            if (mended - left) @ self._left > _BETTER:
+                self._against_s += dt_s
+                if self._against_s <= BELIEVE_AFTER_S:
+                    self._remember(mended, other, dt_s / _MENDED_S)
+                    return other
+                self._left = left
         self._against_s = 0.0
-        self._remember(left, dt_s / _SEEN_S)
+        self._remember(left, observation, dt_s / _SEEN_S)
         return observation
 
-    def _remember(self, left, share):
+    def _nearer(self, *readings):
+        """Return the reading whose joints are nearest to those of the frame before."""
+        return min(readings, key=lambda one: float(
+            np.linalg.norm(one.joints_m - self._joints_m, axis=1).mean()))
+
+    def _remember(self, left, observation, share):
         """Turn the remembered direction towards ``left`` by a share of the way."""
         kept = self._left + min(share, 1.0) * (left - self._left)
         self._left = kept / max(float(np.linalg.norm(kept)), 1e-6)
+        self._joints_m = observation.joints_m

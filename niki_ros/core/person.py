@@ -50,4 +50,6 @@ class Person:
         dt_s = self.passed_s(stamp_ns)
         if root_m is not None and not self._distance.fits(root_m[2], dt_s):
             return None
-        return self._jumps.check(self._front_back.check(seen, dt_s), dt_s)
+        mended = self._front_back.check(seen, dt_s)
+        # where limbs are in a mended reading is no measure of where they were
+        return self._jumps.check(mended, dt_s) if mended is seen else mended
