@@ -119,7 +119,9 @@ def test_losses_vanish_at_the_truth_and_reach_every_weight(crops, head):
     net = PersonNet(PersonConfig(**{**PLAIN.to_dict(), 'head': head}), open_skeleton())
     found = net(batch['image'])
     losses = head_losses(head, found, batch)
-    sum(losses.values()).backward()
+    sum(losses.values()).backward(retain_graph=True)
+    (by_error,) = torch.autograd.grad(losses['error'], net.neck[4].weight, allow_unused=True)
+    assert by_error is None, 'what is said about errors does not shape the features'
     assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
     six = batch['rotmat'][..., :2, :].flatten(-2)
     exact = found._replace(

@@ -53,7 +53,7 @@ def main(argv=None) -> int:
     rows = _run(args, plan)
     results = collect(rows)
     minutes = sum(row['cpu_s'] for row in rows) / 60
-    text = [f'{plan.train} images, {plan.epochs} epochs, {args.seeds} seeds; {minutes:.0f} '
+    text = [f'{plan.train} images, {plan.epochs} epochs, seeds: {args.seeds}; {minutes:.0f} '
             'minutes of processor time. Joint error px / angle error ° / bone-length deviation %, '
             'mean ± standard deviation over the seeds.',
             '', table(results), '', '| claim | holds | figures |', '|---|---|---|']

@@ -15,14 +15,26 @@ PAPER = {('direct joint', 'joint_px'): 5.1, ('kinematic', 'joint_px'): 4.9,
 
 
 def collect(rows) -> dict:
-    """Return {(method, level): {score: (mean, standard deviation over the seeds)}}."""
+    """
+    Return {(method, level): {score: (mean, standard deviation over the seeds)}}.
+
+    One seed has no deviation: NaN.
+    """
     found: dict = {}
     for row in rows:
         found.setdefault((row['method'], row['level']), []).append(row)
         if 'model fit' in row:
             found.setdefault(('model fit', row['level']), []).append(row['model fit'])
-    return {key: {s: (float(np.mean([r[s] for r in group])), float(np.std([r[s] for r in group])))
+    def spread(values):
+        return float(np.std(values, ddof=1)) if len(values) > 1 else float('nan')
+
+    return {key: {s: (float(np.mean([r[s] for r in group])), spread([r[s] for r in group]))
                   for s in SCORES} for key, group in found.items()}
+
+
+def _cell(mean: float, spread: float) -> str:
+    """Return a number, with its deviation where there is one."""
+    return f'{mean:.2f}' if np.isnan(spread) else f'{mean:.2f} ± {spread:.2f}'
 
 
 def table(results: dict) -> str:
@@ -33,7 +45,7 @@ def table(results: dict) -> str:
         str(PAPER.get((method, score), '–')) for score in SCORES) for method in METHODS)
     lines.append(f'| 1, the paper | {paper} |')
     for level in levels:
-        cells = [' / '.join('{:.2f} ± {:.2f}'.format(*results[method, level][s]) for s in SCORES)
+        cells = [' / '.join(_cell(*results[method, level][s]) for s in SCORES)
                  for method in METHODS]
         lines.append(f'| {level} | ' + ' | '.join(cells) + ' |')
     return '\n'.join(lines)
@@ -82,7 +94,7 @@ def draw(results: dict, path) -> None:
     for axis, score in zip(axes, SCORES):
         for method, colour in zip(METHODS, colours):
             mean, spread = np.array([results[method, level][score] for level in levels]).T
-            axis.errorbar(levels, mean, spread, marker='o', markersize=4, capsize=2,
+            axis.errorbar(levels, mean, np.nan_to_num(spread), marker='o', markersize=4, capsize=2,
                           color=colour, label=method)
             if (method, score) in PAPER:
                 axis.plot([levels[0] - 0.15], [PAPER[method, score]], '*', color=colour,

@@ -65,7 +65,8 @@ class ImageTrainer:
             self.nets[head] = net
             self.means[head] = copy.deepcopy(net).requires_grad_(False)
             self.optimizers[head] = torch.optim.AdamW(
-                net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+                net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay,
+                fused=True)
         self.step, self.earlier_s, self.begin = 0, 0.0, time.monotonic()
         self.folder.mkdir(parents=True, exist_ok=True)
         if (self.folder / 'last.pt').exists():
@@ -154,8 +155,7 @@ class ImageTrainer:
 @torch.no_grad()
 def _average(mean, net, keep: float) -> None:
     """Move averaged weights towards the newest; the statistics of the norms are taken over."""
-    for old, new in zip(mean.parameters(), net.parameters()):
-        old.lerp_(new, 1 - keep)
+    torch._foreach_lerp_(list(mean.parameters()), list(net.parameters()), 1 - keep)
     for old, new in zip(mean.buffers(), net.buffers()):
         old.copy_(new)
 
