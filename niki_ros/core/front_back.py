@@ -63,6 +63,7 @@ class FrontBackGuard:
         """Believe the first observation."""
         self._left = None
         self._joints_m = None
+        self._reading = None
         self._against_s = 0.0
 
     def check(self, observation: JointObservation, dt_s: float) -> JointObservation:
@@ -77,22 +78,25 @@ class FrontBackGuard:
             self._joints_m = observation.joints_m
             return observation
         if left @ self._left < _TURNED:
-            other = self._nearer(mirrored(observation), swapped(observation))
+            # what the mistake is, is told when it begins; while it lasts, the memory is a guess
+            reading = self._reading or self._nearer(observation, (mirrored, swapped))
+            other = reading(observation)
             mended = trunk_left(other.joints_m)
             if (mended - left) @ self._left > _BETTER:
                 self._against_s += dt_s
                 if self._against_s <= BELIEVE_AFTER_S:
+                    self._reading = reading
                     self._remember(mended, other, dt_s / _MENDED_S)
                     return other
                 self._left = left
-        self._against_s = 0.0
+        self._against_s, self._reading = 0.0, None
         self._remember(left, observation, dt_s / _SEEN_S)
         return observation
 
-    def _nearer(self, *readings):
-        """Return the reading whose joints are nearest to those of the frame before."""
-        return min(readings, key=lambda one: float(
-            np.linalg.norm(one.joints_m - self._joints_m, axis=1).mean()))
+    def _nearer(self, observation, readings):
+        """Return the reading that brings the joints nearest to those of the frame before."""
+        return min(readings, key=lambda read: float(
+            np.linalg.norm(read(observation).joints_m - self._joints_m, axis=1).mean()))
 
     def _remember(self, left, observation, share):
         """Turn the remembered direction towards ``left`` by a share of the way."""
