@@ -66,3 +66,16 @@ def test_a_cut_off_view_never_changes_the_shape(camera):
     seen.sigma[[7, 8]] = 1.0
     for _ in range(50):
         assert not shape.update(seen, 1 / 30).any()
+
+
+def test_a_dream_of_one_frame_takes_no_id_away(camera):
+    """A person is seen twice for one frame; the next one fits the second sight better."""
+    tracker = Tracker(TrackingConfig())
+    rotmat = np.broadcast_to(np.eye(3), (24, 3, 3)).copy()
+    rotmat[0] = FACING
+    roots = [np.array([0, 0, 3.0]), np.array([0.1, 0.1, 3.4])]
+    seen = [observe_body(rotmat, root, camera) for root in roots]
+    tracker.update(seen[:1], roots[:1], 0)
+    tracker.update(seen, roots, 33_333_333)
+    pairs = tracker.update(seen[1:], roots[1:], 66_666_666)
+    assert [(track.id, one is seen[1]) for track, one in pairs] == [(1, True)]

@@ -21,6 +21,8 @@ _COAST_S, _COAST_M_S = 0.4, 1.5
 # a box of which so much lies in the other one: a front end sees half a person as a small one
 _WITHIN = 0.5
 _LAST_RESORT = 5.0
+# somebody who is not believed yet takes no observation that could be of somebody who is
+_UNKNOWN = 2.0
 
 
 @dataclass
@@ -126,7 +128,7 @@ class Tracker:
         """Return the track of each observation that has one: the cheapest pairs (Hungarian)."""
         if not self.tracks or not observations:
             return {}
-        cost = np.array([[self._cost(track, obs, root, stamp_ns)
+        cost = np.array([[self._cost(track, obs, root, stamp_ns) + (0.0 if track.id else _UNKNOWN)
                           for obs, root in zip(observations, roots_m)] for track in self.tracks])
         return {int(column): self.tracks[row]
                 for row, column in zip(*linear_sum_assignment(cost))
