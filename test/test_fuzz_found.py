@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import struct
+import subprocess
+import sys
 import zlib
 
 import cv2
@@ -71,6 +74,26 @@ def test_a_lens_that_does_not_hold_out_there():
     pixels = camera.project(joints + [0, 0, 3.0])
     pixels[0] = 0, 0
     assert np.allclose(solve_root(joints, pixels, np.ones(29), camera), [0, 0, 3], atol=0.05)
+
+
+@pytest.mark.parametrize('text, word', [
+    ('a: [1,\n', 'bad.yaml'), (None, 'bad.yaml'),
+    ('/**:\n  ros__parameters:\n    tracking.keep_s: [1, "a"]\n', 'same type'),
+    ('/**:\n  ros__parameters:\n    tracking.keep_s: .nan\n', 'tracking.keep_s is nan'),
+    ('/**:\n  ros__parameters:\n    trackin.keep_s: 1\n', 'did you mean')])
+def test_a_parameter_file_that_cannot_be_read_is_one_line(tmp_path, text, word):
+    """It was a traceback through rclpy."""
+    pytest.importorskip('rclpy')
+    file = tmp_path / 'bad.yaml'
+    if text is not None:
+        file.write_text(text)
+    environment = {key: value for key, value in os.environ.items()
+                   if key != '_ROS_WHEELS_BOOTSTRAP_COMPLETE'}
+    done = subprocess.run(
+        [sys.executable, '-m', 'niki_ros.ros.pose_node', '--ros-args', '--params-file', file],
+        env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1 and 'Traceback' not in done.stderr, done.stderr
+    assert word in done.stderr and 'niki_pose: ' in done.stderr
 
 
 def test_an_observation_that_is_no_person_leaves_the_track_alone():

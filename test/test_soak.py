@@ -80,12 +80,12 @@ def rss_mb(pid: int) -> float:
     return int(re.search(r'VmRSS:\s+(\d+)', text)[1]) / 1024
 
 
-def watch(node_process, source_process, seconds: float):
-    """Return times and memory until the end; both processes must live that long."""
+def watch(node_process, source_process, doctor, seconds: float):
+    """Return times, memory and frames until the end; both processes must live that long."""
     start, samples = time.monotonic(), []
     while (passed := time.monotonic() - start) < seconds:
         assert node_process.poll() is None and source_process.poll() is None
-        samples.append((passed, rss_mb(node_process.pid)))
+        samples.append((passed, rss_mb(node_process.pid), doctor.frames()['processed']))
         time.sleep(1.0)
     return np.array(samples)
 
@@ -113,12 +113,13 @@ def test_soak(tmp_path):
         with process('video_source', logs[1], source=clip.stdout.strip(), loop='true',
                      rate_hz=float(RATE_HZ), wait_for_subscribers=1) as source:
             assert wait_for(lambda: doctor.frames()['processed'] > 0, 60), logs[1].read_text()
-            samples = watch(node, source, SOAK_S)
+            samples = watch(node, source, doctor, SOAK_S)
         assert wait_for(lambda: sum(doctor.frames().values()) == 2 * doctor.frames()['received'],
                         20), doctor.frames()
         frames, faults = doctor.frames(), sorted(doctor.faults)
     figures = {**frames, 'seconds': SOAK_S, 'growth_mb': round(growth_mb(samples), 2),
                'rss_mb': round(float(samples[-1, 1]), 1), 'faults': faults,
+               'every_30_s': [(int(t), round(mb, 1), int(n)) for t, mb, n in samples[::30]],
                'ended': node.returncode}
     print(json.dumps(figures))
     assert node.returncode == 0 and source.returncode == 0, logs[0].read_text()

@@ -116,7 +116,7 @@ def interrupted(command, environment, number, after):
     try:
         after(process)
         process.send_signal(number)
-        said = process.communicate(timeout=60)[1]
+        said = process.communicate(timeout=240)[1]
         assert session_of(process.pid) == [], 'a process stays behind'
         return process.returncode, said
     finally:

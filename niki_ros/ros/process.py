@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 
-from niki_ros.core.errors import NikiError
+from niki_ros.core.errors import ConfigError, NikiError
 
 _SPIN_S = 0.1
 _LOG_PERIOD_S = 5.0
@@ -46,7 +46,7 @@ def run_node(make_node, args=None, name: str = 'niki_ros') -> int:
     from rclpy.signals import SignalHandlerOptions
     node = None
     try:
-        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        _start_ros(args, SignalHandlerOptions.NO)
         node = make_node()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
@@ -87,6 +87,17 @@ def release_memory():
         ctypes.CDLL(None).malloc_trim(0)
     except (AttributeError, OSError):
         pass  # another C library
+
+
+def _start_ros(args, signals):
+    """Let ROS read its arguments; what it cannot read is an error of the user's, not of ours."""
+    import rclpy
+    try:
+        rclpy.init(args=args, signal_handler_options=signals)
+    except Exception as error:  # RCLError and others, without a common base class
+        said = str(error).partition(', at /')[0].replace('failed to initialize rcl: ', '')
+        raise ConfigError(f'ROS does not take these arguments: {said}; config/pose.yaml '
+                          'shows the form of a parameter file') from error
 
 
 def spin_once(executor, node):
