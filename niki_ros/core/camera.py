@@ -11,6 +11,9 @@ MODELS = ('plumb_bob', 'rational_polynomial', 'equidistant')
 MAX_TANGENT = 100.0
 """A pinhole sees nothing that is further off its axis than 89.4 degrees."""
 
+# of the focal length: a thousandth of a pixel at 1000
+_CONVERGED = 1e-7
+
 # what no camera has: in widths of the image, and of any distortion
 _FOCAL_RANGE, _MAX_CENTRE, _MAX_DISTORTION = (0.01, 1000.0), 10.0, 1e6
 _COEFFICIENTS = {'plumb_bob': 5, 'rational_polynomial': 8, 'equidistant': 4}
@@ -130,7 +133,11 @@ class Camera:
             return seen * np.where(theta_seen > 1e-9,
                                    np.tan(theta) / np.maximum(theta_seen, 1e-9), 1.0)
         for _ in range(15):
-            plane = plane + (seen - self._distort(plane))
+            off = seen - self._distort(plane)
+            plane = plane + off
+            # four rounds do for most lenses; NaN, where there is no answer, goes on to the end
+            if np.abs(off).max(initial=0.0) < _CONVERGED:
+                break
         return plane
 
 

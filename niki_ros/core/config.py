@@ -36,8 +36,9 @@ class ObserverConfig:
     path: str = setting('', 'Model folder of hybrik (niki-import) or kinematic (niki-train)')
     backend: str = setting('onnxruntime', 'Library that runs hybrik or kinematic',
                            choices=('onnxruntime', 'tensorrt'))
-    model: str = setting('full', 'Size of the front end: lite (Jetson Nano), full, heavy '
-                         '(three times slower)', choices=('lite', 'full', 'heavy'))
+    model: str = setting('full', 'Size of the front end: lite for a Jetson Nano or another '
+                         'small board, full for a laptop, heavy (three times slower) where four '
+                         'cores or more are free', choices=('lite', 'full', 'heavy'))
     max_people: int = setting(4, 'People to follow at once', low=1, high=16)
     min_score: float = setting(0.5, 'Detections below this are ignored', low=0.0, high=1.0)
 
