@@ -104,7 +104,7 @@ def dress(body, weights, rng) -> dict:
     thick = np.zeros(count)
     for mask, loose in _garments(regions, rng):
         colour[mask], colour2[mask] = _colour(rng), _colour(rng)
-        layer[mask] = rng.choice([PLAIN, 1, 2, 3, 4, 5], p=[0.4, 0.14, 0.12, 0.1, 0.1, 0.14])
+        layer[mask] = rng.choice([PLAIN, 1, 2, 3, 4, 5], p=[0.55, 0.1, 0.08, 0.05, 0.07, 0.15])
         thick[mask] = loose
     _paint_face(body, regions, colour, rng)
     if rng.random() < 0.94:

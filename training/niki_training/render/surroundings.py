@@ -38,7 +38,7 @@ def draw_background(size, view, rng) -> np.ndarray:
 
 
 def _photograph(picture, size, rng) -> np.ndarray:
-    """Return a part of a photograph, in other colours."""
+    """Return a part of a photograph as a far background: out of focus, paler, other colours."""
     height, width = picture.shape[:2]
     share = rng.uniform(0.6, 1.0)
     wide = int(share * min(width, height * size[0] / size[1]))
@@ -47,8 +47,10 @@ def _photograph(picture, size, rng) -> np.ndarray:
     part = cv2.resize(picture[top:top + high, left:left + wide], size)
     if rng.random() < 0.5:
         part = part[:, ::-1]
+    part = cv2.GaussianBlur(part, (0, 0), rng.uniform(3, 10)).astype(np.float32)
+    contrast, middle = rng.uniform(0.35, 0.8), part.mean()
     gain = rng.uniform(0.6, 1.1) * rng.uniform(0.85, 1.15, 3)
-    return np.clip(part * gain, 0, 255).astype(np.uint8)
+    return np.clip((middle + contrast * (part - middle)) * gain, 0, 255).astype(np.uint8)
 
 
 def _texture(rng) -> np.ndarray:
@@ -61,11 +63,13 @@ def _texture(rng) -> np.ndarray:
     y, x = np.mgrid[:128, :128] / 128
     if kind == 1:
         n = rng.integers(2, 6)
-        return 0.5 + 0.5 * (((x * n % 1) < 0.5) ^ ((y * n % 1) < 0.5))
+        low = rng.uniform(0.5, 0.95)
+        return low + (1 - low) * (((x * n % 1) < 0.5) ^ ((y * n % 1) < 0.5))
     if kind == 2:
         return 0.6 + 0.4 * ((x * rng.integers(2, 8) % 1) < 0.9)
     cells = rng.random((rng.integers(3, 40),) * 2).astype(np.float32)
-    return 0.6 + 0.4 * cv2.resize(cells, (128, 128), interpolation=cv2.INTER_CUBIC)
+    low = rng.uniform(0.5, 0.95)
+    return low + (1 - low) * cv2.resize(cells, (128, 128), interpolation=cv2.INTER_CUBIC)
 
 
 def _room(size, view, rng) -> np.ndarray:
