@@ -16,6 +16,10 @@ _FORBIDDEN = 1e6
 # as a share of the height
 SAME_BOX = 0.7
 SAME_KEYPOINTS = 0.12
+# half a person can be seen as a smaller whole one: most of its box in the other one, and the upper
+# or the lower part of the body near the other's
+_MOSTLY_WITHIN, NEAR_PART = 0.75, 0.18
+_UPPER, _LOWER = [12, 15, 16, 17, 18, 19], [0, 1, 2, 4, 5, 7, 8]
 # a lost person is assumed to slow down, with this time constant, from a walk at most
 _COAST_S, _COAST_M_S = 0.4, 1.5
 # a box of which so much lies in the other one: a front end sees half a person as a small one
@@ -82,7 +86,11 @@ def same_person(one: JointObservation, other: JointObservation) -> bool:
     """
     if overlap(one.box_px, other.box_px) > SAME_BOX:
         return True
-    size = max(float(one.box_px[3] - one.box_px[1]), 1.0)
+    size = max(float(one.box_px[3] - one.box_px[1]), float(other.box_px[3] - other.box_px[1]), 1.0)
+    if share_within(one.box_px, other.box_px) > _MOSTLY_WITHIN:
+        apart = np.linalg.norm(one.keypoints_px - other.keypoints_px, axis=1) / size
+        if any(np.median(apart[group]) < NEAR_PART for group in (_UPPER, _LOWER)):
+            return True
     for order in (list(range(24)), list(MIRROR_29[:24])):
         apart = np.linalg.norm(one.keypoints_px[:24] - other.keypoints_px[order], axis=1)
         if np.isfinite(apart).any() and np.nanmedian(apart) < SAME_KEYPOINTS * size:
