@@ -13,7 +13,7 @@ from niki_training.body import load_skeleton
 from niki_training.confidence import fit_confidence
 from niki_training.data import load_motion
 from niki_training.evaluate import rows_of, test_poses
-from niki_training.export import export
+from niki_training.export import export, ORIGIN, PAIRED
 from niki_training.train import load_checkpoint
 
 
@@ -66,6 +66,8 @@ def run(args) -> dict:
     net, config, record = load_checkpoint(args.checkpoint)
     facts = {'motion_hash': record['data'], 'steps': record['step'],
              'training_seconds': round(record['seconds'])}
+    if record.get('pairs'):
+        facts.update(training_data=f'{ORIGIN} {PAIRED}', pairs_hash=record['pairs'])
     name, skeleton = args.name or args.folder.name, load_skeleton(args.body)
     if args.body:
         facts.update(skeleton=skeleton.to_dict(), joint_set=skeleton.name)

@@ -237,6 +237,7 @@ class Trainer:
             'optimizer': self.optimizer.state_dict(), 'step': self.step,
             'seconds': self.earlier_s + self.spent_s,
             'config': self.config.to_dict(), 'data': self.motion.digest(),
+            'pairs': self.batches.pairs.digest() if self.batches.pairs else '',
         }
         torch.save(record, self.folder / 'last.tmp')
         os.replace(self.folder / 'last.tmp', self.folder / 'last.pt')
