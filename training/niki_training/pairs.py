@@ -9,7 +9,7 @@ from niki_ros.core.errors import InputError
 from niki_ros.core.skeleton import MIRROR_29
 import numpy as np
 
-from niki_training.render.shards import read_shard
+from niki_training.render.shards import read_shards
 
 _KEYS = ('rotmat', 'betas', 'joints_m', 'obs_found', 'obs_joints_m', 'obs_sigma')
 _FLIP = np.asarray([-1.0, 1.0, 1.0], dtype=np.float32)
@@ -35,7 +35,7 @@ class Pairs:
 
         :raises InputError: when there are none, or no window of ``frames`` frames in them.
         """
-        shards = _read(Path(folder), split)
+        shards = read_shards(Path(folder), split, _KEYS)
         self.frames, self.betas = frames, shards['betas']
         self.rotmat = shards['rotmat']
         joints = shards['joints_m']
@@ -71,19 +71,6 @@ class Pairs:
         noisy[:, :, 1:] += _QUICK_M * rng.normal(size=noisy[:, :, 1:].shape).astype(np.float32)
         return {'rotmat': rotmat, 'joints': joints, 'noisy': noisy, 'sigma': sigma,
                 'betas': self.betas[clip]}
-
-
-def _read(folder: Path, split: str) -> dict:
-    """Read what is needed of all shards of a split; newer shards may hold more."""
-    paths = sorted(folder.glob(f'{split}-*.npz'))
-    if not paths:
-        raise InputError(f'{folder} has no shards of {split!r}; niki-data render --observe '
-                         'writes them')
-    parts = [read_shard(path) for path in paths]
-    try:
-        return {key: np.concatenate([part[key] for part in parts]) for key in _KEYS}
-    except KeyError as error:
-        raise InputError(f'{folder}: a shard has no {error}; run niki-data observe') from error
 
 
 def _filled(found, joints_m, sigma):

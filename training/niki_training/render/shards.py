@@ -66,10 +66,20 @@ def read_shard(path: Path) -> dict:
                          ) from error
 
 
-def read_shards(folder: Path, split: str) -> dict:
-    """Read all shards of a split; arrays (clips, ...)."""
+def read_shards(folder: Path, split: str, keys=None) -> dict:
+    """
+    Read all shards of a split; arrays (clips, ...).
+
+    :param keys: what is wanted; None = all that the first shard holds.
+    :raises InputError: when there is no shard, or one lacks a key.
+    """
     paths = sorted(Path(folder).glob(f'{split}-*.npz'))
     if not paths:
         raise InputError(f'{folder} has no shards of {split!r}; niki-data render writes them')
     parts = [read_shard(path) for path in paths]
-    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    wanted = parts[0] if keys is None else keys
+    try:
+        return {key: np.concatenate([part[key] for part in parts]) for key in wanted}
+    except KeyError as error:
+        raise InputError(f'{folder}: a shard of {split!r} has no {error}; '
+                         'run niki-data observe, or read shards of one version') from error
