@@ -16,7 +16,6 @@ from typing import Dict
 
 from niki_ros.core.camera import Camera
 from niki_ros.core.confidence import CONFIDENT_WITHIN_M
-from niki_ros.core.errors import ConfigError
 from niki_ros.core.pipeline import Pipeline
 from niki_ros.core.skeleton import JOINTS_29
 from niki_ros.core.types import JointObservation
@@ -25,6 +24,7 @@ import numpy as np
 
 from niki_training import metrics
 from niki_training.observe import FRAME_NS, observed_anew
+from niki_training.plots import new_figure
 from niki_training.render.shards import read_shards
 
 HELP = 'error against percent of the body hidden, on rendered people (niki-data render --observe)'
@@ -258,11 +258,7 @@ def markdown(result: Dict) -> str:
 
 def draw(result: Dict, path: Path) -> None:
     """Draw the error against percent hidden: the whole body, and each group of joints."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ConfigError(f'--plot needs matplotlib ({error}): pip install matplotlib') from error
-    figure = Figure(figsize=(14, 6), layout='constrained')
+    figure = new_figure(figsize=(14, 6), layout='constrained')
     panels = figure.subplots(2, 3).ravel()
     middle = (EDGES[:-1] + EDGES[1:]) / 2
     for axes, name in zip(panels, ('whole body', *GROUPS)):

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from niki_ros.core.errors import ConfigError
 from niki_ros.core.skeleton import JOINTS_29
 from niki_ros.core.types import SIGMA_UNIT_M
 import numpy as np
 
 from niki_training.observe import observed_anew
+from niki_training.plots import new_figure
 from niki_training.render.shards import read_shards
 
 SIGMA_EDGES = (0.0, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.8, 0.999, 1.01)
@@ -153,11 +153,7 @@ def markdown(errors: Errors) -> str:
 
 def draw(errors: Errors, path: Path) -> None:
     """Draw the three tables."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ConfigError(f'--plot needs matplotlib ({error}): pip install matplotlib') from error
-    figure = Figure(figsize=(15, 4.6), layout='constrained')
+    figure = new_figure(figsize=(15, 4.6), layout='constrained')
     joints, hidden, sigma = figure.subplots(1, 3, width_ratios=(1.6, 1, 1))
     rows = joint_rows(errors)
     at = np.arange(len(rows))

@@ -17,6 +17,20 @@ LEAST = 0.1
 """Bars on a logarithmic axis start here; what is smaller is drawn as this."""
 
 
+def new_figure(**options):
+    """
+    Return an empty figure of matplotlib, which needs no screen.
+
+    :param options: of :class:`matplotlib.figure.Figure`.
+    :raises ConfigError: when matplotlib is absent.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ConfigError(f'--plot needs matplotlib ({error}): pip install matplotlib') from error
+    return Figure(**options)
+
+
 def draw_tables(tables: dict, path: Path) -> None:
     """
     Draw every score of every table that is there: a bar a solver, a group a corruption.
@@ -24,14 +38,10 @@ def draw_tables(tables: dict, path: Path) -> None:
     :param tables: {frames, sequences} → solver → corruption → scores.
     :raises ConfigError: when matplotlib is absent, or the file's ending is none it knows.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ConfigError(f'--plot needs matplotlib ({error}): pip install matplotlib') from error
     solvers = list(dict.fromkeys(name for table in tables.values() for name in table))
     colours = {name: f'C{i % 10}' for i, name in enumerate(solvers)}
     charts = [chart for chart in CHARTS if _bars(tables.get(chart[0], {}), chart[1])]
-    figure = Figure(figsize=(12, 3.6 * max(len(charts), 1)), layout='constrained')
+    figure = new_figure(figsize=(12, 3.6 * max(len(charts), 1)), layout='constrained')
     grid = figure.subplots(max(len(charts), 1), 1, squeeze=False)[:, 0]
     for axes, (table, score, title, scale) in zip(grid, charts):
         _draw(axes, _bars(tables[table], score), scale, colours)
