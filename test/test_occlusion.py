@@ -75,6 +75,12 @@ def test_after_long_enough_nobody_is_published_and_later_the_id_is_gone(camera):
     assert frames[-1][0].id == 2
 
 
+def test_who_was_seen_for_a_moment_only_is_soon_gone(camera):
+    frames = play(lambda i: [seen_at(camera)] if 5 <= i < 8 else [], camera, 60)
+    published = [len(bodies) for bodies in frames]
+    assert published[5:8] == [1] * 3 and published[35:] == [0] * 25
+
+
 @pytest.mark.parametrize('solver', ['analytic', 'niki-temporal'])
 def test_a_limb_that_comes_back_elsewhere_does_not_jump(camera, solver):
     """The elbow was straight, is bent by two radians when it is seen again."""

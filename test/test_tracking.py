@@ -41,6 +41,47 @@ def test_another_person_is_believed_after_three_frames_and_a_dream_is_nobody(cam
     assert ids == [[1], [0, 1], [1], [0, 1], [0, 1], [1, 2], [1, 2]]
 
 
+def flickering(camera, frames):
+    """Return observations of a shape that is another one in every frame, as of furniture."""
+    rng = np.random.default_rng(3)
+    root = np.array([1.5, 0, 3.0])
+    seen = []
+    for pose in random_pose(rng, frames):
+        one = observe_body(pose, root, camera)
+        one.keypoints_px = one.keypoints_px + rng.normal(size=(29, 2)) * 30
+        seen.append(one)
+    return seen, root
+
+
+def test_a_shape_that_flickers_is_nobody_unless_it_stays(camera):
+    tracker = Tracker(TrackingConfig())
+    rotmat = np.broadcast_to(np.eye(3), (24, 3, 3)).copy()
+    rotmat[0] = FACING
+    root = np.array([0, 0, 3.0])
+    person = observe_body(rotmat, root, camera)
+    dreams, place = flickering(camera, 40)
+    known = []
+    for frame, dream in enumerate(dreams):
+        pairs = tracker.update([person, dream], [root, place], frame * 33_333_333)
+        known.append(max(track.id for track, _ in pairs))
+    assert known[:28] == [1] * 28, 'three frames in a row once made a person of it'
+    assert known[-1] == 2, 'what is there for a second has to be looked at'
+
+
+def test_somebody_who_runs_past_is_believed_after_some_frames(camera):
+    tracker = Tracker(TrackingConfig())
+    person = observe_body(random_pose(np.random.default_rng(0))[0], np.array([0, 0, 4.0]), camera)
+    poses = random_pose(np.random.default_rng(1), 1)
+    ids = []
+    for frame in range(6):
+        root = np.array([-1.5 + 4.0 * frame / 30, 0, 4.0])
+        runner = observe_body(poses[0], root, camera)
+        pairs = tracker.update(
+            [person, runner], [np.array([0, 0, 4.0]), root], frame * 33_333_333)
+        ids.append(max(track.id for track, _ in pairs))
+    assert ids == [1, 1, 1, 2, 2, 2]
+
+
 def test_body_shape_settles_on_the_true_one_and_moves_in_steps(camera):
     rng = np.random.default_rng(0)
     true = np.zeros(10)

@@ -71,11 +71,12 @@ class TrackingConfig:
 
     keep_s: float = setting(4.0, 'A person not seen for this long loses the id', 's', 0.0, 30.0,
                             live=True)
-    predict_s: float = setting(2.5, 'A person not seen is published for this long, with falling '
-                               'confidence: predicted, then unobserved',
-                               's', 0.0, 10.0, live=True)
-    confirm_frames: int = setting(3, 'Frames in a row after which another person is believed; the '
-                                  'first one is believed at once', low=1, high=100, live=True)
+    predict_s: float = setting(2.5, 'A person not seen is published for this long, or 8 times as '
+                               'long as seen before, with falling confidence: predicted, then '
+                               'unobserved', 's', 0.0, 10.0, live=True)
+    confirm_frames: int = setting(4, 'Steady frames in a row after which another person is '
+                                  'believed, else after 1 s; the first one is believed at once',
+                                  low=1, high=100, live=True)
     min_overlap: float = setting(0.1, 'Least overlap of boxes (IoU) that can be the same person',
                                  low=0.0, high=1.0, live=True)
     max_speed_m_s: float = setting(4.0, 'A person moves no faster than this between frames', 'm/s',

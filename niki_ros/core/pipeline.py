@@ -28,6 +28,8 @@ MAX_TURN_RAD_S = (4.0, 25.0)
 DEPTH_CUTOFF_SHARE = 0.5
 # beyond these an observation is no person; comparisons with NaN are false
 MAX_REACH_M, MAX_BOX_PX = 10.0, 1e7
+# a person out of sight is predicted for so many times as long as they were seen, and this at least
+PREDICT_PER_SEEN, PREDICT_LEAST_S = 8.0, 0.25
 # how far the root may be off before the refinement, as a share of the distance
 ROOT_SIGMA_SHARE = np.array([0.01, 0.01, 0.03])
 
@@ -99,8 +101,10 @@ class Pipeline:
         gone_s = (stamp_ns - track.seen_ns) * 1e-9
         dt_s = person.passed_s(stamp_ns)
         seen = person.believed(seen, root_m, stamp_ns)
-        if seen is None and (gone_s > self.config.tracking.predict_s
-                             or person.observation is None):
+        # what was seen for a moment may have been nobody, and is soon forgotten
+        predict_s = min(self.config.tracking.predict_s,
+                        PREDICT_LEAST_S + PREDICT_PER_SEEN * track.seen_s)
+        if seen is None and (gone_s > predict_s or person.observation is None):
             return None
         with self._timed('solve'):
             solution = self._solve(person, seen, dt_s, stamp_ns)

@@ -27,11 +27,23 @@ _WITHIN = 0.5
 _LAST_RESORT = 5.0
 # somebody who is not believed yet takes no observation that could be of somebody who is
 _UNKNOWN = 2.0
+# how much the shape in the image changes from frame to frame, as a share of its size, and per
+# second: people who walk stay below, what a front end makes of furniture flickers
+_FLICKER, _FLICKER_S = 0.008, 0.4
+# who has been there for so long is believed however it looks
+_PERSISTS_S = 1.0
+# a longer gap says nothing about whether somebody was there meanwhile
+_GAP_S = 1.0
 
 
 @dataclass
 class PersonTrack:
-    """One person over time, ``id`` 0 until believed; ``state`` belongs to the pipeline."""
+    """
+    One person over time, ``id`` 0 until believed; ``state`` belongs to the pipeline.
+
+    :ivar steady: frames in a row in which the shape in the image stayed itself.
+    :ivar seen_s: for how long there were observations, all together.
+    """
 
     id: int  # noqa: A003
     seen_ns: int
@@ -39,7 +51,21 @@ class PersonTrack:
     root_m: Optional[np.ndarray]
     root_velocity_m_s: np.ndarray = field(default_factory=lambda: np.zeros(3))
     state: Any = None
-    hits: int = 0
+    steady: int = 0
+    seen_s: float = 0.0
+    _last: Optional[JointObservation] = None
+    _last_ns: int = 0
+
+    def note(self, observation: JointObservation, stamp_ns: int) -> None:
+        """Count an observation of this person."""
+        if self._last is None:
+            self.steady = 1
+        else:
+            dt_s = (stamp_ns - self._last_ns) * 1e-9
+            still = shape_change(self._last, observation) <= _FLICKER + _FLICKER_S * dt_s
+            self.steady = self.steady + 1 if still else 1
+            self.seen_s += dt_s if dt_s <= _GAP_S else 0.0
+        self._last, self._last_ns = observation, stamp_ns
 
     def predicted_root(self, stamp_ns: int) -> Optional[np.ndarray]:
         """Return where the root should be now: it goes on, ever slower."""
@@ -98,6 +124,16 @@ def same_person(one: JointObservation, other: JointObservation) -> bool:
     return False
 
 
+def shape_change(before: JointObservation, now: JointObservation) -> float:
+    """Return how far joints in the image moved apart from the common way, over the body's size."""
+    moved = now.keypoints_px[:24] - before.keypoints_px[:24]
+    moved = moved[np.isfinite(moved).all(1)]
+    if not len(moved):
+        return np.inf
+    size = max(float((now.box_px[2:] - now.box_px[:2]).max()), 1.0)
+    return float(np.median(np.linalg.norm(moved - np.median(moved, axis=0), axis=1))) / size
+
+
 class Tracker:
     """Joins observations to tracks by distance in metres and overlap in the image."""
 
@@ -121,13 +157,15 @@ class Tracker:
                 track = PersonTrack(0, stamp_ns, observation.box_px, roots_m[index])
                 self.tracks.append(track)
                 matched[index] = track
-            matched[index].hits += 1
+            matched[index].note(observation, stamp_ns)
         seen = {id(track): observations[index] for index, track in matched.items()}
         # front ends dream up people for a frame or two: those go without having been anybody
         self.tracks = [t for t in self.tracks if t.id or id(t) in seen]
         for track in self.tracks:
             others = any(other.id for other in self.tracks)
-            if not track.id and (track.hits >= self.config.confirm_frames or not others):
+            believed = (track.steady >= self.config.confirm_frames
+                        or track.seen_s >= _PERSISTS_S)
+            if not track.id and (believed or not others):
                 track.id = self._next_id
                 self._next_id += 1
         return [(track, seen.get(id(track))) for track in self.tracks]
