@@ -1,8 +1,8 @@
 """
 ``niki-train ablations``: what each part of NIKI is for, in one table.
 
-Trains every variant for the same time, one after another, each in a folder of its own; started
-again it goes on where it was. Then all are scored on held-out motion: ``ablations.md`` and
+Trains every variant for the same number of steps, or the same time, one after another, each in a
+folder of its own; started again it goes on where it was. Then all are scored on held-out motion: ``ablations.md`` and
 ``ablations.json``.
 """
 
@@ -59,7 +59,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('--data', type=Path, required=True, help='motion to train on')
     parser.add_argument('--val', type=Path, required=True, help='held-out motion to score on')
     parser.add_argument('--out', type=Path, required=True, help='folder for runs and tables')
-    parser.add_argument('--minutes', type=float, required=True, help='training time of each')
+    length = parser.add_mutually_exclusive_group(required=True)
+    length.add_argument('--steps', type=int, help='of each; the same on every machine')
+    length.add_argument('--minutes', type=float,
+                        help='training time of each; fair only where nothing else runs')
     parser.add_argument('--only', action='append', choices=list(VARIANTS), metavar='VARIANT',
                         help=f'may be repeated; default: all of {", ".join(VARIANTS)}')
     parser.add_argument('--set', action='append', default=[], metavar='NAME=VALUE',
@@ -75,8 +78,8 @@ def main(argv=None) -> int:
     args = _parser().parse_args(argv)
     torch.set_num_threads(args.threads)
     try:
-        if args.minutes <= 0:
-            raise ConfigError(f'--minutes is {args.minutes:g}; expected more than 0')
+        if (args.steps if args.minutes is None else args.minutes) <= 0:
+            raise ConfigError(f'--{_length(args)}; expected more than 0')
         text = run(args)
     except (NikiError, OSError) as error:
         print(f'niki-train ablations: {error}', file=sys.stderr)
@@ -90,7 +93,7 @@ def run(args) -> str:
     names = [name for name in VARIANTS if name in (args.only or VARIANTS)]
     if 'temporal' in names and 'two-stage' not in names:
         names.insert(0, 'two-stage')
-    configs = {name: variant(name, args.minutes, args.set) for name in names}
+    configs = {name: variant(name, args.steps, args.minutes, args.set) for name in names}
     motion, skeleton = load_motion(args.data), load_skeleton()
     held_out = load_motion(args.val)
     frames = test_poses(held_out, skeleton, 0, limit=args.limit)
@@ -107,11 +110,11 @@ def run(args) -> str:
     return text
 
 
-def variant(name: str, minutes: float, changes=()) -> TrainConfig:
+def variant(name: str, steps: int | None, minutes: float | None, changes=()) -> TrainConfig:
     """Return the checked settings of a variant; ``changes`` (name=value) come after its own."""
     config = TrainConfig()
-    config.set('steps', 1_000_000_000)     # the clock ends the run
-    config.set('minutes', minutes)
+    config.set('steps', steps or 1_000_000_000)     # without steps the clock ends the run
+    config.set('minutes', minutes or 0.0)
     given = [f'{key}={value}' for key, value in VARIANTS[name].items()]
     for item in (*given, *changes):
         key, equals, value = item.partition('=')
@@ -139,9 +142,13 @@ def _score(folder: Path, name: str, frames, windows, tables: dict) -> None:
                                      for row, begin in TRACK_ROWS.items()}
 
 
+def _length(args) -> str:
+    return f'steps {args.steps}' if args.minutes is None else f'minutes {args.minutes:g}'
+
+
 def _text(tables: dict, args) -> str:
     """Return all tables in Markdown."""
-    lines = ['# Ablations', '', f'{args.minutes:g} minutes of training each on {args.data.name}, '
+    lines = ['# Ablations', '', f'{_length(args)} of training each on {args.data.name}, '
              f'{args.threads} threads; scored on {args.val.name}: {args.limit} frames, '
              f'{args.sequences} sequences.', '',
              '| variant | parameters | steps | minutes |', '|---|---|---|---|']

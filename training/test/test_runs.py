@@ -169,20 +169,20 @@ def test_another_network_is_not_gone_on_with(motion, tmp_path):
 
 
 def test_every_ablation_has_settings_of_its_own():
-    base = ablations.variant('two-stage', 1.0).to_dict()
+    base = ablations.variant('two-stage', 100, None).to_dict()
     for name in ablations.VARIANTS:
-        config = ablations.variant(name, 1.0, ['batch=32'])
+        config = ablations.variant(name, None, 1.0, ['batch=32'])
         assert config.batch == 32 and config.minutes == 1.0
         assert name == 'two-stage' or config.to_dict() != {**base, 'batch': 32}
-    assert not ablations.variant('without-shape', 1.0).net.use_shape
+    assert not ablations.variant('without-shape', None, 1.0).net.use_shape
     assert TrainConfig().check() == TrainConfig()
 
 
 @pytest.mark.long
 def test_ablations_make_one_table_and_go_on(store, tmp_path, capsys):
-    given = [word for item in (*SMALL, 'steps=3') for word in ('--set', item)]
+    given = [word for item in SMALL[1:] for word in ('--set', item)]
     command = ['ablations', '--data', str(store), '--val', str(store), '--out', str(tmp_path),
-               '--minutes', '1', '--limit', '4', '--sequences', '1', '--threads', '1', *given]
+               '--steps', '3', '--limit', '4', '--sequences', '1', '--threads', '1', *given]
     assert train_cli.main(command) == 0
     text = (tmp_path / 'ablations.md').read_text()
     assert text.strip() == capsys.readouterr().out.strip()
