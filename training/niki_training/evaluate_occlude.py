@@ -27,7 +27,9 @@ from niki_training.occluders import PARTS, Rectangles
 HELP = 'what rectangles over parts of a person do to every joint, on any clip'
 SOLVERS = ('analytic', 'niki', 'niki-temporal')
 COLUMNS = ('hidden_mm', 'seen_mm', 'root_mm', 'return_rad_s', 'missed_percent', 'ids',
-           'claimed_percent')
+           'claimed_percent', 'wrongly_percent')
+WRONG_MM = 150.0
+"""A joint that is called observed and is off by more than this is called so wrongly."""
 _PELVIS = JOINT['pelvis']
 _RETURN_S = 0.5
 
@@ -203,12 +205,13 @@ def observer_row(clean: Observed, dark: Observed, paint) -> Dict:
             seen.extend(apart[~paint.hides[index]])
     return {'hidden_mm': _mean(hidden), 'seen_mm': _mean(seen), 'root_mm': None,
             'return_rad_s': None, 'missed_percent': 100 * missed / len(paint.painted()),
-            'ids': None, 'claimed_percent': None}
+            'ids': None, 'claimed_percent': None, 'wrongly_percent': None}
 
 
 def solver_row(clean, dark, paint, stamps_ns) -> Dict:
     """Return what the rectangles do to a solver's bodies."""
     hidden, seen, roots, missed, claimed = [], [], [], 0, []
+    wrongly: List[bool] = []
     painted = paint.painted()
     who = _most_seen(clean)
     for index in painted:
@@ -222,13 +225,16 @@ def solver_row(clean, dark, paint, stamps_ns) -> Dict:
                                    - (was.joints_m - was.joints_m[_PELVIS]), axis=1)[:24] * 1e3
             hidden.extend(apart[paint.hides[index]])
             seen.extend(apart[~paint.hides[index]])
-            claimed.extend(now.status[paint.hides[index]] == OBSERVED)
+            sure = now.status[paint.hides[index]] == OBSERVED
+            claimed.extend(sure)
+            wrongly.extend(sure & (apart[paint.hides[index]] > WRONG_MM))
             roots.append(np.linalg.norm(now.root_m - was.root_m) * 1e3)
     return {'hidden_mm': _mean(hidden), 'seen_mm': _mean(seen), 'root_mm': _mean(roots),
             'return_rad_s': fastest_return(dark, paint, stamps_ns),
             'missed_percent': 100 * missed / len(painted),
             'ids': len({body.id for bodies in dark for body in bodies}),
-            'claimed_percent': _mean(np.asarray(claimed) * 100.0)}
+            'claimed_percent': _mean(np.asarray(claimed) * 100.0),
+            'wrongly_percent': _mean(np.asarray(wrongly) * 100.0)}
 
 
 def fastest_return(bodies, paint, stamps_ns):

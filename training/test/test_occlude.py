@@ -80,7 +80,19 @@ def test_figures_of_a_solver():
     expected = 1e3 * 0.1 * np.sqrt(3) * hidden[ARM].sum() / hidden.sum()
     assert row['hidden_mm'] == pytest.approx(expected)
     assert row['seen_mm'] == pytest.approx(0) and row['ids'] == 1
-    assert row['missed_percent'] == pytest.approx(100 / 30) and row['claimed_percent'] == 0
+    assert row['missed_percent'] == pytest.approx(100 / 30)
+    assert row['claimed_percent'] == row['wrongly_percent'] == 0
+
+
+def test_a_hidden_joint_that_is_called_observed_is_wrong_where_it_is_far_off():
+    clean = clip(seen())
+    paint = Rectangles(PARTS['left_arm'], clean, 0.5, 0.5)
+    was = [[body(stamp)] for stamp in clean.stamps_ns]
+    for metres, wrong in ((0.05, False), (0.1, True)):
+        now = [[body(stamp, metres, ARM, status=0)] for stamp in clean.stamps_ns]
+        row = solver_row(was, now, paint, clean.stamps_ns)
+        assert row['claimed_percent'] == 100
+        assert (row['wrongly_percent'] > 0) == wrong
 
 
 def test_how_fast_a_joint_comes_back():
