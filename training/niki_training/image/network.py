@@ -32,8 +32,8 @@ class PersonConfig:
     """
 
     head: str = 'kinematic'
-    backbone: str = 'mobilenetv4_conv_small_050'
-    size_px: int = 96
+    backbone: str = 'resnet10t'
+    size_px: int = 64
     width: int = 128
     hidden: int = 512
 
