@@ -41,6 +41,8 @@ class ObserverConfig:
                          'cores or more are free', choices=('lite', 'full', 'heavy'))
     max_people: int = setting(4, 'People to follow at once', low=1, high=16)
     min_score: float = setting(0.5, 'Detections below this are ignored', low=0.0, high=1.0)
+    correct: bool = setting(True, 'Take off what mediapipe gets wrong on average, as learned from '
+                            'rendered people')
 
 
 @dataclass

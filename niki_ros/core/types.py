@@ -30,6 +30,8 @@ class JointObservation:
     :param lengths_m: (34,) optional distances between the joints of ``shape.PAIRS``, free of what
         this front end makes too short or too long on average; else they are ``joints_m``'s own.
     :param length_sigma_m: (34,) their expected errors.
+    :param uncorrected_m: (29, 3) optional: ``joints_m`` before what this front end gets wrong on
+        average was taken off; for comparison.
     """
 
     joints_m: np.ndarray
@@ -42,6 +44,12 @@ class JointObservation:
     betas: Optional[np.ndarray] = None
     lengths_m: Optional[np.ndarray] = None
     length_sigma_m: Optional[np.ndarray] = None
+    uncorrected_m: Optional[np.ndarray] = None
+
+    @property
+    def own_joints_m(self) -> np.ndarray:
+        """Return (29, 3) what the front end itself says, uncorrected."""
+        return self.joints_m if self.uncorrected_m is None else self.uncorrected_m
 
 
 @dataclass

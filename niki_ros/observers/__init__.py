@@ -46,7 +46,8 @@ def load_observer(config: ObserverConfig) -> Observer:
         return KinematicObserver(config.path, config.backend, max_people=config.max_people)
     from niki_ros.observers.mediapipe import MediaPipeObserver
     finder = MediaPipeObserver(
-        model=config.model, max_people=config.max_people, min_confidence=config.min_score)
+        model=config.model, max_people=config.max_people, min_confidence=config.min_score,
+        correct=config.correct and config.name == 'mediapipe')
     if config.name == 'mediapipe':
         return finder
     try:

@@ -18,6 +18,7 @@ from niki_ros.core.errors import BackendError, InputError
 from niki_ros.core.types import JointObservation
 from niki_ros.model_cache import ensure_model, identify
 from niki_ros.observers.followers import Followers
+from niki_ros.observers.landmark_errors import LandmarkErrors
 from niki_ros.observers.landmarks import HIPS, observation_from_landmarks, rotation_to_ray
 from niki_ros.observers.visibility import Unsmoothed
 import numpy as np
@@ -160,15 +161,18 @@ class MediaPipeObserver:
     a new process too: every stream gets a new landmarker.
     """
 
-    def __init__(self, model: str = 'full', max_people: int = 4, min_confidence: float = 0.5):
+    def __init__(self, model: str = 'full', max_people: int = 4, min_confidence: float = 0.5,
+                 correct: bool = True):
         """
         Load the model from the cache.
 
+        :param correct: take off what it gets wrong on average (``landmark_errors``).
         :raises ModelError: when it is not there, with the command that fetches it.
         """
         self._path = ensure_model(model)
         self._sha256 = identify(self._path)
         self._model = model
+        self._errors = LandmarkErrors.read() if correct else None
         self._people = max_people
         self._confidence = min_confidence
         self._closed = False
@@ -214,7 +218,7 @@ class MediaPipeObserver:
 
     def translate(self, normalized, world_m, visibility, size, camera):
         """Make an observation of landmarks; who wants to keep these overrides it."""
-        return observation(normalized, world_m, visibility, size, camera)
+        return observation(normalized, world_m, visibility, size, camera, self._errors)
 
     def reset(self) -> None:
         """Forget the images before; 80 ms for ``full``, nothing where there were none."""
@@ -261,8 +265,10 @@ def _checked_image(image_rgb) -> np.ndarray:
     return np.ascontiguousarray(image)
 
 
-def observation(normalized, world_m, visibility, size, camera: Optional[Camera]):
+def observation(normalized, world_m, visibility, size, camera: Optional[Camera],
+                errors: Optional[LandmarkErrors] = None):
     """Turn what a landmarker says of one person into an observation."""
+    straight = np.eye(3)
     if camera is not None:
         # MediaPipe sees a crop as if it looked straight at the person, so its axes lean with the
         # ray to the hips. Turning them back: MPJPE of 12 limb joints on Pose2Sim 101-124 mm, mean
@@ -272,5 +278,10 @@ def observation(normalized, world_m, visibility, size, camera: Optional[Camera])
         hips = pixels[list(HIPS)].mean(axis=0)
         ray = camera.resized(*size).rays(hips)
         if np.isfinite(ray).all():
-            world_m = world_m @ rotation_to_ray(ray).T
-    return observation_from_landmarks(normalized, world_m, visibility, size)
+            straight = rotation_to_ray(ray)
+    one = observation_from_landmarks(normalized, world_m @ straight.T, visibility, size)
+    if errors is not None:
+        one.uncorrected_m = one.joints_m
+        joints = one.joints_m + errors.correction_m(normalized, world_m, visibility) @ straight.T
+        one.joints_m = (joints - joints[0]).astype(np.float32)
+    return one

@@ -200,7 +200,7 @@ def observer_row(clean: Observed, dark: Observed, paint) -> Dict:
                   default=None) if was else None
         missed += was is not None and now is None
         if now is not None:
-            apart = np.linalg.norm(now.joints_m[:24] - was.joints_m[:24], axis=1) * 1e3
+            apart = np.linalg.norm(now.own_joints_m[:24] - was.own_joints_m[:24], axis=1) * 1e3
             hidden.extend(apart[paint.hides[index]])
             seen.extend(apart[~paint.hides[index]])
     return {'hidden_mm': _mean(hidden), 'seen_mm': _mean(seen), 'root_mm': None,

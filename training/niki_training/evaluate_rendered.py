@@ -23,7 +23,7 @@ from niki_ros.solvers import load_solver
 import numpy as np
 
 from niki_training import metrics
-from niki_training.observe import FRAME_NS, observed_anew
+from niki_training.observe import FRAME_NS, observed_anew, OWN
 from niki_training.plots import new_figure
 from niki_training.render.shards import read_shards
 
@@ -82,7 +82,7 @@ def evaluate(shards: Dict, solvers, tracks: bool = False) -> Dict:
     found, hidden = shards['obs_found'], shards['hidden_percent']
     joints = shards['joints_m'] - shards['joints_m'][:, :, :1]
     truth = {'joints': joints[found], 'hidden': hidden[found], 'visible': shards['visible'][found]}
-    seen = shards['obs_joints_m'][found]
+    seen = shards[OWN if OWN in shards else 'obs_joints_m'][found]
     ways = {OBSERVER: figures(seen, None, truth)}
     for item in solvers:
         name, _, folder = item.partition('=')

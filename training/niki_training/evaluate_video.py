@@ -168,7 +168,7 @@ def evaluate_clip(video, calibrated, truth, solver, settings, passer_by=None):
             bodies = pipeline.process(image, calibrated.camera, frame.stamp_ns)
             body = nearest(bodies, true)
             there = calibrated.camera.project(true)
-            seen = [o.joints_m[LIMB_JOINTS] for o in observer.last if is_there(o, there)]
+            seen = [o.own_joints_m[LIMB_JOINTS] for o in observer.last if is_there(o, there)]
             rows.append(frame_errors(body, seen, true, calibrated.camera))
             if body is not None:
                 bodies_seen.append(body)

@@ -18,7 +18,9 @@ _SAME_PERSON = 0.35
 """An observation is of the person whose limbs it misses by less than this share of their size."""
 _SHAPES = {'joints_m': (29, 3), 'sigma': (29,), 'keypoints_px': (29, 2),
            'keypoint_sigma_px': (29,), 'box_px': (4,), 'score': (), 'lengths_m': (34,),
-           'length_sigma_m': (34,)}
+           'length_sigma_m': (34,), 'uncorrected_m': (29, 3)}
+OWN = 'obs_uncorrected_m'
+"""The front end's own joints in shards, where ``obs_joints_m`` are corrected."""
 _LANDMARKS = {'landmarks': (33, 2), 'landmarks_world_m': (33, 3), 'landmarks_seen': (33,)}
 _NOBODY = {'sigma': 1.0, 'keypoint_sigma_px': np.inf, 'length_sigma_m': np.inf, 'score': 0.0}
 
@@ -109,7 +111,9 @@ def observed_anew(shards: dict) -> dict:
     """
     if 'obs_landmarks' not in shards:
         return shards
+    from niki_ros.observers.landmark_errors import LandmarkErrors
     from niki_ros.observers.mediapipe import observation
+    errors = LandmarkErrors.read()
     width, height = (int(v) for v in shards['image_size'][0])
     parts = []
     for clip, found in enumerate(shards['obs_found']):
@@ -117,7 +121,7 @@ def observed_anew(shards: dict) -> dict:
         seen = []
         for t, here in enumerate(found):
             one = observation(*(shards[f'obs_{key}'][clip, t].astype(np.float64)
-                                for key in _LANDMARKS), (width, height), camera) if here else None
+                                for key in _LANDMARKS), (width, height), camera, errors) if here else None
             seen.append(one)
         parts.append(pairs(seen))
     new = {key: np.stack([part[key] for part in parts]) for key in parts[0]}

@@ -8,8 +8,10 @@ from pathlib import Path
 from niki_ros.core.errors import InputError
 from niki_ros.core.skeleton import MIRROR_29
 import numpy as np
+from tqdm import tqdm
 
-from niki_training.render.shards import read_shards
+from niki_training.observe import observed_anew
+from niki_training.render.shards import read_shard
 
 _KEYS = ('rotmat', 'betas', 'joints_m', 'obs_found', 'obs_joints_m', 'obs_sigma')
 _FLIP = np.asarray([-1.0, 1.0, 1.0], dtype=np.float32)
@@ -31,11 +33,11 @@ class Pairs:
 
     def __init__(self, folder: Path, split: str, frames: int):
         """
-        Read all shards.
+        Read all shards; today's code makes the observations anew where landmarks are stored.
 
         :raises InputError: when there are none, or no window of ``frames`` frames in them.
         """
-        shards = read_shards(Path(folder), split, _KEYS)
+        shards = _observed(Path(folder), split)
         self.frames, self.betas = frames, shards['betas']
         self.rotmat = shards['rotmat']
         joints = shards['joints_m']
@@ -71,6 +73,21 @@ class Pairs:
         noisy[:, :, 1:] += _QUICK_M * rng.normal(size=noisy[:, :, 1:].shape).astype(np.float32)
         return {'rotmat': rotmat, 'joints': joints, 'noisy': noisy, 'sigma': sigma,
                 'betas': self.betas[clip]}
+
+
+def _observed(folder: Path, split: str) -> dict:
+    """Return the arrays of all shards, one after another for the sake of memory."""
+    paths = sorted(folder.glob(f'{split}-*.npz'))
+    parts = []
+    for path in tqdm(paths, disable=None, unit='shard', desc='pairs'):
+        shard = observed_anew(read_shard(path))
+        missing = [key for key in _KEYS if key not in shard]
+        if missing:
+            raise InputError(f'{path} has no {missing[0]}; niki-data observe adds what is seen')
+        parts.append({key: shard[key] for key in _KEYS})
+    if not parts:
+        raise InputError(f'{folder} has no shards of {split!r}; niki-data render writes them')
+    return {key: np.concatenate([part[key] for part in parts]) for key in _KEYS}
 
 
 def _filled(found, joints_m, sigma):

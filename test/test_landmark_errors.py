@@ -1,0 +1,81 @@
+"""What is taken off MediaPipe's joints: weights that are refused, and what they do."""
+
+from niki_ros.core.camera import Camera
+from niki_ros.core.errors import ModelError
+from niki_ros.observers.landmark_errors import INPUTS, inputs, LandmarkErrors, SHIPPED
+from niki_ros.observers.mediapipe import observation
+import numpy as np
+import pytest
+
+SIZE = (640, 480)
+
+
+@pytest.fixture
+def landmarks():
+    """Return image positions (33, 2), metres (33, 3) and visibility (33,) of nobody in truth."""
+    rng = np.random.default_rng(3)
+    world = rng.normal(0.0, 0.3, (33, 3))
+    return 0.5 + 0.3 * world[:, :2], world, rng.random(33)
+
+
+def _weights():
+    with np.load(SHIPPED) as file:
+        return {key: file[key] for key in file.files}
+
+
+def test_shipped_weights_answer_one_and_many(landmarks):
+    """A batch gives what its members give."""
+    errors = LandmarkErrors.read()
+    one = errors.correction_m(*landmarks)
+    many = errors.correction_m(*(np.stack([array, array]) for array in landmarks))
+    assert one.shape == (29, 3) and np.isfinite(one).all()
+    np.testing.assert_allclose(many[1], one, atol=1e-12)
+    assert inputs(*landmarks).shape == (INPUTS,)
+
+
+def test_correction_turns_with_the_ray_and_keeps_the_pelvis(landmarks):
+    """The network speaks of a camera that points at the person."""
+    flat, world, visible = landmarks
+    flat = flat + (0.3, 0.0)
+    camera = Camera(np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]]), *SIZE)
+    errors = LandmarkErrors.read()
+    plain = observation(flat, world, visible, SIZE, camera)
+    better = observation(flat, world, visible, SIZE, camera, errors)
+    np.testing.assert_array_equal(better.uncorrected_m, plain.joints_m)
+    np.testing.assert_array_equal(better.own_joints_m, plain.own_joints_m)
+    assert plain.uncorrected_m is None
+    assert np.abs(better.joints_m[0]).max() == 0
+    here = errors.correction_m(flat, world, visible)
+    moved = (better.joints_m - plain.joints_m) + 0.0
+    lengths = np.linalg.norm(here - here[0], axis=1)
+    np.testing.assert_allclose(np.linalg.norm(moved, axis=1), lengths, atol=1e-6)
+    assert np.abs(moved - (here - here[0])).max() > 1e-3, 'not turned'
+    np.testing.assert_array_equal(better.sigma, plain.sigma)
+    np.testing.assert_array_equal(better.keypoints_px, plain.keypoints_px)
+
+
+def test_absurd_landmarks_stay_finite():
+    """Numbers that no person has do not overflow."""
+    answer = LandmarkErrors.read().correction_m(
+        np.full((33, 2), -1e6), np.full((33, 3), 1e4), np.zeros(33))
+    assert np.isfinite(answer).all()
+
+
+@pytest.mark.parametrize('spoil', ['missing', 'truncated', 'no key', 'shape', 'nan', 'pickle'])
+def test_other_files_are_refused(tmp_path, spoil):
+    """Each with the name of the file."""
+    path, weights = tmp_path / 'weights.npz', _weights()
+    if spoil == 'no key':
+        del weights['bias1']
+    elif spoil == 'shape':
+        weights['weight1'] = weights['weight1'][:, :-1]
+    elif spoil == 'nan':
+        weights['bias0'][3] = np.nan
+    elif spoil == 'pickle':
+        weights['bias0'] = np.array([{}] * 128, dtype=object)
+    if spoil != 'missing':
+        np.savez(path, **weights)
+    if spoil == 'truncated':
+        path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ModelError, match='weights.npz'):
+        LandmarkErrors.read(path)

@@ -1,0 +1,171 @@
+"""
+``niki-train landmarks``: learn what MediaPipe gets wrong, from rendered people.
+
+A small network, much noise on its inputs and half of them blotted out: what is left is what holds
+for real people too. The weights go where ``niki_ros.observers.landmark_errors`` reads them.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+import sys
+from typing import NamedTuple
+
+from niki_ros.core.errors import InputError, NikiError
+from niki_ros.core.skeleton import MIRROR_29
+from niki_ros.observers.landmark_errors import inputs, INPUTS, JOINTS, LandmarkErrors
+from niki_ros.observers.landmarks import HIPS, rotation_to_ray
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from niki_training.observe import OWN
+from niki_training.render.shards import read_shard
+
+KEYS = ('joints_m', 'camera_matrix', 'image_size', 'obs_found', 'obs_joints_m', 'obs_landmarks',
+        'obs_landmarks_world_m', 'obs_landmarks_seen')
+BLOT, NOISE, WIDTH, BATCH, RATE = 0.5, 0.7, 128, 256, 2e-3
+"""Chosen on Pose2Sim and on rendered ``val``: less noise is better there and worse on video."""
+SCALE_FLOOR = 0.05
+_SIDES = (0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9,
+          *(one + step for one in range(11, 33, 2) for step in (1, 0)))
+"""MediaPipe's landmarks, left and right exchanged."""
+
+
+class Samples(NamedTuple):
+    """
+    Frames in which somebody was found, in the axes of a camera that points at the hips.
+
+    :param shown: (n, 165). :param seen_m: (n, 29, 3) the front end's joints.
+    :param true_m: (n, 29, 3).
+    """
+
+    shown: torch.Tensor
+    seen_m: torch.Tensor
+    true_m: torch.Tensor
+
+
+def read_samples(folder: Path, split: str) -> Samples:
+    """
+    Read shards of ``niki-data render --observe mediapipe``.
+
+    :raises InputError: when there are none, or without landmarks.
+    """
+    paths = sorted(Path(folder).glob(f'{split}-*.npz'))
+    if not paths:
+        raise InputError(f'{folder} has no shards of {split!r}; niki-data render writes them')
+    parts = [_of_shard(read_shard(path), path) for path in tqdm(paths, disable=None)]
+    return Samples(*map(torch.cat, zip(*parts)))
+
+
+def _of_shard(shard: dict, path: Path) -> Samples:
+    missing = [key for key in KEYS if key not in shard]
+    if missing:
+        raise InputError(f'{path} has no {missing[0]}; render it with --observe mediapipe')
+    found = shard['obs_found']
+    flat, world, visible = (shard[f'obs_landmarks{part}'][found].astype(np.float64)
+                            for part in ('', '_world_m', '_seen'))
+    clip = np.nonzero(found)[0]
+    matrix = shard['camera_matrix'][clip].astype(np.float64)
+    hips = (flat * shard['image_size'][clip][:, None])[:, list(HIPS)].mean(1)
+    tangent = (hips - matrix[:, [0, 1], 2]) / matrix[:, [0, 1], [0, 1]]
+    rays = np.concatenate([tangent, np.ones((len(hips), 1))], axis=1)
+    straight = np.array([rotation_to_ray(ray) for ray in rays]).reshape(-1, 3, 3)
+    joints = shard['joints_m'][found] - shard['joints_m'][found][:, :1]
+    seen = shard[OWN if OWN in shard else 'obs_joints_m'][found]
+    return Samples(*(torch.from_numpy(array.astype(np.float32)) for array in (
+        inputs(flat, world, visible), seen @ straight, joints @ straight)))
+
+
+def mirrored(samples: Samples) -> Samples:
+    """Return the same people with left and right exchanged."""
+    flip, sides = torch.tensor([-1.0, 1.0, 1.0]), list(_SIDES)
+    world = samples.shown[:, :99].reshape(-1, 33, 3)[:, sides] * flip
+    seen, beyond = samples.shown[:, 99:132][:, sides], samples.shown[:, 132:][:, sides]
+    shown = torch.cat([world.flatten(1), seen, beyond], dim=1)
+    return Samples(shown, samples.seen_m[:, list(MIRROR_29)] * flip,
+                   samples.true_m[:, list(MIRROR_29)] * flip)
+
+
+def error_mm(found, true) -> float:
+    """Mean error of 24 joints relative to the pelvis, millimetres."""
+    off = (found - found[:, :1] - true)[:, :24].norm(dim=-1)
+    return 1e3 * float(off.mean())
+
+
+def network() -> nn.Sequential:
+    """Return the network before training: it corrects nothing."""
+    net = nn.Sequential(nn.Linear(INPUTS, WIDTH), nn.SiLU(), nn.Dropout(0.1),
+                        nn.Linear(WIDTH, WIDTH), nn.SiLU(), nn.Dropout(0.1),
+                        nn.Linear(WIDTH, JOINTS * 3))
+    nn.init.zeros_(net[-1].weight)
+    nn.init.zeros_(net[-1].bias)
+    return net
+
+
+def train(samples: Samples, steps: int, seed: int = 0) -> dict:
+    """Return the weights as arrays, by the names of the file."""
+    torch.manual_seed(seed)
+    net, mean = network(), samples.shown.mean(0)
+    scale = samples.shown.std(0) + SCALE_FLOOR
+    optimizer = torch.optim.AdamW(net.parameters(), RATE, weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, steps, pct_start=0.05)
+    for _ in tqdm(range(steps), disable=None, unit='step'):
+        pick = torch.randint(len(samples.shown), (BATCH,))
+        batch = Samples(*(tensor[pick] for tensor in samples))
+        other = mirrored(batch)
+        half = torch.rand(BATCH) < 0.5
+        batch = Samples(*(torch.where(half.view(-1, *[1] * (a.ndim - 1)), a, b)
+                          for a, b in zip(batch, other)))
+        shown = (batch.shown - mean) / scale
+        shown = shown + NOISE * torch.randn_like(shown) * (torch.rand(BATCH, 1) < 0.8)
+        shown = shown * (torch.rand_like(shown) > BLOT * torch.rand(BATCH, 1))
+        answer = batch.seen_m + net(shown).view(-1, JOINTS, 3)
+        loss = (answer - batch.true_m).norm(dim=-1).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+    layers = [layer for layer in net if isinstance(layer, nn.Linear)]
+    weights = {'mean': mean, 'scale': scale}
+    for number, layer in enumerate(layers):
+        weights |= {f'weight{number}': layer.weight, f'bias{number}': layer.bias}
+    return {key: value.detach().numpy().astype(np.float32) for key, value in weights.items()}
+
+
+def corrected_m(weights: dict, samples: Samples) -> torch.Tensor:
+    """Return the joints (n, 29, 3) after correction, as the front end would give them."""
+    answer = LandmarkErrors(weights).answer_m(samples.shown.numpy())
+    return samples.seen_m + torch.from_numpy(answer.astype(np.float32))
+
+
+def main(argv=None) -> int:
+    """Run the command; errors become one line of text and exit code 2."""
+    parser = argparse.ArgumentParser(prog='niki-train landmarks', description=__doc__)
+    parser.add_argument('pairs', type=Path, nargs='+',
+                        help='folders of niki-data render --observe mediapipe, split train')
+    parser.add_argument('--val', type=Path, help='folder of the same with split val')
+    parser.add_argument('--out', type=Path, required=True, help='the file of weights (.npz)')
+    parser.add_argument('--steps', type=int, default=6000)
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--threads', type=int, default=2, help='CPU threads (default 2)')
+    args = parser.parse_args(argv)
+    torch.set_num_threads(args.threads)
+    try:
+        if args.steps < 1:
+            raise InputError(f'--steps is {args.steps}; expected 1 or more')
+        parts = [read_samples(folder, 'train') for folder in args.pairs]
+        weights = train(Samples(*map(torch.cat, zip(*parts))), args.steps, args.seed)
+        np.savez_compressed(args.out, **weights)
+        print(f'{args.out}: {sum(len(part.shown) for part in parts)} frames, {args.steps} steps')
+        if args.val:
+            val = read_samples(args.val, 'val')
+            print(f'val, {len(val.shown)} frames: {error_mm(val.seen_m, val.true_m):.1f} mm, '
+                  f'corrected {error_mm(corrected_m(weights, val), val.true_m):.1f} mm')
+    except NikiError as error:
+        print(f'niki-train landmarks: {error}', file=sys.stderr)
+        return 2
+    return 0
