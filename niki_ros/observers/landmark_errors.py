@@ -2,9 +2,10 @@
 What MediaPipe gets wrong on average, learned from rendered people. Numpy only.
 
 A small network looks at the 33 landmarks in metres, at how well each is seen and at which lie
-outside the image, and says by how much each of the 29 joints is off, in the axes of a camera that
-points at the person. Image positions are not shown to it: with them it did better on rendered
-people and worse on real ones. ``niki-train landmarks`` makes the weights.
+outside the image, and says by how much each of the 29 joints is off: in metres, in the axes of a
+camera that points at the person, and in the image, in shares of the person's size. Image positions
+are not shown to it: with them it did better on rendered people and worse on real ones.
+``niki-train landmarks`` makes the weights.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from niki_ros.core.errors import ModelError
 import numpy as np
 
 SHIPPED = Path(__file__).parents[1] / 'models' / 'landmark_errors.npz'
-INPUTS, JOINTS = 33 * 5, 29
+INPUTS, JOINTS, OUTPUTS = 33 * 5, 29, 29 * 5
 _BORDER = 0.1
 _SHAPES = {'mean': (INPUTS,), 'scale': (INPUTS,), 'weight0': (None, INPUTS), 'bias0': (None,),
-           'weight1': (None, None), 'bias1': (None,), 'weight2': (JOINTS * 3, None),
-           'bias2': (JOINTS * 3,)}
+           'weight1': (None, None), 'bias1': (None,), 'weight2': (OUTPUTS, None),
+           'bias2': (OUTPUTS,)}
 
 
 def inputs(normalized, world_m, visibility) -> np.ndarray:
@@ -70,19 +71,28 @@ class LandmarkErrors:
                                  f'expected {expected}')
         return cls(weights)
 
-    def correction_m(self, normalized, world_m, visibility) -> np.ndarray:
+    def __call__(self, normalized, world_m, visibility) -> tuple:
         """
-        Return what is to be added to the joints (..., 29, 3), metres, MediaPipe's own axes.
+        Return what is to be added.
 
         Arguments as of :func:`inputs`.
-        """
-        return self.answer_m(inputs(normalized, world_m, visibility))
 
-    def answer_m(self, shown) -> np.ndarray:
-        """Return (..., 29, 3) for inputs (..., 165)."""
+        :return: to the joints (..., 29, 3), metres, MediaPipe's own axes; to their image positions
+            (..., 29, 2), over the longer side of the person's box.
+        """
+        return self.answer(inputs(normalized, world_m, visibility))
+
+    def answer(self, shown) -> tuple:
+        """Return the same for inputs (..., 165)."""
         w = self._weights
         x = (shown - w['mean']) / w['scale']
         x = _silu(x @ w['weight0'].T + w['bias0'])
         x = _silu(x @ w['weight1'].T + w['bias1'])
-        x = x @ w['weight2'].T + w['bias2']
-        return x.reshape(*x.shape[:-1], JOINTS, 3)
+        return split(x @ w['weight2'].T + w['bias2'])
+
+
+def split(answer) -> tuple:
+    """Split outputs (..., 145) into metres (..., 29, 3) and shares of the size (..., 29, 2)."""
+    metres, flat = answer[..., :JOINTS * 3], answer[..., JOINTS * 3:]
+    return (metres.reshape(*answer.shape[:-1], JOINTS, 3),
+            flat.reshape(*answer.shape[:-1], JOINTS, 2))

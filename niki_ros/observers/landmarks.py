@@ -230,7 +230,7 @@ def observation_from_landmarks(normalized, world_m, visibility, image_size) -> J
     joints_m = joints_from_landmarks(world_m)
     visible, outside = seen_share(normalized, visibility)
     box = _box(pixels, normalized, visibility, image_size)
-    size_px = max(box[2] - box[0], box[3] - box[1], 1.0)
+    size_px = box_size(box)
     lengths_m, length_sigma_m = bone_lengths(joints_m)
     return JointObservation(
         joints_m=joints_m.astype(np.float32),
@@ -253,6 +253,11 @@ def _box(pixels, normalized, visibility, image_size) -> np.ndarray:
     low = np.clip(pixels[seen].min(0), 0, limit)
     high = np.clip(pixels[seen].max(0), 0, limit)
     return np.concatenate([low, high])
+
+
+def box_size(box_px) -> float:
+    """Return the longer side of a box (4,), pixels, at least 1."""
+    return float(max(box_px[2] - box_px[0], box_px[3] - box_px[1], 1.0))
 
 
 def rotation_to_ray(ray: np.ndarray) -> np.ndarray:

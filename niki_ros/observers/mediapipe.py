@@ -19,7 +19,12 @@ from niki_ros.core.types import JointObservation
 from niki_ros.model_cache import ensure_model, identify
 from niki_ros.observers.followers import Followers
 from niki_ros.observers.landmark_errors import LandmarkErrors
-from niki_ros.observers.landmarks import HIPS, observation_from_landmarks, rotation_to_ray
+from niki_ros.observers.landmarks import (
+    box_size,
+    HIPS,
+    observation_from_landmarks,
+    rotation_to_ray,
+)
 from niki_ros.observers.visibility import Unsmoothed
 import numpy as np
 
@@ -281,7 +286,9 @@ def observation(normalized, world_m, visibility, size, camera: Optional[Camera],
             straight = rotation_to_ray(ray)
     one = observation_from_landmarks(normalized, world_m @ straight.T, visibility, size)
     if errors is not None:
+        off_m, off_share = errors(normalized, world_m, visibility)
         one.uncorrected_m = one.joints_m
-        joints = one.joints_m + errors.correction_m(normalized, world_m, visibility) @ straight.T
+        joints = one.joints_m + off_m @ straight.T
         one.joints_m = (joints - joints[0]).astype(np.float32)
+        one.keypoints_px = (one.keypoints_px + off_share * box_size(one.box_px)).astype(np.float32)
     return one

@@ -14,21 +14,33 @@ from typing import NamedTuple
 
 from niki_ros.core.errors import InputError, NikiError
 from niki_ros.core.skeleton import MIRROR_29
-from niki_ros.observers.landmark_errors import inputs, INPUTS, JOINTS, LandmarkErrors
-from niki_ros.observers.landmarks import HIPS, rotation_to_ray
+from niki_ros.observers.landmark_errors import (
+    inputs,
+    INPUTS,
+    LandmarkErrors,
+    OUTPUTS,
+    split,
+)
+from niki_ros.observers.landmarks import (
+    box_size,
+    HIPS,
+    observation_from_landmarks,
+    rotation_to_ray,
+)
 import numpy as np
 import torch
 from torch import nn
 from tqdm import tqdm
 
-from niki_training.observe import OWN
 from niki_training.render.shards import read_shard
 
-KEYS = ('joints_m', 'camera_matrix', 'image_size', 'obs_found', 'obs_joints_m', 'obs_landmarks',
+KEYS = ('joints_m', 'keypoints_px', 'camera_matrix', 'image_size', 'obs_found', 'obs_landmarks',
         'obs_landmarks_world_m', 'obs_landmarks_seen')
 BLOT, NOISE, WIDTH, BATCH, RATE = 0.5, 0.7, 128, 256, 2e-3
 """Chosen on Pose2Sim and on rendered ``val``: less noise is better there and worse on video."""
 SCALE_FLOOR = 0.05
+PERSON_M = 1.7
+"""An error in the image of a share of the person's size weighs as much as this many metres."""
 _SIDES = (0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9,
           *(one + step for one in range(11, 33, 2) for step in (1, 0)))
 """MediaPipe's landmarks, left and right exchanged."""
@@ -38,13 +50,15 @@ class Samples(NamedTuple):
     """
     Frames in which somebody was found, in the axes of a camera that points at the hips.
 
-    :param shown: (n, 165). :param seen_m: (n, 29, 3) the front end's joints.
-    :param true_m: (n, 29, 3).
+    :param shown: (n, 165). :param seen_m: (n, 29, 3) the front end's own joints.
+    :param true_m: (n, 29, 3). :param off_share: (n, 29, 2) from its own image positions to the
+        true ones over the person's size; NaN where it gives none.
     """
 
     shown: torch.Tensor
     seen_m: torch.Tensor
     true_m: torch.Tensor
+    off_share: torch.Tensor
 
 
 def read_samples(folder: Path, split: str) -> Samples:
@@ -68,15 +82,21 @@ def _of_shard(shard: dict, path: Path) -> Samples:
     flat, world, visible = (shard[f'obs_landmarks{part}'][found].astype(np.float64)
                             for part in ('', '_world_m', '_seen'))
     clip = np.nonzero(found)[0]
-    matrix = shard['camera_matrix'][clip].astype(np.float64)
-    hips = (flat * shard['image_size'][clip][:, None])[:, list(HIPS)].mean(1)
+    size, matrix = shard['image_size'][clip], shard['camera_matrix'][clip].astype(np.float64)
+    hips = (flat * size[:, None])[:, list(HIPS)].mean(1)
     tangent = (hips - matrix[:, [0, 1], 2]) / matrix[:, [0, 1], [0, 1]]
     rays = np.concatenate([tangent, np.ones((len(hips), 1))], axis=1)
     straight = np.array([rotation_to_ray(ray) for ray in rays]).reshape(-1, 3, 3)
     joints = shard['joints_m'][found] - shard['joints_m'][found][:, :1]
-    seen = shard[OWN if OWN in shard else 'obs_joints_m'][found]
+    ones = [observation_from_landmarks(*args) for args in zip(flat, world, visible, size)]
+    known = np.array([np.isfinite(one.keypoint_sigma_px) for one in ones]).reshape(-1, 29)
+    off = shard['keypoints_px'][found] - np.array(
+        [one.keypoints_px for one in ones]).reshape(-1, 29, 2)
+    off /= np.array([box_size(one.box_px) for one in ones])[:, None, None]
+    off[~known] = np.nan
+    seen = np.array([one.joints_m for one in ones]).reshape(-1, 29, 3)
     return Samples(*(torch.from_numpy(array.astype(np.float32)) for array in (
-        inputs(flat, world, visible), seen @ straight, joints @ straight)))
+        inputs(flat, world, visible), seen, joints @ straight, off)))
 
 
 def mirrored(samples: Samples) -> Samples:
@@ -85,8 +105,9 @@ def mirrored(samples: Samples) -> Samples:
     world = samples.shown[:, :99].reshape(-1, 33, 3)[:, sides] * flip
     seen, beyond = samples.shown[:, 99:132][:, sides], samples.shown[:, 132:][:, sides]
     shown = torch.cat([world.flatten(1), seen, beyond], dim=1)
-    return Samples(shown, samples.seen_m[:, list(MIRROR_29)] * flip,
-                   samples.true_m[:, list(MIRROR_29)] * flip)
+    other = list(MIRROR_29)
+    return Samples(shown, samples.seen_m[:, other] * flip, samples.true_m[:, other] * flip,
+                   samples.off_share[:, other] * flip[:2])
 
 
 def error_mm(found, true) -> float:
@@ -99,7 +120,7 @@ def network() -> nn.Sequential:
     """Return the network before training: it corrects nothing."""
     net = nn.Sequential(nn.Linear(INPUTS, WIDTH), nn.SiLU(), nn.Dropout(0.1),
                         nn.Linear(WIDTH, WIDTH), nn.SiLU(), nn.Dropout(0.1),
-                        nn.Linear(WIDTH, JOINTS * 3))
+                        nn.Linear(WIDTH, OUTPUTS))
     nn.init.zeros_(net[-1].weight)
     nn.init.zeros_(net[-1].bias)
     return net
@@ -122,8 +143,10 @@ def train(samples: Samples, steps: int, seed: int = 0) -> dict:
         shown = (batch.shown - mean) / scale
         shown = shown + NOISE * torch.randn_like(shown) * (torch.rand(BATCH, 1) < 0.8)
         shown = shown * (torch.rand_like(shown) > BLOT * torch.rand(BATCH, 1))
-        answer = batch.seen_m + net(shown).view(-1, JOINTS, 3)
-        loss = (answer - batch.true_m).norm(dim=-1).mean()
+        metres, flat = split(net(shown))
+        loss = (batch.seen_m + metres - batch.true_m).norm(dim=-1).mean()
+        known = torch.isfinite(batch.off_share).all(-1)
+        loss = loss + PERSON_M * (flat - batch.off_share)[known].norm(dim=-1).sum() / known.numel()
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
@@ -136,10 +159,15 @@ def train(samples: Samples, steps: int, seed: int = 0) -> dict:
     return {key: value.detach().numpy().astype(np.float32) for key, value in weights.items()}
 
 
-def corrected_m(weights: dict, samples: Samples) -> torch.Tensor:
-    """Return the joints (n, 29, 3) after correction, as the front end would give them."""
-    answer = LandmarkErrors(weights).answer_m(samples.shown.numpy())
-    return samples.seen_m + torch.from_numpy(answer.astype(np.float32))
+def report(weights: dict, samples: Samples) -> str:
+    """Return a line: the error before and after, in space and in the image."""
+    metres, flat = (torch.from_numpy(array.astype(np.float32)) for array in
+                    LandmarkErrors(weights).answer(samples.shown.numpy()))
+    after = error_mm(samples.seen_m + metres, samples.true_m)
+    off, left = samples.off_share.norm(dim=-1), (samples.off_share - flat).norm(dim=-1)
+    return (f'{error_mm(samples.seen_m, samples.true_m):.1f} mm, corrected {after:.1f} mm; in the '
+            f'image {100 * off.nanmedian():.2f} % of the size (median), corrected '
+            f'{100 * left.nanmedian():.2f} %')
 
 
 def main(argv=None) -> int:
@@ -163,8 +191,7 @@ def main(argv=None) -> int:
         print(f'{args.out}: {sum(len(part.shown) for part in parts)} frames, {args.steps} steps')
         if args.val:
             val = read_samples(args.val, 'val')
-            print(f'val, {len(val.shown)} frames: {error_mm(val.seen_m, val.true_m):.1f} mm, '
-                  f'corrected {error_mm(corrected_m(weights, val), val.true_m):.1f} mm')
+            print(f'val, {len(val.shown)} frames: {report(weights, val)}')
     except NikiError as error:
         print(f'niki-train landmarks: {error}', file=sys.stderr)
         return 2
