@@ -20,6 +20,7 @@ import numpy as np
 SHIPPED = Path(__file__).parents[1] / 'models' / 'landmark_errors.npz'
 INPUTS, JOINTS, OUTPUTS = 33 * 5, 29, 29 * 5
 _BORDER = 0.1
+_LEFT = 0.85
 _SHAPES = {'mean': (INPUTS,), 'scale': (INPUTS,), 'weight0': (None, INPUTS), 'bias0': (None,),
            'weight1': (None, None), 'bias1': (None,), 'weight2': (OUTPUTS, None),
            'bias2': (OUTPUTS,)}
@@ -36,6 +37,17 @@ def inputs(normalized, world_m, visibility) -> np.ndarray:
     beyond = np.maximum(-normalized, normalized - 1.0).max(-1)
     flat = np.reshape(world_m, (*np.shape(world_m)[:-2], 33 * 3))
     return np.concatenate([flat, np.asarray(visibility), np.clip(beyond / _BORDER, 0.0, 1.0)], -1)
+
+
+def sigma_left(sigma) -> np.ndarray:
+    """
+    Return the sigma (29,) of corrected joints: what is not seen at all stays at 1.
+
+    On rendered people of subjects not learned from, 15 % of the joints' error goes; with this
+    factor the calibration error of the bodies' confidence is least (16.5 % at 1, 12.0 at 0.85,
+    13.0 at 0.7), and the bodies are the same within 1 mm.
+    """
+    return sigma * (_LEFT + (1.0 - _LEFT) * sigma**4)
 
 
 def _silu(x):

@@ -18,7 +18,7 @@ from niki_ros.core.errors import BackendError, InputError
 from niki_ros.core.types import JointObservation
 from niki_ros.model_cache import ensure_model, identify
 from niki_ros.observers.followers import Followers
-from niki_ros.observers.landmark_errors import LandmarkErrors
+from niki_ros.observers.landmark_errors import LandmarkErrors, sigma_left
 from niki_ros.observers.landmarks import (
     box_size,
     HIPS,
@@ -289,6 +289,7 @@ def observation(normalized, world_m, visibility, size, camera: Optional[Camera],
         off_m, off_share = errors(normalized, world_m, visibility)
         one.uncorrected_m = one.joints_m
         joints = one.joints_m + off_m @ straight.T
+        one.sigma = sigma_left(one.sigma)
         one.joints_m = (joints - joints[0]).astype(np.float32)
         one.keypoints_px = (one.keypoints_px + off_share * box_size(one.box_px)).astype(np.float32)
     return one

@@ -13,7 +13,7 @@ from niki_training import corrupt
 
 def fit_confidence(solver, poses, rows=corrupt.PROTOCOL, seed: int = 3) -> dict:
     """
-    Fit a logistic model of "the answered joint is within 100 mm, and its observation is too".
+    Fit a logistic model of "the answered joint is as near as confidence says, its observation too".
 
     :param solver: whose unrefined answers are judged. :param poses: held-out truth.
     :return: ``weight`` (6,) and ``bias`` for the manifest.
