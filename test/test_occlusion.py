@@ -1,7 +1,13 @@
 """Out of sight: ids, confidence and status over time, limbs that jump or come back."""
 
 from niki_ros.core.front_back import trunk_left
-from niki_ros.core.occlusion import carried_on, DistanceGuard, held_distance, JumpGuard
+from niki_ros.core.occlusion import (
+    carried_on,
+    DistanceGuard,
+    held_distance,
+    JumpGuard,
+    Sight,
+)
 from niki_ros.core.pipeline import Pipeline
 from niki_ros.core.rotations import angle_rad, rotmat_from_rotvec
 from niki_ros.core.skeleton import JOINT, open_skeleton
@@ -212,3 +218,18 @@ def test_joints_are_carried_on_by_a_trunk_that_turns(camera):
     mended = carried_on(seen, standing(), skeleton.offsets(), skeleton.rest())
     np.testing.assert_allclose(mended.joints_m, truth.joints_m, atol=2e-3)
     assert trunk_left(mended.joints_m) @ trunk_left(truth.joints_m) > 0.999
+
+
+def test_memory_of_a_place_fades_and_is_none_without_sight():
+    """Full for a second, gone after two, and at once where the joint was never seen."""
+    sight, hidden = Sight(), np.zeros(29, bool)
+    hidden[7] = True
+    assert sight.memory(hidden, 0.1)[7] == 0, 'never seen'
+    assert (np.delete(sight.memory(hidden, 0.1), 7) == 1).all()
+    hidden[:] = True
+    values = [sight.memory(hidden, 0.25)[4] for _ in range(9)]
+    np.testing.assert_allclose(values, [1, 1, 1, 1, 0.75, 0.5, 0.25, 0, 0])
+    hidden[4] = False
+    sight.memory(hidden, 0.25)
+    hidden[4] = True
+    assert sight.memory(hidden, 0.25)[4] == 1, 'seen again'

@@ -129,16 +129,19 @@ class Pipeline:
     def _solve(self, person, seen, dt_s, stamp_ns) -> Solution:
         """One step of the person's solver; a person out of sight is all unobserved joints."""
         temporal = getattr(self.solver, 'temporal', False)
+        memory = person.sight.memory(
+            np.ones(29, bool) if seen is None else hidden_joints(seen), dt_s)
         if seen is None:
             if not temporal:
                 return person.solution
+            memory = 1.0
             seen = replace(person.observation, sigma=np.ones(29), twist_cos_sin=None)
         betas = person.shape.update(seen, dt_s)
         if temporal and person.solution is not None:
             # what it said last is better than what a front end guesses about a hidden joint
             skeleton = self.solver.skeleton
             seen = carried_on(seen, person.solution.rotmat, skeleton.offsets(betas),
-                              skeleton.rest(betas))
+                              skeleton.rest(betas), memory)
         return person.solver_track.step(
             seen.joints_m, seen.sigma, stamp_ns, betas=betas, twist_cos_sin=seen.twist_cos_sin)
 
