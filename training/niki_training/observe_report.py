@@ -13,7 +13,7 @@ from niki_ros.core.skeleton import JOINTS_29
 from niki_ros.core.types import SIGMA_UNIT_M
 import numpy as np
 
-from niki_training.observe import observed_anew
+from niki_training.observe import observed_anew, OWN
 from niki_training.plots import new_figure
 from niki_training.render.shards import read_shards
 
@@ -55,6 +55,8 @@ class Errors:
         along = np.einsum('nja,nja->nj', off, ray)
         self.along = along
         self.total = np.linalg.norm(off, axis=-1)
+        own = shards.get(OWN, shards['obs_joints_m'])[found].astype(np.float64)
+        self.own = 1e3 * np.linalg.norm(own - own[:, :1] - joints + joints[:, :1], axis=-1)
         self.across = np.sqrt(np.maximum(self.total**2 - along**2, 0.0) / 2)
         self.visible = shards['visible'][found]
         self.sigma = shards['obs_sigma'][found].astype(np.float64)
@@ -67,7 +69,7 @@ class Errors:
 
 
 def joint_rows(errors: Errors) -> list:
-    """Return (joint, mean, median, bias along, RMS along, RMS across, visible, hidden, px)."""
+    """Return (joint, mean, median, bias along, RMS along, across, visible, hidden, px, own)."""
     rows = []
     for joint, name in enumerate(JOINTS_29):
         see = errors.visible[:, joint]
@@ -77,7 +79,7 @@ def joint_rows(errors: Errors) -> list:
             _rms(errors.along[:, joint]), _rms(errors.across[:, joint]),
             total[see].mean() if see.any() else np.nan,
             total[~see].mean() if (~see).any() else np.nan,
-            np.nanmedian(errors.pixels[:, joint])))
+            np.nanmedian(errors.pixels[:, joint]), errors.own[:, joint].mean()))
     return rows
 
 
@@ -134,12 +136,13 @@ def markdown(errors: Errors) -> str:
         f'{100 * found.mean():.1f} % with the person found; of the {int(clear.sum())} frames '
         f'with nothing hidden {100 * found[clear].mean():.1f} %. '
         f'{100 * (errors.all_hidden >= 10).mean():.0f} % of the frames have a tenth or more of '
-        'the body hidden. Millimetres, root-aligned.', '',
+        'the body hidden. Millimetres, root-aligned, after what is always wrong was taken off; '
+        '"uncorrected" is the mean before that.', '',
         '## By joint', '']
     lines += _table(
         ('joint', 'mean', 'median', 'bias along', 'RMS along', 'RMS across', 'visible', 'hidden',
-         'median px'), joint_rows(errors),
-        '{} | {:.0f} | {:.0f} | {:+.0f} | {:.0f} | {:.0f} | {:.0f} | {:.0f} | {:.1f}')
+         'median px', 'uncorrected'), joint_rows(errors),
+        '{} | {:.0f} | {:.0f} | {:+.0f} | {:.0f} | {:.0f} | {:.0f} | {:.0f} | {:.1f} | {:.0f}')
     lines += ['', '## By percent of the body hidden', '']
     lines += _table(
         ('% hidden', 'frames', 'found %', 'mean', 'visible joints', 'hidden joints'),
