@@ -96,7 +96,7 @@ def pairs(observations) -> dict:
     for key, shape in (_SHAPES | _LANDMARKS).items():
         values = np.full((count, *shape), _NOBODY.get(key, np.nan), dtype=np.float32)
         for number, one in enumerate(observations):
-            value = getattr(one, key, None)
+            value = getattr(one, {'uncorrected_m': 'own_joints_m'}.get(key, key), None)
             if value is not None:
                 values[number] = value
         out[f'obs_{key}'] = values

@@ -115,6 +115,7 @@ def test_the_observation_of_the_right_person_is_taken():
     assert of_person([other, mine], true) is mine
     assert of_person([other], true) is None and of_person([], true) is None
     out = pairs([mine, None])
+    np.testing.assert_array_equal(out['obs_uncorrected_m'][0], out['obs_joints_m'][0])
     assert out['obs_found'].tolist() == [True, False]
     assert np.isfinite(out['obs_joints_m'][0]).all() and np.isnan(out['obs_joints_m'][1]).all()
     assert np.allclose(out['obs_sigma'], [[0.2] * 29, [1.0] * 29])
