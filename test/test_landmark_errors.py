@@ -2,6 +2,7 @@
 
 from niki_ros.core.camera import Camera
 from niki_ros.core.errors import ModelError
+from niki_ros.model_folder import sha256
 from niki_ros.observers.landmark_errors import INPUTS, inputs, LandmarkErrors, SHIPPED
 from niki_ros.observers.mediapipe import observation
 import numpy as np
@@ -32,6 +33,7 @@ def test_shipped_weights_answer_one_and_many(landmarks):
         assert single.shape == (29, width) and np.isfinite(single).all()
         np.testing.assert_allclose(double[1], single, atol=1e-12)
     assert inputs(*landmarks).shape == (INPUTS,)
+    assert errors.sha256 == sha256(SHIPPED.read_bytes())
 
 
 def test_correction_turns_with_the_ray_and_keeps_the_pelvis(landmarks):

@@ -10,11 +10,13 @@ are not shown to it: with them it did better on rendered people and worse on rea
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Union
 import zipfile
 
 from niki_ros.core.errors import ModelError
+from niki_ros.model_folder import sha256
 import numpy as np
 
 SHIPPED = Path(__file__).parents[1] / 'models' / 'landmark_errors.npz'
@@ -57,8 +59,9 @@ def _silu(x):
 class LandmarkErrors:
     """The network: two hidden layers."""
 
-    def __init__(self, weights: dict):
-        """Take weights as :func:`read` gives them."""
+    def __init__(self, weights: dict, digest: str = ''):
+        """Take weights by the names of the file; ``digest`` is the file's sha256."""
+        self.sha256 = digest
         self._weights = {key: np.asarray(value, dtype=np.float64)
                          for key, value in weights.items()}
 
@@ -70,7 +73,8 @@ class LandmarkErrors:
         :raises ModelError: when the file is missing, damaged, or something else.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
+            data = Path(path).read_bytes()
+            with np.load(BytesIO(data), allow_pickle=False) as file:
                 weights = {key: file[key] for key in _SHAPES}
         except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise ModelError(f"{path} has no weights of the landmarks' errors: {error}; install "
@@ -81,7 +85,7 @@ class LandmarkErrors:
             if weights[key].shape != expected or not np.isfinite(weights[key]).all():
                 raise ModelError(f'{path}: {key} has shape {weights[key].shape} or is not finite; '
                                  f'expected {expected}')
-        return cls(weights)
+        return cls(weights, sha256(data))
 
     def __call__(self, normalized, world_m, visibility) -> tuple:
         """

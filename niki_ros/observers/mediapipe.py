@@ -244,6 +244,7 @@ class MediaPipeObserver:
             'observer_model': self._model,
             'observer_version': metadata.version('mediapipe'),
             'observer_sha256': self._sha256,
+            'observer_correction_sha256': self._errors.sha256 if self._errors else 'none',
         }
 
     def _follow(self, stamp_ns: int) -> int:
