@@ -1,7 +1,8 @@
-"""What an expected error means as a probability."""
+"""What an expected error means as a probability, and what is published of each joint."""
 
 from __future__ import annotations
 
+from niki_ros.core.skeleton import JOINT
 from niki_ros.core.types import SIGMA_UNIT_M
 import numpy as np
 from scipy.special import gammainc
@@ -20,3 +21,44 @@ def confidence_from_sigma(sigma) -> np.ndarray:
     sigma = np.asarray(sigma, dtype=np.float64)
     ratio = CONFIDENT_WITHIN_M / np.maximum(SIGMA_UNIT_M * sigma, 1e-6)
     return np.where(sigma >= 1.0, 0.0, gammainc(1.5, ratio**2 / 2))
+
+
+# Share of seen joints within 150 mm by sigma, over the solver's confidence: 187,000 joints of 8,250
+# rendered frames of training subjects, MediaPipe and niki-temporal. From 0.4 on sigma says no more:
+# errors there have long tails, and a body that fits the other joints mends most of them.
+_SIGMA_KNOTS = (0.0, 0.13, 0.21, 0.25, 0.30, 0.38, 0.45)
+_WITHIN = (1.0, 0.99, 0.95, 0.92, 0.89, 0.79, 0.73)
+# the two doubts are nearly independent: 1 = they are, 0 = only the larger one counts
+_INDEPENDENT = 0.7
+
+_ELBOWS = [JOINT['left_elbow'], JOINT['right_elbow']]
+_SHOULDERS = [JOINT['left_shoulder'], JOINT['right_shoulder']]
+# of unseen elbows whose shoulders are seen 68 % are within 150 mm; what is not seen never counts
+# as much as what is
+_ELBOW_BY_SHOULDER = 0.5
+
+
+def confidence_of_seen(solved, sigma) -> np.ndarray:
+    """
+    Probability (...) that a seen joint is within 150 mm of the truth.
+
+    :param solved: (...) the solver's confidence. :param sigma: (...) the front end's.
+    """
+    within = np.interp(sigma, _SIGMA_KNOTS, _WITHIN)
+    return _INDEPENDENT * solved * within + (1.0 - _INDEPENDENT) * np.minimum(solved, within)
+
+
+def confidence_by_neighbours(confidence, hidden) -> np.ndarray:
+    """
+    Return confidences (24,) with what a seen joint tells of an unseen one beside it.
+
+    An upper arm is short: an elbow is never far from where a seen shoulder lets it hang. Legs are
+    longer, and of those that nobody sees nothing is claimed.
+
+    :param hidden: (24,) True where not seen.
+    """
+    known = np.array(confidence)
+    hangs = np.asarray(hidden)[_ELBOWS] & ~np.asarray(hidden)[_SHOULDERS]
+    known[_ELBOWS] = np.where(hangs, np.maximum(known[_ELBOWS], _ELBOW_BY_SHOULDER),
+                              known[_ELBOWS])
+    return known

@@ -112,10 +112,11 @@ class CameraConfig:
 class StatusConfig:
     """When a joint counts as seen."""
 
-    observed: float = setting(0.5, 'Confidence from which a joint is "observed"', low=0.0,
-                              high=1.0, live=True)
-    predicted: float = setting(0.1, 'Confidence from which a joint is "predicted", below it is '
-                               '"unobserved"', low=0.0, high=1.0, live=True)
+    observed: float = setting(0.5, 'How sure the sight of a joint is from which it is "observed"',
+                              low=0.0, high=1.0, live=True)
+    predicted: float = setting(0.1, 'The same, halved every 0.4 s out of sight: from this a joint '
+                               'is "predicted", below it "unobserved"', low=0.0, high=1.0,
+                               live=True)
 
 
 @dataclass

@@ -36,12 +36,12 @@ class Sight:
     """
     How well each of the 24 joints has been seen lately.
 
-    :ivar confidence: (24,) as published last.
+    :ivar confidence: (2, 24) last: that the joint is seen, and that it is right.
     """
 
     def __init__(self):
         """Nothing has been seen."""
-        self.confidence = np.zeros(24)
+        self.confidence = np.zeros((2, 24))
         self._seen_s = np.full(24, _RETURN_S)
         self._unseen_s = np.full(29, np.inf)
 
@@ -56,9 +56,9 @@ class Sight:
 
     def update(self, confidence, hidden, dt_s: float) -> np.ndarray:
         """
-        Return the confidence (24,): as given where seen, what is left of the last one elsewhere.
+        Return the confidence (2, 24): as given where seen, what is left of the last one elsewhere.
 
-        :param confidence: (24,) of this frame. :param hidden: (24,) True where not seen.
+        :param confidence: (2, 24) of this frame. :param hidden: (24,) True where not seen.
         """
         faded = self.confidence * 0.5 ** (dt_s / FADE_S)
         self.confidence = np.where(hidden, faded, confidence)

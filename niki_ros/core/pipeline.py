@@ -8,7 +8,11 @@ from time import perf_counter
 from typing import Dict, List, Optional
 
 from niki_ros.core.camera import Camera, solve_root
-from niki_ros.core.confidence import confidence_from_sigma
+from niki_ros.core.confidence import (
+    confidence_by_neighbours,
+    confidence_from_sigma,
+    confidence_of_seen,
+)
 from niki_ros.core.config import apply_settings, PipelineConfig, settings_of
 from niki_ros.core.depth_root import checked_depth
 from niki_ros.core.errors import ConfigError, InputError
@@ -204,13 +208,16 @@ class Pipeline:
 
     def _judge(self, body, person, solution, hidden, dt_s):
         """Confidence and status of every joint; what is out of sight is never "observed"."""
-        # a joint is not surer than the front end was of seeing it, however well it fits
-        seen = np.minimum(solution.confidence,
-                          confidence_from_sigma(person.observation.sigma)[:24])
-        body.confidence = person.sight.update(seen, hidden, dt_s).astype(np.float32)
+        sigma = np.asarray(person.observation.sigma)[:24]
+        # seen is what the front end was sure of seeing, however well the rest fits; but a joint
+        # that it was not sure of is right more often than not, and the confidence says so
+        sight = np.minimum(solution.confidence, confidence_from_sigma(sigma))
+        right = confidence_of_seen(solution.confidence, sigma)
+        sight, right = person.sight.update(np.stack([sight, right]), hidden, dt_s)
+        body.confidence = confidence_by_neighbours(right, hidden).astype(np.float32)
         limits = self.config.status
-        status = np.where(body.confidence >= limits.predicted, PREDICTED, UNOBSERVED)
-        observed = (body.confidence >= limits.observed) & ~hidden
+        status = np.where(sight >= limits.predicted, PREDICTED, UNOBSERVED)
+        observed = (sight >= limits.observed) & ~hidden
         body.status = np.where(observed, OBSERVED, status).astype(np.uint8)
 
     def assumed_camera(self, image_rgb) -> Camera:
