@@ -2,12 +2,17 @@
 
 import threading
 
+from niki_ros.observers.closer_look import parts_of
 from niki_ros.observers.followers import Followers, SEARCH_MS
 import numpy as np
 import pytest
 from scenes import observe_body, random_pose
 
 SIZE = (640, 480)
+
+
+CLOSER = 0
+"""What a landmarker that looks closer gives as the number of people it follows."""
 
 
 class Landmarker:
@@ -40,7 +45,7 @@ def play(script, times_ms, most=4, given=None):
     def make(count):
         made.append(Landmarker(count))
         return made[-1]
-    stream, lock = Followers(make, most), threading.Lock()
+    stream, lock = Followers(make, most, lambda: make(CLOSER)), threading.Lock()
     for time_ms in times_ms:
         ran = []
 
@@ -48,7 +53,7 @@ def play(script, times_ms, most=4, given=None):
             with lock:
                 ran.append(landmarker.people)
             assert not landmarker.closed
-            return script(landmarker.people, region, time_ms)[:landmarker.people]
+            return script(landmarker.people, region, time_ms)[:landmarker.people or 1]
         boxes = given(time_ms) if given else ()
         out.append((stream.observe(time_ms, see, SIZE, boxes), ran))
         ran.sort()
@@ -67,7 +72,7 @@ def within(region, people):
 
 
 def test_one_person_is_followed_and_the_image_searched_twice_a_second(people):
-    frames = play(lambda count, region, time_ms: people[:1], range(0, 1100, 100))
+    frames = play(lambda count, region, time_ms: people[1:2], range(0, 1100, 100))
     assert [ran for _, ran in frames] == [
         [4], [1], [1], [1], [1], [1, 4], [1], [1], [1], [1], [1, 4]]
 
@@ -122,9 +127,68 @@ def test_two_followers_never_follow_one_person(people):
     assert [len(seen) for seen, _ in frames] == [2, 2, 2, 1, 1, 1]
 
 
-def test_with_nobody_there_only_the_search_runs(people):
-    frames = play(lambda count, region, time_ms: [], range(0, 500, 100))
-    assert [ran for _, ran in frames] == [[4]] * 5
+@pytest.mark.parametrize('most', [1, 4])
+def test_with_nobody_there_the_image_and_ten_times_a_second_a_part_are_searched(people, most):
+    parts = []
+
+    def script(count, region, time_ms):
+        parts.extend([region] if count == CLOSER else [])
+        assert (region is None) == (count != CLOSER)
+        return []
+    frames = play(script, range(0, 400, 50), most)
+    assert [ran for _, ran in frames] == [[most]] + [[CLOSER, most], [most]] * 3 + [[CLOSER, most]]
+    assert parts == [*parts_of(SIZE), parts_of(SIZE)[0]]
+
+
+@pytest.mark.parametrize('most', [1, 4])
+def test_who_is_too_small_for_the_whole_image_is_found_by_a_closer_look(people, most):
+    def script(count, region, time_ms):
+        return [] if region is None else within(region, people[2:])
+    frames = play(script, range(0, 2000, 33), most)
+    counts = [len(seen) for seen, _ in frames]
+    first = counts.index(1)
+    assert first <= 16 and counts == [0] * first + [1] * (len(counts) - first)
+    assert sum(CLOSER in ran for _, ran in frames[first:]) <= (4 if most > 1 else 0)
+
+
+@pytest.mark.parametrize('most', [1, 4])
+def test_furniture_that_a_closer_look_takes_for_somebody_is_told_to_nobody(people, most):
+    def script(count, region, time_ms):
+        if count == CLOSER:
+            return within(region, people[2:])
+        return within(region, people[2:]) if region and time_ms % 200 < 100 else []
+    frames = play(script, range(0, 2000, 50), most)
+    assert not any(seen for seen, _ in frames)
+
+
+def test_no_closer_look_cuts_a_person_who_is_followed(people):
+    regions = []
+
+    def script(count, region, time_ms):
+        regions.extend([region] if count == CLOSER else [])
+        return people[:1]
+    frames = play(script, range(0, 3000, 100))
+    left = people[0].box_px
+    assert regions and all(region[0] >= left[2] for region in regions)
+    assert all(len(seen) == 1 for seen, _ in frames)
+
+
+def test_who_comes_near_is_not_followed_twice(people):
+    """The whole image shows who was found by a closer look, before that one is believed."""
+    def script(count, region, time_ms):
+        return people[2:] if region is None and time_ms >= 500 else within(
+            region, people[2:]) if region else []
+    frames = play(script, range(0, 2000, 50))
+    assert max(len(seen) for seen, _ in frames) == 1
+
+
+@pytest.mark.parametrize('size', [(640, 480), (480, 640), (500, 500), (1920, 1080), (64, 3)])
+def test_parts_lie_in_the_image_and_reach_both_ends(size):
+    parts = np.array(parts_of(size))
+    assert (parts[:, :2] >= 0).all() and (parts[:, 2:] <= size).all()
+    assert (parts[:, 2:] > parts[:, :2]).all()
+    along = int(size[1] > size[0])
+    assert parts[:, along].min() == 0 and parts[:, 2 + along].max() == size[along]
 
 
 def test_given_boxes_are_looked_at_by_themselves(people):

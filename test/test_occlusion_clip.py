@@ -41,8 +41,7 @@ def test_the_person_keeps_the_id_and_is_never_lost(frames):
 def test_hidden_legs_fade_and_the_arms_do_not(frames):
     hidden = [bodies[0] for bodies in frames[CLEAR:CLEAR + HIDDEN]]
     assert (frames[CLEAR - 1][0].confidence[LEGS] > 0.5).all()
-    # 0.4 s behind the rectangle
-    # the right leg swings out from behind it
+    # a second behind the rectangle; the right leg swings out from behind it
     assert (hidden[-1].status[LEGS[:2]] != OBSERVED).all()
     before = frames[CLEAR - 1][0].confidence[LEGS[:2]]
     after = hidden[-1].confidence[LEGS[:2]]

@@ -27,9 +27,9 @@ def confidence_from_sigma(sigma) -> np.ndarray:
 # rendered frames of training subjects, MediaPipe and niki-temporal. From 0.4 on sigma says no more:
 # errors there have long tails, and a body that fits the other joints mends most of them.
 _SIGMA_KNOTS = (0.0, 0.13, 0.21, 0.25, 0.30, 0.38, 0.45)
-_WITHIN = (1.0, 0.99, 0.95, 0.92, 0.89, 0.79, 0.73)
+_WITHIN = (1.0, 0.99, 0.95, 0.92, 0.89, 0.77, 0.70)
 # the two doubts are nearly independent: 1 = they are, 0 = only the larger one counts
-_INDEPENDENT = 0.7
+_INDEPENDENT = 0.8
 
 _ELBOWS = [JOINT['left_elbow'], JOINT['right_elbow']]
 _SHOULDERS = [JOINT['left_shoulder'], JOINT['right_shoulder']]

@@ -114,7 +114,7 @@ class StatusConfig:
 
     observed: float = setting(0.5, 'How sure the sight of a joint is from which it is "observed"',
                               low=0.0, high=1.0, live=True)
-    predicted: float = setting(0.1, 'The same, halved every 0.4 s out of sight: from this a joint '
+    predicted: float = setting(0.1, 'The same, halved every 0.5 s out of sight: from this a joint '
                                'is "predicted", below it "unobserved"', low=0.0, high=1.0,
                                live=True)
 

@@ -19,8 +19,8 @@ import numpy as np
 HIDDEN_SIGMA = 0.95
 """A joint with this sigma, or more, is not observed."""
 
-# without sight, confidence halves in this time
-FADE_S = 0.4
+# without sight, confidence halves in this time; of joints hidden for a second a third is right
+FADE_S = 0.5
 # a joint that comes back is trusted to move as fast as a seen one after this time
 _RETURN_S = 0.5
 # where a joint was last is worth more than a front end's guess for so long, and nothing after

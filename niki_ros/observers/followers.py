@@ -7,6 +7,7 @@ from typing import Callable, List, Optional, Tuple
 
 from niki_ros.core.tracking import distinct, overlap, same_person
 from niki_ros.core.types import JointObservation
+from niki_ros.observers.closer_look import CloserLook
 import numpy as np
 
 SEARCH_MS = 500
@@ -17,16 +18,25 @@ _MARGIN = 0.35
 _LEAST_PX = 48.0
 # so much of a box may be outside the image
 _INSIDE = 0.2
+# who was found by a closer look is believed when seen so often in a row: furniture is not
+_LOOKS = 3
+# boxes that share so much are of one person
+_SAME = 0.3
 
 Region = Optional[Tuple[int, int, int, int]]
 
 
 class _Follower:
-    """A landmarker for one person; ``box_px`` is where the person was last."""
+    """
+    A landmarker for one person; ``box_px`` is where the person was last.
 
-    def __init__(self, landmarker, box_px, whole: bool):
+    :ivar doubt: looks that must see the person before anybody is told.
+    """
+
+    def __init__(self, landmarker, box_px, whole: bool, doubt: int = 0):
         """Look at the ``whole`` image, or at the part around ``box_px``."""
         self.landmarker, self.box_px, self._whole = landmarker, np.asarray(box_px, float), whole
+        self.doubt = doubt
 
     def region(self, size) -> Region:
         """Return the part of an image of this size (width, height) to look at; None = all."""
@@ -50,12 +60,13 @@ class Followers:
     others, the first one on the whole image, the others on the part with their person.
 
     :param make: ``make(people)`` returns a landmarker that follows so many.
-    :param most: people at once.
+    :param most: people at once. :param make_closer: makes the one that looks closer.
     """
 
-    def __init__(self, make: Callable, most: int):
+    def __init__(self, make: Callable, most: int, make_closer: Optional[Callable] = None):
         """Make the landmarker that searches, and one that follows."""
         self._make, self._most = make, most
+        self._closer = CloserLook(make_closer or (lambda: make(1)))
         self._searcher = make(most)
         self._free = [] if most == 1 else [make(1)]
         self._made = len(self._free)
@@ -71,29 +82,57 @@ class Followers:
         :param see: ``see(landmarker, region)`` gives what one sees in that part of the image.
         :param size: width and height of the image. :param given: boxes of people, by a detector.
         """
-        if self._most == 1 and not len(given):
-            return see(self._searcher, None)[:1]
         self._add_given(given, size)
+        if self._most == 1 and not self._followers:
+            return self._alone(time_ms, see, size)
+        part = self._closer_part(time_ms, size)
         due = self._searched_ms is None or time_ms - self._searched_ms >= SEARCH_MS
         due = (due or not self._followers) and len(self._followers) < self._most
         search = self._pool.submit(see, self._searcher, None) if due else None
+        closer = self._pool.submit(self._closer.look, see, part) if part else None
         seen, lost = self._follow(see, size)
         if search is None and lost and len(self._followers) < self._most:
             search = self._pool.submit(see, self._searcher, None)
         if search is not None:
             self._searched_ms = time_ms
             seen = self._joined(seen, distinct(search.result()))
+        if closer is not None:
+            self._doubted(closer.result())
         self._prepare()
         return seen
 
     def close(self) -> None:
         """Free all landmarkers."""
         self._pool.shutdown()
+        self._closer.close()
         landmarkers = [self._searcher, *self._free, *(f.landmarker for f in self._followers)]
         if self._spare is not None:
             landmarkers.append(self._spare.result())
         for landmarker in landmarkers:
             landmarker.close()
+
+    def _alone(self, time_ms, see, size) -> List[JointObservation]:
+        """Follow one person in the whole image with the landmarker that searches."""
+        seen = see(self._searcher, None)[:1]
+        if not seen:
+            part = self._closer_part(time_ms, size)
+            if part is not None:
+                self._doubted(self._closer.look(see, part))
+            self._closer.prepare(self._pool)
+        return seen
+
+    def _closer_part(self, time_ms, size) -> Region:
+        """Return the part of the image to be looked at closer now, if there is one."""
+        if len(self._followers) >= self._most:
+            return None
+        return self._closer.due(time_ms, size, [one.box_px for one in self._followers])
+
+    def _doubted(self, found):
+        """Begin to follow who was found by a closer look, and tell nobody yet."""
+        for one in found:
+            known = any(overlap(one.box_px, other.box_px) > _SAME for other in self._followers)
+            if not known and len(self._followers) < self._most:
+                self._start(one.box_px, whole=False, doubt=_LOOKS)
 
     def _follow(self, see, size):
         """Return who is still there, and whether somebody is not."""
@@ -102,18 +141,20 @@ class Followers:
         results = [see(one.landmarker, one.region(size)) for one in self._followers[:1]]
         results += [one.result() for one in work]
         seen: List[JointObservation] = []
+        doubted: List[JointObservation] = []
         kept, lost = [], False
         for follower, found in zip(self._followers, results):
             one = found[0] if found else None
             # a follower can jump to another person, whom another one may follow already
             gone = one is None or overlap(one.box_px, follower.box_px) == 0.0
-            if gone or any(same_person(one, other) for other in seen):
+            if gone or any(same_person(one, other) for other in seen + doubted):
                 self._free.append(follower.landmarker)
-                lost = True
+                lost = lost or not follower.doubt
                 continue
             follower.box_px = np.asarray(one.box_px, float)
+            follower.doubt = max(follower.doubt - 1, 0)
             kept.append(follower)
-            seen.append(one)
+            (doubted if follower.doubt else seen).append(one)
         self._followers = kept
         return seen, lost
 
@@ -122,7 +163,10 @@ class Followers:
         for one in found:
             if len(seen) >= self._most:
                 break
-            if not any(same_person(one, other) for other in seen):
+            known = any(same_person(one, other) for other in seen)
+            known = known or any(f.doubt and overlap(one.box_px, f.box_px) > _SAME
+                                 for f in self._followers)
+            if not known:
                 self._start(one.box_px)
                 seen.append(one)
         return seen
@@ -132,14 +176,14 @@ class Followers:
         for box in np.asarray(boxes, float).reshape(-1, 4):
             shown = np.minimum(box[2:], size) - np.maximum(box[:2], 0)
             inside = (shown > 0).all() and shown.prod() >= _INSIDE * (box[2:] - box[:2]).prod()
-            known = any(overlap(box, one.box_px) > 0.3 for one in self._followers)
+            known = any(overlap(box, one.box_px) > _SAME for one in self._followers)
             if inside and not known and len(self._followers) < self._most:
                 self._start(box, whole=False)
 
-    def _start(self, box_px, whole=None):
+    def _start(self, box_px, whole=None, doubt=0):
         """Begin to follow; the first person by the whole image, as nobody else is in the way."""
         whole = not self._followers if whole is None else whole
-        self._followers.append(_Follower(self._landmarker(), box_px, whole))
+        self._followers.append(_Follower(self._landmarker(), box_px, whole, doubt))
 
     def _landmarker(self):
         """Return a landmarker for one person; one is made ahead of time."""
@@ -151,5 +195,7 @@ class Followers:
 
     def _prepare(self):
         """Make another landmarker beside the work when a second person may need it."""
+        if len(self._followers) < self._most:
+            self._closer.prepare(self._pool)
         if not self._free and self._spare is None and self._made < self._most and self._followers:
             self._spare = self._pool.submit(self._make, 1)

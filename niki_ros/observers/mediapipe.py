@@ -17,6 +17,7 @@ from niki_ros.core.checks import finite_array
 from niki_ros.core.errors import BackendError, InputError
 from niki_ros.core.types import JointObservation
 from niki_ros.model_cache import ensure_model, identify
+from niki_ros.observers.closer_look import CONFIDENCE as CLOSER_CONFIDENCE
 from niki_ros.observers.followers import Followers
 from niki_ros.observers.landmark_errors import LandmarkErrors, sigma_left
 from niki_ros.observers.landmarks import (
@@ -259,7 +260,8 @@ class MediaPipeObserver:
     def _new_stream(self) -> Followers:
         path, confidence = str(self._path), self._confidence
         # without a reference to the observer: what the stream refers to is kept until it is closed
-        return Followers(lambda people: _Landmarker(path, people, confidence), self._people)
+        return Followers(lambda people: _Landmarker(path, people, confidence), self._people,
+                         lambda: _Landmarker(path, 1, max(confidence, CLOSER_CONFIDENCE)))
 
 
 def _checked_image(image_rgb) -> np.ndarray:
