@@ -41,20 +41,16 @@ class CloserLook:
     """
     A landmarker that looks at one part after the other.
 
-    :param make: makes the landmarker, in the background when it is first wanted.
+    :param make: makes the landmarker, 80 MB. :param pool: does it beside the work, when there is a
+        part to look at for the first time.
     """
 
-    def __init__(self, make: Callable):
-        """Nothing is made before :meth:`prepare`."""
-        self._make = make
+    def __init__(self, make: Callable, pool):
+        """Nothing is made yet."""
+        self._make, self._pool = make, pool
         self._landmarker: Optional[Future] = None
         self._turn = 0
         self._looked_ms: Optional[int] = None
-
-    def prepare(self, pool) -> None:
-        """Make the landmarker beside the work."""
-        if self._landmarker is None:
-            self._landmarker = pool.submit(self._make)
 
     def due(self, time_ms: int, size, taken) -> Optional[Part]:
         """
@@ -65,16 +61,18 @@ class CloserLook:
         :param taken: boxes of those who are followed.
         """
         every_ms = EVERY_MS if taken else EVERY_MS_ALONE
-        if self._landmarker is None or (
-                self._looked_ms is not None and time_ms - self._looked_ms < every_ms):
+        if self._looked_ms is not None and time_ms - self._looked_ms < every_ms:
             return None
         parts = parts_of(size)
-        for turn in range(self._turn, self._turn + len(parts)):
-            part = parts[turn % len(parts)]
-            if not any(overlap(np.asarray(part, float), box) > 0 for box in taken):
-                self._turn, self._looked_ms = turn + 1, time_ms
-                return part
-        return None
+        turns = [turn for turn in range(self._turn, self._turn + len(parts)) if not any(
+            overlap(np.asarray(parts[turn % len(parts)], float), box) > 0 for box in taken)]
+        if not turns:
+            return None
+        if self._landmarker is None:
+            self._landmarker = self._pool.submit(self._make)
+            return None
+        self._turn, self._looked_ms = turns[0] + 1, time_ms
+        return parts[turns[0] % len(parts)]
 
     def look(self, see, part) -> list:
         """Return whom ``see`` finds in the part."""

@@ -66,7 +66,6 @@ class Followers:
     def __init__(self, make: Callable, most: int, make_closer: Optional[Callable] = None):
         """Make the landmarker that searches, and one that follows."""
         self._make, self._most = make, most
-        self._closer = CloserLook(make_closer or (lambda: make(1)))
         self._searcher = make(most)
         self._free = [] if most == 1 else [make(1)]
         self._made = len(self._free)
@@ -74,6 +73,7 @@ class Followers:
         self._followers: List[_Follower] = []
         self._searched_ms: Optional[int] = None
         self._pool = ThreadPoolExecutor(most + 1, 'niki_follow')
+        self._closer = CloserLook(make_closer or (lambda: make(1)), self._pool)
 
     def observe(self, time_ms: int, see, size, given=()) -> List[JointObservation]:
         """
@@ -85,9 +85,12 @@ class Followers:
         self._add_given(given, size)
         if self._most == 1 and not self._followers:
             return self._alone(time_ms, see, size)
-        part = self._closer_part(time_ms, size)
+        boxes = [one.box_px for one in self._followers]
+        full = len(boxes) >= self._most
+        early = full or self._searched_ms is None
+        part = None if early else self._closer.due(time_ms, size, boxes)
         due = self._searched_ms is None or time_ms - self._searched_ms >= SEARCH_MS
-        due = (due or not self._followers) and len(self._followers) < self._most
+        due = (due or not boxes) and not full
         search = self._pool.submit(see, self._searcher, None) if due else None
         closer = self._pool.submit(self._closer.look, see, part) if part else None
         seen, lost = self._follow(see, size)
@@ -115,17 +118,10 @@ class Followers:
         """Follow one person in the whole image with the landmarker that searches."""
         seen = see(self._searcher, None)[:1]
         if not seen:
-            part = self._closer_part(time_ms, size)
+            part = self._closer.due(time_ms, size, ())
             if part is not None:
                 self._doubted(self._closer.look(see, part))
-            self._closer.prepare(self._pool)
         return seen
-
-    def _closer_part(self, time_ms, size) -> Region:
-        """Return the part of the image to be looked at closer now, if there is one."""
-        if len(self._followers) >= self._most:
-            return None
-        return self._closer.due(time_ms, size, [one.box_px for one in self._followers])
 
     def _doubted(self, found):
         """Begin to follow who was found by a closer look, and tell nobody yet."""
@@ -195,7 +191,5 @@ class Followers:
 
     def _prepare(self):
         """Make another landmarker beside the work when a second person may need it."""
-        if len(self._followers) < self._most:
-            self._closer.prepare(self._pool)
         if not self._free and self._spare is None and self._made < self._most and self._followers:
             self._spare = self._pool.submit(self._make, 1)
