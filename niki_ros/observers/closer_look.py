@@ -7,8 +7,7 @@ when it is shown the whole image; half of those it finds in a part of half the s
 
 from __future__ import annotations
 
-from concurrent.futures import Future
-from typing import Callable, Optional, Tuple
+from typing import Any, Callable, Optional, Tuple
 
 from niki_ros.core.tracking import overlap
 import numpy as np
@@ -48,7 +47,7 @@ class CloserLook:
     def __init__(self, make: Callable, pool):
         """Nothing is made yet."""
         self._make, self._pool = make, pool
-        self._landmarker: Optional[Future] = None
+        self._landmarker: Any = None  # a Future of one
         self._turn = 0
         self._looked_ms: Optional[int] = None
 
