@@ -79,5 +79,5 @@ class CloserLook:
 
     def close(self) -> None:
         """Free the landmarker."""
-        if self._landmarker is not None:
+        if self._landmarker is not None and self._landmarker.exception() is None:
             self._landmarker.result().close()
