@@ -1,5 +1,6 @@
 """Who is followed and when the whole image is searched, with landmarkers that play a script."""
 
+from dataclasses import replace
 import threading
 
 from niki_ros.observers.closer_look import parts_of
@@ -72,7 +73,8 @@ def within(region, people):
 
 
 def test_one_person_is_followed_and_the_image_searched_twice_a_second(people):
-    frames = play(lambda count, region, time_ms: people[1:2], range(0, 1100, 100))
+    wide = replace(people[1], box_px=np.array([200, 100, 440, 400]))
+    frames = play(lambda count, region, time_ms: [wide], range(0, 1100, 100))
     assert [ran for _, ran in frames] == [
         [4], [1], [1], [1], [1], [1, 4], [1], [1], [1], [1], [1, 4]]
 
@@ -137,7 +139,8 @@ def test_with_nobody_there_the_image_and_ten_times_a_second_a_part_are_searched(
         return []
     ran = [ran for _, ran in play(script, range(0, 450, 50), most)][1 + (most > 1):]
     assert ran[:7] == [[CLOSER, most], [most]] * 3 + [[CLOSER, most]]
-    assert parts == [*parts_of(SIZE), parts_of(SIZE)[0]]
+    halves, thirds = parts_of(SIZE, 2), parts_of(SIZE, 3)
+    assert parts == [halves[0], thirds[0], halves[1], thirds[1]]
 
 
 @pytest.mark.parametrize('most', [1, 4])
@@ -147,8 +150,8 @@ def test_who_is_too_small_for_the_whole_image_is_found_by_a_closer_look(people, 
     frames = play(script, range(0, 2000, 33), most)
     counts = [len(seen) for seen, _ in frames]
     first = counts.index(1)
-    assert first <= 16 and counts == [0] * first + [1] * (len(counts) - first)
-    assert sum(CLOSER in ran for _, ran in frames[first:]) <= (4 if most > 1 else 0)
+    assert first <= 24 and counts == [0] * first + [1] * (len(counts) - first)
+    assert sum(CLOSER in ran for _, ran in frames[first:]) <= (7 if most > 1 else 0)
 
 
 @pytest.mark.parametrize('most', [1, 4])
@@ -173,6 +176,17 @@ def test_no_closer_look_cuts_a_person_who_is_followed(people):
     assert all(len(seen) == 1 for seen, _ in frames)
 
 
+def test_beside_somebody_near_only_thirds_are_looked_at(people):
+    """Of the halves every one has part of the person in it."""
+    regions = []
+
+    def script(count, region, time_ms):
+        regions.extend([region] if count == CLOSER else [])
+        return [replace(people[1], box_px=np.array([250, 20, 400, 470]))]
+    play(script, range(0, 3000, 100))
+    assert set(regions) == {parts_of(SIZE, 3)[0], parts_of(SIZE, 3)[4]}
+
+
 def test_who_comes_near_is_not_followed_twice(people):
     """The whole image shows who was found by a closer look, before that one is believed."""
     def script(count, region, time_ms):
@@ -183,8 +197,9 @@ def test_who_comes_near_is_not_followed_twice(people):
 
 
 @pytest.mark.parametrize('size', [(640, 480), (480, 640), (500, 500), (1920, 1080), (64, 3)])
-def test_parts_lie_in_the_image_and_reach_both_ends(size):
-    parts = np.array(parts_of(size))
+@pytest.mark.parametrize('share', [2, 3])
+def test_parts_lie_in_the_image_and_reach_both_ends(size, share):
+    parts = np.array(parts_of(size, share))
     assert (parts[:, :2] >= 0).all() and (parts[:, 2:] <= size).all()
     assert (parts[:, 2:] > parts[:, :2]).all()
     along = int(size[1] > size[0])
