@@ -79,21 +79,25 @@ def test_one_person_is_followed_and_the_image_searched_twice_a_second(people):
         [4], [1], [1], [1], [1], [1, 4], [1], [1], [1], [1], [1, 4]]
 
 
-def test_everybody_has_a_follower_and_a_part_of_the_image(people):
-    """The first one has the whole image, as before."""
+@pytest.mark.parametrize('near', [True, False])
+def test_everybody_has_a_follower_and_a_part_of_the_image(people, near):
+    """The first one has the whole image where they fill a good part of it."""
     regions = {}
+    x0, x1 = people[0].box_px[[0, 2]]
+    everybody = [replace(people[0], box_px=np.array([x0, 20, x1, 470])), *people[1:]]
 
     def script(count, region, time_ms):
         if count == 1:
             regions.setdefault(time_ms, []).append(region)
-        return within(region, people)
+        return within(region, everybody if near else people)
     frames = play(script, range(0, 400, 100), most=3)
     assert [len(seen) for seen, _ in frames] == [3] * 4
     assert frames[1][1] == [1, 1, 1], 'nobody else may come: no search'
     for time_ms in (100, 200, 300):
-        assert sum(region is None for region in regions[time_ms]) == 1
+        assert sum(region is None for region in regions[time_ms]) == near
         parts = [region for region in regions[time_ms] if region]
-        assert len(parts) == 2 and all(r[0] < r[2] <= 640 and r[1] < r[3] <= 480 for r in parts)
+        assert len(parts) == 3 - near
+        assert all(r[0] < r[2] <= 640 and r[1] < r[3] <= 480 for r in parts)
 
 
 def test_who_comes_is_found_by_the_next_search(people):
@@ -174,6 +178,18 @@ def test_no_closer_look_cuts_a_person_who_is_followed(people):
     left = people[0].box_px
     assert regions and all(region[0] >= left[2] for region in regions)
     assert all(len(seen) == 1 for seen, _ in frames)
+
+
+@pytest.mark.parametrize('most', [1, 4])
+def test_who_is_small_in_the_whole_image_is_looked_at_from_nearer(people, most):
+    regions = []
+
+    def script(count, region, time_ms):
+        regions.append(region)
+        return within(region, people[1:2])
+    frames = play(script, range(0, 400, 100), most)
+    assert [len(seen) for seen, _ in frames] == [1] * 4
+    assert regions[0] is None and regions[-1] is not None
 
 
 def test_beside_somebody_near_only_thirds_are_looked_at(people):

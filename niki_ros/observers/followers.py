@@ -20,10 +20,17 @@ _LEAST_PX = 48.0
 _INSIDE = 0.2
 # who was found by a closer look is believed when seen so often in a row: furniture is not
 _LOOKS = 3
+# who is smaller than this share of the image's longer side is looked at from nearer: of the whole
+# image MediaPipe may take a head for a small person, and go on so
+_SMALL = 0.3
 # boxes that share so much are of one person
 _SAME = 0.3
 
 Region = Optional[Tuple[int, int, int, int]]
+
+
+def _is_small(box_px, size) -> bool:
+    return bool(np.ptp(np.reshape(box_px, (2, 2)), axis=0).max() < _SMALL * max(size))
 
 
 class _Follower:
@@ -98,9 +105,9 @@ class Followers:
             search = self._pool.submit(see, self._searcher, None)
         if search is not None:
             self._searched_ms = time_ms
-            seen = self._joined(seen, distinct(search.result()))
+            seen = self._joined(seen, distinct(search.result()), size)
         if closer is not None:
-            self._doubted(closer.result())
+            self._doubted(closer.result(), size)
         self._prepare()
         return seen
 
@@ -115,20 +122,22 @@ class Followers:
             landmarker.close()
 
     def _alone(self, time_ms, see, size) -> List[JointObservation]:
-        """Follow one person in the whole image with the landmarker that searches."""
+        """Follow one person in the whole image with the landmarker that searches, if near."""
         seen = see(self._searcher, None)[:1]
+        if seen and _is_small(seen[0].box_px, size):
+            self._start(seen[0].box_px, size)
         if not seen:
             part = self._closer.due(time_ms, size, ())
             if part is not None:
-                self._doubted(self._closer.look(see, part))
+                self._doubted(self._closer.look(see, part), size)
         return seen
 
-    def _doubted(self, found):
+    def _doubted(self, found, size):
         """Begin to follow who was found by a closer look, and tell nobody yet."""
         for one in found:
             known = any(overlap(one.box_px, other.box_px) > _SAME for other in self._followers)
             if not known and len(self._followers) < self._most:
-                self._start(one.box_px, whole=False, doubt=_LOOKS)
+                self._start(one.box_px, size, whole=False, doubt=_LOOKS)
 
     def _follow(self, see, size):
         """Return who is still there, and whether somebody is not."""
@@ -154,7 +163,7 @@ class Followers:
         self._followers = kept
         return seen, lost
 
-    def _joined(self, seen, found) -> List[JointObservation]:
+    def _joined(self, seen, found, size) -> List[JointObservation]:
         """Add those of the search who are not followed yet."""
         for one in found:
             if len(seen) >= self._most:
@@ -163,7 +172,7 @@ class Followers:
             known = known or any(f.doubt and overlap(one.box_px, f.box_px) > _SAME
                                  for f in self._followers)
             if not known:
-                self._start(one.box_px)
+                self._start(one.box_px, size)
                 seen.append(one)
         return seen
 
@@ -174,11 +183,12 @@ class Followers:
             inside = (shown > 0).all() and shown.prod() >= _INSIDE * (box[2:] - box[:2]).prod()
             known = any(overlap(box, one.box_px) > _SAME for one in self._followers)
             if inside and not known and len(self._followers) < self._most:
-                self._start(box, whole=False)
+                self._start(box, size, whole=False)
 
-    def _start(self, box_px, whole=None, doubt=0):
+    def _start(self, box_px, size, whole=None, doubt=0):
         """Begin to follow; the first person by the whole image, as nobody else is in the way."""
-        whole = not self._followers if whole is None else whole
+        if whole is None:
+            whole = not self._followers and not _is_small(box_px, size)
         self._followers.append(_Follower(self._landmarker(), box_px, whole, doubt))
 
     def _landmarker(self):
