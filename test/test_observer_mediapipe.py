@@ -220,18 +220,13 @@ def test_a_person_too_small_for_the_detector_is_found_in_a_given_box(observer, f
 
 
 @pytest.mark.parametrize('number', [1, 2, 3, 4])
-def test_somebody_a_sixth_of_the_image_tall_is_found_in_a_second(observer, shared_data, number):
-    """
-    204 pixels in 1280x720, nine metres away at 60 degrees.
-
-    Of 40 such pictures (limbs within 12 % of the height, median) 36 are found, 9 without a closer
-    look; at 256 pixels 38 (11), at 166 pixels 27 (2), at 140 pixels 9 (0).
-    """
+def test_somebody_a_ninth_of_the_image_tall_is_found_soon(observer, shared_data, number):
+    """140 pixels in 1280x720, 13 metres away at 60 degrees: nobody for the whole image."""
     frame = np.ascontiguousarray(
         read_frames(shared_data / 'pose2sim' / f'cam0{number}.mp4', 16)[-1])
     whole = observer.observe(frame, None, 0)[0]
     x0, y0, x1, y1 = whole.box_px
-    scale = 204 / float(y1 - y0)
+    scale = 140 / float(y1 - y0)
     small = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     image = cv2.GaussianBlur(cv2.resize(frame[200:1500], (1280, 720)), (0, 0), 25)
     shift = np.round([850 - scale * (x0 + x1) / 2, 380 - scale * (y0 + y1) / 2]).astype(int)
@@ -239,12 +234,12 @@ def test_somebody_a_sixth_of_the_image_tall_is_found_in_a_second(observer, share
     image[low[1]:high[1], low[0]:high[0]] = small[
         low[1] - shift[1]:high[1] - shift[1], low[0] - shift[0]:high[0] - shift[0]]
     observer.reset()
-    for index in range(30):
+    for index in range(40):
         seen = observer.observe(image, None, index * 33_333_333)
     assert len(seen) == 1
     limbs = [JOINT[f'{side}_{part}'] for side in ('left', 'right') for part in LIMBS.values()]
     off = np.linalg.norm(seen[0].keypoints_px - (scale * whole.keypoints_px + shift), axis=1)
-    assert np.median(off[limbs]) < 0.12 * 204
+    assert np.median(off[limbs]) < 0.12 * 140
 
 
 def test_boxes_that_are_none_are_refused(observer):

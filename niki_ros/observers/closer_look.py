@@ -1,8 +1,8 @@
 """
 Parts of the image are searched by themselves for people too small for a search of the whole.
 
-MediaPipe sees every image at 224 pixels. Of rendered people with nothing before them it misses 8 %
-when it is shown the whole image; half of those it finds in a part of half the size.
+MediaPipe searches every image at 224 pixels: of real people 140 pixels tall in 1280x720 it finds
+none, and all 40 of 40 in parts of a half and a third of the image.
 """
 
 from __future__ import annotations
