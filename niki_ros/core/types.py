@@ -92,7 +92,8 @@ class Body:
     :param betas: (10,) body shape on the open skeleton.
     :param root_m: (3,) pelvis in the camera's optical frame, metres.
     :param joints_m: (29, 3) in the camera's optical frame, metres.
-    :param confidence: (24,) 0 … 1: the probability of being within 150 mm of the truth.
+    :param confidence: (24,) 0 … 1: how likely the joint is within 150 mm of where it is,
+        relative to the pelvis.
     :param status: (24,) uint8, index into ``STATUS_NAMES``.
     :param angular_velocity_rad_s: (24, 3) of each local rotation, in the joint's own axes.
     :param root_velocity_m_s: (3,) camera's optical frame.
