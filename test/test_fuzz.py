@@ -318,6 +318,6 @@ def test_real_front_end_on_images_of_any_size():
     fuzz(check, 300, sizes, sizes, st.integers(0, 999),
          st.one_of(st.integers(1, 2**62), st.integers(10**18, 10**18 + 10**9)), st.booleans())
     pipeline.close()
-    # every jump of the stamps makes three landmarkers of 80 MB anew: 340 MB at first, 680 after 300
-    # images, 780 after 1,200 and after 1,800
+    # every jump of the stamps makes three landmarkers of 80 MB anew: 340 MB at first, 680 after
+    # 300 images, 780 after 1,200 and after 1,800
     assert rss_mb() - before < 350

@@ -65,7 +65,7 @@ class CloserLook:
         """Nothing is made yet."""
         self._make, self._pool = make, pool
         self._landmarker: Any = None  # a Future of one
-        self._turns = {share: 0 for share in SHARES}
+        self._turns = dict.fromkeys(SHARES, 0)
         self._looked_ms: Optional[int] = None
 
     def due(self, time_ms: int, size, taken) -> Optional[Part]:
