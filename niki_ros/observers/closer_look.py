@@ -7,7 +7,8 @@ none, and all 40 of 40 in parts of a half and a third of the image.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Optional, Tuple
+from concurrent.futures import Future
+from typing import Callable, Optional, Tuple
 
 from niki_ros.core.tracking import overlap
 import numpy as np
@@ -57,18 +58,19 @@ class CloserLook:
 
     Beside somebody near there is room for thirds only.
 
-    :param make: makes the landmarker, 80 MB. :param pool: does it beside the work, when there is a
-        part to look at for the first time.
+    :param make: makes the landmarker: 80 MB, and 80 ms in which little else runs.
+    :param pool: where it is made, and works.
     """
 
     def __init__(self, make: Callable, pool):
-        """Nothing is made yet."""
-        self._make, self._pool = make, pool
-        self._landmarker: Any = None  # a Future of one
+        """Begin to make the landmarker: later it would hold up images."""
+        self._pool = pool
+        self._landmarker = pool.submit(make)
+        self._looking: Optional[Future] = None
         self._turns = dict.fromkeys(SHARES, 0)
         self._looked_ms: Optional[int] = None
 
-    def due(self, time_ms: int, size, taken) -> Optional[Part]:
+    def _due(self, time_ms: int, size, taken) -> Optional[Part]:
         """
         Return the part whose turn it is, or None: too early, or people are in all of them.
 
@@ -84,20 +86,30 @@ class CloserLook:
             turn = _first_free(parts, self._turns[share], taken)
             if turn is None:
                 continue
-            if self._landmarker is None:
-                self._landmarker = self._pool.submit(self._make)
-                return None
             del self._turns[share]
             self._turns[share] = turn + 1  # behind the others
             self._looked_ms = time_ms
             return parts[turn % len(parts)]
         return None
 
-    def look(self, see, part) -> list:
-        """Return whom ``see`` finds in the part."""
-        return see(self._landmarker.result(), part)
+    def look(self, time_ms: int, cut, size, taken) -> None:
+        """
+        Look at the next part, if it is time to, while the caller goes on.
+
+        :param cut: ``cut(part)(landmarker)`` returns who is there. :param taken: boxes of those
+            who are followed.
+        """
+        part = self._due(time_ms, size, taken)
+        if part is not None:
+            look, landmarker = cut(part), self._landmarker
+            self._looking = self._pool.submit(lambda: look(landmarker.result()))
+
+    def found(self) -> list:
+        """Return whom the last look has found, once; waits for it."""
+        looking, self._looking = self._looking, None
+        return looking.result() if looking is not None else []
 
     def close(self) -> None:
         """Free the landmarker."""
-        if self._landmarker is not None and self._landmarker.exception() is None:
+        if self._landmarker.exception() is None:
             self._landmarker.result().close()

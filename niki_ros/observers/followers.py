@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Callable, List, Optional, Tuple
 
-from niki_ros.core.tracking import distinct, overlap, same_person
+from niki_ros.core.tracking import distinct, overlap, same_person, share_within
 from niki_ros.core.types import JointObservation
 from niki_ros.observers.closer_look import CloserLook
 import numpy as np
@@ -25,12 +26,25 @@ _LOOKS = 3
 _SMALL = 0.3
 # boxes that share so much are of one person
 _SAME = 0.3
+# a small box of which so much lies in another is a limb or a head taken for somebody
+_PART = 0.7
 
 Region = Optional[Tuple[int, int, int, int]]
 
 
 def _is_small(box_px, size) -> bool:
     return bool(np.ptp(np.reshape(box_px, (2, 2)), axis=0).max() < _SMALL * max(size))
+
+
+def _is_part(box_px, follower, small: bool) -> bool:
+    """Whether what was found in the whole image is of somebody who is looked at from nearer."""
+    if follower.doubt and overlap(box_px, follower.box_px) > _SAME:
+        return True
+    return small and share_within(box_px, follower.box_px) > _PART
+
+
+def _swapped(see, region, landmarker):
+    return see(landmarker, region)
 
 
 class _Follower:
@@ -82,32 +96,39 @@ class Followers:
         self._pool = ThreadPoolExecutor(most + 1, 'niki_follow')
         self._closer = CloserLook(make_closer or (lambda: make(1)), self._pool)
 
-    def observe(self, time_ms: int, see, size, given=()) -> List[JointObservation]:
+    def observe(self, time_ms: int, see, size, given=(), cut=None) -> List[JointObservation]:
         """
         Return everybody at ``time_ms``.
 
         :param see: ``see(landmarker, region)`` gives what one sees in that part of the image.
         :param size: width and height of the image. :param given: boxes of people, by a detector.
+        :param cut: ``cut(region)(landmarker)`` is the same, of a copy: it may be called later.
         """
+        self._doubted(self._closer.found(), size)
         self._add_given(given, size)
         if self._most == 1 and not self._followers:
-            return self._alone(time_ms, see, size)
-        boxes = [one.box_px for one in self._followers]
-        full = len(boxes) >= self._most
-        early = full or self._searched_ms is None
-        part = None if early else self._closer.due(time_ms, size, boxes)
+            seen = self._alone(see, size)
+        else:
+            seen = self._everybody(time_ms, see, size)
+        if len(self._followers) < self._most and not (seen and self._most == 1):
+            # beside what follows, and asked for at the next image
+            taken = [one.box_px for one in self._followers]
+            self._closer.look(time_ms, cut or (lambda region: partial(_swapped, see, region)),
+                              size, taken)
+        return seen
+
+    def _everybody(self, time_ms, see, size) -> List[JointObservation]:
+        """Follow whom there is, and search when it is time to."""
+        full = len(self._followers) >= self._most
         due = self._searched_ms is None or time_ms - self._searched_ms >= SEARCH_MS
-        due = (due or not boxes) and not full
+        due = (due or not self._followers) and not full
         search = self._pool.submit(see, self._searcher, None) if due else None
-        closer = self._pool.submit(self._closer.look, see, part) if part else None
         seen, lost = self._follow(see, size)
         if search is None and lost and len(self._followers) < self._most:
             search = self._pool.submit(see, self._searcher, None)
         if search is not None:
             self._searched_ms = time_ms
             seen = self._joined(seen, distinct(search.result()), size)
-        if closer is not None:
-            self._doubted(closer.result(), size)
         self._prepare()
         return seen
 
@@ -121,15 +142,11 @@ class Followers:
         for landmarker in landmarkers:
             landmarker.close()
 
-    def _alone(self, time_ms, see, size) -> List[JointObservation]:
+    def _alone(self, see, size) -> List[JointObservation]:
         """Follow one person in the whole image with the landmarker that searches, if near."""
         seen = see(self._searcher, None)[:1]
         if seen and _is_small(seen[0].box_px, size):
             self._start(seen[0].box_px, size)
-        if not seen:
-            part = self._closer.due(time_ms, size, ())
-            if part is not None:
-                self._doubted(self._closer.look(see, part), size)
         return seen
 
     def _doubted(self, found, size):
@@ -169,9 +186,9 @@ class Followers:
             if len(seen) >= self._most:
                 break
             known = any(same_person(one, other) for other in seen)
-            known = known or any(f.doubt and overlap(one.box_px, f.box_px) > _SAME
-                                 for f in self._followers)
-            if not known:
+            small = _is_small(one.box_px, size)
+            if not known and not any(_is_part(one.box_px, follower, small)
+                                     for follower in self._followers):
                 self._start(one.box_px, size)
                 seen.append(one)
         return seen
