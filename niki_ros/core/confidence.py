@@ -55,10 +55,9 @@ def confidence_by_neighbours(confidence, hidden) -> np.ndarray:
     An upper arm is short: an elbow is never far from where a seen shoulder lets it hang. Legs are
     longer, and of those that nobody sees nothing is claimed.
 
-    :param hidden: (24,) True where not seen.
+    :param hidden: (24,) bool, True where not seen.
     """
     known = np.array(confidence)
-    hangs = np.asarray(hidden)[_ELBOWS] & ~np.asarray(hidden)[_SHOULDERS]
-    known[_ELBOWS] = np.where(hangs, np.maximum(known[_ELBOWS], _ELBOW_BY_SHOULDER),
-                              known[_ELBOWS])
+    hangs = hidden[_ELBOWS] & ~hidden[_SHOULDERS]
+    known[_ELBOWS] = np.maximum(known[_ELBOWS], _ELBOW_BY_SHOULDER * hangs)
     return known

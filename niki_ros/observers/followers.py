@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from typing import Callable, List, Optional, Tuple
 
 from niki_ros.core.tracking import distinct, overlap, same_person, share_within
@@ -43,10 +42,6 @@ def _is_part(box_px, follower, small: bool) -> bool:
     return small and share_within(box_px, follower.box_px) > _PART
 
 
-def _swapped(see, region, landmarker):
-    return see(landmarker, region)
-
-
 class _Follower:
     """
     A landmarker for one person; ``box_px`` is where the person was last.
@@ -78,13 +73,13 @@ class Followers:
 
     A landmarker for several people works on one after the other, and searches the whole image in
     every frame in which there are fewer than it may follow. One for each person runs beside the
-    others, the first one on the whole image, the others on the part with their person.
+    others, the first one on the whole image if near, the others on the part with their person.
 
     :param make: ``make(people)`` returns a landmarker that follows so many.
     :param most: people at once. :param make_closer: makes the one that looks closer.
     """
 
-    def __init__(self, make: Callable, most: int, make_closer: Optional[Callable] = None):
+    def __init__(self, make: Callable, most: int, make_closer: Callable):
         """Make the landmarker that searches, and one that follows."""
         self._make, self._most = make, most
         self._searcher = make(most)
@@ -94,38 +89,37 @@ class Followers:
         self._followers: List[_Follower] = []
         self._searched_ms: Optional[int] = None
         self._pool = ThreadPoolExecutor(most + 1, 'niki_follow')
-        self._closer = CloserLook(make_closer or (lambda: make(1)), self._pool)
+        self._closer = CloserLook(make_closer, self._pool)
 
-    def observe(self, time_ms: int, see, size, given=(), cut=None) -> List[JointObservation]:
+    def observe(self, time_ms: int, cut, size, given=()) -> List[JointObservation]:
         """
         Return everybody at ``time_ms``.
 
-        :param see: ``see(landmarker, region)`` gives what one sees in that part of the image.
+        :param cut: ``cut(region)(landmarker)`` gives what one sees in that part of the image; what
+            a part gives may be asked for after this call.
         :param size: width and height of the image. :param given: boxes of people, by a detector.
-        :param cut: ``cut(region)(landmarker)`` is the same, of a copy: it may be called later.
         """
-        self._doubted(self._closer.found(), size)
+        for one in self._closer.found():
+            self._follow_nearer(one.box_px, doubt=_LOOKS)
         self._add_given(given, size)
         if self._most == 1 and not self._followers:
-            seen = self._alone(see, size)
+            seen = self._alone(cut, size)
         else:
-            seen = self._everybody(time_ms, see, size)
-        if len(self._followers) < self._most and not (seen and self._most == 1):
+            seen = self._everybody(time_ms, cut, size)
+        if max(len(seen), len(self._followers)) < self._most:
             # beside what follows, and asked for at the next image
-            taken = [one.box_px for one in self._followers]
-            self._closer.look(time_ms, cut or (lambda region: partial(_swapped, see, region)),
-                              size, taken)
+            self._closer.look(time_ms, cut, size, [one.box_px for one in self._followers])
         return seen
 
-    def _everybody(self, time_ms, see, size) -> List[JointObservation]:
+    def _everybody(self, time_ms, cut, size) -> List[JointObservation]:
         """Follow whom there is, and search when it is time to."""
         full = len(self._followers) >= self._most
         due = self._searched_ms is None or time_ms - self._searched_ms >= SEARCH_MS
         due = (due or not self._followers) and not full
-        search = self._pool.submit(see, self._searcher, None) if due else None
-        seen, lost = self._follow(see, size)
+        search = self._pool.submit(cut(None), self._searcher) if due else None
+        seen, lost = self._follow(cut, size)
         if search is None and lost and len(self._followers) < self._most:
-            search = self._pool.submit(see, self._searcher, None)
+            search = self._pool.submit(cut(None), self._searcher)
         if search is not None:
             self._searched_ms = time_ms
             seen = self._joined(seen, distinct(search.result()), size)
@@ -142,25 +136,18 @@ class Followers:
         for landmarker in landmarkers:
             landmarker.close()
 
-    def _alone(self, see, size) -> List[JointObservation]:
+    def _alone(self, cut, size) -> List[JointObservation]:
         """Follow one person in the whole image with the landmarker that searches, if near."""
-        seen = see(self._searcher, None)[:1]
+        seen = cut(None)(self._searcher)[:1]
         if seen and _is_small(seen[0].box_px, size):
             self._start(seen[0].box_px, size)
         return seen
 
-    def _doubted(self, found, size):
-        """Begin to follow who was found by a closer look, and tell nobody yet."""
-        for one in found:
-            known = any(overlap(one.box_px, other.box_px) > _SAME for other in self._followers)
-            if not known and len(self._followers) < self._most:
-                self._start(one.box_px, size, whole=False, doubt=_LOOKS)
-
-    def _follow(self, see, size):
+    def _follow(self, cut, size):
         """Return who is still there, and whether somebody is not."""
-        work = [self._pool.submit(see, one.landmarker, one.region(size))
+        work = [self._pool.submit(cut(one.region(size)), one.landmarker)
                 for one in self._followers[1:]]
-        results = [see(one.landmarker, one.region(size)) for one in self._followers[:1]]
+        results = [cut(one.region(size))(one.landmarker) for one in self._followers[:1]]
         results += [one.result() for one in work]
         seen: List[JointObservation] = []
         doubted: List[JointObservation] = []
@@ -198,15 +185,19 @@ class Followers:
         for box in np.asarray(boxes, float).reshape(-1, 4):
             shown = np.minimum(box[2:], size) - np.maximum(box[:2], 0)
             inside = (shown > 0).all() and shown.prod() >= _INSIDE * (box[2:] - box[:2]).prod()
-            known = any(overlap(box, one.box_px) > _SAME for one in self._followers)
-            if inside and not known and len(self._followers) < self._most:
-                self._start(box, size, whole=False)
+            if inside:
+                self._follow_nearer(box)
 
-    def _start(self, box_px, size, whole=None, doubt=0):
+    def _follow_nearer(self, box_px, doubt=0):
+        """Begin to follow by a part of the image, unless this is somebody who is followed."""
+        known = any(overlap(box_px, one.box_px) > _SAME for one in self._followers)
+        if not known and len(self._followers) < self._most:
+            self._followers.append(_Follower(self._landmarker(), box_px, False, doubt))
+
+    def _start(self, box_px, size):
         """Begin to follow; the first person by the whole image, as nobody else is in the way."""
-        if whole is None:
-            whole = not self._followers and not _is_small(box_px, size)
-        self._followers.append(_Follower(self._landmarker(), box_px, whole, doubt))
+        whole = not self._followers and not _is_small(box_px, size)
+        self._followers.append(_Follower(self._landmarker(), box_px, whole))
 
     def _landmarker(self):
         """Return a landmarker for one person; one is made ahead of time."""

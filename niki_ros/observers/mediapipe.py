@@ -204,22 +204,18 @@ class MediaPipeObserver:
         time_ms = self._follow(stamp_ns) // 1_000_000
         size = (image.shape[1], image.shape[0])
 
-        def cut(region, copy=True):
-            """Take a part of the image, to be looked at later."""
+        def cut(region):
+            """Copy a part of the image, to be looked at now or later."""
             x0, y0, x1, y1 = region or (0, 0, *size)
-            part = np.array(image[y0:y1, x0:x1]) if copy else image[y0:y1, x0:x1]
+            part = np.array(image[y0:y1, x0:x1]) if region else image
             share, corner = np.divide((x1 - x0, y1 - y0), size), np.divide((x0, y0), size)
 
             def look(landmarker: _Landmarker) -> List[JointObservation]:
-                found = landmarker.detect(np.ascontiguousarray(part), time_ms)
                 return [self.translate(flat * share + corner, world_m, visible, size, camera)
-                        for flat, world_m, visible in found]
+                        for flat, world_m, visible in landmarker.detect(part, time_ms)]
             return look
-
-        def see(landmarker: _Landmarker, region) -> List[JointObservation]:
-            return cut(region, copy=False)(landmarker)
         given, self._given = self._given, ()
-        return self._streams[0].observe(time_ms, see, size, given, cut)
+        return self._streams[0].observe(time_ms, cut, size, given)
 
     def give_boxes(self, boxes_px) -> None:
         """
