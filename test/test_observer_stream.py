@@ -195,6 +195,20 @@ def test_who_is_small_in_the_whole_image_is_looked_at_from_nearer(people, most):
     assert regions[0] is None and regions[-1] is not None
 
 
+def test_never_more_people_than_may_be_followed(people):
+    """Whoever is found by a closer look takes a place before anybody is told."""
+    found = []
+
+    def script(count, region, time_ms):
+        if count == CLOSER:
+            found.extend(within(region, people[2:]))
+            return within(region, people[2:])
+        return people[:2] * bool(found) if region is None else within(region, people)
+    frames = play(script, range(0, 6000, SEARCH_MS), most=2)
+    counts = [len(seen) for seen, _ in frames]
+    assert max(counts) == 2 and counts[-1] == 2
+
+
 def test_beside_somebody_near_only_thirds_are_looked_at(people):
     """Of the halves every one has part of the person in it."""
     regions = []

@@ -170,7 +170,7 @@ class Followers:
     def _joined(self, seen, found, size) -> List[JointObservation]:
         """Add those of the search who are not followed yet."""
         for one in found:
-            if len(seen) >= self._most:
+            if len(self._followers) >= self._most:  # with those whom nobody is told of yet
                 break
             known = any(same_person(one, other) for other in seen)
             small = _is_small(one.box_px, size)
