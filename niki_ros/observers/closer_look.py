@@ -33,7 +33,7 @@ finds 22 at 0.5 and 2 at 0.7, and 2 in five parts of a third; in the whole pictu
 def parts_of(size, share: int) -> list:
     """Return squares of a ``share`` of the longer side, each half over the next, in the middle."""
     along = int(size[1] > size[0])
-    side = max(size) // share
+    side = max(max(size) // share, 1)
     middle = max((size[1 - along] - side) // 2, 0)
     parts = []
     for step in range(2 * share - 1):
