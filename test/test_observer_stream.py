@@ -229,8 +229,8 @@ def test_who_comes_near_is_not_followed_twice(people):
     assert max(len(seen) for seen, _ in frames) == 1
 
 
-@pytest.mark.parametrize('size', [(640, 480), (480, 640), (500, 500), (1920, 1080), (64, 3), (1, 1),
-                                  (1, 2)])
+@pytest.mark.parametrize('size', [(640, 480), (480, 640), (500, 500), (1920, 1080), (64, 3),
+                                  (1, 1), (1, 2)])
 @pytest.mark.parametrize('share', [2, 3])
 def test_parts_lie_in_the_image_and_reach_both_ends(size, share):
     parts = np.array(parts_of(size, share))
