@@ -2,7 +2,7 @@
 
 from niki_ros.model_folder import write_model_folder
 import numpy as np
-from onnx import helper, numpy_helper, TensorProto
+from onnx import helper, load_from_string, numpy_helper, TensorProto
 
 
 def mlp_graph(width=64, seed=0):
@@ -30,6 +30,21 @@ def mlp_graph(width=64, seed=0):
         [helper.make_tensor_value_info('rot6d', TensorProto.FLOAT, ['n', 144]),
          helper.make_tensor_value_info('error_z', TensorProto.FLOAT, ['n', 32])], weights)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=9)
+    return model.SerializeToString()
+
+
+def stored_half_graph(**options):
+    """Bytes of :func:`mlp_graph` with its weights stored as FP16, each behind a Cast to FP32."""
+    model = load_from_string(mlp_graph(**options))
+    casts = []
+    for tensor in model.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT:
+            name, values = tensor.name, numpy_helper.to_array(tensor)
+            tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f'{name}__half'))
+            casts.append(helper.make_node('Cast', [f'{name}__half'], [name], to=1))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
     return model.SerializeToString()
 
 

@@ -4,10 +4,10 @@ import json
 import subprocess
 import sys
 
-from engine_graphs import mlp_folder, mlp_graph, mlp_inputs
+from engine_graphs import mlp_folder, mlp_graph, mlp_inputs, stored_half_graph
 from niki_ros.backends import load_engine
 from niki_ros.backends.cuda_driver import CudaDriver
-from niki_ros.backends.graph_file import read_weights
+from niki_ros.backends.graph_file import largest_fp16, read_weights
 from niki_ros.core.errors import BackendError, InputError, ModelError
 from niki_ros.model_folder import MAX_MANIFEST_BYTES, read_model_folder
 import numpy as np
@@ -76,9 +76,10 @@ def test_a_provider_that_is_absent_is_no_cpu_run(device):
 def test_the_settings_are_options_of_their_backend():
     from niki_ros.backends import engine_options
     from niki_ros.core.config import EngineConfig
-    load_engine(mlp_graph(), **engine_options('onnxruntime', EngineConfig())).close()
-    options = engine_options('tensorrt', EngineConfig(on_mismatch='refuse'))
-    assert options == {'max_batch': 16, 'on_mismatch': 'refuse', 'precision': 'fp32'}
+    load_engine(mlp_graph(), **engine_options(EngineConfig())).close()
+    options = engine_options(EngineConfig(backend='tensorrt', on_mismatch='refuse'))
+    assert options == {'backend': 'tensorrt', 'max_batch': 16, 'on_mismatch': 'refuse',
+                       'precision': 'fp32'}
 
 
 def test_a_provider_that_does_not_load_is_no_cpu_run(monkeypatch):
@@ -101,6 +102,23 @@ def test_weights_are_read_without_the_onnx_package(tmp_path):
     weights = read_weights(mlp_graph())
     assert weights.bytes_by_precision == {'fp32': 4 * (116 * 64 + 64 + 64 * 176 + 176)}
     assert weights.precision == 'fp32' and not weights.external
+
+
+def test_weights_that_are_only_stored_in_fp16_are_fp32(tmp_path):
+    """They are cast before anything is computed; a reader that takes one as it is changes that."""
+    import onnx
+    weights = read_weights(stored_half_graph())
+    assert weights.bytes_by_precision == {'fp32': 4 * (116 * 64 + 64 + 64 * 176 + 176)}
+    assert weights.precision == 'fp32' and largest_fp16(stored_half_graph()) == []
+    engine = load_engine(stored_half_graph(), precision='fp32')
+    assert engine.describe()['precision'] == 'fp32'
+    np.testing.assert_allclose(engine.run(mlp_inputs())['rot6d'],
+                               load_engine(mlp_graph()).run(mlp_inputs())['rot6d'], atol=0.01)
+    model = onnx.load_from_string(stored_half_graph())
+    model.graph.node.append(onnx.helper.make_node('Relu', ['w2__half'], ['read']))
+    weights = read_weights(model.SerializeToString())
+    assert weights.bytes_by_precision == {'fp32': 4 * (116 * 64 + 64 + 176), 'fp16': 2 * 64 * 176}
+    assert [m.shape for m in largest_fp16(model.SerializeToString())] == [(64, 176)]
 
 
 def test_weights_in_other_files_are_refused(tmp_path):

@@ -44,11 +44,11 @@ def load_engine(model: Union[str, PathLike, bytes], backend: str = 'onnxruntime'
     return engine
 
 
-def engine_options(backend: str, settings) -> dict:
-    """Return what :func:`load_engine` takes of ``core.config.EngineConfig`` for ``backend``."""
-    names = {'onnxruntime': ('device', 'threads', 'precision'),
-             'tensorrt': ('max_batch', 'on_mismatch', 'precision')}
-    return {name: getattr(settings, name) for name in names[backend]}
+def engine_options(settings) -> dict:
+    """Return all that :func:`load_engine` takes of ``core.config.EngineConfig``."""
+    names = {'onnxruntime': ('device', 'threads'), 'tensorrt': ('max_batch', 'on_mismatch')}
+    return {name: getattr(settings, name)
+            for name in ('backend', 'precision', *names[settings.backend])}
 
 
 def _loader(backend: str) -> Callable:

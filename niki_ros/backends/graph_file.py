@@ -16,14 +16,21 @@ import numpy as np
 
 _FLOAT_BYTES = {1: ('fp32', 4), 10: ('fp16', 2), 11: ('fp64', 8), 16: ('bf16', 2)}
 # field numbers of onnx.proto: ModelProto.graph, GraphProto.node, NodeProto.attribute, …
-_MODEL_GRAPH, _GRAPH_NODE, _GRAPH_INITIALIZER, _NODE_ATTRIBUTE, _ATTRIBUTE_TENSOR = 7, 1, 5, 5, 5
+_MODEL_GRAPH, _GRAPH_NODE, _GRAPH_INITIALIZER = 7, 1, 5
+_NODE_INPUT, _NODE_OUTPUT, _NODE_KIND, _NODE_ATTRIBUTE = 1, 2, 4, 5
+_ATTRIBUTE_NAME, _ATTRIBUTE_INTEGER, _ATTRIBUTE_TENSOR = 1, 3, 5
 _TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW, _TENSOR_LOCATION = 1, 2, 8, 9, 14
-_FP16 = 10
+_FP32, _FP16 = 1, 10
 
 
 @dataclass
 class GraphWeights:
-    """Weights of a graph; ``bytes_by_precision`` such as ``{'fp16': 3200000, 'fp32': 400}``."""
+    """
+    Weights of a graph, as it computes; ``bytes_by_precision`` such as ``{'fp16': 3200000}``.
+
+    Weights that are stored as FP16 and cast to FP32 before anything reads them are FP32 ones: the
+    libraries do that cast once, when they load the graph.
+    """
 
     bytes_by_precision: dict = field(default_factory=dict)
     external: list = field(default_factory=list)
@@ -42,6 +49,28 @@ class GraphWeights:
         return max(self.bytes_by_precision, key=lambda p: self.bytes_by_precision[p] / sizes[p])
 
 
+@dataclass
+class _Tensor:
+    """A weight: an initializer, or a constant inside a node."""
+
+    name: str = ''
+    dims: list = field(default_factory=list)
+    kind: int = 0
+    raw: memoryview = field(default_factory=lambda: memoryview(b''))
+    external: bool = False
+
+
+@dataclass
+class _Node:
+    """A node, as far as weights are concerned."""
+
+    kind: str = ''
+    inputs: list = field(default_factory=list)
+    outputs: list = field(default_factory=list)
+    tensors: list = field(default_factory=list)
+    to: int = 0
+
+
 def read_weights(graph: bytes) -> GraphWeights:
     """
     Return the weights of an ONNX file.
@@ -49,73 +78,110 @@ def read_weights(graph: bytes) -> GraphWeights:
     :raises ModelError: when the bytes are no ONNX file, or end too early.
     """
     weights = GraphWeights()
-    found = False
-    for number, value in _fields(memoryview(graph)):
-        if number == _MODEL_GRAPH and isinstance(value, memoryview):
-            found = True
-            for tensor in _tensors(value):
-                _add(weights, tensor)
-    if not found:
-        raise ModelError(f'not an ONNX file: {len(graph)} bytes without a graph in them')
+    for tensor, kind in _weights(graph):
+        if tensor.external:
+            weights.external.append(tensor.name)
+        if kind in _FLOAT_BYTES:
+            precision, size = _FLOAT_BYTES[kind]
+            sizes = weights.bytes_by_precision
+            sizes[precision] = sizes.get(precision, 0) + prod(tensor.dims) * size
     return weights
 
 
 def largest_fp16(graph: bytes, count: int = 8) -> List[np.ndarray]:
-    """Return the largest FP16 weights as matrices (rows, columns), at most ``count``."""
-    found = []
-    for number, value in _fields(memoryview(graph)):
-        if number == _MODEL_GRAPH and isinstance(value, memoryview):
-            for tensor in _tensors(value):
-                dims, kind, raw = _content(tensor)
-                if kind == _FP16 and len(dims) > 1 and len(raw) == 2 * prod(dims):
-                    found.append(np.frombuffer(raw, '<f2').reshape(dims[0], -1))
+    """Return the largest weights that compute in FP16, as matrices, at most ``count``."""
+    found = [np.frombuffer(tensor.raw, '<f2').reshape(tensor.dims[0], -1)
+             for tensor, kind in _weights(graph) if kind == _FP16 and len(tensor.dims) > 1
+             and len(tensor.raw) == 2 * prod(tensor.dims)]
     return sorted(found, key=lambda matrix: -matrix.size)[:count]
 
 
-def _content(tensor: memoryview) -> tuple:
-    """Return dimensions, element type and raw bytes of a tensor."""
-    dims, kind, raw = [], 0, memoryview(b'')
-    for number, value in _fields(tensor):
-        if number == _TENSOR_DIMS:
-            dims += [value] if isinstance(value, int) else list(_varints(value))
-        elif number == _TENSOR_TYPE:
-            kind = value
-        elif number == _TENSOR_RAW:
-            raw = value
-    return dims, kind, raw
+def _weights(graph: bytes) -> Iterator[tuple]:
+    """Yield every weight with the element type that it is computed with."""
+    found = False
+    for number, value in _fields(memoryview(graph)):
+        if number == _MODEL_GRAPH and isinstance(value, memoryview):
+            found = True
+            tensors, nodes = _content(value)
+            widened = _widened(nodes)
+            for tensor in tensors:
+                half = tensor.kind == _FP16 and tensor.name in widened
+                yield tensor, _FP32 if half else tensor.kind
+    if not found:
+        raise ModelError(f'not an ONNX file: {len(graph)} bytes without a graph in them')
 
 
-def _tensors(graph: memoryview) -> Iterator[memoryview]:
-    """Yield every tensor of a graph: initializers, and the constants inside nodes."""
+def _content(graph: memoryview) -> tuple:
+    """Return the weights and the nodes of a graph."""
+    tensors, nodes = [], []
     for number, value in _fields(graph):
         if not isinstance(value, memoryview):
             continue
         if number == _GRAPH_INITIALIZER:
-            yield value
+            tensors.append(_tensor(value))
         elif number == _GRAPH_NODE:
-            for inner, attribute in _fields(value):
-                if inner == _NODE_ATTRIBUTE and isinstance(attribute, memoryview):
-                    yield from (v for n, v in _fields(attribute)
-                                if n == _ATTRIBUTE_TENSOR and isinstance(v, memoryview))
+            node = _node(value)
+            nodes.append(node)
+            if node.kind == 'Constant' and node.outputs:
+                for tensor in node.tensors:
+                    tensor.name = node.outputs[0]
+            tensors += node.tensors
+    return tensors, nodes
 
 
-def _add(weights: GraphWeights, tensor: memoryview):
-    dims, kind, name, location = [], 0, '', 0
-    for number, value in _fields(tensor):
+def _widened(nodes: list) -> set:
+    """Name the values that nothing reads but casts to FP32."""
+    cast, read = set(), set()
+    for node in nodes:
+        (cast if node.kind == 'Cast' and node.to == _FP32 else read).update(node.inputs)
+    return cast - read
+
+
+def _node(message: memoryview) -> _Node:
+    node = _Node()
+    for number, value in _fields(message):
+        if number == _NODE_INPUT:
+            node.inputs.append(_text(value))
+        elif number == _NODE_OUTPUT:
+            node.outputs.append(_text(value))
+        elif number == _NODE_KIND:
+            node.kind = _text(value)
+        elif number == _NODE_ATTRIBUTE and isinstance(value, memoryview):
+            _attribute(value, node)
+    return node
+
+
+def _attribute(message: memoryview, node: _Node):
+    name, integer = '', 0
+    for number, value in _fields(message):
+        if number == _ATTRIBUTE_NAME:
+            name = _text(value)
+        elif number == _ATTRIBUTE_INTEGER:
+            integer = value
+        elif number == _ATTRIBUTE_TENSOR and isinstance(value, memoryview):
+            node.tensors.append(_tensor(value))
+    if name == 'to':
+        node.to = integer
+
+
+def _tensor(message: memoryview) -> _Tensor:
+    tensor = _Tensor()
+    for number, value in _fields(message):
         if number == _TENSOR_DIMS:
-            dims += [value] if isinstance(value, int) else list(_varints(value))
+            tensor.dims += [value] if isinstance(value, int) else list(_varints(value))
         elif number == _TENSOR_TYPE:
-            kind = value
+            tensor.kind = value
         elif number == _TENSOR_NAME:
-            name = bytes(value).decode('utf-8', 'replace')
+            tensor.name = _text(value)
+        elif number == _TENSOR_RAW:
+            tensor.raw = value
         elif number == _TENSOR_LOCATION:
-            location = value
-    if location == 1:
-        weights.external.append(name)
-    if kind in _FLOAT_BYTES:
-        precision, size = _FLOAT_BYTES[kind]
-        sizes = weights.bytes_by_precision
-        sizes[precision] = sizes.get(precision, 0) + prod(dims) * size
+            tensor.external = value == 1
+    return tensor
+
+
+def _text(value) -> str:
+    return bytes(value).decode('utf-8', 'replace') if isinstance(value, memoryview) else ''
 
 
 def _fields(message: memoryview) -> Iterator[tuple]:
