@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import prod
-from typing import Iterator, List
+from typing import Iterator, List, Set
 
 from niki_ros.core.errors import ModelError
 import numpy as np
@@ -131,7 +131,8 @@ def _content(graph: memoryview) -> tuple:
 
 def _widened(nodes: list) -> set:
     """Name the values that nothing reads but casts to FP32."""
-    cast, read = set(), set()
+    cast: Set[str] = set()
+    read: Set[str] = set()
     for node in nodes:
         (cast if node.kind == 'Cast' and node.to == _FP32 else read).update(node.inputs)
     return cast - read
