@@ -97,6 +97,18 @@ def read_model_folder(path: Union[str, os.PathLike]) -> ModelFolder:
     return ModelFolder(folder, manifest)
 
 
+def find_model(name: str) -> ModelFolder:
+    """
+    Return the model folder of a model that ships, or the one at a path.
+
+    :raises ModelError: when there is none.
+    """
+    shipped = Path(__file__).parent / 'models' / name
+    if '/' not in name and (shipped / MANIFEST).is_file():
+        return read_model_folder(shipped)
+    return read_model_folder(Path(name).expanduser())
+
+
 def load_graph(model: Union[str, os.PathLike, bytes], precision: Optional[str] = None) -> bytes:
     """Return the checked bytes of a model folder's graph, of an ``.onnx`` file, or ``model``."""
     if isinstance(model, bytes):

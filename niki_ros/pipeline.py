@@ -11,10 +11,15 @@ from niki_ros.observers import load_observer
 from niki_ros.solvers import load_solver
 
 
-def load_pipeline(config: Optional[PipelineConfig] = None, **settings) -> Pipeline:
+def load_pipeline(config: Optional[PipelineConfig] = None, *, detector=None, wait: bool = True,
+                  **settings) -> Pipeline:
     """
     Return a pipeline ready to run.
 
+    :param detector: finds people instead of ``observer.detector``: an object with the methods of
+        :class:`niki_ros.observers.detectors.Detector`.
+    :param wait: wait for a search for people that is late, so that the same images give the same
+        bodies on every machine; False: never hold an image up for it.
     :param settings: dotted names as in ``core.config``; ``observer`` and ``solver`` are short for
         ``observer.name`` and ``solver.name``.
     :raises ConfigError: for a setting that does not exist or does not fit.
@@ -25,10 +30,12 @@ def load_pipeline(config: Optional[PipelineConfig] = None, **settings) -> Pipeli
         if short in settings:
             settings[f'{short}.name'] = settings.pop(short)
     apply_settings(config, settings)
-    options = {}
-    if config.solver.name != 'analytic':
-        backend = config.solver.backend
-        options = {'backend': backend, 'refine': config.solver.refine,
-                   **engine_options(backend, config.engine)}
-    solver = load_solver(config.solver.name, **options)
-    return Pipeline(load_observer(config.observer), solver, config)
+    observer = load_observer(config, detector, wait)
+    try:
+        options = {}
+        if config.solver.name != 'analytic':
+            options = {'refine': config.solver.refine, **engine_options(config.engine)}
+        return Pipeline(observer, load_solver(config.solver.name, **options), config)
+    except BaseException:
+        observer.close()
+        raise

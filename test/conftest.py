@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from niki_ros.core.camera import Camera
-from observer_fixtures import mediapipe_model  # noqa: F401
 import pytest
 from scenes import shared_folder
 

@@ -29,20 +29,24 @@ def setting(default, help, unit='', low=None, high=None, choices=None, live=Fals
 
 @dataclass
 class ObserverConfig:
-    """Which front end finds people."""
+    """Which front end finds people and measures them."""
 
-    name: str = setting('mediapipe', 'Front end: mediapipe, or hybrik or kinematic with weights '
-                        'of your own', choices=('mediapipe', 'hybrik', 'kinematic'))
+    name: str = setting('landmarks', 'Front end: landmarks, or hybrik or kinematic with weights '
+                        'of your own', choices=('landmarks', 'hybrik', 'kinematic'))
     path: str = setting('', 'Model folder of hybrik (niki-import) or kinematic (niki-train)')
-    backend: str = setting('onnxruntime', 'Library that runs hybrik or kinematic',
-                           choices=('onnxruntime', 'tensorrt'))
-    model: str = setting('full', 'Size of the front end: lite for a Jetson Nano or another '
-                         'small board, full for a laptop, heavy (three times slower) where four '
-                         'cores or more are free', choices=('lite', 'full', 'heavy'))
-    max_people: int = setting(4, 'People to follow at once', low=1, high=16)
-    min_score: float = setting(0.5, 'Detections below this are ignored', low=0.0, high=1.0)
-    correct: bool = setting(True, 'Take off what mediapipe gets wrong on average, as learned from '
-                            'rendered people')
+    model: str = setting('full', 'Size of the landmark network: lite for a small board, full for '
+                         'a laptop, heavy (five times the work of full) for a GPU or many cores, '
+                         "auto: the largest that keeps up with the camera's rate",
+                         choices=('lite', 'full', 'heavy', 'auto'))
+    max_people: int = setting(8, 'People to follow at once', low=1, high=64)
+    detector: str = setting('people', 'Detector that finds people: people (ships), a path to a '
+                            'model folder, or empty: only boxes on the topic detections')
+    min_score: float = setting(0.5, 'Detections with a lower score are ignored', low=0.0,
+                               high=1.0)
+    search_period_s: float = setting(0.3, 'Time between two searches for people while some are '
+                                     'followed', 's', 0.0, 60.0)
+    correct: bool = setting(True, 'Subtract the average errors of the landmark network, as '
+                            'learned from rendered people')
 
 
 @dataclass
@@ -51,8 +55,6 @@ class SolverConfig:
 
     name: str = setting('niki-temporal', 'niki-temporal, niki, analytic, or a path to a '
                         'model folder')
-    backend: str = setting('onnxruntime', 'Library that runs the model: this one runs, or '
-                           'it is an error', choices=('onnxruntime', 'tensorrt'))
     refine: bool = setting(True, 'Pull the answer towards the joints that are trusted', live=True)
 
 
@@ -121,12 +123,14 @@ class StatusConfig:
 
 @dataclass
 class EngineConfig:
-    """How the library that ``solver.backend`` names runs a model."""
+    """What runs the graphs of the pipeline: detector, landmarks and solver alike."""
 
+    backend: str = setting('onnxruntime', 'Library that runs every graph: this one runs, or it is '
+                           'an error', choices=('onnxruntime', 'tensorrt'))
     device: str = setting('cpu', 'Where onnxruntime runs; cuda and tensorrt are its own providers',
                           choices=('cpu', 'cuda', 'tensorrt'))
     threads: int = setting(1, 'Threads inside one operator of onnxruntime', low=1, high=64)
-    precision: str = setting('fp32', 'Graph to take; fp16 only where the model has one',
+    precision: str = setting('fp32', 'Precision that the graphs compute in',
                              choices=('fp32', 'fp16'))
     max_batch: int = setting(16, 'People a TensorRT engine is built for; more go in portions',
                              low=1, high=64)

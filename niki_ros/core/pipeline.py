@@ -81,11 +81,10 @@ class Pipeline:
         image_rgb = self._checked(image_rgb, stamp_ns)
         camera = camera or self.assumed_camera(image_rgb)
         height, width = image_rgb.shape[:2]
-        if boxes_px is not None:
-            self._give_boxes(boxes_px)
         with self._timed('observe'):
             observations = distinct(self._sound(
-                self.observer.observe(image_rgb, camera, stamp_ns)))
+                self.observer.observe(image_rgb, camera, stamp_ns, boxes_px)))
+        self.faults.update(self.observer.faults)
         scene = Scene(camera.resized(width, height), self._depth(depth_m, width, height), ground)
         with self._timed('track'):
             roots = [self._place(o.joints_m, o, camera) for o in observations]
@@ -257,13 +256,6 @@ class Pipeline:
     def close(self):
         """Free the front end; the pipeline is not used afterwards."""
         self.observer.close()
-
-    def _give_boxes(self, boxes_px):
-        """Tell the front end where people are, if it can be told."""
-        if hasattr(self.observer, 'give_boxes'):
-            self.observer.give_boxes(boxes_px)
-        else:
-            self.faults['detections_unused'] = 'this front end takes no boxes'
 
     def _depth(self, depth_m, width, height):
         """Return the depth image in metres; what a stream sends wrong is a fault, not an error."""

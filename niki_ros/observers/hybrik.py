@@ -1,8 +1,7 @@
 """
 HybrIK's front end: a crop around each person, an imported graph, 29 joints with twist and shape.
 
-The graph comes from weights that the user has downloaded (``niki-import hybrik``). Where
-people are is said by another observer, the boxes of a detector, or the frame before.
+The graph comes from weights that the user has downloaded (``niki-import hybrik``).
 """
 
 from __future__ import annotations
@@ -10,14 +9,14 @@ from __future__ import annotations
 from niki_ros.core.crop import joints_from_uvd
 from niki_ros.core.errors import ModelError
 from niki_ros.core.types import JointObservation, SIGMA_UNIT_M
-from niki_ros.observers.crops import CropObserver
+from niki_ros.observers.crops import CropNetwork
 import numpy as np
 
 _SCALES = (0.05, 20.0)
 
 
-class HybrikObserver(CropObserver):
-    """People at given places, each with 29 joints in metres, sigma, twist and shape."""
+class HybrikNetwork(CropNetwork):
+    """29 joints in metres, sigma, twist and shape of every person."""
 
     KIND = 'hybrik'
     MAKER = 'niki-import hybrik'
@@ -31,7 +30,7 @@ class HybrikObserver(CropObserver):
         picture = (crop.sample(image) / 255 - self._mean) / self._std
         return np.ascontiguousarray(picture.transpose(2, 0, 1), dtype=np.float32)
 
-    def _observation(self, row, crop, camera, box, score) -> JointObservation:
+    def _observation(self, row, crop, camera, box) -> JointObservation:
         scale = float(np.clip(row['camera_scale'][0], *_SCALES))
         joints, pixels = joints_from_uvd(row['uvd'], crop, camera, scale, self._depth_m)
         sigma = np.clip(row['sigma'], 0, 1)
@@ -39,7 +38,7 @@ class HybrikObserver(CropObserver):
         error_px = np.maximum(sigma * SIGMA_UNIT_M * scale * crop.side_px, 1.0)
         return JointObservation(
             joints_m=joints - joints[:1], sigma=sigma, keypoints_px=pixels,
-            box_px=np.asarray(box, np.float64), score=score,
+            box_px=np.asarray(box, np.float64), score=float(1 - np.median(sigma[:24])),
             keypoint_sigma_px=np.where(sigma < 1, error_px, np.inf),
             twist_cos_sin=row['twist_cos_sin'], betas=row['betas'])
 

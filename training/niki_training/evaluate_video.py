@@ -55,9 +55,9 @@ class RecordingObserver:
         self._observer = observer
         self.last: List = []
 
-    def observe(self, image_rgb, camera, stamp_ns):
+    def observe(self, image_rgb, camera, stamp_ns, boxes_px=None):
         """Observe, and remember."""
-        self.last = self._observer.observe(image_rgb, camera, stamp_ns)
+        self.last = self._observer.observe(image_rgb, camera, stamp_ns, boxes_px)
         return self.last
 
     def __getattr__(self, name):

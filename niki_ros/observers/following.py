@@ -1,0 +1,255 @@
+"""
+People followed from image to image, each in a crop of their own; a detector finds new ones.
+
+Where a network saw a person in one image it looks in the next, for all people in one batch. The
+detector runs some times a second in addition, and never holds an image up; what it finds and
+nobody follows yet is looked at, up to three times, until the crop fits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict, List, Optional
+
+from niki_ros.core.camera import Camera
+from niki_ros.core.checks import finite_array
+from niki_ros.core.errors import InputError
+from niki_ros.core.tracking import overlap, same_person
+from niki_ros.core.types import JointObservation
+from niki_ros.observers.network import Look, PersonNetwork
+from niki_ros.observers.search import Found, Search
+import numpy as np
+
+MIN_PRESENT = 0.5
+"""Below this there is no person in a crop."""
+SURELY_PRESENT = 0.9
+"""
+From this on a person is there whatever the detector says.
+
+What the network takes for a person in 46 pictures without people stays below 0.8; of people who
+walk by at 80 pixels' height 95 % are above 0.92.
+"""
+MAX_GAP_NS = 10_000_000_000
+"""A longer pause than this is a new stream: where people were says nothing any more."""
+
+# who is not seen is looked for at the same place for so long
+_LOST_NS = 250_000_000
+# new people looked at in one image while others are followed: three looks each
+_NEW_AT_ONCE = 2
+# who is found while others are followed is reported when seen in so many images in a row: a crop
+# that shows two people settles on one of them in the next image
+_DOUBT = 3
+# a detector's box and a person's share at least this much (IoU)
+_SAME_BOX = 0.3
+# a box that shares more with a person who is followed is theirs; with less it can be that of
+# another one in front of them
+_KNOWN_BOX = 0.45
+# so much of a box that is given must be inside the image
+_INSIDE = 0.2
+
+
+@dataclass
+class _Followed:
+    """
+    One person who is followed.
+
+    :ivar box_px: (4,) where they were last. :ivar since_ns: when they were found.
+    :ivar seen_ns: when they were seen last. :ivar look: of this image, None where not seen.
+    :ivar doubt: images in which they must be seen before they are reported.
+    :ivar moved: share of the box that is not where it was in the image before.
+    :ivar unconfirmed: searches in a row that have not found them.
+    """
+
+    place: Any
+    box_px: np.ndarray
+    since_ns: int
+    seen_ns: int
+    look: Optional[Look] = None
+    doubt: int = 0
+    moved: float = 0.0
+    unconfirmed: int = 0
+
+
+class FollowingObserver:
+    """
+    The front end: find by a detector, follow by a network that looks at crops.
+
+    :param search: finds people; None = only boxes that are given.
+    :param max_people: followed at once.
+    :ivar faults: what went wrong in the last image, by name.
+    """
+
+    def __init__(self, network: PersonNetwork, search: Optional[Search], max_people: int = 8,
+                 fov_deg: float = 60.0):
+        """Follow nobody yet."""
+        self.network, self.search = network, search
+        self.faults: Dict[str, str] = {}
+        self._most, self._fov_deg = max_people, fov_deg
+        self._followed: List[_Followed] = []
+        self._waiting: List[np.ndarray] = []
+        self._last_ns: Optional[int] = None
+
+    def observe(self, image_rgb: np.ndarray, camera: Optional[Camera], stamp_ns: int,
+                boxes_px=None) -> List[JointObservation]:
+        """
+        Return one observation for every person in the image.
+
+        :param image_rgb: (H, W, 3) uint8. :param camera: of the image; None = a field of view is
+            assumed.
+        :param stamp_ns: of the image. Backwards, or 10 s forward, begins a new stream.
+        :param boxes_px: (n, 4) x0, y0, x1, y1 of people, from another detector.
+        :raises InputError: for an image or boxes of another form.
+        """
+        image = _checked_image(image_rgb)
+        size = image.shape[1], image.shape[0]
+        camera = (camera or Camera.from_fov(*size, self._fov_deg)).resized(*size)
+        self.faults = {}
+        self._note_time(stamp_ns)
+        self._queue(self._given(boxes_px, size))
+        if self.search is not None:
+            self._queue(self._searched(self.search.result(stamp_ns)))
+        self._follow(image, camera, stamp_ns)
+        if self.search is not None:
+            if not self._followed and not self._waiting:
+                self._queue(self._searched(self.search.now(image, stamp_ns)))
+                self._follow(image, camera, stamp_ns)
+            elif len(self._followed) < self._most:
+                self.search.start(image, stamp_ns)
+        return [one.look.observation for one in self._followed
+                if one.look is not None and not one.doubt]
+
+    def reset(self) -> None:
+        """Forget the images before."""
+        self._followed, self._waiting, self._last_ns = [], [], None
+        if self.search is not None:
+            self.search.reset()
+
+    def close(self) -> None:
+        """Free network and detector."""
+        if self.search is not None:
+            self.search.close()
+        self.network.close()
+
+    def describe(self) -> Dict[str, str]:
+        """Return what runs, for diagnostics."""
+        facts = self.network.describe()
+        if self.search is None:
+            return {**facts, 'detector': 'given boxes only'}
+        about = self.search.detector.describe()
+        return {**facts, 'detector': about.get('name', type(self.search.detector).__name__),
+                **{f'detector_{key}': value for key, value in about.items() if key != 'name'}}
+
+    def _note_time(self, stamp_ns: int) -> None:
+        if self._last_ns is not None and not 0 <= stamp_ns - self._last_ns <= MAX_GAP_NS:
+            self.reset()
+        self._last_ns = stamp_ns
+
+    def _given(self, boxes_px, size) -> List[np.ndarray]:
+        """Return those of the given boxes that lie in the image."""
+        if boxes_px is None:
+            return []
+        return [box for box in finite_array('boxes_px', boxes_px, (None, 4))
+                if _shown(box, size) >= _INSIDE]
+
+    def _searched(self, found: Optional[Found]) -> List[np.ndarray]:
+        """Return the boxes of a search, best first; note who was found again."""
+        if self.search is not None and self.search.fault:
+            self.faults['detector_failed'] = self.search.fault
+        if found is None:
+            return []
+        for one in self._followed:
+            again = any(overlap(box, one.box_px) > _SAME_BOX for box in found.boxes_px)
+            one.unconfirmed = 0 if again else one.unconfirmed + found.whole
+        return list(found.boxes_px[np.argsort(-found.scores, kind='stable')])
+
+    def _queue(self, boxes) -> None:
+        """Remember boxes of people whom nobody follows, to be looked at."""
+        if boxes:
+            self._waiting = [*boxes, *self._waiting]
+
+    def _follow(self, image, camera, stamp_ns: int) -> None:
+        """Look at everybody in one batch, and at new ones until their crops fit."""
+        new = self._new(camera, stamp_ns)
+        looks = self.network.look(image, camera, [one.place for one in (*self._followed, *new)])
+        count = len(self._followed)
+        for one, look in zip(self._followed, looks[:count]):
+            _take(one, look, stamp_ns)
+            one.doubt = max(one.doubt - 1, 0)
+        for turn in range(self.network.looks):
+            if turn:
+                looks = self.network.look(image, camera, [one.place for one in new])
+            for one, look in zip(new, looks[-len(new):]):
+                _take(one, look, stamp_ns)
+            new = [one for one in new if one.look is not None]
+        alive = [one for one in self._followed if self._is_kept(one, stamp_ns)]
+        self._followed = _without_doubles([*alive, *new])
+
+    def _is_kept(self, one: _Followed, stamp_ns: int) -> bool:
+        """Whether to go on looking for somebody; who was never reported must be seen each time."""
+        if one.doubt and one.look is None:
+            return False
+        unsure = one.look is None or one.look.present < SURELY_PRESENT
+        if one.unconfirmed > self.network.patience and unsure:
+            return False
+        return stamp_ns - one.seen_ns <= _LOST_NS
+
+    def _new(self, camera, stamp_ns: int) -> List[_Followed]:
+        """Return people to begin with: boxes that nobody follows, as many as there is room for."""
+        room = self._most - len(self._followed)
+        room = min(room, _NEW_AT_ONCE) if self._followed else room
+        new: List[_Followed] = []
+        while self._waiting and len(new) < room:
+            box = self._waiting.pop(0)
+            if any(overlap(box, one.box_px) > _KNOWN_BOX for one in (*self._followed, *new)):
+                continue
+            try:
+                place = self.network.place_of(box, camera)
+            except InputError:
+                continue  # where the lens sees nothing there is nobody to follow
+            doubt = _DOUBT if self._followed else 0
+            new.append(_Followed(place, np.asarray(box, np.float64), stamp_ns, stamp_ns,
+                                 doubt=doubt))
+        if len(self._followed) + len(new) >= self._most:
+            self._waiting = []
+        return new
+
+
+def _take(one: _Followed, look: Look, stamp_ns: int) -> None:
+    """Note what was seen of a person; where they are not there, the place stays."""
+    there = look.present >= MIN_PRESENT and np.isfinite(look.observation.box_px).all()
+    one.look = look if there else None
+    if there:
+        box = np.asarray(look.observation.box_px, np.float64)
+        one.moved = 1.0 - overlap(box, one.box_px)
+        one.place, one.box_px, one.seen_ns = look.place, box, stamp_ns
+
+
+def _without_doubles(people: List[_Followed]) -> List[_Followed]:
+    """
+    Keep one of those who have come to look at the same person.
+
+    Whose box has moved least has been on that person; the other one has been covered, or has left.
+    """
+    kept: List[_Followed] = []
+    for one in sorted(people, key=lambda p: (p.look is None, p.moved)):
+        seen = one.look.observation if one.look else None
+        others = (other.look.observation for other in kept if other.look)
+        if seen is None or not any(same_person(seen, other) for other in others):
+            kept.append(one)
+    return sorted(kept, key=lambda p: p.since_ns)
+
+
+def _shown(box, size) -> float:
+    """Return the share of a box that lies in the image."""
+    inside = np.minimum(box[2:], size) - np.maximum(box[:2], 0)
+    if (inside <= 0).any() or (box[2:] <= box[:2]).any():
+        return 0.0
+    return float(inside.prod() / (box[2:] - box[:2]).prod())
+
+
+def _checked_image(image_rgb) -> np.ndarray:
+    """Return the image contiguous."""
+    image = np.asarray(image_rgb)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise InputError(f'image is {image.dtype} {image.shape}; expected uint8 (H, W, 3)')
+    return np.ascontiguousarray(image)

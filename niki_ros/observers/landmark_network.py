@@ -1,0 +1,129 @@
+"""
+The default front end: BlazePose's landmark network, a graph on our own backends.
+
+Of one upright crop it says where 33 landmarks are, how well each is seen, where they are in metres
+about the hips, and whether there is a person at all. Two more points, the middle of the hips and
+the end of a line upwards as long as the body reaches, say which crop fits in the next image. The
+way of cropping is that of the network's authors (Bazarevsky et al., BlazePose, 2020), except that
+the crop is taken by a camera turned to the person, see :mod:`niki_ros.core.person_view`.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, List, Optional
+
+from niki_ros.core.camera import Camera
+from niki_ros.core.errors import ModelError
+from niki_ros.core.images import network_input, rgb_of_view
+from niki_ros.core.person_view import PersonView, view_of_body
+from niki_ros.core.types import JointObservation
+from niki_ros.observers.landmark_errors import LandmarkErrors, sigma_left
+from niki_ros.observers.landmarks import box_size, observation_from_landmarks
+from niki_ros.observers.network import Look
+import numpy as np
+from scipy.special import expit
+
+SIZE_PX = 256
+POINTS, LANDMARKS = 39, 33
+HIPS_MIDDLE, BODY_TOP = 33, 34
+"""Points of the network from which the next crop is made."""
+MARGIN = 1.25
+OUTPUTS = {'landmarks': (POINTS * 5,), 'world': (POINTS * 3,), 'flag': (1,)}
+# a crop narrower than this shows nothing but single pixels
+_LEAST_CROP_PX = 20.0
+# landmarks where the lens does not look count as far outside the image, in shares of it
+_OUTSIDE = 2.0
+
+
+class LandmarkNetwork:
+    """
+    BlazePose's landmarks of every person.
+
+    :param model: a model folder. :param engine_options: of
+        :func:`niki_ros.backends.load_engine`. :param errors: the network's average errors, to be
+        subtracted; None = as it is.
+    :raises ModelError: when the folder holds another kind of model.
+    """
+
+    looks = 3
+    patience = 5
+
+    def __init__(self, model, errors: Optional[LandmarkErrors] = None, **engine_options):
+        """Load the graph."""
+        from niki_ros.backends import load_engine
+        from niki_ros.model_folder import read_model_folder
+        folder = read_model_folder(model)
+        if folder.manifest['kind'] != 'landmarks':
+            raise ModelError(f'{folder.path} is of kind {folder.manifest["kind"]!r}; expected '
+                             'landmarks, as made by niki-import blazepose')
+        self.name = folder.manifest['name']
+        self._errors = errors
+        self._engine = load_engine(folder.path, **engine_options)
+        given = {spec.name: tuple(spec.shape[1:]) for spec in self._engine.outputs}
+        wrong = [name for name, shape in OUTPUTS.items() if given.get(name) != shape]
+        if wrong:
+            self._engine.close()
+            raise ModelError(f'{folder.path}: outputs {wrong} are missing or of another shape')
+
+    def place_of(self, box_px, camera: Camera) -> PersonView:
+        """Return the upright view of a box; the turn is found by looking again."""
+        return PersonView.around(box_px, camera, MARGIN)
+
+    def look(self, image_rgb, camera: Camera, places: List[PersonView]) -> List[Look]:
+        """Return what is in every view; all in one batch."""
+        if not places:
+            return []
+        pictures = [rgb_of_view(image_rgb, view, SIZE_PX, camera) for view in places]
+        outputs = self._engine.run({'image': network_input(pictures)})
+        points = outputs['landmarks'].reshape(-1, POINTS, 5).astype(np.float64)
+        world_m = outputs['world'].reshape(-1, POINTS, 3).astype(np.float64)
+        size = (image_rgb.shape[1], image_rgb.shape[0])
+        return [self._look(points[i], world_m[i], float(outputs['flag'][i, 0]), view, camera, size)
+                for i, view in enumerate(places)]
+
+    def describe(self) -> Dict[str, str]:
+        """Return what runs, for diagnostics."""
+        facts = {f'observer_{name}': str(value) for name, value in self._engine.describe().items()}
+        return {'observer': 'landmarks', 'observer_model': self.name, **facts,
+                'observer_correction_sha256': self._errors.sha256 if self._errors else 'none'}
+
+    def close(self) -> None:
+        """Free the graph."""
+        self._engine.close()
+
+    def _look(self, points, world_m, flag, view, camera, size) -> Look:
+        """Turn one row of the outputs into an observation and the next view."""
+        rays = view.rays(points[:, :2], SIZE_PX)
+        normalized = camera.project(rays[:LANDMARKS]) / size
+        normalized = np.where(np.isfinite(normalized), normalized, _OUTSIDE)
+        # visibility: not hidden by anything; presence: inside the crop
+        visible = expit(points[:LANDMARKS, 3:].min(axis=1))
+        roll = view.camera_from_upright.T @ view.camera_from_view
+        upright_m = world_m[:LANDMARKS] @ roll.T
+        seen = self._observation(normalized, upright_m, visible, size, view.camera_from_upright)
+        least = view.width * _LEAST_CROP_PX / self._side_px(view, camera)
+        return Look(seen, flag, view_of_body(rays[HIPS_MIDDLE], rays[BODY_TOP], MARGIN, least))
+
+    @staticmethod
+    def _side_px(view, camera) -> float:
+        """Return how many pixels of the image the view is wide, at least 1."""
+        focal = float(np.sqrt(camera.matrix[0, 0] * camera.matrix[1, 1]))
+        return max(focal * view.width, 1.0)
+
+    def _observation(self, normalized, world_m, visible, size, straight) -> JointObservation:
+        """
+        Return the observation of one person.
+
+        :param world_m: (33, 3) in the axes of a camera that points at the person, not rolled.
+        :param straight: (3, 3) turns those into the camera's axes.
+        """
+        one = observation_from_landmarks(normalized, world_m @ straight.T, visible, size)
+        if self._errors is None:
+            return one
+        off_m, off_share = self._errors(normalized, world_m, visible)
+        one.uncorrected_m = one.joints_m
+        joints = one.joints_m + off_m @ straight.T
+        one.sigma = sigma_left(one.sigma)
+        one.joints_m = (joints - joints[0]).astype(np.float32)
+        one.keypoints_px = (one.keypoints_px + off_share * box_size(one.box_px)).astype(np.float32)
+        return one

@@ -1,0 +1,52 @@
+"""What a network offers that looks at one person at a time, in crops of the image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict, List, Protocol
+
+from niki_ros.core.camera import Camera
+from niki_ros.core.types import JointObservation
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Look:
+    """
+    What a network said of one crop.
+
+    :param present: 0 … 1, how likely a person is in it.
+    :param place: where to look in the next image; only the network knows what is in it.
+    """
+
+    observation: JointObservation
+    present: float
+    place: Any
+
+
+class PersonNetwork(Protocol):
+    """
+    One graph that measures people, each in a crop of its own.
+
+    :ivar looks: how often a new box is looked at until crop and person fit.
+    :ivar patience: searches in a row that may miss a person of whom the network is unsure.
+    """
+
+    looks: int
+    patience: int
+
+    def place_of(self, box_px: np.ndarray, camera: Camera) -> Any:
+        """
+        Return where to look for a person in a box (4,) x0, y0, x1, y1, pixels.
+
+        :raises InputError: where there is nothing to look at.
+        """
+
+    def look(self, image_rgb: np.ndarray, camera: Camera, places: List[Any]) -> List[Look]:
+        """Return what is at every place of the image (H, W, 3) uint8; one batch of the graph."""
+
+    def describe(self) -> Dict[str, str]:
+        """Return what runs, for diagnostics; keys begin with ``observer``."""
+
+    def close(self) -> None:
+        """Free the graph."""
