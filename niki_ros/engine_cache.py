@@ -137,10 +137,10 @@ class EngineCache:
         write_file(file, text.encode())
 
     def clear(self, graph_sha256: Optional[str] = None) -> int:
-        """Delete all engines, or those of one graph; return how many."""
+        """Delete all engines and casts, or those of one graph; return how many engines."""
         pattern = f'{graph_sha256[:12]}-*' if graph_sha256 else '*'
         engines = list(self.folder.glob(f'{pattern}.engine'))
-        for suffix in ('json', 'engine', 'lock'):
+        for suffix in ('json', 'engine', 'lock', 'half'):
             for file in self.folder.glob(f'{pattern}.{suffix}'):
                 file.unlink(missing_ok=True)
         for file in self.folder.glob(f'.{pattern}.tmp'):

@@ -2,7 +2,10 @@
 Read and write model folders: ``manifest.json`` beside ``model.onnx``.
 
 The manifest carries the sha256 of every graph. Bytes are read once, checked, and those same bytes
-are handed to the backend, so what runs is what was checked.
+are handed to the backend, so what runs is what was checked. Instead of a graph of its own a folder
+may name another folder's, of which it is a part (``part_of``: ``folder``, and ``outputs``: name of
+every output, name of that value in the other graph); ``sha256`` is then that of the part. And it
+may say how to cast its graph to FP16 (``fp16``: ``fp32_islands``) instead of holding the result.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import os
 from pathlib import Path
 import re
 import tempfile
-from typing import Optional, Union
+from typing import List, Optional, Tuple, Union
 
 from niki_ros.core.errors import ModelError
 
@@ -23,6 +26,8 @@ MAX_MANIFEST_BYTES = 1 << 20
 MAX_GRAPH_BYTES = (1 << 31) - 1
 """Protobuf's own limit for one file."""
 REQUIRED = ('name', 'kind', 'sha256')
+LANDMARK_SIZES = ('lite', 'full', 'heavy')
+_PLAIN_NAME = r'[A-Za-z0-9_][A-Za-z0-9_.-]{0,100}'
 
 
 @dataclass(frozen=True)
@@ -33,37 +38,61 @@ class ModelFolder:
     manifest: dict
 
     @property
+    def name(self) -> str:
+        """Return the model's name."""
+        return str(self.manifest['name'])
+
+    @property
     def precisions(self) -> tuple:
-        """Precisions of which a graph lies in the folder, the main graph's first."""
-        extra = tuple(self.manifest.get('graphs', {}))
+        """Precisions of which there is a graph, or that it can be cast to; the main one first."""
         main = str(self.manifest.get('precision', 'fp32'))
-        return (main, *(p for p in extra if p != main))
+        more = [*self.manifest.get('graphs', {}), *(['fp16'] if 'fp16' in self.manifest else [])]
+        return tuple(dict.fromkeys([main, *more]))
+
+    @property
+    def ships(self) -> bool:
+        """Tell whether this is a folder of the installed package: nothing writes to these."""
+        return self.path.resolve().parent == shipped_models().resolve()
 
     def load_graph(self, precision: Optional[str] = None) -> bytes:
         """
         Return the bytes of the graph of ``precision`` (None = the main one), checked.
 
-        :raises ModelError: when it is missing, changed, or there is none of that precision.
-        """
-        name, digest = self._entry(precision or self.precisions[0])
-        path = self.path / name
-        data = _read(path, MAX_GRAPH_BYTES)
-        found = sha256(data)
-        if found != digest:
-            raise ModelError(f'{path} has sha256 {found[:16]}…, its manifest says {digest[:16]}…: '
-                             'damaged or exchanged; fetch or export the model again')
-        return data
+        A graph that the manifest says how to cast is cast now, or was cast before.
 
-    def _entry(self, precision: str) -> tuple:
-        """Return file name and sha256 of the graph of ``precision``."""
-        if precision == self.precisions[0]:
-            return GRAPH, self.manifest['sha256']
+        :raises ModelError: when it is missing, changed, or there is none of that precision.
+        :raises BackendError: when it must be cast and the onnx package is not there.
+        """
+        precision = precision or self.precisions[0]
         entry = self.manifest.get('graphs', {}).get(precision)
-        if entry is None:
+        if precision == self.precisions[0]:
+            data, digest, source = *self._main(), self.path / GRAPH
+        elif entry is not None:
+            source, digest = self.path / entry['file'], entry['sha256']
+            data = _read(source, MAX_GRAPH_BYTES)
+        elif precision in self.precisions:
+            from niki_ros.backends.half_cache import cast_once
+            return cast_once(self.load_graph(), self.manifest['fp16']['fp32_islands'])
+        else:
             raise ModelError(
                 f'{self.path} has no {precision} graph (it has {", ".join(self.precisions)}); '
                 f'make one: niki engine cast {self.path}')
-        return entry['file'], entry['sha256']
+        found = sha256(data)
+        if found != digest:
+            raise ModelError(f'{source} has sha256 {found[:16]}…, its manifest says '
+                             f'{digest[:16]}…: damaged or exchanged; install niki_ros again, or '
+                             'export the model again')
+        return data
+
+    def _main(self) -> tuple:
+        """Return the bytes of the main graph and what its sha256 has to be."""
+        whole, digest = self.manifest.get('part_of'), self.manifest['sha256']
+        if whole is None:
+            return _read(self.path / GRAPH, MAX_GRAPH_BYTES), digest
+        from niki_ros.backends.graph_file import part_of
+        beside = self.path.parent / whole['folder']
+        folder = beside if beside.is_dir() else shipped_models() / whole['folder']
+        return part_of(read_model_folder(folder).load_graph(), whole['outputs']), digest
 
 
 def sha256(data: bytes) -> str:
@@ -94,7 +123,24 @@ def read_model_folder(path: Union[str, os.PathLike]) -> ModelFolder:
     if not isinstance(manifest.get('precision', 'fp32'), str):
         raise ModelError(f'{file}: precision is no text')
     _check_graphs(file, manifest.get('graphs', {}))
+    _check_part(file, manifest.get('part_of'))
+    _check_cast(file, manifest.get('fp16'))
     return ModelFolder(folder, manifest)
+
+
+def shipped_models() -> Path:
+    """Return the folder of the models that ship with the package."""
+    return Path(__file__).parent / 'models'
+
+
+def shipped_folders() -> List[ModelFolder]:
+    """
+    Return the model folders that ship, by name.
+
+    :raises ModelError: when a manifest is damaged.
+    """
+    return [read_model_folder(file.parent)
+            for file in sorted(shipped_models().glob(f'*/{MANIFEST}'))]
 
 
 def find_model(name: str) -> ModelFolder:
@@ -103,10 +149,37 @@ def find_model(name: str) -> ModelFolder:
 
     :raises ModelError: when there is none.
     """
-    shipped = Path(__file__).parent / 'models' / name
-    if '/' not in name and (shipped / MANIFEST).is_file():
+    shipped = shipped_models() / name
+    if name and '/' not in name and (shipped / MANIFEST).is_file():
         return read_model_folder(shipped)
-    return read_model_folder(Path(name).expanduser())
+    folder = Path(name).expanduser()
+    if name and folder.is_dir():
+        return read_model_folder(folder)
+    names = sorted(file.parent.name for file in shipped_models().glob(f'*/{MANIFEST}'))
+    raise ModelError(f'no model {name!r}: it is neither one that ships ({", ".join(names)}) nor a '
+                     'model folder: there is no such directory')
+
+
+def graphs_of(config) -> List[Tuple[str, ModelFolder]]:
+    """
+    Return (role, folder) of every graph that these settings run.
+
+    Roles are ``detector``, ``landmarks`` (whatever looks at one person) and ``solver``.
+
+    :param config: :class:`niki_ros.core.config.PipelineConfig`.
+    :raises ModelError: when a model is missing.
+    """
+    observer, found = config.observer, []
+    if observer.detector:
+        found.append(('detector', observer.detector))
+    if observer.name != 'landmarks':
+        found.append(('landmarks', observer.path))
+    else:
+        sizes = LANDMARK_SIZES if observer.model == 'auto' else (observer.model,)
+        found += [('landmarks', f'landmarks-{size}') for size in sizes]
+    if config.solver.name != 'analytic':
+        found.append(('solver', config.solver.name))
+    return [(role, find_model(name)) for role, name in found]
 
 
 def load_graph(model: Union[str, os.PathLike, bytes], precision: Optional[str] = None) -> bytes:
@@ -179,7 +252,30 @@ def _check_graphs(file: Path, graphs):
         raise ModelError(f'{file}: graphs is no object of objects')
     for precision, entry in graphs.items():
         name = str(entry.get('file'))
-        if not re.fullmatch(r'[A-Za-z0-9_][A-Za-z0-9_.-]{0,100}', name):
+        if not re.fullmatch(_PLAIN_NAME, name):
             raise ModelError(f'{file}: the {precision} graph is the file {name[:80]!r}; '
                              'expected a plain name in the same folder')
         _check_digest(file, entry.get('sha256'))
+
+
+def _check_part(file: Path, whole):
+    """Check of which graph this one is a part; it lies beside, and nowhere else."""
+    if whole is None:
+        return
+    outputs = whole.get('outputs') if isinstance(whole, dict) else None
+    if not isinstance(outputs, dict) or not outputs or not _texts(outputs.values()):
+        raise ModelError(f'{file}: part_of is no object with a folder and outputs')
+    if not re.fullmatch(_PLAIN_NAME, str(whole.get('folder'))):
+        raise ModelError(f'{file}: part_of is in {str(whole.get("folder"))[:80]!r}; expected the '
+                         'plain name of a folder beside it')
+
+
+def _check_cast(file: Path, cast):
+    """Check how the graph is to be cast."""
+    islands = cast.get('fp32_islands') if isinstance(cast, dict) else None
+    if cast is not None and (not isinstance(islands, list) or not _texts(islands)):
+        raise ModelError(f'{file}: fp16 is no object with a list of texts, fp32_islands')
+
+
+def _texts(values) -> bool:
+    return all(isinstance(value, str) for value in values)

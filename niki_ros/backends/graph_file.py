@@ -3,13 +3,14 @@ What lies in an ONNX file, read from its bytes without the onnx package.
 
 A robot needs three facts before it runs a graph: the precision of its weights, how many bytes they
 are, and that they are all inside the file. The protobuf wire format gives them in a short walk.
+The same walk takes a part out of a graph, so that two models can share one file.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import prod
-from typing import Iterator, List, Set
+from typing import Dict, Iterator, List, Set
 
 from niki_ros.core.errors import ModelError
 import numpy as np
@@ -17,6 +18,7 @@ import numpy as np
 _FLOAT_BYTES = {1: ('fp32', 4), 10: ('fp16', 2), 11: ('fp64', 8), 16: ('bf16', 2)}
 # field numbers of onnx.proto: ModelProto.graph, GraphProto.node, NodeProto.attribute, …
 _MODEL_GRAPH, _GRAPH_NODE, _GRAPH_INITIALIZER = 7, 1, 5
+_GRAPH_INPUT, _GRAPH_OUTPUT, _GRAPH_VALUE, _VALUE_NAME = 11, 12, 13, 1
 _NODE_INPUT, _NODE_OUTPUT, _NODE_KIND, _NODE_ATTRIBUTE = 1, 2, 4, 5
 _ATTRIBUTE_NAME, _ATTRIBUTE_INTEGER, _ATTRIBUTE_TENSOR = 1, 3, 5
 _TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW, _TENSOR_LOCATION = 1, 2, 8, 9, 14
@@ -94,6 +96,69 @@ def largest_fp16(graph: bytes, count: int = 8) -> List[np.ndarray]:
              for tensor, kind in _weights(graph) if kind == _FP16 and len(tensor.dims) > 1
              and len(tensor.raw) == 2 * prod(tensor.dims)]
     return sorted(found, key=lambda matrix: -matrix.size)[:count]
+
+
+def part_of(graph: bytes, outputs: Dict[str, str]) -> bytes:
+    """
+    Return the part of an ONNX file that computes some of its values.
+
+    :param outputs: name of every output of the part: name of the value in ``graph``, of which the
+        file must state the shape.
+    :raises ModelError: when there is no such value.
+    """
+    parts = [_field(number, _part(value, outputs)) if number == _MODEL_GRAPH else raw
+             for number, value, raw in _segments(memoryview(graph))]
+    return b''.join(parts)
+
+
+def _part(graph: memoryview, outputs: Dict[str, str]) -> bytes:
+    """Return the graph with the nodes, weights and inputs that ``outputs`` depend on."""
+    segments = list(_segments(graph))
+    nodes = [_node(value) if number == _GRAPH_NODE else None for number, value, _ in segments]
+    needed = set(outputs.values())
+    for node in reversed(nodes):  # a graph's nodes stand in the order of their computation
+        if node is not None and needed.intersection(node.outputs):
+            needed.update(node.inputs)
+    kept, values = [], {}
+    for (number, value, raw), node in zip(segments, nodes):
+        if number in (_GRAPH_OUTPUT, _GRAPH_VALUE):
+            values[_name(value, _VALUE_NAME)] = value
+        elif node is not None:
+            kept += [raw] * bool(needed.intersection(node.outputs))
+        elif number == _GRAPH_INITIALIZER:
+            kept += [raw] * (_name(value, _TENSOR_NAME) in needed)
+        elif number != _GRAPH_INPUT or _name(value, _VALUE_NAME) in needed:
+            kept.append(raw)
+    for name, inner in outputs.items():
+        if inner not in values:
+            raise ModelError(f'the graph states no shape of a value {inner!r}')
+        rest = b''.join(raw for number, _, raw in _segments(values[inner])
+                        if number != _VALUE_NAME)
+        kept.append(_field(_GRAPH_OUTPUT, _field(_VALUE_NAME, name.encode()) + rest))
+        if name != inner:
+            kept.append(_field(_GRAPH_NODE, _field(_NODE_INPUT, inner.encode())
+                               + _field(_NODE_OUTPUT, name.encode())
+                               + _field(_NODE_KIND, b'Identity')))
+    return b''.join(kept)
+
+
+def _name(message: memoryview, number: int) -> str:
+    """Return the text of a field."""
+    return next((_text(value) for n, value in _fields(message) if n == number), '')
+
+
+def _field(number: int, data: bytes) -> bytes:
+    """Return the wire format of a field with a length."""
+    return _number(number << 3 | 2) + _number(len(data)) + data
+
+
+def _number(value: int) -> bytes:
+    data = bytearray()
+    while value > 127:
+        data.append(value & 127 | 128)
+        value >>= 7
+    data.append(value)
+    return bytes(data)
 
 
 def _weights(graph: bytes) -> Iterator[tuple]:
@@ -187,8 +252,15 @@ def _text(value) -> str:
 
 def _fields(message: memoryview) -> Iterator[tuple]:
     """Yield (field number, value); values are integers, or views for fields with a length."""
+    for number, value, _ in _segments(message):
+        yield number, value
+
+
+def _segments(message: memoryview) -> Iterator[tuple]:
+    """Yield (field number, value, the bytes of both)."""
     at = 0
     while at < len(message):
+        start = at
         tag, at = _varint(message, at)
         kind = tag & 7
         if kind == 0:
@@ -203,7 +275,7 @@ def _fields(message: memoryview) -> Iterator[tuple]:
             raise ModelError(f'not an ONNX file: wire type {kind} at byte {at}')
         if at > len(message):
             raise ModelError(f'the ONNX file ends {at - len(message)} bytes too early')
-        yield tag >> 3, value
+        yield tag >> 3, value, message[start:at]
 
 
 def _varint(message: memoryview, at: int) -> tuple:

@@ -2,8 +2,9 @@
 Turn an FP32 graph into an FP16 one, with islands of FP32 where the error says so.
 
 The precision lies in the graph, because strongly typed TensorRT (11 and RTX) has no flag for it.
-Inputs and outputs stay FP32. Needs the ``onnx`` package, and only here: a model folder can carry
-the finished FP16 graph, so a robot does without.
+Inputs and outputs stay FP32. Weights that are only stored in FP16 are FP16 afterwards, without a
+cast. Needs the ``onnx`` package, and only here: a model folder can carry the finished FP16 graph,
+so a robot does without.
 """
 
 from __future__ import annotations
@@ -121,6 +122,30 @@ def emulated_graph(graph: bytes, islands: Iterable[str] = ()) -> bytes:
     return _Emulation(graph, frozenset(islands)).result()
 
 
+def widened(graph: bytes) -> bytes:
+    """Return ``graph`` with the weights that are only stored in FP16 as plain FP32 ones."""
+    model = _onnx().load_model_from_string(graph)
+    _widen(model)
+    return model.SerializeToString()
+
+
+def _widen(model):
+    """Put FP32 weights in the place of FP16 ones that are cast to FP32."""
+    onnx = _onnx()
+    half, full = onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT
+    inner = model.graph
+    stored = {t.name: t for t in inner.initializer if t.data_type == half}
+    casts = [node for node in inner.node if node.op_type == 'Cast' and node.input[0] in stored
+             and node.attribute[0].i == full]
+    for node in casts:
+        values = onnx.numpy_helper.to_array(stored[node.input[0]]).astype(np.float32)
+        inner.initializer.append(onnx.numpy_helper.from_array(values, node.output[0]))
+        inner.node.remove(node)
+    read = {name for node in inner.node for name in node.input}
+    for name in {node.input[0] for node in casts} - read:
+        inner.initializer.remove(stored[name])
+
+
 def _onnx():
     try:
         import onnx
@@ -139,7 +164,9 @@ def _load(graph: bytes) -> tuple:
     """Return the model with its shapes inferred, and the element type of every tensor."""
     onnx = _onnx()
     try:
-        model = onnx.shape_inference.infer_shapes(onnx.load_model_from_string(graph))
+        model = onnx.load_model_from_string(graph)
+        _widen(model)
+        model = onnx.shape_inference.infer_shapes(model)
     except Exception as error:  # protobuf's and onnx's own errors have no common base
         raise ModelError(f'the graph cannot be read: {error}') from error
     inner = model.graph
@@ -179,7 +206,7 @@ class _Cast:
         del inner.node[:], inner.initializer[:], inner.value_info[:]
         inner.node.extend(self.nodes)
         inner.initializer.extend(self.new_weights.values())
-        return self.model.SerializeToString()
+        return self.model.SerializeToString(deterministic=True)
 
     def _node(self, node, outputs: Set[str]):
         """Rewrite one node: its inputs in its own precision, its outputs noted in it."""

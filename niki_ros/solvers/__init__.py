@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 from typing import Optional, Protocol
 
 from niki_ros.core.errors import ModelError
 from niki_ros.core.skeleton import Skeleton
 from niki_ros.core.types import Solution
+from niki_ros.model_folder import read_model_folder, shipped_folders, shipped_models
 import numpy as np
+
+__all__ = ['load_solver', 'shipped_models', 'Solver', 'Track']
+
+
+NIKI_KINDS = ('two_stage', 'one_stage', 'temporal', 'mlp')
+"""Kinds of model folders that :class:`niki_ros.solvers.niki.NikiSolver` runs."""
 
 
 class Track(Protocol):
@@ -38,11 +44,6 @@ class Solver(Protocol):
         """Return the causal state for one person."""
 
 
-def shipped_models() -> Path:
-    """Return the folder of the models that ship with the package."""
-    return Path(str(resources.files('niki_ros').joinpath('models')))
-
-
 def load_solver(name: str, **options) -> Solver:
     """
     Return a solver by name, or from a path to a model folder.
@@ -57,11 +58,10 @@ def load_solver(name: str, **options) -> Solver:
     if '/' in name or not folder.is_dir():
         folder = Path(name).expanduser()
     if not (folder / 'manifest.json').is_file():
-        shipped = sorted(p.parent.name for p in shipped_models().glob('*/manifest.json'))
+        shipped = [f.name for f in shipped_folders() if f.manifest['kind'] in NIKI_KINDS]
         raise ModelError(
             f'no solver {name!r}: it is neither analytic, nor one that ships '
             f'({", ".join(shipped) or "none"}), nor a folder with a manifest.json')
-    from niki_ros.model_folder import read_model_folder
     if read_model_folder(folder).manifest['kind'].startswith('released_'):
         from niki_ros.solvers.released import ReleasedSolver
         return ReleasedSolver.from_folder(folder, **options)

@@ -62,8 +62,9 @@ class NikiSolver:
         """Load a model folder; ``options`` go to the backend."""
         from niki_ros.backends import load_engine
         from niki_ros.model_folder import read_model_folder
+        from niki_ros.solvers import NIKI_KINDS
         folder = read_model_folder(Path(path))
-        if folder.manifest['kind'] not in ('two_stage', 'one_stage', 'temporal', 'mlp'):
+        if folder.manifest['kind'] not in NIKI_KINDS:
             raise ModelError(f"{path}: kind {folder.manifest['kind']!r} is no NIKI solver; "
                              'expected two_stage, one_stage or temporal')
         options = {'threads': 1, **options} if backend == 'onnxruntime' else options

@@ -1,0 +1,45 @@
+"""FP16 graphs that were cast on this machine, kept beside the engines that are built of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from typing import Iterable
+
+from niki_ros.model_folder import sha256, write_file
+
+CASTER = 2
+"""Changes whenever :func:`niki_ros.backends.half_graph.cast_graph` makes other graphs."""
+_DIGEST = 64
+_log = logging.getLogger(__name__)
+
+
+def cast_once(graph: bytes, islands: Iterable[str]) -> bytes:
+    """
+    Return ``graph`` in FP16 but for ``islands``; from the cache where it was cast before.
+
+    The cached file begins with the sha256 of the rest. A cache that cannot be written is no error.
+
+    :raises BackendError: when the onnx package is needed and not there.
+    """
+    from niki_ros.engine_cache import cache_folder
+    source = sha256(graph)
+    key = json.dumps([CASTER, source, sorted(islands)])
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    file = cache_folder() / f'{source[:12]}-cast-{digest[:12]}.half'
+    try:
+        data = file.read_bytes()
+        if sha256(data[_DIGEST:]).encode() == data[:_DIGEST]:
+            return data[_DIGEST:]
+        _log.warning('%s is damaged: the graph is cast again', file)
+    except OSError:
+        pass  # not there yet
+    from niki_ros.backends.half_graph import cast_graph
+    half = cast_graph(graph, islands)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_file(file, sha256(half).encode() + half)
+    except OSError as error:
+        _log.info('the fp16 graph is not kept: %s', error)
+    return half
