@@ -34,6 +34,10 @@ MAX_GAP_NS = 10_000_000_000
 
 # who is not seen is looked for at the same place for so long
 _LOST_NS = 250_000_000
+# and near that place detections with a low score count for so long
+_MISSED_NS = 3_000_000_000
+# a person moves by less than so many of their sizes in a second
+_SIZES_PER_S = 2.0
 # new people looked at in one image while others are followed: three looks each
 _NEW_AT_ONCE = 2
 # who is found while others are followed is reported when seen in so many images in a row: a crop
@@ -86,6 +90,7 @@ class FollowingObserver:
         self.faults: Dict[str, str] = {}
         self._most, self._fov_deg = max_people, fov_deg
         self._followed: List[_Followed] = []
+        self._lost: List[_Followed] = []
         self._waiting: List[np.ndarray] = []
         self._last_ns: Optional[int] = None
 
@@ -107,11 +112,12 @@ class FollowingObserver:
         self._note_time(stamp_ns)
         self._queue(self._given(boxes_px, size))
         if self.search is not None:
-            self._queue(self._searched(self.search.result(stamp_ns)))
+            self._queue(self._searched(self.search, self.search.result(stamp_ns), stamp_ns))
         self._follow(image, camera, stamp_ns)
         if self.search is not None:
             if not self._followed and not self._waiting:
-                self._queue(self._searched(self.search.now(image, stamp_ns)))
+                found = self.search.now(image, stamp_ns)
+                self._queue(self._searched(self.search, found, stamp_ns))
                 self._follow(image, camera, stamp_ns)
             elif len(self._followed) < self._most:
                 self.search.start(image, stamp_ns)
@@ -120,7 +126,7 @@ class FollowingObserver:
 
     def reset(self) -> None:
         """Forget the images before."""
-        self._followed, self._waiting, self._last_ns = [], [], None
+        self._followed, self._lost, self._waiting, self._last_ns = [], [], [], None
         if self.search is not None:
             self.search.reset()
 
@@ -151,16 +157,19 @@ class FollowingObserver:
         return [box for box in finite_array('boxes_px', boxes_px, (None, 4))
                 if _shown(box, size) >= _INSIDE]
 
-    def _searched(self, found: Optional[Found]) -> List[np.ndarray]:
+    def _searched(self, search: Search, found: Optional[Found], stamp_ns: int) -> list:
         """Return the boxes of a search, best first; note who was found again."""
-        if self.search is not None and self.search.fault:
-            self.faults['detector_failed'] = self.search.fault
+        if search.fault:
+            self.faults['detector_failed'] = search.fault
         if found is None:
             return []
         for one in self._followed:
             again = any(overlap(box, one.box_px) > _SAME_BOX for box in found.boxes_px)
             one.unconfirmed = 0 if again else one.unconfirmed + found.whole
-        return list(found.boxes_px[np.argsort(-found.scores, kind='stable')])
+        self._lost = [one for one in self._lost if stamp_ns - one.seen_ns <= _MISSED_NS]
+        order = np.argsort(-found.scores, kind='stable')
+        return [found.boxes_px[i] for i in order if found.scores[i] >= search.min_score
+                or any(_is_near(found.boxes_px[i], one, stamp_ns) for one in self._lost)]
 
     def _queue(self, boxes) -> None:
         """Remember boxes of people whom nobody follows, to be looked at."""
@@ -182,6 +191,8 @@ class FollowingObserver:
                 _take(one, look, stamp_ns)
             new = [one for one in new if one.look is not None]
         alive = [one for one in self._followed if self._is_kept(one, stamp_ns)]
+        self._lost += [one for one in self._followed
+                       if not one.doubt and stamp_ns - one.seen_ns > _LOST_NS]
         self._followed = _without_doubles([*alive, *new])
 
     def _is_kept(self, one: _Followed, stamp_ns: int) -> bool:
@@ -237,6 +248,14 @@ def _without_doubles(people: List[_Followed]) -> List[_Followed]:
         if seen is None or not any(same_person(seen, other) for other in others):
             kept.append(one)
     return sorted(kept, key=lambda p: p.since_ns)
+
+
+def _is_near(box, lost: _Followed, stamp_ns: int) -> bool:
+    """Whether a box can be that of a person who was lost."""
+    size = float((lost.box_px[2:] - lost.box_px[:2]).max())
+    apart = np.linalg.norm((box[:2] + box[2:] - lost.box_px[:2] - lost.box_px[2:]) / 2)
+    reach = size * (0.5 + _SIZES_PER_S * (stamp_ns - lost.seen_ns) * 1e-9)
+    return bool(apart <= reach and 0.4 < (box[2:] - box[:2]).max() / max(size, 1.0) < 2.5)
 
 
 def _shown(box, size) -> float:

@@ -22,6 +22,8 @@ DELAY_S = 0.06
 """What a search has found is used with the first image that is so much later."""
 ALONE_PERIOD_S = 0.1
 """Time between searches while nobody is followed."""
+RELAXED = 0.6
+"""Where a person was lost, detections of this share of the least score count too."""
 SHARES = (2, 3)
 """Parts have a half and a third of the image's longer side."""
 
@@ -71,7 +73,8 @@ class Search:
 
     The whole image is searched every ``period_s``, and a part of it in between.
 
-    :param min_score: detections below are ignored. :param period_s: between two searches.
+    :param min_score: a score from which a detection is good enough for a new person; what a
+        search returns goes down to ``RELAXED`` times that. :param period_s: between two searches.
     :param wait: wait for a search that is late, so that the answers are the same every time;
         False: never, its result is used later.
     :ivar fault: what went wrong in the last search, or empty.
@@ -81,7 +84,8 @@ class Search:
         """Start the thread."""
         self.detector = detector
         self.fault = ''
-        self._min_score, self._period_s, self._wait = min_score, period_s, wait
+        self.min_score = min_score
+        self._period_s, self._wait = period_s, wait
         self._pool = ThreadPoolExecutor(1, 'niki_search')
         self._running: Optional[Future] = None
         self._started_ns: Optional[int] = None
@@ -170,7 +174,7 @@ class Search:
         boxes = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
         scores = np.asarray(scores, dtype=np.float64).ravel()
         good = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-        good &= scores >= self._min_score
+        good &= scores >= RELAXED * self.min_score
         return boxes[good], scores[good]
 
 
