@@ -1,8 +1,10 @@
 """
-How far an engine is from the FP32 graph, in millimetres and degrees, on real poses.
+How far an engine is from the FP32 graph, on inputs as they are in use.
 
-Both run on the same inputs. Rotations are compared as they are; millimetres are those of the 29
-joints after forward kinematics on the mean body, where errors along a limb add up.
+Both run on the same inputs. A solver is measured on poses of real people: rotations as they are,
+and millimetres of the 29 joints after forward kinematics on the mean body, where errors along a
+limb add up. The networks of the front end are measured on pictures: landmarks in pixels of the
+crop and in millimetres, a detector in pixels of its input and by its score.
 """
 
 from __future__ import annotations
@@ -12,19 +14,55 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Optional
 
 from niki_ros.backends.engine import Engine
+from niki_ros.check_images import check_images, crops, letterboxed
 from niki_ros.core.errors import InputError, ModelError
 from niki_ros.core.kinematics import forward_kinematics
 from niki_ros.core.rotations import angle_rad, rotmat_from_6d
 from niki_ros.core.skeleton import open_skeleton
-from niki_ros.model_folder import MANIFEST, ModelFolder, read_model_folder, write_file
+from niki_ros.model_folder import (
+    MANIFEST,
+    ModelFolder,
+    read_model_folder,
+    shipped_models,
+    write_file,
+)
 import numpy as np
 
 COUNT = 1000
-LIMIT_MM = 0.5
+LIMITS = {'landmarks': {'mm': 1.0, 'px': 0.25}, 'nanodet': {'px': 0.5, 'score': 0.01},
+          '': {'mm': 0.5}}
+"""Largest 99th percentile of each measure, by kind of model; '' = every other kind."""
+PICTURES = {'landmarks': crops, 'nanodet': letterboxed}
+"""What networks that are given pictures make of them."""
 BOX_M = 2.2
 """HybrIK's heat map is this deep; its u, v and d are shares of it."""
+LANDMARKS = 33
+FLAG, SEEN = 0.5, 0.3
+"""Crops with a lower flag, and cells with a lower score, say nothing about a person."""
 _MAX_POSES_BYTES = 64 << 20
 _FRAME_NS = 33_333_333
+
+
+def limits_of(manifest: dict, first: Optional[float] = None) -> Dict[str, float]:
+    """Return the largest 99th percentiles for a model; ``first`` replaces that of the first."""
+    limits = dict(LIMITS.get(manifest['kind'], LIMITS['']))
+    if first is not None:
+        limits[next(iter(limits))] = first
+    return limits
+
+
+def samples(manifest: dict, poses: Optional[str] = None, images: Optional[str] = None,
+            count: int = COUNT) -> Dict[str, np.ndarray]:
+    """
+    Return what a model is checked with: poses, or pictures as it is given them.
+
+    :param poses: see :func:`check_poses`. :param images: a folder of one's own pictures.
+    :param count: at most so many.
+    """
+    make = PICTURES.get(manifest['kind'])
+    if make is None:
+        return check_poses(poses, min(count, 16) if 'hybrik' in manifest['kind'] else count)
+    return {'image': make(check_images(images), int(manifest.get('size_px', 0)))[:count]}
 
 
 def check_poses(file: Optional[str] = None, count: int = COUNT) -> Dict[str, np.ndarray]:
@@ -34,7 +72,7 @@ def check_poses(file: Optional[str] = None, count: int = COUNT) -> Dict[str, np.
     :param file: an ``.npz`` with these two arrays; None = the set that ships.
     :raises InputError: when the file has another form.
     """
-    path = Path(file) if file else Path(__file__).parent / 'models' / 'check_poses.npz'
+    path = Path(file) if file else shipped_models() / 'check_poses.npz'
     if not path.is_file() or path.stat().st_size > _MAX_POSES_BYTES:
         raise InputError(f'{path} is no file of poses; give one: --poses FILE.npz with joints_m '
                          '(N, 29, 3) and sigma (N, 29)')
@@ -84,9 +122,9 @@ def run_in_portions(engine: Engine, inputs: dict, size: int = 64) -> dict:
 
 def errors(reference: dict, outputs: dict) -> Dict[str, np.ndarray]:
     """
-    Return the differences ``mm`` of every joint and, where there are any, ``deg`` of rotations.
+    Return the differences by measure: ``mm``, ``deg`` of rotations, ``px``, ``score``.
 
-    :raises ModelError: when the outputs hold neither rotations nor ``uvd`` positions.
+    :raises ModelError: when there is nothing to compare in the outputs.
     """
     a, b = _rotmat(reference), _rotmat(outputs)
     if a is not None and b is not None:
@@ -97,8 +135,53 @@ def errors(reference: dict, outputs: dict) -> Dict[str, np.ndarray]:
     if 'uvd' in reference:
         off = np.linalg.norm(reference['uvd'] - outputs['uvd'], axis=-1)
         return {'mm': 1e3 * BOX_M * off.ravel()}
-    raise ModelError(f'the outputs ({", ".join(reference)}) hold no rotations (rotmat, rot6d) and '
-                     'no uvd: there is nothing to compare in millimetres')
+    if {'landmarks', 'world', 'flag'} <= set(reference):
+        return _landmark_errors(reference, outputs)
+    if {'scores', 'distances'} <= set(reference):
+        return _box_errors(reference, outputs)
+    raise ModelError(f'the outputs ({", ".join(reference)}) hold no rotations (rotmat, rot6d), '
+                     'uvd, landmarks or boxes: there is nothing to compare')
+
+
+def _landmark_errors(reference: dict, outputs: dict) -> Dict[str, np.ndarray]:
+    """Compare the crops in which the network sees somebody; nothing uses the others."""
+    seen = reference['flag'].ravel() >= FLAG
+    if not seen.any():
+        raise InputError('the network sees nobody in the pictures: there is nothing to compare')
+    n = len(seen)
+    world = [o['world'].reshape(n, -1, 3)[seen, :LANDMARKS] for o in (reference, outputs)]
+    image = [o['landmarks'].reshape(n, -1, 5)[seen, :LANDMARKS, :2] for o in (reference, outputs)]
+    return {'mm': 1e3 * np.linalg.norm(world[0] - world[1], axis=-1).ravel(),
+            'px': np.linalg.norm(image[0] - image[1], axis=-1).ravel(),
+            'score': np.abs(reference['flag'] - outputs['flag']).ravel()}
+
+
+def _box_errors(reference: dict, outputs: dict) -> Dict[str, np.ndarray]:
+    """Compare the cells that see somebody: four edges in pixels, and the score."""
+    scores = [o['scores'] for o in (reference, outputs)]
+    seen = np.maximum(*scores) >= SEEN
+    if not seen.any():
+        raise InputError('the detector sees nobody in the pictures: there is nothing to compare')
+    side_px = _stride_px(seen.shape[1])
+    edges = []
+    for found in (reference, outputs):
+        logits = found['distances'].reshape(*seen.shape, 4, -1)[seen].astype(np.float64)
+        share = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        share /= share.sum(axis=-1, keepdims=True)
+        edges.append((share @ np.arange(share.shape[-1])) * side_px[np.nonzero(seen)[1], None])
+    return {'px': np.abs(edges[0] - edges[1]).ravel(),
+            'score': np.abs(scores[0] - scores[1])[seen]}
+
+
+def _stride_px(cells: int) -> np.ndarray:
+    """Return the width of every cell of a detector's grids, pixels of its input."""
+    from niki_ros.observers.detectors import NanoDet
+    strides = np.concatenate([np.full((NanoDet.input_px // s)**2, float(s))
+                              for s in NanoDet.STRIDES])
+    if len(strides) != cells:
+        raise ModelError(f'{cells} cells are not those of {NanoDet.input_px} pixels in strides of '
+                         f'{NanoDet.STRIDES}')
+    return strides
 
 
 def summary(values: np.ndarray) -> Dict[str, float]:
@@ -107,54 +190,83 @@ def summary(values: np.ndarray) -> Dict[str, float]:
     return {name: float(f'{value:.4g}') for name, value in facts.items()}
 
 
-def answers(engine: Engine, poses: Dict[str, np.ndarray], manifest: dict) -> dict:
+def answers(engine: Engine, given: Dict[str, np.ndarray], manifest: dict) -> dict:
     """
-    Return what a model makes of ``poses``.
+    Return what a model makes of :func:`samples`.
 
     A solver's graph is run by its solver, without the refinement that would hide errors; one with
     memory runs through the poses as one person's frames, so that its errors add up.
     """
+    if manifest['kind'] in PICTURES:
+        return run_in_portions(engine, given, 4)
     if 'condition' not in {spec.name for spec in engine.inputs}:
-        return run_in_portions(engine, engine_inputs(engine, poses))
+        return run_in_portions(engine, engine_inputs(engine, given))
     from niki_ros.solvers.niki import NikiSolver
     solver = NikiSolver(engine, manifest, refine_pose=False)
     if not solver.temporal:
-        return {'rotmat': solver.solve(**poses).rotmat}
+        return {'rotmat': solver.solve(**given).rotmat}
     track = solver.start_track()
-    steps = enumerate(zip(poses['joints_m'], poses['sigma']))
+    steps = enumerate(zip(given['joints_m'], given['sigma']))
     return {'rotmat': np.stack([track.step(j, s, i * _FRAME_NS).rotmat for i, (j, s) in steps])}
 
 
-def compare(reference: Engine, engine: Engine, poses: Dict[str, np.ndarray],
+def compare(reference: Engine, engine: Engine, given: Dict[str, np.ndarray],
             manifest: dict) -> Dict[str, Any]:
-    """Return ``{'mm': {max, p99, mean}, 'deg': {…}, 'poses': n}`` between two engines."""
-    found = errors(answers(reference, poses, manifest), answers(engine, poses, manifest))
-    facts: Dict[str, Any] = {name: summary(values) for name, values in found.items()}
-    facts['poses'] = len(poses['sigma'])
-    return facts
+    """Return ``{'mm': {max, p99, mean}, …, 'poses' or 'pictures': n}`` between two engines."""
+    return _facts(answers(reference, given, manifest), answers(engine, given, manifest), given)
 
 
-def with_half_graph(folder: ModelFolder, limit_mm: float = LIMIT_MM, poses: Optional[str] = None,
+def over_limits(facts: Dict[str, Any], limits: Dict[str, float]) -> list:
+    """Name the measures whose 99th percentile is above its limit, or no number."""
+    return [name for name, limit in limits.items() if not facts[name]['p99'] <= limit]
+
+
+def find_cast(folder: ModelFolder, given: Dict[str, np.ndarray], limits: Dict[str, float],
+              progress: Callable[[str], None] = lambda line: None) -> tuple:
+    """
+    Find the FP16 graph of a folder: what stays in FP32 so that its errors keep the limits.
+
+    :param given: see :func:`samples`. :param limits: see :func:`limits_of`.
+    :return: the graph, and ``fp32_islands`` and ``error`` (rounded as a GPU does it).
+    """
+    from niki_ros.backends import load_engine
+    from niki_ros.backends.half_graph import emulated_graph, find_half_graph
+    manifest, graph = folder.manifest, folder.load_graph('fp32')
+    wanted = answers(load_engine(graph), given, manifest)
+
+    def measured(half: bytes) -> Dict[str, Any]:
+        return _facts(wanted, answers(load_engine(half), given, manifest), given)
+
+    def share_of_limits(half: bytes) -> float:
+        facts = measured(half)
+        return max(facts[name]['p99'] / most for name, most in limits.items())
+
+    progress('errors are 99th percentiles in shares of the limits: '
+             + ', '.join(f'{most:g} {name}' for name, most in limits.items()))
+    half, _, islands = find_half_graph(graph, share_of_limits, 1.0, progress)
+    return half, {'fp32_islands': islands, 'error': measured(emulated_graph(graph, islands))}
+
+
+def with_half_graph(folder: ModelFolder, limit: Optional[float] = None,
+                    poses: Optional[str] = None, images: Optional[str] = None,
                     progress: Callable[[str], None] = lambda line: None) -> ModelFolder:
     """
     Cast a folder's FP32 graph to FP16 and put it beside, with its measured error.
 
-    :param limit_mm: largest 99th percentile of the error. :param poses: see :func:`check_poses`.
-    :return: the folder with both graphs.
+    :param limit: of the first measure; None = as in :data:`LIMITS`.
+    :param poses: and ``images``: see :func:`samples`. :return: the folder with both graphs.
     """
-    from niki_ros.backends import load_engine
-    from niki_ros.backends.half_graph import find_half_graph
     from niki_ros.model_folder import add_graph
-    graph = folder.load_graph('fp32')
-    chosen = check_poses(poses, 4 if 'hybrik' in folder.manifest['kind'] else 200)
-    wanted = answers(load_engine(graph), chosen, folder.manifest)
+    given = samples(folder.manifest, poses, images, 200)
+    half, facts = find_cast(folder, given, limits_of(folder.manifest, limit), progress)
+    return add_graph(folder, 'fp16', half, facts)
 
-    def error_of(half: bytes) -> float:
-        found = answers(load_engine(half), chosen, folder.manifest)
-        return summary(errors(wanted, found)['mm'])['p99']
 
-    half, error, islands = find_half_graph(graph, error_of, limit_mm, progress)
-    return add_graph(folder, 'fp16', half, {'fp32_islands': islands, 'cast_error_p99_mm': error})
+def _facts(reference: dict, outputs: dict, given: dict) -> Dict[str, Any]:
+    found = errors(reference, outputs)
+    facts: Dict[str, Any] = {name: summary(values) for name, values in found.items()}
+    return {**facts, **({'pictures': len(given['image'])} if 'image' in given
+                        else {'poses': len(given['sigma'])})}
 
 
 def note_errors(folder: ModelFolder, results: Dict[str, Any]) -> ModelFolder:

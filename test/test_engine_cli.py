@@ -104,10 +104,17 @@ def test_the_cast_of_an_operator_wanted_in_fp32_has_no_rounding():
 def test_build_list_check_clear(folder, tmp_path, capsys, precision):
     pytest.importorskip('tensorrt_rtx', reason=RTX)
     poses = tmp_path / 'poses.npz'
+    if precision == 'fp16':
+        assert niki('engine', 'build', folder.path, '--precision', precision, '--target',
+                    'sm86') == 1
+        assert f'niki engine cast {folder.path} makes one' in capsys.readouterr().err
+        assert niki('engine', 'cast', folder.path, '--poses', poses, '--limit', 5) == 0
+        capsys.readouterr()
     assert niki('engine', 'build', folder.path, '--precision', precision, '--target',
-                'sm86,sm89', '--max-batch', 4, '--poses', poses, '--limit', 5) == 0
+                'sm86,sm89', '--max-batch', 4) == 0
     out, err = capsys.readouterr()
-    assert out.count('.engine: tensorrt_rtx') == 2 and precision in out and err
+    assert out.count('.engine: tensorrt_rtx') == 2 and precision in out
+    assert f'1/1 model stand-in, {precision}' in err
     assert niki('engine', 'list', '--json') == 0
     rows = json.loads(capsys.readouterr().out)
     assert {row['key']['compute_capability'] for row in rows} == {'sm86', 'sm89'}
@@ -132,19 +139,20 @@ def test_build_list_check_clear(folder, tmp_path, capsys, precision):
     assert '2 engines deleted' in capsys.readouterr().out
 
 
-def test_check_measures_both_graphs_and_notes_it(folder, tmp_path, capsys):
+def test_check_measures_both_graphs_and_writes_nothing(folder, tmp_path, capsys):
     poses = ('--poses', tmp_path / 'poses.npz')
     assert niki('engine', 'cast', folder.path, *poses, '--limit', 20) == 0
     assert 'model.fp16.onnx: p99' in capsys.readouterr().out
     words = ('engine', 'check', folder.path, *poses)
+    before = {file: file.read_bytes() for file in folder.path.iterdir()}
     assert niki(*words, '--limit', 20, '--json') == 0
     result = json.loads(capsys.readouterr().out)
     exact, half = result['errors']['fp32'], result['errors']['fp16']
     assert exact['mm']['max'] < 1e-3 and exact['poses'] == 50
     assert 0 < half['mm']['mean'] <= half['mm']['p99'] <= half['mm']['max'] < 50
     assert half['deg']['max'] > 0 and half['ran']['precision'] == 'fp16'
-    noted = read_model_folder(folder.path).manifest['engine_error']
-    assert noted['onnxruntime-fp16']['mm'] == half['mm']
+    assert {file: file.read_bytes() for file in folder.path.iterdir()} == before
+    assert read_model_folder(folder.path).manifest['graphs']['fp16']['error']['poses'] == 50
     assert niki(*words, '--limit', 1e-4) == 1
     assert 'over the limit' in capsys.readouterr().out
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from typing import Iterable
+from typing import Dict, Iterable, Set
 
-from niki_ros.model_folder import sha256, write_file
+from niki_ros.model_folder import ModelFolder, sha256, write_file
 
 CASTER = 2
 """Changes whenever :func:`niki_ros.backends.half_graph.cast_graph` makes other graphs."""
@@ -43,3 +43,20 @@ def cast_once(graph: bytes, islands: Iterable[str]) -> bytes:
     except OSError as error:
         _log.info('the fp16 graph is not kept: %s', error)
     return half
+
+
+def casts() -> Dict[str, str]:
+    """Return sha256 of every cast in the cache: first digits of the graph's that was cast."""
+    from niki_ros.engine_cache import cache_folder
+    found = {}
+    for file in cache_folder().glob('*-cast-*.half'):
+        with file.open('rb') as opened:
+            found[opened.read(_DIGEST).decode('ascii', 'replace')] = file.name.split('-')[0]
+    return found
+
+
+def digests_of(folder: ModelFolder) -> Set[str]:
+    """Return the sha256 of every graph of a model folder, and of what was cast of it here."""
+    main = folder.manifest['sha256']
+    extra = {entry['sha256'] for entry in folder.manifest.get('graphs', {}).values()}
+    return {main, *extra, *(half for half, source in casts().items() if main.startswith(source))}

@@ -36,7 +36,7 @@ def find_half_graph(graph: bytes, error_of: Callable[[bytes], float], limit: flo
 
     :param error_of: measures a graph, such as the 99th percentile in millimetres; it is given
         :func:`emulated_graph`, whose every step is rounded as a GPU rounds it.
-    :return: the FP16 graph, its error, and the names of what stays in FP32.
+    :return: the FP16 graph, its error, and what stays in FP32, as :func:`cast_graph` takes it.
     :raises BackendError: when more than half of the weights would have to stay in FP32.
     """
     def measure(islands) -> float:
@@ -52,7 +52,7 @@ def find_half_graph(graph: bytes, error_of: Callable[[bytes], float], limit: flo
     if best is not None:
         half = cast_graph(graph, frozenset().union(*best[0]))
         if read_weights(half).precision == 'fp16':
-            return half, best[1], sorted(map(_called, best[0]))
+            return half, best[1], sorted(frozenset().union(*best[0]))
     raise BackendError('no graph with most of its weights in fp16 keeps the error under '
                        f'{limit:g} (all in fp16: {error:.4g}); use fp32, or allow more: --limit')
 

@@ -135,7 +135,7 @@ def _weight_bytes(name: str, precision) -> int:
     if name == 'analytic':
         return 0
     from niki_ros.backends.graph_file import read_weights
-    from niki_ros.cli.engine import find_model
+    from niki_ros.model_folder import find_model
     return read_weights(find_model(name).load_graph(precision)).total_bytes
 
 

@@ -4,41 +4,44 @@ from __future__ import annotations
 
 from argparse import ArgumentTypeError
 import json
-from pathlib import Path
 import sys
 from time import perf_counter
 
 from niki_ros.core.errors import BackendError
 
 HELP = """Build TensorRT engines for this GPU, or ahead of time for another (--target, with
-TensorRT-RTX), list and clear those in the cache, measure how far they are from the FP32 graph."""
+TensorRT-RTX), list and clear those in the cache, measure how far they are from the FP32 graph.
+Without a model: for all graphs that the settings need."""
+_UNITS = {'mm': ' mm', 'deg': '°', 'px': ' px', 'score': ' score'}
 
 
 def add_arguments(parser):
     """Declare the sub-verbs."""
     verbs = parser.add_subparsers(metavar='build|cast|list|check|clear', required=True)
-    build = verbs.add_parser('build', help='build an engine into the cache')
-    build.add_argument('model', help='a model that ships, or a model folder')
-    build.add_argument('--precision', choices=('fp32', 'fp16'), default='fp32')
+    build = verbs.add_parser('build', help='build engines into the cache')
+    _models(build)
+    build.add_argument('--precision', choices=('fp32', 'fp16'),
+                       help='default: engine.precision of the settings')
     build.add_argument('--target', default='', metavar='sm86,sm89',
                        help='GPUs to build for ahead of time; default: the GPU of this machine')
-    build.add_argument('--max-batch', type=_batch, default=16, help='people at once (16)')
+    build.add_argument('--max-batch', type=_batch, metavar='N',
+                       help='people at once; default: engine.max_batch of the settings')
     build.add_argument('--on-mismatch', choices=('rebuild', 'refuse'), default='rebuild',
                        help='what to do with a cached engine that is damaged')
-    _limit(build)
     build.set_defaults(engine_verb=_build)
-    cast = verbs.add_parser('cast', help='put an fp16 graph into a model folder')
+    cast = verbs.add_parser('cast', help='put an fp16 graph into a model folder of your own')
     cast.add_argument('model', help='a model folder that can be written')
     _limit(cast)
     cast.set_defaults(engine_verb=_cast)
     listed = verbs.add_parser('list', help='list the cached engines; exit 1 if one is damaged')
     listed.add_argument('--json', action='store_true')
     listed.set_defaults(engine_verb=_list)
-    check = verbs.add_parser('check', help='measure an engine against the FP32 graph')
-    check.add_argument('model', help='a model that ships, or a model folder')
+    check = verbs.add_parser('check', help='measure engines against the FP32 graph')
+    _models(check)
     check.add_argument('--backend', choices=('onnxruntime', 'tensorrt'), default='onnxruntime')
     check.add_argument('--precision', choices=('fp32', 'fp16', 'all'), default='all')
-    check.add_argument('--count', type=_batch, default=1000, help='poses (1000)')
+    check.add_argument('--count', type=_batch, default=1000, help='poses, people or pictures, '
+                       'at most (1000)')
     check.add_argument('--json', action='store_true')
     _limit(check)
     check.set_defaults(engine_verb=_check)
@@ -52,153 +55,197 @@ def main(args) -> int:
     return args.engine_verb(args)
 
 
-def find_model(name: str):
-    """Return the model folder of a model that ships, or at a path."""
-    from niki_ros.model_folder import read_model_folder
-    shipped = Path(__file__).parents[1] / 'models' / name
-    if '/' not in name and (shipped / 'manifest.json').is_file():
-        return read_model_folder(shipped)
-    return read_model_folder(Path(name).expanduser())
+def _models(parser):
+    parser.add_argument('model', nargs='?', help='a model that ships, or a model folder; default: '
+                        'every graph that the settings need')
+    parser.add_argument('--set', metavar='NAME=VALUE', action='append', default=[],
+                        help='a setting, as in niki run, such as observer.model=heavy')
 
 
 def _limit(parser):
-    parser.add_argument('--limit', type=float, default=0.5, metavar='MM',
-                        help='largest 99th percentile of the error, millimetres (0.5)')
+    parser.add_argument('--limit', type=float, metavar='MM', help='largest 99th percentile of the '
+                        'error: millimetres, of a detector pixels (solver 0.5, landmarks 1; '
+                        'detector 0.5)')
     parser.add_argument('--poses', metavar='NPZ', help='joints_m (N, 29, 3) and sigma (N, 29) to '
-                        'measure with; default: those that ship')
+                        'measure a solver with; default: those that ship')
+    parser.add_argument('--images', metavar='FOLDER', help='JPEG or PNG pictures of people to '
+                        'measure the front end with; default: those that ship')
+
+
+def _settings(args):
+    """Return the settings of the pipeline with those of the command line."""
+    from niki_ros.cli.run import parse_settings
+    from niki_ros.core.config import apply_settings, PipelineConfig
+    config = PipelineConfig()
+    apply_settings(config, parse_settings(args.set))
+    return config
+
+
+def _chosen(args, config) -> list:
+    """Return (role, folder) of the model that was named, or of all that the settings need."""
+    from niki_ros.model_folder import find_model, graphs_of
+    return [('', find_model(args.model))] if args.model else graphs_of(config)
 
 
 def _build(args) -> int:
-    from niki_ros.backends.tensorrt_cached import build_into_cache, where_to_build
-    from niki_ros.engine_cache import cache_folder
-    folder = find_model(args.model)
+    from niki_ros.backends.tensorrt_cached import where_to_build
+    config = _settings(args)
+    precision = args.precision or config.engine.precision
+    max_batch = args.max_batch or config.engine.max_batch
+    chosen = _chosen(args, config)
     targets = [t.strip().lower() for t in args.target.split(',') if t.strip()] or [None]
     for target in targets:
         where_to_build(target)  # no library, no driver, no such target: say so first
-    if args.precision not in folder.precisions:
-        if args.precision != 'fp16':
-            raise BackendError(f'{folder.path} has no {args.precision} graph; it has '
-                               f'{", ".join(folder.precisions)}')
-        folder = _add_half(folder, args)
-    graph = folder.load_graph(args.precision)
-    for target in targets:
-        start = perf_counter()
-        key = build_into_cache(graph, target, args.max_batch, args.on_mismatch, progress=_say)
-        file = cache_folder() / f'{key.name}.engine'
-        print(f'{file}: {key.library} {key.library_version}, {key.compute_capability}, '
-              f'{key.precision}, up to {key.max_batch}, {file.stat().st_size / 1e6:.1f} MB, '
-              f'{perf_counter() - start:.1f} s')
+    for _, folder in chosen:
+        if precision not in folder.precisions:
+            remedy = f'; niki engine cast {folder.path} makes one' * (precision == 'fp16')
+            raise BackendError(f'{folder.path} has no {precision} graph; it has '
+                               f'{", ".join(folder.precisions)}{remedy}')
+    for number, (role, folder) in enumerate(chosen, 1):
+        print(f'{number}/{len(chosen)} {role or "model"} {folder.name}, {precision}',
+              file=sys.stderr, flush=True)
+        graph = folder.load_graph(precision)
+        for target in targets:
+            print(_built(graph, folder, target, max_batch, args.on_mismatch), flush=True)
     return 0
+
+
+def _built(graph: bytes, folder, target, max_batch: int, on_mismatch: str) -> str:
+    """Build one engine and return what was built."""
+    from niki_ros.backends.tensorrt_cached import build_into_cache
+    from niki_ros.engine_cache import cache_folder
+    start = perf_counter()
+    key = build_into_cache(graph, target, max_batch, on_mismatch, progress=_say)
+    file = cache_folder() / f'{key.name}.engine'
+    return (f'{folder.name}: {file}: {key.library} {key.library_version}, '
+            f'{key.compute_capability}, {key.precision}, up to {key.max_batch}, '
+            f'{file.stat().st_size / 1e6:.1f} MB, {perf_counter() - start:.1f} s')
 
 
 def _cast(args) -> int:
-    folder = _add_half(find_model(args.model), args)
-    entry = folder.manifest['graphs']['fp16']
-    print(f'{folder.path / entry["file"]}: p99 {entry["cast_error_p99_mm"]:.4g} mm, in fp32: '
-          f'{", ".join(entry["fp32_islands"]) or "nothing"}')
-    return 0
-
-
-def _add_half(folder, args):
-    """Cast the folder's FP32 graph to FP16 and put it beside, with its measured error."""
+    """Cast a folder's FP32 graph to FP16 and put it beside, with its measured error."""
     from niki_ros.engine_check import with_half_graph
+    from niki_ros.model_folder import find_model
+    folder = find_model(args.model)
+    if folder.ships:
+        raise BackendError(f'{folder.path} belongs to the package and is not written to; copy the '
+                           'folder and cast the copy')
     try:
-        return with_half_graph(folder, args.limit, args.poses, _say)
+        folder = with_half_graph(folder, args.limit, args.poses, args.images, _say)
     except OSError as failed:
         raise BackendError(f'{folder.path} cannot be written ({failed}); copy the folder and '
-                           'build from the copy') from failed
+                           'cast the copy') from failed
+    entry = folder.manifest['graphs']['fp16']
+    print(f'{folder.path / entry["file"]}: {_percentiles(entry["error"])}, in fp32: '
+          f'{", ".join(entry["fp32_islands"]) or "nothing"}')
+    return 0
 
 
 def _list(args) -> int:
     from niki_ros.engine_cache import EngineCache
     cache = EngineCache()
-    rows = list(cache.entries())
+    names = _names()
+    rows = [(engine, {'model': names.get(engine.name[:12], ''), **manifest}, fault)
+            for engine, manifest, fault in cache.entries()]
     if args.json:
         print(json.dumps([{'file': str(engine), 'fault': fault, **manifest}
                           for engine, manifest, fault in rows], indent=1))
     else:
         for engine, manifest, fault in rows:
             key = manifest.get('key', {})
-            print(fault or f'{engine.name}  {key["library"]} {key["library_version"]}  '
-                  f'{key["gpu"]} {key["compute_capability"]}  {key["precision"]}  '
-                  f'up to {key["max_batch"]}  {manifest["bytes"] / 1e6:.1f} MB  '
-                  f'{manifest["built"]}')
+            print(fault or f'{manifest["model"] or "(own)":15}  {engine.name}  {key["library"]} '
+                  f'{key["library_version"]}  {key["gpu"]} {key["compute_capability"]}  '
+                  f'{key["precision"]}  up to {key["max_batch"]}  '
+                  f'{manifest["bytes"] / 1e6:.1f} MB  {manifest["built"]}')
         if not rows:
             print(f'no engines in {cache.folder}')
     return 1 if any(fault for *_, fault in rows) else 0
 
 
+def _names() -> dict:
+    """Return the first digits of the sha256 of every graph that ships: name of the model."""
+    from niki_ros.backends.half_cache import digests_of
+    from niki_ros.model_folder import shipped_folders
+    return {digest[:12]: folder.name for folder in shipped_folders()
+            for digest in digests_of(folder)}
+
+
 def _check(args) -> int:
+    chosen = _chosen(args, _settings(args))
+    found = [_checked(folder, args) for _, folder in chosen]
+    if args.json:
+        print(json.dumps(found[0] if args.model else {'models': found}))
+    for result in found:
+        if not args.json:
+            _print_errors(result)
+        for fault in result['damaged_engines']:
+            print(f'niki: {fault}', file=sys.stderr)
+    return int(any(result['over_limit'] or result['damaged_engines'] for result in found))
+
+
+def _checked(folder, args) -> dict:
+    """Return the errors of one model's engines; nothing is written."""
     from niki_ros.backends import load_engine
-    from niki_ros.engine_check import check_poses, compare
-    folder = find_model(args.model)
-    damaged = _damaged_engines(folder)
-    heavy = 'hybrik' in folder.manifest['kind']
-    poses = check_poses(args.poses, min(args.count, 16) if heavy else args.count)
+    from niki_ros.engine_check import compare, limits_of, over_limits, samples
     wanted = folder.precisions if args.precision == 'all' else (args.precision,)
     if args.backend == 'tensorrt':
         load_engine(folder.path, 'tensorrt', wanted[0]).close()  # no GPU: say so at once
+    damaged = _damaged_engines(folder)
+    given = samples(folder.manifest, args.poses, args.images, args.count)
+    limits = limits_of(folder.manifest, args.limit)
     reference = load_engine(folder.path, precision='fp32')
     results = {}
     for precision in wanted:
         engine = load_engine(folder.path, args.backend, precision)
-        results[precision] = {**compare(reference, engine, poses, folder.manifest),
+        results[precision] = {**compare(reference, engine, given, folder.manifest),
                               'ran': engine.describe()}
         engine.close()
-    _note(folder, args.backend, results)
-    over = [p for p, facts in results.items() if not facts['mm']['p99'] <= args.limit]
-    if args.json:
-        print(json.dumps({'model': folder.manifest['name'], 'backend': args.backend,
-                          'limit_mm': args.limit, 'errors': results, 'over_limit': over,
-                          'damaged_engines': damaged}))
-    else:
-        _print_errors(results, args.limit, over)
-    for fault in damaged:
-        print(f'niki: {fault}', file=sys.stderr)
-    return 1 if over or damaged else 0
+    reference.close()
+    over = [precision for precision, facts in results.items() if over_limits(facts, limits)]
+    return {'model': folder.name, 'backend': args.backend, 'limits': limits, 'errors': results,
+            'over_limit': over, 'damaged_engines': damaged}
 
 
 def _damaged_engines(folder) -> list:
     """Name the cached engines of this model that would be refused."""
+    from niki_ros.backends.half_cache import digests_of
     from niki_ros.engine_cache import EngineCache
-    from niki_ros.model_folder import sha256
-    mine = {sha256(folder.load_graph(precision))[:12] for precision in folder.precisions}
+    mine = {digest[:12] for digest in digests_of(folder)}
     return [fault for engine, _, fault in EngineCache().entries()
             if fault and engine.name[:12] in mine]
 
 
-def _note(folder, backend: str, results: dict):
-    """Put the figures into the folder's manifest; a folder that is read-only is left as it is."""
-    from niki_ros.engine_check import note_errors
-    try:
-        note_errors(folder, {f'{backend}-{precision}': f for precision, f in results.items()})
-    except OSError as error:
-        _say(f'the figures are not in the manifest: {error}')
-
-
-def _print_errors(results: dict, limit: float, over: list):
-    for precision, facts in results.items():
+def _print_errors(result: dict):
+    from niki_ros.engine_check import over_limits
+    for precision, facts in result['errors'].items():
         ran = facts['ran']
-        print(f'{precision} on {ran["library"]} {ran["version"]} ({ran["device"]}), '
-              f'{facts["poses"]} poses, against the fp32 graph:')
-        for name, unit in (('mm', 'mm'), ('deg', '°')):
+        count = ', '.join(f'{facts[name]} {name}' for name in ('poses', 'pictures')
+                          if name in facts)
+        print(f'{result["model"]}, {precision} on {ran["library"]} {ran["version"]} '
+              f'({ran["device"]}), {count}, against the fp32 graph:')
+        for name, unit in _UNITS.items():
             if name in facts:
                 e = facts[name]
-                print(f'  max {e["max"]:g} {unit}   p99 {e["p99"]:g} {unit}   '
-                      f'mean {e["mean"]:g} {unit}')
-        if precision in over:
-            print(f'  p99 is over the limit of {limit:g} mm')
+                print(f'  max {e["max"]:g}{unit}   p99 {e["p99"]:g}{unit}   '
+                      f'mean {e["mean"]:g}{unit}')
+        for name in over_limits(facts, result['limits']):
+            print(f'  p99 is over the limit of {result["limits"][name]:g}{_UNITS[name]}')
+
+
+def _percentiles(facts: dict) -> str:
+    return ', '.join(f'p99 {facts[name]["p99"]:.4g}{unit}' for name, unit in _UNITS.items()
+                     if name in facts)
 
 
 def _clear(args) -> int:
+    from niki_ros.backends.half_cache import digests_of
     from niki_ros.engine_cache import EngineCache
-    from niki_ros.model_folder import sha256
+    from niki_ros.model_folder import find_model
     cache = EngineCache()
     if args.model is None:
         count = cache.clear()
     else:
-        folder = find_model(args.model)
-        count = sum(cache.clear(sha256(folder.load_graph(p))) for p in folder.precisions)
+        count = sum(map(cache.clear, digests_of(find_model(args.model))))
     print(f'{count} engines deleted')
     return 0
 
