@@ -17,13 +17,17 @@ import numpy as np
 
 HEAVY = frozenset({'Gemm', 'MatMul', 'Conv', 'ConvTranspose', 'Einsum'})
 """Layers with weights: what FP16 is for."""
-_LAYER_GROUPS = 32
+_LAYER_GROUPS = 64
+_SMALL_SHARE = 0.01
 # inputs that the operator wants in FP32 whatever its data is
 _FP32_INPUTS = {'Resize': {1, 2}}
 _HALF_MAX = 65504.0
 _MOVES = frozenset({'Reshape', 'Concat', 'Split', 'Slice', 'Transpose', 'Gather', 'Unsqueeze',
-                    'Squeeze', 'Identity', 'Flatten', 'Expand', 'Where', 'Pad', 'Relu'})
+                    'Squeeze', 'Identity', 'Flatten', 'Expand', 'Where', 'Pad', 'Relu', 'Clip',
+                    'MaxPool'})
 """Operators that give values they were given, already rounded."""
+_FOLLOWS = _MOVES | {'Add'}
+"""Those in FP32 where one of their inputs is: a sum that goes on through FP32 layers stays so."""
 
 
 def find_half_graph(graph: bytes, error_of: Callable[[bytes], float], limit: float,
@@ -32,7 +36,7 @@ def find_half_graph(graph: bytes, error_of: Callable[[bytes], float], limit: flo
     Cast ``graph`` with as little in FP32 as keeps the error under ``limit``.
 
     Every unit (a kind of element-wise operator, a few neighbouring layers) is measured alone in
-    FP16; the worst go to FP32, as many as it takes.
+    FP16; those that do most harm for their size go to FP32, as many as it takes.
 
     :param error_of: measures a graph, such as the 99th percentile in millimetres; it is given
         :func:`emulated_graph`, whose every step is rounded as a GPU rounds it.
@@ -47,7 +51,7 @@ def find_half_graph(graph: bytes, error_of: Callable[[bytes], float], limit: flo
     progress(f'everything in fp16: error {error:.4g}')
     if error <= limit:
         return cast_graph(graph), error, []
-    worst = _worst_first(units_of(graph), measure, progress)
+    worst = _worst_first(units_of(graph), _sizes(graph), measure, progress)
     best = _fewest(worst, measure, limit, progress)
     if best is not None:
         half = cast_graph(graph, frozenset().union(*best[0]))
@@ -57,14 +61,28 @@ def find_half_graph(graph: bytes, error_of: Callable[[bytes], float], limit: flo
                        f'{limit:g} (all in fp16: {error:.4g}); use fp32, or allow more: --limit')
 
 
-def _worst_first(units, measure, progress) -> List[FrozenSet[str]]:
-    """Order units by the error that each makes when it alone is FP16."""
+def _worst_first(units, sizes: Dict[str, int], measure, progress) -> List[FrozenSet[str]]:
+    """
+    Order units by the error that each makes when it alone is FP16, for its size.
+
+    Errors of many units add up as squares. What has no weights is counted as a small layer.
+    """
     everything: FrozenSet[str] = frozenset().union(*units)
-    alone = {}
+    small = _SMALL_SHARE * sum(sizes.values())
+    harm = {}
     for number, unit in enumerate(units, 1):
-        alone[unit] = measure(everything - unit)
-        progress(f'{number}/{len(units)} {_called(unit)} alone in fp16: error {alone[unit]:.4g}')
-    return sorted(units, key=lambda unit: -alone[unit])
+        error = measure(everything - unit)
+        harm[unit] = error**2 / (small + sum(sizes.get(name, 0) for name in unit))
+        progress(f'{number}/{len(units)} {_called(unit)} alone in fp16: error {error:.4g}')
+    return sorted(units, key=lambda unit: -harm[unit])
+
+
+def _sizes(graph: bytes) -> Dict[str, int]:
+    """Return the number of weights of every layer, by the name of its output."""
+    model, _ = _load(graph)
+    counts = {t.name: int(np.prod(t.dims)) for t in model.graph.initializer}
+    return {node.output[0]: sum(counts.get(name, 0) for name in node.input)
+            for node in model.graph.node if node.op_type in HEAVY}
 
 
 def _fewest(worst, measure, limit: float, progress):
@@ -249,7 +267,7 @@ class _Cast:
 
     def _precision(self, node, floats: List[int]) -> int:
         """Return the precision that a node works in; what only moves values takes theirs."""
-        if node.op_type in _MOVES:
+        if node.op_type in _FOLLOWS:
             given = [self.made[node.input[i]] for i in floats if node.input[i] in self.made]
             if self.float in given:
                 return self.float
