@@ -7,7 +7,7 @@ the heat map are cut off: nothing here needs them, and they take half of the tim
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Optional
 
 from niki_ros.model_folder import ModelFolder, write_model_folder
 
@@ -17,8 +17,8 @@ from niki_training.importers.graph_tools import (
     macs,
     OPSET,
     parameters,
-    stored_half,
 )
+from niki_training.importers.half_storage import stored_half
 from niki_training.importers.tflite_graph import OnnxWriter, TFLiteFile
 
 PACKAGE = '@mediapipe/pose 0.5.1675469404 (npm)'
@@ -26,40 +26,59 @@ VARIANTS = {
     'f17bfbecadb61c3be1baa8b8d851cc6619c870a87167b32848ad20db306b9d61': 'lite',
     'e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f': 'full',
     '59e42d71bcd44cbdbabc419f0ff76686595fd265419566bd4009ef703ea8e1fe': 'heavy'}
-OUTPUTS = {'landmarks': 'Identity', 'flag': 'Identity_1', 'world': 'Identity_4'}
+OUTPUTS = {'landmarks': 'Identity', 'world': 'Identity_4', 'flag': 'Identity_1'}
 """Our name → the network's."""
 MEANING = {
     'landmarks': '39 x (x, y, z in pixels of the crop, logit of visibility, logit of presence)',
-    'flag': 'probability that a person is in the crop',
-    'world': '39 x (x, y, z) in metres about the middle of the hips, axes of the crop'}
+    'world': '39 x (x, y, z) in metres about the middle of the hips, axes of the crop',
+    'flag': 'probability that a person is in the crop'}
+SIZE_PX = 256
+SIZES = {'landmarks': 195, 'world': 117, 'flag': 1}
+TRAINING_DATA = (
+    'not published: pictures of people that Google has had annotated by hand, for the first '
+    'version 60,000 in common poses and 25,000 of exercises (Bazarevsky et al., BlazePose, 2020); '
+    '3D from fits of the body model GHUM (Grishchenko et al., BlazePose GHUM Holistic, 2022)')
+AGREEMENT = {
+    'lite': {'landmarks_px': 0.0028, 'logits': 0.00013, 'world_mm': 0.008, 'flag': 9e-6},
+    'full': {'landmarks_px': 0.0074, 'logits': 0.0032, 'world_mm': 0.054, 'flag': 2e-7},
+    'heavy': {'landmarks_px': 0.0104, 'logits': 0.00065, 'world_mm': 0.025, 'flag': 4e-7}}
+"""Largest differences of the graphs; test_importers_frontend.py measures them anew."""
+MEASURED = ('LiteRT 2.3.0, its own interpreter, on the first 20 crops of '
+            'training/test/frontend_fixture.py (ONNX Runtime 1.32.0)')
 
 
-def import_blazepose(file, out) -> ModelFolder:
+def import_blazepose(file, out, variant: Optional[str] = None) -> ModelFolder:
     """
     Turn ``pose_landmark_{lite,full,heavy}.tflite`` into a model folder and return it.
 
-    :raises ModelError: when it is another file.
+    :param variant: ``lite``, ``full`` or ``heavy``, if the file has to be that one.
+    :raises ModelError: when it is another file, or the package tflite is missing.
     """
-    digests = {digest: (digest, name) for digest, name in VARIANTS.items()}
-    data, (digest, variant) = checked_bytes(
-        file, digests, f'pose_landmark_lite, _full or _heavy.tflite of {PACKAGE}')
-    source = TFLiteFile(data)
-    model = OnnxWriter(source).model({ours: source.outputs[theirs]
-                                      for ours, theirs in OUTPUTS.items()})
-    graph = stored_half(model.SerializeToString())
-    shapes = {output.name: output.type.tensor_type.shape.dim[1].dim_value
-              for output in model.graph.output}
+    wanted = {digest: (digest, name) for digest, name in VARIANTS.items()
+              if variant in (None, name)}
+    names = ', '.join(f'pose_landmark_{name}.tflite' for _, name in wanted.values())
+    data, (digest, variant) = checked_bytes(file, wanted, f'{names} of {PACKAGE}')
+    graph = landmark_graph(data)
     return write_model_folder(out, graph, {
         'name': f'landmarks-{variant}', 'kind': 'landmarks', 'precision': 'fp32',
         'weights_stored': 'fp16', 'opset': OPSET, 'ir_version': IR_VERSION,
-        'parameters': parameters(graph), 'macs': macs(graph), 'size_px': 256,
-        'inputs': {'image': ['N', 3, 256, 256]},
-        'outputs': {name: {'shape': ['N', shapes[name]], 'meaning': text}
-                    for name, text in MEANING.items()},
+        'parameters': parameters(graph), 'macs': macs(graph), 'size_px': SIZE_PX,
+        'inputs': {'image': {'shape': ['N', 3, SIZE_PX, SIZE_PX],
+                             'meaning': 'crop around one upright person, RGB, 0 … 1'}},
+        'outputs': {name: {'shape': ['N', size], 'meaning': MEANING[name]}
+                    for name, size in SIZES.items()},
         'normalisation': 'RGB, 0 … 1',
-        'origin': {'name': f'BlazePose GHUM 3D, {variant}', 'author': 'Google', 'package': PACKAGE,
-                   'file': Path(file).name, 'sha256': digest,
+        'origin': {'project': f'BlazePose GHUM 3D, {variant} (MediaPipe)', 'author': 'Google',
+                   'package': PACKAGE, 'file': f'pose_landmark_{variant}.tflite',
+                   'sha256': digest,
                    'changes': 'converted to ONNX; branches of mask and heat map cut off'},
-        'license': 'Apache-2.0',
-        'training_data': 'pictures of people that Google has annotated and has not published; '
-                         '3D from fits of the GHUM body model (model card BlazePose GHUM 3D)'})
+        'license': 'Apache-2.0', 'training_data': TRAINING_DATA,
+        'agreement': {'with': MEASURED, 'largest_difference': AGREEMENT[variant]}})
+
+
+def landmark_graph(data: bytes) -> bytes:
+    """Return the graph of a TFLite file: the landmarks, without mask and heat map."""
+    source = TFLiteFile(data)
+    model = OnnxWriter(source).model({ours: source.outputs[theirs]
+                                      for ours, theirs in OUTPUTS.items()})
+    return stored_half(model.SerializeToString())

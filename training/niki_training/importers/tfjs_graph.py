@@ -16,7 +16,7 @@ from typing import Dict, List
 from niki_ros.core.errors import ModelError
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper, TensorProto
+from onnx import helper, numpy_helper
 
 _TO_NCHW, _TO_NHWC = [0, 3, 1, 2], [0, 2, 3, 1]
 
@@ -44,12 +44,13 @@ class GraphModel:
     Writes the nodes of a graph model that some values need.
 
     :param path: the ``.json``; the weights lie beside it.
+    :ivar weights: name → array in TensorFlow's order; may be changed before :meth:`nodes`.
     """
 
     def __init__(self, path: Path):
         """Read both files."""
         model = json.loads(Path(path).read_text(encoding='utf-8'))
-        self._weights = read_weights(model, Path(path).parent)
+        self.weights = read_weights(model, Path(path).parent)
         self._nodes = {node['name']: node for node in model['modelTopology']['node']}
         self._made: List[onnx.NodeProto] = []
         self._constants: List[onnx.TensorProto] = []
@@ -69,7 +70,7 @@ class GraphModel:
             if node['op'] == 'Placeholder':
                 self._plain[name] = image
             elif node['op'] == 'Const':
-                self._known[name] = self._weights[name]
+                self._known[name] = self.weights[name]
             elif not self._fold(name, node['op'], inputs):
                 write = getattr(self, f'_{node["op"].lower()}', None)
                 if write is None:

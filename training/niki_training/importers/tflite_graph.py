@@ -82,6 +82,9 @@ class OnnxWriter:
         self._file = file
         self._nodes: List[onnx.NodeProto] = []
         self._constants: List[onnx.TensorProto] = []
+        # a bound of Clip has to be a scalar
+        self._bounds = [self._constant(name, np.array(limit, np.float32))
+                        for name, limit in (('zero', 0), ('six', 6))]
         self._values = {file.inputs[0]: 'image'}
         # a PAD in front of a convolution becomes the padding of that convolution
         self._padded: Dict[int, tuple] = {}
@@ -116,7 +119,7 @@ class OnnxWriter:
         return name
 
     def _constant(self, name: str, values: np.ndarray) -> str:
-        self._constants.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        self._constants.append(numpy_helper.from_array(values.copy(), name))
         return name
 
     def _activate(self, code: int, output: int) -> None:
@@ -124,9 +127,7 @@ class OnnxWriter:
         if code == _RELU:
             self._emit('Relu', [value], output)
         elif code == _RELU6:
-            low, high = (self._constant(f't{output}_{side}', np.float32(limit))
-                         for side, limit in (('low', 0), ('high', 6)))
-            self._emit('Clip', [value, low, high], output)
+            self._emit('Clip', [value, *self._bounds], output)
         elif code:
             raise ModelError(f'activation {code} is not known: another network?')
 
