@@ -27,6 +27,8 @@ _WITHIN = 0.5
 _LAST_RESORT = 5.0
 # somebody who is not believed yet takes no observation that could be of somebody who is
 _UNKNOWN = 2.0
+# whom a front end has followed from the last image to this one is most likely the same person
+_FOLLOWED = 1.5
 # how much the shape in the image changes from frame to frame, as a share of its size, and per
 # second: people who walk stay below, what a front end makes of furniture flickers
 _FLICKER, _FLICKER_S = 0.008, 0.4
@@ -55,6 +57,11 @@ class PersonTrack:
     seen_s: float = 0.0
     _last: Optional[JointObservation] = None
     _last_ns: int = 0
+
+    def is_followed_in(self, observation: JointObservation) -> bool:
+        """Whether a front end says that this is the person it saw last."""
+        return (self._last is not None and observation.follower is not None
+                and observation.follower == self._last.follower)
 
     def note(self, observation: JointObservation, stamp_ns: int) -> None:
         """Count an observation of this person."""
@@ -175,6 +182,7 @@ class Tracker:
         if not self.tracks or not observations:
             return {}
         cost = np.array([[self._cost(track, obs, root, stamp_ns) + (0.0 if track.id else _UNKNOWN)
+                          - _FOLLOWED * track.is_followed_in(obs)
                           for obs, root in zip(observations, roots_m)] for track in self.tracks])
         return {int(column): self.tracks[row]
                 for row, column in zip(*linear_sum_assignment(cost))

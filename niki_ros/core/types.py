@@ -32,6 +32,8 @@ class JointObservation:
     :param length_sigma_m: (34,) their expected errors.
     :param uncorrected_m: (29, 3) optional: ``joints_m`` before what this front end gets wrong on
         average was taken off; for comparison.
+    :param follower: number of the crop in which a front end follows this person, the same from
+        image to image; None where it does not follow.
     """
 
     joints_m: np.ndarray
@@ -45,6 +47,7 @@ class JointObservation:
     lengths_m: Optional[np.ndarray] = None
     length_sigma_m: Optional[np.ndarray] = None
     uncorrected_m: Optional[np.ndarray] = None
+    follower: Optional[int] = None
 
     @property
     def own_joints_m(self) -> np.ndarray:

@@ -8,7 +8,7 @@ nobody follows yet is looked at, up to three times, until the crop fits.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Optional
 
 from niki_ros.core.camera import Camera
@@ -57,13 +57,14 @@ class _Followed:
     """
     One person who is followed.
 
-    :ivar box_px: (4,) where they were last. :ivar since_ns: when they were found.
+    :ivar number: of this follower. :ivar box_px: (4,) where they were last. :ivar since_ns: when they were found.
     :ivar seen_ns: when they were seen last. :ivar look: of this image, None where not seen.
     :ivar doubt: images in which they must be seen before they are reported.
     :ivar moved: share of the box that is not where it was in the image before.
     :ivar unconfirmed: searches in a row that have not found them.
     """
 
+    number: int
     place: Any
     box_px: np.ndarray
     since_ns: int
@@ -92,6 +93,7 @@ class FollowingObserver:
         self._followed: List[_Followed] = []
         self._lost: List[_Followed] = []
         self._waiting: List[np.ndarray] = []
+        self._count = 0
         self._last_ns: Optional[int] = None
 
     def observe(self, image_rgb: np.ndarray, camera: Optional[Camera], stamp_ns: int,
@@ -121,7 +123,7 @@ class FollowingObserver:
                 self._follow(image, camera, stamp_ns)
             elif len(self._followed) < self._most:
                 self.search.start(image, stamp_ns)
-        return [one.look.observation for one in self._followed
+        return [replace(one.look.observation, follower=one.number) for one in self._followed
                 if one.look is not None and not one.doubt]
 
     def reset(self) -> None:
@@ -218,8 +220,9 @@ class FollowingObserver:
             except InputError:
                 continue  # where the lens sees nothing there is nobody to follow
             doubt = _DOUBT if self._followed else 0
-            new.append(_Followed(place, np.asarray(box, np.float64), stamp_ns, stamp_ns,
-                                 doubt=doubt))
+            self._count += 1
+            new.append(_Followed(self._count, place, np.asarray(box, np.float64), stamp_ns,
+                                 stamp_ns, doubt=doubt))
         if len(self._followed) + len(new) >= self._most:
             self._waiting = []
         return new
