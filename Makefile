@@ -26,8 +26,6 @@ SETUP := python3 tools/setup_venv.py --venv $(VENV) $(if $(PYTHON),--python $(PY
 SETUP_INPUTS := setup.py package.xml tools/setup_venv.py $(wildcard requirements/*.txt) \
 	$(wildcard tools/tf2_msgs/*.* tools/tf2_msgs/msg/*) $(wildcard training/pyproject.toml) \
 	$(firstword $(wildcard training/test/test_*.py))
-# Checked by sha256, downloaded only when missing.
-MODELS := $(VENV)/bin/niki models fetch
 TRAINING_TESTS := $(if $(wildcard training/test/test_*.py),training/test)
 
 .PHONY: help demo test test-long test-tensorrt check bench clean same-ros
@@ -37,12 +35,10 @@ help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
 
 demo: $(VENV)/.made-demo
-	@$(MODELS)
 	@video='$(VIDEO)'; [ -n "$$video" ] || video=$$($(RUN) tools/demo_clip.py) || exit 1; \
 	exec $(RUN) -m niki_ros.ros.demo --video "$$video" --out '$(OUT)'
 
 test: $(VENV)/.made-test
-	@$(MODELS)
 	@$(RUN) -m pytest -m 'not long and not gpu' $(PYTEST_ARGS) test $(TRAINING_TESTS)
 
 test-tensorrt: $(VENV)/.made-tensorrt
@@ -50,7 +46,6 @@ test-tensorrt: $(VENV)/.made-tensorrt
 		$(wildcard test/test_backends.py test/test_engine*.py)
 
 test-long: $(VENV)/.made-long
-	@$(MODELS)
 	@$(RUN) -m pytest -m 'not gpu' $(PYTEST_ARGS) test $(TRAINING_TESTS)
 
 check: $(VENV)/.made-test
@@ -59,7 +54,6 @@ check: $(VENV)/.made-test
 	@$(VENV)/bin/lint-imports
 
 bench: $(VENV)/.made-demo
-	@$(MODELS)
 	@$(VENV)/bin/niki bench
 
 # The goal is in the name of the stamp.

@@ -70,9 +70,7 @@ setup(
     install_requires=[
         'numpy',
         'scipy>=1.8',
-        # mediapipe asks for this one of OpenCV's wheels; a second one would overwrite its files
-        'opencv-contrib-python',
-        'mediapipe>=1.2.2',
+        'opencv-python-headless',
         'onnxruntime',
         'pyyaml',
         'tqdm',

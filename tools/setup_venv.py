@@ -138,13 +138,15 @@ class Environment:
         """Install ROS where it is missing, the project and what the goal needs."""
         extras, packages = GOALS[goal]
         ros = [] if self.distro else ['-r', ROOT / 'requirements' / 'ros-jazzy.txt']
-        self.pip(f'niki_ros, MediaPipe, {"ROS 2 Jazzy" if ros else "what ROS 2 lacks"}', *ros,
+        self.pip(f'niki_ros, {"ROS 2 Jazzy" if ros else "what ROS 2 lacks"}', *ros,
                  *packages, '-e', f'{ROOT}[{",".join(extras)}]')
         if not self.has('tf2_msgs.msg'):
             if self.distro:
                 raise SetupError(f'ROS 2 {self.distro} has no tf2_msgs: sudo apt install '
                                  f'ros-{self.distro}-tf2-msgs')
             self.pip('tf2_msgs, built from its definition', ROOT / 'tools' / 'tf2_msgs')
+        # now, so that "make demo" needs no network later; without it a video can still be given
+        self.steps.run('Demo clip', self.python, ROOT / 'tools' / 'demo_clip.py', needed=False)
         if goal != 'demo' and any((ROOT / 'training' / 'test').glob('test_*.py')):
             self._install_training(goal)
 

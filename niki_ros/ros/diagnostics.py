@@ -29,7 +29,8 @@ REMEDIES = {
     'depth_invalid': 'register the depth to the image, as 16UC1 millimetres or 32FC1 metres',
     'ground_unknown': 'publish the transform from ground_frame to the frame of the camera, with z '
                       'of the ground up',
-    'detections_unused': 'use the observer mediapipe or hybrik, or do not publish detections',
+    'detector_failed': 'check the detector that observer.detector names; people who are followed '
+                       'are followed on',
     'observation_invalid': 'report it, with the name and version of the front end',
     'inference_failed': 'see the log for the traceback',
     'no_images': 'start the camera, or remap the topic: -r image:=/your/image',

@@ -30,7 +30,7 @@ _MAX_RATE_HZ = 250
 
 def _load_pipeline(config: PipelineConfig):
     from niki_ros.pipeline import load_pipeline
-    return load_pipeline(config)
+    return load_pipeline(config, wait=False)
 
 
 class PoseNode(LifecycleNode):
