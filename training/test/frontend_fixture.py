@@ -108,10 +108,11 @@ def _draw(picture, x: int, top: int, unit: int, random) -> None:
 
 def _limb(picture, start, end, radius: int, colour, steps: int = 64) -> None:
     """Draw a thick line with round ends."""
-    rows, columns = np.mgrid[:picture.shape[0], :picture.shape[1]]
+    rows, columns = np.mgrid[-radius:radius + 1, -radius:radius + 1]
+    inside = columns ** 2 + rows ** 2 <= radius ** 2
     for step in range(steps + 1):
         x, y = ((a * (steps - step) + b * step) // steps for a, b in zip(start, end))
-        picture[(columns - x) ** 2 + (rows - y) ** 2 <= radius ** 2] = colour
+        picture[y - radius:y + radius + 1, x - radius:x + radius + 1][inside] = colour
 
 
 def litert(data: bytes):
