@@ -8,8 +8,7 @@ from niki_ros.backends.half_graph import cast_graph, emulated_graph, find_half_g
 from niki_ros.cli.main import main
 from niki_ros.core.errors import BackendError
 from niki_ros.engine_check import check_poses
-from niki_ros.model_folder import read_model_folder
-from niki_ros.solvers import shipped_models
+from niki_ros.model_folder import find_model, read_model_folder
 import numpy as np
 from onnx import helper, numpy_helper
 import pytest
@@ -192,7 +191,7 @@ def test_a_model_that_is_not_there_is_named(capsys):
 def test_the_graphs_that_ship_can_be_cast(name, tmp_path):
     """A ConstantOfShape without a value is an FP32 zero, whatever stands around it."""
     ort = pytest.importorskip('onnxruntime')
-    half = cast_graph((shipped_models() / name / 'model.onnx').read_bytes())
+    half = cast_graph(find_model(name).load_graph())
     session = ort.InferenceSession(half, providers=['CPUExecutionProvider'])
     inputs = {i.name: np.zeros([d if isinstance(d, int) else 2 for d in i.shape], np.float32)
               for i in session.get_inputs()}

@@ -132,9 +132,13 @@ def load_exported(folder: Path):
 
 def _fill(state: dict, graph: bytes, folder) -> None:
     """Put the weights of a graph into ``state``."""
+    from niki_ros.backends.half_graph import widened
     import onnx
-    inner = onnx.load_from_string(graph).graph
+    inner = onnx.load_from_string(widened(graph)).graph
     weights = {t.name: onnx.numpy_helper.to_array(t) for t in inner.initializer}
+    if not any(f'net.{name}' in weights for name in state):
+        # a part of a network over time: there the per-frame network is called so
+        weights = {name.replace('net.frame.', 'net.', 1): w for name, w in weights.items()}
     spare = [weights[name] for node in inner.node if node.op_type == 'MatMul'
              for name in node.input if name in weights]
     for name, value in state.items():

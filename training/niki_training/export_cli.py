@@ -45,7 +45,7 @@ def main(argv=None) -> int:
     if args.fp16:
         error = manifest['engine_error']['onnxruntime-fp16']['mm']
         print(f"  fp16: p99 {error['p99']:g} mm, at most {error['max']:g} mm; rounded as on a GPU "
-              f"p99 {manifest['graphs']['fp16']['cast_error_p99_mm']:.3g} mm")
+              f"p99 {manifest['graphs']['fp16']['error']['mm']['p99']:.3g} mm")
     return 0
 
 

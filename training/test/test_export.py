@@ -85,7 +85,7 @@ def test_command_writes_both_graphs_and_what_was_measured(checkpoints, tmp_path,
     assert set(manifest['torch_difference']['20']) == {'fp64', 'fp32', 'torch_fp32'}
     error = manifest['engine_error']['onnxruntime-fp16']
     assert 0 < error['mm']['p99'] <= error['mm']['max'] and error['ran']['precision'] == 'fp16'
-    assert 0 < manifest['graphs']['fp16']['cast_error_p99_mm'] <= 0.5
+    assert 0 < manifest['graphs']['fp16']['error']['mm']['p99'] <= 0.5
     assert onnx.load(folder / 'model.fp16.onnx').ir_version == 8
     assert export_cli.main([*command, '--name', 'absent']) == 2
     assert "no solver 'absent'" in capsys.readouterr().err
