@@ -91,8 +91,9 @@ class PixelObserver:
     def __init__(self):
         """Nothing came before."""
         self._sum = 0
+        self.faults = {}
 
-    def observe(self, image_rgb, camera, stamp_ns):
+    def observe(self, image_rgb, camera, stamp_ns, boxes_px=None):
         """Place a person by the sum of all pixels so far."""
         weights = np.arange(1, image_rgb.size + 1, dtype=np.uint64)
         self._sum = (self._sum + int((image_rgb.ravel() * weights).sum())) % 1_000_003

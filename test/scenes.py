@@ -49,8 +49,9 @@ class ScriptedObserver:
         """``script(stamp_ns)`` returns the observations."""
         self.script = script
         self.resets = 0
+        self.faults = {}
 
-    def observe(self, image_rgb, camera, stamp_ns):
+    def observe(self, image_rgb, camera, stamp_ns, boxes_px=None):
         """Return what the script says."""
         return list(self.script(stamp_ns))
 

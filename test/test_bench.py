@@ -91,7 +91,9 @@ def test_pipeline_tells_every_stage():
 
     class Blind:
 
-        def observe(self, image, camera, stamp_ns):
+        faults = {}
+
+        def observe(self, image, camera, stamp_ns, boxes_px=None):
             return []
 
         def describe(self):

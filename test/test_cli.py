@@ -14,7 +14,7 @@ from niki_ros.core.errors import ConfigError
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = ('numpy', 'scipy', 'cv2', 'mediapipe', 'onnxruntime', 'rclpy', 'yaml', 'tqdm')
+HEAVY = ('numpy', 'scipy', 'cv2', 'onnxruntime', 'rclpy', 'yaml', 'tqdm')
 
 
 def niki(*words, **options):
@@ -108,7 +108,7 @@ def test_settings_that_cannot_be_read_are_named(pair, message):
         parse_settings([pair])
 
 
-def test_doctor_finds_what_the_tests_use(mediapipe_model):
+def test_doctor_finds_what_the_tests_use():
     done = niki('doctor', '--json')
     report = json.loads(done.stdout)
     states = {finding['name']: finding['state'] for finding in report['findings']}

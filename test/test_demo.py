@@ -41,7 +41,6 @@ def clip(tmp_path_factory):
 
 def test_demo(clip, tmp_path):
     """Every frame is counted, nearly all have a body, and the files say the same."""
-    pytest.importorskip('mediapipe')
     out = tmp_path / 'out'
     done = demo('--video', str(clip), '--out', str(out), '--param', 'solver.name:=analytic')
     assert done.returncode == 0, done.stderr

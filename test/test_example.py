@@ -84,7 +84,6 @@ def clip_frames(path, first, last, size):
 @pytest.fixture(scope='module')
 def balancing(request):
     """Return somebody between 3.5 and 3.1 m away who raises the right hand after a while."""
-    request.getfixturevalue('mediapipe_model')
     path = shared_folder() / 'data' / 'pose2sim' / 'cam01.mp4'
     matrix = np.array([[1681.2, 0, 533.0], [0, 1681.1, 948.1], [0, 0, 1]])
     camera = Camera(matrix, 1088, 1920).resized(540, 960)
@@ -108,7 +107,6 @@ def test_near_person_in_a_clip(balancing, distance_m, stops):
     assert len(said) >= 11 and set(said) == {stops}
 
 
-@pytest.mark.usefixtures('mediapipe_model')
 def test_far_person_in_the_demo_clip():
     """Somebody six metres away is no reason at 3 m, and is one at 9 m."""
     cache = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
@@ -120,7 +118,6 @@ def test_far_person_in_the_demo_clip():
     assert any(decisions(frames, camera, distance_m=9.0))
 
 
-@pytest.mark.usefixtures('mediapipe_model')
 def test_nobody_is_no_reason():
     """Images without a person, through the real front end: the robot may go."""
     said = decisions([GREY] * 5, Camera.from_fov(640, 480, 60.0), distance_m=50.0)

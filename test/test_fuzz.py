@@ -300,7 +300,6 @@ def test_front_end_gives_nonsense():
 @pytest.mark.long
 def test_real_front_end_on_images_of_any_size():
     """The one that ships: one pixel, long strips, noise, stamps that jump."""
-    pytest.importorskip('mediapipe')
     from niki_ros import load_pipeline
     pipeline = load_pipeline(solver='analytic')
     sizes = st.one_of(st.integers(1, 40), st.sampled_from([1, 641, 2000]))

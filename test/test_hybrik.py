@@ -4,7 +4,8 @@ from niki_ros.core.camera import Camera
 from niki_ros.core.crop import Crop, joints_from_uvd, SIZE_PX
 from niki_ros.core.errors import InputError, ModelError
 from niki_ros.model_folder import write_model_folder
-from niki_ros.observers.hybrik import HybrikObserver
+from niki_ros.observers.following import FollowingObserver
+from niki_ros.observers.hybrik import HybrikNetwork
 import numpy as np
 from onnx import helper, numpy_helper, TensorProto
 import pytest
@@ -71,7 +72,7 @@ def heat_folder(path, **changes):
 @pytest.fixture
 def observer(tmp_path):
     """Return an observer whose joints are where the image is white."""
-    return HybrikObserver(heat_folder(tmp_path / 'm').path)
+    return FollowingObserver(HybrikNetwork(heat_folder(tmp_path / 'm').path), None)
 
 
 def dot(x, y, size=9, shape=(720, 1280)):
@@ -88,8 +89,7 @@ def test_a_bright_pixel_is_found_where_it_is(observer, box, spot):
     x, y = round(x0 + spot[0] * (x1 - x0)), round(y0 + spot[1] * (y1 - y0))
     if not (5 < x < 1270 and 5 < y < 710):
         pytest.skip('the spot is outside the image')
-    observer.give_boxes([box])
-    (seen,) = observer.observe(dot(x, y), CAMERA, 0)
+    (seen,) = observer.observe(dot(x, y), CAMERA, 0, [box])
     cell_px = Crop.around(box).side_px / 64
     assert np.abs(seen.keypoints_px - [x, y]).max() < cell_px
     # and the camera looks along that pixel at the distance that the crop's size gives
@@ -101,12 +101,12 @@ def test_a_bright_pixel_is_found_where_it_is(observer, box, spot):
 
 
 def test_everything_that_niki_wants_is_there(observer):
-    observer.give_boxes([(100, 100, 300, 500), (600, 100, 900, 600)], [0.9, 0.8])
-    first, second = observer.observe(dot(200, 300), CAMERA, 0)
+    boxes = [(100, 100, 300, 500), (600, 100, 900, 600)]
+    first, second = observer.observe(dot(200, 300), CAMERA, 0, boxes)
     assert first.joints_m.shape == (29, 3) and first.keypoints_px.shape == (29, 2)
     assert first.twist_cos_sin.shape == (23, 2) and first.betas.shape == (10,)
     np.testing.assert_allclose(first.sigma, 0.1, atol=1e-6)
-    assert (first.score, second.score) == (0.9, 0.8)
+    assert first.score == second.score == pytest.approx(0.9, abs=1e-6)
     assert first.keypoint_sigma_px.shape == (29,) and (first.keypoint_sigma_px >= 1).all()
     facts = observer.describe()
     assert facts['observer'] == 'hybrik' and facts['observer_library'] == 'onnxruntime'
@@ -115,44 +115,13 @@ def test_everything_that_niki_wants_is_there(observer):
 
 def test_boxes_follow_the_joints_until_forgotten(observer):
     assert observer.observe(dot(640, 360), CAMERA, 0) == []
-    observer.give_boxes([(540, 260, 740, 460)])
     for step in range(8):
-        (seen,) = observer.observe(dot(640 + 10 * step, 360), CAMERA, step)
+        boxes = [(540, 260, 740, 460)] if step == 0 else None
+        (seen,) = observer.observe(dot(640 + 10 * step, 360), CAMERA, step, boxes)
         assert abs(seen.keypoints_px[0, 0] - (640 + 10 * step)) < 6
     assert seen.box_px[0] > 600, 'the box went along'
     observer.reset()
     assert observer.observe(dot(640, 360), CAMERA, 9) == []
-
-
-class Finder:
-    """Another observer that knows one box."""
-
-    def __init__(self, box):
-        self.box, self.calls = box, 0
-
-    def observe(self, image, camera, stamp_ns):
-        """Return one person."""
-        self.calls += 1
-        return [type('Seen', (), {'box_px': np.array(self.box, float), 'score': 0.7})]
-
-    def reset(self):
-        """Nothing to forget."""
-
-    def close(self):
-        """Nothing to close."""
-
-    def describe(self):
-        """Return a name."""
-        return {'observer': 'finder'}
-
-
-def test_a_finder_is_asked_now_and_then(tmp_path):
-    finder = Finder((540, 260, 740, 460))
-    observer = HybrikObserver(heat_folder(tmp_path / 'm').path, finder=finder, refresh_s=0.3)
-    for frame in range(30):
-        assert len(observer.observe(dot(640, 360), CAMERA, frame * 33_000_000)) == 1
-    assert 3 <= finder.calls <= 5
-    assert observer.describe()['observer_boxes'] == 'finder'
 
 
 def test_crop_and_image_are_inverse():
@@ -198,14 +167,17 @@ def test_a_point_projected_into_the_crop_comes_back():
 def test_a_box_that_is_none_is_refused(box, observer):
     with pytest.raises(InputError, match='expected x0 < x1'):
         Crop.around(box)
-    observer.give_boxes([box])
-    assert observer.observe(dot(10, 10), CAMERA, 0) == []
+    if np.isfinite(box).all():
+        assert observer.observe(dot(10, 10), CAMERA, 0, [box]) == []
+    else:
+        with pytest.raises(InputError, match='boxes_px'):
+            observer.observe(dot(10, 10), CAMERA, 0, [box])
 
 
 def test_wrong_models_and_images_are_refused(tmp_path, observer):
     with pytest.raises(ModelError, match="kind 'niki'"):
-        HybrikObserver(heat_folder(tmp_path / 'a', kind='niki').path)
+        HybrikNetwork(heat_folder(tmp_path / 'a', kind='niki').path)
     with pytest.raises(ModelError, match='normalisation'):
-        HybrikObserver(heat_folder(tmp_path / 'b', normalisation={'mean': [0]}).path)
-    with pytest.raises(InputError, match='expected \\(H, W, 3\\) uint8'):
+        HybrikNetwork(heat_folder(tmp_path / 'b', normalisation={'mean': [0]}).path)
+    with pytest.raises(InputError, match='uint8'):
         observer.observe(np.zeros((10, 10), np.uint8), CAMERA, 0)

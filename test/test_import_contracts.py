@@ -18,7 +18,7 @@ MESSAGES = {'rclpy', 'sensor_msgs', 'std_msgs', 'geometry_msgs', 'tf2_msgs', 'vi
 
 IMPORT_CORE_ALONE = """
 import importlib, pkgutil, sys
-for name in ('rclpy', 'torch', 'mediapipe', 'cv2', 'onnxruntime', 'onnx', 'tensorrt', 'yaml'):
+for name in ('rclpy', 'torch', 'cv2', 'onnxruntime', 'onnx', 'tensorrt', 'yaml'):
     sys.modules[name] = None
 import niki_ros.core
 names = [module.name for module in pkgutil.walk_packages(niki_ros.core.__path__, 'niki_ros.core.')]

@@ -1,10 +1,11 @@
-"""What is taken off MediaPipe's joints: weights that are refused, and what they do."""
+"""What is subtracted from the landmark network's joints: refused weights, and the effect."""
 
 from niki_ros.core.camera import Camera
 from niki_ros.core.errors import ModelError
+from niki_ros.core.rotations import swing_rotmat
 from niki_ros.model_folder import sha256
 from niki_ros.observers.landmark_errors import INPUTS, inputs, LandmarkErrors, SHIPPED
-from niki_ros.observers.mediapipe import observation
+from niki_ros.observers.landmark_network import observation_of
 import numpy as np
 import pytest
 
@@ -41,9 +42,10 @@ def test_correction_turns_with_the_ray_and_keeps_the_pelvis(landmarks):
     flat, world, visible = landmarks
     flat = flat + (0.3, 0.0)
     camera = Camera(np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]]), *SIZE)
+    turn = swing_rotmat(np.array([0.0, 0, 1]), camera.rays(flat[23:25].mean(0) * SIZE))
     errors = LandmarkErrors.read()
-    plain = observation(flat, world, visible, SIZE, camera)
-    better = observation(flat, world, visible, SIZE, camera, errors)
+    plain = observation_of(flat, world, visible, SIZE, turn)
+    better = observation_of(flat, world, visible, SIZE, turn, errors)
     np.testing.assert_array_equal(better.uncorrected_m, plain.joints_m)
     np.testing.assert_array_equal(better.own_joints_m, plain.own_joints_m)
     assert plain.uncorrected_m is None

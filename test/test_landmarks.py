@@ -41,7 +41,7 @@ def standing_landmarks() -> np.ndarray:
 
 
 def test_limbs_trunk_and_head_of_the_open_skeleton_come_back():
-    """Joints of the T-pose are within 2 cm, those that MediaPipe sees within 1 mm."""
+    """Joints of the T-pose are within 2 cm, those that the network sees within 1 mm."""
     joints = joints_from_landmarks(standing_landmarks())
     expected = open_skeleton().rest_joints_m @ FACING.T
     error = np.linalg.norm(joints - expected, axis=1)

@@ -1,14 +1,15 @@
 """The observer ``kinematic``: a crop's answer in the camera's axes, boxes, and who has gone."""
 
 from niki_ros.core.camera import Camera
-from niki_ros.core.config import ObserverConfig
+from niki_ros.core.config import apply_settings, PipelineConfig
 from niki_ros.core.crop import Crop
 from niki_ros.core.crop_view import CropView
 from niki_ros.core.errors import ConfigError, ModelError
 from niki_ros.core.skeleton import open_skeleton
 from niki_ros.model_folder import write_model_folder
 from niki_ros.observers import load_observer
-from niki_ros.observers.kinematic import KinematicObserver
+from niki_ros.observers.following import FollowingObserver
+from niki_ros.observers.kinematic import KinematicNetwork
 import numpy as np
 from onnx import helper, numpy_helper, TensorProto
 import pytest
@@ -60,7 +61,7 @@ def folder(path, sigma=0.25, **changes):
 @pytest.fixture
 def observer(tmp_path):
     """Return an observer who sees a standing person where the image is white."""
-    return KinematicObserver(folder(tmp_path / 'm'))
+    return FollowingObserver(KinematicNetwork(folder(tmp_path / 'm')), None)
 
 
 def spot(x, y, size=24):
@@ -73,8 +74,7 @@ def spot(x, y, size=24):
 @pytest.mark.parametrize('box', [(220, 100, 420, 400), (380, 40, 640, 380), (0, 200, 180, 480)])
 def test_the_answer_is_turned_into_the_cameras_axes(observer, box):
     x, y = (box[0] + box[2]) // 2 + 10, (box[1] + box[3]) // 2 - 5
-    observer.give_boxes([box], [0.8])
-    (seen,) = observer.observe(spot(x, y), CAMERA, 0)
+    (seen,) = observer.observe(spot(x, y), CAMERA, 0, [box])
     crop = Crop.around(box)
     view = CropView.of(crop, CAMERA)
     cell = crop.side_px / SIZE
@@ -85,46 +85,34 @@ def test_the_answer_is_turned_into_the_cameras_axes(observer, box):
     root = view.root_m((seen.keypoints_px[0] - crop.center_px) / crop.side_px, LOG_SCALE)
     assert root @ view.camera_from_view[:, 2] == pytest.approx(depth, rel=1e-6)
     np.testing.assert_allclose(CAMERA.project(seen.joints_m + root), seen.keypoints_px, atol=1e-3)
-    assert seen.score == pytest.approx(0.8 * 0.75, abs=1e-6)
+    assert seen.score == pytest.approx(0.75, abs=1e-6)
     assert np.allclose(seen.sigma, 0.25) and seen.keypoint_sigma_px.shape == (29,)
     expected = 0.25 * 0.2 * np.exp(LOG_SCALE) * crop.side_px
     assert np.allclose(seen.keypoint_sigma_px, max(expected, 1.0))
 
 
-def test_without_boxes_the_whole_image_is_tried_and_the_box_closes_in(observer):
+def test_the_box_closes_in_on_the_person(observer):
     sizes = []
     for frame in range(12):
-        (seen,) = observer.observe(spot(330, 250), CAMERA, frame)
+        boxes = [(0, 0, 640, 480)] if frame == 0 else None
+        (seen,) = observer.observe(spot(330, 250), CAMERA, frame, boxes)
         sizes.append(seen.box_px[2] - seen.box_px[0])
     assert sizes[0] == 640 and sizes[-1] < 0.6 * sizes[0]
-    assert 'whole image' in observer.describe()['observer_boxes']
-
-
-def test_with_a_detector_the_whole_image_is_not_tried(observer):
-    observer.give_boxes([(200, 100, 400, 400), (400, 100, 500, 300)])
-    assert len(observer.observe(spot(300, 250), CAMERA, 0)) == 2
-    observer.give_boxes(np.zeros((0, 4)))
-    assert observer.observe(spot(300, 250), CAMERA, 1) == []
-    assert observer.observe(spot(300, 250), CAMERA, 2) == []
-    assert observer.describe()['observer_boxes'] == 'given'
-    observer.reset()
-    assert len(observer.observe(spot(300, 250), CAMERA, 3)) == 1
 
 
 def test_where_hardly_a_joint_is_known_there_is_nobody(tmp_path):
-    observer = KinematicObserver(folder(tmp_path / 'm', sigma=0.95))
-    assert observer.observe(spot(300, 250), CAMERA, 0) == []
-    assert observer.observe(spot(300, 250), None, 1) == []
+    observer = FollowingObserver(KinematicNetwork(folder(tmp_path / 'm', sigma=0.95)), None)
+    assert observer.observe(spot(300, 250), CAMERA, 0, [(200, 100, 420, 400)]) == []
+    assert observer.observe(spot(300, 250), None, 1, [(200, 100, 420, 400)]) == []
 
 
-def test_it_needs_no_mediapipe_and_runs_in_the_pipeline(tmp_path, monkeypatch):
-    import sys
-    monkeypatch.setitem(sys.modules, 'mediapipe', None)
+def test_it_runs_in_the_pipeline(tmp_path):
     from niki_ros import load_pipeline
-    pipeline = load_pipeline(observer='kinematic', solver='analytic',
-                             **{'observer.path': str(folder(tmp_path / 'm'))})
+    pipeline = load_pipeline(observer='kinematic', solver='analytic', **{
+        'observer.path': str(folder(tmp_path / 'm')), 'observer.detector': ''})
     for frame in range(5):
-        bodies = pipeline.process(spot(320, 240), CAMERA, 33_000_000 * frame)
+        bodies = pipeline.process(spot(320, 240), CAMERA, 33_000_000 * frame,
+                                  boxes_px=[(220, 100, 420, 400)])
     (body,) = bodies
     assert 0.5 < body.root_m[2] < 6
     assert pipeline.describe()['observer'] == 'kinematic'
@@ -133,8 +121,8 @@ def test_it_needs_no_mediapipe_and_runs_in_the_pipeline(tmp_path, monkeypatch):
 
 def test_wrong_settings_and_models_are_refused(tmp_path):
     with pytest.raises(ConfigError, match='niki-train kinematic'):
-        load_observer(ObserverConfig(name='kinematic'))
+        load_observer(apply_settings(PipelineConfig(), {'observer.name': 'kinematic'}))
     with pytest.raises(ModelError, match="kind 'hybrik'"):
-        KinematicObserver(folder(tmp_path / 'a', kind='hybrik'))
+        KinematicNetwork(folder(tmp_path / 'a', kind='hybrik'))
     with pytest.raises(ModelError, match='size_px'):
-        KinematicObserver(folder(tmp_path / 'b', size_px='big'))
+        KinematicNetwork(folder(tmp_path / 'b', size_px='big'))

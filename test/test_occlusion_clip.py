@@ -14,7 +14,7 @@ CLEAR, HIDDEN = 12, 30
 
 
 @pytest.fixture(scope='module')
-def frames(mediapipe_model):
+def frames():
     """Return the bodies of 60 frames, one list each, and the first body's legs in pixels."""
     clip = shared_folder() / 'data' / 'pose2sim' / 'cam01.mp4'
     pipeline, out, legs = load_pipeline(), [], None

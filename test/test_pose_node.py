@@ -226,7 +226,6 @@ def test_topics_of_those_who_left_are_removed():
 
 def test_real_clip(shared):
     """The front end that ships, a real video: the invariant, the same bodies without ROS."""
-    pytest.importorskip('mediapipe')
     from niki_ros.pipeline import load_pipeline
     clip = shared / 'data' / 'pose2sim' / 'cam03.mp4'
     overrides = [Parameter('solver.name', value='analytic')]

@@ -51,7 +51,7 @@ def lines_of(path):
     return [json.loads(line) for line in path.read_text('utf-8').splitlines()]
 
 
-def test_real_clip_twice_is_the_same_bytes(clip, tmp_path, mediapipe_model, capfd):
+def test_real_clip_twice_is_the_same_bytes(clip, tmp_path, capfd):
     paths = [tmp_path / name for name in ('a.jsonl', 'b.jsonl')]
     for path in paths:
         assert run(clip, '--max-frames', FRAMES, '--json', path, '--overlay',
@@ -74,7 +74,7 @@ def test_real_clip_twice_is_the_same_bytes(clip, tmp_path, mediapipe_model, capf
     assert (overlay.width, overlay.height) == (1080, 1920)
 
 
-def test_python_and_command_give_the_same_bodies(clip, tmp_path, mediapipe_model):
+def test_python_and_command_give_the_same_bodies(clip, tmp_path):
     path = tmp_path / 'out.jsonl'
     assert run(clip, '--max-frames', 6, '--json', path, '--quiet') == 0
     pipeline = load_pipeline(solver='analytic')
@@ -85,7 +85,7 @@ def test_python_and_command_give_the_same_bodies(clip, tmp_path, mediapipe_model
     assert [line['bodies'] for line in lines_of(path)] == expected
 
 
-def test_json_to_stdout_is_nothing_but_json(blank, mediapipe_model, capsys):
+def test_json_to_stdout_is_nothing_but_json(blank, capsys):
     assert run(blank, '--json', '-') == 0
     captured = capsys.readouterr()
     assert [json.loads(line) for line in captured.out.splitlines()] == [
@@ -93,7 +93,7 @@ def test_json_to_stdout_is_nothing_but_json(blank, mediapipe_model, capsys):
     assert 'people seen: nobody' in captured.err
 
 
-def test_quiet_says_nothing(blank, mediapipe_model, capsys):
+def test_quiet_says_nothing(blank, capsys):
     assert run(blank, '--quiet') == 0
     assert capsys.readouterr() == ('', '')
 
@@ -162,7 +162,7 @@ def test_failure_leaves_no_half_file(clip, tmp_path, monkeypatch, capsys):
     assert (out / 'bodies.jsonl').read_text() == 'from before'
 
 
-def test_interrupted_file_leaves_nothing(clip, tmp_path, mediapipe_model):
+def test_interrupted_file_leaves_nothing(clip, tmp_path):
     process = subprocess.Popen(
         [sys.executable, '-m', 'niki_ros.cli.main', 'run', str(clip), '--solver', 'analytic',
          '--json', str(tmp_path / 'out.jsonl'), '--overlay', str(tmp_path / 'out.mp4')],

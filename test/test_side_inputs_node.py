@@ -103,7 +103,12 @@ def test_boxes_reach_the_front_end():
     from types import SimpleNamespace as Record
     with running() as (node, client):
         given = []
-        node._pipeline.observer.give_boxes = given.append
+        observe = node._pipeline.observer.observe
+
+        def noted(image, camera, stamp_ns, boxes_px=None):
+            given.extend([] if boxes_px is None else [boxes_px])
+            return observe(image, camera, stamp_ns, boxes_px)
+        node._pipeline.observer.observe = noted
         box = Record(center=Record(x=320.0, y=240.0), size_x=40.0, size_y=80.0)
         node._beside.set_detections(Record(
             header=Record(stamp=stamp_from_ns(T0)), detections=[Record(bbox=box, results=[])]))

@@ -101,7 +101,6 @@ def growth_mb(samples) -> float:
 @pytest.mark.timeout(SOAK_S + 300)
 def test_soak(tmp_path):
     """Real processes over real DDS: memory after warming up, and every frame accounted for."""
-    pytest.importorskip('mediapipe')
     clip = subprocess.run([sys.executable, ROOT / 'tools' / 'demo_clip.py'], text=True,
                           capture_output=True)
     if clip.returncode:

@@ -156,7 +156,6 @@ def until_file(folder: Path, pattern: str):
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_files_are_written(clip, tmp_path, environment, number):
     """``niki run`` has begun its video and its lines: neither stays, and no child."""
-    pytest.importorskip('mediapipe')
     out = tmp_path / 'out'
     out.mkdir()
     code, said = interrupted(
@@ -175,8 +174,6 @@ def test_a_signal_while_files_are_written(clip, tmp_path, environment, number):
 def test_a_signal_in_any_phase(clip, tmp_path, environment, number, module, words):
     """Import, configuring, loading, running: the process ends, alone, with its files whole."""
     pytest.importorskip('rclpy')
-    pytest.importorskip('mediapipe')
-    # matplotlib, which MediaPipe loads, has a cache of its own beside ours
     models = tmp_path / 'cache' / 'niki_ros'
     before = files(models)
     words = [word.format(clip=clip, out=tmp_path / 'out') for word in words]

@@ -10,6 +10,7 @@ the crop is taken by a camera turned to the person, see :mod:`niki_ros.core.pers
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Dict, List, Optional
 
 from niki_ros.core.camera import Camera
@@ -100,9 +101,14 @@ class LandmarkNetwork:
         visible = expit(points[:LANDMARKS, 3:].min(axis=1))
         roll = view.camera_from_upright.T @ view.camera_from_view
         upright_m = world_m[:LANDMARKS] @ roll.T
-        seen = self._observation(normalized, upright_m, visible, size, view.camera_from_upright)
+        seen = self.observation(normalized, upright_m, visible, size, view.camera_from_upright)
         least = view.width * _LEAST_CROP_PX / self._side_px(view, camera)
         return Look(seen, flag, view_of_body(rays[HIPS_MIDDLE], rays[BODY_TOP], MARGIN, least))
+
+    def observation(self, normalized, world_m, visible, size, camera_from_upright):
+        """Return :func:`observation_of` one person; a subclass may record the landmarks here."""
+        return observation_of(normalized, world_m, visible, size, camera_from_upright,
+                              self._errors)
 
     @staticmethod
     def _side_px(view, camera) -> float:
@@ -110,20 +116,23 @@ class LandmarkNetwork:
         focal = float(np.sqrt(camera.matrix[0, 0] * camera.matrix[1, 1]))
         return max(focal * view.width, 1.0)
 
-    def _observation(self, normalized, world_m, visible, size, straight) -> JointObservation:
-        """
-        Return the observation of one person.
 
-        :param world_m: (33, 3) in the axes of a camera that points at the person, not rolled.
-        :param straight: (3, 3) turns those into the camera's axes.
-        """
-        one = observation_from_landmarks(normalized, world_m @ straight.T, visible, size)
-        if self._errors is None:
-            return one
-        off_m, off_share = self._errors(normalized, world_m, visible)
-        one.uncorrected_m = one.joints_m
-        joints = one.joints_m + off_m @ straight.T
-        one.sigma = sigma_left(one.sigma)
-        one.joints_m = (joints - joints[0]).astype(np.float32)
-        one.keypoints_px = (one.keypoints_px + off_share * box_size(one.box_px)).astype(np.float32)
+def observation_of(normalized, world_m, visible, size, camera_from_upright,
+                   errors: Optional[LandmarkErrors] = None) -> JointObservation:
+    """
+    Return the observation of one person.
+
+    :param normalized: (33, 2) image positions over width and height. :param size: of the image.
+    :param world_m: (33, 3) metres about the hips, axes of a camera that points at the person.
+    :param visible: (33,) 0 … 1. :param camera_from_upright: (3, 3) turns those axes into the
+        camera's. :param errors: average errors to be subtracted.
+    """
+    one = observation_from_landmarks(normalized, world_m @ camera_from_upright.T, visible, size)
+    if errors is None:
         return one
+    off_m, off_share = errors(normalized, world_m, visible)
+    joints = one.joints_m + off_m @ camera_from_upright.T
+    pixels = one.keypoints_px + off_share * box_size(one.box_px)
+    return replace(one, uncorrected_m=one.joints_m, sigma=sigma_left(one.sigma),
+                   joints_m=(joints - joints[0]).astype(np.float32),
+                   keypoints_px=pixels.astype(np.float32))

@@ -8,7 +8,7 @@ from niki_ros.core.crop_view import CropView
 from niki_ros.core.errors import ConfigError, InputError, ModelError
 from niki_ros.core.kinematics import forward_kinematics
 from niki_ros.core.skeleton import open_skeleton
-from niki_ros.observers.kinematic import KinematicObserver
+from niki_ros.observers.kinematic import KinematicNetwork
 from niki_training import export_cli, train_cli
 from niki_training.data import augmented as posed_bodies
 from niki_training.image.backbone import build_backbone
@@ -235,11 +235,11 @@ def test_a_checkpoint_becomes_an_observer(run_folder, crops):
     assert export_cli.main([str(run_folder / 'run' / 'last.pt'), str(folder)]) == 0
     manifest = json.loads((folder / 'manifest.json').read_text())
     assert manifest['kind'] == 'kinematic' and manifest['size_px'] == SIZE
-    observer = KinematicObserver(folder)
+    network = KinematicNetwork(folder)
     image = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)
     box = (200, 100, 420, 400)
-    observer.give_boxes([box])
-    (seen,) = observer.observe(image, CAMERA, 0)
+    (look,) = network.look(image, CAMERA, [network.place_of(box, CAMERA)])
+    seen = look.observation
     crop = Crop.around(box)
     view = CropView.of(crop, CAMERA)
     nets, _ = load_people(run_folder / 'run' / 'last.pt')

@@ -146,7 +146,6 @@ def _arguments(real_motion, out, *more):
 
 
 def test_a_run_can_be_taken_up_and_images_are_seen_later(studio, real_motion, tmp_path):
-    pytest.importorskip('mediapipe')
     cli.main(_arguments(real_motion, tmp_path / 'a'))
     shards = sorted((tmp_path / 'a').glob('*.tar'))
     assert [path.name for path in shards] == ['val-00000.tar', 'val-00001.tar']
@@ -175,7 +174,6 @@ def test_a_run_can_be_taken_up_and_images_are_seen_later(studio, real_motion, tm
 
 
 def test_mediapipe_finds_the_people(studio):
-    pytest.importorskip('mediapipe')
     from niki_ros.core.camera import Camera
 
     from niki_training.observe import Onlooker
