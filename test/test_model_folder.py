@@ -5,7 +5,7 @@ import sys
 
 from engine_graphs import mlp_folder, mlp_graph, mlp_inputs, stored_half_graph
 from niki_ros.backends import load_engine
-from niki_ros.backends.graph_file import part_of, read_weights
+from niki_ros.backends.graph_file import layers_by_precision, part_of, read_weights
 from niki_ros.backends.half_graph import cast_graph, widened
 from niki_ros.core.config import apply_settings, PipelineConfig
 from niki_ros.core.errors import BackendError, ModelError
@@ -109,6 +109,13 @@ def test_a_folder_is_cast_when_fp16_is_asked_for(tmp_path, cache, graph):
     islands = castable(tmp_path / 'n', graph(), ['h'])
     assert read_weights(islands.load_graph('fp16')).bytes_by_precision == {
         'fp16': 2 * (64 * 176 + 176), 'fp32': 4 * (116 * 64 + 64)}
+
+
+def test_layers_are_counted_by_the_precision_they_compute_in():
+    assert layers_by_precision(mlp_graph()) == layers_by_precision(stored_half_graph()) == {
+        'fp32': 2}
+    assert layers_by_precision(cast_graph(mlp_graph(), ['h'])) == {'fp32': 1, 'fp16': 1}
+    assert layers_by_precision(cast_graph(stored_half_graph())) == {'fp16': 2}
 
 
 def test_a_cast_is_kept_and_a_damaged_one_is_made_again(tmp_path, cache, monkeypatch):

@@ -23,6 +23,8 @@ _NODE_INPUT, _NODE_OUTPUT, _NODE_KIND, _NODE_ATTRIBUTE = 1, 2, 4, 5
 _ATTRIBUTE_NAME, _ATTRIBUTE_INTEGER, _ATTRIBUTE_TENSOR = 1, 3, 5
 _TENSOR_DIMS, _TENSOR_TYPE, _TENSOR_NAME, _TENSOR_RAW, _TENSOR_LOCATION = 1, 2, 8, 9, 14
 _FP32, _FP16 = 1, 10
+HEAVY = frozenset({'Gemm', 'MatMul', 'Conv', 'ConvTranspose', 'Einsum'})
+"""Layers with weights: what FP16 is for."""
 
 
 @dataclass
@@ -88,6 +90,22 @@ def read_weights(graph: bytes) -> GraphWeights:
             sizes = weights.bytes_by_precision
             sizes[precision] = sizes.get(precision, 0) + prod(tensor.dims) * size
     return weights
+
+
+def layers_by_precision(graph: bytes) -> Dict[str, int]:
+    """Count the layers with weights by the precision that they compute in."""
+    counts: Dict[str, int] = {}
+    for number, value in _fields(memoryview(graph)):
+        if number == _MODEL_GRAPH and isinstance(value, memoryview):
+            tensors, nodes = _content(value)
+            half = {t.name for t in tensors if t.kind == _FP16} - _widened(nodes)
+            known = {t.name for t in tensors if len(t.dims) > 1}
+            known.update(*(n.outputs for n in nodes if n.kind == 'Cast' and known & {*n.inputs}))
+            for weights in (known.intersection(n.inputs) for n in nodes if n.kind in HEAVY):
+                if weights:
+                    name = 'fp16' if weights & half else 'fp32'
+                    counts[name] = counts.get(name, 0) + 1
+    return counts
 
 
 def largest_fp16(graph: bytes, count: int = 8) -> List[np.ndarray]:

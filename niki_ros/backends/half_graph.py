@@ -11,12 +11,10 @@ from __future__ import annotations
 
 from typing import Callable, Dict, FrozenSet, Iterable, List, Set
 
-from niki_ros.backends.graph_file import read_weights
+from niki_ros.backends.graph_file import HEAVY, read_weights
 from niki_ros.core.errors import BackendError, ModelError
 import numpy as np
 
-HEAVY = frozenset({'Gemm', 'MatMul', 'Conv', 'ConvTranspose', 'Einsum'})
-"""Layers with weights: what FP16 is for."""
 _LAYER_GROUPS = 64
 _SMALL_SHARE = 0.01
 # inputs that the operator wants in FP32 whatever its data is

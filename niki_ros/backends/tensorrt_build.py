@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Callable, Optional
 
-from niki_ros.backends.graph_file import largest_fp16, read_weights
+from niki_ros.backends.graph_file import largest_fp16, layers_by_precision, read_weights
 from niki_ros.core.errors import BackendError, ModelError
 import numpy as np
 
@@ -124,9 +124,10 @@ def _assert_precision(graph: bytes, engine: bytes, layers: dict):
     weights = read_weights(graph)
     if weights.precision != 'fp16':
         return
-    if layers.get('fp16', 0) <= layers.get('fp32', 0):
-        raise BackendError(f'the graph is fp16 and the network came out as {layers}: the engine '
-                           'would not be fp16')
+    wanted = layers_by_precision(graph)
+    if layers.get('fp16', 0) < wanted['fp16']:
+        raise BackendError(f'the graph has layers {wanted} and the network came out as {layers}: '
+                           'the engine would not be fp16')
     # an engine that says fp16 and keeps fp32 weights is a fault that has been seen in the field:
     # look into the finished engine. Small ones are mostly kernels: size tells of large ones only
     found = weights_found(graph, engine)
