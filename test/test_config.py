@@ -48,7 +48,7 @@ def test_applied_in_place_and_reported_back():
     ('smoothing.beta', True, 'smoothing.beta is True'),
     ('smoothing.enabled', 1, 'smoothing.enabled is 1; expected a value of type bool'),
     ('observer.max_people', 2.5, 'observer.max_people is 2.5'),
-    ('observer.max_people', 0, 'observer.max_people is 0; expected 1 … 16'),
+    ('observer.max_people', 0, 'observer.max_people is 0; expected 1 … 64'),
     ('observer.model', 'huge', "observer.model is 'huge'; expected one of lite, full, heavy")])
 def test_refused_by_name(name, value, message):
     with pytest.raises(ConfigError) as error:

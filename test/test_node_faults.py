@@ -136,7 +136,7 @@ def test_pipeline_that_always_fails_ends_in_error(capfd):
 
 @pytest.mark.parametrize('name, value, word', [
     ('smoothing.betta', 1.0, 'smoothing.beta'), ('observer.model', 'huge', 'lite, full, heavy'),
-    ('tracking.keep_s', 'long', 'tracking.keep_s'), ('observer.max_people', 99, '1 … 16')])
+    ('tracking.keep_s', 'long', 'tracking.keep_s'), ('observer.max_people', 99, '1 … 64')])
 def test_wrong_parameters_are_refused(name, value, word):
     """At the start, by name, with what would be right."""
     with ros_graph():

@@ -24,7 +24,9 @@ def frames():
             if CLEAR <= frame.index < CLEAR + HIDDEN:
                 x0, y0, x1, y1 = legs
                 image[y0:y1, x0:x1] = 96
-            out.append(pipeline.process(image, None, frame.stamp_ns))
+            bodies = pipeline.process(image, None, frame.stamp_ns)
+            # an onlooker at the left border of the image is the second person
+            out.append([body for body in bodies if body.root_m[0] > -1.0])
             if frame.index == CLEAR - 1:
                 points = out[-1][0].keypoints_px[[*LEGS, 10, 11, 27, 28]]
                 legs = np.concatenate([points.min(0) - 50, points.max(0) + 50])
