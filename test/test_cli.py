@@ -112,7 +112,14 @@ def test_doctor_finds_what_the_tests_use():
     done = niki('doctor', '--json')
     report = json.loads(done.stdout)
     states = {finding['name']: finding['state'] for finding in report['findings']}
-    assert states['numpy'] == states['mediapipe'] == states['mediapipe full'] == 'OK'
+    assert states['numpy'] == 'OK' and 'mediapipe' not in states
+    details = {finding['name']: finding['detail'] for finding in report['findings']}
+    for name, role in (('people', 'detector'), ('landmarks-full', 'landmarks'),
+                       ('niki-temporal', 'solver')):
+        assert states[f'graph {name}'] == 'OK'
+        assert f'{role} by default; onnxruntime' in details[f'graph {name}']
+    assert 'cpu, fp32; sha256 agrees' in details['graph landmarks-heavy']
+    assert 'not used by default' in details['graph niki']
     assert states['cv2'] in ('OK', 'WARN')
     assert report['ok'] == (done.returncode == 0) == ('BROKEN' not in states.values())
 
@@ -126,4 +133,4 @@ def test_doctor_names_what_is_missing_and_how_to_mend_it(tmp_path):
     assert done.returncode == 1
     assert 'made for another Python' in done.stdout
     assert '→ pip install --force-reinstall onnxruntime' in done.stdout
-    assert '→ niki models fetch' in done.stdout
+    assert 'sha256 agrees; does not run: backend onnxruntime' in done.stdout

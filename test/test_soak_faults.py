@@ -6,15 +6,14 @@ import errno
 import os
 from pathlib import Path
 import resource
-import shutil
 import signal
 import subprocess
 import sys
 import time
 
 import cv2
-from niki_ros import model_cache
-from niki_ros.core.errors import BackendError, ModelError
+from niki_ros.backends import half_cache, half_graph
+from niki_ros.core.errors import BackendError
 from niki_ros.engine_cache import EngineCache, EngineKey, EngineRefused
 from niki_ros.model_folder import sha256, write_model_folder
 import numpy as np
@@ -63,12 +62,11 @@ def test_disk_full_while_the_old_engine_is_replaced(tmp_path, full_disk):
         cache.load(KEY)
 
 
-def test_disk_full_while_a_model_is_fetched(tmp_path, monkeypatch, full_disk):
-    """The error names path and remedy; nothing is left beside it."""
+def test_disk_full_while_a_cast_is_kept(tmp_path, monkeypatch, full_disk):
+    """The graph is cast all the same; nothing half is left."""
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
-    monkeypatch.setattr(model_cache, '_official', lambda name, report: LARGE)
-    with pytest.raises(ModelError, match='space.*|XDG_CACHE_HOME'):
-        model_cache.fetch('full')
+    monkeypatch.setattr(half_graph, 'cast_graph', lambda graph, islands: LARGE)
+    assert half_cache.cast_once(b'graph', []) == LARGE
     assert files(tmp_path) == []
 
 
@@ -98,10 +96,8 @@ def clip(tmp_path):
 
 @pytest.fixture
 def environment(tmp_path):
-    """Return an environment with a cache of its own, in which the models lie."""
+    """Return an environment with a cache of its own."""
     cache = tmp_path / 'cache'
-    if model_cache.models_folder().is_dir():
-        shutil.copytree(model_cache.models_folder(), cache / 'niki_ros' / 'models')
     return {**{key: value for key, value in os.environ.items()
                if key != '_ROS_WHEELS_BOOTSTRAP_COMPLETE'},
             'XDG_CACHE_HOME': str(cache), 'ROS_DOMAIN_ID': '76',

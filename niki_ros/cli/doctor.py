@@ -51,7 +51,7 @@ def examine() -> Iterator[Finding]:
     """Look at everything, cheap things first; nothing of ROS is imported."""
     yield _python()
     for module, package in (('numpy', 'numpy'), ('scipy', 'scipy'), ('yaml', 'pyyaml'),
-                            ('cv2', 'opencv-contrib-python'), ('mediapipe', 'mediapipe')):
+                            ('cv2', 'opencv-python-headless')):
         yield _needed(module, package)
     yield _onnxruntime()
     yield from _models()
@@ -106,34 +106,43 @@ def _onnxruntime() -> Finding:
 
 
 def _models() -> Iterator[Finding]:
-    """Yield the solver models that ship, and the front end's in the cache."""
-    import niki_ros
+    """Load every graph that ships, as the default settings run it."""
+    from niki_ros.core.config import PipelineConfig
     from niki_ros.core.errors import NikiError
-    from niki_ros.model_cache import check, model_path, MODELS
+    from niki_ros.model_folder import graphs_of, MANIFEST, shipped_models
+    files = sorted(shipped_models().glob(f'*/{MANIFEST}'))
+    if not files:
+        yield Finding('graphs', BROKEN, f'none in {shipped_models()}', 'install niki_ros again')
+        return
+    config = PipelineConfig()
+    try:
+        roles = {folder.path.name: role for role, folder in graphs_of(config)}
+    except NikiError as error:
+        roles = {}
+        yield Finding('default settings', BROKEN, str(error), 'install niki_ros again')
+    for file in files:
+        yield _graph(file.parent, roles.get(file.parent.name), config.engine)
+
+
+def _graph(path: Path, role, settings) -> Finding:
+    """Check and load one graph; without its library the finding is the library's."""
+    from niki_ros.backends import engine_options, load_engine
+    from niki_ros.core.errors import BackendError, NikiError
     from niki_ros.model_folder import read_model_folder
-    shipped = Path(niki_ros.__file__).parent / 'models'
-    folders = sorted(path.parent for path in shipped.glob('*/manifest.json'))
-    if not folders:
-        yield Finding('solver models', WARN, f'none in {shipped}', 'use --solver analytic')
-    for folder in folders:
-        try:
-            model = read_model_folder(folder)
-            model.load_graph()
-            yield Finding(f'model {folder.name}', OK, f'{", ".join(model.precisions)}; '
-                          'sha256 agrees')
-        except NikiError as error:
-            yield Finding(f'model {folder.name}', BROKEN, str(error), 'install niki_ros again')
-    for name in MODELS:
-        # the default observer uses "full"
-        state, label = (BROKEN if name == 'full' else MISSING), f'mediapipe {name}'
-        remedy = f'niki models fetch {name}'
-        try:
-            if model_path(name).is_file():
-                yield Finding(label, OK, f'{check(name)}; sha256 agrees')
-            else:
-                yield Finding(label, state, f'not at {model_path(name)}', remedy)
-        except NikiError as error:
-            yield Finding(label, BROKEN, str(error), remedy)
+    name = f'graph {path.name}'
+    try:
+        folder = read_model_folder(path)
+        folder.load_graph()
+        engine = load_engine(path, **engine_options(settings))
+    except BackendError as error:
+        return Finding(name, BROKEN if role else WARN, f'sha256 agrees; does not run: {error}')
+    except NikiError as error:
+        return Finding(name, BROKEN, str(error), 'install niki_ros again')
+    ran = engine.describe()
+    engine.close()
+    use = f'{role} by default' if role else 'not used by default'
+    return Finding(name, OK, f'{use}; {ran["library"]} {ran["version"]}, {ran["device"]}, '
+                   f'{ran["precision"]}; sha256 agrees')
 
 
 def _gpu() -> Finding:

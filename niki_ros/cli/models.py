@@ -1,60 +1,88 @@
-"""``niki models``: fetch, list and verify the models of the front end."""
+"""``niki models``: list and verify the models that ship."""
 
 from __future__ import annotations
 
-from niki_ros.core.errors import ModelError
-from niki_ros.model_cache import check, fetch, identify, model_path, MODELS, origin
+import json
+from typing import Iterator
 
-HELP = 'Fetch, list and verify the models of the front end (MediaPipe Pose Landmarker).'
+from niki_ros.core.errors import ModelError
+from niki_ros.model_folder import MANIFEST, ModelFolder, read_model_folder, shipped_models
+
+HELP = 'List and verify the models that ship with the package; nothing is ever downloaded.'
 
 
 def add_arguments(parser) -> None:
-    """Declare the three actions."""
-    actions = parser.add_subparsers(dest='action', metavar='ACTION', required=True)
-    one = actions.add_parser('fetch', help='download into the cache; later runs work offline')
-    one.add_argument('names', nargs='*', metavar='MODEL', help='lite, full (default) or heavy')
-    one = actions.add_parser('list', help='every model: size, sha256, where it came from')
-    one = actions.add_parser('verify', help='hash the cached models again')
-    one.add_argument('names', nargs='*', metavar='MODEL', help='default: all that are cached')
+    """Declare the two actions."""
+    actions = parser.add_subparsers(dest='action', metavar='list|verify', required=True)
+    one = actions.add_parser('list', help='every model: kind, size, sha256, licence, origin')
+    one.add_argument('--json', action='store_true')
+    one = actions.add_parser('verify', help='hash the graphs again; exit 1 if one is damaged')
+    one.add_argument('names', nargs='*', metavar='MODEL', help='default: all that ship')
 
 
 def main(args) -> int:
     """Run one action; 1 when a model is damaged or missing."""
-    return {'fetch': _fetch, 'list': _list, 'verify': _verify}[args.action](args)
-
-
-def _fetch(args) -> int:
-    for name in args.names or ['full']:
-        path = fetch(name, report=lambda line: print(line, flush=True))
-        print(f'{name}: {path} ({check(name)}, {path.stat().st_size / 1e6:.1f} MB)')
-    return 0
+    return {'list': _list, 'verify': _verify}[args.action](args)
 
 
 def _list(args) -> int:
-    print(f'{"model":<6} {"MB":>5}  {"sha256":<16}  {"from":<10} file')
-    for name, model in MODELS.items():
-        path = model_path(name)
-        if not path.is_file():
-            print(f'{name:<6} {"-":>5}  {"-":<16}  {"-":<10} not cached ({model.about}); '
-                  f'niki models fetch {name}')
-            continue
-        sha256 = identify(path)
-        source = origin(name, sha256) or 'DAMAGED'
-        size = path.stat().st_size / 1e6
-        print(f'{name:<6} {size:5.1f}  {sha256[:16]:<16}  {source:<10} {path}')
+    rows = list(map(_row, _folders()))
+    if args.json:
+        print(json.dumps(rows, indent=1))
+        return 0
+    print(f'{"model":<16} {"kind":<10} {"MB":>5}  {"sha256":<16}  {"licence":<11} origin')
+    for row in rows:
+        print(f'{row["name"]:<16} {row["kind"]:<10} {row["bytes"] / 1e6:5.1f}  '
+              f'{row["sha256"][:16]:<16}  {row["license"]:<11} {row["origin"]}')
+    print(f'{"together":<27} {sum(row["bytes"] for row in rows) / 1e6:5.1f}')
     return 0
+
+
+def _row(folder: ModelFolder) -> dict:
+    """Return what the manifest says of a model, and how many bytes its files have."""
+    manifest = folder.manifest
+    return {'name': folder.name, 'kind': manifest['kind'],
+            'bytes': sum(file.stat().st_size for file in folder.path.iterdir()),
+            'sha256': manifest['sha256'], 'license': manifest.get('license', 'not stated'),
+            'origin': _origin(manifest), 'path': str(folder.path)}
+
+
+def _origin(manifest: dict) -> str:
+    """Return in a line where the weights come from."""
+    origin, whole = manifest.get('origin', {}), manifest.get('part_of')
+    if origin:
+        return ', '.join(str(origin[key]) for key in ('project', 'author', 'package')
+                         if key in origin)
+    shared = f', a part of the graph of {whole["folder"]}' if whole else ''
+    return f'trained by this project{shared}'
 
 
 def _verify(args) -> int:
-    names = args.names or [name for name in MODELS if model_path(name).is_file()]
-    if not names:
-        print('no model is cached; niki models fetch')
     faults = []
-    for name in names:
+    for name in args.names or [folder.name for folder in _folders()]:
         try:
-            print(f'{name}: good, {check(name)}')
+            folder = _find(name)
+            for precision in (folder.precisions[0], *folder.manifest.get('graphs', {})):
+                folder.load_graph(precision)
+            print(f'{name}: good')
         except ModelError as error:
-            faults.append(str(error))
+            faults.append(f'{name}: {error}')
     if faults:
         raise ModelError('; '.join(faults))
     return 0
+
+
+def _find(name: str) -> ModelFolder:
+    folder = shipped_models() / name
+    if '/' in name or not (folder / MANIFEST).is_file():
+        names = ', '.join(file.parent.name for file in _manifests())
+        raise ModelError(f'no model of that name ships; known: {names}')
+    return read_model_folder(folder)
+
+
+def _folders() -> Iterator[ModelFolder]:
+    return (read_model_folder(file.parent) for file in _manifests())
+
+
+def _manifests() -> list:
+    return sorted(shipped_models().glob(f'*/{MANIFEST}'))
