@@ -171,7 +171,7 @@ def test_thresholds_are_parameters_that_act_at_once():
         assert wait_for(lambda: 'niki_pose: latency_high' in client.diagnostics)
         assert wait_for(lambda: client.diagnostics['niki_pose: pose'].level == ERROR)
         values = diagnostic_values(client.diagnostics['niki_pose: pose'])
-        assert values['precision'] == 'fp64' and values['backend'] == 'numpy'
+        assert values['solver_precision'] == 'fp64' and values['solver_library'] == 'numpy'
         assert values['tracks'] == '1' and values['camera_source'] == 'camera_info'
 
 

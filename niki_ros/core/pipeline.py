@@ -245,8 +245,11 @@ class Pipeline:
             self.solver.refine = self.config.solver.refine
 
     def describe(self) -> Dict[str, str]:
-        """Return what runs, for diagnostics: observer, model, solver, backend."""
-        return {**self.observer.describe(), **self.solver.describe()}
+        """Return what runs, for diagnostics: library, device and precision of every graph."""
+        facts = self.solver.describe()
+        name, library = facts.pop('solver'), facts.pop('backend')
+        return {**self.observer.describe(), 'solver': name, 'solver_library': library,
+                **{f'solver_{key}': value for key, value in facts.items()}}
 
     def reset(self):
         """Forget everybody, as at the start of another recording."""

@@ -88,4 +88,10 @@ def _network(settings, options: dict):
     from niki_ros.observers.landmark_errors import LandmarkErrors
     from niki_ros.observers.landmark_network import LandmarkNetwork
     errors = LandmarkErrors.read() if settings.correct else None
-    return LandmarkNetwork(find_model(f'landmarks-{settings.model}').path, errors, **options)
+
+    def load(size: str) -> LandmarkNetwork:
+        return LandmarkNetwork(find_model(f'landmarks-{size}').path, errors, **options)
+    if settings.model == 'auto':
+        from niki_ros.observers.auto_network import AutoNetwork
+        return AutoNetwork(load)
+    return load(settings.model)

@@ -81,6 +81,9 @@ class CropNetwork:
         return [self._look(row, crop, camera, box)
                 for row, crop, box in zip(rows, crops, places)]
 
+    def keep_up(self, period_s: float, people: int) -> None:
+        """Do nothing: there is one graph."""
+
     def describe(self) -> Dict[str, str]:
         """Return what runs, for diagnostics."""
         facts = {f'observer_{name}': str(value) for name, value in self._engine.describe().items()}

@@ -43,6 +43,8 @@ _NEW_AT_ONCE = 2
 # who is found while others are followed is reported when seen in so many images in a row: a crop
 # that shows two people settles on one of them in the next image
 _DOUBT = 3
+# the camera's period is told from so many gaps, and told so often
+_GAPS, _TELL_NS = 10, 5_000_000_000
 # a detector's box and a person's share at least this much (IoU)
 _SAME_BOX = 0.3
 # a box that shares more with a person who is followed is theirs; with less it can be that of
@@ -94,6 +96,8 @@ class FollowingObserver:
         self._lost: List[_Followed] = []
         self._waiting: List[np.ndarray] = []
         self._count = 0
+        self._stamps_ns: List[int] = []
+        self._told_ns: Optional[int] = None
         self._last_ns: Optional[int] = None
 
     def observe(self, image_rgb: np.ndarray, camera: Optional[Camera], stamp_ns: int,
@@ -112,6 +116,7 @@ class FollowingObserver:
         camera = (camera or Camera.from_fov(*size, self._fov_deg)).resized(*size)
         self.faults = {}
         self._note_time(stamp_ns)
+        self._keep_up(stamp_ns)
         self._queue(self._given(boxes_px, size))
         if self.search is not None:
             self._queue(self._searched(self.search, self.search.result(stamp_ns), stamp_ns))
@@ -129,6 +134,7 @@ class FollowingObserver:
     def reset(self) -> None:
         """Forget the images before."""
         self._followed, self._lost, self._waiting, self._last_ns = [], [], [], None
+        self._stamps_ns, self._told_ns = [], None
         if self.search is not None:
             self.search.reset()
 
@@ -151,6 +157,16 @@ class FollowingObserver:
         if self._last_ns is not None and not 0 <= stamp_ns - self._last_ns <= MAX_GAP_NS:
             self.reset()
         self._last_ns = stamp_ns
+
+    def _keep_up(self, stamp_ns: int) -> None:
+        """Tell the network every now and then how fast images come and how many people are in."""
+        self._stamps_ns = [*self._stamps_ns[-_GAPS:], stamp_ns]
+        due = self._told_ns is None or stamp_ns - self._told_ns >= _TELL_NS
+        if len(self._stamps_ns) > _GAPS and due:
+            self._told_ns = stamp_ns
+            # images that are left out make gaps longer, never shorter
+            period_s = float(np.percentile(np.diff(self._stamps_ns), 25)) * 1e-9
+            self.network.keep_up(period_s, len(self._followed))
 
     def _given(self, boxes_px, size) -> List[np.ndarray]:
         """Return those of the given boxes that lie in the image."""

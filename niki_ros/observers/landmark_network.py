@@ -82,6 +82,9 @@ class LandmarkNetwork:
         return [self._look(points[i], world_m[i], float(outputs['flag'][i, 0]), view, camera, size)
                 for i, view in enumerate(places)]
 
+    def keep_up(self, period_s: float, people: int) -> None:
+        """Do nothing: there is one graph."""
+
     def describe(self) -> Dict[str, str]:
         """Return what runs, for diagnostics."""
         facts = {f'observer_{name}': str(value) for name, value in self._engine.describe().items()}

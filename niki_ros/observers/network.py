@@ -45,6 +45,9 @@ class PersonNetwork(Protocol):
     def look(self, image_rgb: np.ndarray, camera: Camera, places: List[Any]) -> List[Look]:
         """Return what is at every place of the image (H, W, 3) uint8; one batch of the graph."""
 
+    def keep_up(self, period_s: float, people: int) -> None:
+        """Take note of the camera's period and of how many people there are."""
+
     def describe(self) -> Dict[str, str]:
         """Return what runs, for diagnostics; keys begin with ``observer``."""
 

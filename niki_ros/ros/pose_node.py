@@ -53,6 +53,7 @@ class PoseNode(LifecycleNode):
         self._overlay = None
         self._subscriptions_on: list = []
         self._sequence = self._heard_ns = 0
+        self._model = ''
         self._refused = ''
         self._watch = Watch(self._config.health, self.health, self._warn)
         launch = LaunchConfig()
@@ -291,6 +292,11 @@ class PoseNode(LifecycleNode):
             message.status[0].level = type(message.status[0]).ERROR
             message.status[0].message = self.reason
         self._diagnostics.publish(message)
+        model = about.get('observer_model', '')
+        if self._model and model and model != self._model:
+            self.get_logger().info(f'the front end runs {model} now: '
+                                   f'{about.get("observer_auto", "")}')
+        self._model = model
 
 
 def main(args=None) -> int:

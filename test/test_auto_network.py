@@ -1,0 +1,73 @@
+"""The landmark network that keeps up with the camera."""
+
+import time
+
+from niki_ros.observers.auto_network import AutoNetwork
+import pytest
+
+COST_S = {'lite': 0.002, 'full': 0.005, 'heavy': 0.020}
+
+
+class Network:
+    """Stands for one of a size."""
+
+    looks, patience = 3, 5
+
+    def __init__(self, size):
+        """Remember."""
+        self.size, self.closed = size, False
+
+    def look(self, image, camera, places):
+        """Return the size."""
+        assert not self.closed
+        return [self.size]
+
+    def describe(self):
+        """Return the size."""
+        return {'observer_model': self.size}
+
+    def close(self):
+        """Remember."""
+        self.closed = True
+
+
+def settled(auto):
+    """Return the size that looks, once it is loaded."""
+    for _ in range(200):
+        auto.look(None, None, [])
+        if auto.describe()['observer_model'] == auto.size:
+            break
+        time.sleep(0.01)
+    return auto.look(None, None, [])[0]
+
+
+@pytest.mark.parametrize('period_s, people, size', [
+    (1 / 30, 1, 'full'), (1 / 10, 1, 'heavy'), (1 / 30, 4, 'lite'), (1 / 5, 4, 'full'),
+    (1 / 1000, 8, 'lite'), (1.0, 0, 'heavy')])
+def test_the_largest_that_is_fast_enough(period_s, people, size):
+    made = []
+    auto = AutoNetwork(lambda size: made.append(Network(size)) or made[-1],
+                       lambda network: COST_S[network.size])
+    assert auto.look(None, None, []) == ['full'], 'before the rate is known'
+    auto.keep_up(period_s, people)
+    assert settled(auto) == size
+    auto.close()
+    assert all(network.closed for network in made)
+
+
+def test_it_does_not_go_to_and_fro():
+    """What is just fast enough is kept, and not taken up again."""
+    auto = AutoNetwork(Network, lambda network: COST_S[network.size])
+    just = COST_S['heavy'] / 0.5 * 1.1
+    auto.keep_up(just, 1)
+    assert settled(auto) == 'full'
+    auto.keep_up(just * 2, 1)
+    assert settled(auto) == 'heavy'
+    auto.keep_up(just, 1)
+    assert settled(auto) == 'heavy'
+
+
+def test_it_says_what_it_knows():
+    auto = AutoNetwork(Network, lambda network: COST_S[network.size])
+    auto.keep_up(1 / 25, 1)
+    assert '25 Hz' in auto.describe()['observer_auto'] and '20' in auto.describe()['observer_auto']
