@@ -41,6 +41,22 @@ def test_every_backend_runs_the_graph_for_every_batch(tmp_path, monkeypatch, bac
         engine.run(inputs)
 
 
+def test_a_cpu_is_given_large_inputs_in_portions(monkeypatch):
+    from niki_ros.backends import onnxruntime_engine
+    engine, inputs = load_engine(mlp_graph()), mlp_inputs(7)
+    whole, sizes = engine.run(inputs), []
+    run = onnxruntime_engine.OnnxRuntimeEngine._run
+    monkeypatch.setattr(onnxruntime_engine.OnnxRuntimeEngine, '_run', lambda self, arrays: (
+        sizes.append(len(arrays['sigma'])), run(self, arrays))[1])
+    monkeypatch.setattr(onnxruntime_engine, 'PORTION_BYTES', 3 * 4 * (87 + 29))
+    found = engine.run(inputs)
+    assert sizes == [3, 3, 1]
+    for name, value in whole.items():
+        np.testing.assert_allclose(found[name], value, atol=1e-5)
+    assert engine.run({name: value[:0] for name, value in inputs.items()})['rot6d'].shape == (
+        0, 144)
+
+
 def test_inputs_are_refused_by_name(tmp_path):
     engine = load_engine(mlp_graph())
     inputs = mlp_inputs()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from inspect import signature
 from os import PathLike
 from typing import Callable, Optional, Union
@@ -36,6 +37,7 @@ def load_engine(model: Union[str, PathLike, bytes], backend: str = 'onnxruntime'
                                f'{", ".join(list(known)[1:])}')
     from niki_ros.model_folder import load_graph
     engine = load(load_graph(model, precision), **options)
+    _give_back_memory()
     runs = engine.describe()['precision']
     if precision is not None and runs != precision:
         engine.close()
@@ -60,6 +62,14 @@ def _loader(backend: str) -> Callable:
     tensorrt_library()  # absent: say so before hundreds of megabytes are read
     from niki_ros.backends.tensorrt_cached import load_cached_engine
     return load_cached_engine
+
+
+def _give_back_memory():
+    """Give freed memory back to the system: a library reads a graph in several copies."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError):
+        pass  # another C library
 
 
 def _check_choice(name: str, value, choices: tuple):
