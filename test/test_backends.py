@@ -35,7 +35,8 @@ def test_every_backend_runs_the_graph_for_every_batch(tmp_path, monkeypatch, bac
         whole['rot6d'], load_engine(folder.path).run(inputs)['rot6d'], atol=1e-3)
     facts = engine.describe()
     assert facts['library'].startswith(backend) and facts['device']
-    assert facts['precision'] == 'fp32' and facts['version']
+    assert facts['precision'] == 'fp32' and facts['version'] and facts['threads'] == 1
+    assert facts['model_sha256'] == folder.manifest['sha256']
     engine.close()
     with pytest.raises(BackendError, match='closed'):
         engine.run(inputs)

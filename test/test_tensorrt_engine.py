@@ -145,7 +145,9 @@ def test_every_number_of_people_with_and_without_cuda_graphs(records):
         np.testing.assert_array_equal(engine.run({'x': x})['y'], 2 * x)
     assert len(cuda.memory) == 2, 'device buffers are allocated once'
     assert (cuda.replays > 0) == records == engine.describe()['cuda_graph']
-    assert engine.describe()['device'] == 'Stand-in' and engine.describe()['precision'] == 'fp16'
+    facts = engine.describe()
+    assert facts['device'] == 'Stand-in' and facts['precision'] == 'fp16'
+    assert {'library', 'version', 'threads', 'model_sha256'} <= set(facts)
     engine.close()
     assert cuda.freed == 4
     with pytest.raises(BackendError, match='closed'):

@@ -38,7 +38,12 @@ class Engine(Protocol):
         ...
 
     def describe(self) -> dict:
-        """Return what really runs: ``library``, ``version``, ``device``, ``precision``."""
+        """
+        Return what really runs.
+
+        ``library``, ``version``, ``device``, ``precision``, ``threads`` of the CPU and
+        ``model_sha256`` of the graph; an engine may add more.
+        """
         ...
 
     def close(self) -> None:

@@ -65,7 +65,7 @@ class TensorRtEngine:
         return {'library': self._library.__name__, 'version': self._library.__version__,
                 'device': self._cuda.gpu.name,
                 'compute_capability': self._cuda.gpu.compute_capability,
-                'precision': self._precision, 'cuda_graph': bool(self._graphs),
+                'precision': self._precision, 'threads': 1, 'cuda_graph': bool(self._graphs),
                 'model_sha256': self._model_sha256}
 
     def close(self) -> None:
