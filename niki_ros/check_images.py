@@ -57,17 +57,11 @@ def crops(pictures: List[Picture], size_px: int) -> np.ndarray:
 
 
 def letterboxed(pictures: List[Picture], size_px: int) -> np.ndarray:
-    """Return what a detector is given, (n, 3, size, size) 0 … 1; zeros beside the image."""
-    from niki_ros.core.images import network_input, resized_rgb
-    found = []
-    for picture in pictures:
-        height, width = picture.image_rgb.shape[:2]
-        scale = size_px / max(height, width)
-        inner = max(round(width * scale), 1), max(round(height * scale), 1)
-        canvas = np.zeros((size_px, size_px, 3), np.uint8)
-        canvas[:inner[1], :inner[0]] = resized_rgb(picture.image_rgb, *inner)
-        found.append(canvas)
-    return network_input(found)
+    """Return what a detector is given, (n, 3, size, size) 0 … 1; zeros outside the image."""
+    from niki_ros.core.images import network_input
+    from niki_ros.observers import detectors
+    return network_input([detectors.letterboxed(picture.image_rgb, size_px)[0]
+                          for picture in pictures])
 
 
 def _shipped(file: Path) -> Iterator[Picture]:

@@ -110,3 +110,28 @@ def test_a_video_that_is_not_there_is_named(capsys, tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
     assert main(['bench', 'pipeline', '--solver', 'analytic']) == 1
     assert 'make demo' in capsys.readouterr().err
+
+
+def test_people_in_a_scene_are_measured(capsys):
+    """One second for two numbers of people, with every part of the work named."""
+    from niki_ros.benchmark_people import bench_people
+    from niki_ros.core.config import apply_settings, PipelineConfig
+    config = apply_settings(PipelineConfig(), {
+        'observer.model': 'lite', 'solver.name': 'analytic'})
+    figures = bench_people(config, seconds=1.0, counts=(1, 2))
+    assert [row['people'] for row in figures['people']] == [1, 2]
+    for row in figures['people']:
+        assert row['processed'] + row['dropped'] == row['frames'] == 30 and row['processed'] > 0
+        assert {'landmarks', 'observe', 'solve', 'place'} <= set(row['stages'])
+        assert row['cpu_s_per_frame'] > 0
+
+
+def test_a_scene_shows_as_many_people_as_it_says():
+    from niki_ros.benchmark_people import Scene
+    from niki_ros.model_folder import find_model
+    from niki_ros.observers.detectors import load_detector
+    detector = load_detector(find_model('people').path)
+    for count in (1, 4):
+        boxes, scores = detector.detect(Scene(count).image(0.0))
+        assert (scores > 0.5).sum() >= count - 1
+    detector.close()

@@ -48,7 +48,8 @@ def load_engine(model: Union[str, PathLike, bytes], backend: str = 'onnxruntime'
 
 def engine_options(settings) -> dict:
     """Return all that :func:`load_engine` takes of ``core.config.EngineConfig``."""
-    names = {'onnxruntime': ('device', 'threads'), 'tensorrt': ('max_batch', 'on_mismatch')}
+    names = {'onnxruntime': ('device', 'threads', 'parallel'),
+             'tensorrt': ('max_batch', 'on_mismatch')}
     return {name: getattr(settings, name)
             for name in ('backend', 'precision', *names[settings.backend])}
 

@@ -9,8 +9,8 @@ import sys
 
 from niki_ros.core.errors import ModelError, SourceError
 
-HELP = """Measure speed: the solver at 1, 4, 16 and 64 people (the default), the pipeline on a
-video, or the node from image stamp to TF over DDS."""
+HELP = """Measure speed: the solver at 1, 4, 16 and 64 people (the default), the pipeline with
+1, 2, 4 and 8 people or on a video, or the node from image stamp to TF over DDS."""
 _SECONDS = 2.0
 
 
@@ -24,12 +24,18 @@ def add_arguments(parser):
     solver.add_argument('--precision', choices=('fp32', 'fp16'))
     solver.add_argument('--seconds', type=float, default=_SECONDS, help='per number of people (2)')
     solver.set_defaults(bench_verb=_solver)
-    pipeline = verbs.add_parser('pipeline', help='every frame of a video')
+    pipeline = verbs.add_parser('pipeline', help='1, 2, 4 and 8 people in a scene at 30 Hz, or '
+                                'every frame of a video')
+    pipeline.add_argument('--people', metavar='N', type=int, nargs='+',
+                          help='numbers of people in the scene (1 2 4 8)')
+    pipeline.add_argument('--set', metavar='NAME=VALUE', action='append', default=[],
+                          help='any setting, such as observer.model=lite; may be repeated')
     pipeline.set_defaults(bench_verb=_pipeline)
     node = verbs.add_parser('node', help='image stamp to TF over DDS; needs ROS 2')
     node.set_defaults(bench_verb=_node)
     for verb in (pipeline, node):
-        verb.add_argument('video', nargs='?', metavar='VIDEO', help='default: the demo clip')
+        verb.add_argument('video', nargs='?', metavar='VIDEO',
+                          help='default: the scene; of node: the demo clip')
         verb.add_argument('--max-frames', type=int)
     for verb in (solver, pipeline, node):
         verb.add_argument('--solver', help='a solver that ships, or a model folder')
@@ -81,8 +87,12 @@ def _solver(args) -> tuple:
 def _pipeline(args) -> tuple:
     from niki_ros import load_pipeline
     from niki_ros.benchmark import bench_pipeline
+    from niki_ros.cli.run import parse_settings
     from niki_ros.sources import open_source
-    settings = {'solver': args.solver or _first_shipped(temporal=True)}
+    settings = {**parse_settings(args.set),
+                'solver.name': args.solver or _first_shipped(temporal=True)}
+    if args.video is None:
+        return _people(args, settings)
     with open_source(_video(args.video), max_frames=args.max_frames) as source:
         pipeline = load_pipeline(**settings)
         figures = {'video': str(_video(args.video)), 'size_px': [source.width, source.height],
@@ -96,6 +106,25 @@ def _pipeline(args) -> tuple:
     lines += [f'  {name:9} p50 {row["p50_ms"]:8.3f} ms   p99 {row["p99_ms"]:8.3f} ms'
               for name, row in figures['stages'].items()]
     return figures, lines, lambda axes: _draw_stages(axes, figures['stages'])
+
+
+def _people(args, settings) -> tuple:
+    """Measure 1, 2, 4 and 8 people who are pasted into a scene."""
+    from niki_ros.benchmark_people import bench_people, PEOPLE
+    from niki_ros.core.config import apply_settings, PipelineConfig
+    config = apply_settings(PipelineConfig(), settings)
+    figures = bench_people(config, counts=args.people or PEOPLE,
+                           progress=lambda line: print(line, file=sys.stderr, flush=True))
+    lines = [f'{figures["size_px"][0]}x{figures["size_px"][1]} at {figures["rate_hz"]:g} Hz, '
+             f'{figures["ran"].get("observer_model", "")}']
+    for row in figures['people']:
+        lines.append(f'{row["people"]} people: {row["processed"]} of {row["frames"]} frames, '
+                     f'{row["bodies"]:g} bodies, p50 {row["p50_ms"]:.1f} ms, p99 '
+                     f'{row["p99_ms"]:.1f} ms, {1e3 * row["cpu_s_per_frame"]:.1f} ms CPU a frame')
+        lines += [f'  {name:28} p50 {part["p50_ms"]:8.2f} ms   p99 {part["p99_ms"]:8.2f} ms'
+                  for name, part in row['stages'].items()]
+    totals = {f'{row["people"]} people': row for row in figures['people']}
+    return figures, lines, lambda axes: _draw_stages(axes, totals)
 
 
 def _node(args) -> tuple:

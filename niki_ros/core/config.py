@@ -130,6 +130,8 @@ class EngineConfig:
     device: str = setting('cpu', 'Where onnxruntime runs; cuda and tensorrt are its own providers',
                           choices=('cpu', 'cuda', 'tensorrt'))
     threads: int = setting(1, 'Threads inside one operator of onnxruntime', low=1, high=64)
+    parallel: int = setting(0, 'Pictures of people that onnxruntime works on at the same time on '
+                            'a CPU; 0: one for each core, 4 at most', low=0, high=64)
     precision: str = setting('fp32', 'Precision that the graphs compute in',
                              choices=('fp32', 'fp16'))
     max_batch: int = setting(16, 'People a TensorRT engine is built for; more go in portions',

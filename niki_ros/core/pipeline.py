@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import replace
 from time import perf_counter
-from typing import Dict, List, Optional
+from typing import Any, Dict, List, NamedTuple, Optional
 
 from niki_ros.core.behind import without_covered_joints
 from niki_ros.core.camera import Camera, solve_root
@@ -24,7 +24,14 @@ from niki_ros.core.person import Person
 from niki_ros.core.place import Scene
 from niki_ros.core.refine_pixels import refine_to_pixels
 from niki_ros.core.tracking import distinct, PersonTrack, Tracker
-from niki_ros.core.types import Body, JointObservation, OBSERVED, PREDICTED, Solution, UNOBSERVED
+from niki_ros.core.types import (
+    Body,
+    JointObservation,
+    OBSERVED,
+    PREDICTED,
+    TrackFrame,
+    UNOBSERVED,
+)
 import numpy as np
 
 # a joint may turn this fast: slowly where it is a guess, as fast as people move where it is seen
@@ -45,6 +52,16 @@ def _is_finite(one: JointObservation) -> bool:
     return bool(0 <= sigma.min() and sigma.max() <= 1 + 1e-6
                 and np.abs(one.joints_m).max() < MAX_REACH_M
                 and np.abs(box).max() < MAX_BOX_PX and (box[2:] > box[:2]).all())
+
+
+class _Step(NamedTuple):
+    """One person in one image: what is believed of what was seen, and what the solver said."""
+
+    track: PersonTrack
+    person: Person
+    seen: Optional[JointObservation]
+    dt_s: float
+    solution: Any = None
 
 
 class Pipeline:
@@ -92,13 +109,16 @@ class Pipeline:
             pairs = self.tracker.update(observations, roots, stamp_ns)
         # a track without an id is not believed yet: it is followed, not published
         where = {id(seen): root for seen, root in zip(observations, roots)}
-        bodies = [self._body(track, seen, where.get(id(seen)), scene, stamp_ns)
-                  for track, seen in pairs]
+        with self._timed('solve'):
+            people = [self._believed(track, seen, where.get(id(seen)), stamp_ns)
+                      for track, seen in pairs]
+            steps = self._solve([one for one in people if one is not None], stamp_ns)
+        bodies = [self._body(step, scene, stamp_ns) for step in steps]
         self._stamp_ns = stamp_ns
         return [body for body in bodies if body is not None and body.id]
 
-    def _body(self, track: PersonTrack, seen, root_m, scene, stamp_ns) -> Optional[Body]:
-        """Solve, place and smooth one person; None when it has been gone for too long."""
+    def _believed(self, track: PersonTrack, seen, root_m, stamp_ns) -> Optional[_Step]:
+        """Return what is believed of one person; None when it has been gone for too long."""
         if track.state is None:
             track.state = Person(self.solver)
         person: Person = track.state
@@ -110,8 +130,42 @@ class Pipeline:
                         PREDICT_LEAST_S + PREDICT_PER_SEEN * track.seen_s)
         if seen is None and (gone_s > predict_s or person.observation is None):
             return None
-        with self._timed('solve'):
-            solution = self._solve(person, seen, dt_s, stamp_ns)
+        return _Step(track, person, seen, dt_s)
+
+    def _solve(self, steps: List[_Step], stamp_ns: int) -> List[_Step]:
+        """Solve all people at once; one out of sight is all unobserved joints, or as it was."""
+        temporal = getattr(self.solver, 'temporal', False)
+        frames = [self._frame(step, temporal, stamp_ns) for step in steps]
+        now = [i for i, frame in enumerate(frames) if frame is not None]
+        solved = self.solver.step_tracks([steps[i].person.solver_track for i in now],
+                                         [frames[i] for i in now])
+        solutions = dict(zip(now, solved))
+        return [step._replace(solution=solutions.get(i, step.person.solution))
+                for i, step in enumerate(steps)]
+
+    def _frame(self, step: _Step, temporal: bool, stamp_ns: int) -> Optional[TrackFrame]:
+        """Return what the solver is given of one person; None where it has nothing to add."""
+        person = step.person
+        seen: Any = step.seen
+        memory = person.sight.memory(
+            np.ones(29, bool) if seen is None else hidden_joints(seen), step.dt_s)
+        if seen is None:
+            if not temporal:
+                return None
+            memory = 1.0
+            last: Any = person.observation
+            seen = replace(last, sigma=np.ones(29), twist_cos_sin=None)
+        betas = person.shape.update(seen, step.dt_s)
+        if temporal and person.solution is not None:
+            # what it said last is better than what a front end guesses about a hidden joint
+            skeleton = self.solver.skeleton
+            seen = carried_on(seen, person.solution.rotmat, skeleton.offsets(betas),
+                              skeleton.rest(betas), memory)
+        return TrackFrame(seen.joints_m, seen.sigma, stamp_ns, betas, seen.twist_cos_sin)
+
+    def _body(self, step: _Step, scene, stamp_ns) -> Optional[Body]:
+        """Place and smooth one person; None where there is no place for them."""
+        track, person, seen, dt_s, solution = step
         with self._timed('place'):
             rotmat, root_m, source = self._aligned(
                 track, person, solution, seen, scene, stamp_ns)
@@ -129,25 +183,6 @@ class Pipeline:
         self._judge(body, person, solution, hidden, dt_s)
         person.stamp_ns, person.solution = stamp_ns, solution
         return body
-
-    def _solve(self, person, seen, dt_s, stamp_ns) -> Solution:
-        """One step of the person's solver; a person out of sight is all unobserved joints."""
-        temporal = getattr(self.solver, 'temporal', False)
-        memory = person.sight.memory(
-            np.ones(29, bool) if seen is None else hidden_joints(seen), dt_s)
-        if seen is None:
-            if not temporal:
-                return person.solution
-            memory = 1.0
-            seen = replace(person.observation, sigma=np.ones(29), twist_cos_sin=None)
-        betas = person.shape.update(seen, dt_s)
-        if temporal and person.solution is not None:
-            # what it said last is better than what a front end guesses about a hidden joint
-            skeleton = self.solver.skeleton
-            seen = carried_on(seen, person.solution.rotmat, skeleton.offsets(betas),
-                              skeleton.rest(betas), memory)
-        return person.solver_track.step(
-            seen.joints_m, seen.sigma, stamp_ns, betas=betas, twist_cos_sin=seen.twist_cos_sin)
 
     def _aligned(self, track, person, solution, seen, scene, stamp_ns):
         """Rotations (24, 3, 3), root (3,) or None, and what the root's distance is measured by."""

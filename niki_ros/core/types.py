@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional
+from typing import NamedTuple, Optional
 
 import numpy as np
 
@@ -53,6 +53,22 @@ class JointObservation:
     def own_joints_m(self) -> np.ndarray:
         """Return (29, 3) what the front end itself says, uncorrected."""
         return self.joints_m if self.uncorrected_m is None else self.uncorrected_m
+
+
+class TrackFrame(NamedTuple):
+    """
+    What one step of a solver's track takes.
+
+    :param joints_m: (29, 3) root-relative, camera axes. :param sigma: (29,) 0 … 1.
+    :param betas: (10,) the person's shape, where known.
+    :param twist_cos_sin: (23, 2) of the bones, where the front end knows them.
+    """
+
+    joints_m: np.ndarray
+    sigma: np.ndarray
+    stamp_ns: int
+    betas: Optional[np.ndarray] = None
+    twist_cos_sin: Optional[np.ndarray] = None
 
 
 @dataclass

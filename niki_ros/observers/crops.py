@@ -45,11 +45,11 @@ class CropNetwork:
             raise ModelError(f'{folder.path} is of kind {folder.manifest["kind"]!r}; the observer '
                              f'{self.KIND} takes a folder made by {self.MAKER}')
         self._prepare(folder)
-        self._engine = load_engine(folder.path, **engine_options)
-        given = {spec.name: tuple(spec.shape[1:]) for spec in self._engine.outputs}
+        self.engine = load_engine(folder.path, **engine_options)
+        given = {spec.name: tuple(spec.shape[1:]) for spec in self.engine.outputs}
         wrong = [name for name, shape in self.OUTPUTS.items() if given.get(name) != shape]
         if wrong:
-            self._engine.close()
+            self.engine.close()
             raise ModelError(f'{folder.path}: outputs {wrong} are missing or of another shape')
         self._name = folder.manifest['name']
 
@@ -75,7 +75,7 @@ class CropNetwork:
             return []
         crops = [Crop.around(box) for box in places]
         pictures = np.stack([self._picture(crop, image_rgb) for crop in crops])
-        outputs = self._engine.run({'image': pictures})
+        outputs = self.engine.run({'image': pictures})
         rows = [{name: outputs[name][i].astype(np.float64) for name in self.OUTPUTS}
                 for i in range(len(places))]
         return [self._look(row, crop, camera, box)
@@ -86,12 +86,12 @@ class CropNetwork:
 
     def describe(self) -> Dict[str, str]:
         """Return what runs, for diagnostics."""
-        facts = {f'observer_{name}': str(value) for name, value in self._engine.describe().items()}
+        facts = {f'observer_{name}': str(value) for name, value in self.engine.describe().items()}
         return {'observer': self.KIND, 'observer_model': self._name, **facts}
 
     def close(self) -> None:
         """Free the engine."""
-        self._engine.close()
+        self.engine.close()
 
     def _look(self, row, crop, camera, box) -> Look:
         seen = self._observation(row, crop, camera, box)

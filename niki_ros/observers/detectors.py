@@ -65,35 +65,31 @@ class NanoDet:
         from niki_ros.model_folder import read_model_folder
         folder = read_model_folder(model)
         self.name, self._least = folder.manifest['name'], least_score
-        self._engine = load_engine(folder.path, **engine_options)
+        self.engine = load_engine(folder.path, **engine_options)
         self._middle_px, self._stride_px = self._cells()
-        given = {spec.name: tuple(spec.shape[1:]) for spec in self._engine.outputs}
+        given = {spec.name: tuple(spec.shape[1:]) for spec in self.engine.outputs}
         cells = len(self._stride_px)
         wanted = {'scores': (cells,), 'distances': (cells, 4 * self.BINS)}
         if any(given.get(name) != shape for name, shape in wanted.items()):
-            self._engine.close()
+            self.engine.close()
             raise ModelError(f'{folder.path}: the graph gives {given}; expected {wanted}')
 
     def detect(self, image_rgb) -> Tuple[np.ndarray, np.ndarray]:
         """Return boxes (n, 4) in pixels of the image, and scores (n,)."""
-        height, width = image_rgb.shape[:2]
-        scale = self.input_px / max(height, width)
-        inner = max(round(width * scale), 1), max(round(height * scale), 1)
-        picture = np.zeros((self.input_px, self.input_px, 3), np.uint8)
-        picture[:inner[1], :inner[0]] = resized_rgb(image_rgb, *inner)
-        outputs = self._engine.run({'image': network_input([picture])})
+        picture, inner = letterboxed(image_rgb, self.input_px)
+        outputs = self.engine.run({'image': network_input([picture])})
         boxes, scores = self._people(outputs['scores'][0], outputs['distances'][0])
-        size = np.array([width, height])
+        size = np.array(image_rgb.shape[1::-1])
         boxes = np.clip(boxes * np.tile(size / inner, 2), 0, np.tile(size, 2))
         return boxes, scores
 
     def describe(self) -> Dict[str, str]:
         """Return what runs, for diagnostics."""
-        return {'name': self.name, **{k: str(v) for k, v in self._engine.describe().items()}}
+        return {'name': self.name, **{k: str(v) for k, v in self.engine.describe().items()}}
 
     def close(self) -> None:
         """Free the graph."""
-        self._engine.close()
+        self.engine.close()
 
     def _cells(self) -> tuple:
         """Return the middles (n, 2) and the strides (n, 1) of all cells, pixels of the input."""
@@ -121,6 +117,21 @@ class NanoDet:
 
 DETECTORS: Dict[str, Callable[..., Detector]] = {'nanodet': NanoDet}
 """``kind`` in the manifest → class; called with the model folder and the engine's options."""
+
+
+def letterboxed(image_rgb, size_px: int) -> tuple:
+    """
+    Fit an image into a square.
+
+    :return: the square (size, size, 3) uint8 with the image at its top left and zeros elsewhere,
+        and width and height of the image in it.
+    """
+    height, width = image_rgb.shape[:2]
+    scale = size_px / max(height, width)
+    inner = max(round(width * scale), 1), max(round(height * scale), 1)
+    square = np.zeros((size_px, size_px, 3), np.uint8)
+    square[:inner[1], :inner[0]] = resized_rgb(image_rgb, *inner)
+    return square, inner
 
 
 def load_detector(model, **engine_options) -> Detector:

@@ -59,8 +59,9 @@ class _Followed:
     """
     One person who is followed.
 
-    :ivar number: of this follower. :ivar box_px: (4,) where they were last. :ivar since_ns: when they were found.
-    :ivar seen_ns: when they were seen last. :ivar look: of this image, None where not seen.
+    :ivar number: of this follower. :ivar box_px: (4,) where they were last.
+    :ivar since_ns: when they were found. :ivar seen_ns: when they were seen last.
+    :ivar look: of this image, None where not seen.
     :ivar doubt: images in which they must be seen before they are reported.
     :ivar moved: share of the box that is not where it was in the image before.
     :ivar unconfirmed: searches in a row that have not found them.

@@ -59,11 +59,11 @@ class LandmarkNetwork:
                              'landmarks, as made by niki-import blazepose')
         self.name = folder.manifest['name']
         self._errors = errors
-        self._engine = load_engine(folder.path, **engine_options)
-        given = {spec.name: tuple(spec.shape[1:]) for spec in self._engine.outputs}
+        self.engine = load_engine(folder.path, **engine_options)
+        given = {spec.name: tuple(spec.shape[1:]) for spec in self.engine.outputs}
         wrong = [name for name, shape in OUTPUTS.items() if given.get(name) != shape]
         if wrong:
-            self._engine.close()
+            self.engine.close()
             raise ModelError(f'{folder.path}: outputs {wrong} are missing or of another shape')
 
     def place_of(self, box_px, camera: Camera) -> PersonView:
@@ -75,7 +75,7 @@ class LandmarkNetwork:
         if not places:
             return []
         pictures = [rgb_of_view(image_rgb, view, SIZE_PX, camera) for view in places]
-        outputs = self._engine.run({'image': network_input(pictures)})
+        outputs = self.engine.run({'image': network_input(pictures)})
         points = outputs['landmarks'].reshape(-1, POINTS, 5).astype(np.float64)
         world_m = outputs['world'].reshape(-1, POINTS, 3).astype(np.float64)
         size = (image_rgb.shape[1], image_rgb.shape[0])
@@ -87,13 +87,13 @@ class LandmarkNetwork:
 
     def describe(self) -> Dict[str, str]:
         """Return what runs, for diagnostics."""
-        facts = {f'observer_{name}': str(value) for name, value in self._engine.describe().items()}
+        facts = {f'observer_{name}': str(value) for name, value in self.engine.describe().items()}
         return {'observer': 'landmarks', 'observer_model': self.name, **facts,
                 'observer_correction_sha256': self._errors.sha256 if self._errors else 'none'}
 
     def close(self) -> None:
         """Free the graph."""
-        self._engine.close()
+        self.engine.close()
 
     def _look(self, points, world_m, flag, view, camera, size) -> Look:
         """Turn one row of the outputs into an observation and the next view."""

@@ -12,6 +12,8 @@ measures the joints' error again.
 
 from __future__ import annotations
 
+import math
+
 from niki_ros.core.skeleton import JOINT, JOINTS_29, open_skeleton
 from niki_ros.core.types import JointObservation
 from niki_ros.observers.landmark_lengths import bone_lengths
@@ -89,15 +91,44 @@ _SHARES = np.abs(JOINTS_FROM_LANDMARKS) / np.abs(JOINTS_FROM_LANDMARKS).sum(1, k
 
 def _unit(vector: np.ndarray, fallback) -> np.ndarray:
     """Return ``vector`` with length 1, or ``fallback`` where it has none."""
-    length = np.linalg.norm(vector)
+    length = math.sqrt(vector @ vector)
     return vector / length if length > 1e-6 else np.asarray(fallback, dtype=np.float64)
+
+
+def _cross(a, b) -> np.ndarray:
+    """Return a × b of two vectors (3,); numpy's own takes ten times as long."""
+    return np.array([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2],
+                     a[0] * b[1] - a[1] * b[0]])
 
 
 def _frame(left: np.ndarray, up: np.ndarray) -> np.ndarray:
     """Axes x left, y up, z forward as columns (3, 3); ``up`` is kept, ``left`` made square."""
     y = _unit(up, (0.0, -1.0, 0.0))
-    x = _unit(left - (left @ y) * y, _unit(np.cross(y, (0.0, 0.0, -1.0)), (1.0, 0.0, 0.0)))
-    return np.stack([x, y, np.cross(x, y)], axis=1)
+    across = left - (left @ y) * y
+    if across @ across > 1e-12:
+        x = _unit(across, (1.0, 0.0, 0.0))
+    else:
+        x = _unit(_cross(y, (0.0, 0.0, -1.0)), (1.0, 0.0, 0.0))
+    return np.stack([x, y, _cross(x, y)], axis=1)
+
+
+def _trunk_at_rest() -> tuple:
+    """
+    Return how the constructed joints lie at rest.
+
+    :return: indices (7,); from between the hips (7, 3) and from between the shoulders (7, 3);
+        share of the way from hips to shoulders (7, 1); length of that way.
+    """
+    rest = open_skeleton().rest_joints_m
+    index = [JOINT[name] for name in _CONSTRUCTED]
+    hips = rest[[JOINT['left_hip'], JOINT['right_hip']]].mean(0)
+    shoulders = rest[[JOINT['left_shoulder'], JOINT['right_shoulder']]].mean(0)
+    share = np.clip((rest[index] - hips)[:, 1] / (shoulders - hips)[1], 0.0, 1.0)
+    return (index, rest[index] - hips, rest[index] - shoulders, share[:, None],
+            float(np.linalg.norm(shoulders - hips)))
+
+
+_TRUNK, _FROM_HIPS, _FROM_SHOULDERS, _UP_SHARE, _TRUNK_M = _trunk_at_rest()
 
 
 def _place_trunk(joints: np.ndarray, points: np.ndarray) -> float:
@@ -106,21 +137,14 @@ def _place_trunk(joints: np.ndarray, points: np.ndarray) -> float:
 
     :return: this person's scale on the open skeleton, by the length of the trunk.
     """
-    rest = open_skeleton().rest_joints_m
-    rest_hips = rest[[JOINT['left_hip'], JOINT['right_hip']]].mean(0)
-    rest_shoulders = rest[[JOINT['left_shoulder'], JOINT['right_shoulder']]].mean(0)
-    hips, shoulders = points[list(HIPS)].mean(0), points[list(SHOULDERS)].mean(0)
+    left_hip, right_hip = points[HIPS[0]], points[HIPS[1]]
+    left_shoulder, right_shoulder = points[SHOULDERS[0]], points[SHOULDERS[1]]
+    hips, shoulders = (left_hip + right_hip) / 2, (left_shoulder + right_shoulder) / 2
     up = shoulders - hips
-    scale = float(np.clip(np.linalg.norm(up) / np.linalg.norm(rest_shoulders - rest_hips),
-                          0.4, 1.5))
-    lower = _frame(points[HIPS[0]] - points[HIPS[1]], up)
-    upper = _frame(points[SHOULDERS[0]] - points[SHOULDERS[1]], up)
-    for joint in _CONSTRUCTED:
-        at = rest[JOINT[joint]]
-        share = np.clip((at - rest_hips)[1] / (rest_shoulders - rest_hips)[1], 0.0, 1.0)
-        from_hips = hips + scale * lower @ (at - rest_hips)
-        from_shoulders = shoulders + scale * upper @ (at - rest_shoulders)
-        joints[JOINT[joint]] = (1 - share) * from_hips + share * from_shoulders
+    scale = min(max(math.sqrt(up @ up) / _TRUNK_M, 0.4), 1.5)
+    lower, upper = _frame(left_hip - right_hip, up), _frame(left_shoulder - right_shoulder, up)
+    joints[_TRUNK] = (1 - _UP_SHARE) * (hips + scale * (_FROM_HIPS @ lower.T)) + _UP_SHARE * (
+        shoulders + scale * (_FROM_SHOULDERS @ upper.T))
     return scale
 
 
@@ -130,7 +154,7 @@ def _place_head(joints: np.ndarray, points: np.ndarray, scale: float) -> None:
     ears = points[list(EARS)].mean(0)
     left = points[EARS[0]] - points[EARS[1]]
     forward = points[[NOSE, *EYES]].mean(0) - ears
-    head = _frame(left, np.cross(forward, left))
+    head = _frame(left, _cross(forward, left))
     joints[JOINT['head_top']] = ears + scale * head @ np.asarray(_HEAD_TOP)
     joints[JOINT['head']] = joints[JOINT['head_top']] - scale * head @ (
         rest[JOINT['head_top']] - rest[JOINT['head']])
@@ -158,6 +182,11 @@ def seen_share(normalized: np.ndarray, visibility: np.ndarray) -> tuple:
     return _SHARES @ np.clip(visibility, 0.0, 1.0), _SHARES @ outside
 
 
+_NOT_HIPS = [joint for joint in range(1, 29)
+             if joint not in (JOINT['left_hip'], JOINT['right_hip'])]
+_PLACED = [JOINT[name] for name in (*_CONSTRUCTED, 'head', 'head_top')]
+
+
 def joint_sigma(visible: np.ndarray, outside: np.ndarray) -> np.ndarray:
     """
     Sigma (29,) from visibility (29,), as the network gives it, and outside (29,).
@@ -177,8 +206,7 @@ def joint_sigma(visible: np.ndarray, outside: np.ndarray) -> np.ndarray:
     sigma = sigma + outside * (1.0 - sigma)
     hips = [JOINT['left_hip'], JOINT['right_hip']]
     guessed = (sigma[hips] - SIGMA_VISIBLE[hips]).mean()
-    others = [joint for joint in range(1, 29) if joint not in hips]
-    sigma[others] = np.hypot(sigma[others], _HIPS_SHARE * guessed)
+    sigma[_NOT_HIPS] = np.hypot(sigma[_NOT_HIPS], _HIPS_SHARE * guessed)
     return np.minimum(sigma, 1.0)
 
 
@@ -191,8 +219,7 @@ def keypoint_sigma(visible: np.ndarray, outside: np.ndarray, size_px: float) -> 
     something else 12-52 % below 0.5: no position at all.
     """
     share = _KEYPOINT_SHARE + _UNSEEN_KEYPOINT_SHARE * (1.0 - visible)
-    constructed = [JOINT[name] for name in (*_CONSTRUCTED, 'head', 'head_top')]
-    share[constructed] *= 3.0  # measured 5 % at the neck, 3.4 % at the head top
+    share[_PLACED] *= 3.0  # measured 5 % at the neck, 3.4 % at the head top
     return np.where((outside > 0.5) | (visible < _HIDDEN), np.inf, share * size_px)
 
 

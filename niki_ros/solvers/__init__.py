@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Optional, Protocol
+from typing import List, Optional, Protocol, Sequence
 
 from niki_ros.core.errors import ModelError
 from niki_ros.core.skeleton import Skeleton
-from niki_ros.core.types import Solution
+from niki_ros.core.types import Solution, TrackFrame
 from niki_ros.model_folder import read_model_folder, shipped_folders, shipped_models
 import numpy as np
 
-__all__ = ['load_solver', 'shipped_models', 'Solver', 'Track']
+__all__ = ['load_solver', 'shipped_models', 'Solver', 'step_one_by_one', 'Track']
 
 
 NIKI_KINDS = ('two_stage', 'one_stage', 'temporal', 'mlp')
@@ -42,6 +42,16 @@ class Solver(Protocol):
 
     def start_track(self) -> Track:
         """Return the causal state for one person."""
+
+    def step_tracks(self, tracks: Sequence[Track],
+                    frames: Sequence[TrackFrame]) -> List[Solution]:
+        """Step several people's tracks by one frame each, at once where the solver can."""
+
+
+def step_one_by_one(tracks: Sequence[Track], frames: Sequence[TrackFrame]) -> List[Solution]:
+    """Step tracks one after the other, for solvers that gain nothing by doing it at once."""
+    return [track.step(frame.joints_m, frame.sigma, frame.stamp_ns, frame.betas,
+                       frame.twist_cos_sin) for track, frame in zip(tracks, frames)]
 
 
 def load_solver(name: str, **options) -> Solver:

@@ -8,7 +8,7 @@ the bone at rest onto the observed bone, after the twist, where one is known.
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import List, Optional
 
 from niki_ros.core.checks import solver_input
 from niki_ros.core.confidence import confidence_from_sigma
@@ -17,6 +17,7 @@ from niki_ros.core.rotations import rotmat_from_rotvec, rotmat_from_two_sets, sw
 from niki_ros.core.shape import betas_from_joints
 from niki_ros.core.skeleton import JOINT, open_skeleton, PARENTS_29, Skeleton
 from niki_ros.core.types import Solution
+from niki_ros.solvers import step_one_by_one
 import numpy as np
 
 CHILDREN = tuple(
@@ -98,6 +99,10 @@ class AnalyticSolver:
     def start_track(self) -> AnalyticTrack:
         """Return a track; this solver has no memory."""
         return AnalyticTrack(self)
+
+    def step_tracks(self, tracks, frames) -> List[Solution]:
+        """Step several tracks by one :class:`niki_ros.core.types.TrackFrame` each."""
+        return step_one_by_one(tracks, frames)
 
     def describe(self) -> dict:
         """Return what runs, for diagnostics."""

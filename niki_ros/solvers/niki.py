@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import List, NamedTuple, Optional
 
 from niki_ros.core.canonical import bounded, trunk_frame, TrunkFrame
 from niki_ros.core.checks import finite_array, solver_input
@@ -15,7 +15,7 @@ from niki_ros.core.refine import refine, RefineConfig
 from niki_ros.core.rotations import rotmat_from_6d
 from niki_ros.core.shape import body_scale, resized, shape_information, size_doubt
 from niki_ros.core.skeleton import open_skeleton, Skeleton
-from niki_ros.core.types import Solution
+from niki_ros.core.types import Solution, TrackFrame
 import numpy as np
 from scipy.special import expit
 
@@ -96,6 +96,27 @@ class NikiSolver:
     def start_track(self) -> NikiTrack:
         """Return the causal state for one person."""
         return NikiTrack(self)
+
+    def step_tracks(self, tracks, frames) -> List[Solution]:
+        """Step several people's tracks by one frame each, all in one batch of the graph."""
+        if not tracks:
+            return []
+        each = [track.prepare(frame) for track, frame in zip(tracks, frames)]
+        twist = None
+        if any(one.twist is not None for one in each):
+            twist = np.concatenate([_NO_TWIST if one.twist is None else one.twist
+                                    for one in each])
+        shape = _Shape(np.concatenate([one.shape.betas for one in each]),
+                       np.concatenate([one.shape.doubt for one in each]))
+        past = np.concatenate([np.zeros((1, *self._past_shape), np.float32) if track.past is None
+                               else track.past for track in tracks]) if self.temporal else None
+        solution, past = self._solve(
+            np.concatenate([one.joints for one in each]),
+            np.concatenate([one.sigma for one in each]), twist, shape, past,
+            tuple(np.concatenate([one.raw[i] for one in each]) for i in (0, 1)))
+        for i, track in enumerate(tracks):
+            track.past = None if past is None else past[i:i + 1]
+        return [solution[i] for i in range(len(each))]
 
     def _solve(self, joints, sigma, twist, shape: _Shape, past, raw=None):
         """
@@ -192,6 +213,19 @@ def _skeleton_of(manifest: dict) -> Skeleton:
     return Skeleton.from_dict(data) if isinstance(data, dict) else open_skeleton()
 
 
+class _Prepared(NamedTuple):
+    """One person's frame as the network is given it, leading axis 1."""
+
+    joints: np.ndarray
+    sigma: np.ndarray
+    twist: Optional[np.ndarray]
+    shape: _Shape
+    raw: tuple
+
+
+_NO_TWIST = np.zeros((1, 23, 2))
+
+
 class NikiTrack:
     """
     Causal state of one person: what is known of the shape, and the frames before.
@@ -201,7 +235,7 @@ class NikiTrack:
 
     def __init__(self, solver: NikiSolver):
         """Start without a past."""
-        self._solver, self._past = solver, None
+        self._solver, self.past = solver, None
         self._stamp_ns: Optional[int] = None
         self._filter = JointFilter()
         self._information = np.zeros((10, 10))
@@ -217,24 +251,28 @@ class NikiTrack:
         :param twist_cos_sin: (23, 2) of the bones, where the front end knows them.
         :return: a Solution without leading axis.
         """
-        joints = finite_array('joints_m', joints_m, (29, 3))[None]
-        sigma = finite_array('sigma', sigma, (29,))[None]
-        given = None if betas is None else finite_array('betas', betas, (10,))[None]
-        twist = None if twist_cos_sin is None else np.asarray(twist_cos_sin)[None]
+        frame = TrackFrame(joints_m, sigma, stamp_ns, betas, twist_cos_sin)
+        return self._solver.step_tracks([self], [frame])[0]
+
+    def prepare(self, frame: TrackFrame) -> _Prepared:
+        """Take in one frame and return what the network is given of it."""
+        joints = finite_array('joints_m', frame.joints_m, (29, 3))[None]
+        sigma = finite_array('sigma', frame.sigma, (29,))[None]
+        given = None if frame.betas is None else finite_array('betas', frame.betas, (10,))[None]
+        twist = None if frame.twist_cos_sin is None else np.asarray(frame.twist_cos_sin)[None]
         joints, sigma, twist, given = solver_input(joints, sigma, twist, given)
         joints, sigma = bounded(joints, sigma, self._solver.skeleton.rest_joints_m)
-        passed_ns = 0 if self._stamp_ns is None else stamp_ns - self._stamp_ns
+        passed_ns = 0 if self._stamp_ns is None else frame.stamp_ns - self._stamp_ns
         if not 0 <= passed_ns <= GAP_NS:
-            self._past, self._filter = None, JointFilter()
-        self._stamp_ns = stamp_ns
+            self.past, self._filter = None, JointFilter()
+        self._stamp_ns = frame.stamp_ns
         shape = self._shape(joints, sigma) if given is None else _Shape(given, np.zeros(1))
         raw = joints, sigma
         if self._solver.temporal:
             rest = self._solver.skeleton.rest(shape.betas)
             points = joints - trunk_frame(joints, sigma, rest).origin_m[:, None]
             joints, sigma = self._filter.step(points, sigma, max(passed_ns * 1e-9, 1e-3))
-        solution, self._past = self._solver._solve(joints, sigma, twist, shape, self._past, raw)
-        return solution[0]
+        return _Prepared(joints, sigma, twist, shape, raw)
 
     def _shape(self, joints, sigma) -> _Shape:
         """Join what this frame says about the shape to what earlier frames said."""

@@ -8,7 +8,7 @@ skeleton, sized by the bones that were seen.
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import List, Optional
 
 from niki_ros.core.checks import solver_input
 from niki_ros.core.errors import ModelError
@@ -16,6 +16,7 @@ from niki_ros.core.kinematics import forward_kinematics
 from niki_ros.core.shape import shape_information
 from niki_ros.core.skeleton import open_skeleton
 from niki_ros.core.types import SIGMA_UNIT_M, Solution
+from niki_ros.solvers import step_one_by_one
 import numpy as np
 
 KINDS = ('released_one_stage', 'released_twist_swing')
@@ -81,6 +82,10 @@ class ReleasedSolver:
     def start_track(self) -> ReleasedTrack:
         """Return the state for one person; the release has no memory."""
         return ReleasedTrack(self)
+
+    def step_tracks(self, tracks, frames) -> List[Solution]:
+        """Step several tracks by one :class:`niki_ros.core.types.TrackFrame` each."""
+        return step_one_by_one(tracks, frames)
 
     def _given(self, joints, sigma, twist, betas) -> dict:
         """Return the inputs that this graph has; the release aligns and normalises like this."""
