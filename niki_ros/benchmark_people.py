@@ -13,6 +13,9 @@ PEOPLE = (1, 2, 4, 8)
 SIZE_PX = (1280, 720)
 HEIGHT_PX = 420
 RATE_HZ = 30.0
+CLEAR = (8, 4, 9, 6)
+"""Of the pictures that ship, those in which the whole person is seen."""
+_MARGIN = 0.12
 _SWAY_PX, _SWAY_HZ = 25.0, 0.4
 _WARM_UP = 15
 
@@ -33,9 +36,11 @@ class Scene:
         self._ground = np.repeat(slope[..., None], 3, axis=2).astype(np.uint8)
         self._people, pictures = [], check_images()
         for index in range(count):
-            picture = pictures[index % len(pictures)]
-            x0, y0, x1, y1 = np.round(picture.boxes_px[0]).astype(int)
-            part = picture.image_rgb[max(y0, 0):y1, max(x0, 0):x1]
+            picture = pictures[CLEAR[index % len(CLEAR)]]
+            low, high = picture.boxes_px[0].reshape(2, 2)
+            edge = _MARGIN * (high - low)
+            (x0, y0), (x1, y1) = np.maximum(np.round([low - edge, high + edge]), 0).astype(int)
+            part = picture.image_rgb[y0:y1, x0:x1]
             share = min(HEIGHT_PX / part.shape[0], 0.95 * width / count / part.shape[1])
             self._people.append(resized_rgb(np.ascontiguousarray(part), max(
                 round(part.shape[1] * share), 1), max(round(part.shape[0] * share), 1)))

@@ -108,7 +108,7 @@ def test_a_video_that_is_not_there_is_named(capsys, tmp_path, monkeypatch):
     assert main(['bench', 'pipeline', str(tmp_path / 'absent.mp4'), '--solver', 'analytic']) == 1
     assert 'absent.mp4' in capsys.readouterr().err
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
-    assert main(['bench', 'pipeline', '--solver', 'analytic']) == 1
+    assert main(['bench', 'node', '--solver', 'analytic']) == 1
     assert 'make demo' in capsys.readouterr().err
 
 
@@ -122,7 +122,7 @@ def test_people_in_a_scene_are_measured(capsys):
     assert [row['people'] for row in figures['people']] == [1, 2]
     for row in figures['people']:
         assert row['processed'] + row['dropped'] == row['frames'] == 30 and row['processed'] > 0
-        assert {'landmarks', 'observe', 'solve', 'place'} <= set(row['stages'])
+        assert {'landmarks', 'observe', 'solve', 'smooth'} <= set(row['stages'])
         assert row['cpu_s_per_frame'] > 0
 
 
@@ -131,7 +131,7 @@ def test_a_scene_shows_as_many_people_as_it_says():
     from niki_ros.model_folder import find_model
     from niki_ros.observers.detectors import load_detector
     detector = load_detector(find_model('people').path)
-    for count in (1, 4):
+    for count in (1, 4, 8):
         boxes, scores = detector.detect(Scene(count).image(0.0))
-        assert (scores > 0.5).sum() >= count - 1
+        assert (scores > 0.3).sum() >= count
     detector.close()
