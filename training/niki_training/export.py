@@ -7,17 +7,21 @@ from pathlib import Path
 import warnings
 
 from niki_ros.backends import load_engine
+from niki_ros.backends.half_graph import widened
 from niki_ros.core.errors import ModelError
 from niki_ros.engine_check import check_poses, compare, note_errors, with_half_graph
 from niki_ros.model_folder import read_model_folder, sha256, write_model_folder
 import torch
 
 from niki_training.export_check import check_graph, example_inputs, Graph
+from niki_training.importers.half_storage import stored_half
 from niki_training.model import parameters
 from niki_training.settings import TrainConfig
 from niki_training.train import build_net
 
 OPSET = 18
+STORED_LIMIT_MM = 0.1
+"""Weights are stored in FP16 only where that moves no joint of the check poses by more."""
 IR_VERSION = 8
 """The newest form of file that ONNX Runtime 1.14 and the libraries of its year read."""
 ORIGIN = (
@@ -92,10 +96,18 @@ def export(net, config, folder: Path, name: str, facts: dict,
         'license': 'Apache-2.0', 'training_data': ORIGIN, 'training': config.to_dict(),
         'torch_difference': check_graph(net, kind, graph), **facts,
     }
+    graph, manifest['weights_stored'] = _stored(graph, manifest)
     written = write_model_folder(Path(folder), graph, manifest)
     if half:
         written = _with_half(written)
     return written.manifest
+
+
+def _stored(graph: bytes, manifest: dict) -> tuple:
+    """Return the graph with its weights in half of the bytes, if its answers stay the same."""
+    half, poses = stored_half(graph), check_poses()
+    moved = compare(load_engine(graph), load_engine(half), poses, manifest)['mm']['max']
+    return (half, 'fp16') if moved <= STORED_LIMIT_MM else (graph, 'fp32')
 
 
 def _with_half(folder):
@@ -122,7 +134,7 @@ def load_exported(folder: Path):
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f'{folder}: the manifest does not say how to build the network '
                          f'({error!r}); only models of niki-export do') from error
-    net, graph = build_net(config.net).eval(), model.load_graph()
+    net, graph = build_net(config.net).eval(), widened(model.load_graph())
     state = net.state_dict()
     _fill(state, graph, folder)
     net.load_state_dict(state)
@@ -132,9 +144,8 @@ def load_exported(folder: Path):
 
 def _fill(state: dict, graph: bytes, folder) -> None:
     """Put the weights of a graph into ``state``."""
-    from niki_ros.backends.half_graph import widened
     import onnx
-    inner = onnx.load_from_string(widened(graph)).graph
+    inner = onnx.load_from_string(graph).graph
     weights = {t.name: onnx.numpy_helper.to_array(t) for t in inner.initializer}
     if not any(f'net.{name}' in weights for name in state):
         # a part of a network over time: there the per-frame network is called so

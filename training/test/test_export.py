@@ -2,9 +2,11 @@
 
 import json
 
+from niki_ros.backends.graph_file import read_weights
 from niki_ros.core.errors import ModelError
 from niki_ros.core.skeleton import open_skeleton
-from niki_ros.model_folder import write_model_folder
+from niki_ros.model_folder import read_model_folder, write_model_folder
+from niki_training import export as export_module
 from niki_training import export_cli
 from niki_training.export import export, load_exported
 from niki_training.export_check import check_graph, differences, LIMIT, SCALES
@@ -92,6 +94,21 @@ def test_command_writes_both_graphs_and_what_was_measured(checkpoints, tmp_path,
     figures.write_text('not JSON')
     assert export_cli.main(command) == 2
     assert 'not the JSON of niki-evaluate' in capsys.readouterr().err
+
+
+def test_weights_take_half_of_the_bytes_where_no_answer_changes(exported, tmp_path, monkeypatch):
+    """The graph computes in FP32 as before, and the network that comes back has those weights."""
+    net, config, folder, graph = exported
+    assert json.loads((folder / 'manifest.json').read_text())['weights_stored'] == 'fp32'
+    monkeypatch.setattr(export_module, 'STORED_LIMIT_MM', 1e6)
+    manifest = export(net, config, tmp_path, 'small', {})
+    assert manifest['weights_stored'] == 'fp16' and manifest['precision'] == 'fp32'
+    half = read_model_folder(tmp_path).load_graph()
+    assert len(half) < 0.8 * len(graph) and read_weights(half).precision == 'fp32'
+    again, _ = load_exported(tmp_path)
+    for (name, one), two in zip(net.state_dict().items(), again.state_dict().values()):
+        if 'swing_norm' not in name and one.numel() >= 16:
+            assert torch.equal(one.half(), two.half()), name
 
 
 def test_an_exported_network_comes_back(exported, tmp_path):
