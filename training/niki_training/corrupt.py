@@ -1,5 +1,5 @@
 """
-What front ends do to joints: the corruptions of the evaluation protocol, and MediaPipe's own.
+What front ends do to joints: the corruptions of the evaluation protocol, and that of a landmark network.
 
 All work on sequences (B, T, 29, 3) in camera axes, metres; numpy, seeded by the caller.
 """
@@ -96,7 +96,7 @@ def training_mix(joints, rng, clean: int = 0):
 
 
 def _noise(joints, rng):
-    """Add Gaussian, depth or MediaPipe-like noise, or none; return joints and sigma (B, T, 29)."""
+    """Add Gaussian, depth or landmark-like noise, or none; return joints and sigma (B, T, 29)."""
     batch, frames = joints.shape[:2]
     level = np.exp(rng.uniform(np.log(0.004), np.log(0.09), batch))
     kind = rng.choice(4, batch, p=[0.4, 0.36, 0.12, 0.12])
@@ -107,14 +107,14 @@ def _noise(joints, rng):
     sigma = np.broadcast_to((level / SIGMA_UNIT_M)[:, None, None], (batch, frames, 29)).copy()
     like = np.flatnonzero(kind == 3)
     if len(like):
-        noise[like], sigma[like] = _mediapipe_like(joints[like], level[like], rng)
+        noise[like], sigma[like] = _landmark_like(joints[like], level[like], rng)
     # a front end does not know its own error exactly
     vague = (rng.random(batch) < 0.2)[:, None, None]
     sigma = np.where(vague, sigma * np.exp(rng.normal(size=(batch, 1, 29)) * 0.4), sigma)
     return joints + noise, np.minimum(sigma, 1.0)
 
 
-def _mediapipe_like(joints, level, rng):
+def _landmark_like(joints, level, rng):
     """
     Errors that last over frames, grow along limbs in depth, and joints made up from others.
 

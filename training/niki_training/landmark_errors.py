@@ -1,5 +1,5 @@
 """
-``niki-train landmarks``: learn what MediaPipe gets wrong, from rendered people.
+``niki-train landmarks``: learn the landmark network's average errors from rendered people.
 
 A small network, much noise on its inputs and half of them blotted out: what is left is what holds
 for real people too. The weights go where ``niki_ros.observers.landmark_errors`` reads them.
@@ -43,7 +43,7 @@ PERSON_M = 1.7
 """An error in the image of a share of the person's size weighs as much as this many metres."""
 _SIDES = (0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9,
           *(one + step for one in range(11, 33, 2) for step in (1, 0)))
-"""MediaPipe's landmarks, left and right exchanged."""
+"""The landmarks with left and right exchanged."""
 
 
 class Samples(NamedTuple):
@@ -63,7 +63,7 @@ class Samples(NamedTuple):
 
 def read_samples(folder: Path, split: str) -> Samples:
     """
-    Read shards of ``niki-data render --observe mediapipe``.
+    Read shards of ``niki-data render --observe landmarks``.
 
     :raises InputError: when there are none, or without landmarks.
     """
@@ -77,7 +77,7 @@ def read_samples(folder: Path, split: str) -> Samples:
 def _of_shard(shard: dict, path: Path) -> Samples:
     missing = [key for key in KEYS if key not in shard]
     if missing:
-        raise InputError(f'{path} has no {missing[0]}; render it with --observe mediapipe')
+        raise InputError(f'{path} has no {missing[0]}; render it with --observe landmarks')
     found = shard['obs_found']
     flat, world, visible = (shard[f'obs_landmarks{part}'][found].astype(np.float64)
                             for part in ('', '_world_m', '_seen'))
@@ -176,7 +176,7 @@ def main(argv=None) -> int:
     """Run the command; errors become one line of text and exit code 2."""
     parser = argparse.ArgumentParser(prog='niki-train landmarks', description=__doc__)
     parser.add_argument('pairs', type=Path, nargs='+',
-                        help='folders of niki-data render --observe mediapipe, split train')
+                        help='folders of niki-data render --observe landmarks, split train')
     parser.add_argument('--val', type=Path, help='folder of the same with split val')
     parser.add_argument('--out', type=Path, required=True, help='the file of weights (.npz)')
     parser.add_argument('--steps', type=int, default=6000)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Iterable
 
 from niki_ros.core.camera import Camera
+from niki_ros.core.config import ObserverConfig
 from niki_ros.core.errors import InputError
 from niki_ros.core.skeleton import JOINT
 from niki_ros.core.types import JointObservation
 import numpy as np
 
-OBSERVERS = ('mediapipe',)
+OBSERVERS = ('landmarks',)
 FRAME_NS = 33_333_333
 _LIMBS = [JOINT[f'{side}_{part}'] for side in ('left', 'right')
           for part in ('hip', 'knee', 'ankle', 'shoulder', 'elbow', 'wrist')]
@@ -26,22 +28,45 @@ _NOBODY = {'sigma': 1.0, 'keypoint_sigma_px': np.inf, 'length_sigma_m': np.inf, 
 
 
 def _recording_observer(model: str, people: int):
-    """Return MediaPipe as the pipeline has it, whose observations carry their landmarks."""
-    from niki_ros.observers.mediapipe import MediaPipeObserver
+    """Return the front end of the pipeline, whose observations carry their landmarks."""
+    from niki_ros.model_folder import find_model
+    from niki_ros.observers.detectors import load_detector
+    from niki_ros.observers.following import FollowingObserver
+    from niki_ros.observers.landmark_errors import LandmarkErrors
+    from niki_ros.observers.landmark_network import LandmarkNetwork
+    from niki_ros.observers.search import Search
+    settings = ObserverConfig()
 
-    class Recording(MediaPipeObserver):
-        def translate(self, normalized, world_m, visibility, size, camera):
-            one = super().translate(normalized, world_m, visibility, size, camera)
-            one.landmarks, one.landmarks_world_m, one.landmarks_seen = (
-                normalized, world_m, visibility)
-            return one
-    return Recording(model, max_people=people)
+    class Recording(LandmarkNetwork):
+        def observation(self, normalized, world_m, visible, size, camera_from_upright):
+            one = super().observation(normalized, world_m, visible, size, camera_from_upright)
+            return WithLandmarks(**vars(one), landmarks=normalized, landmarks_world_m=world_m,
+                                 landmarks_seen=visible)
+    network = Recording(find_model(f'landmarks-{model}').path, LandmarkErrors.read())
+    search = Search(load_detector(find_model(settings.detector).path), settings.min_score,
+                    settings.search_period_s)
+    return FollowingObserver(network, search, people)
+
+
+@dataclass
+class WithLandmarks(JointObservation):
+    """
+    An observation with what the network itself said.
+
+    :param landmarks: (33, 2) image positions over width and height.
+    :param landmarks_world_m: (33, 3) metres, axes of a camera that points at the person.
+    :param landmarks_seen: (33,) visibility 0 … 1.
+    """
+
+    landmarks: np.ndarray | None = None
+    landmarks_world_m: np.ndarray | None = None
+    landmarks_seen: np.ndarray | None = None
 
 
 class Onlooker:
     """Runs a front end over clips, each a stream of its own."""
 
-    def __init__(self, observer: str = 'mediapipe', model: str = 'full'):
+    def __init__(self, observer: str = 'landmarks', model: str = 'full'):
         """Choose the front end; it is loaded when the first clip comes."""
         if observer not in OBSERVERS:
             raise InputError(f'observer {observer!r} is unknown; expected one of {OBSERVERS}')
@@ -112,7 +137,8 @@ def observed_anew(shards: dict) -> dict:
     if 'obs_landmarks' not in shards:
         return shards
     from niki_ros.observers.landmark_errors import LandmarkErrors
-    from niki_ros.observers.mediapipe import observation
+    from niki_ros.observers.landmark_network import observation_of
+    from niki_ros.observers.landmarks import HIPS, rotation_to_ray
     errors = LandmarkErrors.read()
     width, height = (int(v) for v in shards['image_size'][0])
     parts = []
@@ -120,8 +146,13 @@ def observed_anew(shards: dict) -> dict:
         camera = Camera(shards['camera_matrix'][clip], width, height)
         seen = []
         for t, here in enumerate(found):
-            one = observation(*(shards[f'obs_{key}'][clip, t].astype(np.float64)
-                                for key in _LANDMARKS), (width, height), camera, errors) if here else None
+            one = None
+            if here:
+                flat, world_m, visible = (shards[f'obs_{key}'][clip, t].astype(np.float64)
+                                          for key in _LANDMARKS)
+                hips_px = (flat * (width, height))[list(HIPS)].mean(axis=0)
+                one = observation_of(flat, world_m, visible, (width, height),
+                                     rotation_to_ray(camera.rays(hips_px)), errors)
             seen.append(one)
         parts.append(pairs(seen))
     new = {key: np.stack([part[key] for part in parts]) for key in parts[0]}

@@ -2,7 +2,7 @@
 ``niki-train``: train one network; the same command on a CPU, a GPU, or under torchrun.
 
 ``niki-train kinematic`` trains the one from images to poses, ``niki-train landmarks`` what takes
-MediaPipe's own errors off, ``niki-train ablations`` every variant into one table: see their own
+the landmark network's own errors off, ``niki-train ablations`` every variant into one table: see their own
 --help.
 """
 

@@ -155,7 +155,7 @@ def test_a_run_can_be_taken_up_and_images_are_seen_later(studio, real_motion, tm
     shards[1].with_suffix('.part').write_bytes(second[:5000])
     cli.main(_arguments(real_motion, tmp_path / 'a'))
     assert shards[0].read_bytes() == first and shards[1].read_bytes() == second
-    cli.main(_arguments(real_motion, tmp_path / 'b', '--observe', 'mediapipe'))
+    cli.main(_arguments(real_motion, tmp_path / 'b', '--observe', 'landmarks'))
     parser = argparse.ArgumentParser()
     cli.add_observe_arguments(parser)
     cli.observe_shards(parser.parse_args(
@@ -173,7 +173,7 @@ def test_a_run_can_be_taken_up_and_images_are_seen_later(studio, real_motion, tm
     assert np.abs(joints - (clip['joints_m'] - clip['joints_m'][:, :, :1])).max() < 1e-5
 
 
-def test_mediapipe_finds_the_people(studio):
+def test_the_front_end_finds_the_people(studio):
     from niki_ros.core.camera import Camera
 
     from niki_training.observe import Onlooker

@@ -54,32 +54,6 @@ def drop_unused(graph: onnx.GraphProto) -> None:
         graph.initializer.remove(item)
 
 
-def stored_half(graph: bytes) -> bytes:
-    """
-    Return the graph with its weights stored as FP16, each behind a cast to FP32.
-
-    It computes in FP32 as before; a runtime does the casts once, when it loads the graph.
-    """
-    model = onnx.load_model_from_string(graph)
-    casts = []
-    for tensor in model.graph.initializer:
-        values = numpy_helper.to_array(tensor)
-        if tensor.data_type != TensorProto.FLOAT or values.size < _SMALL:
-            continue
-        name = tensor.name
-        half = values.astype(np.float16)
-        if not np.isfinite(half).all():
-            continue  # beyond the range of FP16
-        tensor.CopyFrom(numpy_helper.from_array(half, f'{name}_fp16'))
-        casts.append(helper.make_node('Cast', [f'{name}_fp16'], [name], f'{name}_cast',
-                                      to=TensorProto.FLOAT))
-    nodes = [*casts, *model.graph.node]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-    onnx.checker.check_model(model)
-    return model.SerializeToString()
-
-
 def parameters(graph: bytes) -> int:
     """Return the number of weights."""
     model = onnx.load_model_from_string(graph)

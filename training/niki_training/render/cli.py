@@ -37,7 +37,7 @@ def add_arguments(parser) -> None:
 def add_observe_arguments(parser) -> None:
     """Add the options of ``niki-data observe``."""
     parser.add_argument('shards', type=Path, nargs='+', help='.tar shards of niki-data render')
-    parser.add_argument('--observer', choices=OBSERVERS, default='mediapipe')
+    parser.add_argument('--observer', choices=OBSERVERS, default='landmarks')
     parser.add_argument('--out', type=Path, help='folder of the pairs (beside the shards)')
 
 
