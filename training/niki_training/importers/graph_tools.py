@@ -8,11 +8,10 @@ from pathlib import Path
 from niki_ros.core.errors import ModelError
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper, TensorProto
+from onnx import helper, TensorProto
 
 OPSET, IR_VERSION = 17, 8
 """What ONNX Runtime 1.12 and TensorRT 8.6 read, and everything newer."""
-_SMALL = 16
 
 
 def checked_bytes(path: Path, known: dict, what: str) -> tuple:
