@@ -63,7 +63,7 @@ class PixelsConfig:
     """Pixel-aligned refinement: the image positions are evidence, the depth is a guess."""
 
     refine: bool = setting(True, 'Fit pose and root to the keypoints in the image', live=True)
-    prior_rad: float = setting(0.08, "How far a confident joint may turn from the solver's answer",
+    prior_rad: float = setting(0.12, "How far a confident joint may turn from the solver's answer",
                                'rad', 0.001, 3.0, live=True)
     prior_hidden_rad: float = setting(0.3, 'How far a joint without confidence may turn', 'rad',
                                       0.001, 3.0, live=True)
