@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 import subprocess
 import sys
 
@@ -96,3 +97,17 @@ def test_node_that_fails_ends_the_demo(clip, tmp_path):
     done = demo('--video', str(clip), '--out', str(tmp_path), '--param', 'no.such:=1')
     assert done.returncode == 1
     assert "unknown parameter 'no.such'" in done.stderr and 'pose_node ended' in done.stderr
+
+
+def test_a_demo_clip_that_is_missing_is_not_fetched(tmp_path):
+    """``make demo`` works without a network: it says what to do, and does not try."""
+    program = Path(__file__).resolve().parents[1] / 'tools' / 'demo_clip.py'
+    folder = tmp_path / 'niki_ros'
+    for damaged in (False, True):
+        if damaged:
+            folder.mkdir()
+            (folder / 'demo.mp4').write_bytes(b'half of it')
+        done = subprocess.run([sys.executable, program], text=True, capture_output=True,
+                              env={**os.environ, 'XDG_CACHE_HOME': str(tmp_path)}, timeout=30)
+        assert done.returncode == 1 and not done.stdout
+        assert str(folder) in done.stderr and 'VIDEO=' in done.stderr and '--fetch' in done.stderr

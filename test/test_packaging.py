@@ -117,7 +117,7 @@ def code_of(path):
 
 def test_mediapipe_is_named_only_as_the_origin_of_weights():
     """No code, no requirement, no setting; only what says where weights are from."""
-    files = [path for name in ('niki_ros', 'launch', 'config', 'requirements', 'tools', 'examples')
+    files = [path for name in ('niki_ros', 'launch', 'config', 'requirements', 'examples')
              for path in (ROOT / name).rglob('*') if path.is_file()
              and path.suffix in ('.py', '.yaml', '.xml', '.json', '.txt', '.rviz', '.toml')]
     files += [ROOT / name for name in ('setup.py', 'package.xml', 'pyproject.toml', 'Makefile',
