@@ -112,7 +112,7 @@ def _people(args, settings) -> tuple:
     """Measure 1, 2, 4 and 8 people who are pasted into a scene."""
     from niki_ros.benchmark_people import bench_people, PEOPLE
     from niki_ros.core.config import apply_settings, PipelineConfig
-    # drawn people without their surroundings are hard to detect, and all of them are to be followed
+    # drawn people without surroundings are hard to detect, and all of them are to be followed
     config = apply_settings(PipelineConfig(), {'observer.min_score': 0.3, **settings})
     figures = bench_people(config, counts=args.people or PEOPLE,
                            progress=lambda line: print(line, file=sys.stderr, flush=True))

@@ -24,8 +24,9 @@ def confidence_from_sigma(sigma) -> np.ndarray:
 
 
 # Share of seen joints within 150 mm by sigma, over the confidence of the solver: 187,000 joints of
-# 8,250 rendered frames of training subjects, MediaPipe and niki-temporal. From 0.4 on sigma says
-# no more: errors there have long tails, and a body that fits the other joints mends most.
+# 8,250 rendered frames of training subjects, landmarks-full (in the runtime of its authors, which
+# smooths) and niki-temporal. From 0.4 on sigma says no more: errors there have long tails, and a
+# body that fits the other joints mends most.
 _SIGMA_KNOTS = (0.0, 0.13, 0.21, 0.25, 0.30, 0.38, 0.45)
 _WITHIN = (1.0, 0.99, 0.95, 0.92, 0.89, 0.77, 0.70)
 # the two doubts are nearly independent: 1 = they are, 0 = only the larger one counts

@@ -1,5 +1,5 @@
 """
-What MediaPipe gets wrong on average, learned from rendered people. Numpy only.
+What the landmark network gets wrong on average, learned from rendered people. Numpy only.
 
 A small network looks at the 33 landmarks in metres, at how well each is seen and at which lie
 outside the image, and says by how much each of the 29 joints is off: in metres, in the axes of a
@@ -33,7 +33,8 @@ def inputs(normalized, world_m, visibility) -> np.ndarray:
     Return what the network is shown, (..., 165).
 
     :param normalized: (..., 33, 2) image positions over width and height.
-    :param world_m: (..., 33, 3) metres around the hips, as MediaPipe gives them.
+    :param world_m: (..., 33, 3) metres around the hips, in the axes of a camera
+        that points at the person.
     :param visibility: (..., 33) 0 … 1.
     """
     beyond = np.maximum(-normalized, normalized - 1.0).max(-1)
@@ -93,7 +94,7 @@ class LandmarkErrors:
 
         Arguments as of :func:`inputs`.
 
-        :return: to the joints (..., 29, 3), metres, MediaPipe's own axes; to their image positions
+        :return: to the joints (..., 29, 3), metres, those axes; to their image positions
             (..., 29, 2), over the longer side of the person's box.
         """
         return self.answer(inputs(normalized, world_m, visibility))

@@ -1,8 +1,8 @@
 """
-How long a body's bones are, from MediaPipe's landmarks. Numpy only.
+How long a body's bones are, from the 33 landmarks. Numpy only.
 
-MediaPipe shortens limbs: where it is unsure of a depth it answers with the mean, and the shank and
-the foot lose most. The shares below undo that on average.
+The landmark network shortens limbs: where it is unsure of a depth it answers with the mean, and
+the shank and the foot lose most. The shares below undo that on average.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from niki_ros.core.shape import PAIRS
 from niki_ros.core.skeleton import JOINTS_29, open_skeleton
 import numpy as np
 
-# observed over true length, and the spread of that over people, of what MediaPipe measures;
+# observed over true length, and the spread of that over people, of what the network measures;
 # everything else is constructed from these and says nothing of its own
 _MEASURED = {
     ('hip', 'knee'): (0.955, 0.11), ('knee', 'ankle'): (0.84, 0.12),

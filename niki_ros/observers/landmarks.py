@@ -1,13 +1,13 @@
 """
-MediaPipe's 33 landmarks as 29 joints with expected errors. Numpy only.
+BlazePose's 33 landmarks as 29 joints with expected errors. Numpy only.
 
-Limbs are taken as they are. What MediaPipe does not see (spine, neck, collars, head) is placed by
-construction, with the proportions of the open skeleton scaled to this person's trunk.
+Limbs are taken as they are. What the network does not give (spine, neck, collars, head) is placed
+by construction, with the proportions of the open skeleton scaled to this person's trunk.
 
 The figures in this file were measured on Pose2Sim's balancing trial: four calibrated cameras, 100
-frames each, joints triangulated from all views (good to 2-3 cm), pose landmarker full, frames
-where front and back were mistaken left out (32 of 400). ``test/test_observer_mediapipe.py``
-measures the joints' error again.
+frames each, joints triangulated from all views (good to 2-3 cm), network ``full`` in the runtime
+of its authors, frames where front and back were mistaken left out (32 of 400).
+``test/test_landmark_network.py`` measures the joints' error with the graph of today.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ SIGMA_VISIBLE = np.array([_SIGMA[_kind(joint)] for joint in JOINTS_29])
 """
 (29,) sigma of a joint that is seen.
 
-Limbs, head top: the median error per coordinate over 200 mm, relative to the hips. Where MediaPipe
-has no such joint, chosen: the error of its neighbours or more. The errors divided by their sigma
-have a root mean square of 0.9 (hips) to 1.4 (left wrist).
+Limbs, head top: the median error per coordinate over 200 mm, relative to the hips. Where the
+network has no such joint, chosen: the error of its neighbours or more. The errors divided by their
+sigma have a root mean square of 0.9 (hips) to 1.4 (left wrist).
 """
 
 
