@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from time import thread_time
 from typing import List, Optional, Tuple
 
 from niki_ros.core.errors import NikiError
@@ -22,6 +23,8 @@ DELAY_S = 0.06
 """What a search has found is used with the first image that is so much later."""
 ALONE_PERIOD_S = 0.1
 """Time between searches while nobody is followed."""
+MOST_LOAD = 1 / 6
+"""Share of one core that searching may take where images must not wait for it."""
 RELAXED = 0.6
 """Where a person was lost, detections of this share of the least score count too."""
 SHARES = (2, 3)
@@ -89,11 +92,14 @@ class Search:
         self._pool = ThreadPoolExecutor(1, 'niki_search')
         self._running: Optional[Future] = None
         self._started_ns: Optional[int] = None
-        self._turn = 0
+        self._turn, self._took_s = 0, 0.0
 
     def start(self, image_rgb, stamp_ns: int) -> None:
         """Begin a search if it is time to; the image may change afterwards."""
-        if self._running is None and self._passed_s(stamp_ns) >= self._period_s / 2:
+        pause_s = self._period_s / 2
+        if not self._wait:
+            pause_s = max(pause_s, self._took_s / MOST_LOAD)
+        if self._running is None and self._passed_s(stamp_ns) >= pause_s:
             self._started_ns = stamp_ns
             part = self._next_part(image_rgb)
             if part is not None:
@@ -156,9 +162,11 @@ class Search:
 
     def _search(self, picture_rgb, part: Part, size) -> Found:
         """Look at one part of an image of this size (width, height)."""
+        start = thread_time()
         try:
             boxes, scores = self._detect(picture_rgb)
             self.fault = ''
+            self._took_s = thread_time() - start
         except NikiError:
             raise
         except Exception as error:  # a detector of the user's may raise anything
