@@ -28,6 +28,7 @@ from niki_ros.observers.landmarks import (
     rotation_to_ray,
 )
 import numpy as np
+from scipy.linalg import block_diag
 import torch
 from torch import nn
 from tqdm import tqdm
@@ -161,6 +162,28 @@ def train(samples: Samples, steps: int, seed: int = 0) -> dict:
             for key, value in weights.items()}
 
 
+def averaged(networks: list) -> dict:
+    """
+    Return the weights of one network that answers what several networks answer on average.
+
+    They stand side by side in it: their inputs are normalised in the first layer, and the last one
+    adds them up.
+    """
+    count, first, last = len(networks), [], []
+    for one in networks:
+        w = {key: np.asarray(value, np.float64) for key, value in one.items()}
+        scaled = w['weight0'] / w['scale']
+        first.append((scaled, w['bias0'] - scaled @ w['mean']))
+        last.append((w['weight2'] / count, w['bias2'] / count))
+    middle = block_diag(*(np.asarray(one['weight1'], np.float64) for one in networks))
+    return {'mean': np.zeros(INPUTS), 'scale': np.ones(INPUTS),
+            'weight0': np.concatenate([weight for weight, _ in first]),
+            'bias0': np.concatenate([bias for _, bias in first]), 'weight1': middle,
+            'bias1': np.concatenate([one['bias1'] for one in networks]),
+            'weight2': np.concatenate([weight for weight, _ in last], axis=1),
+            'bias2': np.sum([bias for _, bias in last], axis=0)}
+
+
 def report(weights: dict, samples: Samples) -> str:
     """Return a line: the error before and after, in space and in the image."""
     metres, flat = (torch.from_numpy(array.astype(np.float32)) for array in
@@ -179,6 +202,8 @@ def main(argv=None) -> int:
                         help='folders of niki-data render --observe landmarks, split train')
     parser.add_argument('--val', type=Path, help='folder of the same with split val')
     parser.add_argument('--out', type=Path, required=True, help='the file of weights (.npz)')
+    parser.add_argument('--average', type=Path, nargs='+', default=[], metavar='NPZ',
+                        help='weights made before: the new network answers the mean of all')
     parser.add_argument('--steps', type=int, default=6000)
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--threads', type=int, default=2, help='CPU threads (default 2)')
@@ -189,6 +214,10 @@ def main(argv=None) -> int:
             raise InputError(f'--steps is {args.steps}; expected 1 or more')
         parts = [read_samples(folder, 'train') for folder in args.pairs]
         weights = train(Samples(*map(torch.cat, zip(*parts))), args.steps, args.seed)
+        if args.average:
+            before = [dict(np.load(path, allow_pickle=False)) for path in args.average]
+            weights = {key: value.astype(np.float32)
+                       for key, value in averaged([*before, weights]).items()}
         np.savez_compressed(args.out, **weights)
         print(f'{args.out}: {sum(len(part.shown) for part in parts)} frames, {args.steps} steps')
         if args.val:

@@ -82,3 +82,20 @@ def test_shards_without_landmarks_are_refused(tmp_path, capsys):
     assert 'obs_landmarks' in capsys.readouterr().err
     assert main(['landmarks', str(tmp_path / 'none'), '--out', out]) == 2
     assert 'no shards' in capsys.readouterr().err
+
+
+def test_one_network_answers_the_mean_of_two():
+    rng = np.random.default_rng(4)
+
+    def weights(width):
+        sizes = {'weight0': (width, tool.INPUTS), 'bias0': (width,), 'weight1': (width, width),
+                 'bias1': (width,), 'weight2': (tool.OUTPUTS, width), 'bias2': (tool.OUTPUTS,),
+                 'mean': (tool.INPUTS,)}
+        drawn = {name: rng.normal(0, 0.2, size) for name, size in sizes.items()}
+        return {**drawn, 'scale': rng.uniform(0.5, 2.0, tool.INPUTS)}
+    both = weights(16), weights(24)
+    shown = rng.normal(0, 1, (5, tool.INPUTS))
+    wanted = [LandmarkErrors(one).answer(shown) for one in both]
+    found = LandmarkErrors(tool.averaged(list(both))).answer(shown)
+    for part in (0, 1):
+        np.testing.assert_allclose(found[part], (wanted[0][part] + wanted[1][part]) / 2, atol=1e-9)
