@@ -22,6 +22,8 @@ _MIRROR = list(MIRROR_29)
 
 # the other reading is believed when the front end has stuck to it for this long
 BELIEVE_AFTER_S = 1.0
+START_S = 0.3
+"""In the first moments of a track readings are taken as they come."""
 # cosines to the remembered direction: turned this far, and this much nearer when mirrored
 _TURNED, _BETTER = 0.2, 0.6
 # time constants of the memory: of what is seen, and of what had to be mended
@@ -65,6 +67,7 @@ class FrontBackGuard:
         self._joints_m = None
         self._reading = None
         self._against_s = 0.0
+        self._age_s = 0.0
 
     def check(self, observation: JointObservation, dt_s: float) -> JointObservation:
         """
@@ -74,8 +77,13 @@ class FrontBackGuard:
         """
         left = trunk_left(observation.joints_m)
         if self._left is None or dt_s > BELIEVE_AFTER_S:
-            self._left, self._against_s = left, 0.0
+            self._left, self._against_s, self._age_s = left, 0.0, 0.0
             self._joints_m = observation.joints_m
+            return observation
+        self._age_s += dt_s
+        if self._age_s < START_S:
+            # the first readings are a vote: none of them is mended by the one before
+            self._remember(left, observation, dt_s / max(self._age_s, 1e-6))
             return observation
         if left @ self._left < _TURNED:
             # what the mistake is, is told when it begins; while it lasts, the memory is a guess
