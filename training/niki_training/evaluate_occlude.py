@@ -155,7 +155,7 @@ class Observed:
 def observed(clip, config, paint=None) -> Observed:
     """Run the front end over the clip, painted where ``paint`` says so."""
     from niki_ros.observers import load_observer
-    observer = load_observer(config.observer)
+    observer = load_observer(config)
     try:
         with clip.open() as source:
             out = Observed((source.width, source.height), source.rate_hz)
