@@ -96,8 +96,9 @@ class Replay:
     def __init__(self, frames: List[list]):
         """Play ``frames``, one list of observations each."""
         self._frames = iter(frames)
+        self.faults: Dict[str, str] = {}
 
-    def observe(self, image_rgb, camera, stamp_ns):
+    def observe(self, image_rgb, camera, stamp_ns, boxes_px=None):
         """Return the next frame's."""
         return list(next(self._frames))
 

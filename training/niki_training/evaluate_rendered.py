@@ -123,8 +123,9 @@ class Replay:
     def __init__(self, shards: Dict, clip: int):
         """Say what was observed in this clip."""
         self._shards, self._clip = shards, clip
+        self.faults: Dict[str, str] = {}
 
-    def observe(self, image_rgb, camera, stamp_ns: int) -> list:
+    def observe(self, image_rgb, camera, stamp_ns: int, boxes_px=None) -> list:
         """Return the observation at ``stamp_ns``, as a list of one or none."""
         t = stamp_ns // FRAME_NS
         if not self._shards['obs_found'][self._clip, t]:
