@@ -29,14 +29,14 @@ def check_images(folder: Optional[str] = None) -> List[Picture]:
     Return pictures of people, drawn by us; they ship.
 
     :param folder: of one's own JPEG and PNG files; who is in them is found by the detector.
-    :raises InputError: when there is none, or nobody is seen in any.
+    :raises InputError: when there is none, or no person is seen in any.
     """
     if folder is not None:
         pictures = list(_own(Path(folder)))
     else:
         pictures = list(_shipped(shipped_models() / 'check_images.npz'))
     if not sum(len(picture.boxes_px) for picture in pictures):
-        raise InputError(f'nobody is seen in the {len(pictures)} pictures of '
+        raise InputError(f'no person is seen in the {len(pictures)} pictures of '
                          f'{folder or "the package"}; give others: --images FOLDER')
     return pictures
 

@@ -144,10 +144,10 @@ def errors(reference: dict, outputs: dict) -> Dict[str, np.ndarray]:
 
 
 def _landmark_errors(reference: dict, outputs: dict) -> Dict[str, np.ndarray]:
-    """Compare the crops in which the network sees somebody; nothing uses the others."""
+    """Compare the crops in which the network sees a person; nothing uses the others."""
     seen = reference['flag'].ravel() >= FLAG
     if not seen.any():
-        raise InputError('the network sees nobody in the pictures: there is nothing to compare')
+        raise InputError('the network sees no person in the pictures: there is nothing to compare')
     n = len(seen)
     world = [o['world'].reshape(n, -1, 3)[seen, :LANDMARKS] for o in (reference, outputs)]
     image = [o['landmarks'].reshape(n, -1, 5)[seen, :LANDMARKS, :2] for o in (reference, outputs)]
@@ -157,11 +157,11 @@ def _landmark_errors(reference: dict, outputs: dict) -> Dict[str, np.ndarray]:
 
 
 def _box_errors(reference: dict, outputs: dict) -> Dict[str, np.ndarray]:
-    """Compare the cells that see somebody: four edges in pixels, and the score."""
+    """Compare the cells that see a person: four edges in pixels, and the score."""
     scores = [o['scores'] for o in (reference, outputs)]
     seen = np.maximum(*scores) >= SEEN
     if not seen.any():
-        raise InputError('the detector sees nobody in the pictures: there is nothing to compare')
+        raise InputError('the detector sees no person in the pictures: nothing can be compared')
     side_px = _stride_px(seen.shape[1])
     edges = []
     for found in (reference, outputs):

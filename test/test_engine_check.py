@@ -51,7 +51,7 @@ def test_errors_of_landmarks_are_pixels_and_millimetres_of_those_seen():
     assert found['px'].shape == found['mm'].shape == (2 * 33,)
     assert found['px'].max() == pytest.approx(5) and (found['px'] > 1e-9).sum() == 2
     assert found['mm'].max() == pytest.approx(2) and found['score'].max() == pytest.approx(0.1)
-    with pytest.raises(InputError, match='sees nobody'):
+    with pytest.raises(InputError, match='sees no person'):
         errors({**one, 'flag': np.zeros((3, 1))}, other)
 
 
@@ -68,7 +68,7 @@ def test_errors_of_a_detector_are_those_of_the_cells_that_see_somebody():
     found = errors(one, other)
     np.testing.assert_allclose(found['px'], np.repeat([8, 16, 32], 4), atol=1e-6)
     np.testing.assert_allclose(found['score'], [0.1, 0, 0], atol=1e-9)
-    with pytest.raises(InputError, match='sees nobody'):
+    with pytest.raises(InputError, match='sees no person'):
         errors({**one, 'scores': one['scores'] * 0}, {**other, 'scores': one['scores'] * 0})
     with pytest.raises(ModelError, match='3548 cells'):
         errors(*({k: v[:, :3548] for k, v in given.items()} for given in (one, other)))
@@ -114,7 +114,7 @@ def test_pictures_of_ones_own(tmp_path, capsys):
     (tmp_path / 'empty' / 'grey.jpg').write_bytes(
         jpeg_from_rgb(np.full((64, 64, 3), 128, np.uint8)))
     assert main([*words, str(tmp_path / 'empty')]) == 1
-    assert 'nobody is seen in the 1 pictures' in capsys.readouterr().err
+    assert 'no person is seen in the 1 pictures' in capsys.readouterr().err
 
 
 def test_check_and_build_without_a_model_take_those_of_the_settings(tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""FP16 graphs that were cast on this machine, kept beside the engines that are built of them."""
+"""FP16 graphs that were cast on this machine, kept with the engines that are built of them."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@ People followed from image to image, each in a crop of their own; a detector fin
 
 Where a network saw a person in one image it looks in the next, for all people in one batch. The
 detector runs some times a second in addition, and never holds an image up; what it finds and
-nobody follows yet is looked at, up to three times, until the crop fits.
+is not followed yet is looked at, up to three times, until the crop fits.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class FollowingObserver:
 
     def __init__(self, network: PersonNetwork, search: Optional[Search], max_people: int = 8,
                  fov_deg: float = 60.0):
-        """Follow nobody yet."""
+        """Start without people."""
         self.network, self.search = network, search
         self.faults: Dict[str, str] = {}
         self._most, self._fov_deg = max_people, fov_deg
@@ -191,12 +191,12 @@ class FollowingObserver:
                 or any(_is_near(found.boxes_px[i], one, stamp_ns) for one in self._lost)]
 
     def _queue(self, boxes) -> None:
-        """Remember boxes of people whom nobody follows, to be looked at."""
+        """Remember boxes of people who are not followed yet, to be looked at."""
         if boxes:
             self._waiting = [*boxes, *self._waiting]
 
     def _follow(self, image, camera, stamp_ns: int) -> None:
-        """Look at everybody in one batch, and at new ones until their crops fit."""
+        """Look at all people in one batch, and at new ones until their crops fit."""
         new = self._new(camera, stamp_ns)
         looks = self.network.look(image, camera, [one.place for one in (*self._followed, *new)])
         count = len(self._followed)
@@ -215,7 +215,7 @@ class FollowingObserver:
         self._followed = _without_doubles([*alive, *new])
 
     def _is_kept(self, one: _Followed, stamp_ns: int) -> bool:
-        """Whether to go on looking for somebody; who was never reported must be seen each time."""
+        """Whether to keep looking for a person; one never reported must be seen each time."""
         if one.doubt and one.look is None:
             return False
         unsure = one.look is None or one.look.present < SURELY_PRESENT
@@ -224,7 +224,7 @@ class FollowingObserver:
         return stamp_ns - one.seen_ns <= _LOST_NS
 
     def _new(self, camera, stamp_ns: int) -> List[_Followed]:
-        """Return people to begin with: boxes that nobody follows, as many as there is room for."""
+        """Return people to begin with: boxes of new people, as many as there is room for."""
         room = self._most - len(self._followed)
         room = min(room, _NEW_AT_ONCE) if self._followed else room
         new: List[_Followed] = []
@@ -235,7 +235,7 @@ class FollowingObserver:
             try:
                 place = self.network.place_of(box, camera)
             except InputError:
-                continue  # where the lens sees nothing there is nobody to follow
+                continue  # where the lens sees nothing there is no person to follow
             doubt = _DOUBT if self._followed else 0
             self._count += 1
             new.append(_Followed(self._count, place, np.asarray(box, np.float64), stamp_ns,

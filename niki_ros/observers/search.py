@@ -1,5 +1,5 @@
 """
-Search for people in the whole image and in parts of it, in a thread beside the following.
+Search for people in the whole image and in parts of it, in a thread of its own.
 
 A search takes longer than following does, so it runs while images are followed, and what it found
 is used some images later. That moment depends on the stamps alone: the same images give the same
@@ -22,7 +22,7 @@ Part = Tuple[int, int, int, int]
 DELAY_S = 0.06
 """What a search has found is used with the first image that is so much later."""
 ALONE_PERIOD_S = 0.1
-"""Time between searches while nobody is followed."""
+"""Time between searches while no person is followed."""
 MOST_LOAD = 1 / 6
 """Share of one core that searching may take where images must not wait for it."""
 RELAXED = 0.6
@@ -146,7 +146,7 @@ class Search:
         return np.inf if self._started_ns is None else (stamp_ns - self._started_ns) * 1e-9
 
     def _forget(self) -> None:
-        """Let a search end that nobody waits for any more."""
+        """Let a search end whose result is not needed any more."""
         if self._running is not None:
             self._running.result()
             self._running = None
