@@ -7,7 +7,6 @@ from dataclasses import replace
 from time import perf_counter
 from typing import Any, Dict, List, NamedTuple, Optional
 
-from niki_ros.core.behind import without_covered_joints
 from niki_ros.core.camera import Camera, solve_root
 from niki_ros.core.confidence import (
     confidence_by_neighbours,
@@ -100,8 +99,8 @@ class Pipeline:
         camera = camera or self.assumed_camera(image_rgb)
         height, width = image_rgb.shape[:2]
         with self._timed('observe'):
-            observations = without_covered_joints(distinct(self._sound(
-                self.observer.observe(image_rgb, camera, stamp_ns, boxes_px))))
+            observations = distinct(self._sound(
+                self.observer.observe(image_rgb, camera, stamp_ns, boxes_px)))
         self.faults.update(self.observer.faults)
         scene = Scene(camera.resized(width, height), self._depth(depth_m, width, height), ground)
         with self._timed('track'):

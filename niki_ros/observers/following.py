@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Optional
 
+from niki_ros.core.behind import without_covered_joints
 from niki_ros.core.camera import Camera
 from niki_ros.core.checks import finite_array
 from niki_ros.core.errors import InputError
@@ -129,8 +130,7 @@ class FollowingObserver:
                 self._follow(image, camera, stamp_ns)
             elif len(self._followed) < self._most:
                 self.search.start(image, stamp_ns)
-        return [replace(one.look.observation, follower=one.number) for one in self._followed
-                if one.look is not None and not one.doubt]
+        return self._reported()
 
     def reset(self) -> None:
         """Forget the images before."""
@@ -213,6 +213,13 @@ class FollowingObserver:
         self._lost += [one for one in self._followed
                        if not one.doubt and stamp_ns - one.seen_ns > _LOST_NS]
         self._followed = _without_doubles([*alive, *new])
+
+    def _reported(self) -> List[JointObservation]:
+        """Return whom to report; those who are in doubt still hide the people behind them."""
+        seen = [(one, one.look.observation) for one in self._followed if one.look is not None]
+        observations = without_covered_joints([observation for _, observation in seen])
+        return [replace(observation, follower=one.number)
+                for (one, _), observation in zip(seen, observations) if not one.doubt]
 
     def _is_kept(self, one: _Followed, stamp_ns: int) -> bool:
         """Whether to keep looking for a person; one never reported must be seen each time."""
