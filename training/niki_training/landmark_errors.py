@@ -21,18 +21,14 @@ from niki_ros.observers.landmark_errors import (
     OUTPUTS,
     split,
 )
-from niki_ros.observers.landmarks import (
-    box_size,
-    HIPS,
-    observation_from_landmarks,
-    rotation_to_ray,
-)
+from niki_ros.observers.landmarks import box_size, observation_from_landmarks
 import numpy as np
 from scipy.linalg import block_diag
 import torch
 from torch import nn
 from tqdm import tqdm
 
+from niki_training.observe import landmark_axes
 from niki_training.render.shards import read_shard
 
 KEYS = ('joints_m', 'keypoints_px', 'camera_matrix', 'image_size', 'obs_found', 'obs_landmarks',
@@ -82,12 +78,8 @@ def _of_shard(shard: dict, path: Path) -> Samples:
     found = shard['obs_found']
     flat, world, visible = (shard[f'obs_landmarks{part}'][found].astype(np.float64)
                             for part in ('', '_world_m', '_seen'))
-    clip = np.nonzero(found)[0]
-    size, matrix = shard['image_size'][clip], shard['camera_matrix'][clip].astype(np.float64)
-    hips = (flat * size[:, None])[:, list(HIPS)].mean(1)
-    tangent = (hips - matrix[:, [0, 1], 2]) / matrix[:, [0, 1], [0, 1]]
-    rays = np.concatenate([tangent, np.ones((len(hips), 1))], axis=1)
-    straight = np.array([rotation_to_ray(ray) for ray in rays]).reshape(-1, 3, 3)
+    clip, t = np.nonzero(found)
+    size, straight = shard['image_size'][clip], landmark_axes(shard, clip, t)
     joints = shard['joints_m'][found] - shard['joints_m'][found][:, :1]
     ones = [observation_from_landmarks(*args) for args in zip(flat, world, visible, size)]
     known = np.array([np.isfinite(one.keypoint_sigma_px) for one in ones]).reshape(-1, 29)

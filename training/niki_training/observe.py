@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Iterable
 
 from niki_ros.core.camera import Camera
@@ -24,6 +24,8 @@ _SHAPES = {'joints_m': (29, 3), 'sigma': (29,), 'keypoints_px': (29, 2),
 OWN = 'obs_uncorrected_m'
 """The front end's own joints in shards, where ``obs_joints_m`` are corrected."""
 _LANDMARKS = {'landmarks': (33, 2), 'landmarks_world_m': (33, 3), 'landmarks_seen': (33,)}
+_CIRCUMSTANCES = {'landmarks_ray': (3,), 'covered': (29,)}
+"""Absent in older shards: rays then go to the hips, and nothing is covered."""
 _NOBODY = {'sigma': 1.0, 'keypoint_sigma_px': np.inf, 'length_sigma_m': np.inf, 'score': 0.0}
 
 
@@ -41,7 +43,8 @@ def _recording_observer(model: str, people: int):
         def observation(self, normalized, world_m, visible, size, camera_from_upright):
             one = super().observation(normalized, world_m, visible, size, camera_from_upright)
             return WithLandmarks(**vars(one), landmarks=normalized, landmarks_world_m=world_m,
-                                 landmarks_seen=visible)
+                                 landmarks_seen=visible, landmarks_ray=camera_from_upright[:, 2],
+                                 sigma_alone=one.sigma)
     network = Recording(find_model(f'landmarks-{model}').path, LandmarkErrors.read())
     search = Search(load_detector(find_model(settings.detector).path), settings.min_score,
                     settings.search_period_s)
@@ -56,11 +59,20 @@ class WithLandmarks(JointObservation):
     :param landmarks: (33, 2) image positions over width and height.
     :param landmarks_world_m: (33, 3) metres, axes of a camera that points at the person.
     :param landmarks_seen: (33,) visibility 0 … 1.
+    :param landmarks_ray: (3,) where that camera points, axes of the image's camera.
+    :param sigma_alone: (29,) what sigma would be if nobody stood in front.
     """
 
     landmarks: np.ndarray | None = None
     landmarks_world_m: np.ndarray | None = None
     landmarks_seen: np.ndarray | None = None
+    landmarks_ray: np.ndarray | None = None
+    sigma_alone: np.ndarray | None = None
+
+    @property
+    def covered(self) -> np.ndarray:
+        """Tell which joints (29,) lie behind another person."""
+        return self.sigma != self.sigma_alone
 
 
 class Onlooker:
@@ -118,7 +130,7 @@ def pairs(observations) -> dict:
     """Return the arrays of a clip's observations (T, ...); NaN where there is none."""
     count = len(observations)
     out = {'obs_found': np.array([one is not None for one in observations])}
-    for key, shape in (_SHAPES | _LANDMARKS).items():
+    for key, shape in (_SHAPES | _LANDMARKS | _CIRCUMSTANCES).items():
         values = np.full((count, *shape), _NOBODY.get(key, np.nan), dtype=np.float32)
         for number, one in enumerate(observations):
             value = getattr(one, {'uncorrected_m': 'own_joints_m'}.get(key, key), None)
@@ -137,24 +149,43 @@ def observed_anew(shards: dict) -> dict:
     if 'obs_landmarks' not in shards:
         return shards
     from niki_ros.observers.landmark_errors import LandmarkErrors
-    from niki_ros.observers.landmark_network import observation_of
-    from niki_ros.observers.landmarks import HIPS, rotation_to_ray
     errors = LandmarkErrors.read()
-    width, height = (int(v) for v in shards['image_size'][0])
-    parts = []
-    for clip, found in enumerate(shards['obs_found']):
-        camera = Camera(shards['camera_matrix'][clip], width, height)
-        seen = []
-        for t, here in enumerate(found):
-            one = None
-            if here:
-                flat, world_m, visible = (shards[f'obs_{key}'][clip, t].astype(np.float64)
-                                          for key in _LANDMARKS)
-                hips_px = (flat * (width, height))[list(HIPS)].mean(axis=0)
-                one = observation_of(flat, world_m, visible, (width, height),
-                                     rotation_to_ray(camera.rays(hips_px)), errors)
-            seen.append(one)
-        parts.append(pairs(seen))
-    new = {key: np.stack([part[key] for part in parts]) for key in parts[0]}
-    kept = [f'obs_{key}' for key in _LANDMARKS]
-    return {**shards, **{key: value for key, value in new.items() if key not in kept}}
+    parts = [pairs([_anew(shards, clip, t, errors) if here else None
+                    for t, here in enumerate(found)])
+             for clip, found in enumerate(shards['obs_found'])]
+    kept = [f'obs_{key}' for key in _LANDMARKS | _CIRCUMSTANCES]
+    return {**shards, **{key: np.stack([part[key] for part in parts])
+                         for key in parts[0] if key not in kept}}
+
+
+def _anew(shards: dict, clip: int, t: int, errors) -> JointObservation:
+    """Return what today's code makes of the landmarks of one frame."""
+    from niki_ros.observers.landmark_network import observation_of
+    flat, world_m, visible = (shards[f'obs_{key}'][clip, t].astype(np.float64)
+                              for key in _LANDMARKS)
+    size = tuple(int(v) for v in shards['image_size'][clip])
+    one = observation_of(flat, world_m, visible, size, landmark_axes(shards, [clip], [t])[0],
+                         errors)
+    if 'obs_covered' not in shards:
+        return one
+    covered = shards['obs_covered'][clip, t] > 0
+    return replace(one, sigma=np.where(covered, np.float32(1.0), one.sigma),
+                   keypoint_sigma_px=np.where(covered, np.inf, one.keypoint_sigma_px))
+
+
+def landmark_axes(shards: dict, clip, t) -> np.ndarray:
+    """
+    Return what turns landmarks in metres into the camera's axes (n, 3, 3).
+
+    :param clip: (n,) in the shards. :param t: (n,) in the clip.
+    """
+    from niki_ros.observers.landmarks import HIPS, rotation_to_ray
+    if 'obs_landmarks_ray' in shards:
+        rays = shards['obs_landmarks_ray'][clip, t].astype(np.float64)
+    else:
+        size, matrix = (shards[key][clip].astype(np.float64)
+                        for key in ('image_size', 'camera_matrix'))
+        hips = shards['obs_landmarks'][clip, t][:, list(HIPS)].astype(np.float64).mean(1)
+        tangent = (hips * size - matrix[:, [0, 1], 2]) / matrix[:, [0, 1], [0, 1]]
+        rays = np.concatenate([tangent, np.ones((len(hips), 1))], axis=1)
+    return np.array([rotation_to_ray(ray) for ray in rays]).reshape(-1, 3, 3)
