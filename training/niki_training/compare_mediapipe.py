@@ -4,7 +4,8 @@ Time the front end against MediaPipe's own runtime, image by image in one proces
 The images of a video are put side by side as often as there shall be people. Needs the package
 mediapipe and a ``pose_landmarker_*.task`` file, neither of which niki_ros installs.
 
-Usage: python -m niki_training.compare_mediapipe VIDEO TASK [--people 1 4] [--frames 150] [--model full]
+Usage: python -m niki_training.compare_mediapipe VIDEO TASK [--people 1 4] [--frames 150]
+[--model full]
 """
 
 from __future__ import annotations

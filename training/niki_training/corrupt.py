@@ -1,5 +1,5 @@
 """
-What front ends do to joints: the corruptions of the evaluation protocol, and that of a landmark network.
+What front ends do to joints: corruptions of the evaluation protocol, and of a landmark network.
 
 All work on sequences (B, T, 29, 3) in camera axes, metres; numpy, seeded by the caller.
 """

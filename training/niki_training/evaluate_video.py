@@ -2,7 +2,8 @@
 ``niki-evaluate video``: the whole pipeline on calibrated video with measured joints.
 
 Twelve limb joints; root-aligned at the middle of the hips. Beside the pipeline's bodies stand the
-front end's own joints of the same frames, so that what comes after the front end can be judged.
+joints of the front end's network in the same frames, before anything is taken off them, so that
+what comes after it can be judged.
 With ``--passer-by MOTION`` a rendered person walks through the view in front of the measured one.
 """
 

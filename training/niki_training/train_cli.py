@@ -2,8 +2,8 @@
 ``niki-train``: train one network; the same command on a CPU, a GPU, or under torchrun.
 
 ``niki-train kinematic`` trains the one from images to poses, ``niki-train landmarks`` what takes
-the landmark network's own errors off, ``niki-train ablations`` every variant into one table: see their own
---help.
+the landmark network's own errors off, ``niki-train ablations`` every variant into one table: see
+their own --help.
 """
 
 from __future__ import annotations
