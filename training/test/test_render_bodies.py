@@ -18,17 +18,22 @@ pytestmark = pytest.mark.long
 SIZE = (640, 480)
 
 
-@pytest.fixture(scope='module')
-def studio(real_motion):
+def open_studio(real_motion, frames: int):
     """Return a studio over the validation subjects, or skip."""
     pytest.importorskip('anny', reason="needs anny: pip install 'niki_training[render]'")
     pytest.importorskip('moderngl', reason="needs moderngl: pip install 'niki_training[render]'")
     from niki_training.render.clips import Studio
     motion = load_rooted_motion(real_motion / 'cmu_smpl24_30fps_val.npz')
     try:
-        studio = Studio(motion, open_skeleton(), 'val', seed=7, frames=8, size=SIZE)
+        return Studio(motion, open_skeleton(), 'val', seed=7, frames=frames, size=SIZE)
     except BackendError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope='module')
+def studio(real_motion):
+    """Return a studio that makes short clips."""
+    studio = open_studio(real_motion, 8)
     yield studio
     studio.close()
 
@@ -142,7 +147,7 @@ def _arguments(real_motion, out, *more):
     cli.add_arguments(parser)
     return parser.parse_args([
         str(real_motion / 'cmu_smpl24_30fps_val.npz'), '--out', str(out), '--split', 'val',
-        '--clips', '4', '--per-shard', '2', '--frames', '4', *more])
+        '--clips', '4', '--per-shard', '2', '--frames', '4', '--seed', '2', *more])
 
 
 def test_a_run_can_be_taken_up_and_images_are_seen_later(studio, real_motion, tmp_path):
@@ -173,11 +178,12 @@ def test_a_run_can_be_taken_up_and_images_are_seen_later(studio, real_motion, tm
     assert np.abs(joints - (clip['joints_m'] - clip['joints_m'][:, :, :1])).max() < 1e-5
 
 
-def test_the_front_end_finds_the_people(studio):
+def test_the_front_end_finds_the_people(real_motion):
+    """In clips as long as those of ``niki-data render``: some are found after a while only."""
     from niki_ros.core.camera import Camera
 
     from niki_training.observe import Onlooker
-    onlooker, found, size = Onlooker(), [], []
+    onlooker, studio, found, size = Onlooker(), open_studio(real_motion, 48), [], []
     for index in range(60):
         clip = studio.plan(index)
         if clip.kind != 'clean':
@@ -189,6 +195,7 @@ def test_the_front_end_finds_the_people(studio):
                 found.append(one is not None)
                 size.append(np.ptp(frame.keypoints_px, axis=0).max())
     onlooker.close()
+    studio.close()
     large = np.array(size) >= 150
     share = np.array(found)[large].mean()
-    assert large.sum() > 100 and share > 0.85, f'{share:.3f} of {large.sum()} frames'
+    assert large.sum() > 500 and share > 0.9, f'{share:.3f} of {large.sum()} frames'
