@@ -1,5 +1,7 @@
 """Tracks, and a body's proportions over time."""
 
+from dataclasses import replace
+
 from niki_ros.core.body_shape import BodyShape
 from niki_ros.core.config import TrackingConfig
 from niki_ros.core.skeleton import open_skeleton
@@ -26,6 +28,32 @@ def test_a_person_who_left_for_good_is_another_one_when_somebody_comes(camera):
     assert tracker.update([], [], int(1.9e9))[0][0].id == first
     assert tracker.update([seen], [root], int(2.5e9))[0][0].id == first + 1
     assert len(tracker.tracks) == 1
+
+
+def test_a_crop_that_leaps_to_somebody_else_does_not_take_the_id_along(camera):
+    """The front end says it is the same person, four metres away a thirtieth of a second later."""
+    tracker = Tracker(TrackingConfig())
+    rotmat = np.broadcast_to(np.eye(3), (24, 3, 3)).copy()
+    rotmat[0] = FACING
+    roots = [np.array([-2.0, 0, 6.0]), np.array([2.0, 0, 6.0])]
+    seen = [replace(observe_body(rotmat, root, camera), follower=7) for root in roots]
+    first = tracker.update(seen[:1], roots[:1], 0)[0][0].id
+    pairs = tracker.update(seen[1:], roots[1:], 33_333_333)
+    assert [(track.id, one is None) for track, one in pairs] == [(first, True), (0, False)]
+
+
+def test_a_followed_person_keeps_the_id_where_two_are_near(camera):
+    """Both are within reach of both tracks; the crops tell who is who."""
+    tracker = Tracker(TrackingConfig(confirm_frames=1))
+    rotmat = np.broadcast_to(np.eye(3), (24, 3, 3)).copy()
+    rotmat[0] = FACING
+    roots = [np.array([0, 0, 4.0]), np.array([0.3, 0, 4.0])]
+    one, other = (observe_body(rotmat, root, camera) for root in roots)
+    seen = [replace(one, follower=1), replace(other, follower=2)]
+    before = {track.id: one.follower for track, one in tracker.update(seen, roots, 0)}
+    swapped = [replace(other, follower=1), replace(one, follower=2)]
+    pairs = tracker.update(swapped, roots[::-1], 33_333_333)
+    assert {track.id: one.follower for track, one in pairs} == before
 
 
 def test_another_person_is_believed_after_three_frames_and_a_dream_is_nobody(camera):

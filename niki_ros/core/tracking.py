@@ -181,8 +181,7 @@ class Tracker:
         """Return the track of each observation that has one: the cheapest pairs (Hungarian)."""
         if not self.tracks or not observations:
             return {}
-        cost = np.array([[self._cost(track, obs, root, stamp_ns) + (0.0 if track.id else _UNKNOWN)
-                          - _FOLLOWED * track.is_followed_in(obs)
+        cost = np.array([[self._cost(track, obs, root, stamp_ns)
                           for obs, root in zip(observations, roots_m)] for track in self.tracks])
         return {int(column): self.tracks[row]
                 for row, column in zip(*linear_sum_assignment(cost))
@@ -193,6 +192,14 @@ class Tracker:
         self.tracks = []
 
     def _cost(self, track, observation, root_m, stamp_ns):
+        """Return what speaks against a pair; whom a front end follows cannot be anywhere."""
+        apart = self._apart(track, observation, root_m, stamp_ns)
+        if apart >= _FORBIDDEN:
+            return apart
+        unknown = 0.0 if track.id else _UNKNOWN
+        return apart + unknown - _FOLLOWED * track.is_followed_in(observation)
+
+    def _apart(self, track, observation, root_m, stamp_ns):
         """Metres apart over what the gap allows, plus what the boxes do not share."""
         shared = overlap(track.box_px, observation.box_px)
         predicted = track.predicted_root(stamp_ns)
