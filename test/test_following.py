@@ -153,6 +153,26 @@ def test_never_more_than_max_people():
     assert max(map(len, seen)) == 4
 
 
+def test_a_detector_that_sees_people_everywhere_piles_nothing_up():
+    """A hundred wrong boxes in every search: what an earlier one has left over is dropped."""
+    class Noisy(World):
+        """Adds a hundred boxes of nothing."""
+
+        def detect(self, image_rgb):
+            """Return them behind the real people."""
+            boxes, scores = super().detect(image_rgb)
+            x, y = np.meshgrid(np.arange(10) * 20 + 250.0, np.arange(10) * 40.0)
+            wrong = np.stack([x, y, x + 8, y + 12], -1).reshape(-1, 4)
+            return np.concatenate([boxes, wrong]), np.r_[scores, np.full(100, 0.6)]
+    world = Noisy(LEFT)
+    _, observer = watch(world, 120)
+    del world.batches[:]
+    world.hidden_from_detector = True
+    observer.search.detector.detect = lambda image: (np.zeros((0, 4)), np.zeros(0))
+    watch(world, 60, 120, observer)
+    assert sum(size > 1 for size in world.batches) <= 100 / 2
+
+
 def test_given_boxes_are_people_too():
     world = World(LEFT)
     world.hidden_from_detector = True

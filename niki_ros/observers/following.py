@@ -119,14 +119,16 @@ class FollowingObserver:
         self.faults = {}
         self._note_time(stamp_ns)
         self._keep_up(stamp_ns)
-        self._queue(self._given(boxes_px, size))
+        boxes = self._given(boxes_px, size)
         if self.search is not None:
-            self._queue(self._searched(self.search, self.search.result(stamp_ns), stamp_ns))
+            boxes += self._searched(self.search, self.search.result(stamp_ns), stamp_ns)
+        # what is left of an earlier search is found again where it was a person
+        self._waiting = boxes or self._waiting
         self._follow(image, camera, stamp_ns)
         if self.search is not None:
             if not self._followed and not self._waiting:
                 found = self.search.now(image, stamp_ns)
-                self._queue(self._searched(self.search, found, stamp_ns))
+                self._waiting = self._searched(self.search, found, stamp_ns)
                 self._follow(image, camera, stamp_ns)
             elif len(self._followed) < self._most:
                 self.search.start(image, stamp_ns)
@@ -189,11 +191,6 @@ class FollowingObserver:
         order = np.argsort(-found.scores, kind='stable')
         return [found.boxes_px[i] for i in order if found.scores[i] >= search.min_score
                 or any(_is_near(found.boxes_px[i], one, stamp_ns) for one in self._lost)]
-
-    def _queue(self, boxes) -> None:
-        """Remember boxes of people who are not followed yet, to be looked at."""
-        if boxes:
-            self._waiting = [*boxes, *self._waiting]
 
     def _follow(self, image, camera, stamp_ns: int) -> None:
         """Look at all people in one batch, and at new ones until their crops fit."""
