@@ -16,6 +16,7 @@ from typing import Dict, List, Optional
 from niki_ros.core.camera import Camera
 from niki_ros.core.errors import ModelError
 from niki_ros.core.images import network_input, rgb_of_view
+from niki_ros.core.lift_window import keypoint_rays
 from niki_ros.core.person_view import PersonView, view_of_body
 from niki_ros.core.types import JointObservation
 from niki_ros.observers.landmark_errors import LandmarkErrors, sigma_left
@@ -109,7 +110,10 @@ class LandmarkNetwork:
         roll = view.camera_from_upright.T @ view.camera_from_view
         upright_m = world_m[:LANDMARKS] @ roll.T
         seen = self.observation(normalized, upright_m, visible, size, view.camera_from_upright)
-        least = view.width * _LEAST_CROP_PX / self._side_px(view, camera)
+        seen.keypoint_rays = keypoint_rays(rays[:LANDMARKS], visible,
+                                           world_m[:LANDMARKS] @ view.camera_from_view.T)
+        focal_px = float(np.sqrt(camera.matrix[0, 0] * camera.matrix[1, 1]))
+        least = _LEAST_CROP_PX / focal_px
         coming = view_of_body(rays[HIPS_MIDDLE], rays[BODY_TOP], MARGIN, least)
         if abs(coming.width / view.width - 1.0) < _STEADY_CHANGE:
             width = view.width * (coming.width / view.width) ** _STEADY_SHARE
@@ -120,12 +124,6 @@ class LandmarkNetwork:
         """Return :func:`observation_of` one person; a subclass may record the landmarks here."""
         return observation_of(normalized, world_m, visible, size, camera_from_upright,
                               self._errors)
-
-    @staticmethod
-    def _side_px(view, camera) -> float:
-        """Return how many pixels of the image the view is wide, at least 1."""
-        focal = float(np.sqrt(camera.matrix[0, 0] * camera.matrix[1, 1]))
-        return max(focal * view.width, 1.0)
 
 
 def observation_of(normalized, world_m, visible, size, camera_from_upright,
