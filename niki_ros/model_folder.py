@@ -17,9 +17,12 @@ import os
 from pathlib import Path
 import re
 import tempfile
-from typing import List, Optional, Tuple, Union
+from typing import Dict, List, Optional, Tuple, TYPE_CHECKING, Union
 
 from niki_ros.core.errors import ModelError
+
+if TYPE_CHECKING:
+    from niki_ros.backends.engine import Engine
 
 MANIFEST, GRAPH = 'manifest.json', 'model.onnx'
 MAX_MANIFEST_BYTES = 1 << 20
@@ -53,6 +56,33 @@ class ModelFolder:
     def ships(self) -> bool:
         """Tell whether this is a folder of the installed package: nothing writes to these."""
         return self.path.resolve().parent == shipped_models().resolve()
+
+    def check_kind(self, kind: str, maker: str):
+        """
+        Refuse a model of another kind.
+
+        :param maker: the command that makes such folders.
+        :raises ModelError: when it is one.
+        """
+        if self.manifest['kind'] != kind:
+            raise ModelError(f'{self.path} is of kind {self.manifest["kind"]!r}; expected {kind}, '
+                             f'as made by {maker}')
+
+    def load_engine(self, outputs: Dict[str, tuple], **engine_options) -> Engine:
+        """
+        Return the engine that runs the graph, if it gives what its user needs.
+
+        :param outputs: their shapes, without the first axis.
+        :param engine_options: of :func:`niki_ros.backends.load_engine`.
+        :raises ModelError: when one of ``outputs`` is missing, or of another shape.
+        """
+        from niki_ros.backends import load_engine
+        engine = load_engine(self.path, **engine_options)
+        given = {spec.name: tuple(spec.shape[1:]) for spec in engine.outputs}
+        if any(given.get(name) != shape for name, shape in outputs.items()):
+            engine.close()
+            raise ModelError(f'{self.path}: the graph gives {given}; expected {outputs}')
+        return engine
 
     def load_graph(self, precision: Optional[str] = None) -> bytes:
         """

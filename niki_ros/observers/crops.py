@@ -6,7 +6,6 @@ from typing import Dict, List
 
 from niki_ros.core.camera import Camera
 from niki_ros.core.crop import Crop
-from niki_ros.core.errors import ModelError
 from niki_ros.core.types import JointObservation
 from niki_ros.observers.network import Look
 import numpy as np
@@ -38,19 +37,11 @@ class CropNetwork:
 
     def __init__(self, model, **engine_options):
         """Load the graph; :class:`ModelError` when the folder holds another kind of model."""
-        from niki_ros.backends import load_engine
         from niki_ros.model_folder import read_model_folder
         folder = read_model_folder(model)
-        if folder.manifest['kind'] != self.KIND:
-            raise ModelError(f'{folder.path} is of kind {folder.manifest["kind"]!r}; the observer '
-                             f'{self.KIND} takes a folder made by {self.MAKER}')
+        folder.check_kind(self.KIND, self.MAKER)
         self._prepare(folder)
-        self.engine = load_engine(folder.path, **engine_options)
-        given = {spec.name: tuple(spec.shape[1:]) for spec in self.engine.outputs}
-        wrong = [name for name, shape in self.OUTPUTS.items() if given.get(name) != shape]
-        if wrong:
-            self.engine.close()
-            raise ModelError(f'{folder.path}: outputs {wrong} are missing or of another shape')
+        self.engine = folder.load_engine(self.OUTPUTS, **engine_options)
         self._name = folder.manifest['name']
 
     def _prepare(self, folder) -> None:

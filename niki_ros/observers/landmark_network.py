@@ -14,7 +14,6 @@ from dataclasses import replace
 from typing import Dict, List, Optional
 
 from niki_ros.core.camera import Camera
-from niki_ros.core.errors import ModelError
 from niki_ros.core.images import network_input, rgb_of_view
 from niki_ros.core.lift_window import keypoint_rays
 from niki_ros.core.person_view import PersonView, view_of_body
@@ -56,20 +55,12 @@ class LandmarkNetwork:
 
     def __init__(self, model, errors: Optional[LandmarkErrors] = None, **engine_options):
         """Load the graph."""
-        from niki_ros.backends import load_engine
         from niki_ros.model_folder import read_model_folder
         folder = read_model_folder(model)
-        if folder.manifest['kind'] != 'landmarks':
-            raise ModelError(f'{folder.path} is of kind {folder.manifest["kind"]!r}; expected '
-                             'landmarks, as made by niki-import blazepose')
+        folder.check_kind('landmarks', 'niki-import blazepose')
         self.name = folder.manifest['name']
         self._errors = errors
-        self.engine = load_engine(folder.path, **engine_options)
-        given = {spec.name: tuple(spec.shape[1:]) for spec in self.engine.outputs}
-        wrong = [name for name, shape in OUTPUTS.items() if given.get(name) != shape]
-        if wrong:
-            self.engine.close()
-            raise ModelError(f'{folder.path}: outputs {wrong} are missing or of another shape')
+        self.engine = folder.load_engine(OUTPUTS, **engine_options)
 
     def place_of(self, box_px, camera: Camera) -> PersonView:
         """Return the upright view of a box; the turn is found by looking again."""
