@@ -158,30 +158,20 @@ def _landmark_errors(reference: dict, outputs: dict) -> Dict[str, np.ndarray]:
 
 def _box_errors(reference: dict, outputs: dict) -> Dict[str, np.ndarray]:
     """Compare the cells that see a person: four edges in pixels, and the score."""
+    from niki_ros.observers.detectors import NanoDet, reach_px
     scores = [o['scores'] for o in (reference, outputs)]
     seen = np.maximum(*scores) >= SEEN
     if not seen.any():
         raise InputError('the detector sees no person in the pictures: nothing can be compared')
-    side_px = _stride_px(seen.shape[1])
-    edges = []
-    for found in (reference, outputs):
-        logits = found['distances'].reshape(*seen.shape, 4, -1)[seen].astype(np.float64)
-        share = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        share /= share.sum(axis=-1, keepdims=True)
-        edges.append((share @ np.arange(share.shape[-1])) * side_px[np.nonzero(seen)[1], None])
+    _, stride_px = NanoDet.cells_px()
+    if len(stride_px) != seen.shape[1]:
+        raise ModelError(f'{seen.shape[1]} cells are not those of {NanoDet.input_px} pixels in '
+                         f'strides of {NanoDet.STRIDES}')
+    side_px = stride_px[np.nonzero(seen)[1]]
+    edges = [reach_px(o['distances'].reshape(*seen.shape, -1)[seen], side_px)
+             for o in (reference, outputs)]
     return {'px': np.abs(edges[0] - edges[1]).ravel(),
             'score': np.abs(scores[0] - scores[1])[seen]}
-
-
-def _stride_px(cells: int) -> np.ndarray:
-    """Return the width of every cell of a detector's grids, pixels of its input."""
-    from niki_ros.observers.detectors import NanoDet
-    strides = np.concatenate([np.full((NanoDet.input_px // s)**2, float(s))
-                              for s in NanoDet.STRIDES])
-    if len(strides) != cells:
-        raise ModelError(f'{cells} cells are not those of {NanoDet.input_px} pixels in strides of '
-                         f'{NanoDet.STRIDES}')
-    return strides
 
 
 def summary(values: np.ndarray) -> Dict[str, float]:

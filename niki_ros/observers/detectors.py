@@ -64,7 +64,7 @@ class NanoDet:
         from niki_ros.model_folder import read_model_folder
         folder = read_model_folder(model)
         self.name, self._least = folder.manifest['name'], least_score
-        self._middle_px, self._stride_px = self._cells()
+        self._middle_px, self._stride_px = self.cells_px()
         cells = len(self._stride_px)
         self.engine = folder.load_engine(
             {'scores': (cells,), 'distances': (cells, 4 * self.BINS)}, **engine_options)
@@ -86,11 +86,12 @@ class NanoDet:
         """Free the graph."""
         self.engine.close()
 
-    def _cells(self) -> tuple:
+    @classmethod
+    def cells_px(cls) -> tuple:
         """Return the middles (n, 2) and the strides (n, 1) of all cells, pixels of the input."""
         middles, strides = [], []
-        for stride in self.STRIDES:
-            side = self.input_px // stride
+        for stride in cls.STRIDES:
+            side = cls.input_px // stride
             steps = np.arange(side) * stride + (stride - 1) / 2
             grid = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
             middles.append(grid)
@@ -100,10 +101,7 @@ class NanoDet:
     def _people(self, scores, distances) -> tuple:
         """Return boxes (n, 4), pixels of the input, and scores (n,); one box a person."""
         found = np.flatnonzero(scores >= self._least)
-        logits = distances[found].reshape(len(found), 4, self.BINS).astype(np.float64)
-        share = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        share /= share.sum(axis=-1, keepdims=True)
-        reach = (share @ np.arange(self.BINS)) * self._stride_px[found]
+        reach = reach_px(distances[found], self._stride_px[found])
         middle = self._middle_px[found]
         boxes = np.concatenate([middle - reach[:, :2], middle + reach[:, 2:]], axis=-1)
         kept = best_boxes(boxes, scores[found])
@@ -112,6 +110,19 @@ class NanoDet:
 
 DETECTORS: Dict[str, Callable[..., Detector]] = {'nanodet': NanoDet}
 """``kind`` in the manifest → class; called with the model folder and the engine's options."""
+
+
+def reach_px(distances, stride_px) -> np.ndarray:
+    """
+    Return how far people's left, top, right and bottom edges are from cells' middles (n, 4).
+
+    :param distances: (n, 4 * bins) logits over 0, 1, 2 … strides. :param stride_px: (n, 1).
+    """
+    bins = distances.shape[1] // 4
+    logits = distances.reshape(len(distances), 4, bins).astype(np.float64)
+    share = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    share /= share.sum(axis=-1, keepdims=True)
+    return (share @ np.arange(bins)) * stride_px
 
 
 def letterboxed(image_rgb, size_px: int) -> tuple:
