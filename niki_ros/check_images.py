@@ -10,7 +10,6 @@ from niki_ros.core.errors import InputError
 from niki_ros.model_folder import find_model, shipped_models
 import numpy as np
 
-MARGIN = 1.25
 _MAX_FILE_BYTES = 64 << 20
 _SUFFIXES = ('.jpg', '.jpeg', '.png')
 _LEAST_SCORE = 0.5
@@ -46,6 +45,7 @@ def crops(pictures: List[Picture], size_px: int) -> np.ndarray:
     from niki_ros.core.camera import Camera
     from niki_ros.core.images import network_input, rgb_of_view
     from niki_ros.core.person_view import PersonView
+    from niki_ros.observers.landmark_network import MARGIN
     found = []
     for picture in pictures:
         height, width = picture.image_rgb.shape[:2]
