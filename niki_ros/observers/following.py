@@ -14,6 +14,7 @@ from typing import Any, Dict, List, Optional
 from niki_ros.core.behind import without_covered_joints
 from niki_ros.core.camera import Camera
 from niki_ros.core.checks import finite_array
+from niki_ros.core.config import CameraConfig, ObserverConfig
 from niki_ros.core.errors import InputError
 from niki_ros.core.tracking import overlap, same_person
 from niki_ros.core.types import JointObservation
@@ -88,8 +89,9 @@ class FollowingObserver:
     :ivar faults: what went wrong in the last image, by name.
     """
 
-    def __init__(self, network: PersonNetwork, search: Optional[Search], max_people: int = 8,
-                 fov_deg: float = 60.0):
+    def __init__(self, network: PersonNetwork, search: Optional[Search],
+                 max_people: int = ObserverConfig.max_people,
+                 fov_deg: float = CameraConfig.fov_deg):
         """Start without people."""
         self.network, self.search = network, search
         self.faults: Dict[str, str] = {}
