@@ -32,10 +32,10 @@ class Network:
 
 
 def settled(auto):
-    """Return the size that looks, once it is loaded."""
+    """Return the size that looks, once nothing is being loaded any more."""
     for _ in range(200):
         auto.look(None, None, [])
-        if auto.describe()['observer_model'] == auto.size:
+        if auto._loading is None:
             break
         time.sleep(0.01)
     return auto.look(None, None, [])[0]
@@ -65,6 +65,22 @@ def test_it_does_not_go_to_and_fro():
     assert settled(auto) == 'heavy'
     auto.keep_up(just, 1)
     assert settled(auto) == 'heavy'
+
+
+@pytest.mark.filterwarnings('ignore::pytest.PytestUnhandledThreadExceptionWarning')
+def test_a_network_that_cannot_be_loaded_is_not_said_to_look():
+    made = []
+
+    def load(size):
+        made.append(size)
+        if made.count('heavy') == 2:
+            raise MemoryError('no room on the GPU')
+        return Network(size)
+    auto = AutoNetwork(load, lambda network: COST_S[network.size])
+    auto.keep_up(1.0, 1)
+    assert (settled(auto), auto.size) == ('full', 'full')
+    auto.keep_up(1.0, 1)
+    assert (settled(auto), auto.size) == ('heavy', 'heavy')
 
 
 def test_it_says_what_it_knows():

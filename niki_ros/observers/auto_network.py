@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from time import perf_counter
-from typing import Callable, Dict, List, Optional
+from typing import Callable, Dict, List, Optional, Tuple
 
 from niki_ros.core.camera import Camera
 from niki_ros.observers.network import Look, PersonNetwork
@@ -25,6 +25,7 @@ class AutoNetwork:
 
     :param load: returns the network of a size. :param time_s: returns the seconds that a network
         takes for one person; None = measured now, some tenths of a second for each size.
+    :ivar size: of the network that looks now.
     """
 
     looks = 3
@@ -42,7 +43,7 @@ class AutoNetwork:
         self.size, self._network = FIRST, load(FIRST)
         self.looks, self.patience = self._network.looks, self._network.patience
         self._period_s: Optional[float] = None
-        self._coming: Optional[PersonNetwork] = None
+        self._coming: Optional[Tuple[str, PersonNetwork]] = None
         self._loading: Optional[threading.Thread] = None
 
     def keep_up(self, period_s: float, people: int) -> None:
@@ -50,7 +51,6 @@ class AutoNetwork:
         self._period_s = period_s
         wanted = self._fitting(period_s, max(people, 1))
         if wanted != self.size and self._loading is None:
-            self.size = wanted
             self._loading = threading.Thread(target=self._fetch, args=(wanted,), daemon=True)
             self._loading.start()
 
@@ -64,7 +64,8 @@ class AutoNetwork:
             self._loading = None
             if self._coming is not None:
                 self._network.close()
-                self._network, self._coming = self._coming, None
+                self.size, self._network = self._coming
+                self._coming = None
         return self._network.look(image_rgb, camera, places)
 
     def describe(self) -> Dict[str, str]:
@@ -78,7 +79,7 @@ class AutoNetwork:
         if self._loading is not None:
             self._loading.join()
         if self._coming is not None:
-            self._coming.close()
+            self._coming[1].close()
         self._network.close()
 
     def _fitting(self, period_s: float, people: int) -> str:
@@ -90,7 +91,7 @@ class AutoNetwork:
 
     def _fetch(self, size: str) -> None:
         """Load a network while the other one works on."""
-        self._coming = self._load(size)
+        self._coming = size, self._load(size)
 
 
 def _time_s(network: PersonNetwork) -> float:
