@@ -173,17 +173,23 @@ def shipped_folders() -> List[ModelFolder]:
             for file in sorted(shipped_models().glob(f'*/{MANIFEST}'))]
 
 
+def folder_of(name: str) -> Optional[Path]:
+    """Return the folder of a model that ships, or the one at a path; None where there is none."""
+    shipped = shipped_models() / name
+    if name and '/' not in name and (shipped / MANIFEST).is_file():
+        return shipped
+    folder = Path(name).expanduser()
+    return folder if name and folder.is_dir() else None
+
+
 def find_model(name: str) -> ModelFolder:
     """
     Return the model folder of a model that ships, or the one at a path.
 
     :raises ModelError: when there is none.
     """
-    shipped = shipped_models() / name
-    if name and '/' not in name and (shipped / MANIFEST).is_file():
-        return read_model_folder(shipped)
-    folder = Path(name).expanduser()
-    if name and folder.is_dir():
+    folder = folder_of(name)
+    if folder is not None:
         return read_model_folder(folder)
     names = sorted(file.parent.name for file in shipped_models().glob(f'*/{MANIFEST}'))
     raise ModelError(f'no model {name!r}: it is neither one that ships ({", ".join(names)}) nor a '
@@ -194,7 +200,7 @@ def graphs_of(config) -> List[Tuple[str, ModelFolder]]:
     """
     Return (role, folder) of every graph that these settings run.
 
-    Roles are ``detector``, ``landmarks`` (whatever looks at one person) and ``solver``.
+    Roles are ``detector``, ``landmarks`` (whatever looks at one person), ``lifter``, ``solver``.
 
     :param config: :class:`niki_ros.core.config.PipelineConfig`.
     :raises ModelError: when a model is missing.
@@ -207,6 +213,8 @@ def graphs_of(config) -> List[Tuple[str, ModelFolder]]:
     else:
         sizes = LANDMARK_SIZES if observer.model == 'auto' else (observer.model,)
         found += [('landmarks', f'landmarks-{size}') for size in sizes]
+        if config.lifter.name:
+            found.append(('lifter', config.lifter.name))
     if config.solver.name != 'analytic':
         found.append(('solver', config.solver.name))
     return [(role, find_model(name)) for role, name in found]

@@ -78,6 +78,16 @@ def test_a_folder_may_hold_a_part_of_the_graph_beside_it(tmp_path):
         load_engine(tmp_path / 'part')
 
 
+def test_a_model_that_is_not_what_is_needed_is_refused():
+    folder = find_model('landmarks-lite')
+    folder.check_kind('landmarks', 'niki-import blazepose')
+    with pytest.raises(ModelError, match="kind 'landmarks'; expected hybrik, as made by me"):
+        folder.check_kind('hybrik', 'me')
+    folder.load_engine({'flag': (1,)}).close()
+    with pytest.raises(ModelError, match=r"'flag': \(1,\).*expected {'flag': \(2,\)}"):
+        folder.load_engine({'flag': (2,)})
+
+
 @pytest.mark.parametrize('change, says', [
     ({'sha256': '0' * 64}, 'its manifest says 0000'),
     ({'part_of': {'folder': '../whole', 'outputs': {'a': 'a'}}}, 'plain name'),

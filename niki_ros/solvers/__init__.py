@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import List, Optional, Protocol, Sequence
 
 from niki_ros.core.errors import ModelError
 from niki_ros.core.skeleton import Skeleton
 from niki_ros.core.types import Solution, TrackFrame
-from niki_ros.model_folder import read_model_folder, shipped_folders, shipped_models
+from niki_ros.model_folder import (
+    folder_of,
+    MANIFEST,
+    read_model_folder,
+    shipped_folders,
+    shipped_models,
+)
 import numpy as np
 
 __all__ = ['load_solver', 'shipped_models', 'Solver', 'step_one_by_one', 'Track']
@@ -64,14 +69,12 @@ def load_solver(name: str, **options) -> Solver:
     if name == 'analytic':
         from niki_ros.solvers.analytic import AnalyticSolver
         return AnalyticSolver()
-    folder = shipped_models() / name
-    if '/' in name or not folder.is_dir():
-        folder = Path(name).expanduser()
-    if not (folder / 'manifest.json').is_file():
+    folder = folder_of(name)
+    if folder is None or not (folder / MANIFEST).is_file():
         shipped = [f.name for f in shipped_folders() if f.manifest['kind'] in NIKI_KINDS]
         raise ModelError(
             f'no solver {name!r}: it is neither analytic, nor one that ships '
-            f'({", ".join(shipped) or "none"}), nor a folder with a manifest.json')
+            f'({", ".join(shipped) or "none"}), nor a folder with a {MANIFEST}')
     if read_model_folder(folder).manifest['kind'].startswith('released_'):
         from niki_ros.solvers.released import ReleasedSolver
         return ReleasedSolver.from_folder(folder, **options)
