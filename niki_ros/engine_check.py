@@ -241,7 +241,7 @@ def with_half_graph(folder: ModelFolder, limit: Optional[float] = None,
                     poses: Optional[str] = None, images: Optional[str] = None,
                     progress: Callable[[str], None] = lambda line: None) -> ModelFolder:
     """
-    Cast a folder's FP32 graph to FP16 and put it beside, with its measured error.
+    Cast a folder's FP32 graph to FP16; put it in the same folder, with its measured error.
 
     :param limit: of the first measure; None = as in :data:`LIMITS`.
     :param poses: and ``images``: see :func:`samples`. :return: the folder with both graphs.

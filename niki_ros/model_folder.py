@@ -120,8 +120,9 @@ class ModelFolder:
         if whole is None:
             return _read(self.path / GRAPH, MAX_GRAPH_BYTES), digest
         from niki_ros.backends.graph_file import part_of
-        beside = self.path.parent / whole['folder']
-        folder = beside if beside.is_dir() else shipped_models() / whole['folder']
+        folder = self.path.parent / whole['folder']
+        if not folder.is_dir():
+            folder = shipped_models() / whole['folder']
         return part_of(read_model_folder(folder).load_graph(), whole['outputs']), digest
 
 
@@ -297,7 +298,7 @@ def _check_graphs(file: Path, graphs):
 
 
 def _check_part(file: Path, whole):
-    """Check of which graph this one is a part; it lies beside, and nowhere else."""
+    """Check of which graph this one is a part: that of a folder with the same parent."""
     if whole is None:
         return
     outputs = whole.get('outputs') if isinstance(whole, dict) else None
@@ -305,7 +306,7 @@ def _check_part(file: Path, whole):
         raise ModelError(f'{file}: part_of is no object with a folder and outputs')
     if not re.fullmatch(_PLAIN_NAME, str(whole.get('folder'))):
         raise ModelError(f'{file}: part_of is in {str(whole.get("folder"))[:80]!r}; expected the '
-                         'plain name of a folder beside it')
+                         'plain name of a folder with the same parent folder')
 
 
 def _check_cast(file: Path, cast):

@@ -123,7 +123,7 @@ def _built(graph: bytes, folder, target, max_batch: int, on_mismatch: str) -> st
 
 
 def _cast(args) -> int:
-    """Cast a folder's FP32 graph to FP16 and put it beside, with its measured error."""
+    """Cast a folder's FP32 graph to FP16; put it in the same folder, with its measured error."""
     from niki_ros.engine_check import with_half_graph
     from niki_ros.model_folder import find_model
     folder = find_model(args.model)

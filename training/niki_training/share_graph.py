@@ -32,13 +32,13 @@ LIMIT = 1e-6
 
 def share_graph(part, whole) -> ModelFolder:
     """
-    Rewrite the manifest of folder ``part`` and delete its graph; ``whole`` lies beside it.
+    Rewrite the manifest of folder ``part`` and delete its graph; ``whole`` has the same parent.
 
     :raises ModelError: when an output of the part is no value of the other graph.
     """
     part, whole = read_model_folder(part), read_model_folder(whole)
     if part.path.resolve().parent != whole.path.resolve().parent:
-        raise ModelError(f'{whole.path} does not lie beside {part.path}')
+        raise ModelError(f'{whole.path} is not in the same parent folder as {part.path}')
     outputs = same_values(part.load_graph(), whole.load_graph())
     link = {'folder': whole.path.resolve().name, 'outputs': outputs}
     manifest = {}

@@ -17,7 +17,7 @@ def test_niki_is_a_part_of_niki_temporal(tmp_path):
     graph = shipped.load_graph()
     own = {k: v for k, v in shipped.manifest.items() if k != 'part_of'}
     part = write_model_folder(tmp_path / 'niki', graph, own)
-    with pytest.raises(ModelError, match='does not lie beside'):
+    with pytest.raises(ModelError, match='not in the same parent folder'):
         share_graph(part.path, shipped_models() / 'niki-temporal')
     shutil.copytree(shipped_models() / 'niki-temporal', tmp_path / 'niki-temporal')
     linked = share_graph(part.path, tmp_path / 'niki-temporal')

@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     blazepose.add_argument('--variant', choices=tuple(VARIANTS.values()),
                            help='refuse the file if it is another one')
     nanodet.add_argument('file', metavar='FILE', type=Path,
-                         help='nanodet.json, with nanodet.bin beside it')
+                         help='nanodet.json, with nanodet.bin in the same folder')
     for command in (niki, hybrik, blazepose, nanodet):
         command.add_argument('--out', metavar='MODEL', type=Path, required=True)
         command.add_argument('--threads', type=int, default=2)

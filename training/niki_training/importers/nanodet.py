@@ -50,7 +50,7 @@ _SCORES_SHAPE = 'unknown_63'
 
 def import_nanodet(file, out) -> ModelFolder:
     """
-    Turn ``nanodet.json``, with ``nanodet.bin`` beside it, into a model folder and return it.
+    Turn ``nanodet.json``, with ``nanodet.bin`` in the same folder, into a model folder.
 
     :raises ModelError: when one of them is another file.
     """
