@@ -2,8 +2,8 @@
 ``niki-train ablations``: what each part of NIKI is for, in one table.
 
 Trains every variant for the same number of steps, or the same time, one after another, each in a
-folder of its own; started again it goes on where it was. Then all are scored on held-out motion: ``ablations.md`` and
-``ablations.json``.
+folder of its own; started again it goes on where it was. Then all are scored on held-out motion:
+``ablations.md`` and ``ablations.json``.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from niki_training import corrupt
 
 def fit_confidence(solver, poses, rows=corrupt.PROTOCOL, seed: int = 3) -> dict:
     """
-    Fit a logistic model of "the answered joint is as near as confidence says, its observation too".
+    Fit a logistic model of "the answer and the observation are as near as confidence says".
 
     :param solver: whose unrefined answers are judged. :param poses: held-out truth.
     :return: ``weight`` (6,) and ``bias`` for the manifest.

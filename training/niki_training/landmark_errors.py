@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from niki_ros.core.errors import InputError, NikiError
 from niki_ros.core.skeleton import MIRROR_29
-from niki_ros.observers.landmark_errors import inputs, INPUTS, LandmarkErrors, OUTPUTS, split
+from niki_ros.observers.landmark_errors import INPUTS, inputs, LandmarkErrors, OUTPUTS, split
 from niki_ros.observers.landmarks import box_size, observation_from_landmarks
 import numpy as np
 from scipy.linalg import block_diag

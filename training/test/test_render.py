@@ -8,13 +8,12 @@ from niki_ros.core.camera import Camera
 from niki_ros.core.errors import InputError
 from niki_ros.core.skeleton import open_skeleton
 from niki_ros.core.types import JointObservation
-import numpy as np
-import pytest
-
 from niki_training.observe import of_person, pairs
 from niki_training.render import scene, shards, surroundings, truth
 from niki_training.render.body import _turn_onto, straightening, tpose
 from niki_training.render.tars import read_tar, write_tar
+import numpy as np
+import pytest
 
 MATRIX = np.array([[500.0, 0, 320], [0, 500.0, 240], [0, 0, 1]])
 
@@ -209,7 +208,6 @@ def canvas():
     """Return a canvas that draws a square, or skip where there is no OpenGL."""
     pytest.importorskip('moderngl', reason="needs moderngl: pip install 'niki_training[render]'")
     from niki_ros.core.errors import BackendError
-
     from niki_training.render.draw import Canvas
     try:
         canvas = Canvas(_Card())

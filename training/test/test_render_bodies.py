@@ -6,13 +6,12 @@ from niki_ros.core.errors import BackendError
 from niki_ros.core.kinematics import forward_kinematics, global_rotmats
 from niki_ros.core.rotations import rotmat_from_rotvec
 from niki_ros.core.skeleton import open_skeleton
-import numpy as np
-import pytest
-
 from niki_training.render import cli, scene, truth
 from niki_training.render.draw import MAIN_ID
 from niki_training.render.motion import load_rooted_motion
 from niki_training.render.shards import read_shard, read_shards
+import numpy as np
+import pytest
 
 pytestmark = pytest.mark.long
 SIZE = (640, 480)
@@ -72,9 +71,8 @@ def test_the_mesh_turns_about_our_joints(studio):
 
 def _anny_heads(model, body, rotmat):
     """Return where Anny's own kinematics puts the 24 joints, pelvis at 0, our axes."""
-    import torch
-
     from niki_training.render.body import OURS_FROM_ANNY
+    import torch
     anny, owner = model._model, model.owner
     with torch.no_grad():
         shape = anny.get_phenotype_blendshape_coefficients(**body.phenotype)
@@ -181,7 +179,6 @@ def test_a_run_can_be_taken_up_and_images_are_seen_later(studio, real_motion, tm
 def test_the_front_end_finds_the_people(real_motion):
     """In clips as long as those of ``niki-data render``: some are found after a while only."""
     from niki_ros.core.camera import Camera
-
     from niki_training.observe import Onlooker
     onlooker, studio, found, size = Onlooker(), open_studio(real_motion, 48), [], []
     for index in range(60):

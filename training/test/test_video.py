@@ -8,7 +8,13 @@ from niki_ros.core.errors import InputError, SourceError
 from niki_training import evaluate_cli
 from niki_training.evaluate_video import bend_error, is_there, nearest
 from niki_training.passer_by import _about_up, _stage, straightest_walk
-from niki_training.video_truth import LIMB_JOINTS, limb_joints, pa_aligned, read_calibration, read_trc
+from niki_training.video_truth import (
+    LIMB_JOINTS,
+    limb_joints,
+    pa_aligned,
+    read_calibration,
+    read_trc,
+)
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
