@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ('niki_ros', 'launch', 'test', 'examples', 'docs', 'tools', 'setup.py')
-"""The training is a package of its own, with its own rules."""
+"""The training is no ROS package: only ``make check`` looks at it."""
 
 pytestmark = pytest.mark.linter
 
