@@ -201,7 +201,7 @@ def graphs_of(config) -> List[Tuple[str, ModelFolder]]:
     """
     Return (role, folder) of every graph that these settings run.
 
-    Roles are ``detector``, ``landmarks`` (whatever looks at one person) and ``solver``.
+    Roles are ``detector``, ``landmarks`` (whatever looks at one person), ``lifter``, ``solver``.
 
     :param config: :class:`niki_ros.core.config.PipelineConfig`.
     :raises ModelError: when a model is missing.
@@ -214,6 +214,8 @@ def graphs_of(config) -> List[Tuple[str, ModelFolder]]:
     else:
         sizes = LANDMARK_SIZES if observer.model == 'auto' else (observer.model,)
         found += [('landmarks', f'landmarks-{size}') for size in sizes]
+        if config.lifter.name:
+            found.append(('lifter', config.lifter.name))
     if config.solver.name != 'analytic':
         found.append(('solver', config.solver.name))
     return [(role, find_model(name)) for role, name in found]

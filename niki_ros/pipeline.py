@@ -32,10 +32,15 @@ def load_pipeline(config: Optional[PipelineConfig] = None, *, detector=None, wai
     apply_settings(config, settings)
     observer = load_observer(config, detector, wait)
     try:
+        lifter = None
+        if config.lifter.name and config.observer.name == 'landmarks':
+            from niki_ros.lifters import Lifter
+            from niki_ros.model_folder import find_model
+            lifter = Lifter(find_model(config.lifter.name).path, **engine_options(config.engine))
         options = {}
         if config.solver.name != 'analytic':
             options = {'refine': config.solver.refine, **engine_options(config.engine)}
-        return Pipeline(observer, load_solver(config.solver.name, **options), config)
+        return Pipeline(observer, load_solver(config.solver.name, **options), config, lifter)
     except BaseException:
         observer.close()
         raise

@@ -50,6 +50,14 @@ class ObserverConfig:
 
 
 @dataclass
+class LifterConfig:
+    """What makes joints in metres of the last second of keypoints."""
+
+    name: str = setting('', 'Network that lifts keypoints over time: lift (ships), a path to a '
+                        "model folder, or empty: the front end's own guess of depth")
+
+
+@dataclass
 class SolverConfig:
     """What turns joints into rotations."""
 
@@ -145,6 +153,7 @@ class PipelineConfig:
     """All settings of the algorithm."""
 
     observer: ObserverConfig = field(default_factory=ObserverConfig)
+    lifter: LifterConfig = field(default_factory=LifterConfig)
     solver: SolverConfig = field(default_factory=SolverConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
     pixels: PixelsConfig = field(default_factory=PixelsConfig)

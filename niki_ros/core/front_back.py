@@ -49,7 +49,8 @@ def _renamed(observation, depth_sign, sigma) -> JointObservation:
         observation, joints_m=joints - joints[:1],
         sigma=np.maximum(observation.sigma[_MIRROR], sigma),
         keypoints_px=observation.keypoints_px[_MIRROR],
-        keypoint_sigma_px=observation.keypoint_sigma_px[_MIRROR], twist_cos_sin=None)
+        keypoint_sigma_px=observation.keypoint_sigma_px[_MIRROR], twist_cos_sin=None,
+        hidden=None if observation.hidden is None else observation.hidden[_MIRROR])
 
 
 def trunk_left(joints_m) -> np.ndarray:

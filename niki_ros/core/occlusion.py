@@ -29,6 +29,8 @@ _KEPT_S, _FORGOTTEN_S = 1.0, 2.0
 
 def hidden_joints(observation: JointObservation) -> np.ndarray:
     """Return (29,) True where the front end does not see the joint."""
+    if observation.hidden is not None:
+        return np.asarray(observation.hidden)
     return np.asarray(observation.sigma) >= HIDDEN_SIGMA
 
 
@@ -157,7 +159,7 @@ class JumpGuard:
         apart = np.linalg.norm(joints - self._place, axis=1)
         reach = _SLACK_M + _FAST_M_S * dt_s + _WANDER_M_S * self._since_s
         patience_s = np.where(sigma[_LIMBS] < _SEEN_WELL, _DOUBT_SEEN_S, _DOUBT_S)
-        hidden = sigma[_LIMBS] >= HIDDEN_SIGMA
+        hidden = hidden_joints(observation)[_LIMBS]
         jumped = (apart > reach) & (self._since_s <= patience_s) & ~hidden
         believed = ~jumped & ~hidden
         self._place[believed] = joints[believed]
@@ -168,7 +170,9 @@ class JumpGuard:
         sigma[_LIMBS[jumped]] = 1.0
         spread = np.array(observation.keypoint_sigma_px)
         spread[_LIMBS[jumped]] = np.inf
-        return replace(observation, sigma=sigma, keypoint_sigma_px=spread)
+        gone = hidden_joints(observation).copy()
+        gone[_LIMBS[jumped]] = True
+        return replace(observation, sigma=sigma, keypoint_sigma_px=spread, hidden=gone)
 
 
 class DistanceGuard:

@@ -6,6 +6,7 @@ from typing import Optional
 
 from niki_ros.core.body_shape import BodyShape
 from niki_ros.core.front_back import FrontBackGuard
+from niki_ros.core.lift_window import LiftWindow
 from niki_ros.core.occlusion import DistanceGuard, JumpGuard, Sight
 from niki_ros.core.place import Placing
 from niki_ros.core.smoothing import OneEuroPoint, OneEuroRotations
@@ -27,6 +28,7 @@ class Person:
         self.shape = BodyShape(solver.skeleton)
         self.rotations = OneEuroRotations(24)
         self.root = OneEuroPoint()
+        self.window = LiftWindow()
         self.sight, self.placing = Sight(), Placing()
         self.observation: Optional[JointObservation] = None
         self.solution: Optional[Solution] = None

@@ -69,10 +69,12 @@ class Pipeline:
 
     :param observer: finds people, ``observe(image_rgb, camera, stamp_ns)``.
     :param solver: see :class:`niki_ros.solvers.Solver`.
+    :param lifter: see :class:`niki_ros.lifters.Lifter`; None = the front end's own joints.
     """
 
-    def __init__(self, observer, solver, config: Optional[PipelineConfig] = None):
+    def __init__(self, observer, solver, config: Optional[PipelineConfig] = None, lifter=None):
         """Put the parts together."""
+        self.lifter = lifter
         self.config = config or PipelineConfig()
         self.observer = observer
         self.solver = solver
@@ -108,18 +110,32 @@ class Pipeline:
             pairs = self.tracker.update(observations, roots, stamp_ns)
         # a track without an id is not believed yet: it is followed, not published
         where = {id(seen): root for seen, root in zip(observations, roots)}
+        roots_of = [where.get(id(seen)) for _, seen in pairs]
+        with self._timed('lift'):
+            pairs = self._lifted(pairs, stamp_ns)
         with self._timed('solve'):
-            people = [self._believed(track, seen, where.get(id(seen)), stamp_ns)
-                      for track, seen in pairs]
+            people = [self._believed(track, seen, root, stamp_ns)
+                      for (track, seen), root in zip(pairs, roots_of)]
             steps = self._solve([one for one in people if one is not None], stamp_ns)
         bodies = [self._body(step, scene, stamp_ns) for step in steps]
         self._stamp_ns = stamp_ns
         return [body for body in bodies if body is not None and body.id]
 
+    def _lifted(self, pairs, stamp_ns):
+        """Return tracks and observations, the joints lifted where there is a lifter."""
+        for track, _ in pairs:
+            if track.state is None:
+                track.state = Person(self.solver)
+        seen = [(track, one) for track, one in pairs if one is not None]
+        if self.lifter is None or not seen:
+            return pairs
+        lifted = self.lifter.lift([track.state.window for track, _ in seen],
+                                  [one for _, one in seen], stamp_ns)
+        now = {id(track): one for (track, _), one in zip(seen, lifted)}
+        return [(track, now.get(id(track))) for track, _ in pairs]
+
     def _believed(self, track: PersonTrack, seen, root_m, stamp_ns) -> Optional[_Step]:
         """Return what is believed of one person; None when it has been gone for too long."""
-        if track.state is None:
-            track.state = Person(self.solver)
         person: Person = track.state
         gone_s = (stamp_ns - track.seen_ns) * 1e-9
         dt_s = person.passed_s(stamp_ns)
@@ -282,7 +298,8 @@ class Pipeline:
         """Return what runs, for diagnostics: library, device and precision of every graph."""
         facts = self.solver.describe()
         name, library = facts.pop('solver'), facts.pop('backend')
-        return {**self.observer.describe(), 'solver': name, 'solver_library': library,
+        lifter = self.lifter.describe() if self.lifter else {'lifter': 'none'}
+        return {**self.observer.describe(), **lifter, 'solver': name, 'solver_library': library,
                 **{f'solver_{key}': value for key, value in facts.items()}}
 
     def reset(self):
@@ -294,6 +311,8 @@ class Pipeline:
     def close(self):
         """Free the front end; the pipeline is not used afterwards."""
         self.observer.close()
+        if self.lifter is not None:
+            self.lifter.close()
 
     def _depth(self, depth_m, width, height):
         """Return the depth image in metres; what a stream sends wrong is a fault, not an error."""

@@ -14,6 +14,20 @@ OBSERVED, PREDICTED, UNOBSERVED = 0, 1, 2
 STATUS_NAMES = ('observed', 'predicted', 'unobserved')
 
 
+class KeypointRays(NamedTuple):
+    """
+    Keypoints of one person in one image, as the lifter is given them.
+
+    :param rays: (21, 3) directions in the camera's optical axes, in the order of
+        ``lift_window.KEYPOINTS``. :param seen: (21,) 0 … 1, how well each is seen.
+    :param guess_m: (21, 3) a guess of where they are about the hips, the same axes, metres.
+    """
+
+    rays: np.ndarray
+    seen: np.ndarray
+    guess_m: np.ndarray
+
+
 @dataclass
 class JointObservation:
     """
@@ -34,6 +48,8 @@ class JointObservation:
         average was taken off; for comparison.
     :param follower: number of the crop in which a front end follows this person, the same from
         image to image; None where it does not follow.
+    :param keypoint_rays: what the lifter is given; None where the joints are not to be lifted.
+    :param hidden: (29,) bool, joints that the front end does not see; None: those of sigma 1.
     """
 
     joints_m: np.ndarray
@@ -48,6 +64,8 @@ class JointObservation:
     length_sigma_m: Optional[np.ndarray] = None
     uncorrected_m: Optional[np.ndarray] = None
     follower: Optional[int] = None
+    keypoint_rays: Optional[KeypointRays] = None
+    hidden: Optional[np.ndarray] = None
 
     @property
     def own_joints_m(self) -> np.ndarray:

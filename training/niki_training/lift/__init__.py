@@ -1,0 +1,1 @@
+"""Keypoints over time to joints in metres: learned from motion capture and its projections."""

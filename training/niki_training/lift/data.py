@@ -1,0 +1,178 @@
+"""Motion capture seen by random cameras: windows of keypoints with the errors of a front end."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from niki_ros.core.lift_window import AGES_S, KEYPOINTS
+from niki_ros.core.rotations import rotmat_from_rotvec
+from niki_ros.core.skeleton import JOINT, PARENTS_29, Skeleton
+import numpy as np
+import torch
+
+from niki_training.data import CAMERA_FROM_UPRIGHT, mirrored, Windows
+from niki_training.kinematic import KinematicLayer
+from niki_training.lift.errors import Seen, with_errors
+from niki_training.render.motion import RootedMotion
+from niki_training.swing import bone_axes, swing_twist
+
+FRAMES = 76
+"""Of one piece of motion: the window at 30 Hz and where it can end."""
+VIEWS = 8
+"""Windows drawn from one piece."""
+_LEGS = [1, 2, 4, 5, 7, 8, 10, 11]
+_ARMS = ([13, 16, 18, 20, 22], [14, 17, 19, 21, 23])
+_TURN_RAD = 0.1
+
+# where a keypoint lies from a joint, in the axes of a bone, millimetres: (joint, bone, offset).
+# Least squares over 6,307 images of people drawn with Anny's bodies (network full, seen above 0.9,
+# inside the image), left and right averaged.
+_PLACES = {
+    'hip': ('hip', 'pelvis', (-14, -15, 22)), 'knee': ('knee', 'knee', (0, -15, -8)),
+    'ankle': ('ankle', 'ankle', (0, 30, 14)), 'shoulder': ('shoulder', 'collar', (-7, 32, -4)),
+    'elbow': ('elbow', 'elbow', (-3, 12, 18)), 'wrist': ('wrist', 'wrist', (10, -8, -1)),
+    'nose': ('head', 'head', (0, 17, 92)), 'ear': ('head', 'head', (50, 36, 21)),
+    'heel': ('ankle', 'ankle', (-8, -34, -36)), 'toe': ('big_toe', 'foot', (-2, 0, -44)),
+    'knuckles': ('hand', 'hand', (-24, -10, -4))}
+
+
+class Batch(NamedTuple):
+    """Inputs of the network and the truth (N, 29, 3), (N, 23, 2)."""
+
+    seen: Seen
+    heading: torch.Tensor
+    joints_m: torch.Tensor
+    twist: torch.Tensor
+
+
+def keypoint_leaves():
+    """Return bones (21,), joints (21,) and offsets (21, 3) in metres from these joints."""
+    bones, joints, offsets = [], [], []
+    for name in KEYPOINTS:
+        side, _, kind = name.rpartition('_')
+        joint, bone, offset = _PLACES[kind]
+
+        def index(part, side=side):
+            return JOINT[part] if part in JOINT else JOINT[f'{side}_{part}']
+        bones.append(index(bone))
+        joints.append(index(joint))
+        flip = np.array([-1.0 if side == 'right' else 1.0, 1.0, 1.0])
+        offsets.append(flip * np.array(offset) * 1e-3)
+    return bones, joints, np.array(offsets)
+
+
+class LiftBatches:
+    """
+    Draws batches.
+
+    :param motion: with the path of the root. :param pieces: of motion in one batch.
+    """
+
+    def __init__(self, motion: RootedMotion, skeleton: Skeleton, pieces: int = 64,
+                 guess: bool = True, errors: bool = True, window: bool = True):
+        """Prepare draws; the switches are for ablations."""
+        self.motion, self.skeleton, self.pieces = motion, skeleton, pieces
+        self.guess, self.errors, self.window = guess, errors, window
+        self._windows = Windows(motion, FRAMES)
+        self._bones, self._joints, self._offsets = keypoint_leaves()
+        self._layer = KinematicLayer([*PARENTS_29, *self._bones], rotating=24)
+        self._axes = torch.as_tensor(bone_axes(skeleton.rest_joints_m), dtype=torch.float32)
+
+    def draw(self, rng) -> Batch:
+        """Return ``pieces * VIEWS`` windows."""
+        points, rotmat = self._posed(rng)
+        count = self.pieces * VIEWS
+        piece = torch.arange(self.pieces).repeat_interleave(VIEWS)
+        longest = AGES_S[-1] * 30
+        end = torch.as_tensor(longest + rng.random(count) * (FRAMES - 1.01 - longest),
+                              dtype=torch.float32)
+        view, heading, distance = _views(count, rng)
+        # of the newest image: what is to be told
+        now = _at(points, piece, end)
+        hips = (now[:, 1] + now[:, 2]) / 2
+        joints = (now[:, :29] - now[:, :1]) @ view.transpose(1, 2)
+        nearest = rotmat[piece, end.round().long()]
+        _, twist = swing_twist(nearest, self._axes)
+        place = torch.zeros(count, 1, 3)
+        place[:, 0, 2] = distance
+
+        def camera(age_s):
+            """Keypoints (N, 21, 3) at ages (N,) in the axes of the view."""
+            at = _at(points[:, :, 29:], piece, end - 30 * age_s)
+            return (at - hips[:, None]) @ view.transpose(1, 2) + place
+        seen = with_errors(camera, count, rng, self.errors)
+        if not self.guess:
+            seen = seen._replace(guess_m=torch.zeros_like(seen.guess_m))
+        if not self.window:
+            seen = Seen(*(value[:, :1].expand_as(value) for value in seen))
+        return Batch(seen, heading, joints, twist)
+
+    def _posed(self, rng):
+        """Return joints and keypoints (P, FRAMES, 50, 3), y up, and rotations of the motion."""
+        starts = self._windows.draw_starts(self.pieces, rng)
+        at = starts[:, None] + np.arange(FRAMES)
+        rotvec = self.motion.rotvec[at].copy()
+        root = self.motion.root_m[at] - self.motion.root_m[at[:, -1:]]
+        for joints, share in ((_LEGS, 0.2), (_ARMS[0], 0.2), (_ARMS[1], 0.2)):
+            other = rng.permutation(self.pieces)
+            swap = np.nonzero(rng.random(self.pieces) < share)[0]
+            rotvec[swap[:, None], :, joints] = rotvec[other[swap][:, None], :, joints]
+        turn = rng.normal(size=(self.pieces, 1, 22, 3)) * _TURN_RAD
+        turn[:, :, 0] = 0
+        rotvec[:, :, :22] += turn
+        mirror = rng.random(self.pieces) < 0.5
+        rotvec[mirror] = mirrored(rotvec[mirror])
+        root[mirror] *= np.array([-1, 1, 1], np.float32)
+        betas = np.clip(rng.normal(size=(self.pieces, 10)), -2.5, 2.5)
+        offsets = self.skeleton.offsets(betas)
+        own = np.where((np.array(self._bones) != np.array(self._joints))[:, None],
+                       offsets[:, self._joints], 0.0)
+        leaves = own + self._offsets
+        offsets = torch.as_tensor(np.concatenate([offsets, leaves], 1), dtype=torch.float32)
+        rotmat = torch.as_tensor(rotmat_from_rotvec(rotvec), dtype=torch.float32)
+        points = self._layer(rotmat, offsets[:, None].expand(-1, FRAMES, -1, -1),
+                             torch.as_tensor(root, dtype=torch.float32))
+        return points, rotmat
+
+
+def _at(points, piece, frame):
+    """Interpolate points (P, F, J, 3) at frames (N,) of pieces (N,)."""
+    frame = frame.clamp(0, points.shape[1] - 1.001)
+    low = frame.floor().long()
+    share = (frame - low)[:, None, None]
+    return (1 - share) * points[piece, low] + share * points[piece, low + 1]
+
+
+def _views(count: int, rng):
+    """
+    Return view from upright (N, 3, 3), tangents of the hips in the camera (N, 2), distances (N,).
+
+    Most cameras are level or nearly so, as on robots and tripods; some look up or down, a few lie
+    on their side or hang upside down.
+    """
+    pitch = np.where(rng.random(count) < 0.7, rng.normal(size=count) * 0.15,
+                     rng.uniform(-0.52, 1.4, count))
+    roll = rng.normal(size=count) * 0.08
+    roll = np.where(rng.random(count) < 0.03, rng.uniform(-np.pi, np.pi, count), roll)
+    spin = np.zeros((3, count, 3))
+    spin[0, :, 2], spin[1, :, 0] = roll, pitch
+    spin[2, :, 1] = rng.uniform(-np.pi, np.pi, count)
+    roll, pitch, heading = (rotmat_from_rotvec(one) for one in spin)
+    camera = roll @ pitch @ CAMERA_FROM_UPRIGHT @ heading
+    tangents = np.clip(rng.normal(size=(count, 2)) * [0.35, 0.18], -1.5, 1.5)
+    distance = np.exp(rng.uniform(np.log(1.2), np.log(10.0), count))
+    ray = np.concatenate([tangents, np.ones((count, 1))], 1)
+    view = np.swapaxes(_swings(ray), 1, 2) @ camera
+    return (torch.as_tensor(view, dtype=torch.float32),
+            torch.as_tensor(tangents, dtype=torch.float32),
+            torch.as_tensor(distance, dtype=torch.float32))
+
+
+def _swings(rays):
+    """Return the smallest rotations (N, 3, 3) that take the optical axis to rays (N, 3)."""
+    x, y, z = (rays / np.linalg.norm(rays, axis=1, keepdims=True)).T
+    zero = np.zeros_like(x)
+    return np.moveaxis(np.array([
+        [1 - x * x / (1 + z), -x * y / (1 + z), x],
+        [-x * y / (1 + z), 1 - y * y / (1 + z), y],
+        [-x, -y, z + zero]]), -1, 0)

@@ -1,0 +1,105 @@
+"""A checkpoint of ``niki-train lift`` to a model folder that the pipeline runs."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from pickle import UnpicklingError
+import warnings
+
+from niki_ros.backends import load_engine
+from niki_ros.core.errors import ModelError
+from niki_ros.core.lift_window import AGES_S, KEYPOINTS
+from niki_ros.lifters import INPUTS, KIND, OUTPUTS
+from niki_ros.model_folder import sha256, write_model_folder
+import numpy as np
+import torch
+
+from niki_training.export import IR_VERSION, OPSET, ORIGIN, plain_graph
+from niki_training.importers.half_storage import stored_half
+from niki_training.lift.network import LiftNet
+
+LIMIT_M, STORED_LIMIT_M = 1e-5, 1e-4
+"""How far the graph may be from torch, and from itself with weights in half of the bytes."""
+
+
+def read_checkpoint(path: Path) -> dict:
+    """
+    Return what ``niki-train lift`` has saved.
+
+    :raises ModelError: when the file is something else.
+    """
+    try:
+        record = torch.load(path, map_location='cpu', weights_only=True)
+    except (OSError, RuntimeError, ValueError, UnpicklingError) as error:
+        raise ModelError(f'{path}: no checkpoint of niki-train lift ({error})') from error
+    if not isinstance(record, dict) or record.get('kind') != KIND:
+        raise ModelError(f'{path}: no checkpoint of niki-train lift')
+    return record
+
+
+def load_lifter(path: Path) -> LiftNet:
+    """Return the averaged network of a checkpoint."""
+    record = read_checkpoint(path)
+    net = LiftNet(record['width'], record['blocks'])
+    net.load_state_dict(record['average'])
+    return net.eval()
+
+
+def graph_bytes(net: LiftNet) -> bytes:
+    """Return the network as an ONNX file with a dynamic batch."""
+    inputs, buffer = examples(3), io.BytesIO()
+    batch = torch.export.Dim('N')
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter('ignore')
+        program = torch.onnx.export(
+            net, tuple(map(torch.from_numpy, inputs.values())), input_names=list(INPUTS),
+            output_names=list(OUTPUTS), opset_version=OPSET, dynamo=True, verbose=False,
+            dynamic_shapes=tuple({0: batch} for _ in inputs))
+    program.save(buffer)
+    return plain_graph(buffer.getvalue())
+
+
+def examples(count: int) -> dict:
+    """Return inputs of the right form."""
+    rng = np.random.default_rng(0)
+    values = {name: rng.normal(size=(count, *shape)) * 0.2 for name, shape in INPUTS.items()}
+    values['seen'] = rng.random(values['seen'].shape)
+    return {name: value.astype(np.float32) for name, value in values.items()}
+
+
+def difference_m(graph: bytes, joints_m) -> float:
+    """Return by how much the graph's joints differ from ``joints_m`` on the examples, metres."""
+    found = load_engine(graph, threads=1).run(examples(len(joints_m)))['joints']
+    return float(np.abs(found - joints_m).max())
+
+
+def export_lift(checkpoint: Path, folder: Path, name: str) -> dict:
+    """
+    Write a model folder and return its manifest.
+
+    :raises ModelError: when the graph differs from torch.
+    """
+    record, net = read_checkpoint(checkpoint), load_lifter(checkpoint)
+    graph = graph_bytes(net)
+    with torch.no_grad():
+        truth = net(*map(torch.from_numpy, examples(16).values())).joints_m.numpy()
+    error = difference_m(graph, truth)
+    if not error < LIMIT_M:
+        raise ModelError(f'the exported graph differs from torch by {error:g} m; '
+                         f'limit {LIMIT_M:g}')
+    half = stored_half(graph)
+    small = difference_m(half, truth) < STORED_LIMIT_M
+    graph = half if small else graph
+    manifest = {
+        'name': name, 'kind': KIND, 'sha256': sha256(graph), 'precision': 'fp32',
+        'weights_stored': 'fp16' if small else 'fp32', 'opset': OPSET, 'ir_version': IR_VERSION,
+        'parameters': sum(p.numel() for p in net.parameters()), 'joint_set': 'open29',
+        'skeleton': 'open29', 'keypoints': list(KEYPOINTS), 'ages_s': AGES_S.tolist(),
+        'normalisation': 'about the trunk, over the size in the image; in the graph',
+        'inputs': {key: ['N', *shape] for key, shape in INPUTS.items()},
+        'outputs': list(OUTPUTS), 'license': 'Apache-2.0', 'training_data': ORIGIN,
+        'training': {key: record[key] for key in ('step', 'passed_s', 'width', 'blocks')},
+        'torch_difference': error,
+    }
+    return write_model_folder(folder, graph, manifest).manifest

@@ -1,0 +1,89 @@
+"""The lifter: keypoints of the last 1.4 s in, joints, their expected errors and twists out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from niki_ros.core.lift_window import AGES_S, KEYPOINTS
+import torch
+from torch import nn
+
+WINDOW, POINTS, JOINTS, BONES = len(AGES_S), len(KEYPOINTS), 29, 23
+FEATURES = WINDOW * (POINTS * 4 + 3) + 3
+OUTPUTS = JOINTS * 5 + BONES * 2
+_TRUNK, _LIMBS = [0, 1, 6, 7], slice(0, 12)
+_SEEN, _HIDDEN = 0.7, 0.3
+_GUESS_M, _MOST = 0.3, 6.0
+
+
+class Lifted(NamedTuple):
+    """
+    Answer for N people.
+
+    :param joints_m: (N, 29, 3) about the pelvis, axes of the view. :param spread_m: (N, 29, 2)
+        expected distance across and along the axis. :param twist: (N, 23, 2) cosine and sine.
+    """
+
+    joints_m: torch.Tensor
+    spread_m: torch.Tensor
+    twist: torch.Tensor
+
+
+def features(rays, seen, guess_m, heading):
+    """
+    Return what the layers are shown, (N, FEATURES): all relative to the trunk and its size.
+
+    Arguments as of :class:`niki_ros.core.lift_window.Window`, with a leading axis.
+    """
+    weight = ((seen - _HIDDEN) / (_SEEN - _HIDDEN)).clamp(0, 1)
+    trunk = weight[:, :, _TRUNK, None] + 0.02
+    middle = (rays[:, :, _TRUNK] * trunk).sum(2, keepdim=True) / trunk.sum(2, keepdim=True)
+    off = rays - middle
+    counted = weight[:, :, _LIMBS] + 0.01
+    size = (off[:, :, _LIMBS].square().sum(-1) + 1e-10).sqrt() * counted
+    size = (size.sum(2) / counted.sum(2)).clamp_min(1e-3)
+    now = size[:, :1]
+    flat = (off / now[..., None, None]).clamp(-_MOST, _MOST) * weight[..., None]
+    moved = ((middle - middle[:, :1])[:, :, 0] / now[..., None]).clamp(-_MOST, _MOST)
+    depth = (guess_m / _GUESS_M).clamp(-_MOST, _MOST) * weight
+    # where nothing was seen, nothing is known of where the person was
+    known = weight[:, :, _TRUNK].sum(-1, keepdim=True).clamp_max(1)
+    ratio = (size / now).log()[..., None]
+    each = torch.cat([flat.flatten(2), seen, depth, moved * known, ratio * known], -1)
+    return torch.cat([each.flatten(1), heading, now.log()], -1)
+
+
+class LiftNet(nn.Module):
+    """Residual layers over the whole window."""
+
+    def __init__(self, width: int = 640, blocks: int = 3):
+        """Build the layers."""
+        super().__init__()
+        self.width, self.blocks = width, blocks
+        self.first = nn.Linear(FEATURES, width)
+        self.middle = nn.ModuleList(
+            nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU(),
+                          nn.Linear(width, width)) for _ in range(blocks))
+        self.last = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, OUTPUTS))
+
+    def forward(self, rays, seen, guess_m, heading) -> Lifted:
+        """Lift N people."""
+        state = nn.functional.silu(self.first(features(rays, seen, guess_m, heading)))
+        for block in self.middle:
+            state = state + block(state)
+        out = self.last(state)
+        joints, spread, twist = out.split([JOINTS * 3, JOINTS * 2, BONES * 2], dim=-1)
+        joints = joints.unflatten(-1, (JOINTS, 3))
+        spread = torch.exp(spread.unflatten(-1, (JOINTS, 2)).clamp(-4, 3) - 2.5)
+        twist = twist.unflatten(-1, (BONES, 2))
+        return Lifted(joints - joints[:, :1], spread, twist)
+
+
+def loss(found: Lifted, joints_m, twist):
+    """Laplace's likelihood across and along the axis, the mean error, and the twist's."""
+    off = found.joints_m - joints_m
+    across = (off[..., :2].square().sum(-1) + 1e-8).sqrt()
+    miss = torch.stack([across, off[..., 2].abs()], -1)
+    degrees = torch.tensor([2.0, 1.0])
+    likely = (miss / found.spread_m + degrees * found.spread_m.log())[:, 1:].mean()
+    return likely + 10 * miss.mean() + (found.twist - twist).square().mean()

@@ -1,0 +1,136 @@
+"""``niki-train lift``: train the lifter on motion capture, with checkpoints."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+import sys
+import time
+
+from niki_ros.core.errors import InputError, NikiError
+from niki_ros.core.skeleton import open_skeleton
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from niki_training.lift.data import LiftBatches
+from niki_training.lift.network import LiftNet, loss
+from niki_training.render.motion import load_rooted_motion
+
+RATE, WARM_STEPS, AVERAGE = 1.2e-3, 100, 0.997
+_SAVE_S = 120.0
+_LIMBS = [1, 2, 4, 5, 7, 8, 16, 17, 18, 19, 20, 21]
+
+
+def mean_error_mm(net, batches, count: int, seed: int = 1) -> float:
+    """Return the error of the twelve limb joints about the pelvis, on ``count`` fresh batches."""
+    rng, total = np.random.default_rng(seed), 0.0
+    with torch.no_grad():
+        for _ in range(count):
+            batch = batches.draw(rng)
+            found = net(*batch.seen, batch.heading)
+            off = (found.joints_m - batch.joints_m)[:, _LIMBS].norm(dim=-1)
+            total += 1e3 * float(off.mean()) / count
+    return total
+
+
+class LiftTrainer:
+    """Trains for a given time, so that the learning rate ends where the time does."""
+
+    def __init__(self, batches: LiftBatches, folder: Path, minutes: float, width: int = 640,
+                 blocks: int = 3, seed: int = 0):
+        """Begin, or go on with the checkpoint in ``folder``."""
+        torch.manual_seed(seed)
+        self.batches, self.folder, self.seconds = batches, Path(folder), minutes * 60
+        self.net, self.average = LiftNet(width, blocks), LiftNet(width, blocks)
+        self.average.load_state_dict(self.net.state_dict())
+        self.optimizer = torch.optim.AdamW(self.net.parameters(), RATE, weight_decay=1e-3)
+        self.step, self.passed_s = 0, 0.0
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if (self.folder / 'last.pt').exists():
+            self._resume()
+        self.rng = np.random.default_rng([seed, self.step])
+
+    def run(self, val: LiftBatches | None = None) -> None:
+        """Train until the time is over."""
+        begin, saved = time.monotonic() - self.passed_s, self.passed_s
+        bar = tqdm(total=round(self.seconds), initial=round(self.passed_s), unit='s', disable=None)
+        while self.passed_s < self.seconds:
+            value = self._train_step()
+            self.passed_s = time.monotonic() - begin
+            bar.update(round(self.passed_s) - bar.n)
+            bar.set_postfix(step=self.step, loss=f'{value:.3f}', refresh=False)
+            if self.passed_s - saved > _SAVE_S or self.passed_s >= self.seconds:
+                saved = self.passed_s
+                self.save()
+                if val is not None:
+                    error = mean_error_mm(self.average, val, 4)
+                    tqdm.write(f'step {self.step}: {error:.1f} mm on val')
+        bar.close()
+
+    def _train_step(self) -> float:
+        batch = self.batches.draw(self.rng)
+        done = min(1.0, self.passed_s / self.seconds)
+        rate = RATE * min(1.0, (self.step + 1) / WARM_STEPS) * (0.51 + 0.5 * math.cos(
+            math.pi * done))
+        for group in self.optimizer.param_groups:
+            group['lr'] = rate
+        value = loss(self.net(*batch.seen, batch.heading), batch.joints_m, batch.twist)
+        self.optimizer.zero_grad()
+        value.backward()
+        nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        self.optimizer.step()
+        self.step += 1
+        keep = min(AVERAGE, self.step / (self.step + 10))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.net.parameters()),
+                                 1 - keep)
+        return float(value.detach())
+
+    def save(self) -> None:
+        """Write the checkpoint; the one before stays until this one is whole."""
+        state = {'kind': 'lift', 'net': self.net.state_dict(), 'step': self.step,
+                 'average': self.average.state_dict(), 'optimizer': self.optimizer.state_dict(),
+                 'passed_s': self.passed_s, 'width': self.net.width, 'blocks': self.net.blocks}
+        torch.save(state, self.folder / 'new.pt')
+        (self.folder / 'new.pt').replace(self.folder / 'last.pt')
+
+    def _resume(self) -> None:
+        state = torch.load(self.folder / 'last.pt', weights_only=True)
+        if (state['width'], state['blocks']) != (self.net.width, self.net.blocks):
+            raise InputError(f'{self.folder}/last.pt is of a network of another size; use another '
+                             'folder, or the same --width and --blocks')
+        self.net.load_state_dict(state['net'])
+        self.average.load_state_dict(state['average'])
+        self.optimizer.load_state_dict(state['optimizer'])
+        self.step, self.passed_s = state['step'], state['passed_s']
+
+
+def main(argv=None) -> int:
+    """Run the command; errors become one line of text and exit code 2."""
+    parser = argparse.ArgumentParser(prog='niki-train lift', description=__doc__)
+    parser.add_argument('--data', type=Path, required=True, help='motion archive with root (.npz)')
+    parser.add_argument('--val', type=Path, help='motion of other people, to show progress')
+    parser.add_argument('--out', type=Path, required=True, help='folder; an old run there goes on')
+    parser.add_argument('--minutes', type=float, default=30.0)
+    parser.add_argument('--width', type=int, default=640)
+    parser.add_argument('--blocks', type=int, default=3)
+    parser.add_argument('--pieces', type=int, default=64, help='pieces of motion in a batch')
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--threads', type=int, default=2, help='CPU threads (default 2)')
+    args = parser.parse_args(argv)
+    torch.set_num_threads(args.threads)
+    try:
+        skeleton = open_skeleton()
+        batches = LiftBatches(load_rooted_motion(args.data), skeleton, args.pieces)
+        val = None
+        if args.val:
+            val = LiftBatches(load_rooted_motion(args.val), skeleton, args.pieces)
+        trainer = LiftTrainer(batches, args.out, args.minutes, args.width, args.blocks, args.seed)
+        trainer.run(val)
+    except NikiError as error:
+        print(f'niki-train lift: {error}', file=sys.stderr)
+        return 2
+    return 0
