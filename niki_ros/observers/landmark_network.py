@@ -15,6 +15,7 @@ from typing import Dict, List, Optional
 
 from niki_ros.core.camera import Camera
 from niki_ros.core.images import network_input, rgb_of_view
+from niki_ros.core.lift_window import keypoint_rays
 from niki_ros.core.person_view import PersonView, view_of_body
 from niki_ros.core.types import JointObservation
 from niki_ros.observers.landmark_errors import LandmarkErrors, sigma_left
@@ -100,6 +101,8 @@ class LandmarkNetwork:
         roll = view.camera_from_upright.T @ view.camera_from_view
         upright_m = world_m[:LANDMARKS] @ roll.T
         seen = self.observation(normalized, upright_m, visible, size, view.camera_from_upright)
+        seen.keypoint_rays = keypoint_rays(rays[:LANDMARKS], visible,
+                                           world_m[:LANDMARKS] @ view.camera_from_view.T)
         focal_px = float(np.sqrt(camera.matrix[0, 0] * camera.matrix[1, 1]))
         least = _LEAST_CROP_PX / focal_px
         coming = view_of_body(rays[HIPS_MIDDLE], rays[BODY_TOP], MARGIN, least)
