@@ -35,12 +35,25 @@ def draw_overlay(image_rgb, bodies, camera) -> np.ndarray:
     :param camera: the :class:`niki_ros.core.camera.Camera` of the image.
     :raises InputError: when ``image_rgb`` is no such image.
     """
-    canvas = _checked(image_rgb).copy()
+    canvas = checked_rgb(image_rgb).copy()
     height, width = canvas.shape[:2]
     camera = camera.resized(width, height)
     for body in sorted(bodies, key=lambda b: -np.nan_to_num(b.root_m[2])):
         _draw_body(canvas, body, camera)
     return canvas
+
+
+def checked_rgb(image_rgb) -> np.ndarray:
+    """
+    Return the image contiguous.
+
+    :raises InputError: when it is no (H, W, 3) uint8.
+    """
+    image = np.asarray(image_rgb)
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
+        raise InputError(f'image has shape {image.shape} and type {image.dtype}; '
+                         'expected (height, width, 3) uint8 RGB')
+    return np.ascontiguousarray(image)
 
 
 def confidence_rgb(confidence: float) -> tuple:
@@ -52,7 +65,7 @@ def confidence_rgb(confidence: float) -> tuple:
 
 def jpeg_from_rgb(image_rgb, quality: int = 90) -> bytes:
     """Return the JPEG file of an (H, W, 3) uint8 image; :class:`InputError` when it is none."""
-    bgr = cv2.cvtColor(_checked(image_rgb), cv2.COLOR_RGB2BGR)
+    bgr = cv2.cvtColor(checked_rgb(image_rgb), cv2.COLOR_RGB2BGR)
     return cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])[1].tobytes()
 
 
@@ -135,15 +148,6 @@ def rgb_of_view(image_rgb, view, size_px: int, camera) -> np.ndarray:
 def network_input(pictures_rgb) -> np.ndarray:
     """Return (n, 3, h, w) float32, RGB in 0 … 1, of a list of (h, w, 3) uint8."""
     return cv2.dnn.blobFromImages(pictures_rgb, 1.0 / 255.0)
-
-
-def _checked(image_rgb) -> np.ndarray:
-    """Return a contiguous (H, W, 3) uint8 image, or refuse."""
-    image = np.asarray(image_rgb)
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
-        raise InputError(f'image has shape {image.shape} and type {image.dtype}; '
-                         'expected (height, width, 3) uint8 RGB')
-    return np.ascontiguousarray(image)
 
 
 def _draw_body(canvas, body, camera):

@@ -16,6 +16,7 @@ from niki_ros.core.camera import Camera
 from niki_ros.core.checks import finite_array
 from niki_ros.core.config import CameraConfig, ObserverConfig
 from niki_ros.core.errors import InputError
+from niki_ros.core.images import checked_rgb
 from niki_ros.core.tracking import overlap, same_person
 from niki_ros.core.types import JointObservation
 from niki_ros.observers.network import Look, PersonNetwork
@@ -115,7 +116,7 @@ class FollowingObserver:
         :param boxes_px: (n, 4) x0, y0, x1, y1 of people, from another detector.
         :raises InputError: for an image or boxes of another form.
         """
-        image = _checked_image(image_rgb)
+        image = checked_rgb(image_rgb)
         size = image.shape[1], image.shape[0]
         camera = (camera or Camera.from_fov(*size, self._fov_deg)).resized(*size)
         self.faults = {}
@@ -290,11 +291,3 @@ def _shown(box, size) -> float:
     if (inside <= 0).any() or (box[2:] <= box[:2]).any():
         return 0.0
     return float(inside.prod() / (box[2:] - box[:2]).prod())
-
-
-def _checked_image(image_rgb) -> np.ndarray:
-    """Return the image contiguous."""
-    image = np.asarray(image_rgb)
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise InputError(f'image is {image.dtype} {image.shape}; expected uint8 (H, W, 3)')
-    return np.ascontiguousarray(image)
