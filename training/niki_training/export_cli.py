@@ -61,8 +61,11 @@ def _tables(path: Path) -> dict:
 def run(args) -> dict:
     """Export, and fit the confidence of what was exported."""
     from niki_training.image.export import export_person, is_person
+    from niki_training.lift.export import export_lift, is_lifter
     if is_person(args.checkpoint):
         return export_person(args.checkpoint, args.folder, args.name or args.folder.name)
+    if is_lifter(args.checkpoint):
+        return export_lift(args.checkpoint, args.folder, args.name or args.folder.name)
     net, config, record = load_checkpoint(args.checkpoint)
     facts = {'motion_hash': record['data'], 'steps': record['step'],
              'training_seconds': round(record['seconds'])}

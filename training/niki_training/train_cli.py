@@ -1,9 +1,9 @@
 """
 ``niki-train``: train one network; the same command on a CPU, a GPU, or under torchrun.
 
-``niki-train kinematic`` trains the one from images to poses, ``niki-train landmarks`` what takes
-the landmark network's own errors off, ``niki-train ablations`` every variant into one table: see
-their own --help.
+``niki-train kinematic`` trains the one from images to poses, ``niki-train lift`` the one from
+keypoints over time to joints in metres, ``niki-train landmarks`` what takes the landmark network's
+own errors off, ``niki-train ablations`` every variant into one table: see their own --help.
 """
 
 from __future__ import annotations
@@ -46,6 +46,9 @@ def main(argv=None) -> int:
     if argv[:1] == ['kinematic']:
         from niki_training.image.cli import main as kinematic
         return kinematic(argv[1:])
+    if argv[:1] == ['lift']:
+        from niki_training.lift.train import main as lift
+        return lift(argv[1:])
     if argv[:1] == ['landmarks']:
         from niki_training.landmark_errors import main as landmarks
         return landmarks(argv[1:])

@@ -23,19 +23,24 @@ LIMIT_M, STORED_LIMIT_M = 1e-5, 1e-4
 """How far the graph may be from torch, and from itself with weights in half of the bytes."""
 
 
+def is_lifter(checkpoint: Path) -> bool:
+    """Tell whether a file is a checkpoint of ``niki-train lift``."""
+    try:
+        record = torch.load(checkpoint, map_location='cpu', weights_only=True, mmap=True)
+    except (OSError, RuntimeError, ValueError, UnpicklingError):
+        return False
+    return isinstance(record, dict) and record.get('kind') == KIND
+
+
 def read_checkpoint(path: Path) -> dict:
     """
     Return what ``niki-train lift`` has saved.
 
     :raises ModelError: when the file is something else.
     """
-    try:
-        record = torch.load(path, map_location='cpu', weights_only=True)
-    except (OSError, RuntimeError, ValueError, UnpicklingError) as error:
-        raise ModelError(f'{path}: no checkpoint of niki-train lift ({error})') from error
-    if not isinstance(record, dict) or record.get('kind') != KIND:
-        raise ModelError(f'{path}: no checkpoint of niki-train lift')
-    return record
+    if not is_lifter(path):
+        raise ModelError(f'{path} is no checkpoint of niki-train lift')
+    return torch.load(path, map_location='cpu', weights_only=True)
 
 
 def load_lifter(path: Path) -> LiftNet:
