@@ -28,6 +28,17 @@ def is_bag(path) -> bool:
     return (path / 'metadata.yaml').is_file() or (path.is_file() and path.suffix in SUFFIXES)
 
 
+def bag_files(path) -> List[Path]:
+    """Return the files of the bag that this is the folder or a file of."""
+    path = Path(path)
+    if path.is_file() and not (path.parent / 'metadata.yaml').is_file():
+        return [path]
+    folder = path.parent if path.is_file() else path
+    # a compressed one has its ending after that of the storage
+    return [folder / 'metadata.yaml', *(
+        one for one in folder.iterdir() if set(one.suffixes) & set(SUFFIXES))]
+
+
 class BagSource(FrameSource):
     """
     Images of one topic with the camera_info beside them; stamps are those of the messages.

@@ -115,9 +115,7 @@ def screenshot(moment: Moment, path, absolute: bool = False):
     :raises BackendError: where the viewer finds nothing to draw on.
     """
     from niki_ros.outputs import whole_file
-    if Path(path).suffix.lower() != '.png':
-        raise InputError(f'{path} is no name for a screenshot; give one that ends in .png')
-    with TemporaryDirectory() as folder, whole_file(path) as part:
+    with TemporaryDirectory() as folder, whole_file(path, ('.png',)) as part:
         recorded = Path(folder) / 'moment.rrd'
         show([moment], lambda recording, layout: recording.save(
             str(recorded), default_blueprint=layout), absolute)

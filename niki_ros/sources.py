@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+import re
 import time
 from typing import Iterator, List, Optional
 
@@ -179,11 +180,11 @@ class Webcam(FrameSource):
 
 
 class ImageFolder(FrameSource):
-    """The png and jpg files of a folder, in the order of their names."""
+    """The png and jpg files of a folder, in the order of their names, numbers by their value."""
 
     def __init__(self, folder: Path, loop, rate_hz, max_frames):
         """List the files and read the first."""
-        self._paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+        self._paths = _image_files(folder)
         if not self._paths:
             raise SourceError(f'{folder} holds no image; expected files that end in '
                               f'{", ".join(IMAGE_SUFFIXES)}')
@@ -226,6 +227,24 @@ def open_source(spec, loop: bool = False, rate_hz: Optional[float] = None,
     if path.is_dir():
         return ImageFolder(path, loop, rate_hz, max_frames)
     return VideoFile(path, loop, rate_hz, max_frames)
+
+
+def files_of(spec) -> List[Path]:
+    """Return the files that :func:`open_source` reads; none where there is nothing."""
+    from niki_ros.bag_source import bag_files, is_bag
+    path = Path(str(spec)).expanduser()
+    if is_bag(path):
+        return bag_files(path)
+    return _image_files(path) if path.is_dir() else [path]
+
+
+def _image_files(folder: Path) -> List[Path]:
+    """Return the images of a folder, 2.jpg before 10.jpg."""
+    def natural(path: Path):
+        # text and numbers take turns, so a number is never compared with a text
+        parts = re.split('([0-9]+)', path.name)
+        return [int(part) if i % 2 else part for i, part in enumerate(parts)], path.name
+    return sorted((p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES), key=natural)
 
 
 def _open_video(path: Path) -> cv2.VideoCapture:

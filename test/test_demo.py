@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 import json
 import os
 from pathlib import Path
@@ -9,6 +10,9 @@ import subprocess
 import sys
 
 import cv2
+from niki_ros.core.errors import InputError
+from niki_ros.outputs import VideoWriter
+from niki_ros.ros.demo import _make_out
 import numpy as np
 import pytest
 import ros_fixtures  # noqa: F401  (skips these tests where there is no ROS)
@@ -60,6 +64,11 @@ def test_demo(clip, tmp_path):
     assert capture.get(cv2.CAP_PROP_FRAME_WIDTH) == 1280
     assert cv2.imread(str(out / 'skeleton.png')).std() > 5
     check_bag(out / 'bag', figures)
+    # another run may replace what this one has left, and nothing else
+    _make_out(Namespace(out=out, video=str(clip), camera=None))
+    (out / 'bag' / 'notes.txt').write_text('mine')
+    with pytest.raises(InputError, match='choose another folder'):
+        _make_out(Namespace(out=out, video=str(clip), camera=None))
 
 
 def check_bag(folder, figures):
@@ -90,6 +99,46 @@ def test_unreadable_video(tmp_path):
     done = demo('--video', str(path), '--out', str(tmp_path / 'out'))
     assert done.returncode == 1 and 'broken.mp4' in done.stderr
     assert 'Traceback' not in done.stderr and not (tmp_path / 'out').exists()
+
+
+@pytest.fixture
+def still(tmp_path):
+    """Return a folder with one image."""
+    (tmp_path / 'images').mkdir()
+    cv2.imwrite(str(tmp_path / 'images' / '1.png'), np.zeros((48, 64, 3), np.uint8))
+    return tmp_path / 'images'
+
+
+def test_out_that_cannot_be_made(still, tmp_path):
+    (tmp_path / 'file').write_text('mine')
+    for out in (tmp_path / 'file', tmp_path / 'file' / 'out'):
+        done = demo('--video', str(still), '--out', str(out))
+        assert done.returncode == 1 and 'cannot be made' in done.stderr
+        assert done.stderr.count('\n') == 1
+    assert (tmp_path / 'file').read_text() == 'mine'
+
+
+@pytest.mark.parametrize('names', [['metadata.yaml', 'bag_0.mcap'], ['notes.txt'], None])
+def test_a_folder_named_bag_that_is_not_of_the_demo_stays(still, tmp_path, names):
+    bag = tmp_path / 'bag'
+    if names is None:
+        bag.write_text('mine')
+    else:
+        bag.mkdir()
+        for name in names:
+            (bag / name).write_text('ros_distro: jazzy')
+    done = demo('--video', str(still), '--out', str(tmp_path))
+    assert done.returncode == 1 and 'choose another folder' in done.stderr
+    assert bag.is_file() or sorted(one.name for one in bag.iterdir()) == sorted(names)
+
+
+def test_the_demo_does_not_write_over_its_video(tmp_path):
+    with VideoWriter(tmp_path / 'overlay.mp4', 20.0, 64, 48) as writer:
+        writer.write(np.zeros((48, 64, 3), np.uint8))
+    before = (tmp_path / 'overlay.mp4').read_bytes()
+    done = demo('--video', str(tmp_path / 'overlay.mp4'), '--out', str(tmp_path))
+    assert done.returncode == 1 and 'which it would replace' in done.stderr
+    assert (tmp_path / 'overlay.mp4').read_bytes() == before
 
 
 def test_node_that_fails_ends_the_demo(clip, tmp_path):

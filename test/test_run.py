@@ -146,7 +146,8 @@ def test_camera_file_of_another_shape_is_refused(blank, tmp_path, capsys):
     assert 'is for 640x640' in capsys.readouterr().err
 
 
-def test_failure_leaves_no_half_file(clip, tmp_path, monkeypatch, capsys):
+def test_video_that_breaks_off_keeps_what_was_decoded(clip, tmp_path, monkeypatch, capsys):
+    """And the exit code says that it is not all."""
     scripted(monkeypatch, [0.0, 0.0, 4.0])
     whole = clip.read_bytes()
     middle = len(whole) // 2
@@ -157,7 +158,21 @@ def test_failure_leaves_no_half_file(clip, tmp_path, monkeypatch, capsys):
     (out / 'bodies.jsonl').write_text('from before')
     assert run(tmp_path / 'cut.mp4', '--json', out / 'bodies.jsonl',
                '--overlay', out / 'overlay.mp4') == 1
-    assert 'breaks off' in capsys.readouterr().err
+    said = capsys.readouterr().err.splitlines()[-1]
+    count = len(lines_of(out / 'bodies.jsonl'))
+    assert 'breaks off' in said and f'the {count} frames before it' in said
+    assert 10 < count < 95 and len(list(open_source(out / 'overlay.mp4'))) == count
+    assert sorted(path.name for path in out.iterdir()) == ['bodies.jsonl', 'overlay.mp4']
+
+
+def test_failure_leaves_no_half_file(blank, tmp_path, monkeypatch):
+    scripted(monkeypatch, [0.0, 0.0, 4.0])
+    out = tmp_path / 'out'
+    out.mkdir()
+    (out / 'bodies.jsonl').write_text('from before')
+    monkeypatch.setattr('niki_ros.core.images.draw_overlay', lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run(blank, '--json', out / 'bodies.jsonl', '--overlay', out / 'overlay.mp4')
     assert [path.name for path in out.iterdir()] == ['bodies.jsonl']
     assert (out / 'bodies.jsonl').read_text() == 'from before'
 

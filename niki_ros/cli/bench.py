@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 import subprocess
 import sys
 
@@ -12,6 +11,7 @@ from niki_ros.core.errors import ModelError, SourceError
 HELP = """Measure speed: the solver at 1, 4, 16 and 64 people (the default), the pipeline with
 1, 2, 4 and 8 people or on a video, or the node from image stamp to TF over DDS."""
 _SECONDS = 2.0
+_PLOTS = ('.png', '.pdf', '.svg')
 
 
 def add_arguments(parser):
@@ -45,6 +45,10 @@ def add_arguments(parser):
 
 def main(args) -> int:
     """Run the sub-verb and print its figures."""
+    if args.plot:
+        from niki_ros.cli.files import check_files
+        check_files({'--plot': args.plot}, getattr(args, 'video', None), None,
+                    {'solver': args.solver}, plot=_PLOTS)
     figures, lines, draw = args.bench_verb(args)
     print(json.dumps(figures) if args.json else '\n'.join(lines))
     if args.plot:
@@ -186,9 +190,11 @@ def _plot(file: str, draw):
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ModelError(f'--plot needs matplotlib ({error}): pip install matplotlib') from error
+    from niki_ros.outputs import whole_file
     figure = Figure(figsize=(7, 4), layout='constrained')
     draw(figure.add_subplot())
-    figure.savefig(Path(file), dpi=120)
+    with whole_file(file, _PLOTS) as part:
+        figure.savefig(part, dpi=120)
 
 
 def _draw_solver(axes, figures: dict):

@@ -45,12 +45,25 @@ def main(argv=None) -> int:
         print('niki: interrupted', file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # the reader (head, less) has seen enough; keep Python from complaining at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # the reader (head, less) has seen enough
+        _drop_stdout()
         return 0
+    except OSError as error:
+        where = f'{error.filename}: ' if error.filename else ''
+        print(f'niki: {where}{error.strerror or error}', file=sys.stderr)
+        _drop_stdout()
+        return 1
     finally:
         if before is not None:
             signal.signal(signal.SIGTERM, before)
+
+
+def _drop_stdout():
+    """Keep Python from complaining at exit about what it cannot write."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _end_on_sigterm():

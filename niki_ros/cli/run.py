@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 import json
 import sys
 from time import perf_counter
+from typing import Dict, Set
 
 HELP = 'Turn a video, a webcam, a folder of images or a bag into bodies, without ROS.'
 
@@ -40,10 +42,18 @@ def add_arguments(parser):
 
 
 def main(args) -> int:
-    """Run the pipeline over the source; files get their names when everything went well."""
+    """
+    Run the pipeline over the source; files get their names when they are whole.
+
+    Where the source breaks off they hold what came before, and the exit code is 1.
+    """
     from niki_ros import load_pipeline
+    from niki_ros.cli.files import check_files
+    from niki_ros.outputs import VIDEO_SUFFIXES
     from niki_ros.sources import open_source
     settings = _settings(args)
+    check_files({'--overlay': args.overlay, '--json': args.json}, args.source, args.camera,
+                settings, overlay=VIDEO_SUFFIXES)
     with ExitStack() as stack:
         source = stack.enter_context(open_source(
             args.source, rate_hz=args.rate_hz, max_frames=args.max_frames,
@@ -54,12 +64,16 @@ def main(args) -> int:
         pipeline = load_pipeline(**settings)
         stack.callback(pipeline.close)
         start = perf_counter()
-        frames, people, faults = _process(args, source, pipeline, camera, write_line, overlay)
+        done = _process(args, source, pipeline, camera, write_line, overlay)
         seconds = perf_counter() - start
     if not args.quiet:
-        print(_summary(args, frames, people, seconds, pipeline), file=sys.stderr)
-        for line in [*source.remarks(), *(f'{name}: {text}' for name, text in faults.items())]:
+        print(_summary(args, done, seconds, pipeline), file=sys.stderr)
+        for line in [*source.remarks(), *(f'{name}: {t}' for name, t in done.faults.items())]:
             print(line, file=sys.stderr)
+    if done.broken_off:
+        print(f'niki: {done.broken_off}; the {done.frames} frames before it were worked on',
+              file=sys.stderr)
+        return 1
     return 0
 
 
@@ -145,40 +159,47 @@ def _camera(args, source):
 
 def _json_writer(stack, path):
     """Return a function that writes one line, or None."""
-    from niki_ros.outputs import whole_file
+    from niki_ros.outputs import line_writer
     if path is None:
         return None
-    if path == '-':
-        stream = sys.stdout
-    else:
-        part = stack.enter_context(whole_file(path))
-        stream = stack.enter_context(part.open('w', encoding='utf-8', newline='\n'))
-    return lambda record: print(json.dumps(record, separators=(',', ':')), file=stream)
+    write = print if path == '-' else stack.enter_context(line_writer(path))
+    return lambda record: write(json.dumps(record, separators=(',', ':')))
 
 
 def _overlay_writer(stack, path, source):
     """Return a :class:`VideoWriter`, or None."""
-    from niki_ros.outputs import VideoWriter, whole_file
+    from niki_ros.outputs import VIDEO_SUFFIXES, VideoWriter, whole_file
     if path is None:
         return None
-    part = stack.enter_context(whole_file(path))
+    part = stack.enter_context(whole_file(path, VIDEO_SUFFIXES))
     return stack.enter_context(VideoWriter(part, source.rate_hz, source.width, source.height))
 
 
-def _process(args, source, pipeline, camera, write_line, overlay):
-    """Do the work and return the number of frames, the ids seen, and what the pipeline said."""
+@dataclass
+class _Done:
+    """How many frames, the ids seen, what the pipeline said, and why the source ended early."""
+
+    frames: int = 0
+    people: Set[int] = field(default_factory=set)
+    faults: Dict[str, str] = field(default_factory=dict)
+    broken_off: str = ''
+
+
+def _process(args, source, pipeline, camera, write_line, overlay) -> _Done:
+    """Do the work."""
+    from niki_ros.core.errors import SourceError
     from niki_ros.core.images import draw_overlay
     from tqdm import tqdm
-    frames, people, faults = 0, set(), {}
+    done = _Done()
     hidden = args.quiet or not sys.stderr.isatty()
     try:
         for frame in tqdm(source, total=source.frame_count, unit='frame', disable=hidden):
             lens = camera.resized(*frame.image_rgb.shape[1::-1]) if camera else frame.camera
             bodies = pipeline.process(frame.image_rgb, lens, frame.stamp_ns,
                                       depth_m=frame.depth_m)
-            people.update(body.id for body in bodies)
-            faults.update(pipeline.faults)
-            frames += 1
+            done.people.update(body.id for body in bodies)
+            done.faults.update(pipeline.faults)
+            done.frames += 1
             if write_line:
                 write_line({'stamp_ns': frame.stamp_ns,
                             'bodies': [body_record(body) for body in bodies]})
@@ -189,13 +210,19 @@ def _process(args, source, pipeline, camera, write_line, overlay):
         # a camera has no other end; a file that was not finished is dropped
         if not source.live:
             raise
-    return frames, people, faults
+    except SourceError as error:
+        # what came before is right, and perhaps all that there is
+        if not done.frames:
+            raise
+        done.broken_off = str(error)
+    return done
 
 
-def _summary(args, frames, people, seconds, pipeline) -> str:
+def _summary(args, done: _Done, seconds, pipeline) -> str:
     """Return the closing words."""
-    who = ', '.join(str(n) for n in sorted(people)) or 'nobody'
-    lines = [f'{frames} frames in {seconds:.1f} s ({frames / max(seconds, 1e-9):.1f} fps)',
+    who = ', '.join(str(n) for n in sorted(done.people)) or 'nobody'
+    lines = [f'{done.frames} frames in {seconds:.1f} s '
+             f'({done.frames / max(seconds, 1e-9):.1f} fps)',
              f'people seen: {who}',
              ', '.join(f'{name} {value}' for name, value in pipeline.describe().items()
                        if not name.endswith('sha256'))]

@@ -35,8 +35,12 @@ def add_arguments(parser):
 def main(args) -> int:
     """Show, record or draw what there is."""
     from niki_ros import rerun_view
+    from niki_ros.cli.files import check_files
+    from niki_ros.cli.run import parse_settings
     # first of all: nobody waits for a pipeline to learn that there is no viewer
     rerun_view.load_rerun()
+    check_files({'--save': args.save, '--screenshot': args.screenshot}, args.source, args.camera,
+                parse_settings(args.set), screenshot=('.png',))
     bag = rerun_view.is_bag(args.source)
     with _moments(args, bag) as moments:
         if args.screenshot:

@@ -23,3 +23,7 @@ class SourceError(NikiError):
 
 class BackendError(NikiError):
     """The library, device or precision that was asked for cannot be used."""
+
+
+class OutputError(NikiError):
+    """A file could not be written to its end; nothing of it is left under its name."""

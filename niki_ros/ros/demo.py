@@ -14,11 +14,12 @@ import threading
 import time
 from typing import List
 
-from niki_ros.core.errors import NikiError, SourceError
+from niki_ros.core.errors import InputError, NikiError, SourceError
 
 _START_S = 60.0
 _QUIET_S = 1.0
 _STOP_S = 20.0
+_BAG_FILES = {'metadata.yaml', 'bag.mcap'}
 
 
 class DemoError(NikiError):
@@ -33,7 +34,7 @@ def main(argv=None) -> int:
         signal.signal(number, lambda *_: stop.set())
     try:
         return _run(args, stop)
-    except NikiError as error:
+    except (NikiError, OSError) as error:
         print(f'niki demo: {error}', file=sys.stderr)
         return 1
 
@@ -57,7 +58,7 @@ def _run(args, stop) -> int:
         frames = source.frame_count
         if source.live:
             raise SourceError('the demonstration ends with the video; a camera has no end')
-    args.out.mkdir(parents=True, exist_ok=True)
+    _make_out(args)
     environment = _own_graph()
     import rclpy
     from rclpy.signals import SignalHandlerOptions
@@ -75,6 +76,29 @@ def _run(args, stop) -> int:
         listener.destroy_node()
         rclpy.try_shutdown()
     return _report(args, listener, line)
+
+
+def _make_out(args):
+    """Make the folder; nothing in it that is an input, or not of a demonstration, is replaced."""
+    from niki_ros.bag_source import is_bag
+    from niki_ros.outputs import check_outputs, make_folder
+    from niki_ros.sources import files_of
+    make_folder(args.out)
+    read = files_of(args.video)
+    check_outputs({'the overlay': args.out / 'overlay.mp4',
+                   'the picture': args.out / 'skeleton.png'}, [*read, args.camera])
+    bag = args.out / 'bag'
+    if not (bag.exists() or bag.is_symlink()):
+        return
+    about = (bag / 'metadata.yaml').read_text('utf-8') if is_bag(bag) and bag.is_dir() else ''
+    # as write_bag makes it: our mark, since then, or the library's and our topics
+    ours = 'niki_ros demo' in about or ('ros_distro: rosbags' in about and '/tf' in about
+                                        and '/image/compressed' in about)
+    others = {one.name for one in bag.iterdir()} - _BAG_FILES if ours else set()
+    if not ours or others or bag.is_symlink() or any(
+            bag.resolve() in file.resolve().parents for file in read):
+        raise InputError(f'{bag} is there already and not the bag of an earlier demonstration, '
+                         'which would be replaced; choose another folder (make demo OUT=…)')
 
 
 def _own_graph() -> dict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 import shutil
+from tempfile import TemporaryDirectory
 from typing import Dict, List, Optional
 
 from niki_ros.core.skeleton import PARENTS_29
@@ -50,11 +51,11 @@ def write_pictures(listener: DemoListener, video, out: Path, note) -> None:
     so that recording them does not disturb the measurement.
     """
     from niki_ros.core.images import draw_overlay, jpeg_from_rgb
-    from niki_ros.outputs import VideoWriter
+    from niki_ros.outputs import VideoWriter, whole_file
     from niki_ros.sources import open_source
     infos, images = sent_infos(listener), []
-    with open_source(video) as source, VideoWriter(
-            out / 'overlay.mp4', source.rate_hz, source.width, source.height) as writer:
+    with (open_source(video) as source, whole_file(out / 'overlay.mp4') as part, VideoWriter(
+            part, source.rate_hz, source.width, source.height) as writer):
         for frame, info in zip(source, infos):
             stamp_ns = ns_from_stamp(info.header.stamp)
             camera = camera_from_info(info, source.width, source.height)
@@ -72,19 +73,24 @@ def write_bag(listener: DemoListener, images, folder: Path) -> None:
     """Write an MCAP bag that ``ros2 bag play`` and Foxglove read."""
     from rosbags.rosbag2 import StoragePlugin, Writer
     from rosbags.typesys import get_typestore, Stores
-    shutil.rmtree(folder, ignore_errors=True)
     store = get_typestore(Stores.ROS2_JAZZY)
     messages = [(r.arrival_ns, r.topic, TYPE_NAMES[r.kind], r.data) for r in listener.records]
     messages += [(stamp_ns, _IMAGE_TOPIC, 'sensor_msgs/msg/CompressedImage', data)
                  for stamp_ns, data in images]
     connections = {}
-    with Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
-        for stamp_ns, topic, kind, data in sorted(messages, key=lambda item: item[0]):
-            name = topic if topic.startswith('/') else f'/{topic}'
-            if name not in connections:
-                connections[name] = writer.add_connection(
-                    name, kind, typestore=store, offered_qos_profiles=_qos_of(name))
-            writer.write(connections[name], stamp_ns, data)
+    # the file in it is named after the folder, so the half bag has the same name somewhere else
+    with TemporaryDirectory(dir=folder.parent, prefix='.bag.') as half:
+        writer = Writer(Path(half) / folder.name, version=9, storage_plugin=StoragePlugin.MCAP)
+        writer.set_custom_data('made_by', 'niki_ros demo')
+        with writer:
+            for stamp_ns, topic, kind, data in sorted(messages, key=lambda item: item[0]):
+                name = topic if topic.startswith('/') else f'/{topic}'
+                if name not in connections:
+                    connections[name] = writer.add_connection(
+                        name, kind, typestore=store, offered_qos_profiles=_qos_of(name))
+                writer.write(connections[name], stamp_ns, data)
+        shutil.rmtree(folder, ignore_errors=True)
+        (Path(half) / folder.name).rename(folder)
 
 
 def _qos_of(topic: str):
@@ -109,6 +115,7 @@ def draw_skeletons(bodies_by_stamp: Dict[int, List[Body]], path: Path, moments: 
     import matplotlib
     matplotlib.use('Agg')
     from matplotlib import pyplot
+    from niki_ros.outputs import whole_file
     stamps = [stamp for stamp in sorted(bodies_by_stamp) if bodies_by_stamp[stamp]]
     chosen = [stamps[int(i)] for i in np.linspace(0, len(stamps) - 1, moments)] if stamps else []
     figure = pyplot.figure(figsize=(3.2 * max(1, len(chosen)), 4.2), dpi=120)
@@ -119,7 +126,8 @@ def draw_skeletons(bodies_by_stamp: Dict[int, List[Body]], path: Path, moments: 
     if not chosen:
         figure.text(0.5, 0.5, 'no body was seen', ha='center')
     figure.subplots_adjust(left=0.02, right=0.96, bottom=0.08, top=0.92, wspace=0.05)
-    figure.savefig(path)
+    with whole_file(path) as part:
+        figure.savefig(part)
     pyplot.close(figure)
 
 
