@@ -2,8 +2,8 @@
 The released NIKI, imported from a checkpoint that the user has downloaded (``niki-import niki``).
 
 Its rotations are SMPL's, which the open skeleton shares: the T-pose, axes and tree are the same.
-Its body shape is not: betas of another body model are put aside, and joints are those of the open
-skeleton, sized by the bones that were seen.
+Joints are those of the body that the checkpoint carried, or of the open skeleton, sized by the
+bones that were seen.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from niki_ros.core.checks import solver_input
 from niki_ros.core.errors import ModelError
 from niki_ros.core.kinematics import forward_kinematics
 from niki_ros.core.shape import shape_information
-from niki_ros.core.skeleton import open_skeleton
+from niki_ros.core.skeleton import open_skeleton, Skeleton
 from niki_ros.core.types import SIGMA_UNIT_M, Solution
 from niki_ros.solvers import step_one_by_one
 import numpy as np
@@ -33,7 +33,8 @@ class ReleasedSolver:
         """Check that the graph is an imported one."""
         self.name = manifest['name']
         self.engine, self.refine = engine, refine
-        self.skeleton = open_skeleton()
+        data = manifest.get('skeleton')
+        self.skeleton = Skeleton.from_dict(data) if isinstance(data, dict) else open_skeleton()
         self._inputs = {spec.name for spec in engine.inputs}
         outputs = {spec.name for spec in engine.outputs}
         if not {'joints', 'sigma'} <= self._inputs or 'rotmat' not in outputs:
@@ -94,7 +95,9 @@ class ReleasedSolver:
             twist = np.tile([1.0, 0.0], (n, 23, 1))
         twist = twist / np.maximum(np.linalg.norm(twist, axis=-1, keepdims=True), 1e-8)
         given = {'joints': joints, 'sigma': sigma, 'twist_cos_sin': twist,
-                 'betas': np.zeros((n, 10)) if betas is None else betas}
+                 'betas': np.zeros((n, 10)) if betas is None else betas,
+                 # only the camera network reads these two, and nothing here reads its answer
+                 'uv': np.zeros((n, 29, 2)), 'camera_guess': np.zeros((n, 3))}
         return {name: given[name].astype(np.float32) for name in self._inputs}
 
 

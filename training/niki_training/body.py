@@ -35,7 +35,17 @@ def skeleton_from_smpl(path: Path) -> Skeleton:
 
     :raises InputError: when the file is no SMPL or SMPL-X model, with the reason.
     """
-    template, shape, regressor = _arrays(Path(path))
+    return skeleton_of_arrays(path, *_arrays(Path(path)))
+
+
+def skeleton_of_arrays(path, template, shape, regressor) -> Skeleton:
+    """
+    Make a skeleton and shape space of the arrays of a body model.
+
+    :param path: of the file they come from; its stem is the skeleton's name.
+    :param template: (V, 3) metres, y up. :param shape: (V, 3, B). :param regressor: (J, V).
+    :raises InputError: when this is no body of SMPL's family, with the reason.
+    """
     regressor = regressor[_joint_rows(path, len(regressor))]
     joints = regressor @ template
     basis = np.einsum('jv,vib->bji', regressor, shape[..., :BETAS])

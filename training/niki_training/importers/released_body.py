@@ -1,0 +1,117 @@
+"""The body that released checkpoints carry: the buffers of their SMPL layer."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Optional, Tuple
+
+from niki_ros.core.errors import InputError, ModelError
+from niki_ros.core.skeleton import PARENTS_29, Skeleton
+import numpy as np
+import torch
+from torch import nn
+
+from niki_training.body import BETAS, skeleton_of_arrays, SMPL_LEAVES
+
+JOINTS, POSE_VALUES = 24, 23 * 9
+BUFFERS = ('faces_tensor', 'v_template', 'shapedirs', 'posedirs', 'J_regressor',
+           'J_regressor_h36m', 'children_map', 'parents', 'lbs_weights')
+"""What the layer of NIKI and of HybrIK registers; all of them are saved, none is trained."""
+LEFT_OUT = ('faces_tensor', 'J_regressor_h36m', 'children_map')
+"""Nothing here reads the mesh's faces and the joints of Human3.6M."""
+
+
+def split_body(state: Dict[str, torch.Tensor], prefix: str) -> Tuple[dict, Optional[dict]]:
+    """
+    Take the layer's buffers out of a checkpoint.
+
+    :param prefix: of their keys, such as ``smpl.``.
+    :return: the rest of the checkpoint, and the buffers by name in float32 (None: there are none).
+    :raises ModelError: when they are not those of an SMPL body, or only some of them.
+    """
+    body = {name: state[prefix + name] for name in BUFFERS if prefix + name in state}
+    rest = {key: value for key, value in state.items()
+            if not (key.startswith(prefix) and key[len(prefix):] in body)}
+    if not body:
+        return rest, None
+    missing = [prefix + name for name in BUFFERS if name not in body]
+    if missing:
+        raise ModelError(f'the checkpoint has only a part of its body: no {", ".join(missing)}; '
+                         'use the file as the release saved it')
+    _check(prefix, body)
+    return rest, {name: value if name == 'parents' else value.float()
+                  for name, value in body.items()}
+
+
+def _check(prefix: str, body: Dict[str, torch.Tensor]) -> None:
+    """Refuse buffers whose shapes or tree are not SMPL's, or that are not finite."""
+    vertices = len(body['v_template'])
+    shapes = {'v_template': (vertices, 3), 'posedirs': (POSE_VALUES, 3 * vertices),
+              'J_regressor': (JOINTS, vertices), 'lbs_weights': (vertices, JOINTS),
+              # newer files of SMPL have 300 shapes, of which the first ten are the same
+              'shapedirs': (vertices, 3, max(BETAS, body['shapedirs'].shape[-1]))}
+    wrong = [f'{prefix}{name} is {tuple(body[name].shape)}, expected {expected}'
+             for name, expected in shapes.items() if tuple(body[name].shape) != expected]
+    wrong += [f'{prefix}{name} holds values that are not finite' for name in shapes
+              if not torch.isfinite(body[name]).all()]
+    parents = body['parents'].flatten().tolist()
+    if len(parents) < JOINTS or any(not 0 <= parents[j] < j for j in range(1, JOINTS)):
+        wrong.append(f'{prefix}parents is {parents}, expected the parent of each of 24 joints')
+    if wrong:
+        raise ModelError('the body of the checkpoint does not fit:\n  ' + '\n  '.join(wrong))
+
+
+def skeleton_of_body(body: Dict[str, torch.Tensor]) -> Skeleton:
+    """
+    Return joints at rest and shape space of the layer.
+
+    :raises InputError: when it is no body of SMPL's tree, in metres with y up.
+    """
+    if body['parents'].flatten()[1:22].tolist() != list(PARENTS_29[1:22]):
+        raise InputError("the body's tree is not SMPL's")
+    return skeleton_of_arrays('smpl', *(body[key].numpy().astype(np.float64) for key in (
+        'v_template', 'shapedirs', 'J_regressor')))
+
+
+class ReleasedJoints(nn.Module):
+    """
+    The layer's 29 joints of rotations and shape: 24 by the tree, 5 as skinned vertices.
+
+    The same as the layer on all vertices: only five of them are asked for, so only their rows of
+    its arrays are kept.
+    """
+
+    def __init__(self, body: Dict[str, torch.Tensor]):
+        """Keep the rows that are read."""
+        super().__init__()
+        leaves = list(SMPL_LEAVES)
+        if len(body['v_template']) <= max(leaves):
+            raise ModelError(f"the checkpoint's body has {len(body['v_template'])} vertices; "
+                             'expected 6890')
+        self.parents = [int(parent) for parent in body['parents'].flatten()[:JOINTS]]
+        regressor, template = body['J_regressor'].double(), body['v_template'].double()
+        shape = body['shapedirs'][..., :BETAS].double()
+        rest = torch.cat([regressor @ template, template[leaves]])
+        basis = torch.cat([torch.einsum('jv,vib->jib', regressor, shape), shape[leaves]])
+        self.register_buffer('rest', rest.float())
+        self.register_buffer('basis', basis.permute(2, 0, 1).reshape(BETAS, -1).float())
+        pose = body['posedirs'].unflatten(1, (-1, 3))[:, leaves]
+        self.register_buffer('pose', pose.flatten(1).clone())
+        self.register_buffer('weights', body['lbs_weights'][leaves].clone())
+
+    def forward(self, rotmat, betas):
+        """Return joints (N, 29, 3) of rotmat (N, 24, 3, 3) and betas (N, 10); root not at 0."""
+        rest = self.rest + (betas @ self.basis).unflatten(-1, (29, 3))
+        turned: List[torch.Tensor] = [rotmat[:, 0]]
+        joints: List[torch.Tensor] = [rest[:, 0]]
+        for joint in range(1, JOINTS):
+            parent = self.parents[joint]
+            bone = (rest[:, joint] - rest[:, parent])[..., None]
+            joints.append(joints[parent] + (turned[parent] @ bone)[..., 0])
+            turned.append(turned[parent] @ rotmat[:, joint])
+        bodies, at = torch.stack(turned, dim=1), torch.stack(joints, dim=1)
+        feature = (rotmat[:, 1:] - torch.eye(3)).flatten(1)
+        vertices = rest[:, JOINTS:] + (feature @ self.pose).unflatten(-1, (5, 3))
+        # where each body part would carry each vertex, then their weighted mean
+        apart = vertices[:, :, None] - rest[:, None, :JOINTS]
+        carried = (bodies[:, None] @ apart[..., None])[..., 0] + at[:, None]
+        return torch.cat([at, (carried * self.weights[..., None]).sum(dim=2)], dim=1)

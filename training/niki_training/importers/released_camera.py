@@ -1,0 +1,73 @@
+"""The camera network of the one-stage release: where the person of the answer stands."""
+
+from __future__ import annotations
+
+from typing import Dict
+
+import torch
+from torch import nn
+
+from niki_training.importers.released_body import ReleasedJoints
+from niki_training.importers.released_niki import ReleasedNiki
+
+PREFIX = 'regressor.camnet.'
+HIDDEN, CAMERA = 1024, 3
+ENTERED = 29 * 2 + 29 * 3 + 29 + CAMERA
+_LAYERS = (0, 3, 6, 9)
+"""Places of the linear layers; a dropout, which does nothing here, and a ReLU stand between."""
+
+
+def expected_keys() -> Dict[str, tuple]:
+    """Return every key of the camera network with its shape."""
+    widths = (ENTERED, HIDDEN, HIDDEN, HIDDEN, CAMERA)
+    keys: Dict[str, tuple] = {f'{PREFIX}init_cam': (CAMERA,)}
+    for n, layer in enumerate(_LAYERS):
+        keys[f'{PREFIX}camera_net.{layer}.weight'] = (widths[n + 1], widths[n])
+        keys[f'{PREFIX}camera_net.{layer}.bias'] = (widths[n + 1],)
+    return keys
+
+
+class NikiWithCamera(nn.Module):
+    """
+    The one-stage release with its camera network.
+
+    :param niki: the flow. :param state: the network, with exactly :func:`expected_keys`.
+    :param joints: of the body that the network was trained with.
+    """
+
+    def __init__(self, niki: ReleasedNiki, state: Dict[str, torch.Tensor], joints: ReleasedJoints):
+        """Build the network."""
+        super().__init__()
+        self.niki, self.joints = niki, joints
+        self.register_buffer('mean_camera', state[f'{PREFIX}init_cam'])
+        parts: list = []
+        for layer in _LAYERS:
+            weight = state[f'{PREFIX}camera_net.{layer}.weight']
+            linear = nn.Linear(weight.shape[1], weight.shape[0])
+            linear.load_state_dict({'weight': weight,
+                                    'bias': state[f'{PREFIX}camera_net.{layer}.bias']})
+            parts += [linear, nn.ReLU()]
+        self.net = nn.Sequential(*parts[:-1]).requires_grad_(False)
+
+    @property
+    def input_names(self) -> list:
+        """Return the flow's inputs, then those of the camera."""
+        return [*self.niki.input_names, 'betas', 'uv', 'camera_guess']
+
+    @property
+    def output_names(self) -> list:
+        """Return the flow's outputs, then the camera."""
+        return [*self.niki.output_names, 'camera']
+
+    def forward(self, joints, sigma, betas, uv, camera_guess):
+        """
+        Solve N people and say where each stands in its crop.
+
+        :param betas: (N, 10) of SMPL. :param uv: (N, 29, 2) shares of the crop, -0.5 … 0.5.
+        :param camera_guess: (N, 3) HybrIK's scale, and the root's x and y in metres.
+        :return: what the flow returns, and the camera (N, 3) in the same form.
+        """
+        solved = self.niki(joints, sigma)
+        posed = self.joints(solved[0], betas)
+        entered = torch.cat([uv.flatten(1), posed.flatten(1), sigma, camera_guess], dim=-1)
+        return (*solved, self.net(entered) + self.mean_camera)
