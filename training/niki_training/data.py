@@ -16,6 +16,7 @@ from niki_ros.core.skeleton import MIRROR_29, Skeleton
 import numpy as np
 
 from niki_training import corrupt
+from niki_training.frame_rate import at_30_fps, checked_rate_hz, FPS
 
 CAMERA_FROM_UPRIGHT = np.diag([1.0, -1.0, -1.0])
 """Turns motion axes (y up) into camera axes (y down) of a camera that the person faces."""
@@ -38,7 +39,7 @@ class Motion:
     rotvec: np.ndarray
     lengths: np.ndarray
     names: np.ndarray
-    fps: float = 30.0
+    fps: float = FPS
 
     @property
     def starts(self) -> np.ndarray:
@@ -52,17 +53,28 @@ class Motion:
 
 
 def load_motion(path) -> Motion:
-    """Read an archive of 24-joint motion, or a store written by ``niki-data prepare``."""
+    """
+    Read an archive of 24-joint motion, or a store written by ``niki-data prepare``.
+
+    :raises InputError: when it is neither, or not whole.
+    """
     path = Path(path)
     try:
         with np.load(path, allow_pickle=False) as z:
             if 'rotvec' in z:
-                fps = float(z['fps']) if 'fps' in z else 30.0
-                return Motion(z['rotvec'].astype(np.float32), z['lengths'], z['names'], fps)
+                rate_hz = checked_rate_hz(path, z['fps']) if 'fps' in z else FPS
+                return _resampled(z['rotvec'], z['lengths'], z['names'], rate_hz)
             return _decode(z)
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f'{path}: not a motion archive ({error}); niki-data prepare writes one'
                          ) from error
+
+
+def _resampled(rotvec, lengths, names, rate_hz: float) -> Motion:
+    """Return the pieces at 30 frames a second: losses, filters and networks count on it."""
+    pieces = np.split(rotvec.astype(np.float32), np.cumsum(lengths)[:-1])
+    pieces = [at_30_fps(piece, rate_hz).astype(np.float32) for piece in pieces]
+    return Motion(np.concatenate(pieces), np.asarray([len(piece) for piece in pieces]), names)
 
 
 def _decode(z) -> Motion:

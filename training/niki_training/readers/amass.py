@@ -7,34 +7,34 @@ from niki_ros.core.rotations import rotmat_from_rotvec, rotvec_from_rotmat
 import numpy as np
 
 from niki_training.data import Motion
+from niki_training.frame_rate import at_30_fps, checked_rate_hz
 
 UPRIGHT_FROM_Z_UP = np.asarray([[1.0, 0, 0], [0, 0, 1.0], [0, -1.0, 0]])
-FPS = 30.0
 
 
 def read_amass(path) -> Motion:
-    """Read ``poses`` (T, 156 or 165) and the frame rate; resample to 30 frames a second."""
+    """Read ``poses`` (T, 156 or 165) and the frame rate; interpolate to 30 frames a second."""
     try:
         with np.load(path, allow_pickle=False) as z:
             poses = np.asarray(z['poses'], dtype=np.float64)
-            rate = float(z['mocap_framerate' if 'mocap_framerate' in z else 'mocap_frame_rate'])
+            rate = z['mocap_framerate' if 'mocap_framerate' in z else 'mocap_frame_rate']
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f'{path}: not an AMASS clip ({error})') from error
-    if poses.ndim != 2 or poses.shape[1] < 66 or rate <= 0:
-        raise InputError(f'{path}: poses {poses.shape} at {rate} fps; expected (T, 66 or more)')
-    return from_body_poses(poses[:, :66], rate, path.stem, UPRIGHT_FROM_Z_UP)
+    if poses.ndim != 2 or poses.shape[1] < 66:
+        raise InputError(f'{path}: poses {poses.shape}; expected (T, 66 or more)')
+    rate_hz = checked_rate_hz(path, rate)
+    return from_body_poses(poses[:, :66], rate_hz, path.stem, UPRIGHT_FROM_Z_UP)
 
 
-def from_body_poses(poses, rate: float, name: str, upright=None) -> Motion:
+def from_body_poses(poses, rate_hz: float, name: str, upright=None) -> Motion:
     """
     Turn SMPL body poses (T, 66 or 72) into motion of ours: 30 fps, y up, hands straight.
 
     :param upright: (3, 3) turns the file's world into axes with y up; None = it is so.
     """
-    frames = np.unique(np.round(np.arange(0, len(poses), max(rate / FPS, 1.0))).astype(int))
-    frames = frames[frames < len(poses)]
-    rotvec = np.zeros((len(frames), 24, 3))
-    rotvec[:, :22] = poses[frames, :66].reshape(-1, 22, 3)
+    body = at_30_fps(poses[:, :66].reshape(-1, 22, 3), rate_hz)
+    rotvec = np.zeros((len(body), 24, 3))
+    rotvec[:, :22] = body
     upright = np.eye(3) if upright is None else upright
     rotvec[:, 0] = rotvec_from_rotmat(upright @ rotmat_from_rotvec(rotvec[:, 0]))
-    return Motion(rotvec.astype(np.float32), np.asarray([len(frames)]), np.asarray([name]))
+    return Motion(rotvec.astype(np.float32), np.asarray([len(rotvec)]), np.asarray([name]))

@@ -8,7 +8,7 @@ from niki_ros.core.skeleton import BODY_24
 import numpy as np
 
 from niki_training.data import Motion
-from niki_training.readers.amass import FPS
+from niki_training.frame_rate import at_30_fps, checked_rate_hz
 
 _AXES = {'X': (1.0, 0, 0), 'Y': (0, 1.0, 0), 'Z': (0, 0, 1.0)}
 
@@ -35,14 +35,14 @@ def read_bvh(path, joint_map: dict) -> Motion:
     if unknown or absent or not joint_map:
         raise InputError(f'{path}: joint map: not our joints {unknown}, not in the file {absent}; '
                          f'the file has {", ".join(channels)}')
-    values = values[::max(1, round(1 / FPS / frame_s))]
-    rotvec = np.zeros((len(values), 24, 3), dtype=np.float32)
+    rotvec = np.zeros((len(values), 24, 3))
     ends = np.cumsum([len(kinds) for kinds in channels.values()])
     column = {name: end - len(channels[name]) for name, end in zip(channels, ends)}
     for ours, theirs in joint_map.items():
         part = values[:, column[theirs]:column[theirs] + len(channels[theirs])]
         rotvec[:, BODY_24.index(ours)] = rotvec_from_rotmat(_turn(part, channels[theirs]))
-    return Motion(rotvec, np.asarray([len(values)]), np.asarray([path.stem]))
+    rotvec = at_30_fps(rotvec, checked_rate_hz(path, 1 / frame_s)).astype(np.float32)
+    return Motion(rotvec, np.asarray([len(rotvec)]), np.asarray([path.stem]))
 
 
 def _channels(head: str) -> dict:
@@ -67,7 +67,7 @@ def _frames(path, tail: str, width: int):
         values = np.asarray(rows)
     except (StopIteration, ValueError) as error:
         raise InputError(f'{path}: the MOTION part cannot be read ({error!r})') from error
-    if values.ndim != 2 or values.shape[1] != width or frame_s <= 0:
+    if values.ndim != 2 or values.shape[1] != width or not frame_s > 0:
         raise InputError(f'{path}: frames {values.shape}, {width} channels, {frame_s} s a frame')
     return values, frame_s
 
