@@ -145,6 +145,21 @@ def test_malformed_images_are_counted_and_named(tmp_path, monkeypatch, capsys):
     assert (overlay.width, overlay.height, len(list(overlay))) == (320, 240, 3)
 
 
+def test_late_images_are_left_out_and_counted(tmp_path, monkeypatch, capsys):
+    """A driver that sends an image after one that was taken later; the limit is a setting."""
+    offsets_ms = (0, 33, 100, 66, 133, 130, 166)
+    bag = write_bag(tmp_path / 'bag', [
+        ('/image', image(picture(0, 64, 48), T0 + ms * 1_000_000)) for ms in offsets_ms])
+    source = open_source(bag)
+    assert [(f.stamp_ns - T0) // 1_000_000 for f in source] == [0, 33, 100, 133, 166]
+    assert source.skipped == {'stamp_late': 2}
+    assert run(monkeypatch, bag) == 0
+    said = capsys.readouterr().err
+    assert 'skipped 2: stamp_late' in said and '0.034 s before' in said and '5 frames' in said
+    assert run(monkeypatch, bag, '--set', 'tracking.late_s=0.01') == 0
+    assert 'skipped 1: stamp_late' in capsys.readouterr().err
+
+
 def test_camera_without_calibration(tmp_path, monkeypatch):
     """K of zeros: the field of view that was asked for, said by the node's name for it."""
     bag = write_bag(tmp_path / 'bag', [

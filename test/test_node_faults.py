@@ -81,6 +81,21 @@ def test_stamp_jumps_back(capfd):
     assert 'stamp_jumped_back' in capfd.readouterr().err
 
 
+def test_an_image_that_comes_late(capfd):
+    """It is left out, counted under its own name, and the person keeps the id."""
+    with running() as (node, client):
+        last_ns = client.send_until_processed(T0 + 10**10)
+        late = image_from_rgb(GREY, last_ns - 5_000_000, FRAME)
+        assert wait_for(lambda: client.images.publish(late) or node.health.skipped['stamp_late'])
+        client.send_until_processed(last_ns + 40_000_000)
+        assert wait_for(lambda: 'niki_pose: stamp_late' in client.diagnostics)
+        assert 'niki_pose: stamp_jumped_back' not in client.diagnostics
+        counts = node.health.counts()
+        assert counts['received'] == counts['processed'] + counts['skipped']
+        assert {bodies_from_cloud(cloud)[0].id for cloud in client.clouds} == {1}
+    assert 'stamp_late' in capfd.readouterr().err
+
+
 @pytest.mark.parametrize('kind, fault', [
     ('missing', 'camera_info_missing'), ('zero', 'camera_info_zeroed'),
     ('garbage', 'camera_info_invalid'), ('half', 'camera_info_size')])

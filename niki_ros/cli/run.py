@@ -129,13 +129,14 @@ def _settings(args) -> dict:
 def _bag_options(args, settings) -> dict:
     """Return what only a bag is asked for; named for another source it is an error."""
     from niki_ros.bag_source import is_bag
-    from niki_ros.core.config import CameraConfig
+    from niki_ros.core.config import CameraConfig, TrackingConfig
     from niki_ros.core.errors import InputError
     named = {'image_topic': args.image_topic, 'info_topic': args.info_topic,
              'depth_topic': args.depth_topic}
     if is_bag(args.source):
         fov_deg = settings.get('camera.fov_deg', CameraConfig().fov_deg)
-        return {**named, 'fov_deg': None if args.camera else fov_deg}
+        return {**named, 'fov_deg': None if args.camera else fov_deg,
+                'late_s': settings.get('tracking.late_s', TrackingConfig.late_s)}
     for name, topic in named.items():
         if topic is not None:
             raise InputError(f'{args.source} is no bag and has no topic {topic}: leave out '

@@ -93,6 +93,9 @@ class TrackingConfig:
                                  low=0.0, high=1.0, live=True)
     max_speed_m_s: float = setting(4.0, 'A person moves no faster than this between frames', 'm/s',
                                    0.1, 20.0, live=True)
+    late_s: float = setting(0.5, 'An image stamped before the last one by less than this is late, '
+                            'and left out; by more, time has jumped: all tracks end', 's', 0.0,
+                            10.0, live=True)
 
 
 @dataclass

@@ -10,8 +10,10 @@ from __future__ import annotations
 from typing import Callable, Optional
 
 from niki_ros.core.camera import Camera
+from niki_ros.core.config import TrackingConfig
 from niki_ros.core.errors import InputError
 from niki_ros.core.image_decoding import ENCODINGS, rgb_from_compressed, rgb_from_image
+from niki_ros.core.image_order import ImageOrder, LATE, REPEATED
 import numpy as np
 
 
@@ -51,16 +53,17 @@ class Intake:
 
     :param fov_deg: of the camera that is assumed where camera_info is of no use.
     :param warn: called with the name and the text of every fault that can be lived with.
+    :param order: of the pipeline that the images go to; None = by the settings' defaults.
     :ivar info_topic: name of the topic in those texts.
     """
 
     def __init__(self, fov_deg: float, warn: Callable[[str, str], None],
-                 info_topic: str = 'camera_info'):
+                 info_topic: str = 'camera_info', order: Optional[ImageOrder] = None):
         """Know no camera yet."""
         self._fov_deg, self._warn = fov_deg, warn
         self.info_topic = info_topic
         self.info = None
-        self._last_stamp_ns: Optional[int] = None
+        self._order = order or ImageOrder(TrackingConfig())
 
     def read(self, message):
         """
@@ -72,7 +75,7 @@ class Intake:
 
     def processed(self, stamp_ns: int):
         """Remember that the image of this stamp went through the pipeline."""
-        self._last_stamp_ns = stamp_ns
+        self._order.passed(stamp_ns)
 
     def camera(self, width: int, height: int) -> Camera:
         """Return the camera of images of this size, assumed where it is not known."""
@@ -103,16 +106,21 @@ class Intake:
         return camera.resized(width, height)
 
     def _stamp_ns(self, message) -> int:
-        """Return the stamp; zero and repeated ones identify no image."""
+        """Return the stamp; zero and repeated ones identify no image, late ones come too late."""
         if message.header.stamp.nanosec >= 1_000_000_000:
             raise BadFrame('stamp_invalid', f'the stamp has {message.header.stamp.nanosec} '
                            'nanoseconds beside its seconds; the image is skipped')
         stamp_ns = ns_from_stamp(message.header.stamp)
         if stamp_ns <= 0:
             raise BadFrame('stamp_zero', f'the image has the stamp {stamp_ns} ns; it is skipped')
-        if stamp_ns == self._last_stamp_ns:
+        verdict = self._order.judge(stamp_ns)
+        if verdict == REPEATED:
             raise BadFrame('stamp_repeated',
                            f'the stamp {stamp_ns} ns came before; the image is skipped')
+        if verdict == LATE:
+            raise BadFrame('stamp_late', f'the stamp {stamp_ns} ns is '
+                           f'{self._order.back_s(stamp_ns):.3f} s before that of the last image; '
+                           'the image is skipped')
         return stamp_ns
 
     @staticmethod

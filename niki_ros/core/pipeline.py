@@ -17,6 +17,7 @@ from niki_ros.core.config import apply_settings, PipelineConfig, settings_of
 from niki_ros.core.depth_root import checked_depth
 from niki_ros.core.errors import ConfigError, InputError
 from niki_ros.core.ground import Ground
+from niki_ros.core.image_order import ImageOrder, LATE, REPEATED, RESTARTED
 from niki_ros.core.kinematics import forward_kinematics
 from niki_ros.core.occlusion import carried_on, held_distance, hidden_joints
 from niki_ros.core.person import Person
@@ -81,7 +82,7 @@ class Pipeline:
         self.tracker = Tracker(self.config.tracking)
         self.timings_s: Dict[str, float] = {}
         self.faults: Dict[str, str] = {}
-        self._stamp_ns: Optional[int] = None
+        self.order = ImageOrder(self.config.tracking)
 
     def process(self, image_rgb, camera: Optional[Camera], stamp_ns: int, *, depth_m=None,
                 boxes_px=None, ground: Optional[Ground] = None) -> List[Body]:
@@ -89,15 +90,19 @@ class Pipeline:
         Return everybody seen, or remembered, in this image.
 
         :param image_rgb: (H, W, 3) uint8. :param camera: None = assume ``camera.fov_deg``.
-        :param stamp_ns: later than the last one; an earlier one starts afresh (a bag that loops).
+        :param stamp_ns: later than the last one; where it is earlier by less than
+            ``tracking.late_s`` the image is left out, by more everything starts afresh (a bag
+            that loops), both with a fault.
         :param depth_m: (h, w) aligned with the image: float metres or uint16 millimetres; or a
             function that returns it, or None, called when it is needed.
         :param boxes_px: (n, 4) x0, y0, x1, y1 of people, from a detector of your own.
         :param ground: the plane that people stand on, in the camera's optical frame.
-        :raises InputError: for an image of another form, or a stamp that came before.
+        :raises InputError: for an image of another form, or the stamp of the last one.
         """
         self.faults, self.timings_s = {}, {}
-        image_rgb = self._checked(image_rgb, stamp_ns)
+        image_rgb = self._checked(image_rgb)
+        if not self._comes_in_order(stamp_ns):
+            return []
         camera = camera or self.assumed_camera(image_rgb)
         height, width = image_rgb.shape[:2]
         with self._timed('observe'):
@@ -118,7 +123,7 @@ class Pipeline:
                       for (track, seen), root in zip(pairs, roots_of)]
             steps = self._solve([one for one in people if one is not None], stamp_ns)
         bodies = [self._body(step, scene, stamp_ns) for step in steps]
-        self._stamp_ns = stamp_ns
+        self.order.passed(stamp_ns)
         return [body for body in bodies if body is not None and body.id]
 
     def _lifted(self, pairs, stamp_ns):
@@ -306,7 +311,7 @@ class Pipeline:
         """Forget everybody, as at the start of another recording."""
         self.tracker.forget()
         self.observer.reset()
-        self._stamp_ns = None
+        self.order.reset()
 
     def close(self):
         """Free the front end; the pipeline is not used afterwards."""
@@ -326,19 +331,27 @@ class Pipeline:
             self.faults['depth_invalid'] = str(error)
             return None
 
-    def _checked(self, image_rgb, stamp_ns):
-        """Refuse what is no image or no new frame; start afresh where time has jumped back."""
+    @staticmethod
+    def _checked(image_rgb):
+        """Refuse what is no image."""
         image = np.asarray(image_rgb)
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
             raise InputError(f'image is {image.dtype} {image.shape}; expected uint8 (H, W, 3)')
-        if self._stamp_ns is not None:
-            if stamp_ns == self._stamp_ns:
-                raise InputError(f'stamp {stamp_ns} ns came before; every image needs its own')
-            if stamp_ns < self._stamp_ns:
-                back_s = (self._stamp_ns - stamp_ns) * 1e-9
-                self.faults['stamp_jumped_back'] = (
-                    f'the stamp jumped back by {back_s:.3f} s to {stamp_ns} ns; all tracks end')
-                self.reset()
+    def _comes_in_order(self, stamp_ns: int) -> bool:
+        """Return False for a late image; start afresh where time has jumped back."""
+        verdict, back_s = self.order.judge(stamp_ns), self.order.back_s(stamp_ns)
+        if verdict == REPEATED:
+            raise InputError(f'stamp {stamp_ns} ns came before; every image needs its own')
+        if verdict == LATE:
+            self.faults['stamp_late'] = (
+                f'the stamp {stamp_ns} ns is {back_s:.3f} s before the last; it is left out')
+            return False
+        if verdict == RESTARTED:
+            self.faults['stamp_jumped_back'] = (
+                f'the stamp jumped back by {back_s:.3f} s to {stamp_ns} ns; all tracks end')
+            self.reset()
+        return True
+
         return image
 
     @contextmanager

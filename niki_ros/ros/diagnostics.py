@@ -24,6 +24,8 @@ REMEDIES = {
     'stamp_zero': 'make the camera driver stamp its images',
     'stamp_invalid': 'correct the camera driver: nanosec is less than 1000000000',
     'stamp_repeated': 'give every image its own stamp; two publishers on one topic do this too',
+    'stamp_late': 'nothing but that image is lost; if often, look for a driver that sends images '
+                  'out of order, or two publishers on one topic; tracking.late_s is the limit',
     'stamp_jumped_back': 'expected when a bag loops; otherwise check the clock of the camera',
     'frame_id_empty': 'set frame_id in the camera driver, or the parameter frame_id of this node',
     'depth_invalid': 'register the depth to the image, as 16UC1 millimetres or 32FC1 metres',

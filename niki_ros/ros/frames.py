@@ -25,7 +25,7 @@ class FrameHandler:
         """Keep the parts; ``info_topic``, ``now_ns`` and the overlay are set by the node."""
         self._pipeline, self._outputs, self._health = pipeline, outputs, health
         self._config, self._warn = config, warn
-        self._intake = Intake(pipeline.config.camera.fov_deg, warn)
+        self._intake = Intake(pipeline.config.camera.fov_deg, warn, order=pipeline.order)
         self._info_came = threading.Event()
         self._waited = False
         self.now_ns = None
