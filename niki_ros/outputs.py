@@ -136,6 +136,7 @@ class VideoWriter:
         self._path, self._count = path, 0
         code = cv2.VideoWriter.fourcc(*'mp4v')
         self._writer = cv2.VideoWriter()
+        rate_hz = _encodable(rate_hz)
         if min(self._size) == 0 or not self._writer.open(str(path), code, rate_hz, self._size):
             raise InputError(f'no video of {width}x{height} at {rate_hz:g} Hz can be written to '
                              f'{path}; give a name that ends in .mp4')
@@ -169,6 +170,12 @@ class VideoWriter:
             self.close()
         else:
             self._writer.release()
+
+
+def _encodable(rate_hz: float) -> float:
+    """Return the rate with as many digits as the encoder's clock takes: 16 bits in all."""
+    digits = next((n for n in (3, 2, 1) if round(rate_hz * 10 ** n) < 1 << 16), 0)
+    return round(rate_hz, digits)
 
 
 def _holds(path, images: int) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 import re
 import time
-from typing import Iterator, List, Optional
+from typing import Iterator, List, Optional, Tuple
 
 import cv2
 from niki_ros.core.camera import Camera
@@ -15,6 +15,10 @@ import numpy as np
 
 IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg')
 DEFAULT_RATE_HZ = 30.0
+# a stated rate is believed where the first gaps between frames are of about that length
+_GAPS_LOOKED_AT, _RATE_SLACK = 12, 1.25
+# where it is not, the mean of so many frames counts
+_FRAMES_OF_RATE = 60
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,15 +62,17 @@ class FrameSource:
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield frames; with ``loop`` the stamps go on growing from pass to pass."""
-        index = 0
+        index = start_ns = stamp_ns = 0
         while True:
-            for image_rgb in self._one_pass():
-                yield Frame(image_rgb, self._stamp_ns(index), index)
+            for offset_ns, image_rgb in self._one_pass():
+                stamp_ns = start_ns + offset_ns
+                yield Frame(image_rgb, stamp_ns, index)
                 index += 1
                 if index == self._max_frames:
                     return
             if not self._loop:
                 return
+            start_ns = stamp_ns + round(1e9 / self.rate_hz)
 
     def __enter__(self):
         """Return the source itself."""
@@ -83,10 +89,8 @@ class FrameSource:
         """Return what is to be said at the end: one line each."""
         return []
 
-    def _stamp_ns(self, index: int) -> int:
-        return round(index * 1e9 / self.rate_hz)
-
-    def _one_pass(self) -> Iterator[np.ndarray]:
+    def _one_pass(self) -> Iterator[Tuple[int, np.ndarray]]:
+        """Yield (nanoseconds since the start of the pass, RGB image), times growing."""
         raise NotImplementedError
 
     def _same_size(self, image_bgr, where: str) -> np.ndarray:
@@ -99,47 +103,116 @@ class FrameSource:
 
 
 class VideoFile(FrameSource):
-    """A file that OpenCV can decode; its rotation tag is obeyed."""
+    """A file that OpenCV can decode, with the times of its frames; its rotation tag is obeyed."""
 
     def __init__(self, path: Path, loop, rate_hz, max_frames):
         """Read the first frame, so that a bad file is refused before anything else starts."""
-        self._path = path
+        self._path, self._rate_given = path, rate_hz is not None
         capture = _open_video(path)
         good, image = capture.read()
-        rate = capture.get(cv2.CAP_PROP_FPS)
+        stated_hz = capture.get(cv2.CAP_PROP_FPS)
         count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        true_hz = _true_rate_hz(capture, stated_hz) if good else None
         capture.release()
         if not good:
             raise SourceError(f'{path} holds no picture that can be decoded; '
                               f'check it with: ffprobe {path}')
-        if rate_hz is None and not 0 < rate < 1000:
-            raise SourceError(f'{path} states a rate of {rate:g} frames a second; '
+        if rate_hz is None and true_hz is None:
+            raise SourceError(f'{path} states a rate of {stated_hz:g} frames a second; '
                               'give the true one as rate_hz (--rate-hz)')
+        self._seconds_stated = count / stated_hz if count > 0 and stated_hz > 0 else None
+        if true_hz and self._seconds_stated and not _counts_frames(path):
+            count = round(self._seconds_stated * true_hz)
         self._frames_stated = count if count > 0 else None
-        super().__init__(str(path), rate_hz or rate, self._frames_stated, image, loop, max_frames)
+        super().__init__(str(path), rate_hz or true_hz, self._frames_stated, image, loop,
+                         max_frames)
 
     def _one_pass(self):
         capture = _open_video(self._path)
-        number = 0
+        times = _Times(self.rate_hz)
+        number = offset_ns = 0
         try:
             while True:
                 good, image = capture.read()
                 if not good:
                     break
-                yield self._same_size(image, f'frame {number} of {self._path}')
+                offset_ns = (round(number * 1e9 / self.rate_hz) if self._rate_given
+                             else times.next_ns(capture.get(cv2.CAP_PROP_POS_MSEC)))
+                yield offset_ns, self._same_size(image, f'frame {number} of {self._path}')
                 number += 1
         finally:
             capture.release()
-        self._refuse_early_end(number)
+        self._refuse_early_end(number, offset_ns * 1e-9 + 1 / self.rate_hz)
 
-    def _refuse_early_end(self, number: int):
-        """Raise where decoding stopped well before the number of frames that the file states."""
-        stated = self._frames_stated
+    def _refuse_early_end(self, number: int, seconds: float):
+        """Raise where decoding stopped well before the end that the file states."""
+        stated, stated_s = self._frames_stated, self._seconds_stated
         # containers without an index only estimate their length: a few frames are no damage
-        if number == 0 or (stated and number < stated - max(3, stated // 20)):
+        early = stated and number < stated - max(3, stated // 20)
+        if early and stated_s and not self._rate_given and not _counts_frames(self._path):
+            # of a rate that varies the number of frames does not follow
+            early = seconds < stated_s - max(3 / self.rate_hz, stated_s / 20)
+        if number == 0 or early:
             raise SourceError(
                 f'{self._path} breaks off: frame {number} of {stated} cannot be decoded; copy the '
                 f'file again, or read only its good part: max_frames={number} (--max-frames)')
+
+
+class _Times:
+    """
+    The times of a video's frames from 0 on, as its container has them.
+
+    Where it has none, or they jump back (files that were joined), the next frame comes a period
+    after the last one.
+    """
+
+    def __init__(self, rate_hz: float):
+        """No frame has come."""
+        self._period_ns = round(1e9 / rate_hz)
+        self._last_ns = -self._period_ns
+        self._shift_ns: Optional[int] = None
+
+    def next_ns(self, stated_ms: float) -> int:
+        """Return the time of the next frame, whose container says ``stated_ms``."""
+        stated_ns = round(stated_ms * 1e6)
+        if self._shift_ns is None or stated_ns + self._shift_ns <= self._last_ns:
+            self._shift_ns = self._last_ns + self._period_ns - stated_ns
+        self._last_ns = stated_ns + self._shift_ns
+        return self._last_ns
+
+
+def _true_rate_hz(capture, stated_hz: float) -> Optional[float]:
+    """
+    Return the rate of a video that was just begun to read: the stated one where it can be true.
+
+    What a browser or a phone records has no fixed rate, and states that of its clock: 1000,
+    90000. None = it has no times, and what it states is no rate.
+    """
+    ends_ms = [capture.get(cv2.CAP_PROP_POS_MSEC)]
+
+    def look(frames: int):
+        while len(ends_ms) < frames and capture.grab():
+            ends_ms.append(capture.get(cv2.CAP_PROP_POS_MSEC))
+
+    look(_GAPS_LOOKED_AT + 1)
+    gaps_ms = np.diff(ends_ms)
+    gaps_ms = gaps_ms[gaps_ms > 0]
+    usable = 0 < stated_hz < 1000
+    if not len(gaps_ms):
+        return stated_hz if usable else None
+    if usable and 1 / _RATE_SLACK < stated_hz * np.median(gaps_ms) * 1e-3 < _RATE_SLACK:
+        return stated_hz
+    look(_FRAMES_OF_RATE)
+    gaps_ms = np.diff(ends_ms)
+    rate_hz = float(1e3 / gaps_ms[gaps_ms > 0].mean())
+    # a frame at every tick of a clock is a container without times
+    return rate_hz if rate_hz < 999 else None
+
+
+def _counts_frames(path: Path) -> bool:
+    """Whether the container has a list of its frames: mp4 and mov; others estimate the number."""
+    with path.open('rb') as file:
+        return file.read(12)[4:8] in (b'ftyp', b'moov', b'mdat', b'wide', b'free')
 
 
 class Webcam(FrameSource):
@@ -163,16 +236,14 @@ class Webcam(FrameSource):
         self._start_ns = time.monotonic_ns()
         super().__init__(device, rate, None, image, False, max_frames)
 
-    def _stamp_ns(self, index):
-        return time.monotonic_ns() - self._start_ns
-
     def _one_pass(self):
         while True:
             good, image = self._capture.read()
             if not good:
                 raise SourceError(f'the camera {self.name} stopped sending pictures; '
                                   'check its cable')
-            yield self._same_size(image, f'a picture of {self.name}')
+            yield (time.monotonic_ns() - self._start_ns,
+                   self._same_size(image, f'a picture of {self.name}'))
 
     def close(self):
         """Free the camera."""
@@ -192,8 +263,9 @@ class ImageFolder(FrameSource):
                          _read_image(self._paths[0]), loop, max_frames)
 
     def _one_pass(self):
-        for path in self._paths:
-            yield self._same_size(_read_image(path), str(path))
+        for number, path in enumerate(self._paths):
+            yield (round(number * 1e9 / self.rate_hz),
+                   self._same_size(_read_image(path), str(path)))
 
 
 def open_source(spec, loop: bool = False, rate_hz: Optional[float] = None,

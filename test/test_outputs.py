@@ -123,6 +123,16 @@ def test_every_ending_that_is_taken_can_be_read_back(tmp_path, suffix):
     assert sum(capture.read()[0] for _ in range(40)) == 30
 
 
+@pytest.mark.parametrize('rate_hz', [0.59801, 10.543390105, 29.97003, 65.6789, 99.35671, 239.76])
+def test_any_rate_can_be_written(tmp_path, rate_hz):
+    """The mean of a recording without a fixed rate is no round number."""
+    with VideoWriter(tmp_path / 'out.mp4', rate_hz, 64, 48) as writer:
+        for _ in range(3):
+            writer.write(NOISE)
+    written_hz = cv2.VideoCapture(str(tmp_path / 'out.mp4')).get(cv2.CAP_PROP_FPS)
+    assert written_hz == pytest.approx(rate_hz, rel=1e-3)
+
+
 def test_a_link_stays_and_its_target_is_replaced(clip, tmp_path):
     (tmp_path / 'data').mkdir()
     for target in ('data/old.jsonl', 'data/new.jsonl'):
