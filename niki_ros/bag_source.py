@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Dict, Generator, Iterator, List, Optional
 
-from niki_ros.core.config import TrackingConfig
+from niki_ros.core.config import CameraConfig, TrackingConfig
 from niki_ros.core.errors import BackendError, InputError, SourceError
 from niki_ros.core.image_order import ImageOrder
 from niki_ros.core.intake import BadFrame, Intake, ns_from_stamp
@@ -52,6 +52,7 @@ class BagSource(FrameSource):
     :param fov_deg: for the text of a warning: what is assumed where there is no calibration;
         None = nobody asks for the calibration.
     :param depth_topic: depth registered to the images; None = the distance comes from size.
+    :param images: the setting ``camera.images``.
     :param late_s: as ``tracking.late_s``; late images are left out.
     :ivar skipped: how often an image was left out, by the name of the fault.
     :ivar texts: for every fault what was wrong the first time.
@@ -59,12 +60,13 @@ class BagSource(FrameSource):
 
     def __init__(self, path, max_frames: Optional[int] = None, image_topic: Optional[str] = None,
                  info_topic: Optional[str] = None, fov_deg: Optional[float] = 60.0,
-                 depth_topic: Optional[str] = None, late_s: float = TrackingConfig.late_s):
+                 depth_topic: Optional[str] = None, late_s: float = TrackingConfig.late_s,
+                 images: str = CameraConfig.images):
         """Choose the topics and read the first good image."""
         path = Path(path)
         beside = path.is_file() and (path.parent / 'metadata.yaml').is_file()
         self._path = path.parent if beside else path
-        self._fov_deg, self._late_s = fov_deg, late_s
+        self._fov_deg, self._late_s, self._images_are = fov_deg, late_s, images
         self.skipped: Counter = Counter()
         self.warned: Counter = Counter()
         self.texts: Dict[str, str] = {}
@@ -96,7 +98,8 @@ class BagSource(FrameSource):
     def _frames(self) -> Iterator[Frame]:
         """Yield images, each with the depth that belongs to it, which may come just after."""
         intake = Intake(self._fov_deg or 0.0, self._warn, self.info_topic or 'camera_info',
-                        ImageOrder(TrackingConfig(late_s=self._late_s)))
+                        ImageOrder(TrackingConfig(late_s=self._late_s)), self._images_are,
+                        self.image_topic)
         intake.info = self._first_info
         depth, newest_ns = NearestDepth(), 0
         waiting: List[Frame] = []

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
+from niki_ros.core.calibration import Calibration, camera_of
 from niki_ros.core.camera import Camera
 from niki_ros.core.errors import InputError
 import numpy as np
 import yaml
 
+_LOG = logging.getLogger(__name__)
 
-def camera_from_yaml(path) -> Camera:
+
+def camera_from_yaml(path, rectified: bool = False) -> Camera:
     """
-    Read a calibration.
+    Read a calibration; a distortion that cannot be used is left out, and logged.
 
+    :param rectified: the images are: the projection matrix counts, without distortion.
     :raises InputError: naming the file and the key that is missing or wrong.
     """
     try:
@@ -26,13 +31,22 @@ def camera_from_yaml(path) -> Camera:
         raise InputError(f'camera file {path} is not a mapping; expected the output of '
                          'camera_calibration with image_width, camera_matrix, …')
     matrix = _numbers(path, data, 'camera_matrix', lengths=(9,)).reshape(3, 3)
-    distortion = _numbers(path, data, 'distortion_coefficients', lengths=range(0, 15))
+    distortion = _numbers(path, data, 'distortion_coefficients', lengths=range(0, 33))
     width, height = (_size(path, data, key) for key in ('image_width', 'image_height'))
-    model = str(data.get('distortion_model', 'plumb_bob'))
+    # older files have the latter
+    model = str(data.get('distortion_model', data.get('camera_model', '')))
+    projection = np.zeros((3, 3))
+    if rectified:
+        projection = _numbers(path, data, 'projection_matrix', (12,)).reshape(3, 4)[:, :3]
     try:
-        return Camera(matrix, width, height, distortion, model, source='file')
+        camera, faults = camera_of(Calibration(matrix, projection, width, height, model,
+                                               distortion, source='file'),
+                                   width, height, rectified)
     except InputError as error:
         raise InputError(f'camera file {path}: {error}') from error
+    for text in faults.values():
+        _LOG.warning('camera file %s: %s', path, text)
+    return camera
 
 
 def camera_to_yaml(camera: Camera, path, name: str = 'camera') -> None:

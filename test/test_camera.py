@@ -15,6 +15,13 @@ LENSES = {
     'webcam': ('plumb_bob', [0.12, -0.24, 0.002, -0.001, 0.05]),
     'wide': ('plumb_bob', [-0.36, 0.11, 0.001, 0.0005, 0.0]),
     'rational': ('rational_polynomial', [0.4, -0.3, 0.001, 0.0006, 0.02, 0.7, -0.2, 0.06]),
+    'wide rational': ('rational_polynomial', [
+        0.93, 0.173, 0.0005, -0.0003, 0.0033, 1.243, 0.3825, 0.0232]),
+    'thin prism': ('rational_polynomial', [
+        0.4, -0.3, 0.001, 0.0006, 0.02, 0.7, -0.2, 0.06, 0.01, -0.004, -0.008, 0.003]),
+    'tilted': ('rational_polynomial', [
+        0.93, 0.173, 0.0005, -0.0003, 0.0033, 1.243, 0.3825, 0.0232,
+        0.001, -0.0004, -0.0008, 0.0003, 0.02, -0.03]),
     'fisheye': ('equidistant', [-0.01, 0.04, -0.03, 0.006])}
 
 
@@ -46,6 +53,22 @@ def test_projection_is_opencv_s(lens, points):
 def test_rays_undo_the_projection(lens, points):
     rays = lens.rays(lens.project(points))
     assert np.allclose(rays, points / points[:, 2:], atol=1e-4)
+
+
+@pytest.mark.parametrize('name', ['wide rational', 'tilted'])
+def test_rays_of_a_wide_lens(name):
+    """At 60 degrees off the axis, where adding what is missing does not converge."""
+    model, distortion = LENSES[name]
+    lens = Camera(MATRIX, 640, 480, np.array(distortion), model)
+    angle = np.linspace(0, 2 * np.pi, 25)
+    rays = np.stack([1.73 * np.cos(angle), 1.73 * np.sin(angle), np.ones(25)], axis=-1)
+    assert np.allclose(lens.rays(lens.project(rays)), rays, atol=1e-5)
+
+
+def test_a_part_of_the_image_sees_the_same_rays(lens, points):
+    part = lens.cropped(100, 60, 320, 240)
+    assert np.allclose(part.project(points) + [100, 60], lens.project(points))
+    assert (part.width, part.height) == (320, 240) and lens.cropped(0, 0, 640, 480) is lens
 
 
 def test_behind_the_camera_is_nan_and_shapes_broadcast(lens):

@@ -32,6 +32,9 @@ projection_matrix:
   data: [393.653800, 0, 322.797939, 0, 0, 393.653800, 241.090902, 0, 0, 0, 1, 0]
 """
 
+# 14 numbers, as depthai's calibration of a wide lens has them
+OAK_D_W = [0.93, 0.173, 0.0005, -0.0003, 0.0033, 1.243, 0.3825, 0.0232, 0, 0, 0, 0, 0.002, -0.003]
+
 
 @pytest.fixture
 def path(tmp_path):
@@ -69,7 +72,6 @@ def test_written_and_read_again(tmp_path, model, distortion):
     ('camera_matrix', {'data': ['a'] * 9}, 'camera_matrix.data is not a list of numbers'),
     ('camera_matrix', {'data': [0] * 9}, 'focal lengths must be positive'),
     ('distortion_coefficients', {'rows': 1}, 'lacks distortion_coefficients.data'),
-    ('distortion_model', 'fisheye9', "'fisheye9' is unknown"),
     ('image_width', None, 'image_width is None'),
     ('image_height', -3, 'image_height is -3')])
 def test_refused_with_file_and_key(path, key, value, message):
@@ -79,6 +81,43 @@ def test_refused_with_file_and_key(path, key, value, message):
     with pytest.raises(InputError, match='camera.yaml') as error:
         camera_from_yaml(path)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize('key, value, message', [
+    ('distortion_model', 'fisheye9', "'fisheye9' is unknown"),
+    ('distortion_coefficients', {'data': [1.0] * 9}, 'takes 5 distortion numbers, D has 9'),
+    ('distortion_coefficients', {'data': [float('nan')] * 5}, 'which no lens has'),
+    ('distortion_coefficients', {'data': [-9e5, 0, 0, 0, 0]}, 'sees nothing half way')])
+def test_a_good_k_is_kept_where_d_is_of_no_use(path, caplog, key, value, message):
+    data = yaml.safe_load(path.read_text())
+    data[key] = value
+    path.write_text(yaml.safe_dump(data))
+    camera = camera_from_yaml(path)
+    assert camera.matrix[0, 0] == 438.783367 and not camera.distortion.any()
+    assert 'camera.yaml' in caplog.text and message in caplog.text and 'K is kept' in caplog.text
+
+
+@pytest.mark.parametrize('model, numbers, meant', [
+    ('fisheye', [0.01, 0.02, -0.003, 0.004], 'equidistant'),
+    ('Kannala Brandt4', [0.01, 0.02, -0.003, 0.004, 0.0], 'equidistant'),
+    ('rational_polynomial', OAK_D_W, 'rational_polynomial'),
+    ('plumb_bob', OAK_D_W, 'rational_polynomial'),
+    ('double_sphere', [0.0] * 6, 'plumb_bob'), (None, [0.1, -0.02, 0, 0, 0], 'plumb_bob')])
+def test_names_of_other_tools(path, caplog, model, numbers, meant):
+    data = yaml.safe_load(path.read_text())
+    del data['distortion_model']
+    if model:
+        data['distortion_model'] = model
+    data['distortion_coefficients']['data'] = numbers
+    path.write_text(yaml.safe_dump(data))
+    camera = camera_from_yaml(path)
+    assert camera.model == meant and not caplog.text
+    assert np.array_equal(camera.distortion[:4], numbers[:4])
+
+
+def test_rectified_images_go_by_the_projection_matrix(path):
+    camera = camera_from_yaml(path, rectified=True)
+    assert camera.matrix[0, 0] == 393.653800 and not camera.distortion.any()
 
 
 @pytest.mark.parametrize('text', ['', '- 1', 'a: [', '\x00'])

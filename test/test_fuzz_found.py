@@ -65,15 +65,22 @@ def test_finite_numbers_of_no_camera_are_refused(change, word):
 
 
 def test_a_lens_that_does_not_hold_out_there():
-    """Where a calibration runs away there is no ray, and the root comes from the other joints."""
+    """Where a calibration folds back there is no ray, and the root comes from the other joints."""
     camera = Camera(np.array([[300.0, 0, 320], [0, 300, 240], [0, 0, 1]]), 640, 480,
-                    np.array([-0.9, 4000.0, 0, 0, 0]))
+                    np.array([-0.9, 0, 0, 0, 0]))
     rays = camera.rays([[0, 0], [320, 240], [321, 240]])
     assert np.isnan(rays[0, :2]).all() and np.isfinite(rays[1:]).all()
     joints = np.random.default_rng(1).normal(size=(29, 3)) * 0.05
     pixels = camera.project(joints + [0, 0, 3.0])
     pixels[0] = 0, 0
     assert np.allclose(solve_root(joints, pixels, np.ones(29), camera), [0, 0, 3], atol=0.05)
+
+
+def test_a_lens_that_bends_too_much_has_its_rays_all_the_same():
+    camera = Camera(np.array([[300.0, 0, 320], [0, 300, 240], [0, 0, 1]]), 640, 480,
+                    np.array([-0.9, 4000.0, 0, 0, 0]))
+    pixels = np.array([[0, 0], [320, 240], [321, 240], [639, 479]])
+    assert np.allclose(camera.project(camera.rays(pixels)), pixels, atol=1e-3)
 
 
 @pytest.mark.parametrize('text, word', [

@@ -58,7 +58,7 @@ def main(args) -> int:
         source = stack.enter_context(open_source(
             args.source, rate_hz=args.rate_hz, max_frames=args.max_frames,
             **_bag_options(args, settings)))
-        camera = _camera(args, source)
+        camera = _camera(args, source, settings)
         write_line = _json_writer(stack, args.json)
         overlay = _overlay_writer(stack, args.overlay, source)
         pipeline = load_pipeline(**settings)
@@ -136,7 +136,8 @@ def _bag_options(args, settings) -> dict:
     if is_bag(args.source):
         fov_deg = settings.get('camera.fov_deg', CameraConfig().fov_deg)
         return {**named, 'fov_deg': None if args.camera else fov_deg,
-                'late_s': settings.get('tracking.late_s', TrackingConfig.late_s)}
+                'late_s': settings.get('tracking.late_s', TrackingConfig.late_s),
+                'images': settings.get('camera.images', CameraConfig.images)}
     for name, topic in named.items():
         if topic is not None:
             raise InputError(f'{args.source} is no bag and has no topic {topic}: leave out '
@@ -144,13 +145,13 @@ def _bag_options(args, settings) -> dict:
     return {}
 
 
-def _camera(args, source):
+def _camera(args, source, settings):
     """Return the camera of the file, scaled to the images, or None for the field of view."""
     if not args.camera:
         return None
     from niki_ros.camera_file import camera_from_yaml
     from niki_ros.core.errors import InputError
-    camera = camera_from_yaml(args.camera)
+    camera = camera_from_yaml(args.camera, settings.get('camera.images') == 'rectified')
     if abs(camera.width * source.height - camera.height * source.width) > 0.01 * (
             camera.width * source.height):
         raise InputError(f'{args.camera} is for {camera.width}x{camera.height}, {source.name} has '

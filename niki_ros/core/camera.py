@@ -1,22 +1,19 @@
-"""The pinhole camera with ROS's two distortion models, and a body's place in front of it."""
+"""The pinhole camera with ROS's distortion models, and a body's place in front of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from niki_ros.core.errors import InputError
+from niki_ros.core.lens import COEFFICIENTS, distorted, MAX_DISTORTION, undistorted
 import numpy as np
 
-MODELS = ('plumb_bob', 'rational_polynomial', 'equidistant')
+MODELS = tuple(COEFFICIENTS)
 MAX_TANGENT = 100.0
 """A pinhole sees nothing that is further off its axis than 89.4 degrees."""
 
-# of the focal length: a thousandth of a pixel at 1000
-_CONVERGED = 1e-7
-
-# what no camera has: in widths of the image, and of any distortion
-_FOCAL_RANGE, _MAX_CENTRE, _MAX_DISTORTION = (0.01, 1000.0), 10.0, 1e6
-_COEFFICIENTS = {'plumb_bob': 5, 'rational_polynomial': 8, 'equidistant': 4}
+# what no camera has, in widths of the image
+_FOCAL_RANGE, _MAX_CENTRE = (0.01, 1000.0), 10.0
 
 
 @dataclass(frozen=True)
@@ -27,7 +24,7 @@ class Camera:
     :param matrix: (3, 3) fx 0 cx / 0 fy cy / 0 0 1, pixels.
     :param width: of the image in pixels.
     :param height: of the image in pixels.
-    :param distortion: up to 5 (plumb_bob), 8 (rational_polynomial) or 4 (equidistant) numbers.
+    :param distortion: up to 5 (plumb_bob), 14 (rational_polynomial) or 4 (equidistant) numbers.
     :param model: one of ``MODELS``.
     :param source: where the numbers come from: ``camera_info``, ``file`` or ``fov``.
     """
@@ -48,7 +45,7 @@ class Camera:
         _check_extent(k, d, self.width, self.height)
         if self.model not in MODELS:
             raise InputError(f'distortion model {self.model!r} is unknown; expected {MODELS}')
-        wanted = _COEFFICIENTS[self.model]
+        wanted = COEFFICIENTS[self.model]
         if len(d) > wanted and np.any(d[wanted:]):
             raise InputError(f'{self.model} takes {wanted} distortion numbers, got {len(d)}')
         full = np.zeros(wanted)
@@ -70,12 +67,21 @@ class Camera:
         scale = np.diag([width / self.width, height / self.height, 1.0])
         return Camera(scale @ self.matrix, width, height, self.distortion, self.model, self.source)
 
+    def cropped(self, x_px: float, y_px: float, width: int, height: int) -> Camera:
+        """Return the same camera for a part of its image that begins at (x, y)."""
+        if (x_px, y_px, width, height) == (0, 0, self.width, self.height):
+            return self
+        shift = np.array([[1.0, 0, -x_px], [0, 1.0, -y_px], [0, 0, 1.0]])
+        return Camera(shift @ self.matrix, width, height, self.distortion, self.model, self.source)
+
     def project(self, points_m) -> np.ndarray:
         """Pixels (..., 2) of points (..., 3) in the optical frame; NaN behind the camera."""
         points = np.asarray(points_m, dtype=np.float64)
         z = np.where(points[..., 2] > 1e-6, points[..., 2], np.nan)
         with np.errstate(over='ignore', invalid='ignore', divide='ignore'):
-            plane = self._distort(points[..., :2] / z[..., None])
+            plane = points[..., :2] / z[..., None]
+            if self.distortion.any():
+                plane = distorted(plane, self.model, self.distortion)
         k = self.matrix
         return np.stack([
             k[0, 0] * plane[..., 0] + k[0, 1] * plane[..., 1] + k[0, 2],
@@ -95,59 +101,18 @@ class Camera:
         if self.distortion.any():
             # a calibration that does not hold out there can run away
             with np.errstate(over='ignore', invalid='ignore', divide='ignore'):
-                plane = self._undistort(plane)
+                plane = undistorted(plane, self.model, self.distortion)
         plane = np.where(np.abs(plane) <= MAX_TANGENT, plane, np.nan)
         return np.concatenate([plane, np.ones_like(plane[..., :1])], axis=-1)
-
-    def _distort(self, plane):
-        """Ideal image plane (..., 2) to the lens's; formulas of OpenCV's calib3d documentation."""
-        d = self.distortion
-        if not d.any():
-            return plane
-        if self.model == 'equidistant':
-            radius = np.linalg.norm(plane, axis=-1, keepdims=True)
-            theta = np.arctan(radius)
-            t2 = theta**2
-            bent = theta * (1 + t2 * (d[0] + t2 * (d[1] + t2 * (d[2] + t2 * d[3]))))
-            return plane * np.where(radius > 1e-9, bent / np.maximum(radius, 1e-9), 1.0)
-        x, y = plane[..., 0], plane[..., 1]
-        r2 = x * x + y * y
-        radial = 1 + r2 * (d[0] + r2 * (d[1] + r2 * d[4]))
-        if self.model == 'rational_polynomial':
-            radial = radial / (1 + r2 * (d[5] + r2 * (d[6] + r2 * d[7])))
-        return np.stack([
-            x * radial + 2 * d[2] * x * y + d[3] * (r2 + 2 * x * x),
-            y * radial + d[2] * (r2 + 2 * y * y) + 2 * d[3] * x * y], axis=-1)
-
-    def _undistort(self, seen):
-        """Invert :meth:`_distort` by fixed-point iteration, 1e-6 of the focal length."""
-        plane = seen.copy()
-        if self.model == 'equidistant':
-            theta_seen = np.linalg.norm(seen, axis=-1, keepdims=True)
-            theta = np.minimum(theta_seen, np.pi / 2 * 0.99)
-            d = self.distortion
-            for _ in range(15):
-                t2 = theta**2
-                theta = theta_seen / (1 + t2 * (d[0] + t2 * (d[1] + t2 * (d[2] + t2 * d[3]))))
-            theta = np.clip(theta, 0, np.pi / 2 * 0.99)
-            return seen * np.where(theta_seen > 1e-9,
-                                   np.tan(theta) / np.maximum(theta_seen, 1e-9), 1.0)
-        for _ in range(15):
-            off = seen - self._distort(plane)
-            plane = plane + off
-            # four rounds do for most lenses; NaN, where there is no answer, goes on to the end
-            if np.abs(off).max(initial=0.0) < _CONVERGED:
-                break
-        return plane
 
 
 def _check_extent(k, d, width: int, height: int):
     """Refuse finite numbers that no camera has, such as a focal length of 1e300 pixels."""
     if width <= 0 or height <= 0:
         raise InputError(f'camera image is {width}x{height}; expected positive')
-    if not np.isfinite(d).all() or (np.abs(d) > _MAX_DISTORTION).any():
+    if not np.isfinite(d).all() or (np.abs(d) > MAX_DISTORTION).any():
         raise InputError(f'distortion is {d.tolist()}; every value must be finite, and below '
-                         f'{_MAX_DISTORTION:g}')
+                         f'{MAX_DISTORTION:g}')
     low, high = _FOCAL_RANGE
     side = max(width, height)
     focal = k[[0, 1], [0, 1]]

@@ -119,6 +119,9 @@ class CameraConfig:
 
     fov_deg: float = setting(60.0, 'Horizontal field of view when camera_info is missing or zero',
                              'deg', 5.0, 170.0)
+    images: str = setting('auto', 'What the images are: raw as the lens gives them (K and D of '
+                          "camera_info count), rectified (P counts), or auto: as the topic's name "
+                          'says, such as image_rect', choices=('auto', 'raw', 'rectified'))
 
 
 @dataclass

@@ -7,10 +7,11 @@ CompressedImage and CameraInfo. What is wrong with one has a name, the same ever
 
 from __future__ import annotations
 
-from typing import Callable, Optional
+from typing import Callable, Dict, NamedTuple, Optional
 
+from niki_ros.core.calibration import calibration_of_info, camera_of, rectified_by_name
 from niki_ros.core.camera import Camera
-from niki_ros.core.config import TrackingConfig
+from niki_ros.core.config import CameraConfig, TrackingConfig
 from niki_ros.core.errors import InputError
 from niki_ros.core.image_decoding import ENCODINGS, rgb_from_compressed, rgb_from_image
 from niki_ros.core.image_order import ImageOrder, LATE, REPEATED
@@ -33,18 +34,25 @@ def ns_from_stamp(stamp) -> int:
 
 def camera_from_info(message, width: int, height: int) -> Camera:
     """
-    Return the camera of a CameraInfo; ``width`` and ``height`` where it does not say its own.
+    Return the camera of the whole sensor; ``width`` and ``height`` where it does not say its own.
 
-    :raises InputError: when K is zero or not a camera's.
+    :raises InputError: when K, or P where K is empty, is no camera's.
     """
-    return Camera(np.array(message.k).reshape(3, 3), int(message.width) or width,
-                  int(message.height) or height, np.array(message.d),
-                  message.distortion_model or 'plumb_bob')
+    known = calibration_of_info(message)
+    return camera_of(known, known.width or width, known.height or height)[0]
 
 
 def is_zero_k(message) -> bool:
     """Whether a driver without calibration sent this CameraInfo."""
-    return not any(message.k)
+    return not any(message.k) and not any(message.p)
+
+
+class _Fitted(NamedTuple):
+    """A camera, what was wrong with its calibration, and what both were made of."""
+
+    key: tuple
+    camera: Camera
+    faults: Dict[str, str]
 
 
 class Intake:
@@ -54,15 +62,20 @@ class Intake:
     :param fov_deg: of the camera that is assumed where camera_info is of no use.
     :param warn: called with the name and the text of every fault that can be lived with.
     :param order: of the pipeline that the images go to; None = by the settings' defaults.
+    :param images: the setting ``camera.images``.
     :ivar info_topic: name of the topic in those texts.
+    :ivar image_topic: full name of that of the images, which can say that they are rectified.
     """
 
     def __init__(self, fov_deg: float, warn: Callable[[str, str], None],
-                 info_topic: str = 'camera_info', order: Optional[ImageOrder] = None):
+                 info_topic: str = 'camera_info', order: Optional[ImageOrder] = None,
+                 images: str = CameraConfig().images, image_topic: str = ''):
         """Know no camera yet."""
         self._fov_deg, self._warn = fov_deg, warn
+        self._images, self.image_topic = images, image_topic
         self.info_topic = info_topic
         self.info = None
+        self._fitted: Optional[_Fitted] = None
         self._order = order or ImageOrder(TrackingConfig())
 
     def read(self, message):
@@ -89,21 +102,28 @@ class Intake:
         if info is None:
             self._warn('camera_info_missing', f'nothing on {self.info_topic}; {instead}')
         elif is_zero_k(info):
-            self._warn('camera_info_zeroed', f'K on {self.info_topic} is zero; {instead}')
+            self._warn('camera_info_zeroed', f'K and P on {self.info_topic} are zero; '
+                       f'{instead}')
         else:
             try:
-                return self._scaled(camera_from_info(info, width, height), width, height)
+                return self._camera_of(info, width, height)
             except InputError as error:
                 self._warn('camera_info_invalid', f'{self.info_topic}: {error}; {instead}')
         return None
 
-    def _scaled(self, camera: Camera, width: int, height: int) -> Camera:
-        """Return the camera for images of this size, after a warning where it is another."""
-        if (camera.width, camera.height) != (width, height):
-            self._warn('camera_info_size',
-                       f'{self.info_topic} is for {camera.width}x{camera.height}, the image is '
-                       f'{width}x{height}; K is scaled')
-        return camera.resized(width, height)
+    def _camera_of(self, info, width: int, height: int) -> Camera:
+        """Return what the info means for images of this size, after a warning of every doubt."""
+        rectified = (self._images == 'rectified'
+                     or (self._images == 'auto' and rectified_by_name(self.image_topic)))
+        known = calibration_of_info(info)
+        key = (width, height, rectified, *(part.tobytes() if isinstance(part, np.ndarray) else part
+                                           for part in known))
+        # a driver says the same with every image
+        if self._fitted is None or self._fitted.key != key:
+            self._fitted = _Fitted(key, *camera_of(known, width, height, rectified))
+        for fault, text in self._fitted.faults.items():
+            self._warn(fault, f'{self.info_topic}: {text}')
+        return self._fitted.camera
 
     def _stamp_ns(self, message) -> int:
         """Return the stamp; zero and repeated ones identify no image, late ones come too late."""

@@ -17,6 +17,10 @@ REMEDIES = {
     'camera_info_zeroed': 'calibrate the camera (ros2 run camera_calibration cameracalibrator) or '
                           'set camera.fov_deg to the true field of view',
     'camera_info_invalid': 'correct the calibration file of the camera driver',
+    'camera_info_distortion': 'correct distortion_model and D in the calibration file of the '
+                              'camera driver; distances near the centre of the image are right',
+    'camera_info_shape': 'make the driver publish the camera_info of the size that it sends: '
+                         'how an image of another shape was cut or turned can only be guessed',
     'camera_info_size': 'make the driver publish the camera_info of the size that it sends',
     'image_empty': 'check the camera driver: it sends images without pixels',
     'image_invalid': 'check the camera driver or republisher: encoding, step and data must agree',

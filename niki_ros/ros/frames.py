@@ -25,7 +25,9 @@ class FrameHandler:
         """Keep the parts; ``info_topic``, ``now_ns`` and the overlay are set by the node."""
         self._pipeline, self._outputs, self._health = pipeline, outputs, health
         self._config, self._warn = config, warn
-        self._intake = Intake(pipeline.config.camera.fov_deg, warn, order=pipeline.order)
+        settings = pipeline.config.camera
+        self._intake = Intake(settings.fov_deg, warn, order=pipeline.order,
+                              images=settings.images)
         self._info_came = threading.Event()
         self._waited = False
         self.now_ns = None
@@ -41,6 +43,10 @@ class FrameHandler:
     @info_topic.setter
     def info_topic(self, name: str):
         self._intake.info_topic = name
+
+    def read_images_of(self, topic: str):
+        """Learn where the images come from."""
+        self._intake.image_topic = topic
 
     def set_camera_info(self, message):
         """Take the newest CameraInfo."""

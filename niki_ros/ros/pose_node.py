@@ -165,6 +165,7 @@ class PoseNode(LifecycleNode):
             self._subscribe(CameraInfo, 'camera_info', handler.set_camera_info, info_qos),
             self._subscribe(kind, topic, self._on_image, image_qos)]
         topic = self._subscriptions_on[1].topic_name
+        handler.read_images_of(topic)
         self._watch = Watch(self._config.health, self.health, self._warn, topic)
         self.get_logger().info(f'active: reading {topic} and '
                                f'{handler.info_topic}')
