@@ -32,7 +32,7 @@ class Motion:
 
     :param rotvec: (F, 24, 3) float32 local rotation vectors, radians; joint 0 in axes with y up.
     :param lengths: (P,) frames of each piece.
-    :param names: (P,) of the pieces.
+    :param names: (P,) of the pieces, see :func:`subject_of`.
     :param fps: frames a second.
     """
 
@@ -50,6 +50,19 @@ class Motion:
         """Return a hash of the motion, kept in checkpoints."""
         parts = (self.rotvec[::97].tobytes(), self.lengths.tobytes())
         return hashlib.sha256(b''.join(parts)).hexdigest()[:16]
+
+
+def subject_of(name) -> str:
+    """Return whose motion a piece is: ``subject/clip``, or in older archives ``subject_clip``."""
+    subject, slash, _ = str(name).rpartition('/')
+    return subject if slash else str(name).split('_')[0]
+
+
+def joined(parts) -> Motion:
+    """Return the pieces of several motions as one."""
+    return Motion(np.concatenate([part.rotvec for part in parts]),
+                  np.concatenate([part.lengths for part in parts]),
+                  np.concatenate([part.names for part in parts]))
 
 
 def load_motion(path) -> Motion:
@@ -109,7 +122,7 @@ class Windows:
         if not usable.any():
             raise InputError(f'no piece of the motion has {frames} frames')
         lengths = np.where(usable, motion.lengths - frames + 1, 0)
-        subjects = np.asarray([str(name).split('_')[0] for name in motion.names])
+        subjects = np.asarray([subject_of(name) for name in motion.names])
         total = {s: lengths[subjects == s].sum() for s in set(subjects)}
         weight = np.repeat([1 / np.sqrt(max(total[s], 1)) for s in subjects], motion.lengths)
         first = np.concatenate([np.arange(n) < m for n, m in zip(motion.lengths, lengths)])

@@ -2,7 +2,7 @@
 ``niki-data``: motion files into one store, and bodies into skeletons.
 
 The store is one ``.npz``: ``rotvec`` (F, 24, 3) float16 local rotation vectors in radians with y
-up, ``lengths`` (P,), ``names`` (P,) as ``subject_clip``, ``fps``, ``licence``, ``sources``.
+up, ``lengths`` (P,), ``names`` (P,) as ``subject/clip``, ``fps``, ``licence``, ``sources``.
 """
 
 from __future__ import annotations
@@ -15,22 +15,28 @@ import sys
 from niki_ros.core.errors import InputError, NikiError
 import numpy as np
 
-from niki_training import observe_report
+from niki_training import observe_report, split
 from niki_training.body import skeleton_from_smpl
-from niki_training.data import Motion
+from niki_training.data import joined
 from niki_training.readers import FORMATS, read_motion
 from niki_training.render import cli as render_cli
+from niki_training.store import summary, write_store
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog='niki-data', description=__doc__)
     verbs = parser.add_subparsers(dest='verb', required=True)
     prepare = verbs.add_parser('prepare', help='read motion files, write one store')
-    prepare.add_argument('files', type=Path, nargs='+')
+    prepare.add_argument('files', type=Path, nargs='+',
+                         help='clips, or the folder that the data set comes in')
     prepare.add_argument('--format', choices=FORMATS, default='archive')
+    prepare.add_argument('--fps', type=float, help='frames a second of the videos behind h36m, '
+                         '3dhp and hybrik (50, 25, 30)')
     prepare.add_argument('--joint-map', type=Path, help='JSON for BVH: our name to theirs')
     prepare.add_argument('--licence', required=True, help='under which the motion may be used')
     prepare.add_argument('--out', type=Path, required=True)
+    splits = verbs.add_parser('split', help='train, val and test, no subject in two of them')
+    split.add_arguments(splits)
     show = verbs.add_parser('show', help='counts, hours, subjects, balance')
     show.add_argument('file', type=Path)
     body = verbs.add_parser('body', help='skeleton and shape space from a body model')
@@ -51,6 +57,8 @@ def main(argv=None) -> int:
     try:
         if args.verb == 'prepare':
             prepare(args)
+        elif args.verb == 'split':
+            return split.main(args)
         elif args.verb == 'show':
             print(summary(read_motion(args.file, 'archive')))
         elif args.verb == 'render':
@@ -74,35 +82,30 @@ def _height(skeleton) -> float:
 
 
 def prepare(args) -> None:
-    """Read all files, join them, write the store, show what is in it."""
-    names = json.loads(args.joint_map.read_text('utf-8')) if args.joint_map else None
-    parts = [read_motion(path, args.format, names) for path in args.files]
-    motion = Motion(np.concatenate([p.rotvec for p in parts]),
-                    np.concatenate([p.lengths for p in parts]),
-                    np.concatenate([p.names for p in parts]))
-    if not np.isfinite(motion.rotvec).all():
-        raise InputError('the motion has values that are not finite')
-    np.savez_compressed(
-        args.out, rotvec=motion.rotvec.astype(np.float16), lengths=motion.lengths,
-        names=motion.names.astype(str), fps=motion.fps, licence=args.licence,
-        sources=np.asarray([p.name for p in args.files]))
+    """Read all files and folders, join them, write the store, show what is in it."""
+    names = _joint_map(args.joint_map)
+    motion = joined([read_motion(path, args.format, names, args.fps) for path in args.files])
+    write_store(args.out, motion, args.licence, [path.name for path in args.files])
     print(summary(motion))
     print(f'licence: {args.licence}')
 
 
-def summary(motion: Motion) -> str:
-    """Return counts, hours, and how the motion is spread over the subjects."""
-    subjects = np.asarray([str(n).split('_')[0] for n in motion.names])
-    frames = {s: int(motion.lengths[subjects == s].sum()) for s in sorted(set(subjects))}
-    total = sum(frames.values())
-    share = np.asarray(list(frames.values())) / total
-    drawn = np.sqrt(share) / np.sqrt(share).sum()
-    lines = [f'{len(motion.lengths)} pieces, {total} frames, '
-             f'{total / motion.fps / 3600:.2f} hours, {len(frames)} subjects']
-    order = np.argsort(-share)[:5]
-    lines += [f'  subject {list(frames)[i]}: {share[i]:.1%} of the frames, drawn {drawn[i]:.1%}'
-              for i in order]
-    return '\n'.join(lines)
+def _joint_map(path):
+    """
+    Read a map of joints for BVH; None where there is none.
+
+    :raises InputError: when it is not one.
+    """
+    if path is None:
+        return None
+    try:
+        found = json.loads(path.read_text('utf-8'))
+    except (OSError, ValueError) as error:
+        raise InputError(f'{path}: not a joint map in JSON ({error})') from error
+    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found.values()):
+        raise InputError(f'{path}: a joint map is an object of our name to theirs for each joint, '
+                         'such as {"left_hip": "LeftUpLeg"}')
+    return found
 
 
 if __name__ == '__main__':

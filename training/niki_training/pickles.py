@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import pickle
+import warnings
 
 from niki_ros.core.errors import InputError
 import numpy as np
@@ -14,14 +16,20 @@ _ALLOWED = {
                          (f'{core}.numeric', '_frombuffer'))
 } | {('numpy', 'ndarray'), ('numpy', 'dtype'), ('_codecs', 'encode'),
      ('copyreg', '_reconstructor'), ('builtins', 'object'),
-     ('copy_reg', '_reconstructor'), ('__builtin__', 'object')}   # as Python 2 wrote them
+     ('copy_reg', '_reconstructor'), ('__builtin__', 'object'),   # as Python 2 wrote them
+     ('builtins', 'slice'), ('__builtin__', 'slice'), ('collections', 'OrderedDict')}
 _SPARSE = ('csc_matrix', 'csr_matrix', 'csc_array', 'csr_array')
 
 
 class Held:
-    """Stands in for an object of another library: holds its state, does nothing."""
+    """Stands in for an object of another library: holds its arguments and state, does nothing."""
 
     kind = ''
+    state: object = None
+
+    def __init__(self, *args):
+        """Hold what the object was made with."""
+        self.args = args
 
     def __setstate__(self, state):
         """Take the state as it is."""
@@ -47,6 +55,26 @@ class Held:
         raise ValueError(f'{self.kind} with {sorted(state)} is no array')
 
 
+def _storage(data: bytes):
+    """Return the numbers of a tensor; torch itself reads them, as weights and nothing else."""
+    import torch
+    return torch.load(io.BytesIO(data), map_location='cpu', weights_only=True)
+
+
+def _tensor(storage, offset, size, stride, *_):
+    """Return the array of a tensor; whether it wants a gradient is of no interest here."""
+    import torch
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')   # storages with a type are old, and what pickles hold
+        return torch.empty(0, dtype=storage.dtype).set_(
+            storage, offset, tuple(size), tuple(stride)).numpy()
+
+
+_TENSORS = {'_load_from_bytes': _storage, '_rebuild_tensor_v2': _tensor,
+            '_rebuild_tensor': _tensor, '_rebuild_parameter': lambda data, *_: data}
+"""How a tensor in a pickle is made, by the names that torch's own pickles ask for."""
+
+
 class _ArraysOnly(pickle.Unpickler):
     """An unpickler that builds arrays and plain containers, nothing else."""
 
@@ -55,8 +83,10 @@ class _ArraysOnly(pickle.Unpickler):
         if (module, name) in _ALLOWED:
             return super().find_class(module, name)
         library = module.split('.')[0]
-        if library == 'chumpy' or (library == 'scipy' and name in _SPARSE):
+        if library in ('chumpy', 'pandas') or (library == 'scipy' and name in _SPARSE):
             return type(name, (Held,), {'kind': name})
+        if library == 'torch' and name in _TENSORS:
+            return _TENSORS[name]
         raise InputError(f'the pickle asks for {module}.{name}; only arrays are read')
 
 

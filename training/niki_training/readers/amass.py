@@ -23,7 +23,8 @@ def read_amass(path) -> Motion:
     if poses.ndim != 2 or poses.shape[1] < 66:
         raise InputError(f'{path}: poses {poses.shape}; expected (T, 66 or more)')
     rate_hz = checked_rate_hz(path, rate)
-    return from_body_poses(poses[:, :66], rate_hz, path.stem, UPRIGHT_FROM_Z_UP)
+    name = f'{path.parent.name}/{path.stem}'   # AMASS has a folder for each subject
+    return from_body_poses(poses[:, :66], rate_hz, name, UPRIGHT_FROM_Z_UP)
 
 
 def from_body_poses(poses, rate_hz: float, name: str, upright=None) -> Motion:

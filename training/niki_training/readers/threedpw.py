@@ -5,9 +5,21 @@ from __future__ import annotations
 from niki_ros.core.errors import InputError
 import numpy as np
 
-from niki_training.data import Motion
+from niki_training.data import joined, Motion
 from niki_training.pickles import restricted_load
 from niki_training.readers.amass import from_body_poses
+
+OCCLUDED = ('courtyard_backpack', 'courtyard_basketball', 'courtyard_bodyScannerMotions',
+            'courtyard_box', 'courtyard_golf', 'courtyard_jacket', 'courtyard_laceShoe',
+            'downtown_stairs', 'flat_guitar', 'flat_packBags', 'outdoors_climbing',
+            'outdoors_crosscountry', 'outdoors_fencing', 'outdoors_freestyle', 'outdoors_golf',
+            'outdoors_parcours', 'outdoors_slalom')
+"""
+The sequences of 3DPW-OCC, of all its splits, without the number at their end.
+
+They are those in which objects hide the person (Zhang et al., "Object-Occluded Human Shape and
+Pose Estimation from a Single Color Image", 2020).
+"""
 
 
 def read_3dpw(path) -> Motion:
@@ -18,9 +30,14 @@ def read_3dpw(path) -> Motion:
     people = []
     for i, poses in enumerate(data['poses']):
         poses = np.asarray(poses, dtype=np.float64)
-        if poses.ndim != 2 or poses.shape[1] != 72:
+        if poses.ndim != 2 or poses.shape[1] != 72 or not len(poses):
             raise InputError(f'{path}: poses[{i}] has shape {poses.shape}; expected (T, 72)')
-        people.append(from_body_poses(poses, 30.0, f'{path.stem}_{i}'))
-    return Motion(np.concatenate([p.rotvec for p in people]),
-                  np.concatenate([p.lengths for p in people]),
-                  np.concatenate([p.names for p in people]))
+        people.append(from_body_poses(poses, 30.0, f'{path.stem}/{i}'))
+    if not people:
+        raise InputError(f'{path}: there is nobody in it')
+    return joined(people)
+
+
+def is_occluded(path) -> bool:
+    """Tell whether a sequence file is one of 3DPW-OCC."""
+    return path.stem.rpartition('_')[0] in OCCLUDED

@@ -9,7 +9,7 @@ from niki_ros.core.errors import InputError
 from niki_ros.core.skeleton import Skeleton
 import numpy as np
 
-from niki_training.data import Windows
+from niki_training.data import subject_of, Windows
 from niki_training.render import scene, truth
 from niki_training.render.body import BodyModel, draw_phenotype
 from niki_training.render.draw import Canvas, MAIN_ID
@@ -72,7 +72,7 @@ class Clip:
                 'camera_matrix': self.view.matrix, 'height_m': body.height_m,
                 'age': body.phenotype['age'], 'gender': body.phenotype['gender'],
                 'weight': body.phenotype['weight'], 'name': self.piece, 'start': self.start,
-                'subject': self.piece.split('_')[0], 'kind': self.kind,
+                'subject': subject_of(self.piece), 'kind': self.kind,
                 'people': len(self.people)}
 
 
