@@ -337,6 +337,8 @@ class Pipeline:
         image = np.asarray(image_rgb)
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
             raise InputError(f'image is {image.dtype} {image.shape}; expected uint8 (H, W, 3)')
+        return image
+
     def _comes_in_order(self, stamp_ns: int) -> bool:
         """Return False for a late image; start afresh where time has jumped back."""
         verdict, back_s = self.order.judge(stamp_ns), self.order.back_s(stamp_ns)
@@ -351,8 +353,6 @@ class Pipeline:
                 f'the stamp jumped back by {back_s:.3f} s to {stamp_ns} ns; all tracks end')
             self.reset()
         return True
-
-        return image
 
     @contextmanager
     def _timed(self, stage):
