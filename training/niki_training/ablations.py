@@ -29,6 +29,7 @@ from niki_training.evaluate import (
     write_json,
 )
 from niki_training.export import export
+from niki_training.outputs import write_text
 from niki_training.settings import TrainConfig
 from niki_training.train import load_checkpoint, Trainer
 
@@ -106,7 +107,7 @@ def run(args) -> str:
         _score(args.out / name, name, frames, windows, tables)
         write_json(args.out / 'ablations.json', tables)
         text = _text(tables, args)
-        (args.out / 'ablations.md').write_text(text + '\n', 'utf-8')
+        write_text(args.out / 'ablations.md', text + '\n')
     return text
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from niki_training import observe_report, split
 from niki_training.body import skeleton_from_smpl
 from niki_training.data import joined
+from niki_training.outputs import check_arguments, write_text
 from niki_training.readers import FORMATS, read_motion
 from niki_training.render import cli as render_cli
 from niki_training.store import summary, write_store
@@ -55,6 +56,7 @@ def main(argv=None) -> int:
     """Run the command; errors become one line of text and exit code 2."""
     args = _parser().parse_args(argv)
     try:
+        check_arguments(args, _outputs(args))
         if args.verb == 'prepare':
             prepare(args)
         elif args.verb == 'split':
@@ -69,12 +71,19 @@ def main(argv=None) -> int:
             return observe_report.main(args)
         else:
             skeleton = skeleton_from_smpl(args.smpl)
-            args.out.write_text(json.dumps(skeleton.to_dict()) + '\n', 'utf-8')
+            write_text(args.out, json.dumps(skeleton.to_dict()) + '\n')
             print(f'{args.out}: {skeleton.name}, height {_height(skeleton):.2f} m')
     except (NikiError, OSError) as error:
         print(f'niki-data: {error}', file=sys.stderr)
         return 2
     return 0
+
+
+def _outputs(args) -> dict:
+    """Return the files that a verb writes, by option."""
+    if args.verb in ('prepare', 'body'):
+        return {'--out': args.out}
+    return {'--sheet': getattr(args, 'sheet', None)}
 
 
 def _height(skeleton) -> float:

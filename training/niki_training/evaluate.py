@@ -14,6 +14,7 @@ import numpy as np
 
 from niki_training import corrupt, metrics
 from niki_training.data import camera_views, Motion
+from niki_training.outputs import write_text
 
 SEQUENCE = 48
 SETTLED = 16
@@ -121,7 +122,7 @@ def markdown(table: dict, score: str = 'mpjpe_mm') -> str:
 
 def write_json(path: Path, table: dict) -> None:
     """Write the table."""
-    Path(path).write_text(json.dumps(table, indent=1) + '\n', 'utf-8')
+    write_text(path, json.dumps(table, indent=1) + '\n')
 
 
 def rows_of(name: str, tables: dict) -> dict:

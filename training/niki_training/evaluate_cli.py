@@ -31,6 +31,7 @@ from niki_training.evaluate import (
     write_json,
 )
 from niki_training.model_fit import model_fit
+from niki_training.outputs import check_arguments
 from niki_training.plots import draw_tables
 
 SEQUENCE_ROWS = {'clean': 0, 'noise-20': 0, 'noise-40': 0, 'occluded-2': 24, 'truncated-legs': 24,
@@ -67,6 +68,7 @@ def main(argv=None) -> int:
         if argv[:1] and argv[0] in ('video', 'occlude', 'rendered'):
             return _other(*argv[:1], argv[1:])
         args = _parser().parse_args(argv)
+        check_arguments(args, {'--json': args.json, '--plot': args.plot})
         tables = evaluate(args)
         _keep(args, tables)
     except (NikiError, OSError) as error:

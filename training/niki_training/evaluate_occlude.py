@@ -23,6 +23,7 @@ from niki_ros.sources import open_source
 import numpy as np
 
 from niki_training.occluders import PARTS, Rectangles
+from niki_training.outputs import check_arguments
 
 HELP = 'what rectangles over parts of a person do to every joint, on any clip'
 SOLVERS = ('analytic', 'niki', 'niki-temporal')
@@ -54,6 +55,7 @@ def add_arguments(parser):
 def main(args) -> int:
     """Evaluate the clip and print a table or JSON."""
     from niki_ros.cli.run import parse_settings
+    check_arguments(args, {'--overlay': args.overlay})
     settings = {'camera.fov_deg': args.fov_deg, **parse_settings(args.set)}
     clip = Clip(args.video, args.camera, args.max_frames)
     parts, solvers = args.part or list(PARTS), args.solver or list(SOLVERS)

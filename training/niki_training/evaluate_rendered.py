@@ -19,11 +19,13 @@ from niki_ros.core.confidence import CONFIDENT_WITHIN_M
 from niki_ros.core.pipeline import Pipeline
 from niki_ros.core.skeleton import JOINTS_29
 from niki_ros.core.types import JointObservation
+from niki_ros.outputs import whole_file
 from niki_ros.solvers import load_solver
 import numpy as np
 
 from niki_training import metrics
 from niki_training.observe import FRAME_NS, observed_anew, OWN
+from niki_training.outputs import check_arguments, write_text
 from niki_training.plots import new_figure
 from niki_training.render.shards import read_shards
 
@@ -55,6 +57,7 @@ def add_arguments(parser) -> None:
 
 def main(args) -> int:
     """Evaluate and print."""
+    check_arguments(args, {'--json': args.json, '--plot': args.plot})
     shards = read_shards(args.folder, args.split)
     if args.clips:
         shards = {key: array[:args.clips] for key, array in shards.items()}
@@ -64,7 +67,7 @@ def main(args) -> int:
     else:
         print(markdown(result))
     if args.json and args.json != '-':
-        Path(args.json).write_text(json.dumps(result, indent=1) + '\n', 'utf-8')
+        write_text(args.json, json.dumps(result, indent=1) + '\n')
     if args.plot:
         draw(result, args.plot)
     return 0
@@ -280,4 +283,5 @@ def draw(result: Dict, path: Path) -> None:
     panels[5].set_title('confidence: claimed and true, expected calibration error')
     panels[0].legend()
     panels[5].legend()
-    figure.savefig(path, dpi=100)
+    with whole_file(path) as part:
+        figure.savefig(part, dpi=100)

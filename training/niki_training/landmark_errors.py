@@ -16,6 +16,7 @@ from niki_ros.core.errors import InputError, NikiError
 from niki_ros.core.skeleton import MIRROR_29
 from niki_ros.observers.landmark_errors import INPUTS, inputs, LandmarkErrors, OUTPUTS, split
 from niki_ros.observers.landmarks import box_size, observation_from_landmarks
+from niki_ros.outputs import whole_file
 import numpy as np
 from scipy.linalg import block_diag
 import torch
@@ -23,6 +24,7 @@ from torch import nn
 from tqdm import tqdm
 
 from niki_training.observe import landmark_axes
+from niki_training.outputs import check_arguments
 from niki_training.render.shards import read_shard
 
 KEYS = ('joints_m', 'keypoints_px', 'camera_matrix', 'image_size', 'obs_found', 'obs_landmarks',
@@ -198,13 +200,15 @@ def main(argv=None) -> int:
     try:
         if args.steps < 1:
             raise InputError(f'--steps is {args.steps}; expected 1 or more')
+        check_arguments(args, {'--out': args.out})
         parts = [read_samples(folder, 'train') for folder in args.pairs]
         weights = train(Samples(*map(torch.cat, zip(*parts))), args.steps, args.seed)
         if args.average:
             before = [dict(np.load(path, allow_pickle=False)) for path in args.average]
             weights = {key: value.astype(np.float32)
                        for key, value in averaged([*before, weights]).items()}
-        np.savez_compressed(args.out, **weights)
+        with whole_file(args.out) as part, part.open('wb') as file:
+            np.savez_compressed(file, **weights)
         print(f'{args.out}: {sum(len(part.shown) for part in parts)} frames, {args.steps} steps')
         if args.val:
             val = read_samples(args.val, 'val')

@@ -11,9 +11,11 @@ from pathlib import Path
 
 from niki_ros.core.skeleton import JOINTS_29
 from niki_ros.core.types import SIGMA_UNIT_M
+from niki_ros.outputs import whole_file
 import numpy as np
 
 from niki_training.observe import observed_anew, OWN
+from niki_training.outputs import check_arguments, write_text
 from niki_training.plots import new_figure
 from niki_training.render.shards import read_shards
 
@@ -31,10 +33,11 @@ def add_arguments(parser) -> None:
 
 def main(args) -> int:
     """Read the pairs, write the report."""
+    check_arguments(args, {'--out': args.out, '--plot': args.plot})
     errors = Errors(observed_anew(read_shards(args.folder, args.split)))
     text = markdown(errors)
     if args.out:
-        args.out.write_text(text + '\n', 'utf-8')
+        write_text(args.out, text + '\n')
     else:
         print(text)
     if args.plot:
@@ -182,4 +185,5 @@ def draw(errors: Errors, path: Path) -> None:
     sigma.set_xlabel('claimed by sigma, mm per coordinate')
     sigma.set_ylabel('true, mm')
     sigma.legend()
-    figure.savefig(path, dpi=100)
+    with whole_file(path) as part:
+        figure.savefig(part, dpi=100)

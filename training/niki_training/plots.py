@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from niki_ros.core.errors import ConfigError
+from niki_ros.outputs import whole_file
 
 CHARTS = (
     ('frames', 'mpjpe_mm', 'frames: MPJPE, mm', 'log'),
@@ -47,7 +48,8 @@ def draw_tables(tables: dict, path: Path) -> None:
         _draw(axes, _bars(tables[table], score), scale, colours)
         axes.set_title(title)
     try:
-        figure.savefig(path, dpi=110)
+        with whole_file(path) as part:
+            figure.savefig(part, dpi=110)
     except ValueError as error:
         raise ConfigError(f'--plot {path}: {error}') from error
 

@@ -81,6 +81,8 @@ def _table(args) -> None:
     from niki_training.image.crops import read_crops
     from niki_training.image.evaluate import rendered_table, text_table
     from niki_training.image.train import load_people
+    from niki_training.outputs import check_arguments, write_text
+    check_arguments(args, {'--json': args.json})
     torch.set_num_threads(args.threads)
     nets, record = load_people(args.out / 'last.pt')
     crops = read_crops(args.crops, args.split)
@@ -93,7 +95,7 @@ def _table(args) -> None:
         result['pose2sim'] = trial_table(nets, args.pose2sim)
         print('\n' + text_table(result['pose2sim'], COLUMNS))
     if args.json:
-        args.json.write_text(json.dumps(result, indent=1) + '\n', 'utf-8')
+        write_text(args.json, json.dumps(result, indent=1) + '\n')
 
 
 if __name__ == '__main__':

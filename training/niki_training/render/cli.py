@@ -10,6 +10,7 @@ import cv2
 from niki_ros.core.camera import Camera
 from niki_ros.core.errors import InputError
 from niki_ros.core.skeleton import open_skeleton
+from niki_ros.outputs import whole_file
 import numpy as np
 
 from niki_training.observe import OBSERVERS, Onlooker, pairs
@@ -54,7 +55,8 @@ def main(args) -> int:
     studio = Studio(motion, open_skeleton(), args.split, args.seed, args.frames, SIZE)
     try:
         if args.sheet:
-            cv2.imwrite(str(args.sheet), contact_sheet(studio)[..., ::-1])
+            with whole_file(args.sheet, ('.png',)) as part:
+                cv2.imwrite(str(part), contact_sheet(studio)[..., ::-1])
         else:
             _render(studio, args)
     finally:
