@@ -80,7 +80,10 @@ def main(argv=None) -> int:
 
 
 def _outputs(args) -> dict:
-    """Return the files that a verb writes, by option."""
+    """Return the files that a verb writes, by option; in a folder those that are there."""
+    if args.verb == 'split':
+        files = (args.out / f'{name}.npz' for name in split.SPLITS)
+        return {'--out': None, **{f'--out {one.name}': one for one in files if one.exists()}}
     if args.verb in ('prepare', 'body'):
         return {'--out': args.out}
     return {'--sheet': getattr(args, 'sheet', None)}

@@ -25,6 +25,14 @@ def test_a_store_does_not_replace_what_it_is_made_of(tmp_path, capsys):
     assert motion.read_bytes() == b'motion' and names(tmp_path) == ['link.npz', 'motion.npz']
 
 
+def test_a_split_does_not_replace_what_it_splits(tmp_path, capsys):
+    train = tmp_path / 'train.npz'
+    train.write_bytes(b'motion')
+    assert data_cli.main(['split', str(train), '--out', str(tmp_path)]) == 2
+    assert 'which it would replace' in capsys.readouterr().err
+    assert train.read_bytes() == b'motion' and names(tmp_path) == ['train.npz']
+
+
 def test_tables_and_weights_do_not_replace_data(tmp_path, capsys):
     data, pairs = tmp_path / 'data.npz', tmp_path / 'pairs'
     pairs.mkdir()
