@@ -92,6 +92,22 @@ def check_bag(folder, figures):
     assert stamps['/bodies/body_1/robot_description'] and stamps['/bodies/body_1/joint_states']
 
 
+def test_a_video_that_breaks_off(clip, tmp_path):
+    """Its good part is in the files, and the exit code says that it is not all."""
+    whole = clip.read_bytes()
+    begin, end = len(whole) // 2, whole.rfind(b'moov') - 4
+    cut, out = tmp_path / 'cut.mp4', tmp_path / 'out'
+    cut.write_bytes(whole[:begin] + bytes(end - begin) + whole[end:])
+    done = demo('--video', str(cut), '--out', str(out), '--param', 'solver.name:=analytic')
+    assert done.returncode == 1 and 'breaks off' in done.stderr, done.stderr
+    assert 'Traceback' not in done.stderr
+    figures = json.loads(done.stdout.strip().splitlines()[-1])
+    assert 3 < figures['frames'] < 38
+    capture = cv2.VideoCapture(str(out / 'overlay.mp4'))
+    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == figures['frames']
+    assert (out / 'bag' / 'metadata.yaml').is_file() and (out / 'skeleton.png').is_file()
+
+
 def test_unreadable_video(tmp_path):
     """Refused before anything is started."""
     path = tmp_path / 'broken.mp4'

@@ -192,13 +192,14 @@ def test_interrupted_file_leaves_nothing(clip, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_interrupt_is_how_a_camera_ends(blank, tmp_path, monkeypatch):
+@pytest.mark.parametrize('end', [KeyboardInterrupt(), SystemExit(128 + signal.SIGTERM)])
+def test_interrupt_is_how_a_camera_ends(blank, tmp_path, monkeypatch, end):
     class Webcam4Frames(VideoFile):
         live = True
 
         def _one_pass(self):
             yield from super()._one_pass()
-            raise KeyboardInterrupt
+            raise end
 
     scripted(monkeypatch, [0.0, 0.0, 4.0])
     monkeypatch.setattr('niki_ros.sources.VideoFile', Webcam4Frames)

@@ -260,6 +260,23 @@ def test_recording_holds_what_was_shown(rerun, bag, tmp_path, capsys):
     assert {'/image', '/bodies/1/bones', '/bodies/1/joints', '/bodies/7/joints'} <= paths
 
 
+def test_a_source_that_breaks_off_is_shown_up_to_there(folder, monkeypatch, capsys):
+    """And the exit code says that it is not all."""
+    (folder / '~.png').write_bytes(b'no image')
+    shown = []
+
+    def show(moments, sink, absolute=False):
+        shown.append(len(list(moments)))
+
+    monkeypatch.setattr('niki_ros.rerun_view.load_rerun', lambda: None)
+    monkeypatch.setattr('niki_ros.rerun_view.show', show)
+    monkeypatch.setattr('niki_ros.load_pipeline', lambda **_: scripted_pipeline())
+    assert run_view(folder) == 1
+    assert '~.png cannot be read' in capsys.readouterr().err and shown == [4]
+    assert run_view(folder, '--save', folder / '~.png') == 1
+    assert 'which it would replace' in capsys.readouterr().err and shown == [4]
+
+
 def test_window_gets_the_recording(rerun, bag, monkeypatch):
     """By the viewer's own program, whose place does not depend on PATH."""
     spawned = create_autospec(rerun.spawn)

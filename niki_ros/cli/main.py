@@ -33,7 +33,7 @@ def main(argv=None) -> int:
     os.environ.setdefault('OPENCV_LOG_LEVEL', 'ERROR')
     args = _parse(argv)
     from niki_ros.core.errors import NikiError
-    before = _end_on_sigterm()
+    before = _end_on_signals()
     try:
         code = args.run_verb(args)
         sys.stdout.flush()
@@ -54,8 +54,8 @@ def main(argv=None) -> int:
         _drop_stdout()
         return 1
     finally:
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _drop_stdout():
@@ -66,14 +66,19 @@ def _drop_stdout():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _end_on_sigterm():
-    """Let SIGTERM end the verb as Ctrl-C does, so that no half file and no child stays behind."""
-    def end(*_):
-        raise SystemExit(128 + signal.SIGTERM)
-    try:
-        return signal.signal(signal.SIGTERM, end)
-    except ValueError:  # not the main thread: whoever owns that decides
-        return None
+def _end_on_signals() -> dict:
+    """Let SIGTERM and a closed terminal end the verb as Ctrl-C does: no half file, no child."""
+    def end(number, _):
+        raise SystemExit(128 + number)
+    before = {}
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # who starts it with nohup wants it to go on
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            try:
+                before[number] = signal.signal(number, end)
+            except ValueError:  # not the main thread: whoever owns that decides
+                break
+    return before
 
 
 def _parse(argv) -> argparse.Namespace:

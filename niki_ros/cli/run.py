@@ -208,8 +208,8 @@ def _process(args, source, pipeline, camera, write_line, overlay) -> _Done:
             if overlay:
                 lens = lens or pipeline.assumed_camera(frame.image_rgb)
                 overlay.write(draw_overlay(frame.image_rgb, bodies, lens))
-    except KeyboardInterrupt:
-        # a camera has no other end; a file that was not finished is dropped
+    except (KeyboardInterrupt, SystemExit):
+        # a camera has no other end than Ctrl-C or SIGTERM; a file not finished is dropped
         if not source.live:
             raise
     except SourceError as error:

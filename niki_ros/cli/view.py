@@ -41,15 +41,32 @@ def main(args) -> int:
     rerun_view.load_rerun()
     check_files({'--save': args.save, '--screenshot': args.screenshot}, args.source, args.camera,
                 parse_settings(args.set), screenshot=('.png',))
-    bag = rerun_view.is_bag(args.source)
+    bag, broken_off = rerun_view.is_bag(args.source), []
     with _moments(args, bag) as moments:
+        moments = _until_it_breaks(moments, broken_off)
         if args.screenshot:
             rerun_view.screenshot(_chosen(moments, args), args.screenshot, absolute=bag)
         elif args.save:
             _save(rerun_view, moments, args.save, bag)
         else:
             rerun_view.show(moments, rerun_view.open_window, absolute=bag)
-    return 0
+    for text in broken_off:
+        print(f'niki: {text}; what came before it is shown', file=sys.stderr)
+    return 1 if broken_off else 0
+
+
+def _until_it_breaks(moments, broken_off: list):
+    """Yield the moments; an error of the source after the first one is kept for the end."""
+    from niki_ros.core.errors import SourceError
+    any_came = False
+    try:
+        for moment in moments:
+            yield moment
+            any_came = True
+    except SourceError as error:
+        if not any_came:
+            raise
+        broken_off.append(str(error))
 
 
 @contextmanager

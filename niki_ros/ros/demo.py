@@ -68,14 +68,15 @@ def _run(args, stop) -> int:
     processes: List[subprocess.Popen] = []
     line = _LiveLine()
     try:
-        _play(args, listener, processes, environment, stop, line, frames)
+        broken_off = _play(args, listener, processes, environment, stop, line, frames)
         if stop.is_set():
             return 130
     finally:
         _end(processes)
         listener.destroy_node()
         rclpy.try_shutdown()
-    return _report(args, listener, line)
+    _report(args, listener, line)
+    return 1 if broken_off else 0
 
 
 def _make_out(args):
@@ -111,18 +112,22 @@ def _own_graph() -> dict:
     return environment
 
 
-def _play(args, listener, processes, environment, stop, line, frames):
-    """Start the node, then the source; listen until both have no more to say."""
+def _play(args, listener, processes, environment, stop, line, frames) -> bool:
+    """
+    Start the node, then the source; listen until both have no more to say.
+
+    Return whether the source broke off, after its message on stderr.
+    """
     from rclpy.executors import SingleThreadedExecutor
     executor = SingleThreadedExecutor()
     executor.add_node(listener)
 
-    def listen(until, limit_s, doing):
+    def listen(until, limit_s, doing, must_live=processes):
         end = time.monotonic() + limit_s
         while not stop.is_set() and not until():
             executor.spin_once(timeout_sec=0.02)
             line.show(doing())
-            _check(processes)
+            _check(must_live)
             if time.monotonic() > end:
                 raise DemoError(f'nothing came for {limit_s:.0f} s while: {doing()}')
     node = _start('pose_node', _node_parameters(args), environment)
@@ -131,12 +136,16 @@ def _play(args, listener, processes, environment, stop, line, frames):
     source = _start('video_source', _source_parameters(args), environment)
     processes.append(source)
     listen(lambda: source.poll() is not None, float('inf'),
-           lambda: f'{listener.line()}   of {frames or "?"}')
+           lambda: f'{listener.line()}   of {frames or "?"}', [node])
+    broken_off = source.returncode not in (None, 0) and listener.counts['camera_info'] > 0
+    if broken_off:
+        processes.remove(source)
     listen(lambda: time.monotonic() - listener.last_heard > _QUIET_S, _START_S, listener.line)
     # one more second, so that the node's own last counters arrive
     until = time.monotonic() + 1.2
     listen(lambda: time.monotonic() > until, 10.0, listener.line)
     executor.remove_node(listener)
+    return broken_off
 
 
 def _node_parameters(args) -> dict:
@@ -180,7 +189,7 @@ def _end(processes):
             process.wait()
 
 
-def _report(args, listener, line) -> int:
+def _report(args, listener, line):
     """Write the files and print the figures."""
     from niki_ros.ros.demo_files import draw_skeletons, summary, write_pictures
     figures = summary(listener)
@@ -192,7 +201,6 @@ def _report(args, listener, line) -> int:
     print('the node says: ' + ', '.join(f'{key} {value}' for key, value in told.items()))
     print(f'files in {args.out}: overlay.mp4, bag, skeleton.png')
     print(json.dumps(figures), flush=True)
-    return 0
 
 
 class _LiveLine:

@@ -56,7 +56,8 @@ def write_pictures(listener: DemoListener, video, out: Path, note) -> None:
     infos, images = sent_infos(listener), []
     with (open_source(video) as source, whole_file(out / 'overlay.mp4') as part, VideoWriter(
             part, source.rate_hz, source.width, source.height) as writer):
-        for frame, info in zip(source, infos):
+        # a source that breaks off is not asked for more than was sent
+        for info, frame in zip(infos, source):
             stamp_ns = ns_from_stamp(info.header.stamp)
             camera = camera_from_info(info, source.width, source.height)
             bodies = listener.bodies.get(stamp_ns, [])
