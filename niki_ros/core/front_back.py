@@ -45,11 +45,15 @@ def swapped(observation: JointObservation) -> JointObservation:
 
 def _renamed(observation, depth_sign, sigma) -> JointObservation:
     joints = observation.joints_m[_MIRROR] * np.array([1, 1, depth_sign], np.float32)
+    points = observation.keypoint_rays
+    if points is not None:
+        points = points.mirrored(depth_sign)
     return replace(
         observation, joints_m=joints - joints[:1],
         sigma=np.maximum(observation.sigma[_MIRROR], sigma),
         keypoints_px=observation.keypoints_px[_MIRROR],
         keypoint_sigma_px=observation.keypoint_sigma_px[_MIRROR], twist_cos_sin=None,
+        keypoint_rays=points,
         hidden=None if observation.hidden is None else observation.hidden[_MIRROR])
 
 

@@ -10,20 +10,15 @@ from __future__ import annotations
 from collections import deque
 from typing import Deque, NamedTuple, Tuple
 
+from niki_ros.core.camera import Camera
 from niki_ros.core.rotations import swing_rotmat
 from niki_ros.core.skeleton import JOINT
-from niki_ros.core.types import KeypointRays
+from niki_ros.core.types import JointObservation, KeypointRays, KEYPOINTS
 import numpy as np
 
 AGES_S = np.array([0.0, 0.04, 0.08, 0.12, 0.16, 0.2, 0.27, 0.34, 0.42, 0.5, 0.6, 0.7, 0.85, 1.0,
                    1.2, 1.4])
 """Ages at which the lifter looks at the keypoints, seconds."""
-KEYPOINTS = (
-    'left_hip', 'right_hip', 'left_knee', 'right_knee', 'left_ankle', 'right_ankle',
-    'left_shoulder', 'right_shoulder', 'left_elbow', 'right_elbow', 'left_wrist', 'right_wrist',
-    'nose', 'left_ear', 'right_ear', 'left_heel', 'right_heel', 'left_toe', 'right_toe',
-    'left_knuckles', 'right_knuckles')
-"""What the lifter is shown, in this order."""
 LEAST_TANGENT_Z = 0.05
 MAX_TANGENT = 20.0
 _LANDMARKS = ((23,), (24,), (25,), (26,), (27,), (28,), (11,), (12,), (13,), (14,), (15,), (16,),
@@ -56,18 +51,31 @@ def _joints() -> np.ndarray:
 
 
 JOINT_OF_KEYPOINT = _joints()
+IS_JOINT = np.array([name.rpartition('_')[2] not in ('nose', 'ear', 'heel') for name in KEYPOINTS])
+"""Which keypoints (21,) are joints; the others are landmarks near one."""
+_HIPS = [JOINT['left_hip'], JOINT['right_hip']]
 
 
-def keypoint_rays(landmark_rays, seen, guess_m) -> KeypointRays:
+def keypoint_rays(landmark_rays, visible, landmarks_m, seen: JointObservation,
+                  camera: Camera) -> KeypointRays:
     """
-    Return keypoints made from landmarks.
+    Return the keypoints of one person: joints as observed, and landmarks that are no joints.
 
-    :param landmark_rays: (33, 3) directions, camera's optical axes. :param seen: (33,) 0 … 1.
-    :param guess_m: (33, 3) about the hips, the same axes.
+    :param landmark_rays: (33, 3) directions, camera's optical axes. :param visible: (33,) 0 … 1.
+    :param landmarks_m: (33, 3) about the hips, the same axes.
+    :param seen: the observation made of them, corrected where there is a correction.
     """
     unit = landmark_rays / np.linalg.norm(landmark_rays, axis=1, keepdims=True)
-    return KeypointRays(KEYPOINTS_FROM_LANDMARKS @ unit, KEYPOINTS_FROM_LANDMARKS @ seen,
-                        KEYPOINTS_FROM_LANDMARKS @ guess_m)
+    rays = KEYPOINTS_FROM_LANDMARKS @ unit
+    joint_rays = camera.rays(seen.keypoints_px[JOINT_OF_KEYPOINT])
+    joints_m, own_m = (joints[JOINT_OF_KEYPOINT] - joints[_HIPS].mean(0)
+                       for joints in (seen.joints_m, seen.own_joints_m))
+    # what is off at a joint is off beside it
+    guess_m = KEYPOINTS_FROM_LANDMARKS @ landmarks_m + joints_m - own_m
+    known = IS_JOINT & np.isfinite(joint_rays).all(1)
+    return KeypointRays(
+        np.where(known[:, None], joint_rays, rays), KEYPOINTS_FROM_LANDMARKS @ visible,
+        np.where(IS_JOINT[:, None], joints_m, guess_m))
 
 
 class Window(NamedTuple):

@@ -33,7 +33,7 @@ class Person:
         self.observation: Optional[JointObservation] = None
         self.solution: Optional[Solution] = None
         self.stamp_ns: Optional[int] = None
-        self._front_back = FrontBackGuard()
+        self._front_back, self._is_mended = FrontBackGuard(), False
         self._jumps, self._distance = JumpGuard(), DistanceGuard()
 
     def passed_s(self, stamp_ns: int) -> float:
@@ -53,5 +53,10 @@ class Person:
         if root_m is not None and not self._distance.fits(root_m[2], dt_s):
             return None
         mended = self._front_back.check(seen, dt_s)
+        self._is_mended = mended is not seen
+        return mended
+
+    def without_jumps(self, seen: JointObservation, dt_s: float) -> JointObservation:
+        """Return the observation, joints hidden that have moved faster than joints move."""
         # where limbs are in a mended reading is no measure of where they were
-        return self._jumps.check(mended, dt_s) if mended is seen else mended
+        return seen if self._is_mended else self._jumps.check(seen, dt_s)

@@ -115,32 +115,20 @@ class Pipeline:
             pairs = self.tracker.update(observations, roots, stamp_ns)
         # a track without an id is not believed yet: it is followed, not published
         where = {id(seen): root for seen, root in zip(observations, roots)}
-        roots_of = [where.get(id(seen)) for _, seen in pairs]
+        people = [self._believed(track, seen, where.get(id(seen)), stamp_ns)
+                  for track, seen in pairs]
         with self._timed('lift'):
-            pairs = self._lifted(pairs, stamp_ns)
+            steps = self._lifted([one for one in people if one is not None], stamp_ns)
         with self._timed('solve'):
-            people = [self._believed(track, seen, root, stamp_ns)
-                      for (track, seen), root in zip(pairs, roots_of)]
-            steps = self._solve([one for one in people if one is not None], stamp_ns)
+            steps = self._solve(steps, stamp_ns)
         bodies = [self._body(step, scene, stamp_ns) for step in steps]
         self.order.passed(stamp_ns)
         return [body for body in bodies if body is not None and body.id]
 
-    def _lifted(self, pairs, stamp_ns):
-        """Return tracks and observations, the joints lifted where there is a lifter."""
-        for track, _ in pairs:
-            if track.state is None:
-                track.state = Person(self.solver)
-        seen = [(track, one) for track, one in pairs if one is not None]
-        if self.lifter is None or not seen:
-            return pairs
-        lifted = self.lifter.lift([track.state.window for track, _ in seen],
-                                  [one for _, one in seen], stamp_ns)
-        now = {id(track): one for (track, _), one in zip(seen, lifted)}
-        return [(track, now.get(id(track))) for track, _ in pairs]
-
     def _believed(self, track: PersonTrack, seen, root_m, stamp_ns) -> Optional[_Step]:
         """Return what is believed of one person; None when it has been gone for too long."""
+        if track.state is None:
+            track.state = Person(self.solver)
         person: Person = track.state
         gone_s = (stamp_ns - track.seen_ns) * 1e-9
         dt_s = person.passed_s(stamp_ns)
@@ -151,6 +139,16 @@ class Pipeline:
         if seen is None and (gone_s > predict_s or person.observation is None):
             return None
         return _Step(track, person, seen, dt_s)
+
+    def _lifted(self, steps: List[_Step], stamp_ns: int) -> List[_Step]:
+        """Lift the keypoints of all people at once; then call hidden what has jumped."""
+        now = [i for i, step in enumerate(steps) if step.seen is not None]
+        seen: list = [steps[i].seen for i in now]
+        if self.lifter is not None:
+            seen = self.lifter.lift([steps[i].person.window for i in now], seen, stamp_ns)
+        lifted = dict(zip(now, seen))
+        return [step._replace(seen=step.person.without_jumps(lifted[i], step.dt_s))
+                if i in lifted else step for i, step in enumerate(steps)]
 
     def _solve(self, steps: List[_Step], stamp_ns: int) -> List[_Step]:
         """Solve all people at once; one out of sight is all unobserved joints, or as it was."""

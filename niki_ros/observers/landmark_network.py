@@ -101,8 +101,8 @@ class LandmarkNetwork:
         roll = view.camera_from_upright.T @ view.camera_from_view
         upright_m = world_m[:LANDMARKS] @ roll.T
         seen = self.observation(normalized, upright_m, visible, size, view.camera_from_upright)
-        seen.keypoint_rays = keypoint_rays(rays[:LANDMARKS], visible,
-                                           world_m[:LANDMARKS] @ view.camera_from_view.T)
+        seen.keypoint_rays = keypoint_rays(
+            rays[:LANDMARKS], visible, world_m[:LANDMARKS] @ view.camera_from_view.T, seen, camera)
         focal_px = float(np.sqrt(camera.matrix[0, 0] * camera.matrix[1, 1]))
         least = _LEAST_CROP_PX / focal_px
         coming = view_of_body(rays[HIPS_MIDDLE], rays[BODY_TOP], MARGIN, least)

@@ -151,7 +151,7 @@ class _Errors:
         zero = torch.zeros_like(x)
         cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).view(-1, 3, 3)
         self.lean = torch.matrix_exp(cross)
-        self.slope = (torch.randn(count, 1) * 0.18 + 0.72 + torch.randn(count, _POINTS) * 0.15)
+        self.slope = torch.randn(count, 1) * 0.15 + 0.82 + torch.randn(count, _POINTS) * 0.15
         self.slope[:, :2] = self.slope[:, :2] * 0.5 + 0.5
         for group in _GROUPS[:4]:
             flip = torch.where(_chance(count, 0.04), -1.0, 1.0)

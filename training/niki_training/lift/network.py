@@ -65,6 +65,7 @@ class LiftNet(nn.Module):
             nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU(),
                           nn.Linear(width, width)) for _ in range(blocks))
         self.last = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, OUTPUTS))
+        nn.init.zeros_(self.last[1].weight)
 
     def forward(self, rays, seen, guess_m, heading) -> Lifted:
         """Lift N people."""

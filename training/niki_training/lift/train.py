@@ -16,6 +16,7 @@ from torch import nn
 from tqdm import tqdm
 
 from niki_training.lift.data import LiftBatches
+from niki_training.lift.export import load_lifter
 from niki_training.lift.network import LiftNet, loss
 from niki_training.render.motion import load_rooted_motion
 
@@ -37,16 +38,21 @@ def mean_error_mm(net, batches, count: int, seed: int = 1) -> float:
 
 
 class LiftTrainer:
-    """Trains for a given time, so that the learning rate ends where the time does."""
+    """Trains for a given time or number of steps; the learning rate falls to that end."""
 
     def __init__(self, batches: LiftBatches, folder: Path, minutes: float, width: int = 640,
-                 blocks: int = 3, seed: int = 0):
-        """Begin, or go on with the checkpoint in ``folder``."""
+                 blocks: int = 3, seed: int = 0, start_from: Path | None = None,
+                 rate: float = RATE, steps: int = 0):
+        """Begin, from the weights of ``start_from`` if given, or go on with ``folder``'s own."""
         torch.manual_seed(seed)
         self.batches, self.folder, self.seconds = batches, Path(folder), minutes * 60
         self.net, self.average = LiftNet(width, blocks), LiftNet(width, blocks)
         self.average.load_state_dict(self.net.state_dict())
-        self.optimizer = torch.optim.AdamW(self.net.parameters(), RATE, weight_decay=1e-3)
+        self.rate, self.steps = rate, steps
+        if start_from is not None:
+            self.net.load_state_dict(load_lifter(start_from).state_dict())
+            self.average.load_state_dict(self.net.state_dict())
+        self.optimizer = torch.optim.AdamW(self.net.parameters(), rate, weight_decay=1e-3)
         self.step, self.passed_s = 0, 0.0
         self.folder.mkdir(parents=True, exist_ok=True)
         if (self.folder / 'last.pt').exists():
@@ -54,15 +60,15 @@ class LiftTrainer:
         self.rng = np.random.default_rng([seed, self.step])
 
     def run(self, val: LiftBatches | None = None) -> None:
-        """Train until the time is over."""
+        """Train to the end."""
         begin, saved = time.monotonic() - self.passed_s, self.passed_s
         bar = tqdm(total=round(self.seconds), initial=round(self.passed_s), unit='s', disable=None)
-        while self.passed_s < self.seconds:
+        while self.done < 1.0:
             value = self._train_step()
             self.passed_s = time.monotonic() - begin
             bar.update(round(self.passed_s) - bar.n)
             bar.set_postfix(step=self.step, loss=f'{value:.3f}', refresh=False)
-            if self.passed_s - saved > _SAVE_S or self.passed_s >= self.seconds:
+            if self.passed_s - saved > _SAVE_S or self.done >= 1.0:
                 saved = self.passed_s
                 self.save()
                 if val is not None:
@@ -70,11 +76,16 @@ class LiftTrainer:
                     tqdm.write(f'step {self.step}: {error:.1f} mm on val')
         bar.close()
 
+    @property
+    def done(self) -> float:
+        """Return the share of the run that is over, 0 … 1."""
+        by_steps = self.step / self.steps if self.steps else 0.0
+        return min(1.0, max(self.passed_s / self.seconds, by_steps))
+
     def _train_step(self) -> float:
         batch = self.batches.draw(self.rng)
-        done = min(1.0, self.passed_s / self.seconds)
-        rate = RATE * min(1.0, (self.step + 1) / WARM_STEPS) * (0.51 + 0.5 * math.cos(
-            math.pi * done))
+        rate = self.rate * min(1.0, (self.step + 1) / WARM_STEPS) * (0.51 + 0.5 * math.cos(
+            math.pi * self.done))
         for group in self.optimizer.param_groups:
             group['lr'] = rate
         value = loss(self.net(*batch.seen, batch.heading), batch.joints_m, batch.twist)
@@ -114,7 +125,11 @@ def main(argv=None) -> int:
     parser.add_argument('--data', type=Path, required=True, help='motion archive with root (.npz)')
     parser.add_argument('--val', type=Path, help='motion of other people, to show progress')
     parser.add_argument('--out', type=Path, required=True, help='folder; an old run there goes on')
+    parser.add_argument('--from', dest='start_from', type=Path,
+                        help='checkpoint of the same size: begin with its weights')
+    parser.add_argument('--rate', type=float, default=RATE, help='highest learning rate')
     parser.add_argument('--minutes', type=float, default=30.0)
+    parser.add_argument('--steps', type=int, default=0, help='stop after so many, if sooner')
     parser.add_argument('--width', type=int, default=640)
     parser.add_argument('--blocks', type=int, default=3)
     parser.add_argument('--pieces', type=int, default=64, help='pieces of motion in a batch')
@@ -128,7 +143,8 @@ def main(argv=None) -> int:
         val = None
         if args.val:
             val = LiftBatches(load_rooted_motion(args.val), skeleton, args.pieces)
-        trainer = LiftTrainer(batches, args.out, args.minutes, args.width, args.blocks, args.seed)
+        trainer = LiftTrainer(batches, args.out, args.minutes, args.width, args.blocks, args.seed,
+                              args.start_from, args.rate, args.steps)
         trainer.run(val)
     except NikiError as error:
         print(f'niki-train lift: {error}', file=sys.stderr)
