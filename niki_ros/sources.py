@@ -15,10 +15,10 @@ import numpy as np
 
 IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg')
 DEFAULT_RATE_HZ = 30.0
-# a stated rate is believed where the first gaps between frames are of about that length
-_GAPS_LOOKED_AT, _RATE_SLACK = 12, 1.25
-# where it is not, the mean of so many frames counts
-_FRAMES_OF_RATE = 60
+# a stated rate is believed where the first frames, or some more, come about as fast
+_FRAMES_OF_RATE, _RATE_SLACK = (12, 60), 1.25
+# times that jump back by so much are those of another recording, less is a slip
+_JOINED_NS = 300_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,22 +163,32 @@ class _Times:
     The times of a video's frames from 0 on, as its container has them.
 
     Where it has none, or they jump back (files that were joined), the next frame comes a period
-    after the last one.
+    after the last one, and the others follow it. A single time that came before is moved on.
     """
 
     def __init__(self, rate_hz: float):
         """No frame has come."""
         self._period_ns = round(1e9 / rate_hz)
         self._last_ns = -self._period_ns
-        self._shift_ns: Optional[int] = None
+        self._first_stated_ns: Optional[int] = None
+        self._shift_ns, self._has_times = 0, False
 
     def next_ns(self, stated_ms: float) -> int:
         """Return the time of the next frame, whose container says ``stated_ms``."""
         stated_ns = round(stated_ms * 1e6)
-        if self._shift_ns is None or stated_ns + self._shift_ns <= self._last_ns:
-            self._shift_ns = self._last_ns + self._period_ns - stated_ns
-        self._last_ns = stated_ns + self._shift_ns
-        return self._last_ns
+        if self._first_stated_ns is None:
+            self._first_stated_ns = stated_ns
+            self._shift_ns = -stated_ns
+        self._has_times |= stated_ns != self._first_stated_ns
+        time_ns = stated_ns + self._shift_ns
+        if time_ns <= self._last_ns:
+            if self._has_times and self._last_ns - time_ns < _JOINED_NS:
+                time_ns = self._last_ns + self._period_ns // 8
+            else:
+                time_ns = self._last_ns + self._period_ns
+                self._shift_ns = time_ns - stated_ns
+        self._last_ns = time_ns
+        return time_ns
 
 
 def _true_rate_hz(capture, stated_hz: float) -> Optional[float]:
@@ -188,25 +198,22 @@ def _true_rate_hz(capture, stated_hz: float) -> Optional[float]:
     What a browser or a phone records has no fixed rate, and states that of its clock: 1000,
     90000. None = it has no times, and what it states is no rate.
     """
-    ends_ms = [capture.get(cv2.CAP_PROP_POS_MSEC)]
+    times_ms = [capture.get(cv2.CAP_PROP_POS_MSEC)]
 
-    def look(frames: int):
-        while len(ends_ms) < frames and capture.grab():
-            ends_ms.append(capture.get(cv2.CAP_PROP_POS_MSEC))
+    def mean_hz(frames: int) -> Optional[float]:
+        while len(times_ms) < frames and capture.grab():
+            times_ms.append(capture.get(cv2.CAP_PROP_POS_MSEC))
+        gaps_ms = np.diff(times_ms)
+        gaps_ms = gaps_ms[gaps_ms > 0]
+        return float(1e3 / gaps_ms.mean()) if len(gaps_ms) else None
 
-    look(_GAPS_LOOKED_AT + 1)
-    gaps_ms = np.diff(ends_ms)
-    gaps_ms = gaps_ms[gaps_ms > 0]
     usable = 0 < stated_hz < 1000
-    if not len(gaps_ms):
-        return stated_hz if usable else None
-    if usable and 1 / _RATE_SLACK < stated_hz * np.median(gaps_ms) * 1e-3 < _RATE_SLACK:
-        return stated_hz
-    look(_FRAMES_OF_RATE)
-    gaps_ms = np.diff(ends_ms)
-    rate_hz = float(1e3 / gaps_ms[gaps_ms > 0].mean())
+    for frames in _FRAMES_OF_RATE:
+        found_hz = mean_hz(frames)
+        if usable and (found_hz is None or 1 / _RATE_SLACK < stated_hz / found_hz < _RATE_SLACK):
+            return stated_hz
     # a frame at every tick of a clock is a container without times
-    return rate_hz if rate_hz < 999 else None
+    return found_hz if found_hz and found_hz < 999 else None
 
 
 def _counts_frames(path: Path) -> bool:

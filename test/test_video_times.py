@@ -90,6 +90,14 @@ def test_a_browser_that_states_a_thousand_frames_a_second(tmp_path):
     assert len(list(open_source(tmp_path / 'out.mp4'))) == 20
 
 
+def test_the_rate_is_the_mean_where_frames_are_left_out(tmp_path):
+    """In the dark every other frame is missing: what is stated is that of the light."""
+    path = steady(tmp_path / 'dark.webm', 1000.0, images=60, code='VP80')
+    times_ms = np.cumsum(np.resize([20, 20, 20, 140], 60)) - 20
+    source = open_source(retimed_webm(path, times_ms))
+    assert source.rate_hz == pytest.approx(20.0, rel=0.05)
+
+
 def test_a_clock_instead_of_a_rate_is_refused(tmp_path):
     """A frame at every tick is no recording; with the rate of the user it can be read."""
     path = steady(tmp_path / 'ticks.mp4', 1000.0)
@@ -115,6 +123,13 @@ def test_times_that_jump_back_go_on_growing(tmp_path):
     gaps_ms = np.diff(stamps_ms)
     assert (gaps_ms > 0).all()
     assert gaps_ms[:4].tolist() == [40, 50, 40, 370] and gaps_ms[5:8].tolist() == [40, 20, 40]
+
+
+def test_times_that_are_there_twice_do_not_move_the_others(tmp_path):
+    path = steady(tmp_path / 'twice.webm', 1000.0, code='VP80')
+    times_ms = np.array([0, 40, 40, 80, 120, 160, 200, 190, 240, 280, *range(320, 720, 40)])
+    stamps_ms = np.array([f.stamp_ns for f in open_source(retimed_webm(path, times_ms))]) * 1e-6
+    assert (np.diff(stamps_ms) > 1).all() and np.abs(stamps_ms - times_ms).max() < 20
 
 
 def test_a_stream_without_times_has_its_rate(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 import sys
+from typing import List
 
 HELP = 'Look at the bodies in a video or a bag: skeletons in 3D, beside the image (Rerun).'
 
@@ -41,7 +42,8 @@ def main(args) -> int:
     rerun_view.load_rerun()
     check_files({'--save': args.save, '--screenshot': args.screenshot}, args.source, args.camera,
                 parse_settings(args.set), screenshot=('.png',))
-    bag, broken_off = rerun_view.is_bag(args.source), []
+    bag = rerun_view.is_bag(args.source)
+    broken_off: List[str] = []
     with _moments(args, bag) as moments:
         moments = _until_it_breaks(moments, broken_off)
         if args.screenshot:
@@ -55,7 +57,7 @@ def main(args) -> int:
     return 1 if broken_off else 0
 
 
-def _until_it_breaks(moments, broken_off: list):
+def _until_it_breaks(moments, broken_off: List[str]):
     """Yield the moments; an error of the source after the first one is kept for the end."""
     from niki_ros.core.errors import SourceError
     any_came = False
