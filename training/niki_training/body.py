@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from zipfile import BadZipFile
 
 from niki_ros.core.errors import InputError, ModelError
 from niki_ros.core.skeleton import open_skeleton, PARENTS_29, Skeleton
 import numpy as np
 
+from niki_training.archives import opened_npz
 from niki_training.pickles import dense, restricted_load
 
 # SMPL's vertices at head top, left and right middle finger, left and right big toe
@@ -105,15 +105,9 @@ def _arrays(path: Path):
 
 def _read_npz(path: Path) -> dict:
     """Return the arrays by name; those that are pickled objects are left out."""
-    found = {}
-    try:
-        with np.load(path, allow_pickle=False) as z:
-            for key in ('v_template', 'shapedirs', 'J_regressor', 'kintree_table'):
-                if key in z:
-                    found[key] = z[key]
-    except (ValueError, OSError, BadZipFile) as error:
-        raise InputError(f'{path}: not an SMPL or SMPL-X model ({error})') from error
-    return found
+    with opened_npz(path, 'an SMPL or SMPL-X model', 'download it again') as z:
+        return {key: z[key] for key in ('v_template', 'shapedirs', 'J_regressor', 'kintree_table')
+                if key in z}
 
 
 def _leaves(template, joints) -> list:

@@ -16,6 +16,7 @@ from niki_ros.core.skeleton import MIRROR_29, Skeleton
 import numpy as np
 
 from niki_training import corrupt
+from niki_training.archives import opened_npz
 from niki_training.frame_rate import at_30_fps, checked_rate_hz, FPS
 
 CAMERA_FROM_UPRIGHT = np.diag([1.0, -1.0, -1.0])
@@ -72,22 +73,48 @@ def load_motion(path) -> Motion:
     :raises InputError: when it is neither, or not whole.
     """
     path = Path(path)
-    try:
-        with np.load(path, allow_pickle=False) as z:
-            if 'rotvec' in z:
-                rate_hz = checked_rate_hz(path, z['fps']) if 'fps' in z else FPS
-                return _resampled(z['rotvec'], z['lengths'], z['names'], rate_hz)
-            return _decode(z)
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f'{path}: not a motion archive ({error}); niki-data prepare writes one'
-                         ) from error
+    with opened_npz(path, 'a motion archive', 'niki-data prepare writes one') as z:
+        motion = _stored(path, z) if 'rotvec' in z else _decode(z)
+    _check_pieces(path, motion)
+    return motion
 
 
-def _resampled(rotvec, lengths, names, rate_hz: float) -> Motion:
+def _stored(path: Path, z) -> Motion:
+    """Return the motion of a store, at 30 frames a second."""
+    rate_hz = checked_rate_hz(path, z['fps']) if 'fps' in z else FPS
+    motion = Motion(z['rotvec'].astype(np.float32), z['lengths'].astype(np.int64), z['names'])
+    _check_pieces(path, motion)
+    return _resampled(motion, rate_hz)
+
+
+def _check_pieces(path: Path, motion: Motion) -> None:
+    """
+    Refuse motion whose parts do not fit together.
+
+    :raises InputError: naming what does not fit.
+    """
+    shape, lengths = motion.rotvec.shape, motion.lengths
+    fault = ''
+    if shape[1:] != (24, 3):
+        fault = f'rotvec has shape {shape}; expected (frames, 24, 3)'
+    elif lengths.ndim != 1 or motion.names.shape != lengths.shape:
+        fault = f'lengths {lengths.shape} and names {motion.names.shape}; expected one a piece'
+    elif not len(lengths) or lengths.min() < 1:
+        fault = 'there is an empty piece in it, or none at all'
+    elif lengths.sum() != shape[0]:
+        fault = f'its pieces have {lengths.sum()} frames, rotvec has {shape[0]}'
+    elif not np.isfinite(motion.rotvec).all():
+        fault = 'it has rotations that are not finite'
+    if fault:
+        raise InputError(f'{path}: {fault}; make it again with niki-data prepare')
+
+
+def _resampled(motion: Motion, rate_hz: float) -> Motion:
     """Return the pieces at 30 frames a second: losses, filters and networks count on it."""
-    pieces = np.split(rotvec.astype(np.float32), np.cumsum(lengths)[:-1])
+    pieces = np.split(motion.rotvec, motion.starts[1:])
     pieces = [at_30_fps(piece, rate_hz).astype(np.float32) for piece in pieces]
-    return Motion(np.concatenate(pieces), np.asarray([len(piece) for piece in pieces]), names)
+    lengths = np.asarray([len(piece) for piece in pieces])
+    return Motion(np.concatenate(pieces), lengths, motion.names)
 
 
 def _decode(z) -> Motion:
@@ -120,7 +147,10 @@ class Windows:
         self.motion, self.frames = motion, frames
         usable = motion.lengths >= frames
         if not usable.any():
-            raise InputError(f'no piece of the motion has {frames} frames')
+            raise InputError(
+                f'no piece of the motion has {frames} frames, the longest has '
+                f'{max(motion.lengths, default=0)}: single images cannot train what looks at '
+                'frames one after another; prepare sequences, or set frames=… lower')
         lengths = np.where(usable, motion.lengths - frames + 1, 0)
         subjects = np.asarray([subject_of(name) for name in motion.names])
         total = {s: lengths[subjects == s].sum() for s in set(subjects)}

@@ -9,6 +9,8 @@ import warnings
 from niki_ros.core.errors import InputError
 import numpy as np
 
+from niki_training.archives import reason
+
 _ALLOWED = {
     (module, name)
     for core in ('numpy.core', 'numpy._core')
@@ -98,7 +100,7 @@ def restricted_load(path):
     except InputError as error:
         raise InputError(f'{path}: {error}') from error
     except Exception as error:  # a damaged stream can raise anything
-        raise InputError(f'{path}: not a readable pickle ({error!r})') from error
+        raise InputError(f'{path}: not a readable pickle ({reason(error)})') from error
 
 
 def dense(value) -> np.ndarray:

@@ -68,7 +68,17 @@ class TrainConfig:
 
         :raises ConfigError: naming the first that no run can have.
         """
+        self._check_ranges()
         net = self.net
+        if net.kind not in KINDS:
+            raise ConfigError(f'net.kind is {net.kind!r}; expected one of {", ".join(KINDS)}')
+        if net.attention % net.heads:
+            raise ConfigError(f'net.attention is {net.attention}; expected a multiple of '
+                              f'net.heads, {net.heads}')
+        return self
+
+    def _check_ranges(self) -> None:
+        """Refuse numbers that no run can have; NaN is in no range."""
         least = {'steps': 1, 'batch': 2, 'epoch': 1, 'warmup': 1, 'frames': 3, 'net.blocks': 1,
                  'net.hidden': 1, 'net.twist_blocks': 1, 'net.twist_hidden': 1, 'net.window': 2,
                  'net.temporal_blocks': 1, 'net.temporal_hidden': 1, 'net.heads': 1,
@@ -80,15 +90,16 @@ class TrainConfig:
         for name in ('clean_share', 'twist_share', 'pairs_share', 'ema'):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f'{name} is {getattr(self, name)}; expected 0 … 1')
+        for weight in fields(self.loss):
+            if not 0 <= getattr(self.loss, weight.name) < float('inf'):
+                raise ConfigError(f'loss.{weight.name} is {getattr(self.loss, weight.name)}; '
+                                  'expected 0, which switches it off, or more')
+        for name in ('minutes', 'weight_decay', 'seed'):
+            if not 0 <= getattr(self, name) < float('inf'):
+                raise ConfigError(f'{name} is {getattr(self, name)}; expected 0 or more')
         for name in ('learning_rate', 'clip'):
             if not 0 < getattr(self, name) < float('inf'):
                 raise ConfigError(f'{name} is {getattr(self, name)}; expected more than 0')
-        if net.kind not in KINDS:
-            raise ConfigError(f'net.kind is {net.kind!r}; expected one of {", ".join(KINDS)}')
-        if net.attention % net.heads:
-            raise ConfigError(f'net.attention is {net.attention}; expected a multiple of '
-                              f'net.heads, {net.heads}')
-        return self
 
     def to_dict(self) -> dict:
         """Return all settings as plain values."""
@@ -97,6 +108,8 @@ class TrainConfig:
     @classmethod
     def from_dict(cls, data: dict) -> TrainConfig:
         """Build from what :meth:`to_dict` gave."""
+        if not isinstance(data, dict):
+            raise TypeError(f'a {type(data).__name__}, no object with settings')
         data = dict(data)
         net, loss = NetConfig(**data.pop('net')), LossConfig(**data.pop('loss'))
         return cls(**data, net=net, loss=loss)

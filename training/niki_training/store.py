@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from niki_ros.core.errors import InputError
+from niki_ros.outputs import whole_file
 import numpy as np
 
+from niki_training.archives import opened_npz
 from niki_training.data import Motion, subject_of
 
 
@@ -13,22 +15,21 @@ def write_store(path, motion: Motion, licence: str, sources) -> None:
     Write a store.
 
     :param sources: names of the files it was made from.
-    :raises InputError: when a rotation is not finite, or the file cannot be written.
+    :raises InputError: when a rotation is not finite.
+    :raises OutputError: when the file cannot be written to its end.
     """
     if not np.isfinite(motion.rotvec).all():
         raise InputError('the motion has values that are not finite')
-    try:
+    with whole_file(path) as part, open(part, 'wb') as file:
         np.savez_compressed(
-            path, rotvec=motion.rotvec.astype(np.float16), lengths=motion.lengths,
+            file, rotvec=motion.rotvec.astype(np.float16), lengths=motion.lengths,
             names=motion.names.astype(str), fps=motion.fps, licence=licence,
             sources=np.asarray(list(sources), dtype=str))
-    except OSError as error:
-        raise InputError(f'{path}: cannot be written: {error.strerror or error}') from error
 
 
 def licence_of(path) -> str:
     """Return the licence that a store names; of an archive without one that it names none."""
-    with np.load(path, allow_pickle=False) as z:
+    with opened_npz(path, 'a motion archive', 'niki-data prepare writes one') as z:
         return str(z['licence']) if 'licence' in z else 'not said'
 
 

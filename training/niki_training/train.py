@@ -17,6 +17,7 @@ from torch import distributed
 from tqdm import tqdm
 
 from niki_training import losses
+from niki_training.archives import read_record, reason
 from niki_training.data import Batches, Motion
 from niki_training.kinematic import six_from_rotmat
 from niki_training.model import MlpNet, NetConfig, NikiNet
@@ -39,13 +40,17 @@ def load_checkpoint(path):
 
     :return: the network with its averaged weights, its settings, and the whole record.
     """
+    record = read_record(path, 'niki-train')
     try:
-        record = torch.load(path, map_location='cpu', weights_only=True)
         config = TrainConfig.from_dict(record['config'])
         net = build_net(config.net)
         net.load_state_dict(record['ema'])
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise ModelError(f'{path}: not a checkpoint of niki-train ({error})') from error
+    except (AttributeError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(f'{path}: not a checkpoint of niki-train ({reason(error)})') from error
+    broken = [key for key, value in record['ema'].items() if not torch.isfinite(value).all()]
+    if broken:
+        raise ModelError(f'{path}: {broken[0]} is not finite: that run has failed; use an earlier '
+                         'checkpoint, or train again with a smaller learning_rate')
     return net.eval(), config, record
 
 
@@ -139,14 +144,24 @@ class Trainer:
         self.batches.seed += 7919 * self.step
 
     def run(self, until_s: float | None = None) -> None:
-        """Train to the last step, or until the clock of a smoke run says stop."""
+        """
+        Train to the last step, or until the clock of a smoke run says stop.
+
+        :raises ModelError: when a loss or gradient is not finite; the last checkpoint stays.
+        """
         loader = iter(torch.utils.data.DataLoader(
             _Stream(self.batches), batch_size=None, num_workers=1, prefetch_factor=4))
-        log = _Log(self.folder) if self.rank == 0 else None
         self.begin = time.monotonic()
-        bar = tqdm(total=self.config.steps, initial=self.step, disable=self.rank > 0,
-                   mininterval=10)
-        self._tick()
+        with tqdm(total=self.config.steps, initial=self.step, disable=self.rank > 0,
+                  mininterval=10) as bar:
+            self._tick()
+            self._steps(loader, bar, until_s)
+        if self.rank == 0:
+            self.save()
+
+    def _steps(self, loader, bar, until_s: float | None) -> None:
+        """Take steps, log and save on the way."""
+        log = _Log(self.folder) if self.rank == 0 else None
         while self._progress() < 1.0:
             batch = {k: v.to(self.device) for k, v in next(loader).items()}
             values = self._train_step(batch)
@@ -157,13 +172,10 @@ class Trainer:
                 log.write(self.step, self.spent_s, values)
                 bar.set_postfix(joints_mm=f"{1000 * float(values['joints']):.1f}")
             late = until_s is not None and self.spent_s > until_s
-            if self.rank == 0 and (self.step % self.config.epoch == 0 or late):
+            if self.rank == 0 and self.step % self.config.epoch == 0:
                 self.save()
             if late:
                 break
-        if self.rank == 0:
-            self.save()
-        bar.close()
 
     def _train_step(self, batch: dict) -> dict:
         """Do one optimiser step; return the losses."""
@@ -177,13 +189,25 @@ class Trainer:
             for p in trained:
                 distributed.all_reduce(p.grad)
                 p.grad /= self.world
-        torch.nn.utils.clip_grad_norm_(trained, self.config.clip)
+        norm = torch.nn.utils.clip_grad_norm_(trained, self.config.clip)
+        if not torch.isfinite(norm):   # of all processes, so that all of them end here
+            raise self._failure(values)
         self.optimizer.step()
         decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.ema.parameters()), list(self.net.parameters()),
                                  1 - decay)
         return {k: v.detach() for k, v in values.items()}
+
+    def _failure(self, values: dict) -> ModelError:
+        """Return the error of a step whose losses or gradients are not finite; it is not taken."""
+        wrong = [f'{name} {value.item():g}' for name, value in values.items()
+                 if not torch.isfinite(value)] or ['the gradient']
+        saved = self.folder / 'last.pt'
+        kept = f'{saved} is of an earlier step' if saved.exists() else 'nothing is saved'
+        return ModelError(f'step {self.step + 1}: {", ".join(wrong)} is not finite, the run ends; '
+                          f'{kept}. Try a smaller learning_rate, and look at the motion with '
+                          'niki-data show')
 
     def losses(self, batch: dict) -> dict:
         """Return all losses of one batch (B, T, …)."""

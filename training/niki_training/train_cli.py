@@ -68,7 +68,7 @@ def main(argv=None) -> int:
                           args.out, args.start_from, args.pairs)
         trainer.run(SMOKE_S if args.smoke else None)
         trainer.leave()
-    except NikiError as error:
+    except (NikiError, OSError) as error:
         print(f'niki-train: {error}', file=sys.stderr)
         return 2
     return 0

@@ -56,7 +56,8 @@ def test_3dpw_and_its_occluded_sequences(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(pickle.dumps({
             'sequence': name, 'poses': [np.zeros((4, 72)), np.ones((4, 72))],
-            'genders': ['m', 'f'], 'betas': [np.zeros(300)] * 2, 'cam_poses': np.zeros((4, 4, 4))}, protocol=2))
+            'genders': ['m', 'f'], 'betas': [np.zeros(300)] * 2, 'cam_poses': np.zeros((4, 4, 4)),
+        }, protocol=2))
     motion = read_motion(tmp_path / '3DPW', '3dpw')
     assert len(motion.lengths) == 8 and set(motion.lengths) == {4}
     assert data.subject_of(motion.names[0]) == 'downtown_cafe_00'

@@ -71,7 +71,7 @@ def is_person(checkpoint: Path) -> bool:
     """Tell whether a file is a checkpoint of ``niki-train kinematic``."""
     try:
         record = torch.load(checkpoint, map_location='cpu', weights_only=True, mmap=True)
-    except (OSError, RuntimeError, ValueError, UnpicklingError):
+    except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError):
         return False
     return isinstance(record, dict) and record.get('kind') == KIND
 

@@ -15,6 +15,7 @@ from niki_ros.core.skeleton import open_skeleton
 import numpy as np
 import torch
 
+from niki_training.archives import read_record, reason
 from niki_training.image.data import augmented, tensors, usable
 from niki_training.image.losses import head_losses
 from niki_training.image.network import HEADS, PersonConfig, PersonNet
@@ -78,10 +79,11 @@ class ImageTrainer:
         net.set_mean(joints, six_from_rotmat(rotmat), place)
 
     def _resume(self) -> None:
-        record = torch.load(self.folder / 'last.pt', map_location='cpu', weights_only=True)
-        if set(record['nets']) != set(self.nets):
-            raise ModelError(f'{self.folder}/last.pt holds {sorted(record["nets"])}; use a new '
-                             '--out for other heads')
+        record = read_record(self.folder / 'last.pt', 'niki-train kinematic')
+        heads = sorted(record.get('nets', ()))
+        if heads != sorted(self.nets):
+            raise ModelError(f'{self.folder}/last.pt holds {heads}; use a new --out for other '
+                             'heads')
         for head in self.nets:
             self.nets[head].load_state_dict(record['nets'][head])
             self.means[head].load_state_dict(record['means'][head])
@@ -130,7 +132,11 @@ class ImageTrainer:
             optimizer.param_groups[0]['lr'] = rate
             optimizer.zero_grad()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+            norm = torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+            if not torch.isfinite(norm):
+                raise ModelError(f'step {self.step + 1}: the loss or gradient of {head} is not '
+                                 'finite, the run ends; last.pt, where there is one, is of an '
+                                 'earlier step. Look at the crops, or try another seed')
             optimizer.step()
             _average(self.means[head], net, keep)
             off = found.joints_m.detach() - batch['joints_m']
@@ -166,13 +172,14 @@ def load_people(path) -> tuple:
 
     :return: {head: averaged network} and the whole record.
     """
+    record = read_record(path, 'niki-train kinematic')
     try:
-        record = torch.load(path, map_location='cpu', weights_only=True)
         nets = {}
         for head, person in record['person'].items():
             nets[head] = PersonNet(PersonConfig(**person), open_skeleton())
             nets[head].load_state_dict(record['means'][head])
             nets[head].eval().to(memory_format=torch.channels_last)
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise ModelError(f'{path}: not a checkpoint of niki-train kinematic ({error})') from error
+    except (AttributeError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(f'{path}: not a checkpoint of niki-train kinematic '
+                         f'({reason(error)})') from error
     return nets, record

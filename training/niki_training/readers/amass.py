@@ -6,6 +6,7 @@ from niki_ros.core.errors import InputError
 from niki_ros.core.rotations import rotmat_from_rotvec, rotvec_from_rotmat
 import numpy as np
 
+from niki_training.archives import opened_npz
 from niki_training.data import Motion
 from niki_training.frame_rate import at_30_fps, checked_rate_hz
 
@@ -14,12 +15,10 @@ UPRIGHT_FROM_Z_UP = np.asarray([[1.0, 0, 0], [0, 0, 1.0], [0, -1.0, 0]])
 
 def read_amass(path) -> Motion:
     """Read ``poses`` (T, 156 or 165) and the frame rate; interpolate to 30 frames a second."""
-    try:
-        with np.load(path, allow_pickle=False) as z:
-            poses = np.asarray(z['poses'], dtype=np.float64)
-            rate = z['mocap_framerate' if 'mocap_framerate' in z else 'mocap_frame_rate']
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f'{path}: not an AMASS clip ({error})') from error
+    with opened_npz(path, 'an AMASS clip', 'take clips named _poses.npz or _stageii.npz, whole'
+                    ) as z:
+        poses = np.asarray(z['poses'], dtype=np.float64)
+        rate = z['mocap_framerate' if 'mocap_framerate' in z else 'mocap_frame_rate']
     if poses.ndim != 2 or poses.shape[1] < 66:
         raise InputError(f'{path}: poses {poses.shape}; expected (T, 66 or more)')
     rate_hz = checked_rate_hz(path, rate)

@@ -28,11 +28,14 @@ def read_bvh(path, joint_map: dict) -> Motion:
     head, found, tail = text.partition('MOTION')
     if not found or 'HIERARCHY' not in head:
         raise InputError(f'{path}: not a BVH file: HIERARCHY and MOTION are not both there')
-    channels = _channels(head)
+    channels = _channels(path, head)
     values, frame_s = _frames(path, tail, sum(len(c) for c in channels.values()))
+    if not joint_map:
+        raise InputError(f'{path}: BVH needs --joint-map FILE, JSON such as {{"left_hip": '
+                         f'"LeftUpLeg"}}; the file has {", ".join(channels)}')
     unknown = [n for n in joint_map if n not in BODY_24]
     absent = [n for n in joint_map.values() if n not in channels]
-    if unknown or absent or not joint_map:
+    if unknown or absent:
         raise InputError(f'{path}: joint map: not our joints {unknown}, not in the file {absent}; '
                          f'the file has {", ".join(channels)}')
     rotvec = np.zeros((len(values), 24, 3))
@@ -45,7 +48,7 @@ def read_bvh(path, joint_map: dict) -> Motion:
     return Motion(rotvec, np.asarray([len(rotvec)]), np.asarray([path.stem]))
 
 
-def _channels(head: str) -> dict:
+def _channels(path, head: str) -> dict:
     """Return the channels of each joint in file order."""
     channels, name = {}, None
     for line in head.splitlines():
@@ -54,6 +57,10 @@ def _channels(head: str) -> dict:
             name = words[-1]
         elif words and words[0] == 'CHANNELS':
             channels[name] = words[2:]
+            strange = [w for w in words[2:] if w[:1].upper() not in _AXES]
+            if strange:
+                raise InputError(f'{path}: channels {", ".join(strange)} of {name}; expected '
+                                 'Xrotation, Yposition and the like')
     return channels
 
 
@@ -62,13 +69,16 @@ def _frames(path, tail: str, width: int):
     lines = tail.strip().splitlines()
     try:
         frame_s = float(next(line for line in lines if line.startswith('Frame Time')).split()[-1])
-        rows = [[float(x) for x in line.split()] for line in lines if line and
-                line.lstrip()[0] in '-0123456789.']
-        values = np.asarray(rows)
-    except (StopIteration, ValueError) as error:
+        count = int(next(line for line in lines if line.startswith('Frames')).split()[-1])
+        begin = 1 + max(i for i, line in enumerate(lines) if line.startswith('Frame'))
+        values = np.asarray([[float(x) for x in line.split()] for line in lines[begin:] if line])
+    except (StopIteration, ValueError, IndexError) as error:
         raise InputError(f'{path}: the MOTION part cannot be read ({error!r})') from error
-    if values.ndim != 2 or values.shape[1] != width or not frame_s > 0:
-        raise InputError(f'{path}: frames {values.shape}, {width} channels, {frame_s} s a frame')
+    if values.shape != (count, width) or not count or not frame_s > 0:
+        raise InputError(f'{path}: numbers {values.shape} for {count} frames of {width} channels, '
+                         f'{frame_s} s a frame; the file is cut off or damaged')
+    if not np.isfinite(values).all():
+        raise InputError(f'{path}: it has numbers that are not finite')
     return values, frame_s
 
 

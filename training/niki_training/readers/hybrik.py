@@ -14,6 +14,7 @@ from niki_ros.core.errors import InputError
 from niki_ros.core.rotations import rotmat_from_rotvec, rotvec_from_rotmat
 import numpy as np
 
+from niki_training.archives import reason
 from niki_training.data import CAMERA_FROM_UPRIGHT, Motion
 from niki_training.frame_rate import at_30_fps
 from niki_training.readers.hp3d_joints import rotvec_of_hp3d
@@ -59,7 +60,7 @@ def _rows(path) -> list:
         rows = [{**image, **row} for image, row in pairs]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: not annotations in HybrIK's form, with thetas, smpl_param or "
-                         f'keypoints_cam ({error!r})') from error
+                         f'keypoints_cam ({reason(error)})') from error
     if not rows:
         raise InputError(f'{path}: there are no annotations in it')
     return rows
@@ -79,7 +80,8 @@ def _rotvec(path, rows: list) -> np.ndarray:
                        else rotvec_from_rotmat(theta.reshape(24, 3, 3)))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f'{path}: every annotation needs thetas of 72 or 216 numbers, an '
-                         f'smpl_param with its pose, or 28 keypoints_cam ({error!r})') from error
+                         f'smpl_param with its pose, or 28 keypoints_cam ({reason(error)})'
+                         ) from error
     return np.stack(out)
 
 

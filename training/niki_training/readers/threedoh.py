@@ -9,6 +9,7 @@ from niki_ros.core.errors import InputError
 from niki_ros.core.rotations import rotmat_from_rotvec, rotvec_from_rotmat
 import numpy as np
 
+from niki_training.archives import reason
 from niki_training.data import CAMERA_FROM_UPRIGHT, Motion
 
 
@@ -23,7 +24,7 @@ def read_3doh(path) -> Motion:
         images = [PurePosixPath(str(row.get('img_path', i))) for i, row in enumerate(rows)]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise InputError(f'{path}: not the annots.json of 3DOH50K, whose rows have a pose of 72 '
-                         f'numbers ({error!r})') from error
+                         f'numbers ({reason(error)})') from error
     root = CAMERA_FROM_UPRIGHT @ turns @ rotmat_from_rotvec(poses[:, 0])
     poses[:, 0] = rotvec_from_rotmat(root)
     # who is in an image is not said: the whole set is one subject, so it is never split

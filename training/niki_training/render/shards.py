@@ -8,6 +8,8 @@ from pathlib import Path
 from niki_ros.core.errors import InputError
 import numpy as np
 
+from niki_training.archives import opened_npz
+
 CLIP_KEYS = ('betas', 'rotmat', 'camera_matrix', 'height_m', 'age', 'gender', 'weight', 'name',
              'start', 'subject', 'kind', 'people')
 """What holds for a clip; ``rotmat`` has its frames inside."""
@@ -58,12 +60,8 @@ def write_shard(path: Path, clips) -> None:
 
 def read_shard(path: Path) -> dict:
     """Read one shard; arrays (clips, ...)."""
-    try:
-        with np.load(path, allow_pickle=False) as z:
-            return {key: z[key] for key in z.files}
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f'{path}: not a shard ({error}); niki-data render writes them'
-                         ) from error
+    with opened_npz(path, 'a shard', 'niki-data render writes them') as z:
+        return {key: z[key] for key in z.files}
 
 
 def read_shards(folder: Path, split: str, keys=None) -> dict:
