@@ -17,6 +17,7 @@ from niki_ros.solvers import load_solver
 import torch
 
 from niki_training import corrupt
+from niki_training.arguments import positive
 from niki_training.body import load_skeleton
 from niki_training.data import load_motion
 from niki_training.evaluate import (
@@ -70,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
                         help='change a setting of every variant')
     parser.add_argument('--limit', type=int, default=1500, help='frames to score (1500)')
     parser.add_argument('--sequences', type=int, default=40, help='sequences to score (40)')
-    parser.add_argument('--threads', type=int, default=2, help='CPU threads (2)')
+    parser.add_argument('--threads', type=positive, default=2, help='CPU threads (2)')
     return parser
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from niki_ros.core.errors import InputError, ModelError
+from niki_ros.core.errors import InputError, ModelError, NikiError
 from niki_ros.core.skeleton import open_skeleton, PARENTS_29, Skeleton
 import numpy as np
 
@@ -25,8 +25,9 @@ def load_skeleton(path: Path | None = None) -> Skeleton:
         return open_skeleton()
     try:
         return Skeleton.from_dict(json.loads(Path(path).read_text('utf-8')))
-    except (OSError, ValueError) as error:
-        raise ModelError(f'{path}: cannot read the skeleton ({error})') from error
+    except (OSError, ValueError, NikiError) as error:
+        raise ModelError(f'{path}: cannot read the skeleton ({error}); niki-data body writes one'
+                         ) from error
 
 
 def skeleton_from_smpl(path: Path) -> Skeleton:

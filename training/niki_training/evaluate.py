@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from niki_ros.core.errors import ConfigError
+from niki_ros.core.errors import ConfigError, InputError
 from niki_ros.core.kinematics import forward_kinematics
 from niki_ros.core.rotations import rotmat_from_rotvec
 from niki_ros.core.skeleton import Skeleton
@@ -27,8 +27,12 @@ def test_poses(motion: Motion, skeleton: Skeleton, seed: int, every: int = 12, f
     Return truth of every 12th frame, or of sequences: seeded cameras and sizes 0.85 … 1.15.
 
     :return: rotmat (B, T, 24, 3, 3) camera axes, joints (B, T, 29, 3), offsets (B, 29, 3).
+    :raises InputError: when no piece is so long.
     """
     rng = np.random.default_rng(seed)
+    if motion.lengths.max() < frames:
+        raise InputError(f'sequences of {frames} frames are scored, the longest piece has '
+                         f'{motion.lengths.max()}: single images have no sequences')
     first = np.concatenate([
         s + np.arange(0, n - frames + 1, every)
         for s, n in zip(motion.starts, motion.lengths) if n >= frames])

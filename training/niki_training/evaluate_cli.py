@@ -17,6 +17,7 @@ from niki_ros.core.skeleton import open_skeleton
 from niki_ros.solvers import load_solver, shipped_models
 
 from niki_training import corrupt
+from niki_training.arguments import positive
 from niki_training.data import load_motion
 from niki_training.evaluate import (
     by_solver,
@@ -49,9 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('--no-frames', action='store_true', help='leave out single frames')
     parser.add_argument('--model-fit', action='store_true', help='add gradient descent')
     parser.add_argument('--unrefined', action='store_true', help='add models without refinement')
-    parser.add_argument('--every', type=int, default=12, help='take every n-th frame (12)')
-    parser.add_argument('--limit', type=int, help='at most so many frames')
-    parser.add_argument('--sequences', type=int, default=100, help='how many sequences (100)')
+    parser.add_argument('--every', type=positive, default=12, help='take every n-th frame (12)')
+    parser.add_argument('--limit', type=positive, help='at most so many frames')
+    parser.add_argument('--sequences', type=positive, default=100, help='how many sequences (100)')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--json', nargs='?', const='-', metavar='FILE',
                         help='print one JSON object instead of tables, or write it to FILE')

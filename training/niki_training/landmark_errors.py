@@ -23,6 +23,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from niki_training.arguments import positive
 from niki_training.observe import landmark_axes
 from niki_training.outputs import check_arguments
 from niki_training.render.shards import read_shard
@@ -194,7 +195,7 @@ def main(argv=None) -> int:
                         help='weights made before: the new network answers the mean of all')
     parser.add_argument('--steps', type=int, default=6000)
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--threads', type=int, default=2, help='CPU threads (default 2)')
+    parser.add_argument('--threads', type=positive, default=2, help='CPU threads (default 2)')
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     try:

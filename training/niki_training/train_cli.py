@@ -15,6 +15,7 @@ import sys
 from niki_ros.core.errors import ConfigError, NikiError
 import torch
 
+from niki_training.arguments import positive
 from niki_training.body import load_skeleton
 from niki_training.data import load_motion
 from niki_training.settings import read_config, TrainConfig
@@ -35,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('--pairs', type=Path,
                         help='folder of niki-data render --observe: real errors of a front end')
     parser.add_argument('--body', type=Path, help='skeleton written by niki-data body')
-    parser.add_argument('--threads', type=int, default=2, help='CPU threads (default 2)')
+    parser.add_argument('--threads', type=positive, default=2, help='CPU threads (default 2)')
     parser.add_argument('--smoke', action='store_true', help='stop after a minute')
     return parser
 

@@ -12,7 +12,7 @@ from test_data import BVH
 
 torch = pytest.importorskip('torch', reason='torch is not installed: make test installs it')
 from niki_ros.core.errors import ConfigError, InputError  # noqa: E402
-from niki_training import export_cli, train, train_cli  # noqa: E402
+from niki_training import evaluate_cli, export_cli, train, train_cli  # noqa: E402
 from niki_training.render.shards import read_shard  # noqa: E402
 from niki_training.settings import TrainConfig  # noqa: E402
 
@@ -206,3 +206,27 @@ def test_motion_that_is_not_finite_in_a_batch_is_never_made(motion):
     from niki_ros.core.skeleton import open_skeleton
     batch = Batches(motion, open_skeleton(), 8).draw(np.random.default_rng(0))
     assert all(np.isfinite(value).all() for value in batch.values())
+
+
+@pytest.mark.parametrize('words', [
+    (train_cli.main, '--threads', '0'), (evaluate_cli.main, '--every', '0'),
+    (evaluate_cli.main, '--limit', '-1'), (evaluate_cli.main, '--sequences', 'all')])
+def test_a_count_that_is_none(tmp_path, capsys, words):
+    command, option, value = words
+    with pytest.raises(SystemExit, match='2'):
+        command(['--data', str(archive(tmp_path / 'a.npz')), option, value, '--out', 'x'])
+    assert f'argument {option}: ' in capsys.readouterr().err
+
+
+def test_single_frames_have_no_tracks(tmp_path, capsys):
+    path = archive(tmp_path / 'a.npz', lengths=[1] * FRAMES,
+                   names=[f'{k % 2}/{k}' for k in range(FRAMES)])
+    refused(evaluate_cli.main, ['--data', path, '--tracks', '--no-frames'], capsys,
+            'the longest piece has 1', 'single images have no sequences')
+
+
+def test_a_skeleton_that_is_none(tmp_path, capsys):
+    (tmp_path / 'body.json').write_text('{}')
+    refused(train_cli.main, ['--data', archive(tmp_path / 'a.npz'), '--out', tmp_path / 'run',
+                             '--body', tmp_path / 'body.json'],
+            capsys, 'body.json', 'niki-data body')

@@ -103,8 +103,10 @@ def test_the_report_says_which_claim_does_not_hold(tmp_path):
     assert (tmp_path / 'figure.png').stat().st_size > 5000
 
 
-def test_smoke_ends_with_the_row_of_level_1(capsys):
-    assert kinematic_toy.main(['--smoke']) == 0
-    last = capsys.readouterr().out.strip().splitlines()[-1]
+def test_smoke_ends_with_the_row_of_level_1(tmp_path, capsys):
+    assert kinematic_toy.main(['--smoke', '--out', str(tmp_path / 'toy')]) == 0
+    printed = capsys.readouterr().out.strip()
+    assert (tmp_path / 'toy' / 'table.md').read_text().strip() == printed
+    last = printed.splitlines()[-1]
     assert last.startswith('| 1 |') and last.count('/') == 2 * len(METHODS)
     assert '±' not in last, 'one seed has no deviation'

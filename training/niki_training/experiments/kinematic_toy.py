@@ -19,7 +19,9 @@ import tempfile
 
 from niki_training.experiments.toy_report import claims, collect, draw, table
 from niki_training.experiments.toy_train import Plan, run_cell, TRAINED
+from niki_training.outputs import write_text
 
+_OUT = Path('runs/kinematic_toy')
 SMOKE = Plan(train=2048, test=300, epochs=4)
 
 
@@ -27,8 +29,8 @@ def _parser() -> argparse.ArgumentParser:
     plan = Plan()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--out', type=Path, default=Path('runs/kinematic_toy'),
-                        help='results of each cell, table.md, figure.png')
+    parser.add_argument('--out', type=Path, help='results of each cell, table.md, figure.png '
+                        f'({_OUT}; with --smoke only table.md, and only where --out is given)')
     parser.add_argument('--levels', type=int, nargs='+', default=[1, 2, 3, 4])
     parser.add_argument('--seeds', type=int, default=3)
     parser.add_argument('--epochs', type=int, default=plan.epochs,
@@ -46,8 +48,13 @@ def main(argv=None) -> int:
     if args.smoke:
         with tempfile.TemporaryDirectory() as folder:
             rows = [run_cell(folder, method, 1, 0, SMOKE) for method in TRAINED]
-        print(table(collect(rows)))
+        text = table(collect(rows))
+        if args.out:
+            args.out.mkdir(parents=True, exist_ok=True)
+            write_text(args.out / 'table.md', text + '\n')
+        print(text)
         return 0
+    args.out = args.out or _OUT
     args.out.mkdir(parents=True, exist_ok=True)
     plan = Plan(train=args.train, epochs=args.epochs)
     rows = _run(args, plan)

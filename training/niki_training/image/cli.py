@@ -16,6 +16,8 @@ import sys
 
 from niki_ros.core.errors import NikiError
 
+from niki_training.arguments import positive
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
@@ -40,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
         verb.add_argument('--crops', type=Path, required=True, help='folder of the shards')
     for verb in (fit, table):
         verb.add_argument('--out', type=Path, required=True, help='folder of the run')
-        verb.add_argument('--threads', type=int, default=1, help='CPU threads (default 1)')
+        verb.add_argument('--threads', type=positive, default=1, help='CPU threads (default 1)')
     return parser
 
 

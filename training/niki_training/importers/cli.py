@@ -10,6 +10,7 @@ from niki_ros.core.errors import InputError, NikiError
 from niki_ros.model_folder import write_model_folder
 import torch
 
+from niki_training.arguments import positive
 from niki_training.importers import released_camera, released_hybrik, released_niki
 from niki_training.importers.blazepose import import_blazepose, VARIANTS
 from niki_training.importers.checkpoint import read_checkpoint, take
@@ -127,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
                          help='nanodet.json, with nanodet.bin in the same folder')
     for command in (niki, hybrik, blazepose, nanodet):
         command.add_argument('--out', metavar='MODEL', type=Path, required=True)
-        command.add_argument('--threads', type=int, default=2)
+        command.add_argument('--threads', type=positive, default=2)
     return parser
 
 

@@ -1,0 +1,20 @@
+"""Kinds of arguments that several commands take."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+
+
+def positive(text: str) -> int:
+    """
+    Return a whole number of at least 1.
+
+    :raises ArgumentTypeError: for anything else.
+    """
+    try:
+        number = int(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f'{text!r}; expected a whole number') from error
+    if number < 1:
+        raise ArgumentTypeError(f'{number}; expected 1 or more')
+    return number
