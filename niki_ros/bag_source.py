@@ -73,9 +73,9 @@ class BagSource(FrameSource):
         with self._open() as bag:
             self.image_topic = _image_topic(bag, self._path, image_topic)
             self.info_topic = _info_topic(bag, self._path, self.image_topic, info_topic)
-            images = sum(one.msgcount for one in bag.connections
-                         if one.topic == self.image_topic)
-            rate_hz = (images - 1) * 1e9 / max(bag.duration - 1, 1)
+            count = sum(one.msgcount for one in bag.connections
+                        if one.topic == self.image_topic)
+            rate_hz = (count - 1) * 1e9 / max(bag.duration - 1, 1)
             self.depth_topic = _depth_topic(bag, self._path, depth_topic)
             self._first_info = next(self._messages(bag, [self.info_topic]), (None, None))[1]
         self._max_frames = None
@@ -85,7 +85,7 @@ class BagSource(FrameSource):
             raise SourceError(f'{self._path} holds no image that can be read on '
                               f'{self.image_topic}: {self._told() or "the topic is empty"}')
         rate_hz = rate_hz if 0.1 < rate_hz < 1000 else DEFAULT_RATE_HZ
-        super().__init__(str(path), rate_hz, images, first.image_rgb, False, max_frames)
+        super().__init__(str(path), rate_hz, count, first.image_rgb, False, max_frames)
 
     def __iter__(self) -> Generator[Frame, None, None]:
         """Yield what can be read, in the order of the bag, and count the rest."""
@@ -126,6 +126,8 @@ class BagSource(FrameSource):
             self._skip(error.fault, str(error))
             return []
         intake.processed(stamp_ns)
+        for name, text in intake.remarks().items():
+            self._warn(name, text)
         height, width = image_rgb.shape[:2]
         camera = intake.known_camera(width, height) if self._fov_deg else None
         return [Frame(image_rgb, stamp_ns, 0, camera)]
@@ -236,7 +238,7 @@ def _info_topic(bag, path, image_topic: str, wanted: Optional[str]) -> Optional[
 
 def _depth_topic(bag, path, wanted: Optional[str]) -> Optional[str]:
     """Return the topic of the depth that was asked for."""
-    topics = sorted({one.topic for one in bag.connections if one.msgtype == _KINDS[0]})
+    topics = sorted({one.topic for one in bag.connections if one.msgtype in _KINDS})
     return None if wanted is None else _named(topics, wanted, f'images in {path}')
 
 

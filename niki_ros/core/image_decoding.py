@@ -2,62 +2,91 @@
 
 from __future__ import annotations
 
+import re
+from typing import Optional
+
+from niki_ros.core.encodings import (
+    BAYER,
+    encoding_of,
+    ENCODINGS,
+    is_deep,
+    PACKED,
+    YUV422,
+    YUV_PLANES,
+)
 from niki_ros.core.errors import InputError
+from niki_ros.core.levels import Levels
 import numpy as np
 
-_CHANNELS_8 = {
-    'rgb8': (0, 1, 2), 'bgr8': (2, 1, 0), '8UC3': (2, 1, 0), 'rgba8': (0, 1, 2, 3),
-    'bgra8': (2, 1, 0, 3), '8UC4': (2, 1, 0, 3)}
-_MONO = {'mono8': np.uint8, '8UC1': np.uint8, 'mono16': np.uint16, '16UC1': np.uint16,
-         '32FC1': np.float32}
-# cv2 names a pattern by its second row, from the second column on
-_BAYER = {'bayer_rggb8': 'BayerBG', 'bayer_bggr8': 'BayerRG', 'bayer_gbrg8': 'BayerGR',
-          'bayer_grbg8': 'BayerGB'}
-_YUV = {'yuv422': 'UYVY', 'uyvy': 'UYVY', 'yuv422_yuy2': 'YUY2', 'yuyv': 'YUY2'}
-ENCODINGS = (*_CHANNELS_8, *_MONO, *_BAYER, *_YUV)
-"""Every encoding that :func:`rgb_from_image` reads."""
-
 _MAX_PIXELS = 1 << 28
+# how the transports of image_transport and others call a JPEG or PNG
+_PICTURES = {'jpeg', 'jpg', 'mjpeg', 'png'}
 
 
-def rgb_from_image(message) -> np.ndarray:
+def rgb_from_image(message, levels: Optional[Levels] = None, stamp_ns: int = 0) -> np.ndarray:
     """
     Return (H, W, 3) uint8 RGB of a sensor_msgs/Image; rows may be padded, values big-endian.
 
-    Depth and infrared become grey: 16 bits are divided by 257, floats are taken as 0 … 1.
+    Values of more than 8 bits are stretched.
 
     :param message: anything with the fields of that message.
+    :param levels: of the stream that the image is from. :param stamp_ns: of the image.
     :raises InputError: when the message contradicts itself or its encoding is not known.
     """
-    encoding, width, height = message.encoding, message.width, message.height
+    encoding, width, height = encoding_of(message.encoding), message.width, message.height
     if width == 0 or height == 0 or width * height > _MAX_PIXELS:
         raise InputError(f'image is {width}x{height}; expected at least 1x1')
-    if encoding in _CHANNELS_8:
-        order = _CHANNELS_8[encoding]
-        pixels = rows(message, len(order), np.uint8)
-        return np.ascontiguousarray(pixels if order[:3] == (0, 1, 2) and len(order) == 3
-                                    else pixels[..., order[:3]])
-    if encoding in _MONO:
-        grey = _grey(rows(message, 1, _MONO[encoding])[..., 0])
-        return np.repeat(grey[..., None], 3, axis=2)
-    if encoding in _BAYER:
-        return _with_cv2(rows(message, 1, np.uint8)[..., 0], f'{_BAYER[encoding]}2RGB')
-    if encoding in _YUV:
+    if encoding is None:
+        raise InputError(f'image encoding {message.encoding[:50]!r} is not supported; expected '
+                         f'one of {", ".join(ENCODINGS)}')
+    if encoding in YUV422:
         if width % 2:
             raise InputError(f'{encoding} image is {width} pixels wide; expected an even width')
-        return _with_cv2(rows(message, 2, np.uint8), f'YUV2RGB_{_YUV[encoding]}')
-    raise InputError(f'image encoding {encoding!r} is not supported; expected one of '
-                     f'{", ".join(ENCODINGS)}')
+        return _with_cv2(rows(message, 2, np.uint8), YUV422[encoding])
+    if encoding in YUV_PLANES:
+        return _with_cv2(_planes(message, encoding), YUV_PLANES[encoding])
+    if encoding in BAYER:
+        kind, conversion = BAYER[encoding]
+        return _in_8_bits(_with_cv2(rows(message, 1, kind)[..., 0], conversion), levels, stamp_ns)
+    kind, count, order = PACKED[encoding]
+    pixels = rows(message, count, kind)
+    if count > len(order) or order != (0, 1, 2)[:count]:
+        pixels = pixels[..., order]
+    pixels = _in_8_bits(pixels, levels, stamp_ns)
+    return np.repeat(pixels, 3, axis=2) if count == 1 else np.ascontiguousarray(pixels)
 
 
-def rgb_from_compressed(message) -> np.ndarray:
+def rgb_from_compressed(message, levels: Optional[Levels] = None,
+                        stamp_ns: int = 0) -> np.ndarray:
     """
     Return (H, W, 3) uint8 RGB of a sensor_msgs/CompressedImage with a JPEG or PNG in it.
 
+    :param levels: of the stream that the image is from. :param stamp_ns: of the image.
     :raises InputError: when it cannot be decoded.
     """
-    from niki_ros.core.images import rgb_from_jpeg
-    return rgb_from_jpeg(message.data)
+    from niki_ros.core.images import pixels_from_file
+    pixels = pixels_from_file(message.data)
+    # image_transport: the encoding of the raw image, then how that was compressed, from what
+    raw, _, compressed = str(getattr(message, 'format', '')).partition(';')
+    encoding = encoding_of(raw) if compressed else None
+    if pixels.ndim == 2 and encoding in BAYER:
+        return _in_8_bits(_with_cv2(pixels, BAYER[encoding][1]), levels, stamp_ns)
+    # a transport that made 8 bits of 16 left little of 12
+    if encoding is not None and is_deep(encoding):
+        pixels = (levels or Levels()).stretched(pixels, stamp_ns)
+    pixels = _in_8_bits(pixels, levels, stamp_ns)
+    if pixels.ndim == 2:
+        return _with_cv2(pixels, 'GRAY2RGB')
+    return pixels if 'compressed rgb' in compressed else _with_cv2(pixels, 'BGR2RGB')
+
+
+def foreign_format(message) -> str:
+    """Return what a CompressedImage says it holds where it is neither JPEG nor PNG, else ''."""
+    from niki_ros.core.images import is_jpeg_or_png
+    said = str(getattr(message, 'format', ''))
+    words = set(re.findall('[a-z0-9]+', said.lower()))
+    a_picture = words & _PICTURES and 'compresseddepth' not in words
+    return '' if is_jpeg_or_png(message.data) or not words or a_picture else said[:50]
 
 
 def rows(message, channels: int, dtype) -> np.ndarray:
@@ -82,14 +111,32 @@ def rows(message, channels: int, dtype) -> np.ndarray:
     return view.astype(kind.newbyteorder('='), copy=False)
 
 
-def _grey(values: np.ndarray) -> np.ndarray:
-    """Return 0 … 255 of 8, 16 bits, or floats of 0 … 1."""
-    if values.dtype == np.uint16:
-        return ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    if values.dtype == np.float32:
-        finite = np.nan_to_num(values, nan=0.0, posinf=1.0, neginf=0.0)
-        return (np.clip(finite, 0.0, 1.0) * 255 + 0.5).astype(np.uint8)
-    return values
+def _planes(message, encoding: str) -> np.ndarray:
+    """Return (H * 3 / 2, W) uint8: brightness above, colour of every four pixels below."""
+    width, height, size = message.width, message.height, len(message.data)
+    if width % 2 or height % 2:
+        raise InputError(f'{encoding} image is {width}x{height}; expected even numbers')
+    full = encoding == 'nv24'
+    total = 3 * height if full else 3 * height // 2
+    # step is that of the brightness, or what one gets by dividing all bytes by the height
+    step = message.step if message.step >= width and message.step * total <= size else width
+    if step * total > size or step % 2:
+        raise InputError(f'image data has {size} bytes; {width}x{height} {encoding} has '
+                         f'{width * total}')
+    data = np.frombuffer(message.data, np.uint8, step * total).reshape(total, step)
+    bright, colour = data[:height, :width], data[height:]
+    if full:
+        pairs = colour.reshape(height, step, 2)[::2, :width:2]
+        colour = pairs.reshape(height // 2, width)
+    elif encoding in ('i420', 'yv12'):
+        colour = colour.reshape(height, step // 2)[:, :width // 2].reshape(height // 2, width)
+    return np.vstack([bright, colour[:, :width]])
+
+
+def _in_8_bits(values: np.ndarray, levels: Optional[Levels], stamp_ns: int) -> np.ndarray:
+    """Return uint8: as it is, or stretched."""
+    return (values if values.dtype == np.uint8
+            else (levels or Levels()).stretched(values, stamp_ns))
 
 
 def _with_cv2(pixels: np.ndarray, conversion: str) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Optional
 
 import cv2
 from niki_ros.core.errors import InputError
+from niki_ros.core.levels import Levels
 from niki_ros.core.skeleton import JOINT, PARENTS_29
 from niki_ros.core.types import OBSERVED, PREDICTED
 import numpy as np
@@ -19,6 +20,7 @@ _SUBPIXEL_BITS = 4
 # 200 MB decoded: a few hundred bytes can claim to be a picture of gigabytes
 _MAX_DECODED_PIXELS = 1 << 26
 _PNG_START, _JPEG_START = b'\x89PNG\r\n\x1a\n', b'\xff\xd8'
+_AS_STORED = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATION
 _LEAVES = tuple(range(24, 29))
 # a leaf has no rotation of its own: it is known as well as the joint that carries it
 _BODY_JOINT = tuple(range(24)) + tuple(PARENTS_29[leaf] for leaf in _LEAVES)
@@ -71,7 +73,21 @@ def jpeg_from_rgb(image_rgb, quality: int = 90) -> bytes:
 
 def rgb_from_jpeg(data: bytes) -> np.ndarray:
     """
-    Return (H, W, 3) uint8 of a JPEG or PNG file's bytes.
+    Return (H, W, 3) uint8 of a JPEG or PNG file's bytes; 16 bits are stretched.
+
+    :raises InputError: when they cannot be decoded, or claim more than 67 megapixels.
+    """
+    pixels = pixels_from_file(data)
+    if pixels.dtype != np.uint8:
+        pixels = Levels().stretched(pixels)
+    return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB if pixels.ndim == 2 else cv2.COLOR_BGR2RGB)
+
+
+def pixels_from_file(data: bytes) -> np.ndarray:
+    """
+    Return (H, W) or BGR (H, W, 3) of a JPEG or PNG file's bytes, 8 or 16 bits as it has them.
+
+    As they are stored: the camera_info of a stream knows nothing of EXIF's orientation.
 
     :raises InputError: when they cannot be decoded, or claim more than 67 megapixels.
     """
@@ -81,13 +97,18 @@ def rgb_from_jpeg(data: bytes) -> np.ndarray:
         raise InputError(f'compressed image says it is {size[0]}x{size[1]}; at most '
                          f'{_MAX_DECODED_PIXELS} pixels are decoded')
     try:
-        bgr = cv2.imdecode(raw, cv2.IMREAD_COLOR) if size else None
+        pixels = cv2.imdecode(raw, _AS_STORED) if size else None
     except cv2.error:
-        bgr = None
-    if bgr is None:
+        pixels = None
+    if pixels is None:
         raise InputError(f'compressed image of {raw.size} bytes, starting with '
                          f'{bytes(raw[:4]).hex() or "nothing"}, is not a readable JPEG or PNG')
-    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    return pixels
+
+
+def is_jpeg_or_png(data) -> bool:
+    """Whether bytes begin as one of the two does."""
+    return bytes(data[:8]).startswith((_JPEG_START, _PNG_START))
 
 
 def encoded_size(data: bytes) -> Optional[tuple]:

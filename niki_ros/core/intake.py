@@ -12,9 +12,11 @@ from typing import Callable, Dict, NamedTuple, Optional
 from niki_ros.core.calibration import calibration_of_info, camera_of, rectified_by_name
 from niki_ros.core.camera import Camera
 from niki_ros.core.config import CameraConfig, TrackingConfig
+from niki_ros.core.encodings import encoding_of, ENCODINGS
 from niki_ros.core.errors import InputError
-from niki_ros.core.image_decoding import ENCODINGS, rgb_from_compressed, rgb_from_image
+from niki_ros.core.image_decoding import foreign_format, rgb_from_compressed, rgb_from_image
 from niki_ros.core.image_order import ImageOrder, LATE, REPEATED
+from niki_ros.core.levels import Levels
 import numpy as np
 
 
@@ -76,6 +78,7 @@ class Intake:
         self.info_topic = info_topic
         self.info = None
         self._fitted: Optional[_Fitted] = None
+        self._levels = Levels()
         self._order = order or ImageOrder(TrackingConfig())
 
     def read(self, message):
@@ -84,7 +87,12 @@ class Intake:
 
         :raises BadFrame: with the name of what is wrong.
         """
-        return self._stamp_ns(message), self._rgb(message)
+        stamp_ns = self._stamp_ns(message)
+        return stamp_ns, self._rgb(message, stamp_ns)
+
+    def remarks(self) -> Dict[str, str]:
+        """Return by name what is no fault of the last image, but good to know."""
+        return {'values_stretched': self._levels.text} if self._levels.text else {}
 
     def processed(self, stamp_ns: int):
         """Remember that the image of this stamp went through the pipeline."""
@@ -143,17 +151,20 @@ class Intake:
                            'the image is skipped')
         return stamp_ns
 
-    @staticmethod
-    def _rgb(message) -> np.ndarray:
+    def _rgb(self, message, stamp_ns: int) -> np.ndarray:
         """Return (H, W, 3) RGB of either kind of message."""
+        self._levels.text = ''
         try:
             if not hasattr(message, 'encoding'):
-                return rgb_from_compressed(message)
+                if foreign := foreign_format(message):
+                    raise BadFrame('image_format_unknown', 'the message says that it holds '
+                                   f'{foreign!r}; JPEG and PNG are read')
+                return rgb_from_compressed(message, self._levels, stamp_ns)
             if message.width == 0 or message.height == 0:
                 raise BadFrame('image_empty', f'the image is {message.width}x{message.height}')
-            if message.encoding not in ENCODINGS:
-                raise BadFrame('encoding_unknown', f'encoding {message.encoding!r} is not one of '
-                               f'{", ".join(ENCODINGS)}')
-            return rgb_from_image(message)
+            if encoding_of(message.encoding) is None:
+                raise BadFrame('encoding_unknown', f'encoding {message.encoding[:50]!r} is not '
+                               f'one of {", ".join(ENCODINGS)}')
+            return rgb_from_image(message, self._levels, stamp_ns)
         except InputError as error:
             raise BadFrame('image_invalid', str(error)) from error

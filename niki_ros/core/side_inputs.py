@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Dict, List, Optional, Tuple
 
+from niki_ros.core.encodings import encoding_of
 from niki_ros.core.errors import InputError
 from niki_ros.core.image_decoding import rows
 from niki_ros.core.intake import ns_from_stamp
@@ -22,16 +23,20 @@ _MAX_CHAIN = 64
 
 def depth_from_image(message) -> np.ndarray:
     """
-    Return the depth (H, W) of a sensor_msgs/Image: uint16 millimetres or float32 metres.
+    Return the depth (H, W) of either kind of message: uint16 millimetres or float32 metres.
 
     :raises InputError: for an encoding that is no depth, or a message that contradicts itself.
     """
-    if message.encoding not in _DEPTH_TYPES:
-        raise InputError(f'depth encoding {message.encoding!r} is not supported; expected one of '
-                         f'{", ".join(_DEPTH_TYPES)}')
+    if not hasattr(message, 'encoding'):
+        from niki_ros.core.compressed_depth import depth_from_compressed
+        return depth_from_compressed(message)
+    encoding = encoding_of(message.encoding)
+    if encoding not in _DEPTH_TYPES:
+        raise InputError(f'depth encoding {message.encoding[:50]!r} is not supported; expected '
+                         f'one of {", ".join(_DEPTH_TYPES)}')
     if not message.width or not message.height:
         raise InputError(f'the depth image is {message.width}x{message.height}')
-    return rows(message, 1, _DEPTH_TYPES[message.encoding])[..., 0]
+    return rows(message, 1, _DEPTH_TYPES[encoding])[..., 0]
 
 
 class NearestDepth:

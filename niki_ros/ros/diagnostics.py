@@ -25,6 +25,16 @@ REMEDIES = {
     'image_empty': 'check the camera driver: it sends images without pixels',
     'image_invalid': 'check the camera driver or republisher: encoding, step and data must agree',
     'encoding_unknown': 'set the driver to rgb8, or convert with image_proc',
+    'image_format_unknown': 'read the raw topic; or turn it into one: ros2 run image_transport '
+                            'republish ffmpeg raw (h264, h265: with ffmpeg_image_transport)',
+    'topic_type_differs': 'remap the topic that the message names, or read it as what it is: '
+                          'image_transport:=compressed; of packets (ffmpeg, h264) the raw topic: '
+                          'ros2 run image_transport republish ffmpeg raw',
+    'transport_differs': 'image_transport:=compressed for images; for depth remap '
+                         'depth:=…/compressedDepth; for the others ros2 run image_transport '
+                         'republish, whose output is raw',
+    'values_stretched': 'nothing is wrong: infrared and thermal values are made visible; a driver '
+                        'that sends mono8 chooses its own black and white',
     'stamp_zero': 'make the camera driver stamp its images',
     'stamp_invalid': 'correct the camera driver: nanosec is less than 1000000000',
     'stamp_repeated': 'give every image its own stamp; two publishers on one topic do this too',
@@ -62,7 +72,7 @@ _FORGET_S = 10.0
 # libraries fill their caches in the first images; no threshold is meant for that
 _WARM_UP = 5
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
-_LEVELS = {'inference_failed': ERROR, 'ros4hri_limits': OK}
+_LEVELS = {'inference_failed': ERROR, 'ros4hri_limits': OK, 'values_stretched': OK}
 
 
 @dataclass

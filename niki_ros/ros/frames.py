@@ -62,6 +62,8 @@ class FrameHandler:
             self._warn(error.fault, str(error))
             self._health.skip(error.fault)
             return
+        for name, text in self._intake.remarks().items():
+            self._health.fault(name, text)
         camera = self._camera(image_rgb)
         frame_id = self._frame_id(message)
         beside = self.side_inputs.of(stamp_ns, frame_id) if self.side_inputs else {}

@@ -16,8 +16,8 @@ from niki_ros.core.side_inputs import (
     NearestDepth,
 )
 from niki_ros.ros.qos import image_qos, LATCHED_QOS, TF_QOS
+from niki_ros.ros.topics import depth_topic
 from rclpy.time import Time
-from sensor_msgs.msg import Image
 
 _LOOK_AGAIN_S = 1.0
 _BOXES_NS = 500_000_000
@@ -37,8 +37,9 @@ class SideInputs:
         self._boxes, self._boxes_ns = None, 0
         self._ground: Optional[Ground] = None
         self._looked_s = float('-inf')
+        topic, kind = depth_topic(node)
         self._subscriptions = [node.create_subscription(
-            Image, 'depth', self._depth.put, image_qos(config.qos))]
+            kind, topic, self._depth.put, image_qos(config.qos))]
         self._listen_to_detections()
         self._tree: Optional[FrameTree] = None
         self._buffer: Any = None
@@ -52,6 +53,10 @@ class SideInputs:
         self._boxes = None
         return {'boxes_px': boxes, 'ground': self._ground_in(camera_frame),
                 'depth_m': lambda: self._depth_of(stamp_ns)}
+
+    def images(self) -> list:
+        """Return the subscriptions to images."""
+        return self._subscriptions[:1]
 
     def destroy(self) -> None:
         """Stop listening."""

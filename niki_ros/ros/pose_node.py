@@ -17,11 +17,12 @@ from niki_ros.ros.parameters import LaunchConfig, NodeParameters
 from niki_ros.ros.process import release_memory, run_node
 from niki_ros.ros.publishers import Outputs
 from niki_ros.ros.qos import image_qos, info_qos, offers_too_little, overridable
+from niki_ros.ros.topics import image_topic, what_is_there_instead
 from niki_ros.ros.watch import Watch
 from niki_ros.ros.worker import NewestWorker
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo
 
 SUCCESS, ERROR = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.ERROR
 # numbers that grow faster than any camera sends are those of another publisher, not a loss
@@ -159,8 +160,7 @@ class PoseNode(LifecycleNode):
         self._pipeline.reset()
         self._handler, self._sequence = handler, 0
         self._worker = NewestWorker(handler.handle, self.health.skip, self._failed)
-        compressed = self._config.image_transport == 'compressed'
-        topic, kind = self._image_topic(compressed), CompressedImage if compressed else Image
+        topic, kind = image_topic(self, self._config.image_transport)
         self._subscriptions_on = [
             self._subscribe(CameraInfo, 'camera_info', handler.set_camera_info, info_qos),
             self._subscribe(kind, topic, self._on_image, image_qos)]
@@ -169,14 +169,6 @@ class PoseNode(LifecycleNode):
         self._watch = Watch(self._config.health, self.health, self._warn, topic)
         self.get_logger().info(f'active: reading {topic} and '
                                f'{handler.info_topic}')
-
-    def _image_topic(self, compressed: bool) -> str:
-        """Return what to subscribe to: below the remapped image, as image_transport has it."""
-        name = 'image/compressed' if compressed else 'image'
-        plain = self.resolve_topic_name(name, only_expand=True)
-        if not compressed or self.resolve_topic_name(name) != plain:
-            return name
-        return f'{self.resolve_topic_name("image")}/compressed'
 
     def _subscribe(self, kind, topic: str, callback, profile):
         """Subscribe with the QoS of the settings; a publisher that offers less gets a name."""
@@ -270,10 +262,18 @@ class PoseNode(LifecycleNode):
         """Publish diagnostics; notice silence, slowness, and a worker that gave up."""
         if self.state == 'active':
             self._watch.check()
+            self._check_topics()
         self._check_clock()
         self._publish_diagnostics()
         if self._worker and self._worker.fatal:
             self.trigger_deactivate()
+
+    def _check_topics(self):
+        """Say where something else is published than what is read."""
+        for one in (*self._subscriptions_on, *self._beside.images()):
+            found = what_is_there_instead(self, one.topic_name, one.msg_type)
+            for name, text in found.items():
+                self._warn(name, text)
 
     def _check_clock(self):
         """Say where the time is to come from /clock, and does not."""

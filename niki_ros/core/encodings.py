@@ -1,0 +1,72 @@
+"""The names of ``encoding`` in sensor_msgs/Image, in every spelling, and what they stand for."""
+
+from __future__ import annotations
+
+import re
+from typing import Dict, NamedTuple, Optional, Tuple
+
+import numpy as np
+
+_RGB, _BGR = (0, 1, 2), (2, 1, 0)
+
+
+class Packed(NamedTuple):
+    """Values that lie side by side: their type, how many a pixel has, which are R, G, B."""
+
+    kind: type
+    channels: int
+    order: Tuple[int, ...]
+
+
+# OpenCV's types; three channels of them are B, G, R as cv_bridge has it, but for floats, which
+# nobody but simulators sends
+_NUMBERS = {'8U': np.uint8, '8S': np.int8, '16U': np.uint16, '16S': np.int16, '32S': np.int32,
+            '32F': np.float32, '64F': np.float64}
+PACKED: Dict[str, Packed] = {
+    **{f'{name}{bits}': Packed(kind, len(name), order)
+       for bits, kind in ((8, np.uint8), (16, np.uint16))
+       for name, order in (('rgb', _RGB), ('bgr', _BGR), ('rgba', _RGB), ('bgra', _BGR))},
+    'mono8': Packed(np.uint8, 1, (0,)), 'mono16': Packed(np.uint16, 1, (0,)),
+    **{f'{name}C1': Packed(kind, 1, (0,)) for name, kind in _NUMBERS.items()},
+    **{f'{name}C{count}': Packed(kind, count, _RGB if 'F' in name else _BGR)
+       for name, kind in _NUMBERS.items() for count in (3, 4)}}
+
+# cv2 names a pattern by its second row, from the second column on
+_PATTERNS = {'rggb': 'BayerBG', 'bggr': 'BayerRG', 'gbrg': 'BayerGR', 'grbg': 'BayerGB'}
+BAYER: Dict[str, Tuple[type, str]] = {
+    f'bayer_{pattern}{bits}': (kind, f'{code}2RGB')
+    for bits, kind in ((8, np.uint8), (16, np.uint16)) for pattern, code in _PATTERNS.items()}
+# two pixels share their colour
+YUV422 = {'yuv422': 'YUV2RGB_UYVY', 'yuv422_yuy2': 'YUV2RGB_YUY2', 'yvyu': 'YUV2RGB_YVYU'}
+# brightness first, colour of four pixels (of one: nv24) after it
+YUV_PLANES = {'nv12': 'YUV2RGB_NV12', 'nv21': 'YUV2RGB_NV21', 'nv24': 'YUV2RGB_NV12',
+              'i420': 'YUV2RGB_I420', 'yv12': 'YUV2RGB_YV12'}
+ENCODINGS = (*PACKED, *BAYER, *YUV422, *YUV_PLANES)
+"""Every encoding that is read, by its name in ROS where it has one."""
+
+_ALIASES = {
+    'yuv422': ('uyvy', 'uyvy422', 'yuv422uyvy'),
+    'yuv422_yuy2': ('yuyv', 'yuy2', 'yuyv422', 'yuv422yuyv'),
+    'i420': ('yuv420', 'yuv420p', 'iyuv', 'yu12'),
+    'rgb8': ('rgb', 'rgb24', 'rgb3'), 'bgr8': ('bgr', 'bgr24', 'bgr3'),
+    'rgba8': ('rgba', 'rgba32'), 'bgra8': ('bgra', 'bgra32'),
+    'mono8': ('mono', 'grey', 'gray', 'grey8', 'gray8', 'y8', 'y800', 'l8', '8uc', 'r8'),
+    # 10 to 14 bits come in 16
+    'mono16': ('grey16', 'gray16', 'y16', 'l16', '16uc', 'y10', 'y12', 'y14', 'mono10', 'mono12',
+               'mono14'),
+    '32FC1': ('32fc', 'rfloat32'), '32FC3': ('rgbfloat32',),
+    **{f'bayer_{pattern}16': tuple(f'bayer{pattern}{bits}' for bits in (10, 12, 14))
+       for pattern in _PATTERNS}}
+_BY_KEY = {re.sub('[^a-z0-9]', '', name.lower()): name for name in ENCODINGS}
+_BY_KEY.update({key: name for name, keys in _ALIASES.items() for key in keys})
+
+
+def encoding_of(text: str) -> Optional[str]:
+    """Return the member of ``ENCODINGS`` that a driver means, None where it is none of them."""
+    return text if text in PACKED else _BY_KEY.get(re.sub('[^a-z0-9]', '', text[:40].lower()))
+
+
+def is_deep(encoding: str) -> bool:
+    """Whether values of an encoding have more than 8 bits, and no fixed range."""
+    kind = PACKED[encoding].kind if encoding in PACKED else BAYER.get(encoding, (np.uint8,))[0]
+    return kind is not np.uint8

@@ -1,0 +1,51 @@
+"""Where images come from: topics by the rules of image_transport, and what is on them instead."""
+
+from __future__ import annotations
+
+from typing import Dict, Tuple
+
+from sensor_msgs.msg import CompressedImage, Image
+
+# transports of image_transport, each below the topic of the raw images
+_TRANSPORTS = ('compressed', 'compressedDepth', 'ffmpeg', 'theora', 'zstd', 'foxglove')
+_COMPRESSED = ('/compressed', '/compressedDepth')
+
+
+def image_topic(node, transport: str) -> Tuple[str, type]:
+    """Return topic and type of the images: below the remapped image, as image_transport has it."""
+    remapped = node.resolve_topic_name('image')
+    # the remap names it itself: there is nothing below it, and nothing raw on it
+    if remapped.endswith(_COMPRESSED):
+        return 'image', CompressedImage
+    if transport != 'compressed':
+        return 'image', Image
+    name = 'image/compressed'
+    if node.resolve_topic_name(name) != node.resolve_topic_name(name, only_expand=True):
+        return name, CompressedImage
+    return f'{remapped}/compressed', CompressedImage
+
+
+def depth_topic(node) -> Tuple[str, type]:
+    """Return topic and type of the depth: compressed where its name says so."""
+    compressed = node.resolve_topic_name('depth').endswith(_COMPRESSED)
+    return 'depth', CompressedImage if compressed else Image
+
+
+def what_is_there_instead(node, topic: str, kind: type) -> Dict[str, str]:
+    """
+    Return by name why nothing can arrive on a topic, as far as the graph shows it.
+
+    :param topic: full name. :param kind: type of the messages that are read.
+    """
+    wanted = f'{kind.__module__.partition(".")[0]}/msg/{kind.__name__}'
+    types = {one.topic_type for one in node.get_publishers_info_by_topic(topic)}
+    if types and wanted not in types:
+        return {'topic_type_differs': f'{topic} carries {", ".join(sorted(types))}, and '
+                                      f'{wanted} is read'}
+    if not types:
+        there = [f'{topic}/{name}' for name in _TRANSPORTS
+                 if node.count_publishers(f'{topic}/{name}')]
+        if there:
+            return {'transport_differs': f'nobody publishes {topic}, but there is '
+                                         f'{" and ".join(there)}'}
+    return {}
