@@ -12,6 +12,7 @@ import numpy as np
 import yaml
 
 _LOG = logging.getLogger(__name__)
+_SAME_SHAPE = 0.01
 
 
 def camera_from_yaml(path, rectified: bool = False) -> Camera:
@@ -47,6 +48,21 @@ def camera_from_yaml(path, rectified: bool = False) -> Camera:
     for text in faults.values():
         _LOG.warning('camera file %s: %s', path, text)
     return camera
+
+
+def camera_for_source(path, source, rectified: bool = False) -> Camera:
+    """
+    Read a calibration for the images of a source, which may be of another size.
+
+    :param source: a :class:`niki_ros.sources.FrameSource`. :param rectified: its images are.
+    :raises InputError: also where they are of another shape: what was cut off is not known.
+    """
+    camera = camera_from_yaml(path, rectified)
+    wide = camera.width * source.height
+    if abs(wide - camera.height * source.width) > _SAME_SHAPE * wide:
+        raise InputError(f'{path} is for {camera.width}x{camera.height}, {source.name} has '
+                         f'{source.width}x{source.height}: another shape; calibrate at this size')
+    return camera.resized(source.width, source.height)
 
 
 def camera_to_yaml(camera: Camera, path, name: str = 'camera') -> None:

@@ -13,8 +13,11 @@ import sys
 from tempfile import TemporaryDirectory
 from typing import Callable, Iterable, Iterator, List, Optional
 
+from niki_ros.core.calibration import calibration_of_info, camera_of
 from niki_ros.core.camera import Camera
 from niki_ros.core.errors import BackendError, InputError, SourceError
+from niki_ros.core.intake import is_zero_k
+from niki_ros.core.levels import Levels
 from niki_ros.core.skeleton import PARENTS_29
 from niki_ros.core.types import Body, OBSERVED
 import numpy as np
@@ -186,7 +189,7 @@ def _connections(bag, path, joints_topic):
 def _join(messages) -> Iterator[Moment]:
     """Bring bodies, images and cameras together by their stamps."""
     images: dict = {}
-    info = None
+    info, levels = None, Levels()
     for kind, message in messages:
         stamp_ns = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
         if kind.endswith('/CameraInfo'):
@@ -199,30 +202,23 @@ def _join(messages) -> Iterator[Moment]:
             image = images.pop(stamp_ns, None)
             for older in [stamp for stamp in images if stamp < stamp_ns]:
                 del images[older]
-            image_rgb = None if image is None else _rgb(image)
-            yield Moment(stamp_ns, image_rgb, _bodies(message, stamp_ns), _camera(info))
+            image_rgb = None if image is None else _rgb(image, levels, stamp_ns)
+            yield Moment(stamp_ns, image_rgb, _bodies(message, stamp_ns), _camera(info, image_rgb))
 
 
-def _rgb(message) -> np.ndarray:
-    """Return (H, W, 3) RGB of a message as rosbags reads it."""
-    if not hasattr(message, 'encoding'):
-        from niki_ros.core.images import rgb_from_jpeg
-        return rgb_from_jpeg(message.data)
-    if message.encoding not in ('rgb8', 'bgr8'):
-        raise InputError(f'the bag has images of encoding {message.encoding!r}; niki view reads '
-                         'rgb8, bgr8 and compressed ones')
-    rows = np.asarray(message.data)[:message.height * message.step]
-    pixels = rows.reshape(message.height, message.step)[:, :3 * message.width]
-    pixels = pixels.reshape(message.height, message.width, 3)
-    return np.ascontiguousarray(pixels[..., ::-1] if message.encoding == 'bgr8' else pixels)
+def _rgb(message, levels: Levels, stamp_ns: int) -> np.ndarray:
+    """Return (H, W, 3) RGB of either kind of message."""
+    from niki_ros.core.image_decoding import rgb_from_compressed, rgb_from_image
+    read = rgb_from_image if hasattr(message, 'encoding') else rgb_from_compressed
+    return read(message, levels, stamp_ns)
 
 
-def _camera(info) -> Optional[Camera]:
+def _camera(info, image_rgb) -> Optional[Camera]:
     """Return the camera of a CameraInfo, None where there is none or it is not calibrated."""
-    if info is None or not np.any(info.k):
+    if info is None or is_zero_k(info):
         return None
-    return Camera(np.array(info.k).reshape(3, 3), info.width, info.height, np.array(info.d),
-                  info.distortion_model or 'plumb_bob')
+    size = (info.width, info.height) if image_rgb is None else image_rgb.shape[1::-1]
+    return camera_of(calibration_of_info(info), *size)[0]
 
 
 def _bodies(cloud, stamp_ns: int) -> List[Body]:

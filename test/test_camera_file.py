@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from niki_ros.camera_file import camera_from_yaml, camera_to_yaml
+from types import SimpleNamespace
+
+from niki_ros.camera_file import camera_for_source, camera_from_yaml, camera_to_yaml
 from niki_ros.core.camera import Camera
 from niki_ros.core.errors import InputError
 import numpy as np
@@ -113,6 +115,13 @@ def test_names_of_other_tools(path, caplog, model, numbers, meant):
     camera = camera_from_yaml(path)
     assert camera.model == meant and not caplog.text
     assert np.array_equal(camera.distortion[:4], numbers[:4])
+
+
+def test_images_of_another_size_and_of_another_shape(path):
+    half = camera_for_source(path, SimpleNamespace(name='a.mp4', width=320, height=240))
+    assert half.matrix[0, 0] == pytest.approx(438.783367 / 2)
+    with pytest.raises(InputError, match='is for 640x480, a.mp4 has 640x360: another shape'):
+        camera_for_source(path, SimpleNamespace(name='a.mp4', width=640, height=360))
 
 
 def test_rectified_images_go_by_the_projection_matrix(path):

@@ -25,7 +25,7 @@ from ros_fixtures import (  # noqa: E402
     T0,
     wait_for,
 )
-from sensor_msgs.msg import CameraInfo, RegionOfInterest  # noqa: E402
+from sensor_msgs.msg import CameraInfo, Image, RegionOfInterest  # noqa: E402
 
 FOCAL = CAMERA.matrix[0, 0]
 K = [FOCAL, 0.0, 320.0, 0.0, FOCAL, 240.0, 0.0, 0.0, 1.0]
@@ -201,12 +201,16 @@ def test_over_dds_a_person_is_where_they_are():
             assert wait_for(lambda wanted=fault: f'niki_pose: {wanted}' in client.diagnostics)
 
 
-def test_over_dds_the_setting_says_that_images_are_rectified():
-    """The topic is called image, K and D are those of the raw image, and P is right."""
+@pytest.mark.parametrize('name, setting', [('/image', 'rectified'),
+                                           ('/cam/left/image_rect', 'auto')])
+def test_over_dds_rectified_images_by_name_or_by_setting(name, setting):
+    """K and D are those of the raw image, and P is right."""
     p = [FOCAL, 0, 320, 0, 0, FOCAL, 240, 0, 0, 0, 1, 0]
     message = info([2 * FOCAL, 0, 310, 0, 2 * FOCAL, 230, 0, 0, 1], d=[-0.3, 0.1, 0, 0, 0], p=p)
-    overrides = [Parameter('camera.images', value='rectified'), ANOTHER_LENS]
-    with running(overrides=overrides) as (node, client):
-        client.heard = Heard(node)
+    overrides = [Parameter('camera.images', value=setting), ANOTHER_LENS]
+    arguments = ['--ros-args', '-r', f'image:={name}']
+    with running(overrides=overrides, cli_args=arguments) as (node, client):
+        client.heard, client.images = Heard(node), client.create_publisher(Image, name, 5)
+        assert wait_for(lambda: client.images.get_subscription_count() > 0)
         body, _ = send(client, message, T0)
         assert np.allclose(body.root_m, [0.2, 0, 3], atol=0.05)

@@ -149,14 +149,8 @@ def _camera(args, source, settings):
     """Return the camera of the file, scaled to the images, or None for the field of view."""
     if not args.camera:
         return None
-    from niki_ros.camera_file import camera_from_yaml
-    from niki_ros.core.errors import InputError
-    camera = camera_from_yaml(args.camera, settings.get('camera.images') == 'rectified')
-    if abs(camera.width * source.height - camera.height * source.width) > 0.01 * (
-            camera.width * source.height):
-        raise InputError(f'{args.camera} is for {camera.width}x{camera.height}, {source.name} has '
-                         f'{source.width}x{source.height}: another shape; calibrate at this size')
-    return camera.resized(source.width, source.height)
+    from niki_ros.camera_file import camera_for_source
+    return camera_for_source(args.camera, source, settings.get('camera.images') == 'rectified')
 
 
 def _json_writer(stack, path):

@@ -88,7 +88,7 @@ def _moments(args, bag):
         if f'{part}.name' in settings:
             settings[part] = settings.pop(f'{part}.name')
     with open_source(args.source, max_frames=args.max_frames) as source:
-        camera = _camera(args.camera, source)
+        camera = _camera(args.camera, source, settings)
         pipeline = load_pipeline(**settings)
         try:
             yield video_moments(source, pipeline, camera)
@@ -96,12 +96,12 @@ def _moments(args, bag):
             pipeline.close()
 
 
-def _camera(path, source):
+def _camera(path, source, settings):
     """Return the camera of the file at the size of the images, None where none is given."""
     if path is None:
         return None
-    from niki_ros.camera_file import camera_from_yaml
-    return camera_from_yaml(path).resized(source.width, source.height)
+    from niki_ros.camera_file import camera_for_source
+    return camera_for_source(path, source, settings.get('camera.images') == 'rectified')
 
 
 def _save(rerun_view, moments, path, absolute):

@@ -78,8 +78,8 @@ class VideoSource(Node):
         width, height = self._source.width, self._source.height
         if not self.config.camera_info_file:
             return Camera.from_fov(width, height, self.config.fov_deg)
-        from niki_ros.camera_file import camera_from_yaml
-        return camera_from_yaml(self.config.camera_info_file).resized(width, height)
+        from niki_ros.camera_file import camera_for_source
+        return camera_for_source(self.config.camera_info_file, self._source)
 
     def _decode(self):
         """Keep some messages ready; what ends the source goes through the queue too."""
