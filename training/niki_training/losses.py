@@ -90,24 +90,39 @@ def flow_losses(net, poses, batch, clean: int, axes, limit: int = 256) -> dict:
     :param clean: so many of the first observations are uncorrupted.
     :param limit: of the sample that the discrepancies are computed on.
     """
-    out = {}
-    z = poses.z[clean:clean + limit]
-    normal = torch.randn_like(z)
-    out['prior'] = mmd(z, normal)
-    true = net.six_norm(six_from_rotmat(batch['rotmat'][clean:clean + limit]).flatten(1))
-    found = net.six_norm(poses.six[clean:clean + limit].detach())
-    out['independence'] = mmd(torch.cat([found, z], -1), torch.cat([true, normal], -1))
+    out = error_losses(net.six_norm, poses, batch, clean, limit)
     if clean:
-        out['zero'] = poses.z[:clean].square().mean()
         out['boundary'] = boundary_loss(net, {k: v[:clean] for k, v in batch.items()}, axes)
     return out
 
 
-def boundary_loss(net, batch, axes):
-    """True rotations with no error must give the true joints, sigma, zeros, swing and twist."""
+def error_losses(six_norm, poses, batch, clean: int, limit: int = 256) -> dict:
+    """
+    Losses on the error alone: its scale, that it says nothing about the pose, none where clean.
+
+    :param six_norm: of the rotations. :param clean: see :func:`flow_losses`.
+    """
+    z = poses.z[clean:clean + limit]
+    normal = torch.randn_like(z)
+    true = six_norm(six_from_rotmat(batch['rotmat'][clean:clean + limit]).flatten(1))
+    found = six_norm(poses.six[clean:clean + limit].detach())
+    out = {'prior': mmd(z, normal),
+           'independence': mmd(torch.cat([found, z], -1), torch.cat([true, normal], -1))}
+    if clean:
+        out['zero'] = poses.z[:clean].square().mean()
+    return out
+
+
+def boundary_loss(net, batch, axes, generate=None, more_z: int = 0):
+    """
+    True rotations with no error must give the true joints, sigma, zeros, swing and twist.
+
+    :param generate: the way back; None = the network's own. :param more_z: what it wants of z
+        beside the network's own.
+    """
     six = six_from_rotmat(batch['rotmat']).flatten(1)
-    z = six.new_zeros(len(six), net.z_width + (46 if net.two_stage else 0))
-    joints, sigma, pad, twist, swing = net.generate(
+    z = six.new_zeros(len(six), net.z_width + (46 if net.two_stage else 0) + more_z)
+    joints, sigma, pad, twist, swing = (generate or net.generate)(
         six, batch['size'], z, batch['sigma'], batch['condition'])
     loss = ((joints - batch['joints'].flatten(1)) / net.joints_norm.std).abs().mean()
     loss = loss + sigma.sub(batch['sigma']).abs().mean() + pad.abs().mean()

@@ -14,7 +14,7 @@ from torch import nn
 
 from niki_training import losses
 from niki_training.flow import Coupling
-from niki_training.kinematic import rotmat_from_6d, six_from_rotmat
+from niki_training.kinematic import rotmat_from_6d
 from niki_training.model import CONDITION, JOINTS, NetConfig, NikiNet, Poses, ROTATIONS, SIGMAS
 
 TOKEN = 9 + 138 + JOINTS + SIGMAS + 1
@@ -133,7 +133,11 @@ class TemporalNet(nn.Module):
         return solved, torch.cat([past[:, 1:], token[:, None]], dim=1)
 
     def generate(self, six, size, z, sigma, condition, turn, past):
-        """Turn poses and errors of the newest frame back into observations, given the past."""
+        """
+        Turn poses and errors of the newest frame back into observations, given the past.
+
+        :return: what the per-frame network's does, the pad with this one's at its end.
+        """
         z, time_z = z.split([z.shape[-1] - PAD, PAD], dim=-1)
         tokens, absent = self.tokens(past, turn)
         context = self.frame.context(sigma, condition)
@@ -144,11 +148,17 @@ class TemporalNet(nn.Module):
                 a = block.inverse(a, b, known)
             else:
                 b = block.inverse(b, a, known)
-        body = torch.cat([a, b], dim=-1)[:, :ROTATIONS]
-        return self.frame.generate(self.frame.six_norm.inverse(body), size, z, sigma, condition)
+        body, time_pad = torch.cat([a, b], dim=-1).split([ROTATIONS, PAD], dim=-1)
+        joints, sigma, pad, twist, swing = self.frame.generate(
+            self.frame.six_norm.inverse(body), size, z, sigma, condition)
+        return joints, sigma, torch.cat([pad, time_pad], dim=-1), twist, swing
 
-    def solve_windows(self, batch) -> Poses:
-        """Solve every frame of windows (B, T, …), each from its own past: for training."""
+    def solve_windows(self, batch):
+        """
+        Solve every frame of windows (B, T, …), each from its own past: for training.
+
+        :return: the poses, and each frame's past (B T, 15, 264).
+        """
         shape = batch['sigma'].shape[:2]
         flat = {k: v.flatten(0, 1) for k, v in batch.items()}
         joints = flat['joints'].flatten(1)
@@ -162,21 +172,39 @@ class TemporalNet(nn.Module):
             tokens, absent = self.tokens(past, flat['turn'])
         context = self.frame.context(flat['sigma'], flat['condition'])
         six, z = self._flow(poses.six, poses, context, tokens, absent)
-        return Poses(six, poses.size, z)
+        return Poses(six, poses.size, torch.cat([poses.z, z], dim=-1)), past
 
     def losses(self, batch, axes, clean: int = 0) -> dict:
-        """Losses of windows: of each frame, of the acceleration, and of the error's scale."""
+        """
+        Losses of windows: of each frame, of the acceleration, of the errors, and of the way back.
+
+        :param clean: so many of the first windows are uncorrupted.
+        """
         shape = batch['sigma'].shape[:2]
-        poses = self.solve_windows(batch)
+        solved, past = self.solve_windows(batch)
+        # the per-frame network is frozen: only the error that is added here can be trained
+        poses = Poses(solved.six, solved.size, solved.z[:, -PAD:])
         flat = {k: v.flatten(0, 1) for k, v in batch.items()}
-        values = losses.regression_losses(Poses(poses.six, poses.size, poses.z), flat, axes)
+        values = losses.regression_losses(poses, flat, axes)
         joints = losses.posed_joints(poses.six, poses.size, flat)
         error = (joints - flat['target']) @ flat['turn'].transpose(-1, -2)
         error = (error * flat['scale'][:, None, None]).unflatten(0, shape)
         jerk = error[:, 2:] - 2 * error[:, 1:-1] + error[:, :-2]
         values['acceleration'] = jerk.square().sum(-1).add(1e-8).sqrt().mean()
-        z = poses.z[clean * shape[1]:][:256]
-        values['prior'] = losses.mmd(z, torch.randn_like(z))
-        six = self.frame.six_norm(six_from_rotmat(flat['rotmat']).flatten(1))
-        values['zero'] = poses.z[:clean * shape[1]].square().mean() if clean else 0 * six.sum()
+        newest = slice(shape[1] - 1, None, shape[1])   # of each window: neighbours are too alike
+        frames = {k: v[newest] for k, v in flat.items()}
+        values.update(losses.error_losses(
+            self.frame.six_norm, Poses(poses.six[newest], poses.size[newest], poses.z[newest]),
+            frames, clean))
+        if clean:
+            values['zero'] = poses.z[:clean * shape[1]].square().mean()
+            values['boundary'] = self._boundary(
+                {k: v[:clean] for k, v in frames.items()}, past[newest][:clean], axes)
         return values
+
+    def _boundary(self, frames, past, axes):
+        """Return the boundary loss of single frames (N, …) with their past."""
+        def generate(six, size, z, sigma, condition):
+            return self.generate(six, size, z, sigma, condition, frames['turn'], past)
+
+        return losses.boundary_loss(self.frame, frames, axes, generate, more_z=PAD)

@@ -3,6 +3,8 @@
 from niki_ros.core.kinematics import forward_kinematics
 from niki_ros.core.rotations import rotmat_from_rotvec
 from niki_ros.core.skeleton import open_skeleton, PARENTS_29
+from niki_training import losses
+from niki_training.data import Batches
 from niki_training.export import example_inputs
 from niki_training.flow import Coupling, Flow
 from niki_training.kinematic import KinematicLayer
@@ -113,3 +115,38 @@ def test_swing_times_twist_is_the_rotation():
     turned = (rotmat @ axes[:, :, None])[..., 0]
     assert torch.allclose((swing @ axes[:, :, None])[..., 0], turned, atol=1e-4)
     assert torch.allclose(twist.square().sum(-1), torch.ones(6, 23), atol=1e-3)
+
+
+@pytest.fixture(scope='module', params=['two_stage', 'temporal'])
+def gradient_of(request, motion):
+    """Return what gives the gradient of a batch's losses, with one of their weights set."""
+    skeleton, kind = open_skeleton(), request.param
+    frames = 18 if kind == 'temporal' else 1
+    batch = Batches(motion, skeleton, 16, frames, clean_share=0.25).draw(np.random.default_rng(3))
+    batch = {key: torch.from_numpy(value) for key, value in batch.items()}
+    axes = torch.tensor(bone_axes(skeleton.rest_joints_m), dtype=torch.float32)
+    config = NetConfig(kind=kind, **SMALL)
+    net = shaken(TemporalNet(config) if kind == 'temporal' else NikiNet(config))
+
+    def gradient(**weights):
+        net.zero_grad()
+        torch.manual_seed(0)
+        if kind == 'temporal':
+            values = net.losses(batch, axes, 4)
+        else:
+            flat = {key: value.flatten(0, 1) for key, value in batch.items()}
+            poses = net.solve(flat['joints'].flatten(1), flat['sigma'], flat['condition'])
+            values = losses.regression_losses(poses, flat, axes)
+            values.update(losses.flow_losses(net, poses, flat, 4, axes))
+        losses.total(values, losses.LossConfig(**weights)).backward()
+        return torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None])
+
+    return gradient
+
+
+@pytest.mark.parametrize('name', ['zero', 'boundary', 'independence', 'prior', 'joints'])
+def test_every_loss_can_be_switched_off_and_pulls(gradient_of, name):
+    pull = gradient_of(**{name: 1.0}) - gradient_of(**{name: 0.0})
+    assert torch.isfinite(pull).all() and pull.norm() > 1e-4
+    half = gradient_of(**{name: 0.5}) - gradient_of(**{name: 0.0})
+    np.testing.assert_allclose(half, pull / 2, atol=2e-5 * float(pull.abs().max()) + 1e-6)
