@@ -7,6 +7,7 @@ import json
 from bags import (
     CAMERA,
     camera_messages,
+    header,
     image,
     info,
     jpeg,
@@ -14,8 +15,10 @@ from bags import (
     pixel_pipeline,
     STEP_NS,
     T0,
+    TYPES,
     write_bag,
 )
+import cv2
 from niki_ros.bag_source import is_bag
 from niki_ros.cli import main as cli
 from niki_ros.cli.run import body_record
@@ -197,6 +200,24 @@ def test_depth_belongs_to_the_image_of_its_stamp(tmp_path, monkeypatch, first):
     assert near < 2.5 < far
     with pytest.raises(SourceError, match='/depth, /image; /no is not among them'):
         open_source(bag, depth_topic='/no')
+
+
+def test_compressed_depth_and_rectified_images(tmp_path):
+    """The topic says that the images are rectified: P counts, and there is no distortion."""
+    lens = info(T0)
+    lens.p[:] = [280.0, 0, 160, 0, 0, 280, 120, 0, 0, 0, 1, 0]
+    flat = cv2.imencode('.png', np.full((240, 320), 2500, np.uint16))[1]
+    packed = TYPES['sensor_msgs/msg/CompressedImage'](
+        header(T0), '16UC1; compressedDepth png',
+        np.concatenate([np.zeros(12, np.uint8), flat.ravel()]))
+    bag = write_bag(tmp_path / 'bag', [
+        ('/cam/camera_info', lens), ('/cam/depth/compressedDepth', packed),
+        ('/cam/image_rect', image(picture(0), T0))])
+    frame, = open_source(bag, depth_topic='/cam/depth/compressedDepth')
+    assert frame.camera.matrix[0, 0] == 280.0 and not frame.camera.distortion.any()
+    assert frame.depth_m.shape == (240, 320) and (frame.depth_m == 2500).all()
+    raw, = open_source(bag, images='raw')
+    assert raw.camera.matrix[0, 0] == 300.0 and raw.camera.distortion.any()
 
 
 @pytest.mark.parametrize('damage, message', [

@@ -25,14 +25,14 @@ REMEDIES = {
     'image_empty': 'check the camera driver: it sends images without pixels',
     'image_invalid': 'check the camera driver or republisher: encoding, step and data must agree',
     'encoding_unknown': 'set the driver to rgb8, or convert with image_proc',
-    'image_format_unknown': 'read the raw topic; or turn it into one: ros2 run image_transport '
-                            'republish ffmpeg raw (h264, h265: with ffmpeg_image_transport)',
+    'image_format_unknown': 'read the raw topic of the driver, or let it send JPEG; '
+                            'docs/cameras.md has the command that makes video raw',
     'topic_type_differs': 'remap the topic that the message names, or read it as what it is: '
                           'image_transport:=compressed; of packets (ffmpeg, h264) the raw topic: '
-                          'ros2 run image_transport republish ffmpeg raw',
+                          'docs/cameras.md has the command that makes them raw',
     'transport_differs': 'image_transport:=compressed for images; for depth remap '
-                         'depth:=…/compressedDepth; for the others ros2 run image_transport '
-                         'republish, whose output is raw',
+                         'depth:=…/compressedDepth; docs/cameras.md has the command that makes '
+                         'the others raw',
     'values_stretched': 'nothing is wrong: infrared and thermal values are made visible; a driver '
                         'that sends mono8 chooses its own black and white',
     'stamp_zero': 'make the camera driver stamp its images',
