@@ -63,9 +63,9 @@ def test_grey(rgb, encoding, big_endian, padding):
 
 def test_float_nan_and_range():
     """What is no number does not become random, and does not count for the range."""
-    values = np.array([[np.nan, -np.inf, 0.0, 0.5, 1.0, np.inf]], dtype=np.float32)
+    values = np.array([[np.nan, -np.inf, 0.0, 0.25, 0.5, 1.0, np.inf]], dtype=np.float32)
     out = conversions.rgb_from_image(message(values, '32FC1'))
-    assert out[0, :, 0].tolist() == [0, 0, 0, 128, 255, 255]
+    assert out[0, :, 0].tolist() == [0, 0, 0, 64, 128, 255, 255]
 
 
 @pytest.mark.parametrize('padding', [0, 6])

@@ -51,9 +51,20 @@ def test_who_comes_in_is_seen_and_does_not_blind():
 def test_a_hot_pixel_and_a_hole_do_not_count():
     rng = np.random.default_rng(3)
     spoilt = room(rng)
-    spoilt[5, 5:9], spoilt[9, :6] = 65_535, 0
+    spoilt[5, 5:9], spoilt[9, :6] = 65_534, 1
     assert np.abs(Levels().stretched(spoilt).astype(int)
                   - Levels().stretched(room(np.random.default_rng(3)))).mean() < 1
+
+
+@pytest.mark.parametrize('kind, nothing', [(np.uint16, 0), (np.uint16, 65_535), (np.float32, 0),
+                                           (np.float32, np.nan)])
+def test_a_border_without_values_does_not_count(kind, nothing):
+    """A rectified thermal image: a tenth of it is empty."""
+    whole = room(np.random.default_rng(3)).astype(kind)
+    cut = whole.copy()
+    cut[:12] = nothing
+    shown = [Levels().stretched(picture)[12:].astype(int) for picture in (whole, cut)]
+    assert np.abs(shown[0] - shown[1]).mean() < 12
 
 
 def test_the_shutter_changes_nothing():

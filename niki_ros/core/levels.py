@@ -82,6 +82,7 @@ def _ends_of(values: np.ndarray) -> Tuple[float, float, bool]:
         some = some[np.isfinite(some)]
     if some.size == 0:
         return np.nan, np.nan, False
+    some = _measured(some)
     low, high = (float(end) for end in np.percentile(some, _PERCENT))
     for black, white in _full_ranges(values.dtype):
         if black <= low and high <= white and high - low > _FULL * (white - black):
@@ -90,6 +91,15 @@ def _ends_of(values: np.ndarray) -> Tuple[float, float, bool]:
                 _LEAST_COUNTS if values.dtype.kind in 'ui' else 1e-9)
     short = max(0.0, least - (high - low)) / 2
     return low - short, high + short, short == 0.0
+
+
+def _measured(values: np.ndarray) -> np.ndarray:
+    """Return the values without those that stand for none: zeros, and the ends of the type."""
+    kept = values != 0
+    if values.dtype.kind in 'ui':
+        kept &= (values != np.iinfo(values.dtype).max) & (values != np.iinfo(values.dtype).min)
+    # where they are most of the image, that is what it shows
+    return values[kept] if 2 * np.count_nonzero(kept) >= values.size else values.ravel()
 
 
 def _full_ranges(dtype) -> Tuple[Tuple[float, float], ...]:
