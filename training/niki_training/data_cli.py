@@ -15,7 +15,7 @@ import sys
 from niki_ros.core.errors import InputError, NikiError
 import numpy as np
 
-from niki_training import observe_report, split
+from niki_training import observe_report, split, xocc
 from niki_training.body import skeleton_from_smpl
 from niki_training.data import joined
 from niki_training.outputs import check_arguments, write_text
@@ -38,6 +38,8 @@ def _parser() -> argparse.ArgumentParser:
     prepare.add_argument('--out', type=Path, required=True)
     splits = verbs.add_parser('split', help='train, val and test, no subject in two of them')
     split.add_arguments(splits)
+    hide = verbs.add_parser('xocc', help="3DPW's images with occluders and cut off: 3DPW-XOCC")
+    xocc.add_arguments(hide)
     show = verbs.add_parser('show', help='counts, hours, subjects, balance')
     show.add_argument('file', type=Path)
     body = verbs.add_parser('body', help='skeleton and shape space from a body model')
@@ -61,6 +63,8 @@ def main(argv=None) -> int:
             prepare(args)
         elif args.verb == 'split':
             return split.main(args)
+        elif args.verb == 'xocc':
+            return xocc.main(args)
         elif args.verb == 'show':
             print(summary(read_motion(args.file, 'archive')))
         elif args.verb == 'render':
