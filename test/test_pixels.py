@@ -213,28 +213,27 @@ def test_planes_that_do_not_fit_are_refused(kind, change):
         rgb_from_image(message)
 
 
-def observed_by(node) -> list:
-    """Return the pictures that the front end is given from now on."""
-    pictures = []
+def observed_by(node) -> dict:
+    """Return the pictures that the front end is given from now on, by their stamps."""
+    pictures = {}
     observe = node._pipeline.observer.observe
 
-    def noted(image_rgb, *others):
-        pictures.append(image_rgb)
-        return observe(image_rgb, *others)
+    def noted(image_rgb, camera, stamp_ns, *others):
+        pictures[stamp_ns] = image_rgb
+        return observe(image_rgb, camera, stamp_ns, *others)
     node._pipeline.observer.observe = noted
     return pictures
 
 
 def send(publisher, message, pictures, index):
-    """Publish until one more picture was given to the front end; return it."""
-    before = len(pictures)
+    """Publish with growing stamps until one was given to the front end; return the picture."""
     for attempt in range(20):
-        message.header.stamp = stamp_from_ns(T0 + index * 10**9 + attempt * 10**7)
-        message.header.frame_id = FRAME
+        stamp_ns = T0 + index * 10**9 + attempt * 10**7
+        message.header.stamp, message.header.frame_id = stamp_from_ns(stamp_ns), FRAME
         publisher.publish(message)
-        if wait_for(lambda: len(pictures) > before, 0.3):
-            return pictures[-1]
-    raise AssertionError(message.encoding)
+        if wait_for(lambda wanted=stamp_ns: wanted in pictures, 0.5):
+            return pictures[stamp_ns]
+    raise AssertionError(f'nothing was processed of {index}')
 
 
 def test_over_dds_the_front_end_sees_the_picture():
