@@ -309,7 +309,7 @@ class Batches:
         else:
             shape = self._single(noisy, sigma, betas, rng)
         if self.paired:
-            shape = self._handed_down(*shape, betas, frames, rng)
+            shape = self._handed_down(shape[0], shape[1], betas, frames, rng)
         seen = observed(noisy, sigma, self.skeleton, *shape)
         out = batch_of(rotmat.reshape(-1, 24, 3, 3), joints.reshape(-1, 29, 3),
                        np.repeat(betas, frames, axis=0), seen, self.skeleton)

@@ -34,7 +34,7 @@ def read_frame(path) -> Dict[str, list]:
     return columns
 
 
-def _parts(manager: Held):
+def _parts(manager):
     """Return the columns' names, and pairs of values (columns, rows) and their places."""
     if isinstance(manager.state, tuple):   # up to pandas 1.2
         known = manager.state[3]['0.14.1']

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+from typing import Any
 import warnings
 
 from niki_ros.core.errors import InputError
@@ -27,7 +28,7 @@ class Held:
     """Stands in for an object of another library: holds its arguments and state, does nothing."""
 
     kind = ''
-    state: object = None
+    state: Any = None
 
     def __init__(self, *args):
         """Hold what the object was made with."""
