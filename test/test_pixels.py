@@ -96,6 +96,10 @@ IMAGES = {
     '8uc3': image(RGB[..., ::-1], '8uc3')}
 
 
+OVER_DDS = ('rgb16 little', 'bgr16 big', '32FC3 0 … 1', 'bayer_rggb16', 'nv12', 'nv21 padded',
+            'YUV420', 'YUYV', '8uc3')
+
+
 def off(picture, wanted=RGB):
     """Return how far a picture is off in the middle of its blocks, where colours do not mix."""
     difference = np.abs(picture.astype(int) - wanted)
@@ -239,8 +243,8 @@ def send(publisher, message, pictures, index):
 def test_over_dds_the_front_end_sees_the_picture():
     with running() as (node, client):
         pictures = observed_by(node)
-        for index, (name, message) in enumerate(IMAGES.items()):
-            assert off(send(client.images, message, pictures, index)) <= 4, name
+        for index, name in enumerate(OVER_DDS):
+            assert off(send(client.images, IMAGES[name], pictures, index)) <= 4, name
         assert 'niki_pose: values_stretched' not in client.diagnostics
         thermal = image(DEEP['hundredths of a kelvin'], 'mono16')
         assert stretched_grey(send(client.images, thermal, pictures, 1000)) <= 3
