@@ -17,6 +17,7 @@ from niki_ros.backends.engine import Engine
 from niki_ros.check_images import check_images, crops, letterboxed
 from niki_ros.core.errors import InputError, ModelError
 from niki_ros.core.kinematics import forward_kinematics
+from niki_ros.core.lift_window import AGES_S, JOINT_OF_KEYPOINT
 from niki_ros.core.rotations import angle_rad, rotmat_from_6d
 from niki_ros.core.skeleton import open_skeleton
 from niki_ros.model_folder import (
@@ -39,6 +40,7 @@ BOX_M = 2.2
 LANDMARKS = 33
 FLAG, SEEN = 0.5, 0.3
 """Crops with a lower flag, and cells with a lower score, say nothing about a person."""
+_AWAY_M = 3.0
 _MAX_POSES_BYTES = 64 << 20
 _FRAME_NS = 33_333_333
 
@@ -97,7 +99,8 @@ def engine_inputs(engine: Engine, poses: Dict[str, np.ndarray]) -> Dict[str, np.
     """
     rng = np.random.RandomState(0)
     n = len(poses['sigma'])
-    known = {'joints': poses['joints_m'], 'joints_m': poses['joints_m'], 'sigma': poses['sigma']}
+    known = {'joints': poses['joints_m'], 'joints_m': poses['joints_m'], 'sigma': poses['sigma'],
+             **_windows(poses)}
     inputs = {}
     for spec in engine.inputs:
         shape = (n, *spec.shape[1:])
@@ -111,6 +114,17 @@ def engine_inputs(engine: Engine, poses: Dict[str, np.ndarray]) -> Dict[str, np.
                 value /= np.linalg.norm(value, axis=-1, keepdims=True)
         inputs[spec.name] = np.asarray(value, np.float32).reshape(shape)
     return inputs
+
+
+def _windows(poses: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
+    """Return what the lifter is given of people who stand still ``_AWAY_M`` before a camera."""
+    points = poses['joints_m'][:, JOINT_OF_KEYPOINT].astype(np.float64)
+    points = points - points[:, :2].mean(1, keepdims=True)
+    count = len(AGES_S)
+    rays = points[..., :2] / (points[..., 2:] + _AWAY_M)
+    seen = 1.0 - poses['sigma'][:, JOINT_OF_KEYPOINT]
+    return {'rays': np.repeat(rays[:, None], count, 1), 'seen': np.repeat(seen[:, None], count, 1),
+            'guess': np.repeat(points[:, None, :, 2], count, 1)}
 
 
 def run_in_portions(engine: Engine, inputs: dict, size: int = 64) -> dict:
@@ -132,6 +146,9 @@ def errors(reference: dict, outputs: dict) -> Dict[str, np.ndarray]:
         joints = [forward_kinematics(r, offsets)[0] for r in (a, b)]
         return {'mm': 1e3 * np.linalg.norm(joints[0] - joints[1], axis=-1).ravel(),
                 'deg': np.degrees(angle_rad(a, b)).ravel()}
+    if {'joints', 'spread'} <= set(reference):
+        off = np.linalg.norm(reference['joints'] - outputs['joints'], axis=-1)
+        return {'mm': 1e3 * off.ravel()}
     if 'uvd' in reference:
         off = np.linalg.norm(reference['uvd'] - outputs['uvd'], axis=-1)
         return {'mm': 1e3 * BOX_M * off.ravel()}

@@ -7,6 +7,7 @@ from typing import Optional
 from niki_ros.backends import engine_options
 from niki_ros.core.config import apply_settings, PipelineConfig
 from niki_ros.core.pipeline import Pipeline
+from niki_ros.lifters import load_lifter
 from niki_ros.observers import load_observer
 from niki_ros.solvers import load_solver
 
@@ -32,15 +33,11 @@ def load_pipeline(config: Optional[PipelineConfig] = None, *, detector=None, wai
     apply_settings(config, settings)
     observer = load_observer(config, detector, wait)
     try:
-        lifter = None
-        if config.lifter.name and config.observer.name == 'landmarks':
-            from niki_ros.lifters import Lifter
-            from niki_ros.model_folder import find_model
-            lifter = Lifter(find_model(config.lifter.name).path, **engine_options(config.engine))
         options = {}
         if config.solver.name != 'analytic':
             options = {'refine': config.solver.refine, **engine_options(config.engine)}
-        return Pipeline(observer, load_solver(config.solver.name, **options), config, lifter)
+        return Pipeline(observer, load_solver(config.solver.name, **options), config,
+                        load_lifter(config))
     except BaseException:
         observer.close()
         raise

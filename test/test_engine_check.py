@@ -122,7 +122,7 @@ def test_check_and_build_without_a_model_take_those_of_the_settings(tmp_path, ca
              'observer.model=lite', '--set', f'solver.name={mlp_folder(tmp_path / "m").path}']
     assert main(words) == 0
     found = json.loads(capsys.readouterr().out)['models']
-    assert [row['model'] for row in found] == ['people', 'landmarks-lite', 'stand-in']
+    assert [row['model'] for row in found] == ['people', 'landmarks-lite', 'lift', 'stand-in']
     assert main([*words, '--set', 'observer.detector=absent']) == 1
     assert "no model 'absent'" in capsys.readouterr().err
     assert main(['engine', 'cast', 'people']) == 1

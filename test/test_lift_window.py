@@ -82,3 +82,8 @@ def test_keypoints_of_landmarks():
     assert np.allclose(made.guess_m[knee], seen.joints_m[joint] - seen.joints_m[1:3].mean(0))
     assert np.allclose(made.rays[nose], [0, 0, 1]) and np.allclose(made.guess_m[nose], rays[0])
     assert made.seen[knee] == 25 / 33
+    seen.keypoints_px[joint] = np.nan
+    rays[[0, 25]] = np.nan
+    blind = keypoint_rays(rays, np.ones(33), np.zeros((33, 3)), seen, camera)
+    assert np.isfinite(blind.rays).all()
+    assert blind.seen[knee] == 0 and blind.seen[nose] == 0 and blind.seen[0] == 1

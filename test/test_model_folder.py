@@ -175,12 +175,13 @@ def test_a_model_is_found_by_name_or_path(tmp_path):
 
 
 @pytest.mark.parametrize('settings, wanted', [
-    ({}, ['detector people', 'landmarks landmarks-full', 'solver niki-temporal']),
-    ({'observer.model': 'lite', 'observer.detector': '', 'solver.name': 'analytic'},
+    ({}, ['detector people', 'landmarks landmarks-full', 'lifter lift', 'solver niki-temporal']),
+    ({'observer.model': 'lite', 'observer.detector': '', 'lifter.name': '',
+      'solver.name': 'analytic'},
      ['landmarks landmarks-lite']),
     ({'observer.model': 'auto', 'solver.name': 'niki'},
      ['detector people', *(f'landmarks landmarks-{n}' for n in ('lite', 'full', 'heavy')),
-      'solver niki']),
+      'lifter lift', 'solver niki']),
     ({'observer.name': 'kinematic', 'observer.path': 'PATH'},
      ['detector people', 'landmarks stand-in', 'solver niki-temporal']),
 ])

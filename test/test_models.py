@@ -7,7 +7,7 @@ from niki_ros import model_folder
 from niki_ros.cli.main import main
 import pytest
 
-SHIPPED = ['landmarks-full', 'landmarks-heavy', 'landmarks-lite', 'niki', 'niki-temporal',
+SHIPPED = ['landmarks-full', 'landmarks-heavy', 'landmarks-lite', 'lift', 'niki', 'niki-temporal',
            'people']
 
 

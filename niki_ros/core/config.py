@@ -53,8 +53,8 @@ class ObserverConfig:
 class LifterConfig:
     """What makes joints in metres of the last second of keypoints."""
 
-    name: str = setting('', 'Network that lifts keypoints over time: lift (ships), a path to a '
-                        "model folder, or empty: the front end's own guess of depth")
+    name: str = setting('lift', 'Network that lifts keypoints over time: lift (ships), a path '
+                        "to a model folder, or empty: the front end's own guess of depth")
 
 
 @dataclass
@@ -225,7 +225,9 @@ class NodeConfig:
     frame_id: str = setting('', 'Frame of the camera; empty = the frame of the image')
     ground_frame: str = setting('', 'Frame whose z = 0 is the ground, such as base_footprint: '
                                 'standing feet are on it, which sets distances; empty = none')
-    publish_tf: bool = setting(True, 'Publish TF frames', live=True)
+    publish_tf: str = setting('all', 'Frames of people in TF: all (every link of the URDF), root '
+                              '(only body_<id>, the rest is left to a robot_state_publisher), '
+                              'none', choices=('all', 'root', 'none'), live=True)
     diagnostics_period_s: float = setting(1.0, 'Time between diagnostics', 's', 0.1, 60.0)
     health: HealthConfig = field(default_factory=HealthConfig)
     qos: QosConfig = field(default_factory=QosConfig)
@@ -291,7 +293,7 @@ def _checked(item: Setting, value):
         return _checked_list(item, value)
     if wanted is float and type(value) is int:
         value = float(value)
-    if type(value) is not wanted:
+    if type(value) is not wanted and item.choices is None:
         raise ConfigError(f'{item.name} is {value!r}; expected a value of type {wanted.__name__}')
     if item.choices is not None and value not in item.choices:
         raise ConfigError(f'{item.name} is {value!r}; expected one of {", ".join(item.choices)}')

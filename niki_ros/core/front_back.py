@@ -54,7 +54,7 @@ def _renamed(observation, depth_sign, sigma) -> JointObservation:
         keypoints_px=observation.keypoints_px[_MIRROR],
         keypoint_sigma_px=observation.keypoint_sigma_px[_MIRROR], twist_cos_sin=None,
         keypoint_rays=points,
-        hidden=None if observation.hidden is None else observation.hidden[_MIRROR])
+        unlifted_sigma=None)
 
 
 def trunk_left(joints_m) -> np.ndarray:

@@ -73,9 +73,12 @@ def keypoint_rays(landmark_rays, visible, landmarks_m, seen: JointObservation,
     # what is off at a joint is off beside it
     guess_m = KEYPOINTS_FROM_LANDMARKS @ landmarks_m + joints_m - own_m
     known = IS_JOINT & np.isfinite(joint_rays).all(1)
-    return KeypointRays(
-        np.where(known[:, None], joint_rays, rays), KEYPOINTS_FROM_LANDMARKS @ visible,
-        np.where(IS_JOINT[:, None], joints_m, guess_m))
+    rays = np.where(known[:, None], joint_rays, rays)
+    # where the lens does not look there is no direction
+    blind = ~np.isfinite(rays).all(1)
+    rays[blind] = _FORWARD
+    return KeypointRays(rays, np.where(blind, 0.0, KEYPOINTS_FROM_LANDMARKS @ visible),
+                        np.where(IS_JOINT[:, None], joints_m, guess_m))
 
 
 class Window(NamedTuple):

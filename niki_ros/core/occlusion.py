@@ -29,9 +29,7 @@ _KEPT_S, _FORGOTTEN_S = 1.0, 2.0
 
 def hidden_joints(observation: JointObservation) -> np.ndarray:
     """Return (29,) True where the front end does not see the joint."""
-    if observation.hidden is not None:
-        return np.asarray(observation.hidden)
-    return np.asarray(observation.sigma) >= HIDDEN_SIGMA
+    return np.asarray(observation.own_sigma) >= HIDDEN_SIGMA
 
 
 class Sight:
@@ -170,9 +168,9 @@ class JumpGuard:
         sigma[_LIMBS[jumped]] = 1.0
         spread = np.array(observation.keypoint_sigma_px)
         spread[_LIMBS[jumped]] = np.inf
-        gone = hidden_joints(observation).copy()
-        gone[_LIMBS[jumped]] = True
-        return replace(observation, sigma=sigma, keypoint_sigma_px=spread, hidden=gone)
+        own = np.array(observation.own_sigma)
+        own[_LIMBS[jumped]] = 1.0
+        return replace(observation, sigma=sigma, keypoint_sigma_px=spread, unlifted_sigma=own)
 
 
 class DistanceGuard:

@@ -264,7 +264,8 @@ class Pipeline:
         sigma = np.asarray(person.observation.sigma)[:24]
         # seen is what the front end was sure of seeing, however well the rest fits; but a joint
         # that it was not sure of is right more often than not, and the confidence says so
-        sight = np.minimum(solution.confidence, confidence_from_sigma(sigma))
+        sight = np.minimum(solution.confidence,
+                           confidence_from_sigma(person.observation.own_sigma[:24]))
         right = confidence_of_seen(solution.confidence, sigma)
         sight, right = person.sight.update(np.stack([sight, right]), hidden, dt_s)
         body.confidence = confidence_by_neighbours(right, hidden).astype(np.float32)

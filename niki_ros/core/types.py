@@ -65,7 +65,8 @@ class JointObservation:
     :param follower: number of the crop in which a front end follows this person, the same from
         image to image; None where it does not follow.
     :param keypoint_rays: what the lifter is given; None where the joints are not to be lifted.
-    :param hidden: (29,) bool, joints that the front end does not see; None: those of sigma 1.
+    :param unlifted_sigma: (29,) optional: ``sigma`` before the joints were lifted, which says how
+        well each is seen.
     """
 
     joints_m: np.ndarray
@@ -81,12 +82,17 @@ class JointObservation:
     uncorrected_m: Optional[np.ndarray] = None
     follower: Optional[int] = None
     keypoint_rays: Optional[KeypointRays] = None
-    hidden: Optional[np.ndarray] = None
+    unlifted_sigma: Optional[np.ndarray] = None
 
     @property
     def own_joints_m(self) -> np.ndarray:
         """Return (29, 3) what the front end itself says, uncorrected."""
         return self.joints_m if self.uncorrected_m is None else self.uncorrected_m
+
+    @property
+    def own_sigma(self) -> np.ndarray:
+        """Return (29,) how well the front end sees each joint, as a sigma."""
+        return self.sigma if self.unlifted_sigma is None else self.unlifted_sigma
 
 
 class TrackFrame(NamedTuple):

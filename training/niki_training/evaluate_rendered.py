@@ -16,15 +16,18 @@ from typing import Dict
 
 from niki_ros.core.camera import Camera
 from niki_ros.core.confidence import CONFIDENT_WITHIN_M
+from niki_ros.core.config import PipelineConfig
 from niki_ros.core.pipeline import Pipeline
 from niki_ros.core.skeleton import JOINTS_29
 from niki_ros.core.types import JointObservation
+from niki_ros.lifters import load_lifter
+from niki_ros.observers.landmark_errors import LandmarkErrors
 from niki_ros.outputs import whole_file
 from niki_ros.solvers import load_solver
 import numpy as np
 
 from niki_training import metrics
-from niki_training.observe import FRAME_NS, observed_anew, OWN
+from niki_training.observe import anew, FRAME_NS, observed_anew, OWN
 from niki_training.outputs import check_arguments, write_text
 from niki_training.plots import new_figure
 from niki_training.render.shards import read_shards
@@ -126,6 +129,7 @@ class Replay:
     def __init__(self, shards: Dict, clip: int):
         """Say what was observed in this clip."""
         self._shards, self._clip = shards, clip
+        self._errors = LandmarkErrors.read()
         self.faults: Dict[str, str] = {}
 
     def observe(self, image_rgb, camera, stamp_ns: int, boxes_px=None) -> list:
@@ -133,6 +137,8 @@ class Replay:
         t = stamp_ns // FRAME_NS
         if not self._shards['obs_found'][self._clip, t]:
             return []
+        if 'obs_landmarks' in self._shards:
+            return [anew(self._shards, self._clip, t, self._errors)]
         fields = ('joints_m', 'sigma', 'keypoints_px', 'box_px', 'score', 'keypoint_sigma_px',
                   'lengths_m', 'length_sigma_m')
         return [JointObservation(**{key: self._shards[f'obs_{key}'][self._clip, t]
@@ -144,8 +150,10 @@ def piped(solver, shards: Dict):
     width, height = (int(v) for v in shards['image_size'][0])
     blank = np.zeros((height, width, 3), np.uint8)
     joints, confidence = [], []
+    config = PipelineConfig()
+    lifter = load_lifter(config)
     for clip, found in enumerate(shards['obs_found']):
-        pipeline = Pipeline(Replay(shards, clip), solver)
+        pipeline = Pipeline(Replay(shards, clip), solver, config, lifter)
         camera = Camera(shards['camera_matrix'][clip], width, height)
         for t in range(len(found)):
             bodies = pipeline.process(blank, camera, t * FRAME_NS)

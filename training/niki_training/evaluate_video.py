@@ -4,6 +4,7 @@
 Twelve limb joints; root-aligned at the middle of the hips. Beside the pipeline's bodies stand the
 joints of the front end's network in the same frames, before anything is taken off them, so that
 what comes after it can be judged.
+A second table follows a person through the stages of the pipeline.
 With ``--passer-by MOTION`` a rendered person walks through the view in front of the measured one.
 """
 
@@ -22,6 +23,7 @@ from niki_ros.sources import open_source
 import numpy as np
 from scipy.signal import butter, filtfilt
 
+from niki_training import stages
 from niki_training.video_truth import (
     LIMB_JOINTS,
     limb_joints,
@@ -94,6 +96,7 @@ def main(args) -> int:
     for name, row in rows.items():
         print(f'{name:8s} {row["frames"]:6d} {row["missed"]:6d} {row.get("ids", ""):>4} '
               + ' '.join(f'{row[c]:17.1f}' for c in COLUMNS))
+    print('\n' + stages.table(result['stages']) + '\n')
     for key, unit in STEADY.items():
         print(f'{key}: ' + ', '.join(f'{row[key]:.2f}' for row in steady) + f' {unit}')
     return 0
@@ -114,18 +117,19 @@ def evaluate_folder(folder: Path, solver: str, settings: Dict, passer_by=None) -
     truth = limb_joints(read_trc(trials[0]))
     cameras = sorted(read_calibration(folder / 'calibration.toml').items())
     draw = _passers_by(passer_by)
-    result, rows, covered = {}, [], []
+    result, rows, covered, steps = {}, [], [], []
     for (name, calibrated), video in zip(cameras, videos):
         print(f'{name}: {video.name}', file=sys.stderr, flush=True)
         passer = draw(calibrated, truth, video) if draw else None
-        frames, extra = evaluate_clip(video, calibrated, truth, solver, settings, passer)
+        frames, extra, errors = evaluate_clip(video, calibrated, truth, solver, settings, passer)
+        steps += errors
         rows.append(frames)
         result[name] = {**summary(frames), **extra}
         if passer:
             covered.append(frames[passer.covers.sum(1)[:len(frames)] >= COVERED])
             passer.close()
     total = {'solver': solver, 'settings': settings, 'cameras': result,
-             'all': summary(np.concatenate(rows))}
+             'all': summary(np.concatenate(rows)), 'stages': stages.means(steps)}
     if covered:
         total['covered'] = summary(np.concatenate(covered))
     return total
@@ -156,12 +160,17 @@ def summary(frames) -> Dict:
 
 
 def evaluate_clip(video, calibrated, truth, solver, settings, passer_by=None):
-    """Return an array (frames, len(COLUMNS)) and the figures that need the whole clip."""
+    """
+    Run one clip.
+
+    :return: an array (frames, len(COLUMNS)), the figures that need the whole clip, and the errors
+        after each stage of the frames that have a body.
+    """
     config = apply_settings(PipelineConfig(), settings)
     config.solver.name = solver
     pipeline = load_pipeline(config)
     pipeline.observer = observer = RecordingObserver(pipeline.observer)
-    rows, bodies_seen, truth_seen, raw = [], [], [], []
+    rows, bodies_seen, truth_seen, raw, steps = [], [], [], [], []
     with open_source(str(video)) as source:
         for index, (frame, world) in enumerate(zip(source, truth)):
             true = calibrated.points(world)
@@ -174,10 +183,11 @@ def evaluate_clip(video, calibrated, truth, solver, settings, passer_by=None):
             if body is not None:
                 bodies_seen.append(body)
                 truth_seen.append(true)
+                steps.append(stages.stage_errors(stages.stages_of(pipeline, body), true))
                 raw.append(min(seen, key=lambda one, true=true: aligned_error(one, true),
                                default=np.full((len(LIMB_JOINTS), 3), np.nan)))
     pipeline.close()
-    return np.array(rows), clip_figures(bodies_seen, np.array(truth_seen), np.array(raw))
+    return np.array(rows), clip_figures(bodies_seen, np.array(truth_seen), np.array(raw)), steps
 
 
 def nearest(bodies, true):

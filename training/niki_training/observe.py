@@ -150,7 +150,7 @@ def observed_anew(shards: dict) -> dict:
         return shards
     from niki_ros.observers.landmark_errors import LandmarkErrors
     errors = LandmarkErrors.read()
-    parts = [pairs([_anew(shards, clip, t, errors) if here else None
+    parts = [pairs([anew(shards, clip, t, errors) if here else None
                     for t, here in enumerate(found)])
              for clip, found in enumerate(shards['obs_found'])]
     kept = [f'obs_{key}' for key in _LANDMARKS | _CIRCUMSTANCES]
@@ -158,14 +158,18 @@ def observed_anew(shards: dict) -> dict:
                          for key in parts[0] if key not in kept}}
 
 
-def _anew(shards: dict, clip: int, t: int, errors) -> JointObservation:
+def anew(shards: dict, clip: int, t: int, errors) -> JointObservation:
     """Return what today's code makes of the landmarks of one frame."""
+    from niki_ros.core.lift_window import keypoint_rays
     from niki_ros.observers.landmark_network import observation_of
     flat, world_m, visible = (shards[f'obs_{key}'][clip, t].astype(np.float64)
                               for key in _LANDMARKS)
     size = tuple(int(v) for v in shards['image_size'][clip])
-    one = observation_of(flat, world_m, visible, size, landmark_axes(shards, [clip], [t])[0],
-                         errors)
+    axes = landmark_axes(shards, [clip], [t])[0]
+    one = observation_of(flat, world_m, visible, size, axes, errors)
+    camera = Camera(shards['camera_matrix'][clip], *size)
+    one.keypoint_rays = keypoint_rays(
+        camera.rays(flat * size), visible, world_m @ axes.T, one, camera)
     if 'obs_covered' not in shards:
         return one
     covered = shards['obs_covered'][clip, t] > 0

@@ -97,7 +97,7 @@ def test_the_exported_graph_lifts_as_the_network_does(trained, tmp_path):
                        for value in given[:4])).joints_m[0].numpy()
     assert np.abs(found.joints_m - wanted @ given.camera_from_view.T).max() < 2e-4
     assert np.allclose(np.linalg.norm(found.twist_cos_sin, axis=-1), 1.0)
-    assert not found.hidden.any() and (found.sigma > 0).all()
+    assert np.allclose(found.own_sigma, 0.3) and (found.sigma > 0).all()
     assert lifter.describe()['lifter'] == 'mine'
 
 
