@@ -17,7 +17,7 @@ from niki_ros import load_pipeline
 from niki_ros.core.images import confidence_rgb, draw_overlay
 from niki_ros.core.skeleton import PARENTS_29
 from niki_ros.core.types import STATUS_NAMES
-from niki_ros.core.urdf import link_names, link_parents, link_transforms, root_quat_xyzw
+from niki_ros.core.urdf import link_names, link_poses, root_quat_xyzw
 from niki_ros.sources import open_source
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -95,12 +95,10 @@ class Eye:
 
 def frames_of(body, offsets_m):
     """Return places (30, 3) and rotations (30, 3, 3) of the TF frames in the camera's frame."""
-    places, turns = [np.asarray(body.root_m)], [Rotation.from_quat(root_quat_xyzw(body.rotmat))]
-    moves, quats = link_transforms(body.rotmat, offsets_m)
-    for move, quat, parent in zip(moves, quats, link_parents()[1:]):
-        places.append(places[parent] + turns[parent].apply(move))
-        turns.append(turns[parent] * Rotation.from_quat(quat))
-    return np.array(places), np.stack([turn.as_matrix() for turn in turns])
+    turn = Rotation.from_quat(root_quat_xyzw(body.rotmat)).as_matrix()
+    places, turns = link_poses(body.rotmat, offsets_m)
+    places = np.asarray(body.root_m) + np.concatenate([np.zeros((1, 3)), places]) @ turn.T
+    return places, turn @ np.concatenate([np.eye(3)[None], turns])
 
 
 def scene(bodies, offsets, out: Path):

@@ -112,12 +112,13 @@ def test_alone_there_is_nothing_of_ours():
 
 
 def test_frames_with_a_prefix_of_ours_only():
-    """frame_prefix is not REP-155's: its body frame has none, at the same place."""
+    """frame_prefix is not REP-155's: its body frame has none, and ours hangs from it."""
     overrides = [*BOTH, Parameter('frame_prefix', value='left/')]
     with running(overrides=overrides, client=lambda: HumanClient('left_1')) as (node, client):
         _, tf, _ = last_moment(client)
         poses, parents = poses_of(tf, FRAME), tree_of(tf)
         assert np.array_equal(poses['body_left_1'], poses['left/body_left_1'])
+        assert parents['left/body_left_1'] == 'body_left_1'
         assert parents['waist_left_1'] == 'body_left_1'
         assert parents['left/body_left_1_pelvis'] == 'left/body_left_1'
 

@@ -155,10 +155,10 @@ def offsets_from_hips(offsets_m) -> np.ndarray:
     return offsets_m
 
 
-def human_urdf(model: HumanModel, label: str) -> str:
+def human_urdf(model: HumanModel, label: str, name: str = 'human') -> str:
     """Return the URDF of a person: names, axes and limits of human_description, own lengths."""
     limits = dict(zip(JOINT_NAMES, LIMITS_RAD))
-    lines = ['<?xml version="1.0"?>', '<robot name="human">', f'  <link name="body_{label}"/>']
+    lines = ['<?xml version="1.0"?>', f'<robot name="{name}">', f'  <link name="body_{label}"/>']
     for link in model.links:
         kind = 'fixed' if link.axis is None else 'revolute'
         lines += [f'  <joint name="{link.joint}_{label}" type="{kind}">',

@@ -9,7 +9,7 @@ z by more than 90°, so these come first there; a shoulder lifts about x and swi
 
 from __future__ import annotations
 
-from typing import List, Union
+from typing import List, Tuple, Union
 from xml.sax.saxutils import escape
 
 from niki_ros.core.kinematics import global_rotmats
@@ -30,6 +30,10 @@ REVOLUTE_NAMES = tuple(f'{name}_{axis}' for name in BODY_24[1:] for axis in 'xyz
 _PERM = np.array([['xyz'.index(axis) for axis in order] for order in AXIS_ORDER])
 # an odd permutation of the axes turns a right-handed frame into a left-handed one
 _SIGN = np.array([{'xyz': 1.0, 'yzx': 1.0, 'zxy': 1.0}.get(order, -1.0) for order in AXIS_ORDER])
+# the links of links_and_parents: which are carried by a revolute joint, which begin a bone
+_REVOLUTE_LINK = np.arange(1, 70)
+_FIRST_LINK = np.zeros(75, bool)
+_FIRST_LINK[[0, *range(1, 70, 3), *range(70, 75)]] = True
 _SINGULAR = 1e-6
 # damping of the angle rates near ±90° of the middle joint: they stay below speed / (2 · this)
 _RATE_DAMPING = 0.1
@@ -37,28 +41,44 @@ _RADIUS_M = 0.02
 
 
 def link_names(prefix: str, body_id: Union[int, str]) -> List[str]:
-    """Return the names of the root link and of the 29 joints' links: TF frames and URDF links."""
+    """Return the names of the root link and of the 29 joints' links."""
     root = f'{prefix}body_{body_id}'
     return [root] + [f'{root}_{name}' for name in JOINTS_29]
 
 
-def link_parents() -> List[int]:
-    """Return for each name of :func:`link_names` the index of its parent; -1 for the root."""
-    return [-1] + [parent + 1 for parent in PARENTS_29]
-
-
-def link_transforms(rotmat, offsets_m):
+def links_and_parents(prefix: str, body_id: Union[int, str]) -> List[Tuple[str, str]]:
     """
-    Return the transforms of the 29 joints' links in their parents' frames, as TF has them.
+    Return every link of the URDF but the root with its parent, parents first.
 
-    :param rotmat: (24, 3, 3) local rotations as in ``Body``.
+    A ball joint has three: the two between its revolute joints, and the joint's own.
+    """
+    names = link_names(prefix, body_id)
+    pairs = []
+    for joint, own in enumerate(names[1:]):
+        parent = names[PARENTS_29[joint] + 1]
+        for link in [f'{own}_{axis}' for axis in _between(joint)] + [own]:
+            pairs.append((link, parent))
+            parent = link
+    return pairs
+
+
+def link_transforms(angles, offsets_m):
+    """
+    Return the transforms of :func:`links_and_parents`, as robot_state_publisher would have them.
+
+    :param angles: (23, 3) of the revolute joints as in JointState.
     :param offsets_m: (29, 3) ``Skeleton.offsets(betas)``; the first is the pelvis in the root
         link, which is 0 where the root link sits at the pelvis.
-    :return: translations (29, 3) in metres and quaternions (29, 4) xyzw.
+    :return: translations (75, 3) in metres and quaternions (75, 4) xyzw.
     """
-    turned = np.tile(np.eye(3), (29, 1, 1))
-    turned[1:24] = ros_rotmats(rotmat)[1:]
-    return np.asarray(offsets_m) @ ROS_FROM_BODY.T, quat_xyzw_from_rotmat(turned)
+    offsets = np.asarray(offsets_m) @ ROS_FROM_BODY.T
+    half = 0.5 * np.take_along_axis(np.asarray(angles), _PERM, axis=1).ravel()
+    xyz, quats = np.zeros((len(_FIRST_LINK), 3)), np.zeros((len(_FIRST_LINK), 4))
+    xyz[_FIRST_LINK] = offsets
+    quats[:, 3] = 1.0
+    quats[_REVOLUTE_LINK, _PERM.ravel()] = np.sin(half)
+    quats[_REVOLUTE_LINK, 3] = np.cos(half)
+    return xyz, quats
 
 
 def root_position(rotmat, root_m, offsets_m) -> np.ndarray:
@@ -155,17 +175,18 @@ def rotmat_from_revolute(angles) -> np.ndarray:
     return out
 
 
-def urdf_from_offsets(offsets_m, prefix: str, body_id: Union[int, str]) -> str:
+def urdf_from_offsets(offsets_m, prefix: str, body_id: Union[int, str], name: str = '') -> str:
     """
     Return the URDF of one person.
 
     :param offsets_m: (29, 3) bones at rest as in :func:`link_transforms`, body axes.
     :param prefix: put before every link, as before every TF frame.
+    :param name: of the description; empty = that of the body.
     """
     names = [escape(name, {'"': '&quot;'}) for name in link_names(prefix, body_id)]
     offsets = np.asarray(offsets_m) @ ROS_FROM_BODY.T
     children = {j: [c for c in range(1, 29) if PARENTS_29[c] == j] for j in range(29)}
-    lines = ['<?xml version="1.0"?>', f'<robot name="body_{body_id}">',
+    lines = ['<?xml version="1.0"?>', f'<robot name="{name or f"body_{body_id}"}">',
              f'  <link name="{names[0]}"/>']
     lines += _fixed('pelvis', names[0], names[1], offsets[0])
     for joint, name in enumerate(JOINTS_29):
@@ -175,6 +196,11 @@ def urdf_from_offsets(offsets_m, prefix: str, body_id: Union[int, str]) -> str:
             lines += _fixed(name, names[PARENTS_29[joint] + 1], names[joint + 1], offsets[joint])
         lines += _link(names[joint + 1], [offsets[c] for c in children[joint]])
     return '\n'.join([*lines, '</robot>', ''])
+
+
+def _between(joint: int) -> str:
+    """Return the axes of the links between the revolute joints of a ball joint."""
+    return AXIS_ORDER[joint - 1][:2] if 1 <= joint < 24 else ''
 
 
 def _ball(joint: int, names: List[str], offset) -> List[str]:

@@ -16,6 +16,7 @@ class BodyTopics:
         """
         Create the publishers.
 
+        :ivar links: every link of the URDF but the root, with its parent.
         :param make_output: ``(type, topic)`` → publisher of a stream.
         :param make_latched: the same for what late readers must get too.
         """
@@ -25,30 +26,31 @@ class BodyTopics:
         self._joint_states = make_output(JointState, f'{topic}/joint_states')
         self._robot_description = make_latched(String, f'{topic}/robot_description')
         self.publishers = [self._joint_states, self._robot_description]
-        self._names = urdf.link_names(prefix, label)
+        self.links = urdf.links_and_parents(prefix, label)
+        self._version = ''
         self._offsets_m = None
         self._angles = None
-        self._body = None
 
-    def set_offsets(self, offsets_m):
-        """Take the lengths of the person's bones, and publish the URDF that has them."""
-        self._offsets_m = offsets_m
+    def set_offsets(self, offsets_m, version: str):
+        """
+        Take the lengths of the person's bones, and publish the URDF that has them.
+
+        :param version: name of the description, which the joint states say they belong to.
+        """
+        self._offsets_m, self._version = offsets_m, version
         self._robot_description.publish(String(data=urdf.urdf_from_offsets(
-            offsets_m, self._prefix, self._label)))
+            offsets_m, self._prefix, self._label, version)))
 
     def publish(self, body, stamp):
         """Publish angles and rates of one image, continuous from message to message."""
-        self._body = body
         self._angles = urdf.revolute_from_rotmat(body.rotmat, self._angles)
         rates = urdf.revolute_rates(self._angles, body.angular_velocity_rad_s)
         message = JointState(name=list(urdf.REVOLUTE_NAMES))
-        message.header.stamp = stamp
+        message.header.stamp, message.header.frame_id = stamp, self._version
         message.position = array('d', self._angles.tobytes())
         message.velocity = array('d', rates.tobytes())
         self._joint_states.publish(message)
 
-    def frames(self):
-        """Yield parent, child, translation and quaternion of every link of the last body."""
-        xyz, quats = urdf.link_transforms(self._body.rotmat, self._offsets_m)
-        for index, parent in enumerate(urdf.link_parents()[1:]):
-            yield self._names[parent], self._names[index + 1], xyz[index], quats[index]
+    def transforms(self):
+        """Return translations and quaternions of ``links``, those of the last angles."""
+        return urdf.link_transforms(self._angles, self._offsets_m)

@@ -8,12 +8,13 @@ ROS 2 has no parameter server, on which REP-155 would have ``/human_description_
 from __future__ import annotations
 
 from array import array
-from typing import List
+from typing import List, Tuple
 
 from niki_ros.core.human_description import (
     beyond_limits,
     human_model,
     human_urdf,
+    HumanModel,
     joint_names,
 )
 from sensor_msgs.msg import JointState
@@ -37,27 +38,29 @@ class HumanTopics:
         self._urdf = make_latched(String, f'{TOPIC}/{label}/urdf')
         self.publishers = [self._joint_states, self._urdf]
         self._names = joint_names(label)
-        self._model = None
+        self.links: List[Tuple[str, str]] = []
+        self._model: HumanModel
+        self._version = ''
         self._angles = None
 
-    def set_offsets(self, offsets_m):
+    def set_offsets(self, offsets_m, version: str):
         """Take the lengths of the person's bones, and publish the URDF that has them."""
-        self._model = human_model(offsets_m)
-        self._urdf.publish(String(data=human_urdf(self._model, self._label)))
+        self._model, self._version = human_model(offsets_m), version
+        self.links = [(f'{link.name}_{self._label}', f'{link.parent}_{self._label}')
+                      for link in self._model.links]
+        self._urdf.publish(String(data=human_urdf(self._model, self._label, version)))
 
     def publish(self, body, stamp):
         """Publish the angles of one image."""
         self._angles = self._model.angles(body.rotmat, self._angles)
         message = JointState(name=self._names)
-        message.header.stamp = stamp
+        message.header.stamp, message.header.frame_id = stamp, self._version
         message.position = array('d', self._angles.tobytes())
         self._joint_states.publish(message)
 
-    def frames(self):
-        """Yield parent, child, translation and quaternion of every link of the last angles."""
-        xyz, quats = self._model.transforms(self._angles)
-        for link, place, quat in zip(self._model.links, xyz, quats):
-            yield f'{link.parent}_{self._label}', f'{link.name}_{self._label}', place, quat
+    def transforms(self):
+        """Return translations and quaternions of ``links``, those of the last angles."""
+        return self._model.transforms(self._angles)
 
     def beyond_limits(self) -> List[str]:
         """Return the last angles that human_description does not allow, in words."""

@@ -11,6 +11,7 @@ from niki_ros.core.config import body_label, NodeConfig
 from niki_ros.core.human_description import offsets_from_hips
 from niki_ros.core.skeleton import PARENTS_29, Skeleton
 from niki_ros.core.types import Body
+from niki_ros.ros.body_frames import BodyFrames
 from niki_ros.ros.body_topics import BodyTopics
 from niki_ros.ros.conversions import stamp_from_ns
 from niki_ros.ros.humans import HumanTopics, TrackedIds
@@ -46,42 +47,49 @@ class _Person:
     """One person by every convention that was asked for."""
 
     def __init__(self, outputs: Outputs, label: str):
-        """Create the topics; ``roots`` are the names of the frame that all others hang from."""
+        """Create the topics."""
         config, made = outputs.config, (outputs.make_output, outputs.make_latched)
         self.label = label
-        self.roots: List[str] = []
         self.topics: list = []
         self.human = None
-        if 'niki' in config.conventions:
-            self.topics.append(BodyTopics(*made, config.frame_prefix, label))
-            self.roots.append(f'{config.frame_prefix}body_{label}')
+        roots: List[str] = []
         if 'ros4hri' in config.conventions:
             self.human = HumanTopics(*made, label)
             self.topics.append(self.human)
+            roots.append(f'body_{label}')
+        if 'niki' in config.conventions:
+            self.topics.append(BodyTopics(*made, config.frame_prefix, label))
             # one frame where the two agree on its name
-            self.roots += [f'body_{label}'] if f'body_{label}' not in self.roots else []
+            roots += [name for name in (f'{config.frame_prefix}body_{label}',)
+                      if name not in roots]
+        self._roots = roots
         self.publishers = [one for topics in self.topics for one in topics.publishers]
         self.betas = self.offsets_m = None
+        self._frames: BodyFrames
+        self._descriptions = 0
         self.seen_ns = 0
 
     def set_betas(self, betas, skeleton: Skeleton):
         """Take new proportions; the URDF goes out before the first frame that needs it."""
         if self.betas is not None and np.array_equal(self.betas, betas):
             return
-        self.betas = np.array(betas)
+        new, self.betas = self.betas is None, np.array(betas)
         self.offsets_m = skeleton.offsets(self.betas)
         if self.human is not None:
             self.offsets_m = offsets_from_hips(self.offsets_m)
+        self._descriptions += 1
         for topics in self.topics:
-            topics.set_offsets(self.offsets_m)
+            # a slow reader sees by it which description a joint state belongs to
+            topics.set_offsets(self.offsets_m, f'body_{self.label}-{self._descriptions}')
+        if new:
+            self._frames = BodyFrames(self._roots, [topics.links for topics in self.topics])
 
-    def transforms(self, body, stamp, frame_id) -> List[TransformStamped]:
-        """Return image frame → body_<id> → … → every joint, by every convention."""
+    def transforms(self, body, stamp, frame_id, links: bool) -> List[TransformStamped]:
+        """Return image frame → body_<id>, and → … → every link of every URDF."""
         at_m = urdf.root_position(body.rotmat, body.root_m, self.offsets_m)
-        quat = urdf.root_quat_xyzw(body.rotmat)
-        messages = [_transform(stamp, frame_id, root, at_m, quat) for root in self.roots]
-        return messages + [_transform(stamp, *frame) for topics in self.topics
-                           for frame in topics.frames()]
+        found = self._frames.root(stamp, frame_id, at_m, urdf.root_quat_xyzw(body.rotmat))
+        return found + (self._frames.links(stamp, [one.transforms() for one in self.topics])
+                        if links else [])
 
 
 class Outputs:
@@ -127,10 +135,11 @@ class Outputs:
         for body, person in zip(bodies, people):
             for topics in person.topics:
                 topics.publish(body, stamp)
-        if bodies and self.config.publish_tf:
+        if bodies and self.config.publish_tf != 'none':
+            links = self.config.publish_tf == 'all'
             self.tf.publish(TFMessage(transforms=[
                 transform for body, person in zip(bodies, people)
-                for transform in person.transforms(body, stamp, frame_id)]))
+                for transform in person.transforms(body, stamp, frame_id, links)]))
         self.joints.publish(cloud_from_bodies(bodies, stamp, frame_id))
         if self._tracked is not None:
             self._tracked.publish([person.label for person in people], stamp, frame_id)
@@ -202,15 +211,6 @@ def cloud_from_bodies(bodies: List[Body], stamp, frame_id: str) -> PointCloud2:
                           row_step=POINT_DTYPE.itemsize * points.size)
     message.header.stamp, message.header.frame_id = stamp, frame_id
     message.data = array('B', points.tobytes())
-    return message
-
-
-def _transform(stamp, parent: str, child: str, xyz, quat) -> TransformStamped:
-    message = TransformStamped(child_frame_id=child)
-    message.header.stamp, message.header.frame_id = stamp, parent
-    place, turn = message.transform.translation, message.transform.rotation
-    place.x, place.y, place.z = (float(value) for value in xyz)
-    turn.x, turn.y, turn.z, turn.w = (float(value) for value in quat)
     return message
 
 
