@@ -19,8 +19,8 @@ import numpy as np
 AGES_S = np.array([0.0, 0.04, 0.08, 0.12, 0.16, 0.2, 0.27, 0.34, 0.42, 0.5, 0.6, 0.7, 0.85, 1.0,
                    1.2, 1.4])
 """Ages at which the lifter looks at the keypoints, seconds."""
-LEAST_TANGENT_Z = 0.05
-MAX_TANGENT = 20.0
+_LEAST_Z = 0.05
+_MOST_TANGENT = 20.0
 _LANDMARKS = ((23,), (24,), (25,), (26,), (27,), (28,), (11,), (12,), (13,), (14,), (15,), (16,),
               (0,), (7,), (8,), (29,), (30,), (31,), (32,), (17, 19), (18, 20))
 # between images further apart than this nothing is known
@@ -152,5 +152,5 @@ def _between(ages_s):
 
 def _tangents(rays) -> np.ndarray:
     """Return (..., 2) where rays (..., 3) meet the plane in front of a camera."""
-    depth = np.maximum(rays[..., 2:], LEAST_TANGENT_Z)
-    return np.clip(rays[..., :2] / depth, -MAX_TANGENT, MAX_TANGENT)
+    depth = np.maximum(rays[..., 2:], _LEAST_Z)
+    return np.clip(rays[..., :2] / depth, -_MOST_TANGENT, _MOST_TANGENT)
