@@ -40,7 +40,8 @@ def with_table(text: str) -> str:
 def _row(item: Setting) -> str:
     """Return one line; a star marks what can change while the node runs."""
     if isinstance(item.default, tuple):
-        allowed = 'list of ' + ', '.join(f'`{choice}`' for choice in item.choices)
+        allowed = 'list of ' + (', '.join(f'`{choice}`' for choice in item.choices)
+                                if item.choices else 'texts')
     elif item.choices is not None:
         allowed = ', '.join(f'`{choice}`' for choice in item.choices)
     elif item.low is not None:

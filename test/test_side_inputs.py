@@ -4,6 +4,7 @@ import threading
 import time
 from types import SimpleNamespace as Record
 
+from niki_ros.core.config import NodeConfig
 from niki_ros.core.errors import InputError
 from niki_ros.core.side_inputs import (
     boxes_from_detections,
@@ -17,6 +18,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 MS = 1_000_000
+PEOPLE = NodeConfig().detection_classes
 
 
 def image(stamp_ns=0, encoding='16UC1', values=((1000, 0), (2000, 3000)), big=False, pad=0):
@@ -73,10 +75,10 @@ def test_depth_that_comes_just_after_the_image_is_waited_for():
     assert time.monotonic() - start < 1.0, 'but not for long'
 
 
-def detection(x, y, w, h, label=None, old=False):
+def detection(x, y, w, h, label=None, old=False, score=0.9):
     """Return what has the fields of a vision_msgs/Detection2D."""
     center = Record(x=x, y=y) if old else Record(position=Record(x=x, y=y))
-    results = [] if label is None else [Record(hypothesis=Record(class_id=label, score=0.9))]
+    results = [] if label is None else [Record(hypothesis=Record(class_id=label, score=score))]
     return Record(bbox=Record(center=center, size_x=w, size_y=h), results=results)
 
 
@@ -85,9 +87,28 @@ def test_boxes_of_people():
         detection(50.0, 100.0, 20.0, 60.0, 'person'), detection(9.0, 9.0, 2.0, 2.0, 'chair'),
         detection(10.0, 10.0, 4.0, 8.0, old=True), detection(1.0, 1.0, 0.0, 5.0),
         detection(float('nan'), 1.0, 3.0, 5.0), detection(30.0, 30.0, 2.0, 2.0, '0')])
-    assert boxes_from_detections(message).tolist() == [
+    assert boxes_from_detections(message, PEOPLE, 0.5).tolist() == [
         [40, 70, 60, 130], [8, 6, 12, 14], [29, 29, 31, 31]]
-    assert boxes_from_detections(Record(detections=[])).shape == (0, 4)
+    assert boxes_from_detections(Record(detections=[]), PEOPLE, 0.5).shape == (0, 4)
+
+
+@pytest.mark.parametrize('label, score, accepted, taken', [
+    ('56', 0.9, PEOPLE, False), ('0', 0.9, PEOPLE, True), ('0', 0.01, PEOPLE, False),
+    ('Person', 0.5, PEOPLE, True), ('person', 0.49, PEOPLE, False), ('', 0.9, PEOPLE, True),
+    ('', 0.1, PEOPLE, False), ('0', 0.9, ('person',), False), ('1', 0.9, ('1',), True),
+    ('person', float('nan'), PEOPLE, False), ('pedestrian', 0.9, (' Pedestrian',), True)])
+def test_class_and_score_of_a_detection(label, score, accepted, taken):
+    """A chair is class 56 of COCO, and no detector is sure at 0.01."""
+    message = Record(detections=[detection(50.0, 100.0, 20.0, 60.0, label, score=score)])
+    assert len(boxes_from_detections(message, accepted, 0.5)) == taken
+
+
+def test_any_hypothesis_of_a_detection_may_count():
+    one = detection(50.0, 100.0, 20.0, 60.0, '56', score=0.9)
+    one.results.append(Record(hypothesis=Record(class_id='0', score=0.6)))
+    assert len(boxes_from_detections(Record(detections=[one]), PEOPLE, 0.5)) == 1
+    one.results[1].hypothesis.score = 0.4
+    assert len(boxes_from_detections(Record(detections=[one]), PEOPLE, 0.5)) == 0
 
 
 def test_boxes_of_long_ago_are_not_used():

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from array import array
+import sys
+from types import ModuleType
 
 from niki_ros.ros.conversions import stamp_from_ns
+from niki_ros.ros.inputs import SideInputs
 import numpy as np
+import pytest
 from rclpy.parameter import Parameter
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from ros_fixtures import dancer, diagnostic_values, FRAME, running, T0, wait_for
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import Image, PointCloud2
 from tf2_msgs.msg import TFMessage
+
+BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 def depth_message(stamp_ns, metres, size=(640, 480)):
@@ -114,3 +120,37 @@ def test_boxes_reach_the_front_end():
             header=Record(stamp=stamp_from_ns(T0)), detections=[Record(bbox=box, results=[])]))
         client.send_until_processed(T0)
         assert [one.tolist() for one in given] == [[[300.0, 200.0, 340.0, 280.0]]]
+
+
+@pytest.fixture
+def vision_msgs(monkeypatch):
+    """Stand in for the package: what matters here is how the topic is read, not what is in it."""
+    package = ModuleType('vision_msgs')
+    package.msg = ModuleType('vision_msgs.msg')
+    package.msg.Detection2DArray = PointCloud2
+    monkeypatch.setitem(sys.modules, 'vision_msgs', package)
+    monkeypatch.setitem(sys.modules, 'vision_msgs.msg', package.msg)
+
+
+def test_a_detector_that_publishes_best_effort_is_heard(vision_msgs, monkeypatch):
+    heard = []
+    monkeypatch.setattr(SideInputs, 'set_detections', lambda _, message: heard.append(message))
+    with running() as (node, client):
+        detector = client.create_publisher(PointCloud2, 'detections', BEST_EFFORT)
+        assert wait_for(lambda: detector.publish(PointCloud2()) or heard)
+
+
+def test_a_detector_that_offers_too_little_is_named(vision_msgs):
+    overrides = [Parameter('qos.image_reliability', value='reliable'),
+                 Parameter('diagnostics_period_s', value=0.1)]
+    with running(overrides=overrides) as (node, client):
+        client.create_publisher(PointCloud2, 'detections', BEST_EFFORT)
+        assert wait_for(lambda: 'niki_pose: qos_incompatible' in client.diagnostics)
+        assert client.diagnostics['niki_pose: qos_incompatible'].message.startswith(
+            '/detections: a publisher offers less reliability')
+
+
+def test_class_ids_without_quotes():
+    """``detection_classes: [0]`` in a YAML file."""
+    with running(overrides=[Parameter('detection_classes', value=[0, 2])]) as (node, client):
+        assert node._config.detection_classes == ('0', '2')

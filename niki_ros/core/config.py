@@ -17,7 +17,7 @@ from niki_ros.core.errors import ConfigError
 def setting(default, help, unit='', low=None, high=None, choices=None, live=False,  # noqa: A002
             pattern=None):
     """
-    Declare one setting; a tuple as default = a list of ``choices``.
+    Declare one setting; a tuple as default = a list, of ``choices`` where there are some.
 
     :param live: may change while the node runs.
     :param pattern: a regular expression that a text must match, and the same in words.
@@ -173,8 +173,8 @@ class PipelineConfig:
 class QosConfig:
     """Quality of service; ``qos_overrides.`` parameters of ROS win over these."""
 
-    image_reliability: str = setting('best_effort', 'Of the subscription to images (and depth); '
-                                     'reliable hears reliable publishers only',
+    image_reliability: str = setting('best_effort', 'Of the subscription to images, depth and '
+                                     'detections; reliable hears reliable publishers only',
                                      choices=('best_effort', 'reliable'))
     image_depth: int = setting(1, 'Images that may wait in the middleware; the newest is taken',
                                low=1, high=100)
@@ -225,6 +225,9 @@ class NodeConfig:
     frame_id: str = setting('', 'Frame of the camera; empty = the frame of the image')
     ground_frame: str = setting('', 'Frame whose z = 0 is the ground, such as base_footprint: '
                                 'standing feet are on it, which sets distances; empty = none')
+    detection_classes: tuple = setting(('person', '0'), 'Class ids or names on the topic '
+                                       'detections that are people; 0 where the ids are numbers '
+                                       'and people are the first, as with COCO')
     publish_tf: str = setting('all', 'Frames of people in TF: all (every link of the URDF), root '
                               '(only body_<id>, the rest is left to a robot_state_publisher), '
                               'none', choices=('all', 'root', 'none'), live=True)
@@ -307,9 +310,14 @@ def _checked(item: Setting, value):
 
 
 def _checked_list(item: Setting, value) -> tuple:
-    """Return a tuple of choices, in their own order; one word alone is a list of one."""
+    """Return a tuple, of choices in their own order; one word alone is a list of one."""
     given = (value,) if isinstance(value, str) else value
-    if not isinstance(given, (list, tuple)) or not given or set(given) - set(item.choices):
+    words = isinstance(given, (list, tuple)) and all(isinstance(one, str) for one in given)
+    if item.choices is None and words:
+        return tuple(given)
+    if item.choices is None:
+        raise ConfigError(f'{item.name} is {value!r}; expected a list of texts')
+    if not words or not given or set(given) - set(item.choices):
         raise ConfigError(f'{item.name} is {value!r}; expected a list of one or more of '
                           f'{", ".join(item.choices)}')
     return tuple(choice for choice in item.choices if choice in given)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, Iterable, List, Optional, Tuple
 
 from niki_ros.core.encodings import encoding_of
 from niki_ros.core.errors import InputError
@@ -17,7 +17,6 @@ _DEPTH_TYPES = {'16UC1': np.uint16, 'mono16': np.uint16, '32FC1': np.float32}
 _KEPT = 3
 _MAX_APART_NS, _FIRST_APART_NS = 50_000_000, 17_000_000
 _MAX_WAIT_S = 0.02
-_PERSON = ('person', 'human', 'pedestrian')
 _MAX_CHAIN = 64
 
 
@@ -78,16 +77,20 @@ class NearestDepth:
         return min(min(gaps) // 2 + 1, _MAX_APART_NS) if gaps else _FIRST_APART_NS
 
 
-def boxes_from_detections(message) -> np.ndarray:
+def boxes_from_detections(message, accepted: Iterable[str], min_score: float) -> np.ndarray:
     """
     Return (n, 4) x0, y0, x1, y1, pixels, of a vision_msgs/Detection2DArray.
 
-    Detections whose hypotheses name something else than a person are left out.
+    A detection counts where one of its hypotheses does, or where it has none at all.
+
+    :param accepted: class ids and names, in any case; a hypothesis without an id is taken.
+    :param min_score: of such a hypothesis.
     """
+    wanted = {'', *(name.strip().lower() for name in accepted)}
     boxes = []
     for one in message.detections:
-        named = [_class_of(result).lower() for result in one.results]
-        if any(named) and not any(name in _PERSON or name.isdigit() for name in named):
+        said = [_class_and_score(result) for result in one.results]
+        if said and not any(name in wanted and score >= min_score for name, score in said):
             continue
         # vision_msgs 4 (Humble and newer) has center.position, older ones have center
         center = getattr(one.bbox.center, 'position', one.bbox.center)
@@ -99,10 +102,11 @@ def boxes_from_detections(message) -> np.ndarray:
     return np.array(boxes).reshape(-1, 4)
 
 
-def _class_of(result) -> str:
-    """Return the name of what a hypothesis says it is; older messages have it on the result."""
+def _class_and_score(result) -> Tuple[str, float]:
+    """Return what a hypothesis says it is; older messages have it on the result itself."""
     hypothesis = getattr(result, 'hypothesis', result)
-    return str(getattr(hypothesis, 'class_id', ''))
+    name = getattr(hypothesis, 'class_id', getattr(hypothesis, 'id', ''))
+    return str(name).strip().lower(), float(hypothesis.score)
 
 
 class FrameTree:

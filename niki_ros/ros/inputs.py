@@ -27,20 +27,26 @@ class SideInputs:
     """
     What the node knows of an image beside its pixels.
 
+    :ivar named: subscriptions to topics that a user may name otherwise.
+    :param subscribe: ``(type, topic, callback, profile)`` → subscription; it names a publisher
+        that offers too little.
+    :param min_score: of detections.
     :param warn: called with name and text of a fault.
     """
 
-    def __init__(self, node, config, warn: Callable[[str, str], None]):
+    def __init__(self, node, subscribe: Callable, config, min_score: float,
+                 warn: Callable[[str, str], None]):
         """Subscribe to what there is."""
         self._node, self._frame, self._warn = node, config.ground_frame.lstrip('/'), warn
+        self._accepted, self._min_score = config.detection_classes, min_score
         self._depth = NearestDepth()
         self._boxes, self._boxes_ns = None, 0
         self._ground: Optional[Ground] = None
         self._looked_s = float('-inf')
         topic, kind = depth_topic(node)
-        self._subscriptions = [node.create_subscription(
-            kind, topic, self._depth.put, image_qos(config.qos))]
-        self._listen_to_detections()
+        self._subscriptions = [subscribe(kind, topic, self._depth.put, image_qos)]
+        self._listen_to_detections(subscribe)
+        self.named = tuple(self._subscriptions)
         self._tree: Optional[FrameTree] = None
         self._buffer: Any = None
         self._listener: Any = None
@@ -54,10 +60,6 @@ class SideInputs:
         return {'boxes_px': boxes, 'ground': self._ground_in(camera_frame),
                 'depth_m': lambda: self._depth_of(stamp_ns)}
 
-    def images(self) -> list:
-        """Return the subscriptions to images."""
-        return self._subscriptions[:1]
-
     def destroy(self) -> None:
         """Stop listening."""
         for subscription in self._subscriptions:
@@ -70,7 +72,7 @@ class SideInputs:
     def set_detections(self, message) -> None:
         """Take a vision_msgs/Detection2DArray."""
         self._boxes_ns = ns_from_stamp(message.header.stamp)
-        self._boxes = boxes_from_detections(message)
+        self._boxes = boxes_from_detections(message, self._accepted, self._min_score)
 
     def _depth_of(self, stamp_ns: int):
         message = self._depth.of(stamp_ns)
@@ -80,13 +82,13 @@ class SideInputs:
             self._warn('depth_invalid', str(error))
             return None
 
-    def _listen_to_detections(self):
+    def _listen_to_detections(self, subscribe: Callable):
         try:
             from vision_msgs.msg import Detection2DArray
         except ImportError:
             return  # not installed: nobody on this machine can publish them
-        self._subscriptions.append(self._node.create_subscription(
-            Detection2DArray, 'detections', self.set_detections, 1))
+        self._subscriptions.append(
+            subscribe(Detection2DArray, 'detections', self.set_detections, image_qos))
 
     def _listen_to_tf(self):
         """Listen with tf2_ros where it is installed, else with a tree of our own."""

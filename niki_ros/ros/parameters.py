@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 import copy
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -95,8 +96,8 @@ class NodeParameters:
             # in YAML 5 is a natural way to write 5.0, and 0 a camera's name
             if type(value) is int and type(item.default) in (float, str):
                 value = type(item.default)(value)
-            elif isinstance(item.default, tuple) and isinstance(value, str):
-                value = [value]
+            elif isinstance(item.default, tuple):
+                value = texts_of(value)
             if value is not given.value:
                 overrides[item.name] = Parameter(item.name, value=value)
             apply_settings(config, {item.name: value})
@@ -110,6 +111,15 @@ class NodeParameters:
                 hint = f'did you mean {near[0]!r}?' if near else (
                     f'known: {", ".join(sorted(self._owner))}')
                 raise ConfigError(f'unknown parameter {name!r}; {hint}')
+
+
+def texts_of(value):
+    """Return the list that was meant by one word alone, or by class ids without quotes."""
+    if isinstance(value, str) or type(value) is int:
+        value = [value]
+    if isinstance(value, (list, tuple, array)) and all(type(one) is int for one in value):
+        value = [str(one) for one in value]
+    return value
 
 
 def descriptor_of(item: Setting) -> ParameterDescriptor:

@@ -55,7 +55,7 @@ class PoseNode(LifecycleNode):
         self._subscriptions_on: list = []
         self._sequence = self._heard_ns = 0
         self._model = ''
-        self._refused = ''
+        self._refused: set = set()
         self._watch = Watch(self._config.health, self.health, self._warn)
         launch = LaunchConfig()
         self._settings = NodeParameters(self, self._pipeline_config, self._config, launch)
@@ -156,13 +156,15 @@ class PoseNode(LifecycleNode):
         handler.now_ns = lambda: self.get_clock().now().nanoseconds
         handler.overlay_wanted = lambda: self._overlay.get_subscription_count() > 0
         handler.publish_overlay = self._overlay.publish
-        self._beside = handler.side_inputs = SideInputs(self, self._config, self._warn)
+        self._beside = handler.side_inputs = SideInputs(
+            self, self._listen, self._config, self._pipeline_config.observer.min_score,
+            self._warn)
         self._pipeline.reset()
         self._handler, self._sequence = handler, 0
         self._worker = NewestWorker(handler.handle, self.health.skip, self._failed)
         topic, kind = image_topic(self, self._config.image_transport)
         self._subscriptions_on = [
-            self._subscribe(CameraInfo, 'camera_info', handler.set_camera_info, info_qos),
+            self._listen(CameraInfo, 'camera_info', handler.set_camera_info, info_qos),
             self._subscribe(kind, topic, self._on_image, image_qos)]
         topic = self._subscriptions_on[1].topic_name
         handler.read_images_of(topic)
@@ -173,13 +175,28 @@ class PoseNode(LifecycleNode):
     def _subscribe(self, kind, topic: str, callback, profile):
         """Subscribe with the QoS of the settings; a publisher that offers less gets a name."""
         def refused(policy):
-            self._refused = name
+            self._refused.add(name)
             self._hold('qos_incompatible', f'{name}: a publisher offers less {policy} than was '
                        'asked for, so nothing of it arrives')
         name = self.resolve_topic_name(topic)
         return self.create_subscription(
             kind, topic, callback, profile(self._config.qos),
             event_callbacks=offers_too_little(refused), qos_overriding_options=overridable())
+
+    def _listen(self, kind, topic: str, callback, profile):
+        """Subscribe likewise; what comes ends the complaint about its publisher."""
+        name = self.resolve_topic_name(topic)
+
+        def heard(message):
+            self._heard(name)
+            callback(message)
+        return self._subscribe(kind, topic, heard, profile)
+
+    def _heard(self, topic: str):
+        if topic in self._refused:
+            self._refused.remove(topic)
+            if not self._refused:
+                self.health.release('qos_incompatible')
 
     def _deactivate(self):
         for subscription in self._subscriptions_on:
@@ -210,9 +227,7 @@ class PoseNode(LifecycleNode):
             lost = 0
         self._sequence, self._heard_ns = number, now_ns
         self._watch.heard()
-        if self._refused and self._refused == self._watch.topic:
-            self._refused = ''
-            self.health.release('qos_incompatible')
+        self._heard(self._watch.topic)
         self.health.arrived(1 + lost, lost)
         if self._worker:
             self._worker.put(message)
@@ -270,7 +285,7 @@ class PoseNode(LifecycleNode):
 
     def _check_topics(self):
         """Say where something else is published than what is read."""
-        for one in (*self._subscriptions_on, *self._beside.images()):
+        for one in (*self._subscriptions_on, *self._beside.named):
             found = what_is_there_instead(self, one.topic_name, one.msg_type)
             for name, text in found.items():
                 self._warn(name, text)
