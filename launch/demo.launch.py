@@ -1,17 +1,23 @@
 """Play a video file or webcam into ``niki_pose`` and look at it in rviz."""
 
+import sys
+
+from ament_index_python.packages import get_packages_with_prefixes
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
+from niki_ros.core.errors import ConfigError
+from niki_ros.ros.launch_settings import unknown_arguments
 
 ARGUMENTS = {
     'source': (None, 'A video file, a folder of images, or the number of a webcam (0, 1, …)'),
     'loop': ('true', 'Start again at the end of the file'),
-    'rviz': ('true', 'Open rviz with a view of image, skeletons and frames'),
+    'rviz': (str('rviz2' in get_packages_with_prefixes()).lower(),
+             'Open rviz with a view of image, skeletons and frames; as it is installed, or not'),
     'namespace': ('', 'Namespace of the nodes and their topics'),
 }
 
@@ -30,4 +36,11 @@ def generate_launch_description():
                           'namespace': LaunchConfiguration('namespace')}.items())
     arguments = [DeclareLaunchArgument(name, default_value=default, description=description)
                  for name, (default, description) in ARGUMENTS.items()]
-    return LaunchDescription([*arguments, source, pose])
+    return LaunchDescription([*arguments, OpaqueFunction(function=check), source, pose])
+
+
+def check(context):
+    """Refuse a misspelled argument, where this is the file that was asked for."""
+    unknown = unknown_arguments(context.argv, ARGUMENTS)
+    if unknown and any(word.endswith('demo.launch.py') for word in sys.argv):
+        raise ConfigError('; '.join(unknown))

@@ -1,55 +1,89 @@
-"""Start the lifecycle node ``niki_pose``, configure and activate it, with rviz if asked for."""
+"""Start the lifecycle node ``niki_pose``, one or one for each camera, with rviz if asked for."""
 
+import sys
+
+from ament_index_python.packages import get_package_prefix, PackageNotFoundError
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, EmitEvent, RegisterEventHandler
-from launch.conditions import IfCondition
-from launch.events import matches_action
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, Shutdown
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode, Node
-from launch_ros.event_handlers import OnStateTransition
-from launch_ros.events.lifecycle import ChangeState
 from launch_ros.substitutions import FindPackageShare
-from lifecycle_msgs.msg import Transition
+from niki_ros.core.errors import ConfigError
+from niki_ros.ros.launch_settings import camera_nodes, flag, given_parameters, unknown_arguments
 
 SHARE = FindPackageShare('niki_ros')
+# an empty default = what the parameter file says
 ARGUMENTS = {
     'image': ('image', 'Topic of the camera image; <image>/compressed is its compressed one'),
     'camera_info': ('camera_info', 'Topic with the calibration of that camera'),
+    'camera_frame': ('', "Frame of the camera; empty = the images'. rviz looks from it"),
+    'cameras': ('', 'File with several cameras, such as config/cameras.yaml: a node for each'),
     'params_file': (PathJoinSubstitution([SHARE, 'config', 'pose.yaml']), 'Parameters, YAML'),
     'namespace': ('', 'Namespace of the node and its topics'),
+    'autostart': ('true', 'Configure and activate; false = a lifecycle manager does it'),
+    'conventions': ('', 'niki, ros4hri, or niki,ros4hri'),
+    'id_prefix': ('', 'Put before every id'),
+    'frame_prefix': ('', 'Put before every body frame'),
+    'ground_frame': ('', 'Frame whose z = 0 is the ground'),
+    'publish_tf': ('', 'all, root or none'),
+    'enclave': ('', 'Enclave of SROS 2'),
     'rviz': ('false', 'Open rviz with a view of image, skeletons and frames'),
     'use_sim_time': ('false', 'Take the time from /clock, for bags'),
+    'on_exit': ('shutdown', 'When the node ends: shutdown ends the launch, ignore goes on'),
 }
+PARAMETERS = ('conventions', 'id_prefix', 'frame_prefix', 'ground_frame', 'publish_tf')
 
 
 def generate_launch_description():
-    """Describe the arguments, the node with its two transitions, and rviz."""
-    image = LaunchConfiguration('image')
-    node = LifecycleNode(
-        package='niki_ros', executable='pose_node', name='niki_pose', output='screen',
-        namespace=LaunchConfiguration('namespace'),
-        parameters=[LaunchConfiguration('params_file'),
-                    # the transitions below do it, and ros2's tools see them
-                    {'autostart': False, 'use_sim_time': LaunchConfiguration('use_sim_time')}],
-        remappings=[('image', image), ('image/compressed', [image, '/compressed']),
-                    ('camera_info', LaunchConfiguration('camera_info'))])
-    activate_when_configured = RegisterEventHandler(OnStateTransition(
-        target_lifecycle_node=node, start_state='configuring', goal_state='inactive',
-        entities=[change(node, Transition.TRANSITION_ACTIVATE)]))
-    rviz = Node(
-        package='rviz2', executable='rviz2', name='rviz', output='log',
-        namespace=LaunchConfiguration('namespace'),
-        arguments=['-d', PathJoinSubstitution([SHARE, 'config', 'niki.rviz'])],
-        condition=IfCondition(LaunchConfiguration('rviz')))
+    """Declare the arguments; the rest needs their values."""
     arguments = [DeclareLaunchArgument(name, default_value=default, description=description)
                  for name, (default, description) in ARGUMENTS.items()]
-    # The handler comes before the node, or a quick node has its transition unseen.
-    return LaunchDescription([
-        *arguments, activate_when_configured, node,
-        change(node, Transition.TRANSITION_CONFIGURE), rviz])
+    return LaunchDescription([*arguments, OpaqueFunction(function=start)])
 
 
-def change(node, transition_id):
-    """Ask a lifecycle node for a transition."""
-    return EmitEvent(event=ChangeState(
-        lifecycle_node_matcher=matches_action(node), transition_id=transition_id))
+def start(context):
+    """Return the nodes."""
+    values = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    unknown = unknown_arguments(context.argv, ARGUMENTS)
+    if unknown and any(word.endswith('pose.launch.py') for word in sys.argv):
+        raise ConfigError('; '.join(unknown))
+    cameras = camera_nodes(values, given_parameters(values, PARAMETERS))
+    # of a launch file that includes this one they may be its own
+    hints = [LogInfo(msg=text) for text in unknown if 'did you mean' in text]
+    return [*hints, *(pose_node(camera, values) for camera in cameras), *rviz(cameras[0], values)]
+
+
+def shut_down(_, context):
+    """End the launch because a node has ended, unless that is why it did."""
+    return None if context.is_shutdown else [Shutdown(reason='niki_pose has ended')]
+
+
+def pose_node(camera, values):
+    """Return the node of one camera, which makes its first two transitions itself."""
+    own = {'autostart': flag('autostart', values['autostart']),
+           'use_sim_time': flag('use_sim_time', values['use_sim_time'])}
+    if camera.camera_frame:
+        own['frame_id'] = camera.camera_frame
+    return LifecycleNode(
+        package='niki_ros', executable='pose_node', name='niki_pose', output='screen',
+        namespace=camera.namespace, parameters=[values['params_file'],
+                                                {**camera.parameters, **own}],
+        ros_arguments=['--enclave', values['enclave']] if values['enclave'] else None,
+        on_exit=shut_down if values['on_exit'] == 'shutdown' else None,
+        remappings=[('image', camera.image), ('image/compressed', f'{camera.image}/compressed'),
+                    ('camera_info', camera.camera_info)])
+
+
+def rviz(camera, values):
+    """Return rviz, which looks at what one camera sees, where it is asked for."""
+    if not flag('rviz', values['rviz']):
+        return []
+    try:
+        get_package_prefix('rviz2')
+    except PackageNotFoundError as error:
+        raise ConfigError('rviz:=true, but rviz2 is not installed: sudo apt install '
+                          'ros-$ROS_DISTRO-rviz2') from error
+    frame = ['-f', camera.camera_frame] if camera.camera_frame else []
+    return [Node(package='rviz2', executable='rviz2', name='rviz', output='log',
+                 namespace=camera.namespace,
+                 arguments=['-d', PathJoinSubstitution([SHARE, 'config', 'niki.rviz']), *frame])]

@@ -144,29 +144,61 @@ def test_lifecycle_by_services():
 
 
 def test_parameters():
-    """Described, with range; live ones act, others are read-only; nonsense is refused by name."""
+    """Described, with range; live ones act, others not while active; nonsense is refused."""
     with running() as (node, client):
         request = DescribeParameters.Request(names=['smoothing.beta', 'observer.name'])
         beta, observer = call(client, DescribeParameters, 'niki_pose/describe_parameters',
                               request).descriptors
         assert beta.floating_point_range[0].to_value == 100.0
         assert '[Hz per rad/s]' in beta.description
-        assert observer.read_only and not beta.read_only
+        assert 'not while the node is active' in observer.description
 
         def put(name, value):
-            parameter = Parameter(name, value=value).to_parameter_msg()
-            return call(client, SetParameters, 'niki_pose/set_parameters',
-                        SetParameters.Request(parameters=[parameter])).results[0]
+            return put_parameter(client, name, value)
         assert put('smoothing.beta', 2.0).successful
         assert node._pipeline.config.smoothing.beta == 2.0
         assert not put('smoothing.beta', 1e9).successful
         assert not put('observer.name', 'other').successful
+        assert not put('autostart', False).successful
+        assert put('id_prefix', 'a_').reason == (
+            'id_prefix can be set while the node is unconfigured or inactive, and it is active')
         assert not put('no.such', 1).successful
         assert not put('publish_tf', 'some').successful
         assert put('publish_tf', 'none').successful
         client.tf.clear()
         client.send_until_processed(T0)
         assert not client.tf
+
+
+def put_parameter(client, name, value):
+    """Set one parameter by the service; return the answer."""
+    parameter = Parameter(name, value=value).to_parameter_msg()
+    return call(client, SetParameters, 'niki_pose/set_parameters',
+                SetParameters.Request(parameters=[parameter])).results[0]
+
+
+def test_parameters_that_are_not_live_act_when_the_node_is_activated_again():
+    """Set while inactive: the pipeline is made anew, with what was set."""
+    made = []
+
+    def make(config):
+        made.append(config.lifter.name)
+        return scripted()(config)
+    with running(make) as (node, client):
+        client.send_until_processed(T0)
+        assert change(client, Transition.TRANSITION_DEACTIVATE)
+        assert put_parameter(client, 'id_prefix', 'a_').successful
+        assert put_parameter(client, 'lifter.name', '').successful
+        assert put_parameter(client, 'diagnostics_period_s', 0.5).successful
+        assert node._timer.timer_period_ns == 500_000_000
+        assert made == ['lift'] and change(client, Transition.TRANSITION_ACTIVATE)
+        assert made == ['lift', '']
+        assert wait_for(lambda: client.images.get_subscription_count() == 1)
+        client.send_until_processed(T0 + 10**9)
+        assert wait_for(lambda: client.tf[-1].transforms[0].child_frame_id == 'body_a_1')
+        # and no longer, where nothing was set
+        assert change(client, Transition.TRANSITION_DEACTIVATE)
+        assert change(client, Transition.TRANSITION_ACTIVATE) and len(made) == 2
 
 
 def test_whole_number_for_a_float():

@@ -202,6 +202,18 @@ class Health:
         return {name: str(value) for name, value in values.items()}
 
 
+def what_runs(about: Dict[str, str]) -> str:
+    """Return the parts of a pipeline and what runs them in one line; /diagnostics has the rest."""
+    parts = []
+    for part in ('detector', 'observer', 'lifter', 'solver'):
+        if part in about:
+            on = [about[f'{part}_{what}'] for what in ('library', 'device', 'precision')
+                  if f'{part}_{what}' in about]
+            name = about.get(f'{part}_model', about[part])
+            parts.append(f'{part} {name}' + (f' ({" ".join(on)})' if on else ''))
+    return ', '.join(parts)
+
+
 def _append(events: deque, event: tuple):
     """Append what begins with its time, and drop what is older than the window."""
     events.append(event)

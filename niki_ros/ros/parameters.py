@@ -6,7 +6,7 @@ from array import array
 import copy
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Dict
+from typing import Dict, List
 
 from niki_ros.core.config import apply_settings, Setting, setting, settings_of
 from niki_ros.core.errors import ConfigError
@@ -53,12 +53,14 @@ class NodeParameters:
     """
     The settings of one or more config objects as parameters of a node.
 
+    :param until_active: those of them whose settings that are not live may be set as long as the
+        node is not active.
     :raises ConfigError: for an override that is unknown, of the wrong type or out of range.
     """
 
-    def __init__(self, node, *configs):
+    def __init__(self, node, *configs, until_active: tuple = ()):
         """Declare everything; values from YAML and command line go into ``configs``."""
-        self.configs = configs
+        self.configs, self._until_active = configs, until_active
         self._owner = {item.name: config for config in configs for item in settings_of(config)}
         overrides = node._parameter_overrides
         self._refuse_unknown(overrides)
@@ -78,6 +80,11 @@ class NodeParameters:
     def owned(self, parameters) -> Dict[str, object]:
         """Return names and values of those ``parameters`` that are settings."""
         return {p.name: p.value for p in parameters if p.name in self._owner}
+
+    def not_live(self, values: Dict[str, object]) -> List[str]:
+        """Return the names of those of the values that do not act while the node is active."""
+        live = {item.name for config in self.configs for item in settings_of(config) if item.live}
+        return [name for name in values if name not in live]
 
     def of(self, config, values: Dict[str, object]) -> Dict[str, object]:
         """Return those of the values that belong to one of the config objects."""
@@ -102,7 +109,8 @@ class NodeParameters:
                 overrides[item.name] = Parameter(item.name, value=value)
             apply_settings(config, {item.name: value})
         default = list(item.default) if isinstance(item.default, tuple) else item.default
-        node.declare_parameter(item.name, default, descriptor_of(item))
+        read_only = not item.live and not any(config is one for one in self._until_active)
+        node.declare_parameter(item.name, default, descriptor_of(item, read_only))
 
     def _refuse_unknown(self, overrides):
         for name in overrides:
@@ -122,11 +130,12 @@ def texts_of(value):
     return value
 
 
-def descriptor_of(item: Setting) -> ParameterDescriptor:
-    """Return the description, the range, and whether it can change while the node runs."""
+def descriptor_of(item: Setting, read_only: bool) -> ParameterDescriptor:
+    """Return the description, the range, and whether it can change after the start."""
     unit = f' [{item.unit}]' if item.unit else ''
+    when = '' if item.live or read_only else '; not while the node is active'
     descriptor = ParameterDescriptor(
-        name=item.name, description=f'{item.help}{unit}', read_only=not item.live)
+        name=item.name, description=f'{item.help}{unit}{when}', read_only=read_only)
     if item.choices:
         some = 'one or more of' if isinstance(item.default, tuple) else 'one of'
         descriptor.additional_constraints = f'{some}: {", ".join(item.choices)}'

@@ -10,7 +10,7 @@ from typing import Callable, Optional
 from diagnostic_msgs.msg import DiagnosticArray
 from niki_ros.core.config import NodeConfig, PipelineConfig
 from niki_ros.core.errors import NikiError
-from niki_ros.ros.diagnostics import Health, REMEDIES
+from niki_ros.ros.diagnostics import Health, REMEDIES, what_runs
 from niki_ros.ros.frames import FrameHandler
 from niki_ros.ros.inputs import SideInputs
 from niki_ros.ros.parameters import LaunchConfig, NodeParameters
@@ -20,6 +20,7 @@ from niki_ros.ros.qos import image_qos, info_qos, offers_too_little, overridable
 from niki_ros.ros.topics import image_topic, what_is_there_instead
 from niki_ros.ros.watch import Watch
 from niki_ros.ros.worker import NewestWorker
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from sensor_msgs.msg import CameraInfo
@@ -56,9 +57,11 @@ class PoseNode(LifecycleNode):
         self._sequence = self._heard_ns = 0
         self._model = ''
         self._refused: set = set()
+        self._outdated = False
         self._watch = Watch(self._config.health, self.health, self._warn)
         launch = LaunchConfig()
-        self._settings = NodeParameters(self, self._pipeline_config, self._config, launch)
+        self._settings = NodeParameters(self, self._pipeline_config, self._config, launch,
+                                        until_active=(self._pipeline_config, self._config))
         self.add_on_set_parameters_callback(self._on_parameters)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # not the node's own clock: with use_sim_time that stands still until somebody sets it
@@ -139,6 +142,7 @@ class PoseNode(LifecycleNode):
         service.callback = guarded
 
     def _configure(self):
+        self._outdated = False
         self._pipeline = self._make_pipeline(self._pipeline_config)
         self.health = Health()
         self._outputs = Outputs(self, self._pipeline.solver.skeleton, self._config,
@@ -146,10 +150,12 @@ class PoseNode(LifecycleNode):
         self._overlay = self._outputs.overlay
         if self._outputs.missing:
             self._hold('hri_msgs_missing', self._outputs.missing)
-        about = self._pipeline.describe()
-        self.get_logger().info('configured: ' + ', '.join(f'{k} {v}' for k, v in about.items()))
+        self.get_logger().info(f'configured: {what_runs(self._pipeline.describe())}')
 
     def _activate(self):
+        if self._outdated:
+            self._free()
+            self._configure()
         handler = FrameHandler(
             self._pipeline, self._outputs, self.health, self._config, self._warn)
         handler.info_topic = self.resolve_topic_name('camera_info')
@@ -254,13 +260,20 @@ class PoseNode(LifecycleNode):
             self.get_logger().error(f'inference_failed: {text}')
 
     def _on_parameters(self, parameters):
-        """Check a change, and let it act at once."""
+        """Check a change, and let it act: at once, or when the node is activated again."""
         values = self._settings.owned(parameters)
         result = self._settings.validate(values)
+        later = self._settings.not_live(values)
+        if result.successful and later and self.state == 'active':
+            return SetParametersResult(successful=False, reason=f'{later[0]} can be set while the '
+                                       'node is unconfigured or inactive, and it is active')
         if result.successful:
             self._settings.apply(values)
+            self._outdated = self._outdated or bool(later)
+            self._timer.timer_period_ns = round(self._config.diagnostics_period_s * 1e9)
+            now = {name: value for name, value in values.items() if name not in later}
             if self._pipeline:
-                self._pipeline.update(self._settings.of(self._pipeline_config, values))
+                self._pipeline.update(self._settings.of(self._pipeline_config, now))
             if self._outputs:
                 self._outputs.keep_s = self._pipeline_config.tracking.keep_s
         return result

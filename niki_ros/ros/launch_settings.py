@@ -1,0 +1,97 @@
+"""What the launch files make of their arguments; needs neither launch nor a graph of ROS."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional
+
+from niki_ros.core.config import NodeConfig, settings_of
+from niki_ros.core.errors import ConfigError
+import yaml
+
+_LISTS = {item.name for item in settings_of(NodeConfig()) if isinstance(item.default, tuple)}
+_OF_CAMERA = ('image', 'camera_info', 'camera_frame', 'parameters')
+
+
+class CameraNode(NamedTuple):
+    """
+    One node for one camera.
+
+    :ivar namespace: of the node; ``image`` and ``camera_info`` are topics of the camera.
+    :ivar camera_frame: empty = as the images say.
+    :ivar parameters: those that were given; the rest is the parameter file's.
+    """
+
+    namespace: str
+    image: str
+    camera_info: str
+    camera_frame: str
+    parameters: Dict[str, Any]
+
+
+def unknown_arguments(argv: Iterable[str], known: Iterable[str]) -> List[str]:
+    """Return a sentence for every ``name:=value`` of a command line that has no known name."""
+    said = []
+    for word in argv:
+        name, sign, _ = word.partition(':=')
+        if sign and name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f'did you mean {near[0]!r}?' if near else f'known: {", ".join(sorted(known))}'
+            said.append(f'unknown launch argument {name!r}; {hint}')
+    return said
+
+
+def flag(name: str, text: str) -> bool:
+    """Return true or false of an argument, as YAML has them."""
+    value = yaml.safe_load(text)
+    if not isinstance(value, bool):
+        raise ConfigError(f'{name}:={text}; expected true or false')
+    return value
+
+
+def given_parameters(arguments: Dict[str, str], names: Iterable[str]) -> Dict[str, Any]:
+    """Return those of the arguments that are parameters and not empty; commas make lists."""
+    given = {name: arguments[name] for name in names if arguments[name]}
+    return {name: [one.strip() for one in value.strip('[]').split(',')] if name in _LISTS
+            else value for name, value in given.items()}
+
+
+def camera_nodes(arguments: Dict[str, str], parameters: Dict[str, Any]) -> List[CameraNode]:
+    """
+    Return the nodes to start: one, or one for each camera of a file.
+
+    :param arguments: of the launch file: namespace, image, camera_info, camera_frame, cameras.
+    :param parameters: of every node.
+    """
+    if not arguments['cameras']:
+        return [CameraNode(arguments['namespace'], arguments['image'], arguments['camera_info'],
+                           arguments['camera_frame'], parameters)]
+    return [_camera_node(name, about, arguments['namespace'], parameters)
+            for name, about in _read(arguments['cameras']).items()]
+
+
+def _camera_node(name: str, about: Optional[dict], namespace: str, parameters) -> CameraNode:
+    """Return the node of one entry; what tells its bodies from others' is its name."""
+    about = about or {}
+    odd = [key for key in about if key not in _OF_CAMERA]
+    if odd:
+        raise ConfigError(f'camera {name!r}: {odd[0]!r} is not one of {", ".join(_OF_CAMERA)}')
+    own = {'id_prefix': f'{name}_', 'frame_prefix': f'{name}/'}
+    return CameraNode(f'{namespace.rstrip("/")}/{name}' if namespace else name,
+                      about.get('image', 'image'), about.get('camera_info', 'camera_info'),
+                      about.get('camera_frame', ''),
+                      {**parameters, **own, **about.get('parameters', {})})
+
+
+def _read(path: str) -> dict:
+    """Return name → what is known of each camera."""
+    try:
+        cameras = yaml.safe_load(Path(path).read_text('utf-8'))
+    except (OSError, UnicodeError, yaml.YAMLError) as error:
+        raise ConfigError(f'cameras:={path}: {error}') from error
+    if not isinstance(cameras, dict) or not cameras or not all(
+            isinstance(about, (dict, type(None))) for about in cameras.values()):
+        raise ConfigError(f'cameras:={path}: expected a name for each camera, and below it '
+                          f'{", ".join(_OF_CAMERA)}; config/cameras.yaml is an example')
+    return cameras

@@ -1,0 +1,68 @@
+"""What the launch files make of their arguments, without launch."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from niki_ros.core.config import NodeConfig, settings_of
+from niki_ros.core.errors import ConfigError
+from niki_ros.ros.launch_settings import camera_nodes, flag, given_parameters, unknown_arguments
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+ARGUMENTS = {'namespace': '', 'image': 'image', 'camera_info': 'camera_info', 'camera_frame': '',
+             'cameras': ''}
+
+
+def test_unknown_arguments_are_named():
+    known = ['image', 'namespace']
+    assert unknown_arguments(['image:=x', 'name', '--debug'], known) == []
+    assert unknown_arguments(['imge:=x', 'zzz:=1'], known) == [
+        "unknown launch argument 'imge'; did you mean 'image'?",
+        "unknown launch argument 'zzz'; known: image, namespace"]
+
+
+def test_only_what_was_given_is_a_parameter():
+    arguments = {'conventions': 'niki, ros4hri', 'id_prefix': '', 'publish_tf': 'all'}
+    given = given_parameters(arguments, ('conventions', 'id_prefix', 'publish_tf'))
+    assert given == {'conventions': ['niki', 'ros4hri'], 'publish_tf': 'all'}
+    assert given_parameters({'conventions': '[ros4hri]'}, ['conventions']) == {
+        'conventions': ['ros4hri']}
+
+
+def test_arguments_that_are_parameters_exist():
+    tree = ast.parse((ROOT / 'launch' / 'pose.launch.py').read_text('utf-8'))
+    names, = [ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.Assign)
+              and node.targets[0].id == 'PARAMETERS']
+    assert set(names) <= {item.name for item in settings_of(NodeConfig())}
+
+
+def test_one_camera():
+    node, = camera_nodes({**ARGUMENTS, 'namespace': 'robot'}, {'id_prefix': 'a_'})
+    assert node == ('robot', 'image', 'camera_info', '', {'id_prefix': 'a_'})
+
+
+def test_the_cameras_of_the_example():
+    arguments = {**ARGUMENTS, 'namespace': 'robot', 'cameras': str(ROOT / 'config/cameras.yaml')}
+    left, right = camera_nodes(arguments, {'publish_tf': 'root'})
+    assert left.namespace == 'robot/left' and left.image == '/left_camera/image_raw'
+    assert left.parameters == {'publish_tf': 'root', 'id_prefix': 'left_', 'frame_prefix': 'left/'}
+    assert right.parameters['observer.model'] == 'lite'
+
+
+@pytest.mark.parametrize('text, said', [
+    ('', 'expected a name for each camera'), ('[a, b]', 'expected a name'), ('a: 1', 'expected a'),
+    ('a: {imge: x}', "camera 'a': 'imge' is not one of image"), ('a: {', 'cameras:=')])
+def test_a_file_that_is_none(tmp_path, text, said):
+    (tmp_path / 'cameras.yaml').write_text(text, 'utf-8')
+    with pytest.raises(ConfigError, match=said):
+        camera_nodes({**ARGUMENTS, 'cameras': str(tmp_path / 'cameras.yaml')}, {})
+    with pytest.raises(ConfigError, match='No such file'):
+        camera_nodes({**ARGUMENTS, 'cameras': str(tmp_path / 'other.yaml')}, {})
+
+
+def test_flags():
+    assert flag('rviz', 'true') and not flag('rviz', 'False')
+    with pytest.raises(ConfigError, match='rviz:=maybe; expected true or false'):
+        flag('rviz', 'maybe')
