@@ -70,7 +70,7 @@ def keypoint_rays(landmark_rays, visible, landmarks_m, seen: JointObservation,
     joint_rays = camera.rays(seen.keypoints_px[JOINT_OF_KEYPOINT])
     joints_m, own_m = (joints[JOINT_OF_KEYPOINT] - joints[_HIPS].mean(0)
                        for joints in (seen.joints_m, seen.own_joints_m))
-    # what is off at a joint is off beside it
+    # a landmark is off by as much as the joint next to it
     guess_m = KEYPOINTS_FROM_LANDMARKS @ landmarks_m + joints_m - own_m
     known = IS_JOINT & np.isfinite(joint_rays).all(1)
     rays = np.where(known[:, None], joint_rays, rays)
