@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+import re
 import time
 
 from lifecycle_msgs.msg import Transition
@@ -25,6 +27,9 @@ from ros_fixtures import (
     state,
     wait_for,
 )
+import yaml
+
+FAST = Parameter('diagnostics_period_s', value=0.1)
 
 
 class Seconds:
@@ -211,3 +216,38 @@ def test_a_failed_configure_stays_an_error_until_the_next():
         assert change(client, Transition.TRANSITION_ACTIVATE)
         assert wait_for(lambda: client.diagnostics['niki_pose: pose'].level == OK)
         client.send_until_processed(time.time_ns())
+
+
+def test_images_that_are_overtaken_while_libraries_warm_up_are_no_slowness(clock):
+    health, eye = watched()
+    health.arrived(8, 6)
+    for _ in range(2):
+        health.done(0.1, {}, 1)
+    eye.check()
+    assert levels(health) == {'pose': OK}
+    run(health, eye, clock, 2, 10)
+    eye.check()
+    assert levels(health) == {'pose': OK}
+
+
+def test_the_analyzers_that_ship_take_every_row():
+    """diagnostic_aggregator compares whole names; the node's own row is apart from the faults."""
+    path = Path(__file__).resolve().parents[1] / 'config' / 'diagnostics.yaml'
+    people = yaml.safe_load(path.read_text('utf-8'))['analyzers']['ros__parameters']['people']
+    assert people['type'] == 'diagnostic_aggregator/AnalyzerGroup'
+    for node in ('niki_pose', 'robot/left/niki_pose'):
+        for name in ('pose', *REMEDIES):
+            taken = [key for key, analyzer in people['analyzers'].items()
+                     if any(re.fullmatch(one, f'{node}: {name}') for one in analyzer['regex'])]
+            assert taken == ['nodes' if name == 'pose' else 'faults']
+    assert not people['analyzers']['nodes'].get('discard_stale'), 'a node that died would be well'
+
+
+def test_rows_carry_the_camera_as_hardware():
+    """The topic of the images tells one camera's rows from another's, in every state."""
+    arguments = ['--ros-args', '-r', 'image:=/left_camera/image_raw']
+    with running(overrides=[FAST], cli_args=arguments) as (node, client):
+        node._warn('slow', 'for once')
+        assert wait_for(lambda: 'niki_pose: slow' in client.diagnostics)
+        assert {row.hardware_id for row in client.diagnostics.values()} == {
+            '/left_camera/image_raw'}

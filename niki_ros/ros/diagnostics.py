@@ -70,7 +70,7 @@ _WINDOW_S = 10.0
 _LOG_PERIOD_S = 5.0
 _FORGET_S = 10.0
 # libraries fill their caches in the first images; no threshold is meant for that
-_WARM_UP = 5
+WARM_UP = 5
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 _LEVELS = {'inference_failed': ERROR, 'ros4hri_limits': OK, 'values_stretched': OK}
 
@@ -156,7 +156,7 @@ class Health:
         now = time.monotonic()
         with self._lock:
             frames = [frame for frame in self._frames
-                      if now - frame[0] < _WINDOW_S and frame[3] > _WARM_UP]
+                      if now - frame[0] < _WINDOW_S and frame[3] > WARM_UP]
         if len(frames) < 2:
             return 0.0, 0.0, len(frames)
         # since the last one nothing has come out either
@@ -170,7 +170,8 @@ class Health:
             return {'received': self.received, 'processed': self.processed,
                     'skipped': sum(self.skipped.values())}
 
-    def report(self, node_name: str, state: str, about: Dict[str, str]) -> List[DiagnosticStatus]:
+    def report(self, node_name: str, state: str, about: Dict[str, str],
+               hardware_id: str = '') -> List[DiagnosticStatus]:
         """Return one status of the whole, and one for every fault that was ever seen."""
         now = time.monotonic()
         with self._lock:
@@ -180,8 +181,11 @@ class Health:
         recent = [name for name, level in levels.items() if level != OK]
         summary = _summary(state, recent, values)
         status = _status(f'{node_name}: pose', max(levels.values(), default=OK), summary, values)
-        return [status] + [_fault_status(node_name, name, fault, levels[name], now)
+        rows = [status] + [_fault_status(node_name, name, fault, levels[name], now)
                            for name, fault in faults.items()]
+        for row in rows:
+            row.hardware_id = hardware_id
+        return rows
 
     def _values(self, now: float) -> Dict[str, str]:
         """Return figures over the last ten seconds; the counters are since configuration."""
@@ -253,5 +257,5 @@ def _fault_status(node_name, name, fault: _Fault, level: bytes, now) -> Diagnost
 
 def _status(name: str, level: bytes, message: str, values: Dict[str, str]) -> DiagnosticStatus:
     return DiagnosticStatus(
-        name=name, level=level, message=message, hardware_id='niki_ros',
+        name=name, level=level, message=message,
         values=[KeyValue(key=key, value=str(value)) for key, value in values.items()])

@@ -6,7 +6,7 @@ import time
 from typing import Callable
 
 from niki_ros.core.config import HealthConfig
-from niki_ros.ros.diagnostics import ERROR, Health, WARN
+from niki_ros.ros.diagnostics import ERROR, Health, WARM_UP, WARN
 
 # an image that is older than this, or newer, is of another clock
 _OTHER_CLOCK_S = 10.0
@@ -67,7 +67,7 @@ class Watch:
         now = self._health.received, self._health.skipped['overtaken']
         received, overtaken = (new - old for new, old in zip(now, self._counted))
         self._counted = now
-        if received >= _FEW:
+        if received >= _FEW and self._health.processed > WARM_UP:
             self._above('slow', overtaken / received, self._config.skipped_warn,
                         self._config.skipped_error,
                         f'{overtaken} of the last {received} images were overtaken')
