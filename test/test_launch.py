@@ -60,18 +60,16 @@ def ros2_launch(tmp_path):
         (prefix / 'share/niki_ros' / name).symlink_to(ROOT / name)
     for name in ('pose_node', 'video_source'):
         path = prefix / 'lib/niki_ros' / name
-        run = f'exec {sys.executable} -m niki_ros.ros.{name} "$@"'
-        path.write_text(f'#!/bin/sh\n{run}\n', 'utf-8')
+        path.write_text(f'#!/bin/sh\nexec {sys.executable} -m niki_ros.ros.{name} "$@"\n')
         path.chmod(0o755)
     environment = {**os.environ, 'ROS_DOMAIN_ID': '78', 'ROS_LOG_DIR': str(tmp_path),
                    'AMENT_PREFIX_PATH': f'{prefix}:{os.environ.get("AMENT_PREFIX_PATH", "")}'}
     environment.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
 
     def start(name, *arguments):
-        command = [sys.executable, '-c', ROS2_LAUNCH, str(ROOT / 'launch' / name), *arguments]
         return subprocess.Popen(
-            command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            env=environment, cwd=tmp_path)
+            [sys.executable, '-c', ROS2_LAUNCH, str(ROOT / 'launch' / name), *arguments], text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, cwd=tmp_path)
     return start
 
 

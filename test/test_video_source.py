@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 
 import cv2
 from niki_ros.camera_file import camera_to_yaml
 from niki_ros.core.camera import Camera
 from niki_ros.core.errors import SourceError
 from niki_ros.ros.conversions import ns_from_stamp, rgb_from_image
-from niki_ros.ros.video_source import INFO_QOS, VideoSource
+from niki_ros.ros.video_source import VideoSource
 import numpy as np
 import pytest
 from rclpy.node import Node
@@ -83,24 +82,6 @@ def test_compressed_with_calibration(folder, tmp_path):
         assert not viewer.images
         assert np.allclose(viewer.infos[0].k, camera.matrix.ravel())
         assert np.allclose(viewer.infos[0].d, camera.distortion)
-
-
-def test_who_comes_late_gets_one_camera_info(folder):
-    """And nothing is sent before both topics have a reader."""
-    with play(lambda: Node('viewer'), source=str(folder), rate_hz=RATE_HZ, max_frames=5,
-              wait_for_subscribers=1) as (viewer, source):
-        viewer.create_subscription(Image, 'image', lambda _: None, 1)
-        assert wait_for(lambda: source._images.get_subscription_count() == 1)
-        time.sleep(0.8)
-        assert not source.sent
-        early, late = [], []
-        viewer.create_subscription(CameraInfo, 'camera_info', early.append, INFO_QOS)
-        assert wait_for(lambda: source.exit_code == 0 and len(early) == 5, 10)
-        viewer.create_subscription(CameraInfo, 'camera_info', late.append, QoSProfile(
-            depth=1000, durability=INFO_QOS.durability))
-        assert wait_for(lambda: late)
-        time.sleep(0.3)
-        assert late == early[-1:]
 
 
 def test_loop_goes_on_in_time(folder):

@@ -20,8 +20,8 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 # reliable for those who ask for it (rviz, bags); who reads best-effort loses nothing by it
 IMAGE_QOS = QoSProfile(depth=5)
-# who comes late gets the last calibration, and only that
-INFO_QOS = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+# who comes late still learns which frames were sent
+INFO_QOS = QoSProfile(depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _DECODE_AHEAD = 8
 _FLUSH_S = 0.5
 # we know of a subscriber a little before it knows of us
@@ -115,8 +115,7 @@ class VideoSource(Node):
 
     def _send(self):
         """Publish each frame at its time."""
-        while min(topic.get_subscription_count() for topic in (self._images, self._infos)
-                  ) < self.config.wait_for_subscribers:
+        while self._images.get_subscription_count() < self.config.wait_for_subscribers:
             if self._stop.wait(0.02):
                 return
         if self.config.wait_for_subscribers:
