@@ -150,6 +150,17 @@ def test_topics_are_those_of_the_node():
         assert all(any(fnmatch(name, item) for name in full) for item in own), own - full
 
 
+def test_the_graphs_are_as_the_jetson_page_says():
+    onnx = pytest.importorskip('onnx')
+    text = (ROOT / 'docs' / 'jetson.md').read_text('utf-8')
+    rows = re.findall(r'^\| (`.*?) \| (\d+) \| (\d+) \| from', text, re.MULTILINE)
+    stated = {name: (int(opset), int(ir)) for names, opset, ir in rows
+              for name in re.findall(r'`([\w-]+)`', names)}
+    for path in (ROOT / 'niki_ros' / 'models').glob('*/model.onnx'):
+        graph = onnx.load(path)
+        assert stated[path.parent.name] == (graph.opset_import[0].version, graph.ir_version)
+
+
 def test_every_fault_has_its_row_in_troubleshooting():
     pytest.importorskip('rclpy', reason='the names of the faults stand beside ROS messages')
     from niki_ros.ros.diagnostics import REMEDIES

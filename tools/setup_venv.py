@@ -125,13 +125,19 @@ class Environment:
                                stderr=subprocess.DEVNULL) == 0
 
     def _system_versions(self) -> Path:
-        """Keep the sourced ROS's numpy: its messages are compiled against that one."""
+        """
+        Keep to the series of the sourced ROS's numpy: its messages are compiled against that one.
+
+        Within a series numpy's binary interface stays. Ubuntu 22.04 has 1.21.5, with which pip
+        would take an ONNX Runtime (1.12) that cannot read the graphs; newer ones ask for 1.21.6.
+        """
         path = self.folder / 'system-constraints.txt'
         if not path.exists():
             version = subprocess.run([self.interpreter, '-c', 'import numpy; '
                                       'print(numpy.__version__)'], env=self.environment,
                                      capture_output=True, text=True, check=True).stdout.strip()
-            path.write_text(f'numpy=={version}\n', encoding='utf-8')
+            series = '.'.join(version.split('.')[:2])
+            path.write_text(f'numpy>={version},=={series}.*\n', encoding='utf-8')
         return path
 
     def install(self, goal: str):
