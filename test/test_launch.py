@@ -67,9 +67,10 @@ def ros2_launch(tmp_path):
     environment.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
 
     def start(name, *arguments):
+        command = [sys.executable, '-c', ROS2_LAUNCH, str(ROOT / 'launch' / name), *arguments]
         return subprocess.Popen(
-            [sys.executable, '-c', ROS2_LAUNCH, str(ROOT / 'launch' / name), *arguments], text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, cwd=tmp_path)
+            command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env=environment, cwd=tmp_path)
     return start
 
 
