@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import io
 
+from lifecycle_msgs.msg import Transition
 from niki_ros.core.human_description import JOINT_NAMES, joint_names
 from niki_ros.core.skeleton import JOINTS_29
 from niki_ros.core.urdf import REVOLUTE_NAMES
 from niki_ros.ros.conversions import ns_from_stamp
 from niki_ros.ros.demo_listener import bodies_from_cloud
+from niki_ros.ros.humans import TrackedIds
 import numpy as np
 import pytest
 from rclpy.parameter import Parameter
 from ros_fixtures import (
     CAMERA,
+    change,
     Client,
     dancer,
     diagnostic_values,
@@ -157,6 +160,19 @@ def test_without_hri_msgs_it_is_said_once(capfd):
         assert wait_for(lambda: 'niki_pose: hri_msgs_missing' in client.diagnostics)
         assert client.diagnostics['niki_pose: hri_msgs_missing'].level == b'\x01'
     assert capfd.readouterr().err.count('hri_msgs_missing') == 1
+
+
+def test_nobody_is_tracked_once_the_node_is_not_active(monkeypatch):
+    """The last list is empty, and is that of the last image; a second end says nothing."""
+    said = []
+    monkeypatch.setattr(TrackedIds, 'publish', lambda _, *what: said.append(what))
+    with running(overrides=BOTH, client=HumanClient) as (node, client):
+        last_moment(client)
+        assert said[-1][0] == ['p1']
+        assert change(client, Transition.TRANSITION_DEACTIVATE)
+        assert said[-1] == ([], *said[-2][1:]) and said[-2][0] == ['p1']
+        count = len(said)
+        assert change(client, Transition.TRANSITION_CLEANUP) and len(said) == count
 
 
 def test_tracked_ids_where_hri_msgs_is():

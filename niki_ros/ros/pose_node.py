@@ -210,6 +210,8 @@ class PoseNode(LifecycleNode):
         self._subscriptions_on = []
         if self._worker:
             self._worker.stop()
+        if self._outputs:
+            self._outputs.end()
         if self._beside:
             self._beside.destroy()
         self._beside = None

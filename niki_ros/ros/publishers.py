@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from typing import Dict, List
+from typing import Dict, List, Optional
 
 from geometry_msgs.msg import Point, TransformStamped
 from niki_ros.core import urdf
@@ -119,6 +119,7 @@ class Outputs:
             self._tracked = TrackedIds(self.make_output)
             self._publishers += self._tracked.publishers
         self.missing = self._tracked and self._tracked.missing
+        self._last: Optional[tuple] = None
 
     def make_output(self, kind, topic: str, overriding=None):
         """Return a publisher of a stream of bodies."""
@@ -142,6 +143,7 @@ class Outputs:
                 for transform in person.transforms(body, stamp, frame_id, links)]))
         self.joints.publish(cloud_from_bodies(bodies, stamp, frame_id))
         if self._tracked is not None:
+            self._last = stamp, frame_id
             self._tracked.publish([person.label for person in people], stamp, frame_id)
             self.beyond_limits = [
                 text for person in people if person.human
@@ -149,6 +151,12 @@ class Outputs:
         if self.markers.get_subscription_count() > 0:
             self.markers.publish(self._marker_array(bodies, stamp, frame_id))
         self._forget(stamp_ns)
+
+    def end(self):
+        """Say that nobody is tracked any more, as of the last image."""
+        if self._last:
+            self._tracked.publish([], *self._last)
+        self._last = None
 
     def destroy(self):
         """Remove every topic."""
