@@ -66,12 +66,18 @@ def ros2_launch(tmp_path):
                    'AMENT_PREFIX_PATH': f'{prefix}:{os.environ.get("AMENT_PREFIX_PATH", "")}'}
     environment.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
 
+    started = []
+
     def start(name, *arguments):
         command = [sys.executable, '-c', ROS2_LAUNCH, str(ROOT / 'launch' / name), *arguments]
-        return subprocess.Popen(
+        started.append(subprocess.Popen(
             command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            env=environment, cwd=tmp_path)
-    return start
+            env=environment, cwd=tmp_path))
+        return started[-1]
+    yield start
+    # of a test that failed
+    for process in [one for one in started if one.poll() is None]:
+        end(process)
 
 
 def wait_for_line(process, part):
