@@ -12,14 +12,16 @@ import pytest
 pytest.importorskip('rclpy', reason='no ROS 2 here: pip install the wheels with "make test"')
 
 from builtin_interfaces.msg import Time  # noqa: E402, I100
-from niki_ros.ros.conversions import ENCODINGS  # noqa: E402
+from niki_ros.core.encodings import BAYER, ENCODINGS, PACKED, YUV422, YUV_PLANES  # noqa: E402
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 
 SIZES = st.one_of(st.integers(1, 40), st.sampled_from(
     [0, 1, 2, 3, 64, 4096, 65_535, 100_000, 2**31 - 1, 2**31, 2**32 - 1]))
-BYTES_PER_PIXEL = {'rgb8': 3, 'bgr8': 3, '8UC3': 3, 'rgba8': 4, 'bgra8': 4, '8UC4': 4, '32FC1': 4,
-                   'mono16': 2, '16UC1': 2, 'yuv422': 2, 'uyvy': 2, 'yuv422_yuy2': 2, 'yuyv': 2}
+BYTES_PER_PIXEL = {
+    **{name: np.dtype(one.kind).itemsize * one.channels for name, one in PACKED.items()},
+    **{name: np.dtype(kind).itemsize for name, (kind, _) in BAYER.items()},
+    **dict.fromkeys(YUV422, 2), **dict.fromkeys(YUV_PLANES, 1)}
 NAMES = st.one_of(
     st.sampled_from(['', 'camera_optical_frame', '/camera', '//', ' ', 'a' * 5000, '../../etc',
                      '<link name="x">&', 'caméra 📷', 'a\nb\t\x01', '{}%s%n', 'body_1']),
@@ -52,6 +54,8 @@ def images(draw):
     row = width * BYTES_PER_PIXEL.get(encoding, 1)
     step = draw(st.sampled_from([row, row, row, row + 5, row - 1, 0, 1, 2**32 - 1]))
     right = step * height
+    if encoding in YUV_PLANES:  # colour lies below the brightness
+        right = right * 3 // (1 if encoding == 'nv24' else 2)
     length = draw(st.sampled_from([right, right, right, right - 1, right + 7, right // 2, 0, 1]))
     data = _bytes(draw, min(max(length, 0), MAX_DATA))
     return Image(header=draw(headers()), width=width, height=height, encoding=encoding,
