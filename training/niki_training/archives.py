@@ -53,6 +53,16 @@ def read_record(path, maker: str) -> dict:
     return record
 
 
+def kind_of(checkpoint) -> str:
+    """Return what a checkpoint says it is of; empty where it does not say, or is none."""
+    import torch
+    try:
+        record = torch.load(checkpoint, map_location='cpu', weights_only=True, mmap=True)
+    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError):
+        return ''
+    return str(record.get('kind', '')) if isinstance(record, dict) else ''
+
+
 def reason(error: BaseException) -> str:
     """Return an error of a library as part of one line."""
     text = ' '.join(str(error).split())

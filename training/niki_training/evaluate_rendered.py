@@ -126,10 +126,9 @@ def followed(solver, shards: Dict):
 class Replay:
     """An observer that says again what was observed."""
 
-    def __init__(self, shards: Dict, clip: int):
-        """Say what was observed in this clip."""
-        self._shards, self._clip = shards, clip
-        self._errors = LandmarkErrors.read()
+    def __init__(self, shards: Dict, clip: int, errors: LandmarkErrors):
+        """Say what was observed in this clip; ``errors`` are those of the front end."""
+        self._shards, self._clip, self._errors = shards, clip, errors
         self.faults: Dict[str, str] = {}
 
     def observe(self, image_rgb, camera, stamp_ns: int, boxes_px=None) -> list:
@@ -151,9 +150,9 @@ def piped(solver, shards: Dict):
     blank = np.zeros((height, width, 3), np.uint8)
     joints, confidence = [], []
     config = PipelineConfig()
-    lifter = load_lifter(config)
+    lifter, errors = load_lifter(config), LandmarkErrors.read()
     for clip, found in enumerate(shards['obs_found']):
-        pipeline = Pipeline(Replay(shards, clip), solver, config, lifter)
+        pipeline = Pipeline(Replay(shards, clip, errors), solver, config, lifter)
         camera = Camera(shards['camera_matrix'][clip], width, height)
         for t in range(len(found)):
             bodies = pipeline.process(blank, camera, t * FRAME_NS)

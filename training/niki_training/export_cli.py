@@ -8,7 +8,9 @@ from pathlib import Path
 import sys
 
 from niki_ros.core.errors import ConfigError, NikiError
+from niki_ros.lifters import KIND as LIFTER
 
+from niki_training.archives import kind_of
 from niki_training.body import load_skeleton
 from niki_training.confidence import fit_confidence
 from niki_training.data import load_motion
@@ -60,12 +62,12 @@ def _tables(path: Path) -> dict:
 
 def run(args) -> dict:
     """Export, and fit the confidence of what was exported."""
-    from niki_training.image.export import export_person, is_person
-    from niki_training.lift.export import export_lift, is_lifter
-    if is_person(args.checkpoint):
-        return export_person(args.checkpoint, args.folder, args.name or args.folder.name)
-    if is_lifter(args.checkpoint):
-        return export_lift(args.checkpoint, args.folder, args.name or args.folder.name)
+    from niki_training.image.export import export_person
+    from niki_training.image.train import KIND as PERSON
+    from niki_training.lift.export import export_lift
+    special = {PERSON: export_person, LIFTER: export_lift}.get(kind_of(args.checkpoint))
+    if special is not None:
+        return special(args.checkpoint, args.folder, args.name or args.folder.name)
     net, config, record = load_checkpoint(args.checkpoint)
     facts = {'motion_hash': record['data'], 'steps': record['step'],
              'training_seconds': round(record['seconds'])}

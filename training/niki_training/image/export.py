@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from pickle import UnpicklingError
 import warnings
 
 from niki_ros.backends import load_engine
@@ -17,7 +16,7 @@ from torch import nn
 
 from niki_training.export import plain_graph
 from niki_training.image.network import PersonNet
-from niki_training.image.train import KIND, load_people
+from niki_training.image.train import load_people
 
 OPSET, LIMIT = 18, 1e-3
 OUTPUTS = ('joints', 'place', 'sigma', 'six', 'betas')
@@ -65,15 +64,6 @@ def difference(net: PersonNet, graph: bytes, count: int = 3) -> float:
     found = load_engine(graph, threads=1).run({'image': image})
     return max(float(np.abs(found[name] - value.numpy()).max())
                for name, value in zip(OUTPUTS, truth))
-
-
-def is_person(checkpoint: Path) -> bool:
-    """Tell whether a file is a checkpoint of ``niki-train kinematic``."""
-    try:
-        record = torch.load(checkpoint, map_location='cpu', weights_only=True, mmap=True)
-    except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError):
-        return False
-    return isinstance(record, dict) and record.get('kind') == KIND
 
 
 def export_person(checkpoint: Path, folder: Path, name: str, head: str = 'kinematic') -> dict:

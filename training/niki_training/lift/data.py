@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from niki_ros.core.lift_window import AGES_S, KEYPOINTS
-from niki_ros.core.rotations import rotmat_from_rotvec
+from niki_ros.core.rotations import rotmat_from_rotvec, swing_rotmat
 from niki_ros.core.skeleton import JOINT, PARENTS_29, Skeleton
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ VIEWS = 8
 _LEGS = [1, 2, 4, 5, 7, 8, 10, 11]
 _ARMS = ([13, 16, 18, 20, 22], [14, 17, 19, 21, 23])
 _TURN_RAD = 0.12
+_FORWARD = np.array([0.0, 0.0, 1.0])
 
 # keypoints that are no joints, or leaves: where they lie from a joint, in the axes of a bone,
 # millimetres: (joint, bone, offset).
@@ -64,13 +65,14 @@ class LiftBatches:
     Draws batches.
 
     :param motion: with the path of the root. :param pieces: of motion in one batch.
+    :param errors: False: everything is seen, and exactly.
     """
 
     def __init__(self, motion: RootedMotion, skeleton: Skeleton, pieces: int = 64,
-                 guess: bool = True, errors: bool = True, window: bool = True):
-        """Prepare draws; the switches are for ablations."""
+                 errors: bool = True):
+        """Prepare draws."""
         self.motion, self.skeleton, self.pieces = motion, skeleton, pieces
-        self.guess, self.errors, self.window = guess, errors, window
+        self.errors = errors
         self._windows = Windows(motion, FRAMES)
         self._bones, self._joints, self._offsets = keypoint_leaves()
         self._layer = KinematicLayer([*PARENTS_29, *self._bones], rotating=24)
@@ -99,10 +101,6 @@ class LiftBatches:
             at = _at(points[:, :, 29:], piece, end - 30 * age_s)
             return (at - hips[:, None]) @ view.transpose(1, 2) + place
         seen = with_errors(camera, count, rng, self.errors)
-        if not self.guess:
-            seen = seen._replace(guess_m=torch.zeros_like(seen.guess_m))
-        if not self.window:
-            seen = Seen(*(value[:, :1].expand_as(value) for value in seen))
         return Batch(seen, heading, joints, twist)
 
     def _posed(self, rng):
@@ -160,17 +158,7 @@ def _views(count: int, rng):
     tangents = np.clip(rng.normal(size=(count, 2)) * [0.35, 0.18], -1.5, 1.5)
     distance = np.exp(rng.uniform(np.log(1.2), np.log(10.0), count))
     ray = np.concatenate([tangents, np.ones((count, 1))], 1)
-    view = np.swapaxes(_swings(ray), 1, 2) @ camera
+    view = np.swapaxes(swing_rotmat(_FORWARD, ray), 1, 2) @ camera
     return (torch.as_tensor(view, dtype=torch.float32),
             torch.as_tensor(tangents, dtype=torch.float32),
             torch.as_tensor(distance, dtype=torch.float32))
-
-
-def _swings(rays):
-    """Return the smallest rotations (N, 3, 3) that take the optical axis to rays (N, 3)."""
-    x, y, z = (rays / np.linalg.norm(rays, axis=1, keepdims=True)).T
-    zero = np.zeros_like(x)
-    return np.moveaxis(np.array([
-        [1 - x * x / (1 + z), -x * y / (1 + z), x],
-        [-x * y / (1 + z), 1 - y * y / (1 + z), y],
-        [-x, -y, z + zero]]), -1, 0)

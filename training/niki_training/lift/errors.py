@@ -19,14 +19,16 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from niki_ros.core.lift_window import AGES_S, KEYPOINTS
+from niki_ros.core.lift_window import AGES_S
+from niki_ros.core.types import KEYPOINT_SIDES, KEYPOINTS
 import torch
+
+from niki_training.kinematic import axis_angle_rotmat
 
 LASTING, QUICK, HIDDEN, DOUBTED = 0.045, 0.012, 0.35, 0.12
 _IMAGES = 32
 """Errors of so many images are drawn; older ones have those again."""
 _POINTS = len(KEYPOINTS)
-_SIDES = [1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 12, 14, 13, 16, 15, 18, 17, 20, 19]
 _LEGS = [i for i, name in enumerate(KEYPOINTS) if name.rpartition('_')[2] in
          ('knee', 'ankle', 'heel', 'toe')]
 _GROUPS = [[2, 4, 15, 17], [3, 5, 16, 18], [8, 10, 19], [9, 11, 20], [4, 15, 17], [5, 16, 18],
@@ -147,10 +149,8 @@ class _Errors:
     def _guess(self, count):
         """Draw how the guess of depth is wrong."""
         lean = torch.randn(count, 3) * torch.tensor([0.12, 0.15, 0.03])
-        x, y, z = lean.unbind(-1)
-        zero = torch.zeros_like(x)
-        cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).view(-1, 3, 3)
-        self.lean = torch.matrix_exp(cross)
+        self.lean = axis_angle_rotmat(torch.nn.functional.normalize(lean, dim=-1),
+                                      lean.norm(dim=-1))
         self.slope = torch.randn(count, 1) * 0.15 + 0.82 + torch.randn(count, _POINTS) * 0.15
         self.slope[:, :2] = self.slope[:, :2] * 0.5 + 0.5
         for group in _GROUPS[:4]:
@@ -180,6 +180,6 @@ class _Errors:
         guess = guess + hidden * self.hidden[..., 0] * 0.4
         guess = torch.where(self.no_guess[:, None], torch.zeros_like(guess), guess)
         swap = (age_s <= self.swap_s)[:, None]
-        return (torch.where(swap[..., None], tangents[:, _SIDES], tangents),
-                torch.where(swap, sight[:, _SIDES], sight),
-                torch.where(swap, -guess[:, _SIDES], guess))
+        return (torch.where(swap[..., None], tangents[:, KEYPOINT_SIDES], tangents),
+                torch.where(swap, sight[:, KEYPOINT_SIDES], sight),
+                torch.where(swap, -guess[:, KEYPOINT_SIDES], guess))

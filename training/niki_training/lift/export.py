@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from pickle import UnpicklingError
 import warnings
 
 from niki_ros.backends import load_engine
@@ -15,32 +14,14 @@ from niki_ros.model_folder import sha256, write_model_folder
 import numpy as np
 import torch
 
+from niki_training.archives import read_record
 from niki_training.export import IR_VERSION, OPSET, ORIGIN, plain_graph
 from niki_training.importers.half_storage import stored_half
 from niki_training.lift.network import LiftNet
 
+MAKER = 'niki-train lift'
 LIMIT_M, STORED_LIMIT_M = 1e-5, 1e-4
 """How far the graph may be from torch, and from itself with weights in half of the bytes."""
-
-
-def is_lifter(checkpoint: Path) -> bool:
-    """Tell whether a file is a checkpoint of ``niki-train lift``."""
-    try:
-        record = torch.load(checkpoint, map_location='cpu', weights_only=True, mmap=True)
-    except (OSError, RuntimeError, ValueError, UnpicklingError):
-        return False
-    return isinstance(record, dict) and record.get('kind') == KIND
-
-
-def read_checkpoint(path: Path) -> dict:
-    """
-    Return what ``niki-train lift`` has saved.
-
-    :raises ModelError: when the file is something else.
-    """
-    if not is_lifter(path):
-        raise ModelError(f'{path} is no checkpoint of niki-train lift')
-    return torch.load(path, map_location='cpu', weights_only=True)
 
 
 def load_lifter(path: Path) -> LiftNet:
@@ -48,8 +29,16 @@ def load_lifter(path: Path) -> LiftNet:
     Return the averaged network of a checkpoint, its weights rounded to half precision.
 
     So a graph that stores them in two bytes is this network, and what is measured is what ships.
+
+    :raises ModelError: when the file is something else.
     """
-    record = read_checkpoint(path)
+    return network_of(read_record(path, MAKER), path)
+
+
+def network_of(record: dict, path: Path) -> LiftNet:
+    """Return the network of what ``niki-train lift`` has saved at ``path``."""
+    if record.get('kind') != KIND:
+        raise ModelError(f'{path} is no checkpoint of {MAKER}')
     net = LiftNet(record['width'], record['blocks'])
     net.load_state_dict({name: value.half().float() for name, value in record['average'].items()})
     return net.eval()
@@ -89,7 +78,8 @@ def export_lift(checkpoint: Path, folder: Path, name: str) -> dict:
 
     :raises ModelError: when the graph differs from torch.
     """
-    record, net = read_checkpoint(checkpoint), load_lifter(checkpoint)
+    record = read_record(checkpoint, MAKER)
+    net = network_of(record, checkpoint)
     graph = graph_bytes(net)
     with torch.no_grad():
         truth = net(*map(torch.from_numpy, examples(16).values())).joints_m.numpy()

@@ -15,14 +15,15 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from niki_training.arguments import positive
 from niki_training.lift.data import LiftBatches
 from niki_training.lift.export import load_lifter
 from niki_training.lift.network import LiftNet, loss
 from niki_training.render.motion import load_rooted_motion
+from niki_training.video_truth import LIMB_JOINTS
 
 RATE, WARM_STEPS, AVERAGE = 1.2e-3, 100, 0.997
 _SAVE_S = 120.0
-_LIMBS = [1, 2, 4, 5, 7, 8, 16, 17, 18, 19, 20, 21]
 
 
 def mean_error_mm(net, batches, count: int, seed: int = 1) -> float:
@@ -32,7 +33,7 @@ def mean_error_mm(net, batches, count: int, seed: int = 1) -> float:
         for _ in range(count):
             batch = batches.draw(rng)
             found = net(*batch.seen, batch.heading)
-            off = (found.joints_m - batch.joints_m)[:, _LIMBS].norm(dim=-1)
+            off = (found.joints_m - batch.joints_m)[:, LIMB_JOINTS].norm(dim=-1)
             total += 1e3 * float(off.mean()) / count
     return total
 
@@ -134,7 +135,7 @@ def main(argv=None) -> int:
     parser.add_argument('--blocks', type=int, default=3)
     parser.add_argument('--pieces', type=int, default=64, help='pieces of motion in a batch')
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--threads', type=int, default=2, help='CPU threads (default 2)')
+    parser.add_argument('--threads', type=positive, default=2, help='CPU threads (default 2)')
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     try:
