@@ -28,6 +28,19 @@ def finite_array(name: str, value, shape, dtype=np.float64) -> np.ndarray:
     return array
 
 
+def checked_rgb(image_rgb) -> np.ndarray:
+    """
+    Return the image contiguous.
+
+    :raises InputError: when it is no (H, W, 3) uint8.
+    """
+    image = np.asarray(image_rgb)
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
+        raise InputError(f'image has shape {image.shape} and type {image.dtype}; '
+                         'expected (height, width, 3) uint8 RGB')
+    return np.ascontiguousarray(image)
+
+
 def solver_input(joints_m, sigma, twist_cos_sin=None, betas=None):
     """
     Check what ``Solver.solve`` is given.

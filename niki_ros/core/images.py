@@ -6,6 +6,7 @@ import struct
 from typing import Optional
 
 import cv2
+from niki_ros.core.checks import checked_rgb
 from niki_ros.core.errors import InputError
 from niki_ros.core.levels import Levels
 from niki_ros.core.skeleton import JOINT, PARENTS_29
@@ -43,19 +44,6 @@ def draw_overlay(image_rgb, bodies, camera) -> np.ndarray:
     for body in sorted(bodies, key=lambda b: -np.nan_to_num(b.root_m[2])):
         _draw_body(canvas, body, camera)
     return canvas
-
-
-def checked_rgb(image_rgb) -> np.ndarray:
-    """
-    Return the image contiguous.
-
-    :raises InputError: when it is no (H, W, 3) uint8.
-    """
-    image = np.asarray(image_rgb)
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
-        raise InputError(f'image has shape {image.shape} and type {image.dtype}; '
-                         'expected (height, width, 3) uint8 RGB')
-    return np.ascontiguousarray(image)
 
 
 def confidence_rgb(confidence: float) -> tuple:

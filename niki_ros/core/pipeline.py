@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import Any, Dict, List, NamedTuple, Optional
 
 from niki_ros.core.camera import Camera, solve_root
+from niki_ros.core.checks import checked_rgb
 from niki_ros.core.confidence import (
     confidence_by_neighbours,
     confidence_from_sigma,
@@ -100,7 +101,7 @@ class Pipeline:
         :raises InputError: for an image of another form, or the stamp of the last one.
         """
         self.faults, self.timings_s = {}, {}
-        image_rgb = self._checked(image_rgb)
+        image_rgb = checked_rgb(image_rgb)
         if not self._comes_in_order(stamp_ns):
             return []
         camera = camera or self.assumed_camera(image_rgb)
@@ -329,14 +330,6 @@ class Pipeline:
         except InputError as error:
             self.faults['depth_invalid'] = str(error)
             return None
-
-    @staticmethod
-    def _checked(image_rgb):
-        """Refuse what is no image."""
-        image = np.asarray(image_rgb)
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-            raise InputError(f'image is {image.dtype} {image.shape}; expected uint8 (H, W, 3)')
-        return image
 
     def _comes_in_order(self, stamp_ns: int) -> bool:
         """Return False for a late image; start afresh where time has jumped back."""

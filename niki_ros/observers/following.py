@@ -13,10 +13,9 @@ from typing import Any, Dict, List, Optional
 
 from niki_ros.core.behind import without_covered_joints
 from niki_ros.core.camera import Camera
-from niki_ros.core.checks import finite_array
+from niki_ros.core.checks import checked_rgb, finite_array
 from niki_ros.core.config import CameraConfig, ObserverConfig
 from niki_ros.core.errors import InputError
-from niki_ros.core.images import checked_rgb
 from niki_ros.core.tracking import overlap, same_person
 from niki_ros.core.types import JointObservation
 from niki_ros.observers.network import Look, PersonNetwork
