@@ -107,7 +107,7 @@ def _lifted(one: JointObservation, camera_from_view, joints_m, spread_m, twist):
     """Return the observation with the answer for one person, in the camera's axes."""
     sigma = _EXPECTED * (2 * _ACROSS * spread_m[:, 0] + spread_m[:, 1]) / 3 / SIGMA_UNIT_M
     # of a joint that is hidden the solver, which knows the pose of before, says more than the
-    # lifter: somebody in front, covered frames 135 mm instead of 140
+    # lifter: with a person walking past in front, 135 mm instead of 140 in covered frames
     sigma = np.where(hidden_joints(one), 1.0, np.clip(sigma, _LEAST_SIGMA, 1.0))
     twist = twist / np.maximum(np.linalg.norm(twist, axis=-1, keepdims=True), 1e-6)
     return replace(

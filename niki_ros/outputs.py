@@ -191,7 +191,7 @@ def _holds(path, images: int) -> bool:
 
 
 def _target_and_part(path, suffixes):
-    """Return the file that ``path`` leads to, and a free name beside it while it is written."""
+    """Return the file that ``path`` leads to, and an unused name in its folder for meanwhile."""
     target = Path(os.path.realpath(path))
     if os.path.isdir(target):
         raise InputError(f'{path} is a folder; give the name of a file in it')

@@ -76,7 +76,7 @@ def _end_on_signals() -> dict:
         if signal.getsignal(number) is not signal.SIG_IGN:
             try:
                 before[number] = signal.signal(number, end)
-            except ValueError:  # not the main thread: whoever owns that decides
+            except ValueError:  # not the main thread, which alone may set handlers
                 break
     return before
 

@@ -8,7 +8,7 @@ from niki_ros.core.encodings import encoding_of
 from niki_ros.core.errors import InputError
 import numpy as np
 
-# before the picture: a number that nobody reads, and the two of the quantization
+# before the picture: an unused number, and the two of the quantization
 _HEADER = struct.Struct('<i2f')
 _MAX_PIXELS = 1 << 26
 # 16 bits and the sign in groups of 3; counts of pixels in a few more

@@ -18,8 +18,8 @@ class Packed(NamedTuple):
     order: Tuple[int, ...]
 
 
-# OpenCV's types; three channels of them are B, G, R as cv_bridge has it, but for floats, which
-# nobody but simulators sends
+# OpenCV's types; three channels of them are B, G, R as cv_bridge has it, except floats, which
+# only simulators send
 _NUMBERS = {'8U': np.uint8, '8S': np.int8, '16U': np.uint16, '16S': np.int16, '32S': np.int32,
             '32F': np.float32, '64F': np.float64}
 PACKED: Dict[str, Packed] = {

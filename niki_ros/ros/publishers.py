@@ -153,7 +153,7 @@ class Outputs:
         self._forget(stamp_ns)
 
     def end(self):
-        """Say that nobody is tracked any more, as of the last image."""
+        """Publish an empty list of tracked people, with the stamp of the last image."""
         if self._last:
             self._tracked.publish([], *self._last)
         self._last = None

@@ -46,6 +46,6 @@ def what_is_there_instead(node, topic: str, kind: type) -> Dict[str, str]:
         there = [f'{topic}/{name}' for name in _TRANSPORTS
                  if node.count_publishers(f'{topic}/{name}')]
         if there:
-            return {'transport_differs': f'nobody publishes {topic}, but there is '
+            return {'transport_differs': f'no publisher on {topic}, but there is '
                                          f'{" and ".join(there)}'}
     return {}

@@ -34,7 +34,7 @@ def read_3dpw(path) -> Motion:
             raise InputError(f'{path}: poses[{i}] has shape {poses.shape}; expected (T, 72)')
         people.append(from_body_poses(poses, 30.0, f'{path.stem}/{i}'))
     if not people:
-        raise InputError(f'{path}: there is nobody in it')
+        raise InputError(f'{path}: there is no person in it')
     return joined(people)
 
 
