@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 import re
 import time
@@ -29,6 +30,7 @@ from ros_fixtures import (
 )
 import yaml
 
+CONFIG = Path(__file__).resolve().parents[1] / 'config'
 FAST = Parameter('diagnostics_period_s', value=0.1)
 
 
@@ -232,7 +234,7 @@ def test_images_that_are_overtaken_while_libraries_warm_up_are_no_slowness(clock
 
 def test_the_analyzers_that_ship_take_every_row():
     """diagnostic_aggregator compares whole names; the node's own row is apart from the faults."""
-    path = Path(__file__).resolve().parents[1] / 'config' / 'diagnostics.yaml'
+    path = CONFIG / 'diagnostics.yaml'
     people = yaml.safe_load(path.read_text('utf-8'))['analyzers']['ros__parameters']['people']
     assert people['type'] == 'diagnostic_aggregator/AnalyzerGroup'
     for node in ('niki_pose', 'robot/left/niki_pose'):
@@ -243,11 +245,13 @@ def test_the_analyzers_that_ship_take_every_row():
     assert not people['analyzers']['nodes'].get('discard_stale'), 'a node that died would be well'
 
 
-def test_rows_carry_the_camera_as_hardware():
-    """The topic of the images tells one camera's rows from another's, in every state."""
+def test_every_row_has_the_hardware_id_that_the_foxglove_layout_selects():
+    """Whatever the camera is called: rows of several nodes differ by the node in their names."""
+    panels = json.loads((CONFIG / 'niki.foxglove.json').read_text('utf-8'))['configById']
+    wanted = {panels['DiagnosticSummary!faults']['hardwareIdFilter'],
+              panels['DiagnosticStatusPanel!node']['selectedHardwareId']}
     arguments = ['--ros-args', '-r', 'image:=/left_camera/image_raw']
     with running(overrides=[FAST], cli_args=arguments) as (node, client):
         node._warn('slow', 'for once')
         assert wait_for(lambda: 'niki_pose: slow' in client.diagnostics)
-        assert {row.hardware_id for row in client.diagnostics.values()} == {
-            '/left_camera/image_raw'}
+        assert {row.hardware_id for row in client.diagnostics.values()} == wanted

@@ -170,8 +170,7 @@ class Health:
             return {'received': self.received, 'processed': self.processed,
                     'skipped': sum(self.skipped.values())}
 
-    def report(self, node_name: str, state: str, about: Dict[str, str],
-               hardware_id: str = '') -> List[DiagnosticStatus]:
+    def report(self, node_name: str, state: str, about: Dict[str, str]) -> List[DiagnosticStatus]:
         """Return one status of the whole, and one for every fault that was ever seen."""
         now = time.monotonic()
         with self._lock:
@@ -181,11 +180,8 @@ class Health:
         recent = [name for name, level in levels.items() if level != OK]
         summary = _summary(state, recent, values)
         status = _status(f'{node_name}: pose', max(levels.values(), default=OK), summary, values)
-        rows = [status] + [_fault_status(node_name, name, fault, levels[name], now)
+        return [status] + [_fault_status(node_name, name, fault, levels[name], now)
                            for name, fault in faults.items()]
-        for row in rows:
-            row.hardware_id = hardware_id
-        return rows
 
     def _values(self, now: float) -> Dict[str, str]:
         """Return figures over the last ten seconds; the counters are since configuration."""
@@ -257,5 +253,5 @@ def _fault_status(node_name, name, fault: _Fault, level: bytes, now) -> Diagnost
 
 def _status(name: str, level: bytes, message: str, values: Dict[str, str]) -> DiagnosticStatus:
     return DiagnosticStatus(
-        name=name, level=level, message=message,
+        name=name, level=level, message=message, hardware_id='niki_ros',
         values=[KeyValue(key=key, value=str(value)) for key, value in values.items()])

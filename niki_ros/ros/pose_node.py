@@ -317,8 +317,7 @@ class PoseNode(LifecycleNode):
         if self.reason:
             about['reason'] = self.reason
         name = self.get_fully_qualified_name().lstrip('/')
-        message = DiagnosticArray(status=self.health.report(
-            name, self.state, about, hardware_id=self.resolve_topic_name('image')))
+        message = DiagnosticArray(status=self.health.report(name, self.state, about))
         message.header.stamp = self.get_clock().now().to_msg()
         if self.reason:
             message.status[0].level = type(message.status[0]).ERROR
