@@ -1,13 +1,19 @@
 """
 HybrIK's front end: a crop around each person, an imported graph, 29 joints with twist and shape.
 
-The graph comes from weights that the user has downloaded (``niki-import hybrik``).
+The graph comes from weights that the user has downloaded (``niki-import hybrik``). Where the
+folder has SMPL's skeleton the camera's scale is refined by it, as HybrIK's own code does in
+evaluation.
 """
 
 from __future__ import annotations
 
+from typing import Dict
+
+from niki_ros.core.camera_scale import fitted_distance
 from niki_ros.core.crop import joints_from_uvd
 from niki_ros.core.errors import ModelError
+from niki_ros.core.skeleton import Skeleton
 from niki_ros.core.types import JointObservation, SIGMA_UNIT_M
 from niki_ros.observers.crops import CropNetwork
 import numpy as np
@@ -25,6 +31,8 @@ class HybrikNetwork(CropNetwork):
 
     def _prepare(self, folder) -> None:
         self._mean, self._std, self._depth_m = _normalisation(folder)
+        body = folder.manifest.get('skeleton')
+        self._skeleton = Skeleton.from_dict(body) if isinstance(body, dict) else None
 
     def _picture(self, crop, image) -> np.ndarray:
         picture = (crop.sample(image) / 255 - self._mean) / self._std
@@ -32,8 +40,9 @@ class HybrikNetwork(CropNetwork):
 
     def _observation(self, row, crop, camera, box) -> JointObservation:
         scale = float(np.clip(row['camera_scale'][0], *_SCALES))
-        joints, pixels = joints_from_uvd(row['uvd'], crop, camera, scale, self._depth_m)
         sigma = np.clip(row['sigma'], 0, 1)
+        scale = self._refined(scale, row, sigma, crop, camera)
+        joints, pixels = joints_from_uvd(row['uvd'], crop, camera, scale, self._depth_m)
         # a sigma of 1 is 200 mm, and the crop is 1 / scale metres wide
         error_px = np.maximum(sigma * SIGMA_UNIT_M * scale * crop.side_px, 1.0)
         return JointObservation(
@@ -41,6 +50,24 @@ class HybrikNetwork(CropNetwork):
             box_px=np.asarray(box, np.float64), score=float(1 - np.median(sigma[:24])),
             keypoint_sigma_px=np.where(sigma < 1, error_px, np.inf),
             twist_cos_sin=row['twist_cos_sin'], betas=row['betas'])
+
+    def _refined(self, scale: float, row, sigma, crop, camera) -> float:
+        """Return the camera's scale that fits the body; the network's own where there is none."""
+        if self._skeleton is None:
+            return scale
+        joints, pixels = joints_from_uvd(row['uvd'], crop, camera, scale, self._depth_m)
+        focal = np.sqrt(camera.matrix[0, 0] * camera.matrix[1, 1])
+        middle = np.array([0.0, 0.0, focal / (crop.side_px * scale)])    # of the volume
+        distance = fitted_distance(joints - middle, camera.rays(pixels), sigma,
+                                   self._skeleton.offsets(row['betas']), row['twist_cos_sin'])
+        if distance is None:
+            return scale
+        return float(np.clip(focal / (crop.side_px * distance), *_SCALES))
+
+    def describe(self) -> Dict[str, str]:
+        """Return what runs, and by what the distance is measured."""
+        refined = "the network's" if self._skeleton is None else 'refined by the body'
+        return {**super().describe(), 'observer_camera_scale': refined}
 
 
 def _normalisation(folder) -> tuple:

@@ -43,6 +43,12 @@ def body_model(vertices=6890, joints=24) -> dict:
             'posedirs': np.zeros((vertices, 3, 2)), 'bs_type': 'lrotmin'}
 
 
+def write_smpl(path):
+    """Write that body as an SMPL file in ``.npz`` and return its path."""
+    np.savez(path, **{key: value for key, value in body_model().items() if key != 'bs_type'})
+    return path
+
+
 def check(path, tmp_path):
     """Assert that the command makes the open skeleton of the file."""
     out = tmp_path / 'body.json'

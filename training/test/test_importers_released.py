@@ -1,5 +1,6 @@
 """Released checkpoints as their training code saves them: weights, SMPL layer, camera network."""
 
+import json
 import re
 
 from niki_ros.backends import load_engine
@@ -151,6 +152,25 @@ def test_a_whole_hybrik_checkpoint_is_read(tmp_path, monkeypatch, capsys):
     assert seen[0][2] == released_hybrik.OUTPUT_NAMES
     assert 'left out: smpl.faces_tensor' in capsys.readouterr().out
     assert '"joint_set": "smpl"' in (tmp_path / 'm' / 'manifest.json').read_text()
+
+
+def test_a_hybrik_checkpoint_without_its_body_takes_the_users(tmp_path, monkeypatch, capsys):
+    from test_body import write_smpl
+    state = {key: torch.zeros(1).expand(shape) if shape else torch.zeros(())
+             for key, shape in released_hybrik.expected_keys().items()}
+    torch.save(state, tmp_path / 'hybrik.pth')
+    monkeypatch.setattr(released_hybrik, 'build', lambda state: torch.nn.Identity())
+    words = ['hybrik', str(tmp_path / 'hybrik.pth')]
+    run_without_export(monkeypatch, words, tmp_path / 'a')
+    assert "refinement of the camera's scale" in capsys.readouterr().out
+    smpl = write_smpl(tmp_path / 'SMPL_NEUTRAL.npz')
+    run_without_export(monkeypatch, [*words, '--smpl', str(smpl)], tmp_path / 'b')
+    assert 'refinement' not in capsys.readouterr().out
+    skeleton = json.loads((tmp_path / 'b' / 'manifest.json').read_text())['skeleton']
+    assert skeleton['name'] == 'SMPL_NEUTRAL'
+    assert cli.main([*words, '--smpl', str(tmp_path / 'none.npz'), '--out',
+                     str(tmp_path / 'c')]) == 2
+    assert 'none.npz: no such file' in capsys.readouterr().err
 
 
 def test_a_camera_network_without_its_body_is_named_and_left_out(tmp_path, monkeypatch, capsys):

