@@ -25,7 +25,8 @@ RUN := $(VENV)/bin/python
 SETUP := python3 tools/setup_venv.py --venv $(VENV) $(if $(PYTHON),--python $(PYTHON))
 SETUP_INPUTS := setup.py package.xml tools/setup_venv.py tools/demo_clip.py \
 	$(wildcard requirements/*.txt) \
-	$(wildcard tools/tf2_msgs/*.* tools/tf2_msgs/msg/*) $(wildcard training/pyproject.toml) \
+	$(wildcard tools/message_package/*.* tools/*_msgs/*.* tools/*_msgs/msg/*) \
+	$(wildcard training/pyproject.toml) \
 	$(firstword $(wildcard training/test/test_*.py))
 TRAINING_TESTS := $(if $(wildcard training/test/test_*.py),training/test)
 
@@ -69,4 +70,4 @@ same-ros:
 
 clean:
 	rm -rf $(VENV) build install log dist *.egg-info .pytest_cache .mypy_cache .ruff_cache \
-		.import_linter_cache tools/tf2_msgs/build tools/tf2_msgs/*.egg-info
+		.import_linter_cache tools/*_msgs/build tools/*_msgs/*.egg-info

@@ -1,28 +1,50 @@
-"""Turn ``TFMessage.msg`` into C and Python sources with the generators of ROS 2's own wheels."""
+"""Turn messages into C and Python sources with the generators of ROS 2's own wheels."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 import string
+from typing import Dict, NamedTuple, Tuple
 
-import geometry_msgs
+import std_msgs
 
-PACKAGE = 'tf2_msgs'
-#: What the tf2_msgs of a real ROS 2 Jazzy says; another hash would not talk to other nodes.
-TYPE_HASH = 'RIHS01_e369d0f05a23ae52508854b66f6aa0437f3449d652e8cbf22d5abe85d020f087'
+
+class Package(NamedTuple):
+    """
+    One package of messages.
+
+    :ivar folder: with package.xml and msg/.
+    :ivar uses: packages whose messages are in these.
+    :ivar hashes: message → type hash in a real ROS 2 Jazzy, where it is known; another one would
+        not talk to others.
+    """
+
+    folder: Path
+    uses: Tuple[str, ...]
+    hashes: Dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """Return the name of the package."""
+        return self.folder.name
+
+    @property
+    def messages(self) -> Tuple[str, ...]:
+        """Return the names of the messages."""
+        return tuple(sorted(path.stem for path in (self.folder / 'msg').glob('*.msg')))
 
 
 def ros_prefix() -> Path:
     """Return the folder with ``share``, ``include`` and ``lib`` of the installed wheels."""
-    return Path(geometry_msgs.__file__).resolve().parents[4]
+    return Path(std_msgs.__file__).resolve().parents[4]
 
 
 class Generator:
     """Runs each generator with the argument file that ROS's CMake would have written."""
 
-    def __init__(self, source: Path, build: Path):
-        self.source = source.resolve()
+    def __init__(self, package: Package, build: Path):
+        self.package = package
         self.build = build.resolve()
         self.share = ros_prefix() / 'share'
 
@@ -45,38 +67,44 @@ class Generator:
         return {path.name: path for path in self.build.iterdir() if path.is_dir()}
 
     def _output(self, generator: str) -> Path:
-        return self.build / generator / PACKAGE
+        return self.build / generator / self.package.name
 
     def _write_idl(self):
         from rosidl_adapter.msg import convert_msg_to_idl
         folder = self._output('idl') / 'msg'
         folder.mkdir(parents=True, exist_ok=True)
-        convert_msg_to_idl(self.source, PACKAGE, Path('msg/TFMessage.msg'), folder)
+        for message in self.package.messages:
+            convert_msg_to_idl(self.package.folder, self.package.name,
+                               Path(f'msg/{message}.msg'), folder)
 
     def _write_description(self):
         from rosidl_generator_type_description import generate_type_hash
         generate_type_hash(self._arguments('rosidl_generator_type_description'))
-        described = json.loads(self._description().read_text(encoding='utf-8'))
-        found = described['type_hashes'][0]['hash_string']
-        if found != TYPE_HASH:
-            raise SystemExit(f'tf2_msgs/TFMessage has the type hash {found}; ROS 2 Jazzy has '
-                             f'{TYPE_HASH}. Use the wheel versions of pyproject.toml.')
+        for message in self.package.messages:
+            described = json.loads(self._description(message).read_text(encoding='utf-8'))
+            found = described['type_hashes'][0]['hash_string']
+            if found != self.package.hashes.get(message, found):
+                raise SystemExit(f'{self.package.name}/{message} has the type hash {found}; ROS 2 '
+                                 f'Jazzy has {self.package.hashes[message]}. Use the wheel '
+                                 'versions of pyproject.toml.')
 
-    def _description(self) -> Path:
-        return self._output('rosidl_generator_type_description') / 'msg' / 'TFMessage.json'
+    def _description(self, message: str) -> Path:
+        return self._output('rosidl_generator_type_description') / 'msg' / f'{message}.json'
 
     def _arguments(self, generator: str) -> str:
         """Write the argument file of one generator and return its path."""
-        idl = self._output('idl')
+        idl, names = self._output('idl'), self.package.messages
         arguments = {
-            'package_name': PACKAGE,
+            'package_name': self.package.name,
             'output_dir': str(self._output(generator)),
             'template_dir': str(self.share / generator / 'resource'),
-            'idl_tuples': [f'{idl}:msg/TFMessage.idl'],
+            'idl_tuples': [f'{idl}:msg/{name}.idl' for name in names],
             'ros_interface_dependencies': [],
-            'ros_interface_files': [str(self.source / 'msg' / 'TFMessage.msg')],
-            'target_dependencies': [str(idl / 'msg' / 'TFMessage.idl')],
-            'type_description_tuples': [f'msg/TFMessage.idl:{self._description()}'],
+            'ros_interface_files': [str(self.package.folder / 'msg' / f'{name}.msg')
+                                    for name in names],
+            'target_dependencies': [str(idl / 'msg' / f'{name}.idl') for name in names],
+            'type_description_tuples': [f'msg/{name}.idl:{self._description(name)}'
+                                        for name in names],
             'include_paths': [f'{path.name}:{path}' for path in self.share.iterdir()
                               if (path / 'msg').is_dir()],
         }
@@ -97,5 +125,6 @@ class Generator:
             name = f'{generator}__visibility_control.h'
             template = self.share / generator / 'resource' / f'{name}.in'
             text = Template(template.read_text(encoding='utf-8')).substitute(
-                PROJECT_NAME=PACKAGE, PROJECT_NAME_UPPER=PACKAGE.upper())
+                PROJECT_NAME=self.package.name,
+                PROJECT_NAME_UPPER=self.package.name.upper())
             (self._output(generator) / 'msg' / name).write_text(text, encoding='utf-8')
