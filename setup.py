@@ -14,6 +14,7 @@ HERE = Path(__file__).resolve().parent
 EXECUTABLES = {
     'pose_node': 'niki_ros.ros.pose_node:main',
     'video_source': 'niki_ros.ros.video_source:main',
+    'humans_merger': 'niki_ros.ros.humans_merger:main',
     'demo_listener': 'niki_ros.ros.demo_listener:main',
     'niki': 'niki_ros.cli.main:main',
 }

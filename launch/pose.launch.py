@@ -9,7 +9,13 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.substitutions import FindPackageShare
 from niki_ros.core.errors import ConfigError
-from niki_ros.ros.launch_settings import camera_nodes, flag, given_parameters, unknown_arguments
+from niki_ros.ros.launch_settings import (
+    camera_nodes,
+    flag,
+    given_parameters,
+    need_merger,
+    unknown_arguments,
+)
 
 SHARE = FindPackageShare('niki_ros')
 # an empty default = what the parameter file says
@@ -50,7 +56,9 @@ def start(context):
     cameras = camera_nodes(values, given_parameters(values, PARAMETERS))
     # of a launch file that includes this one they may be its own
     hints = [LogInfo(msg=text) for text in unknown if 'did you mean' in text]
-    return [*hints, *(pose_node(camera, values) for camera in cameras), *rviz(cameras[0], values)]
+    merged = need_merger(cameras, values['params_file'])
+    return [*hints, *(pose_node(camera, values, merged) for camera in cameras),
+            *([merger(values)] if merged else []), *rviz(cameras[0], values)]
 
 
 def shut_down(_, context):
@@ -58,8 +66,19 @@ def shut_down(_, context):
     return None if context.is_shutdown else [Shutdown(reason='niki_pose has ended')]
 
 
-def pose_node(camera, values):
-    """Return the node of one camera, which makes its first two transitions itself."""
+def merger(values):
+    """Return the node that makes one list of people out of those of several cameras."""
+    return Node(package='niki_ros', executable='humans_merger', name='humans_merger',
+                output='screen', namespace=values['namespace'],
+                ros_arguments=['--enclave', values['enclave']] if values['enclave'] else None)
+
+
+def pose_node(camera, values, merged=False):
+    """
+    Return the node of one camera, which makes its first two transitions itself.
+
+    :param merged: its list of people is one of several.
+    """
     own = {'autostart': flag('autostart', values['autostart']),
            'use_sim_time': flag('use_sim_time', values['use_sim_time'])}
     if camera.camera_frame:
@@ -71,7 +90,8 @@ def pose_node(camera, values):
         ros_arguments=['--enclave', values['enclave']] if values['enclave'] else None,
         on_exit=shut_down if values['on_exit'] == 'shutdown' else None,
         remappings=[('image', camera.image), ('image/compressed', f'{camera.image}/compressed'),
-                    ('camera_info', camera.camera_info)])
+                    ('camera_info', camera.camera_info),
+                    *([('/humans/bodies/tracked', 'bodies/tracked')] if merged else [])])
 
 
 def rviz(camera, values):

@@ -58,7 +58,7 @@ def ros2_launch(tmp_path):
     (prefix / 'share/ament_index/resource_index/packages/niki_ros').touch()
     for name in ('launch', 'config', 'package.xml'):
         (prefix / 'share/niki_ros' / name).symlink_to(ROOT / name)
-    for name in ('pose_node', 'video_source'):
+    for name in ('pose_node', 'video_source', 'humans_merger'):
         path = prefix / 'lib/niki_ros' / name
         path.write_text(f'#!/bin/sh\nexec {sys.executable} -m niki_ros.ros.{name} "$@"\n')
         path.chmod(0o755)
@@ -145,6 +145,16 @@ def test_a_node_for_each_camera(ros2_launch):
     assert '[left.niki_pose]: active: reading /left_camera/image_raw' in both
     assert '[right.niki_pose]: active: reading /right_camera/image_raw' in both
     end(process)
+
+
+def test_several_cameras_by_rep_155_have_one_list(ros2_launch):
+    pytest.importorskip('hri_msgs', reason='hri_msgs is not built here: "make test"')
+    process = ros2_launch('pose.launch.py', f'cameras:={ROOT}/config/cameras.yaml',
+                          'conventions:=niki,ros4hri')
+    said = ''.join(wait_for_line(process, 'bodies/tracked')
+                   + wait_for_line(process, 'bodies/tracked'))
+    assert 'reading /left/bodies/tracked' in said and 'reading /right/bodies/tracked' in said
+    assert 'tracked_shared' not in said + end(process)
 
 
 def test_demo_launch():

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-EXECUTABLES = ('pose_node', 'video_source', 'demo_listener', 'niki')
+EXECUTABLES = ('pose_node', 'video_source', 'humans_merger', 'demo_listener', 'niki')
 
 
 def run(*command, **options):

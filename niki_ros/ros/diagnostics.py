@@ -60,7 +60,11 @@ REMEDIES = {
     'no_clock': 'play the bag with --clock, or set use_sim_time:=false',
     'qos_incompatible': 'let the publisher offer more, or ask for less: best_effort and volatile '
                         'in qos.image_reliability, qos.info_reliability, qos.info_durability',
-    'hri_msgs_missing': 'sudo apt install ros-$ROS_DISTRO-hri-msgs',
+    'hri_msgs_missing': 'sudo apt install ros-$ROS_DISTRO-hri-msgs; with ROS 2 from wheels: '
+                        'pip install ./tools/hri_msgs',
+    'tracked_shared': 'start every node with -r /humans/bodies/tracked:=bodies/tracked, in a '
+                      'namespace of its own, and humans_merger beside them; pose.launch.py '
+                      'cameras:=FILE does it',
     'ros4hri_limits': 'nothing is wrong: the angles are true; a consumer that clamps them to the '
                       'limits of human_description shows another pose',
 }

@@ -74,6 +74,7 @@ class FrameHandler:
         for name, text in self._pipeline.faults.items():
             self._warn(name, text)
         self._outputs.publish(bodies, stamp_ns, frame_id)
+        self._outputs.publish_crops(bodies, stamp_ns, frame_id, image_rgb, camera)
         done_ns = self.now_ns()
         timings_s = {'arrive': (began_ns - stamp_ns) * 1e-9, **self._pipeline.timings_s,
                      'publish': (done_ns - processed_ns) * 1e-9}

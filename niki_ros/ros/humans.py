@@ -8,8 +8,9 @@ ROS 2 has no parameter server, on which REP-155 would have ``/human_description_
 from __future__ import annotations
 
 from array import array
-from typing import List, Tuple
+from typing import Any, List, Optional, Tuple
 
+from niki_ros.core.body_box import body_box_px
 from niki_ros.core.human_description import (
     beyond_limits,
     human_model,
@@ -17,10 +18,19 @@ from niki_ros.core.human_description import (
     HumanModel,
     joint_names,
 )
-from sensor_msgs.msg import JointState
+from niki_ros.ros.conversions import image_from_rgb
+import numpy as np
+from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import String
 
 TOPIC = '/humans/bodies'
+TRACKED = f'{TOPIC}/tracked'
+
+
+def hri_message(name: str) -> Any:
+    """Return a type of hri_msgs, imported late: nobody else needs it; ImportError without it."""
+    from hri_msgs import msg
+    return getattr(msg, name)
 
 
 class HumanTopics:
@@ -36,7 +46,8 @@ class HumanTopics:
         self._label = label
         self._joint_states = make_output(JointState, f'{TOPIC}/{label}/joint_states')
         self._urdf = make_latched(String, f'{TOPIC}/{label}/urdf')
-        self.publishers = [self._joint_states, self._urdf]
+        self._crop = CropTopics(make_output, label)
+        self.publishers = [self._joint_states, self._urdf, *self._crop.publishers]
         self._names = joint_names(label)
         self.links: List[Tuple[str, str]] = []
         self._model: HumanModel
@@ -58,6 +69,11 @@ class HumanTopics:
         message.position = array('d', self._angles.tobytes())
         self._joint_states.publish(message)
 
+    def publish_crop(self, body, stamp, frame_id: str, image_rgb, camera):
+        """Publish the part of the image that shows the person, where somebody wants it."""
+        if self._crop.wanted():
+            self._crop.publish(body, stamp, frame_id, image_rgb, camera)
+
     def transforms(self):
         """Return translations and quaternions of ``links``, those of the last angles."""
         return self._model.transforms(self._angles)
@@ -68,24 +84,69 @@ class HumanTopics:
                 for name, angle in beyond_limits(self._angles).items()]
 
 
+class CropTopics:
+    """
+    Where in the image a person is, and that part of it.
+
+    The place is normalised, 0 … 1, as hri_msgs has it since 0.8 (2022) and libhri reads it; the
+    text of REP-155 still names sensor_msgs/RegionOfInterest.
+    """
+
+    def __init__(self, make_output, label: str):
+        """Create the publishers; without hri_msgs there is no place."""
+        self._cropped = make_output(Image, f'{TOPIC}/{label}/cropped')
+        self._roi: Optional[Any] = None
+        try:
+            self._kind = hri_message('NormalizedRegionOfInterest2D')
+            self._roi = make_output(self._kind, f'{TOPIC}/{label}/roi')
+        except (ImportError, AttributeError):
+            pass  # TrackedIds says it, and an older hri_msgs has another type
+        self.publishers = [self._cropped] + ([self._roi] if self._roi else [])
+
+    def wanted(self) -> bool:
+        """Whether anybody listens."""
+        return any(one.get_subscription_count() > 0 for one in self.publishers)
+
+    def publish(self, body, stamp, frame_id: str, image_rgb, camera):
+        """Publish both; nothing where the person is outside of the image."""
+        box = body_box_px(body, camera)
+        if box is None:
+            return
+        if self._roi is not None:
+            left, top, right, bottom = (float(value) for value in box / (
+                camera.width, camera.height, camera.width, camera.height))
+            message = self._kind(xmin=left, ymin=top, xmax=right, ymax=bottom,
+                                 c=float(np.mean(body.confidence)))
+            message.header.stamp, message.header.frame_id = stamp, frame_id
+            self._roi.publish(message)
+        if self._cropped.get_subscription_count() > 0:
+            x0, y0, x1, y1 = box
+            image = image_from_rgb(np.ascontiguousarray(image_rgb[y0:y1, x0:x1]), 0, frame_id)
+            image.header.stamp = stamp
+            self._cropped.publish(image)
+
+
 class TrackedIds:
     """
     The list of everybody who is there, where hri_msgs is installed.
+
+    :ivar topic: full name, after remaps; '' without hri_msgs.
 
     :ivar missing: why there is no such list, None where there is one.
     """
 
     def __init__(self, make_output):
-        """Import the message late: nobody else needs it."""
+        """Create the publisher."""
         self.missing = self._publisher = None
+        self.topic = ''
         try:
-            from hri_msgs.msg import IdsList
+            self._kind = hri_message('IdsList')
         except ImportError as error:
-            self.missing = (f'{TOPIC}/tracked is not published: hri_msgs is not installed '
-                            f'({error})')
+            self.missing = (f'{TRACKED} and {TOPIC}/<id>/roi are not published: hri_msgs is not '
+                            f'installed ({error})')
             return
-        self._kind = IdsList
-        self._publisher = make_output(IdsList, f'{TOPIC}/tracked')
+        self._publisher = make_output(self._kind, TRACKED)
+        self.topic = self._publisher.topic_name
 
     @property
     def publishers(self) -> list:

@@ -84,6 +84,32 @@ def _camera_node(name: str, about: Optional[dict], namespace: str, parameters) -
                       {**parameters, **own, **about.get('parameters', {})})
 
 
+def need_merger(cameras: List[CameraNode], params_file: str) -> bool:
+    """
+    Return whether several nodes publish by REP-155, so that their lists of people must be merged.
+
+    :param params_file: the parameter file of all of them.
+    """
+    return sum('ros4hri' in camera.parameters.get('conventions', _conventions(params_file))
+               for camera in cameras) > 1
+
+
+def _conventions(params_file: str) -> List[str]:
+    """Return what the parameter file says, of whichever node it says it."""
+    try:
+        found = [yaml.safe_load(Path(params_file).read_text('utf-8'))]
+    except (OSError, UnicodeError, yaml.YAMLError):
+        return []  # the node that reads it too says what is wrong
+    said: List[str] = []
+    while found:
+        about = found.pop()
+        if isinstance(about, dict):
+            words = about.get('conventions', [])
+            said += [words] if isinstance(words, str) else words
+            found += about.values()
+    return said
+
+
 def _read(path: str) -> dict:
     """Return name → what is known of each camera."""
     try:

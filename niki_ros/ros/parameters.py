@@ -49,6 +49,16 @@ class SourceConfig:
                                         high=64)
 
 
+@dataclass
+class MergerConfig:
+    """Settings of humans_merger."""
+
+    inputs: tuple = setting(('*/bodies/tracked',), 'Topics with lists of ids; * stands for '
+                            'anything, and the output is none of them')
+    silent_s: float = setting(2.0, 'A list that has not come for this long is empty', 's', 0.1,
+                              3600.0)
+
+
 class NodeParameters:
     """
     The settings of one or more config objects as parameters of a node.

@@ -17,7 +17,7 @@ from niki_ros.ros.parameters import LaunchConfig, NodeParameters
 from niki_ros.ros.process import release_memory, run_node
 from niki_ros.ros.publishers import Outputs
 from niki_ros.ros.qos import image_qos, info_qos, offers_too_little, overridable
-from niki_ros.ros.topics import image_topic, what_is_there_instead
+from niki_ros.ros.topics import image_topic, others_who_publish, what_is_there_instead
 from niki_ros.ros.watch import Watch
 from niki_ros.ros.worker import NewestWorker
 from rcl_interfaces.msg import SetParametersResult
@@ -304,6 +304,11 @@ class PoseNode(LifecycleNode):
             found = what_is_there_instead(self, one.topic_name, one.msg_type)
             for name, text in found.items():
                 self._warn(name, text)
+        topic = self._outputs.lists_topic if self._outputs else ''
+        others = others_who_publish(self, topic) if topic else []
+        if others:
+            self._warn('tracked_shared', f'{" and ".join(others)} publish on {topic} too: each '
+                       'list there is whole, so people of the others come and go with every one')
 
     def _check_clock(self):
         """Say where the time is to come from /clock, and does not."""

@@ -152,6 +152,18 @@ class Outputs:
             self.markers.publish(self._marker_array(bodies, stamp, frame_id))
         self._forget(stamp_ns)
 
+    def publish_crops(self, bodies: List[Body], stamp_ns: int, frame_id: str, image_rgb, camera):
+        """Publish the part of the image that shows each person, as REP-155 wants it."""
+        for body in bodies:
+            human = self._bodies[body.id].human if body.id in self._bodies else None
+            if human is not None:
+                human.publish_crop(body, stamp_from_ns(stamp_ns), frame_id, image_rgb, camera)
+
+    @property
+    def lists_topic(self) -> str:
+        """Return the full name of the topic with everybody's id, empty where there is none."""
+        return self._tracked.topic if self._tracked else ''
+
     def end(self):
         """Publish an empty list of tracked people, with the stamp of the last image."""
         if self._last:

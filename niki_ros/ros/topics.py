@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, Tuple
+from typing import Dict, List, Tuple
 
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -29,6 +29,14 @@ def depth_topic(node) -> Tuple[str, type]:
     """Return topic and type of the depth: compressed where its name says so."""
     compressed = node.resolve_topic_name('depth').endswith(_COMPRESSED)
     return 'depth', CompressedImage if compressed else Image
+
+
+def others_who_publish(node, topic: str) -> List[str]:
+    """Return the full names of the other nodes that publish on a topic, in order."""
+    own = node.get_fully_qualified_name()
+    names = {f'{one.node_namespace.rstrip("/")}/{one.node_name}'
+             for one in node.get_publishers_info_by_topic(topic)}
+    return sorted(names - {own})
 
 
 def what_is_there_instead(node, topic: str, kind: type) -> Dict[str, str]:
