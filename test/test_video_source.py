@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 
 import cv2
 from niki_ros.camera_file import camera_to_yaml
 from niki_ros.core.camera import Camera
 from niki_ros.core.errors import SourceError
 from niki_ros.ros.conversions import ns_from_stamp, rgb_from_image
-from niki_ros.ros.video_source import VideoSource
+from niki_ros.ros.video_source import INFO_QOS, VideoSource
 import numpy as np
 import pytest
 from rclpy.node import Node
@@ -21,6 +22,7 @@ from ros_fixtures import ros_graph, wait_for
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 FRAMES, RATE_HZ = 30, 30.0
+EVERY_ONE = QoSProfile(depth=1000, durability=INFO_QOS.durability)
 
 
 class Viewer(Node):
@@ -82,6 +84,34 @@ def test_compressed_with_calibration(folder, tmp_path):
         assert not viewer.images
         assert np.allclose(viewer.infos[0].k, camera.matrix.ravel())
         assert np.allclose(viewer.infos[0].d, camera.distortion)
+
+
+def test_who_comes_late_gets_one_camera_info(folder):
+    """And nothing is sent before both topics have a reader."""
+    with play(lambda: Node('viewer'), source=str(folder), rate_hz=RATE_HZ, max_frames=5,
+              wait_for_subscribers=1) as (viewer, source):
+        viewer.create_subscription(Image, 'image', lambda _: None, 1)
+        assert wait_for(lambda: viewer.count_publishers('image') == 1
+                        and viewer.count_subscribers('image') == 1)
+        time.sleep(0.8)
+        assert not source.sent
+        early, late = [], []
+        viewer.create_subscription(CameraInfo, 'camera_info', early.append, INFO_QOS)
+        assert wait_for(lambda: source.exit_code == 0 and len(early) == 5, 10)
+        viewer.create_subscription(CameraInfo, 'camera_info', late.append, EVERY_ONE)
+        assert wait_for(lambda: late)
+        time.sleep(0.3)
+        assert late == early[-1:]
+
+
+def test_who_asks_for_more_gets_every_camera_info(folder):
+    """By the parameters of ROS, as the demonstration does."""
+    with play(lambda: Node('viewer'), source=str(folder), rate_hz=RATE_HZ, max_frames=5,
+              **{'qos_overrides./camera_info.publisher.depth': 1000}) as (viewer, source):
+        assert wait_for(lambda: source.exit_code == 0, 10)
+        late = []
+        viewer.create_subscription(CameraInfo, 'camera_info', late.append, EVERY_ONE)
+        assert wait_for(lambda: len(late) == 5)
 
 
 def test_loop_goes_on_in_time(folder):

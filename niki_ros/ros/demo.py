@@ -155,8 +155,9 @@ def _node_parameters(args) -> dict:
 
 def _source_parameters(args) -> dict:
     # quoted: a folder named 0 is text in YAML too
+    # DDS can take seconds until the listener is known, and it counts every camera_info
     values = {'source': json.dumps(str(args.video)), 'fov_deg': str(args.fov_deg),
-              'wait_for_subscribers': '1'}
+              'wait_for_subscribers': '1', 'qos_overrides./camera_info.publisher.depth': '1000'}
     return {**values, 'camera_info_file': json.dumps(args.camera)} if args.camera else values
 
 

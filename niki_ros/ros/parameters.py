@@ -45,8 +45,8 @@ class SourceConfig:
     jpeg_quality: int = setting(90, 'Of compressed images', low=1, high=100)
     max_frames: int = setting(0, 'Stop after so many frames, 0 = at the end', low=0,
                               high=2**31 - 1)
-    wait_for_subscribers: int = setting(0, 'Start when so many nodes read the images', low=0,
-                                        high=64)
+    wait_for_subscribers: int = setting(0, 'Start when so many nodes read the images, and as '
+                                        'many camera_info', low=0, high=64)
 
 
 @dataclass

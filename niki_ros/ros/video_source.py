@@ -14,14 +14,15 @@ from niki_ros.core.errors import NikiError
 from niki_ros.ros.conversions import image_from_rgb, info_from_camera, stamp_from_ns
 from niki_ros.ros.parameters import NodeParameters, SourceConfig
 from niki_ros.ros.process import run_node, use_large_image_profile
+from niki_ros.ros.qos import overridable
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 # reliable for those who ask for it (rviz, bags); who reads best-effort loses nothing by it
 IMAGE_QOS = QoSProfile(depth=5)
-# who comes late still learns which frames were sent
-INFO_QOS = QoSProfile(depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+# who comes late gets the last calibration, and only that
+INFO_QOS = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _DECODE_AHEAD = 8
 _FLUSH_S = 0.5
 # we know of a subscriber a little before it knows of us
@@ -49,8 +50,9 @@ class VideoSource(Node):
         self._compressed = self.config.image_transport == 'compressed'
         self._images = self.create_publisher(
             *(CompressedImage, 'image/compressed') if self._compressed else (Image, 'image'),
-            IMAGE_QOS)
-        self._infos = self.create_publisher(CameraInfo, 'camera_info', INFO_QOS)
+            IMAGE_QOS, qos_overriding_options=overridable())
+        self._infos = self.create_publisher(CameraInfo, 'camera_info', INFO_QOS,
+                                            qos_overriding_options=overridable())
         self._ready: queue.Queue = queue.Queue(_DECODE_AHEAD)
         self._threads = [threading.Thread(target=work, name=work.__name__, daemon=True)
                          for work in (self._decode, self._send)]
@@ -115,7 +117,8 @@ class VideoSource(Node):
 
     def _send(self):
         """Publish each frame at its time."""
-        while self._images.get_subscription_count() < self.config.wait_for_subscribers:
+        while min(topic.get_subscription_count() for topic in (self._images, self._infos)
+                  ) < self.config.wait_for_subscribers:
             if self._stop.wait(0.02):
                 return
         if self.config.wait_for_subscribers:
