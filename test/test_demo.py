@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import ros_fixtures  # noqa: F401  (skips these tests where there is no ROS)
 
+LAYOUT = Path(__file__).resolve().parents[1] / 'config' / 'niki.foxglove.json'
 KEYS = {'frames', 'frames_processed', 'frames_skipped', 'tf_messages', 'joint_state_messages',
         'bodies', 'latency_ms_p50', 'latency_ms_p99'}
 
@@ -90,6 +91,37 @@ def check_bag(folder, figures):
     assert len(stamps['/tf']) == figures['tf_messages']
     assert len(stamps['/image/compressed']) == figures['frames']
     assert stamps['/bodies/body_1/robot_description'] and stamps['/bodies/body_1/joint_states']
+    assert len(stamps['/overlay']) == len(stamps['/markers']) == figures['frames_processed']
+    check_layout(folder, reader, store)
+
+
+def check_layout(folder, reader, store):
+    """Ask for everything that the layout for Foxglove shows: topics, types, frames, names."""
+    panels = json.loads(LAYOUT.read_text('utf-8'))['configById']
+    space = panels['3D!bodies']
+    drawn, image = set(space['topics']), panels['Image!overlay']['imageMode']['imageTopic']
+    summary, details = panels['DiagnosticSummary!faults'], panels['DiagnosticStatusPanel!node']
+    with reader(folder) as bag:
+        kinds = {one.topic: one.msgtype for one in bag.connections}
+        assert {*drawn, image, summary['topicToRender'], details['topicToRender']} <= set(kinds)
+        assert {kinds[topic] for topic in drawn} <= {
+            'visualization_msgs/msg/MarkerArray', 'sensor_msgs/msg/PointCloud2'}
+        assert kinds[image] in ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
+        messages = {}
+        for connection, _, data in bag.messages():
+            messages.setdefault(connection.topic, []).append(
+                store.deserialize_cdr(data, connection.msgtype))
+    frames = {one.child_frame_id for message in messages['/tf'] for one in message.transforms}
+    frames |= {one.header.frame_id for message in messages['/tf'] for one in message.transforms}
+    assert {space['followTf'], *(one['frameId'] for one in space['layers'].values())} <= frames
+    assert any(len(message.markers) == 2 for message in messages['/markers'])
+    assert {marker.header.frame_id for message in messages['/markers']
+            for marker in message.markers} <= frames
+    assert cv2.imdecode(np.asarray(messages[image][-1].data), 1).shape == (720, 1280, 3)
+    told = [one for message in messages['/diagnostics'] for one in message.status]
+    assert {one.hardware_id for one in told} == {summary['hardwareIdFilter'],
+                                                 details['selectedHardwareId']}
+    assert details['selectedName'] in {one.name for one in told}
 
 
 def test_a_video_that_breaks_off(clip, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from pathlib import Path
 import shutil
 from tempfile import TemporaryDirectory
@@ -10,12 +11,17 @@ from typing import Dict, List, Optional
 from niki_ros.core.skeleton import PARENTS_29
 from niki_ros.core.types import Body
 from niki_ros.ros.conversions import camera_from_info, ns_from_stamp
-from niki_ros.ros.demo_listener import DemoListener, TYPE_NAMES
+from niki_ros.ros.demo_listener import DemoListener, Record
+from niki_ros.ros.markers import SkeletonMarkers
+from niki_ros.ros.topics import type_name
 import numpy as np
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage
+from visualization_msgs.msg import MarkerArray
 
-_IMAGE_TOPIC = 'image/compressed'
+IMAGE_TOPIC = 'image/compressed'
+# the node's own is raw; viewers show either under this name
+OVERLAY_TOPIC = 'overlay'
 _LATCHED = '/robot_description'
 
 
@@ -48,12 +54,14 @@ def write_pictures(listener: DemoListener, video, out: Path, note) -> None:
     Write overlay.mp4 and, with the same frames as JPEG, the bag.
 
     The images of the bag are encoded now, from the same file and with the stamps that were sent,
-    so that recording them does not disturb the measurement.
+    so that recording them does not disturb the measurement. Likewise what the node draws only
+    while somebody looks: overlay and markers.
     """
-    from niki_ros.core.images import draw_overlay, jpeg_from_rgb
+    from niki_ros.core.images import draw_overlay
     from niki_ros.outputs import VideoWriter, whole_file
     from niki_ros.sources import open_source
-    infos, images = sent_infos(listener), []
+    infos, drawn = sent_infos(listener), []
+    skeletons = SkeletonMarkers()
     with (open_source(video) as source, whole_file(out / 'overlay.mp4') as part, VideoWriter(
             part, source.rate_hz, source.width, source.height) as writer):
         # a source that breaks off is not asked for more than was sent
@@ -61,35 +69,44 @@ def write_pictures(listener: DemoListener, video, out: Path, note) -> None:
             stamp_ns = ns_from_stamp(info.header.stamp)
             camera = camera_from_info(info, source.width, source.height)
             bodies = listener.bodies.get(stamp_ns, [])
-            writer.write(draw_overlay(frame.image_rgb, bodies, camera))
-            message = CompressedImage(format='rgb8; jpeg compressed bgr8')
-            message.header = info.header
-            message.data = jpeg_from_rgb(frame.image_rgb)
-            images.append((stamp_ns, serialize_message(message)))
+            overlay = draw_overlay(frame.image_rgb, bodies, camera)
+            writer.write(overlay)
+            drawn.append(_image(stamp_ns, IMAGE_TOPIC, info.header, frame.image_rgb))
+            if stamp_ns in listener.bodies:
+                arrival_ns = listener.arrivals_ns[stamp_ns]
+                markers = skeletons.of(bodies, info.header.stamp, info.header.frame_id)
+                drawn += [_image(arrival_ns, OVERLAY_TOPIC, info.header, overlay),
+                          Record('markers', MarkerArray, arrival_ns, serialize_message(markers))]
             note(f'writing overlay.mp4 and the bag: {frame.index + 1} of {len(infos)}')
-    write_bag(listener, images, out / 'bag')
+    write_bag([*listener.records, *drawn], out / 'bag')
 
 
-def write_bag(listener: DemoListener, images, folder: Path) -> None:
+def _image(arrival_ns: int, topic: str, header, image_rgb) -> Record:
+    """Return an image as JPEG, in a tenth of the space."""
+    from niki_ros.core.images import jpeg_from_rgb
+    message = CompressedImage(format='rgb8; jpeg compressed bgr8')
+    message.header, message.data = header, array('B', jpeg_from_rgb(image_rgb))
+    return Record(topic, CompressedImage, arrival_ns, serialize_message(message))
+
+
+def write_bag(records: List[Record], folder: Path) -> None:
     """Write an MCAP bag that ``ros2 bag play`` and Foxglove read."""
     from rosbags.rosbag2 import StoragePlugin, Writer
     from rosbags.typesys import get_typestore, Stores
     store = get_typestore(Stores.ROS2_JAZZY)
-    messages = [(r.arrival_ns, r.topic, TYPE_NAMES[r.kind], r.data) for r in listener.records]
-    messages += [(stamp_ns, _IMAGE_TOPIC, 'sensor_msgs/msg/CompressedImage', data)
-                 for stamp_ns, data in images]
     connections = {}
     # the file in it is named after the folder, so the half bag has the same name somewhere else
     with TemporaryDirectory(dir=folder.parent, prefix='.bag.') as half:
         writer = Writer(Path(half) / folder.name, version=9, storage_plugin=StoragePlugin.MCAP)
         writer.set_custom_data('made_by', 'niki_ros demo')
         with writer:
-            for stamp_ns, topic, kind, data in sorted(messages, key=lambda item: item[0]):
-                name = topic if topic.startswith('/') else f'/{topic}'
+            for one in sorted(records, key=lambda record: record.arrival_ns):
+                name = one.topic if one.topic.startswith('/') else f'/{one.topic}'
                 if name not in connections:
                     connections[name] = writer.add_connection(
-                        name, kind, typestore=store, offered_qos_profiles=_qos_of(name))
-                writer.write(connections[name], stamp_ns, data)
+                        name, type_name(one.kind), typestore=store,
+                        offered_qos_profiles=_qos_of(name))
+                writer.write(connections[name], one.arrival_ns, one.data)
         shutil.rmtree(folder, ignore_errors=True)
         (Path(half) / folder.name).rename(folder)
 

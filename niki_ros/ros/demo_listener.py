@@ -18,10 +18,6 @@ from sensor_msgs.msg import CameraInfo, JointState, PointCloud2
 from std_msgs.msg import String
 from tf2_msgs.msg import TFMessage
 
-TYPE_NAMES = {
-    TFMessage: 'tf2_msgs/msg/TFMessage', CameraInfo: 'sensor_msgs/msg/CameraInfo',
-    JointState: 'sensor_msgs/msg/JointState', PointCloud2: 'sensor_msgs/msg/PointCloud2',
-    String: 'std_msgs/msg/String', DiagnosticArray: 'diagnostic_msgs/msg/DiagnosticArray'}
 _QUEUE = QoSProfile(depth=1000)
 _SENT_QOS = QoSProfile(depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _FIRST_IDS = 8
@@ -47,6 +43,7 @@ class DemoListener(Node):
         self.counts: Counter = Counter()
         self.frames_with_body: set = set()
         self.bodies: Dict[int, List[Body]] = {}
+        self.arrivals_ns: Dict[int, int] = {}
         self.body_ids: Counter = Counter()
         self.diagnostics: Dict[str, str] = {}
         self._known: set = set()
@@ -54,7 +51,7 @@ class DemoListener(Node):
         self._listen(TFMessage, '/tf', QoSProfile(depth=1000), self._on_tf)
         self._listen(CameraInfo, 'camera_info', _SENT_QOS)
         self._listen(PointCloud2, 'joints', _QUEUE, self._on_joints)
-        self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
+        self._listen(DiagnosticArray, '/diagnostics', _QUEUE, self._on_diagnostics, waited=False)
         for body_id in range(1, _FIRST_IDS + 1):
             self._listen_to_body(body_id)
 
@@ -70,13 +67,18 @@ class DemoListener(Node):
         return (f'frames {frames:5d}   bodies {now}   TF {transforms:5d}'
                 f'   image to TF {latency:5.1f} ms')
 
-    def _listen(self, kind, topic, qos, act=None):
-        """Keep the raw messages of a topic; ``act`` sees the message."""
+    def _listen(self, kind, topic, qos, act=None, waited=True):
+        """
+        Keep the raw messages of a topic; ``act`` sees the message.
+
+        :param waited: the end of the run is when nothing comes any more.
+        """
         def callback(data):
             arrival_ns = time.time_ns()
             self.records.append(Record(topic, kind, arrival_ns, data))
             self.counts[topic] += 1
-            self.last_heard = time.monotonic()
+            if waited:
+                self.last_heard = time.monotonic()
             if act:
                 act(deserialize_message(data, kind), arrival_ns)
         self.create_subscription(kind, topic, callback, qos, raw=True)
@@ -94,15 +96,16 @@ class DemoListener(Node):
         self.latencies_ms.append((arrival_ns - stamp_ns) * 1e-6)
         self.frames_with_body.add(stamp_ns)
 
-    def _on_joints(self, message, _):
+    def _on_joints(self, message, arrival_ns):
         """Note who was in the image."""
         bodies = bodies_from_cloud(message)
-        self.bodies[ns_from_stamp(message.header.stamp)] = bodies
+        stamp_ns = ns_from_stamp(message.header.stamp)
+        self.bodies[stamp_ns], self.arrivals_ns[stamp_ns] = bodies, arrival_ns
         for body in bodies:
             self.body_ids[body.id] += 1
             self._listen_to_body(body.id)
 
-    def _on_diagnostics(self, message):
+    def _on_diagnostics(self, message, _):
         for status in message.status:
             if status.name.endswith(': pose'):
                 self.diagnostics = {value.key: value.value for value in status.values}

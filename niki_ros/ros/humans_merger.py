@@ -11,6 +11,7 @@ from niki_ros.core.errors import ConfigError
 from niki_ros.ros.humans import hri_message, TRACKED
 from niki_ros.ros.parameters import MergerConfig, NodeParameters
 from niki_ros.ros.process import run_node
+from niki_ros.ros.topics import type_name
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -97,7 +98,7 @@ class HumansMerger(Node):
 
     def _look(self):
         """Subscribe to lists that are new; drop those that do not come any more."""
-        wanted = 'hri_msgs/msg/IdsList'
+        wanted = type_name(self._kind)
         for topic, kinds in self.get_topic_names_and_types():
             if topic not in self._inputs and wanted in kinds and self._is_input(topic):
                 self._inputs[topic] = self.create_subscription(

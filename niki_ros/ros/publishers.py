@@ -5,16 +5,17 @@ from __future__ import annotations
 from array import array
 from typing import Dict, List, Optional
 
-from geometry_msgs.msg import Point, TransformStamped
+from geometry_msgs.msg import TransformStamped
 from niki_ros.core import urdf
 from niki_ros.core.config import body_label, NodeConfig
 from niki_ros.core.human_description import offsets_from_hips
-from niki_ros.core.skeleton import PARENTS_29, Skeleton
+from niki_ros.core.skeleton import Skeleton
 from niki_ros.core.types import Body
 from niki_ros.ros.body_frames import BodyFrames
 from niki_ros.ros.body_topics import BodyTopics
 from niki_ros.ros.conversions import stamp_from_ns
 from niki_ros.ros.humans import HumanTopics, TrackedIds
+from niki_ros.ros.markers import KNOWN_AS, SkeletonMarkers
 from niki_ros.ros.qos import LATCHED_QOS, output_qos, overridable, TF_QOS
 
 try:
@@ -23,9 +24,8 @@ except ImportError:  # Humble
     from rclpy.qos_event import PublisherEventCallbacks  # type: ignore
 import numpy as np
 from sensor_msgs.msg import Image, PointCloud2, PointField
-from std_msgs.msg import ColorRGBA
 from tf2_msgs.msg import TFMessage
-from visualization_msgs.msg import Marker, MarkerArray
+from visualization_msgs.msg import MarkerArray
 
 POINT_DTYPE = np.dtype({
     'names': ['x', 'y', 'z', 'confidence', 'status', 'joint', 'body'],
@@ -36,9 +36,6 @@ _FIELDS = [PointField(
     name=name, offset=POINT_DTYPE.fields[name][1], count=1,
     datatype=PointField.FLOAT32 if POINT_DTYPE[name].kind == 'f' else PointField.UINT16)
     for name in POINT_DTYPE.names]
-# a leaf has no rotation of its own: it is known as well as the joint that carries it
-_KNOWN_AS = np.array(list(range(24)) + [PARENTS_29[leaf] for leaf in range(24, 29)])
-_MARKER_LIFE_S = 1
 # the default callbacks would put an entity a publisher into every wait of the executor
 _NO_EVENTS = PublisherEventCallbacks(use_default_callbacks=False)
 
@@ -107,7 +104,7 @@ class Outputs:
         self.config, self.keep_s = config, keep_s
         self._node, self._skeleton = node, skeleton
         self._bodies: Dict[int, _Person] = {}
-        self._drawn: Dict[int, str] = {}
+        self._skeletons = SkeletonMarkers()
         self.beyond_limits: List[str] = []
         self.tf = self._make(TFMessage, '/tf', TF_QOS, overridable())
         self.joints = self.make_output(PointCloud2, 'joints', overridable())
@@ -149,7 +146,7 @@ class Outputs:
                 text for person in people if person.human
                 for text in person.human.beyond_limits()]
         if self.markers.get_subscription_count() > 0:
-            self.markers.publish(self._marker_array(bodies, stamp, frame_id))
+            self.markers.publish(self._skeletons.of(bodies, stamp, frame_id))
         self._forget(stamp_ns)
 
     def publish_crops(self, bodies: List[Body], stamp_ns: int, frame_id: str, image_rgb, camera):
@@ -190,22 +187,6 @@ class Outputs:
         person.seen_ns = body.stamp_ns
         return person
 
-    def _marker_array(self, bodies, stamp, frame_id) -> MarkerArray:
-        """Return the skeletons, and the removal of those who have left."""
-        from niki_ros.core.images import confidence_rgb
-        message = MarkerArray()
-        for body in bodies:
-            message.markers += _body_markers(body, stamp, frame_id, confidence_rgb)
-        present = {body.id for body in bodies}
-        for gone in [body_id for body_id in self._drawn if body_id not in present]:
-            for namespace in ('skeleton', 'joints'):
-                marker = Marker(ns=namespace, id=gone, action=Marker.DELETE)
-                marker.header.stamp, marker.header.frame_id = stamp, self._drawn[gone]
-                message.markers.append(marker)
-            del self._drawn[gone]
-        self._drawn.update(dict.fromkeys(present, frame_id))
-        return message
-
     def _forget(self, stamp_ns: int):
         """Remove the topics of people who have not been published for a while."""
         for body_id, person in list(self._bodies.items()):
@@ -223,8 +204,8 @@ def cloud_from_bodies(bodies: List[Body], stamp, frame_id: str) -> PointCloud2:
     points = np.zeros((len(bodies), 29), POINT_DTYPE)
     for row, body in zip(points, bodies):
         row['x'], row['y'], row['z'] = np.asarray(body.joints_m).T
-        row['confidence'] = np.asarray(body.confidence)[_KNOWN_AS]
-        row['status'] = np.asarray(body.status)[_KNOWN_AS]
+        row['confidence'] = np.asarray(body.confidence)[KNOWN_AS]
+        row['status'] = np.asarray(body.status)[KNOWN_AS]
         row['joint'], row['body'] = np.arange(29), body.id & 0xFFFF
     message = PointCloud2(height=1, width=points.size, fields=_FIELDS, is_dense=True,
                           point_step=POINT_DTYPE.itemsize,
@@ -232,28 +213,3 @@ def cloud_from_bodies(bodies: List[Body], stamp, frame_id: str) -> PointCloud2:
     message.header.stamp, message.header.frame_id = stamp, frame_id
     message.data = array('B', points.tobytes())
     return message
-
-
-def _body_markers(body, stamp, frame_id, confidence_rgb) -> List[Marker]:
-    """Return the bones as lines and the joints as spheres, coloured by confidence."""
-    points = [Point(x=float(x), y=float(y), z=float(z)) for x, y, z in body.joints_m]
-    colours = []
-    for value in np.asarray(body.confidence)[_KNOWN_AS]:
-        red, green, blue = confidence_rgb(float(value))
-        colours.append(ColorRGBA(r=red / 255, g=green / 255, b=blue / 255, a=1.0))
-    bones = [joint for one in range(1, 29) for joint in (PARENTS_29[one], one)]
-    lines = _marker(body.id, 'skeleton', Marker.LINE_LIST, 0.015, stamp, frame_id)
-    lines.points = [points[joint] for joint in bones]
-    lines.colors = [colours[joint] for joint in bones]
-    spheres = _marker(body.id, 'joints', Marker.SPHERE_LIST, 0.04, stamp, frame_id)
-    spheres.points, spheres.colors = points, colours
-    return [lines, spheres]
-
-
-def _marker(body_id, namespace, kind, size_m, stamp, frame_id) -> Marker:
-    marker = Marker(ns=namespace, id=body_id, type=kind, action=Marker.ADD)
-    marker.header.stamp, marker.header.frame_id = stamp, frame_id
-    marker.pose.orientation.w = 1.0
-    marker.scale.x = marker.scale.y = marker.scale.z = size_m
-    marker.lifetime.sec = _MARKER_LIFE_S
-    return marker

@@ -31,6 +31,11 @@ def depth_topic(node) -> Tuple[str, type]:
     return 'depth', CompressedImage if compressed else Image
 
 
+def type_name(kind: type) -> str:
+    """Return the name of a type of messages, as the graph and bags have it."""
+    return f'{kind.__module__.partition(".")[0]}/msg/{kind.__name__}'
+
+
 def others_who_publish(node, topic: str) -> List[str]:
     """Return the full names of the other nodes that publish on a topic, in order."""
     own = node.get_fully_qualified_name()
@@ -45,7 +50,7 @@ def what_is_there_instead(node, topic: str, kind: type) -> Dict[str, str]:
 
     :param topic: full name. :param kind: type of the messages that are read.
     """
-    wanted = f'{kind.__module__.partition(".")[0]}/msg/{kind.__name__}'
+    wanted = type_name(kind)
     types = {one.topic_type for one in node.get_publishers_info_by_topic(topic)}
     if types and wanted not in types:
         return {'topic_type_differs': f'{topic} carries {", ".join(sorted(types))}, and '
