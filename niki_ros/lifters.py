@@ -15,7 +15,7 @@ INPUTS = {'rays': (len(AGES_S), len(KEYPOINTS), 2), 'seen': (len(AGES_S), len(KE
           'guess': (len(AGES_S), len(KEYPOINTS)), 'heading': (2,)}
 OUTPUTS = {'joints': (29, 3), 'spread': (29, 2), 'twist': (23, 2)}
 # of keypoints that a front end knows to be hidden, whatever it says of how well it sees them
-_HIDDEN_SEEN = 0.3
+HIDDEN_SEEN = 0.3
 # Laplace's scale across is half of the mean distance, which is 1.27 times a coordinate's mean
 _ACROSS = 1.27
 # on rendered people errors are this many times what the network expects (seen joints 1.45,
@@ -99,18 +99,28 @@ def _known(one: JointObservation):
     """Return the keypoints, those of joints that are known to be hidden as hidden."""
     points: Any = one.keypoint_rays
     hidden = hidden_joints(one)[JOINT_OF_KEYPOINT]
-    return points._replace(seen=np.where(hidden, np.minimum(points.seen, _HIDDEN_SEEN),
+    return points._replace(seen=np.where(hidden, np.minimum(points.seen, HIDDEN_SEEN),
                                          points.seen))
 
 
 def _lifted(one: JointObservation, camera_from_view, joints_m, spread_m, twist):
     """Return the observation with the answer for one person, in the camera's axes."""
-    sigma = _EXPECTED * (2 * _ACROSS * spread_m[:, 0] + spread_m[:, 1]) / 3 / SIGMA_UNIT_M
-    # of a joint that is hidden the solver, which knows the pose of before, says more than the
-    # lifter: with a person walking past in front, 135 mm instead of 140 in covered frames
-    sigma = np.where(hidden_joints(one), 1.0, np.clip(sigma, _LEAST_SIGMA, 1.0))
+    sigma = lifted_sigma(spread_m, hidden_joints(one))
     twist = twist / np.maximum(np.linalg.norm(twist, axis=-1, keepdims=True), 1e-6)
     return replace(
         one, joints_m=(joints_m @ camera_from_view.T).astype(np.float32), twist_cos_sin=twist,
         sigma=sigma.astype(np.float32), uncorrected_m=one.own_joints_m,
         unlifted_sigma=one.own_sigma)
+
+
+def lifted_sigma(spread_m, hidden) -> np.ndarray:
+    """
+    Return the sigma (..., 29) of lifted joints.
+
+    :param spread_m: (..., 29, 2) the graph's expected errors across and along the axis.
+    :param hidden: (..., 29) True where the front end does not see the joint.
+    """
+    sigma = _EXPECTED * (2 * _ACROSS * spread_m[..., 0] + spread_m[..., 1]) / 3 / SIGMA_UNIT_M
+    # of a joint that is hidden the solver, which knows the pose of before, says more than the
+    # lifter: with a person walking past in front, 135 mm instead of 140 in covered frames
+    return np.where(hidden, 1.0, np.clip(sigma, _LEAST_SIGMA, 1.0))

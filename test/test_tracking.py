@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from niki_ros.core.body_shape import BodyShape
 from niki_ros.core.config import TrackingConfig
+from niki_ros.core.shape import PAIRS
 from niki_ros.core.skeleton import open_skeleton
 from niki_ros.core.tracking import overlap, Tracker
 import numpy as np
@@ -128,13 +129,39 @@ def test_body_shape_settles_on_the_true_one_and_moves_in_steps(camera):
     assert 1 <= (steps > 0).sum() <= 6, 'few steps: a URDF is published with each'
 
 
-def test_a_cut_off_view_never_changes_the_shape(camera):
-    shape = BodyShape(open_skeleton())
+def test_a_cut_off_view_counts_until_a_whole_one_and_not_after(camera):
+    skeleton = open_skeleton()
+    shape, size = BodyShape(skeleton), skeleton.bone_lengths
     pose = random_pose(np.random.default_rng(0))[0]
-    seen = observe_body(pose, np.array([0, 0, 3.0]), camera, np.full(10, 1.0))
-    seen.sigma[[7, 8]] = 1.0
+    tall, small = np.eye(10)[0] * 1.5, np.eye(10)[0] * -1.5
+    cut_off = observe_body(pose, np.array([0, 0, 3.0]), camera, tall)
+    cut_off.sigma[[7, 8]] = 1.0
+    assert shape.doubt == 1.0
     for _ in range(50):
-        assert not shape.update(seen, 1 / 30).any()
+        size_of_half = size(shape.update(cut_off, 1 / 30)).sum()
+    assert size(None).sum() < size_of_half < size(tall).sum()
+    unsure = shape.doubt
+    whole = observe_body(pose, np.array([0, 0, 3.0]), camera, small)
+    for _ in range(100):
+        shape.update(whole, 1 / 30)
+    assert size(shape.betas).sum() < size(None).sum() and shape.doubt < unsure
+    known = shape.betas.copy()
+    for _ in range(100):
+        assert (shape.update(cut_off, 1 / 30) == known).all()
+
+
+def test_lengths_of_a_front_end_leave_more_doubt_than_joints_taken_at_their_word(camera):
+    pose = random_pose(np.random.default_rng(0))[0]
+    seen = observe_body(pose, np.array([0, 0, 3.0]), camera, np.eye(10)[0], sigma=0.05)
+    measured = replace(seen, lengths_m=np.linalg.norm(np.diff(
+        seen.joints_m[PAIRS], axis=1)[:, 0], axis=1), length_sigma_m=np.full(34, 0.01))
+    doubts = []
+    for one in (seen, measured):
+        shape = BodyShape(open_skeleton())
+        for _ in range(100):
+            shape.update(one, 1 / 30)
+        doubts.append(shape.doubt)
+    assert doubts[0] < 0.2 < doubts[1] < 1.0
 
 
 def test_a_dream_of_one_frame_takes_no_id_away(camera):

@@ -1,8 +1,14 @@
-"""A person's proportions, from what has been seen so far and never from a cut-off view."""
+"""A person's proportions, from what has been seen so far; a cut-off view counts until a whole."""
 
 from __future__ import annotations
 
-from niki_ros.core.shape import scale_per_beta, shape_from_lengths, shape_information
+from niki_ros.core.shape import (
+    PAIRS,
+    scale_per_beta,
+    shape_from_lengths,
+    shape_information,
+    size_doubt,
+)
 from niki_ros.core.skeleton import JOINT, OPEN_SKELETON, Skeleton
 from niki_ros.core.types import JointObservation
 import numpy as np
@@ -14,9 +20,13 @@ FRAMES_PER_S = 5.0
 MEMORY_S = 60.0
 LIMBS = np.array([JOINT[f'{side}_{part}'] for side in ('left', 'right')
                   for part in ('hip', 'knee', 'ankle', 'shoulder', 'elbow', 'wrist')])
-# a front end sees one and the same person too small, or too large, by about as much as people
-# differ; no number of frames takes that out
+# a front end that measures lengths sees one and the same person too small, or too large, by about
+# as much as people differ; no number of frames takes that out
 COMMON_ERROR = 0.04
+# of a cut-off view, where lengths are measured in what is left of it, this and more
+CUT_OFF_ERROR = 0.08
+# a length with an end that is not seen well is no measurement
+_NOTHING_M = 1.0
 # a view is good when every one of the twelve limb joints is expected to be within this sigma
 GOOD_SIGMA = 0.6
 
@@ -29,7 +39,8 @@ class BodyShape:
     constant); errors of a front end last for several frames, so that a second of video counts as
     ``FRAMES_PER_S`` independent ones. ``betas`` (10,) changes in few steps, so that a URDF made
     from it stays true for long: at the first good view, after ``STEPS_S`` of it, and later only
-    when some bone would change by more than ``STEP_M``.
+    when some bone would change by more than ``STEP_M``. Before the first good view, what is seen
+    of the person has to do, in the same steps.
     """
 
     def __init__(self, skeleton: Skeleton):
@@ -39,7 +50,9 @@ class BodyShape:
         self._information = np.zeros((size, size))
         self._weighted = np.zeros(size)
         self._good_s = 0.0
+        self._partly_s = 0.0
         self._steps = 0
+        self._common_error = 0.0
         self.betas = np.zeros(size)
 
     @property
@@ -47,46 +60,72 @@ class BodyShape:
         """Whether the person has been in good view for three seconds in all."""
         return self._good_s >= SETTLED_S
 
+    @property
+    def doubt(self) -> float:
+        """Return the standard deviation of the first of ``betas``, 1 before any good view."""
+        return float(size_doubt((self._share() @ self._information)[None])[0])
+
     def update(self, observation: JointObservation, dt_s: float) -> np.ndarray:
         """Take in one observation that lasted ``dt_s``; return the betas to use (10,)."""
-        size = len(self.betas)
+        good = bool((observation.sigma[LIMBS] < GOOD_SIGMA).all())
         if observation.betas is not None and self._skeleton.name != OPEN_SKELETON:
             # a front end's betas belong to its own body model (SMPL), never to the open skeleton
-            frame, information = np.asarray(observation.betas, np.float64), 4.0 * np.eye(size)
-        elif (observation.sigma[LIMBS] < GOOD_SIGMA).all():
-            frame, information = self._measured(observation)
+            good = True
+            frame, information = np.asarray(observation.betas, np.float64), 4.0 * np.eye(
+                len(self.betas))
+        elif good or (self._good_s == 0.0 and (observation.sigma < GOOD_SIGMA).any()):
+            frame, information = self._measured(observation, good)
         else:
             return self.betas
-        count = 1.0 if self._good_s == 0.0 else min(dt_s, 0.2) * FRAMES_PER_S
-        self._good_s += min(dt_s, 0.2) + 1e-6
-        # what is old fades, so that a bad start is forgiven
-        keep = 1.0 - min(dt_s, 0.2) / MEMORY_S
-        self._information = keep * self._information + count * information
-        self._weighted = keep * self._weighted + count * (information @ frame)
+        self._add(frame, information, min(dt_s, 0.2), good)
         estimate = self._estimate()
-        due = self._steps < len(STEPS_S) and self._good_s >= STEPS_S[self._steps]
+        seen_s = self._good_s if good else self._partly_s
+        due = self._steps < len(STEPS_S) and seen_s >= STEPS_S[self._steps]
         if due or (self.settled and self._change(estimate) > STEP_M):
             self._steps += int(due)
             self.betas = estimate
         return self.betas
 
-    def _measured(self, observation: JointObservation):
-        """Return betas (10,) and information (10, 10) of one good view."""
+    def _add(self, frame, information, dt_s: float, good: bool) -> None:
+        """Join the betas (10,) of one view, and the information (10, 10), to what is known."""
+        first = self._good_s == 0.0 if good else self._partly_s == 0.0
+        if good and first:
+            self._information[:], self._weighted[:], self._steps = 0.0, 0.0, 0
+        count = 1.0 if first else dt_s * FRAMES_PER_S
+        if good:
+            self._good_s += dt_s + 1e-6
+        else:
+            self._partly_s += dt_s + 1e-6
+        # what is old fades, so that a bad start is forgiven
+        keep = 1.0 - dt_s / MEMORY_S
+        self._information = keep * self._information + count * information
+        self._weighted = keep * self._weighted + count * (information @ frame)
+
+    def _measured(self, observation: JointObservation, good: bool):
+        """Return betas (10,) and information (10, 10) of one view."""
+        self._common_error = 0.0 if good else CUT_OFF_ERROR
         if observation.lengths_m is None or observation.length_sigma_m is None:
             betas, information = shape_information(
                 observation.joints_m[None], observation.sigma[None], self._skeleton)
         else:
+            self._common_error = COMMON_ERROR if good else CUT_OFF_ERROR
+            spread_m = np.where((observation.sigma[PAIRS] < GOOD_SIGMA).all(1),
+                                observation.length_sigma_m, _NOTHING_M)
             betas, information = shape_from_lengths(
-                observation.lengths_m[None], observation.length_sigma_m[None]**2, self._skeleton)
+                observation.lengths_m[None], spread_m[None]**2, self._skeleton)
         return betas[0], information[0]
 
     def _estimate(self) -> np.ndarray:
         """Return the most likely betas (10,): what was seen, its common error, and N(0, I)."""
-        identity = np.eye(len(self.betas))
-        variance = (COMMON_ERROR / scale_per_beta(self._skeleton))**2
+        share = self._share()
+        return np.linalg.solve(
+            share @ self._information + np.eye(len(share)), share @ self._weighted)
+
+    def _share(self) -> np.ndarray:
+        """Return what the common error leaves of the information (10, 10)."""
+        variance = (self._common_error / scale_per_beta(self._skeleton))**2
         # the inverse of (information^-1 + variance), times what it is the information about
-        share = np.linalg.inv(identity + variance * self._information)
-        return np.linalg.solve(share @ self._information + identity, share @ self._weighted)
+        return np.linalg.inv(np.eye(len(self.betas)) + variance * self._information)
 
     def _change(self, betas) -> float:
         """Return by how many metres the bone that changes most would change."""

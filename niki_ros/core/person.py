@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Optional
 
 from niki_ros.core.body_shape import BodyShape
 from niki_ros.core.front_back import FrontBackGuard
 from niki_ros.core.lift_window import LiftWindow
-from niki_ros.core.occlusion import DistanceGuard, JumpGuard, Sight
+from niki_ros.core.occlusion import (
+    carried_on,
+    DistanceGuard,
+    hidden_joints,
+    JumpGuard,
+    Sight,
+)
 from niki_ros.core.place import Placing
 from niki_ros.core.smoothing import OneEuroPoint, OneEuroRotations
-from niki_ros.core.types import JointObservation, Solution
+from niki_ros.core.types import JointObservation, Solution, TrackFrame
 import numpy as np
 
 
 class Person:
     """
-    State of one person in the pipeline.
+    State of one person: in the pipeline, and wherever solvers are measured.
 
     :ivar observation: the last one that was believed. :ivar solution: the last answer to one.
     :ivar stamp_ns: of the last frame in which the person was published.
@@ -24,7 +31,7 @@ class Person:
 
     def __init__(self, solver):
         """Start a track of ``solver``."""
-        self.solver_track = solver.start_track()
+        self.solver, self.solver_track = solver, solver.start_track()
         self.shape = BodyShape(solver.skeleton)
         self.rotations = OneEuroRotations(24)
         self.root = OneEuroPoint()
@@ -55,6 +62,31 @@ class Person:
         mended = self._front_back.check(seen, dt_s)
         self._is_mended = mended is not seen
         return mended
+
+    def solver_frame(self, seen: Optional[JointObservation], dt_s: float,
+                     stamp_ns: int) -> Optional[TrackFrame]:
+        """
+        Return what the solver is given; None where it has nothing to add to its last answer.
+
+        :param seen: what is believed of this image, None where the person is not seen.
+        :param dt_s: since the frame before.
+        """
+        temporal = getattr(self.solver, 'temporal', False)
+        memory = self.sight.memory(
+            np.ones(29, bool) if seen is None else hidden_joints(seen), dt_s)
+        if seen is None:
+            if not temporal or self.observation is None:
+                return None
+            memory = 1.0
+            seen = replace(self.observation, sigma=np.ones(29), twist_cos_sin=None)
+        betas = self.shape.update(seen, dt_s)
+        if temporal and self.solution is not None:
+            # what it said last is better than what a front end guesses about a hidden joint
+            skeleton = self.solver.skeleton
+            seen = carried_on(seen, self.solution.rotmat, skeleton.offsets(betas),
+                              skeleton.rest(betas), memory)
+        return TrackFrame(seen.joints_m, seen.sigma, stamp_ns, betas, seen.twist_cos_sin,
+                          self.shape.doubt)
 
     def without_jumps(self, seen: JointObservation, dt_s: float) -> JointObservation:
         """Return the observation, joints hidden that have moved faster than joints move."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import replace
 from time import perf_counter
 from typing import Any, Dict, List, NamedTuple, Optional
 
@@ -20,7 +19,7 @@ from niki_ros.core.errors import ConfigError, InputError
 from niki_ros.core.ground import Ground
 from niki_ros.core.image_order import ImageOrder, LATE, REPEATED, RESTARTED
 from niki_ros.core.kinematics import forward_kinematics
-from niki_ros.core.occlusion import carried_on, held_distance, hidden_joints
+from niki_ros.core.occlusion import held_distance, hidden_joints
 from niki_ros.core.person import Person
 from niki_ros.core.place import Scene
 from niki_ros.core.refine_pixels import refine_to_pixels
@@ -30,7 +29,6 @@ from niki_ros.core.types import (
     JointObservation,
     OBSERVED,
     PREDICTED,
-    TrackFrame,
     UNOBSERVED,
 )
 import numpy as np
@@ -153,34 +151,13 @@ class Pipeline:
 
     def _solve(self, steps: List[_Step], stamp_ns: int) -> List[_Step]:
         """Solve all people at once; one out of sight is all unobserved joints, or as it was."""
-        temporal = getattr(self.solver, 'temporal', False)
-        frames = [self._frame(step, temporal, stamp_ns) for step in steps]
+        frames = [step.person.solver_frame(step.seen, step.dt_s, stamp_ns) for step in steps]
         now = [i for i, frame in enumerate(frames) if frame is not None]
         solved = self.solver.step_tracks([steps[i].person.solver_track for i in now],
                                          [frames[i] for i in now])
         solutions = dict(zip(now, solved))
         return [step._replace(solution=solutions.get(i, step.person.solution))
                 for i, step in enumerate(steps)]
-
-    def _frame(self, step: _Step, temporal: bool, stamp_ns: int) -> Optional[TrackFrame]:
-        """Return what the solver is given of one person; None where it has nothing to add."""
-        person = step.person
-        seen: Any = step.seen
-        memory = person.sight.memory(
-            np.ones(29, bool) if seen is None else hidden_joints(seen), step.dt_s)
-        if seen is None:
-            if not temporal:
-                return None
-            memory = 1.0
-            last: Any = person.observation
-            seen = replace(last, sigma=np.ones(29), twist_cos_sin=None)
-        betas = person.shape.update(seen, step.dt_s)
-        if temporal and person.solution is not None:
-            # what it said last is better than what a front end guesses about a hidden joint
-            skeleton = self.solver.skeleton
-            seen = carried_on(seen, person.solution.rotmat, skeleton.offsets(betas),
-                              skeleton.rest(betas), memory)
-        return TrackFrame(seen.joints_m, seen.sigma, stamp_ns, betas, seen.twist_cos_sin)
 
     def _body(self, step: _Step, scene, stamp_ns) -> Optional[Body]:
         """Place and smooth one person; None where there is no place for them."""
@@ -206,11 +183,12 @@ class Pipeline:
     def _aligned(self, track, person, solution, seen, scene, stamp_ns):
         """Rotations (24, 3, 3), root (3,) or None, and what the root's distance is measured by."""
         rotmat = np.asarray(solution.rotmat, dtype=np.float64)
-        root_m = None if seen is None else self._place(solution.joints_m, seen, scene.camera)
+        settings, offsets = self.config.pixels, self.solver.skeleton.offsets(person.shape.betas)
+        # of the size that is published; the solver may have found this image's another
+        joints = forward_kinematics(rotmat, offsets)[0]
+        root_m = None if seen is None else self._place(joints, seen, scene.camera)
         if root_m is None:
             return rotmat, track.predicted_root(stamp_ns), 'predicted'
-        settings, offsets = self.config.pixels, self.solver.skeleton.offsets(person.shape.betas)
-        joints = solution.joints_m
         if settings.refine:
             slack, loose = settings.prior_rad, settings.prior_hidden_rad
             prior_rad = loose + (slack - loose) * np.asarray(solution.confidence)

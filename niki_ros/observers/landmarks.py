@@ -86,7 +86,8 @@ def _linear_map() -> np.ndarray:
 
 
 JOINTS_FROM_LANDMARKS = _linear_map()
-_SHARES = np.abs(JOINTS_FROM_LANDMARKS) / np.abs(JOINTS_FROM_LANDMARKS).sum(1, keepdims=True)
+SHARES = np.abs(JOINTS_FROM_LANDMARKS) / np.abs(JOINTS_FROM_LANDMARKS).sum(1, keepdims=True)
+"""(29, 33) by how much the sight of each landmark counts for each joint."""
 
 
 def _unit(vector: np.ndarray, fallback) -> np.ndarray:
@@ -179,7 +180,7 @@ def seen_share(normalized: np.ndarray, visibility: np.ndarray) -> tuple:
     """
     beyond = np.maximum(-normalized, normalized - 1.0).max(axis=1)
     outside = np.clip(beyond / _EDGE, 0.0, 1.0)
-    return _SHARES @ np.clip(visibility, 0.0, 1.0), _SHARES @ outside
+    return SHARES @ np.clip(visibility, 0.0, 1.0), SHARES @ outside
 
 
 _NOT_HIPS = [joint for joint in range(1, 29)
@@ -189,7 +190,7 @@ _PLACED = [JOINT[name] for name in (*_CONSTRUCTED, 'head', 'head_top')]
 
 def joint_sigma(visible: np.ndarray, outside: np.ndarray) -> np.ndarray:
     """
-    Sigma (29,) from visibility (29,), as the network gives it, and outside (29,).
+    Sigma (..., 29) from visibility (..., 29), as the network gives it, and outside (..., 29).
 
     While nothing stands in front of a person, visibility says little: a limb that its own body
     hides has 40-70 mm per coordinate, as one that is seen. With rectangles in front of legs, an
@@ -205,8 +206,8 @@ def joint_sigma(visible: np.ndarray, outside: np.ndarray) -> np.ndarray:
     sigma = SIGMA_VISIBLE + doubt * (1.0 - SIGMA_VISIBLE)
     sigma = sigma + outside * (1.0 - sigma)
     hips = [JOINT['left_hip'], JOINT['right_hip']]
-    guessed = (sigma[hips] - SIGMA_VISIBLE[hips]).mean()
-    sigma[_NOT_HIPS] = np.hypot(sigma[_NOT_HIPS], _HIPS_SHARE * guessed)
+    guessed = (sigma[..., hips] - SIGMA_VISIBLE[hips]).mean(-1, keepdims=True)
+    sigma[..., _NOT_HIPS] = np.hypot(sigma[..., _NOT_HIPS], _HIPS_SHARE * guessed)
     return np.minimum(sigma, 1.0)
 
 

@@ -21,7 +21,6 @@ from scipy.special import expit
 
 GAP_NS = 500_000_000
 """After so long without a frame the past says nothing any more."""
-_PAST_FRAMES = 900
 
 
 @dataclass(frozen=True)
@@ -228,7 +227,9 @@ _NO_TWIST = np.zeros((1, 23, 2))
 
 class NikiTrack:
     """
-    Causal state of one person: what is known of the shape, and the frames before.
+    Causal state of one person: the frames before.
+
+    What is known of the shape is handed down with each frame; else it is read off that frame.
 
     With the temporal model the joints pass through a filter first, as they did in its training.
     """
@@ -238,9 +239,6 @@ class NikiTrack:
         self._solver, self.past = solver, None
         self._stamp_ns: Optional[int] = None
         self._filter = JointFilter()
-        self._information = np.zeros((10, 10))
-        self._vector = np.zeros(10)
-        self._frames = 0
 
     def step(self, joints_m, sigma, stamp_ns: int, betas=None, twist_cos_sin=None) -> Solution:
         """
@@ -266,20 +264,14 @@ class NikiTrack:
         if not 0 <= passed_ns <= GAP_NS:
             self.past, self._filter = None, JointFilter()
         self._stamp_ns = frame.stamp_ns
-        shape = self._shape(joints, sigma) if given is None else _Shape(given, np.zeros(1))
+        if given is None:
+            given, information = shape_information(joints, sigma, self._solver.skeleton)
+            shape = _Shape(given, size_doubt(information))
+        else:
+            shape = _Shape(given, np.array([frame.betas_doubt]))
         raw = joints, sigma
         if self._solver.temporal:
             rest = self._solver.skeleton.rest(shape.betas)
             points = joints - trunk_frame(joints, sigma, rest).origin_m[:, None]
             joints, sigma = self._filter.step(points, sigma, max(passed_ns * 1e-9, 1e-3))
         return _Prepared(joints, sigma, twist, shape, raw)
-
-    def _shape(self, joints, sigma) -> _Shape:
-        """Join what this frame says about the shape to what earlier frames said."""
-        betas, information = shape_information(joints, sigma, self._solver.skeleton)
-        keep = 1.0 if self._frames < _PAST_FRAMES else 1 - 1 / _PAST_FRAMES
-        self._frames += 1
-        self._information = keep * self._information + information[0]
-        self._vector = keep * self._vector + information[0] @ betas[0]
-        mean = np.linalg.solve(self._information + np.eye(10), self._vector)
-        return _Shape(np.clip(mean, -5, 5)[None], size_doubt(self._information[None]))

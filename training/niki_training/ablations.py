@@ -140,7 +140,7 @@ def _score(folder: Path, name: str, frames, windows, tables: dict) -> None:
             tables['frames'][title] = {
                 row: frame_row(by_solver(solver), frames, row, 0) for row in corrupt.PROTOCOL}
     if name in ('two-stage', 'temporal'):
-        tables['sequences'][name] = {row: sequence_row(solver.start_track, windows, row, 0, begin)
+        tables['sequences'][name] = {row: sequence_row(solver, windows, row, 0, begin)
                                      for row, begin in TRACK_ROWS.items()}
 
 

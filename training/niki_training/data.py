@@ -11,7 +11,7 @@ from niki_ros.core.errors import InputError
 from niki_ros.core.joint_filter import JointFilter
 from niki_ros.core.kinematics import forward_kinematics
 from niki_ros.core.rotations import rotmat_from_rotvec
-from niki_ros.core.shape import body_scale, resized, shape_information, size_doubt
+from niki_ros.core.shape import body_scale, resized, scale_per_beta, shape_information, size_doubt
 from niki_ros.core.skeleton import MIRROR_29, Skeleton
 import numpy as np
 
@@ -22,8 +22,10 @@ from niki_training.frame_rate import at_30_fps, checked_rate_hz, FPS
 CAMERA_FROM_UPRIGHT = np.diag([1.0, -1.0, -1.0])
 """Turns motion axes (y up) into camera axes (y down) of a camera that the person faces."""
 
-_SIZE_ERROR, _SHAPE_ERROR = 0.06, 0.6
-"""Of the pipeline's estimate of a person: log size, and the further betas."""
+_SHAPE_ERROR = 0.6
+"""Of the pipeline's estimate of a person: the betas behind the first."""
+_HANDED_DOWN, _HANDED_DOWN_PAIRED, _LEAST_DOUBT = 0.4, 0.7, 0.3
+"""Shares of a batch, and of its pairs, that come with a shape as the pipeline estimates it."""
 
 
 @dataclass
@@ -296,34 +298,41 @@ class Batches:
             self.windows.draw(self.batch - self.paired, rng), rng, self.skeleton)
         noisy, sigma = corrupt.training_mix(joints, rng, self.clean)
         if self.paired:
-            seen = self.pairs.draw(self.paired, rng)
+            paired = self.pairs.draw(self.paired, rng)
             rotmat, joints, betas, noisy, sigma = (
-                np.concatenate(both) for both in (
-                    (rotmat, seen['rotmat']), (joints, seen['joints']), (betas, seen['betas']),
-                    (noisy, seen['noisy']), (sigma, seen['sigma'])))
+                np.concatenate([one, paired[name]]) for name, one in (
+                    ('rotmat', rotmat), ('joints', joints), ('betas', betas), ('noisy', noisy),
+                    ('sigma', sigma)))
         batch, frames = sigma.shape[:2]
         noisy, sigma = noisy.reshape(-1, 29, 3), sigma.reshape(-1, 29)
         if frames > 1:
             shape = self._tracked(noisy, sigma, betas, frames, rng)
-            noisy, sigma = filtered(noisy, sigma, shape[0], frames, self.skeleton)
         else:
             shape = self._single(noisy, sigma, betas, rng)
-        if self.paired:
-            shape = self._handed_down(shape[0], shape[1], betas, frames, rng)
+        shape = self._handed_down(*shape, betas, frames, rng)
+        if frames > 1:
+            noisy, sigma = filtered(noisy, sigma, shape[0], frames, self.skeleton)
         seen = observed(noisy, sigma, self.skeleton, *shape)
         out = batch_of(rotmat.reshape(-1, 24, 3, 3), joints.reshape(-1, 29, 3),
                        np.repeat(betas, frames, axis=0), seen, self.skeleton)
-        return {k: v.reshape((batch, frames) + v.shape[1:]) for k, v in out.items()}
+        out = {k: v.reshape((batch, frames) + v.shape[1:]) for k, v in out.items()}
+        out['twist'] = np.zeros((batch, frames, 46), np.float32)
+        if self.paired and 'twist' in paired:
+            out['twist'][-self.paired:] = paired['twist'].reshape(self.paired, frames, 46)
+        return out
 
     def _handed_down(self, guess, doubt, betas, frames, rng):
-        """Of the pairs, seven in ten come with a shape such as the pipeline has estimated."""
-        chosen = rng.random(len(betas)) < 0.7
-        chosen[:-self.paired] = False
-        near = resized(betas, rng.normal(size=len(betas)) * _SIZE_ERROR, self.skeleton)
+        """Exchange some shapes for such as the pipeline has estimated, with what it doubts."""
+        count = len(betas)
+        share = np.full(count, _HANDED_DOWN)
+        share[count - self.paired:] = _HANDED_DOWN_PAIRED
+        chosen = rng.random(count) < share
+        unsure = rng.uniform(_LEAST_DOUBT, 1.0, count)
+        growth = scale_per_beta(self.skeleton)
+        near = resized(betas, unsure * growth * rng.normal(size=count), self.skeleton)
         near[:, 1:] += _SHAPE_ERROR * rng.normal(size=near[:, 1:].shape)
-        each = np.repeat(chosen, frames)
-        return (np.where(each[:, None], np.repeat(near, frames, axis=0), guess),
-                np.where(each, 0.0, doubt))
+        near, unsure, each = (np.repeat(one, frames, axis=0) for one in (near, unsure, chosen))
+        return np.where(each[:, None], near, guess), np.where(each, unsure, doubt)
 
     def _single(self, noisy, sigma, betas, rng):
         """Estimate the shape of single frames; every fourth is given the truth."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import json
 from pathlib import Path
 
 from niki_ros.core.errors import ConfigError, InputError
 from niki_ros.core.kinematics import forward_kinematics
+from niki_ros.core.person import Person
 from niki_ros.core.rotations import rotmat_from_rotvec
 from niki_ros.core.skeleton import Skeleton
+from niki_ros.core.types import JointObservation, Solution
 from niki_ros.model_folder import MANIFEST, read_model_folder, write_file
 import numpy as np
 
@@ -69,11 +72,35 @@ def _scores(found, turned, confidence, joints, rotmat, wrong) -> dict:
     return row
 
 
-def sequence_row(track_of, poses, name: str, seed: int, occluded_from: int = 0) -> dict:
+class PersonTrack:
     """
-    Score a solver's tracks on one corruption of sequences (B, T, …).
+    One person as the pipeline follows them, without an image.
 
-    :param track_of: makes a track. :param occluded_from: frame before which nothing is corrupted.
+    The pipeline's own estimate of the size is handed down with its doubt, hidden joints are
+    carried on, and what is scored is the body that would be published, of the estimated size.
+    """
+
+    def __init__(self, solver):
+        """Start without a past."""
+        self.person = Person(solver)
+
+    def step(self, joints_m, sigma, stamp_ns: int) -> Solution:
+        """Take in one frame, (29, 3) and (29,); return the solution, joints of the body's size."""
+        person, solver = self.person, self.person.solver
+        nowhere = np.full((29, 2), np.nan)
+        seen = JointObservation(joints_m, sigma, nowhere, np.zeros(4), 1.0, np.full(29, np.inf))
+        frame = person.solver_frame(seen, person.passed_s(stamp_ns), stamp_ns)
+        solution = solver.step_tracks([person.solver_track], [frame])[0]
+        person.observation, person.solution, person.stamp_ns = seen, solution, stamp_ns
+        offsets = solver.skeleton.offsets(person.shape.betas)
+        return replace(solution, joints_m=forward_kinematics(solution.rotmat, offsets)[0])
+
+
+def sequence_row(solver, poses, name: str, seed: int, occluded_from: int = 0) -> dict:
+    """
+    Score a solver, as the pipeline runs it, on one corruption of sequences (B, T, …).
+
+    :param occluded_from: frame before which nothing is corrupted.
     """
     rotmat, joints, _ = poses
     rng = np.random.default_rng([seed, 77, corrupt.PROTOCOL.index(name)])
@@ -83,7 +110,7 @@ def sequence_row(track_of, poses, name: str, seed: int, occluded_from: int = 0) 
     found = np.empty(joints.shape)
     turned = np.empty(rotmat.shape)
     for b in range(len(joints)):
-        track = track_of()
+        track = PersonTrack(solver)
         for t in range(joints.shape[1]):
             solution = track.step(noisy[b, t], sigma[b, t], t * 33_333_333)
             found[b, t], turned[b, t] = solution.joints_m, solution.rotmat

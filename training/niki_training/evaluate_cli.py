@@ -100,7 +100,7 @@ def _keep(args, tables) -> None:
     if args.note:
         protocol = (f'niki-evaluate on {args.data.name}, seed {args.seed}, one frame in '
                     f'{args.every}, at most {args.limit or "all"}; '
-                    f'{args.sequences} sequences; betas=None, sizes 0.85 … 1.15')
+                    f'{args.sequences} sequences as the pipeline runs them; sizes 0.85 … 1.15')
         for item in args.model:
             name, _, folder = item.partition('=')
             note_figures(Path(folder) if folder else shipped_models() / name,
@@ -138,7 +138,7 @@ def evaluate(args) -> dict:
     if args.tracks:
         poses = test_poses(motion, skeleton, args.seed + 1, SEQUENCE, SEQUENCE, args.sequences)
         tables['sequences'] = {
-            name: {row: sequence_row(solver.start_track, poses, row, args.seed, begin)
+            name: {row: sequence_row(solver, poses, row, args.seed, begin)
                    for row, begin in SEQUENCE_ROWS.items()}
             for name, solver in solvers.items()}
     return tables

@@ -163,7 +163,7 @@ class TemporalNet(nn.Module):
         flat = {k: v.flatten(0, 1) for k, v in batch.items()}
         joints = flat['joints'].flatten(1)
         with torch.no_grad():
-            poses = self.frame.solve(joints, flat['sigma'], flat['condition'])
+            poses = self.frame.solve(joints, flat['sigma'], flat['condition'], flat.get('twist'))
             token = self.token(poses.six, joints, flat['sigma'], flat['turn'])
             token = token.unflatten(0, shape)
             token = torch.cat([token.new_zeros(shape[0], self.past, TOKEN), token], dim=1)

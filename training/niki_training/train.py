@@ -21,7 +21,6 @@ from niki_training.archives import read_record, reason
 from niki_training.data import Batches, Motion
 from niki_training.kinematic import six_from_rotmat
 from niki_training.model import MlpNet, NetConfig, NikiNet
-from niki_training.pairs import Pairs
 from niki_training.settings import TrainConfig
 from niki_training.swing import bone_axes, swing_twist
 from niki_training.temporal import TemporalNet
@@ -63,8 +62,14 @@ class Trainer:
     """
 
     def __init__(self, config: TrainConfig, motion: Motion, skeleton: Skeleton, folder: Path,
-                 start_from: Path | None = None, pairs: Path | None = None):
-        """Build everything, or go on from the folder's last checkpoint."""
+                 start_from: Path | None = None, pairs=None):
+        """
+        Build everything, or go on from the folder's last checkpoint.
+
+        :param start_from: a checkpoint or model folder whose weights are the first; a temporal
+            network also begins on a per-frame one. :param pairs: real errors, with ``draw(count,
+            rng)`` and ``digest()``, or None.
+        """
         self.config, self.folder, self.motion = config, Path(folder), motion
         self.rank, self.world = _join_group()
         torch.manual_seed(config.seed)
@@ -74,8 +79,7 @@ class Trainer:
         frames = config.frames if config.net.kind == 'temporal' else 1
         self.batches = Batches(
             motion, skeleton, config.batch, frames, config.seed + 1000 * self.rank,
-            config.clean_share, Pairs(pairs, 'train', frames) if pairs else None,
-            config.pairs_share)
+            config.clean_share, pairs, config.pairs_share)
         self.net = build_net(config.net)
         self._normalise()
         self._start(start_from)
@@ -104,18 +108,24 @@ class Trainer:
             net.swing_norm.set(six_from_rotmat(swing).flatten(1), 0.1)
 
     def _start(self, path: Path | None) -> None:
-        """Take over the per-frame network that a temporal one stands on."""
-        if self.config.net.kind != 'temporal':
-            if path is not None:
-                raise ConfigError('--from is for net.kind=temporal, which stands on that network')
-            return
+        """Begin with the weights of another network."""
+        temporal = self.config.net.kind == 'temporal'
         if path is None:
-            if not (self.folder / 'last.pt').exists():
+            if temporal and not (self.folder / 'last.pt').exists():
                 raise ConfigError('net.kind = temporal stands on a trained per-frame network: '
                                   'give its checkpoint, --from runs/frame/last.pt')
             return
+        found = _network_at(path)
         try:
-            self.net.start_from(load_checkpoint(path)[0])
+            if temporal and not isinstance(found, TemporalNet):
+                self.net.start_from(found)
+            else:
+                # of the losses only, and not in every file: measured on the motion
+                kept = {name: value for name, value in found.state_dict().items()
+                        if 'swing_norm' not in name}
+                missing, _ = self.net.load_state_dict(kept, strict=False)
+                if any('swing_norm' not in name for name in missing):
+                    raise AttributeError(f'it has no {missing[0]}')
         except (RuntimeError, AttributeError) as error:
             raise ModelError(f'{path} has other settings of net than this run; give it the same '
                              f'--set net.… ({str(error).splitlines()[0]})') from error
@@ -218,7 +228,8 @@ class Trainer:
         with torch.no_grad():
             twist = swing_twist(batch['rotmat'], self.axes)[1].flatten(1)
             given = torch.rand(len(twist), 1, device=twist.device) < config.twist_share
-            batch['twist'] = twist * given
+            lifted = batch['twist'].abs().sum(1, keepdim=True) > 0
+            batch['twist'] = torch.where(lifted, batch['twist'], twist * given)
         poses = self.net.solve(
             batch['joints'].flatten(1), batch['sigma'], batch['condition'], batch['twist'])
         values = losses.regression_losses(poses, batch, self.axes)
@@ -305,6 +316,14 @@ class _Log:
         if self.board:
             for name, value in values.items():
                 self.board.add_scalar(name, float(value), step)
+
+
+def _network_at(path: Path):
+    """Return the network of a checkpoint or of a model folder."""
+    if Path(path).is_dir():
+        from niki_training.export import load_exported
+        return load_exported(path)[0]
+    return load_checkpoint(path)[0]
 
 
 def _join_group():

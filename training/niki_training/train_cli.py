@@ -18,6 +18,7 @@ import torch
 from niki_training.arguments import positive
 from niki_training.body import load_skeleton
 from niki_training.data import load_motion
+from niki_training.pairs import Pairs
 from niki_training.settings import read_config, TrainConfig
 from niki_training.train import Trainer
 
@@ -32,13 +33,36 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('--set', action='append', default=[], metavar='NAME=VALUE',
                         help='change one setting, such as steps=5000 or net.kind=one_stage')
     parser.add_argument('--from', dest='start_from', type=Path,
-                        help='checkpoint of the per-frame network (net.kind=temporal)')
+                        help='checkpoint or model folder to begin with; net.kind=temporal also '
+                        'begins on a per-frame network')
     parser.add_argument('--pairs', type=Path,
                         help='folder of niki-data render --observe: real errors of a front end')
+    parser.add_argument('--lifted', metavar='MODEL',
+                        help='train on what this lifter makes of the motion (lift ships), beside '
+                        'corrupted joints')
     parser.add_argument('--body', type=Path, help='skeleton written by niki-data body')
     parser.add_argument('--threads', type=positive, default=2, help='CPU threads (default 2)')
     parser.add_argument('--smoke', action='store_true', help='stop after a minute')
     return parser
+
+
+def _pairs(args, config: TrainConfig, skeleton):
+    """Return real errors to train on, or None."""
+    frames = config.frames if config.net.kind == 'temporal' else 1
+    if args.lifted and args.pairs:
+        raise ConfigError('--pairs and --lifted: one of them at a time')
+    if args.pairs:
+        return Pairs(args.pairs, 'train', frames)
+    if not args.lifted:
+        return None
+    from niki_ros.lifters import Lifter
+    from niki_ros.model_folder import find_model
+
+    from niki_training.lift.data import LiftBatches
+    from niki_training.lift.pairs import LiftedPairs
+    from niki_training.render.motion import load_rooted_motion
+    batches = LiftBatches(load_rooted_motion(args.data), skeleton)
+    return LiftedPairs(batches, Lifter(find_model(args.lifted).path), frames, seed=config.seed)
 
 
 def main(argv=None) -> int:
@@ -65,8 +89,9 @@ def main(argv=None) -> int:
             if not equals:
                 raise ConfigError(f'--set {item}: expected NAME=VALUE')
             config.set(name, value)
-        trainer = Trainer(config.check(), load_motion(args.data), load_skeleton(args.body),
-                          args.out, args.start_from, args.pairs)
+        skeleton = load_skeleton(args.body)
+        trainer = Trainer(config.check(), load_motion(args.data), skeleton, args.out,
+                          args.start_from, _pairs(args, config, skeleton))
         trainer.run(SMOKE_S if args.smoke else None)
         trainer.leave()
     except (NikiError, OSError) as error:

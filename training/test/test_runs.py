@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 
-from niki_ros.core.errors import ConfigError, ModelError
+from niki_ros.core.errors import ModelError
 from niki_ros.core.skeleton import open_skeleton
 from niki_training import ablations, train_cli
 from niki_training.settings import TrainConfig
@@ -164,8 +164,9 @@ def test_another_network_is_not_gone_on_with(motion, tmp_path):
     with pytest.raises(ModelError, match='other settings of net'):
         Trainer(small_config('temporal', **{'net.hidden': 24}), motion, open_skeleton(),
                 tmp_path / 'temporal', tmp_path / 'last.pt')
-    with pytest.raises(ConfigError, match='--from is for'):
-        Trainer(small_config(), motion, open_skeleton(), tmp_path, tmp_path / 'last.pt')
+    begun = Trainer(small_config(), motion, open_skeleton(), tmp_path / 'begun',
+                    tmp_path / 'last.pt')
+    assert begun.step == 0, 'the weights of another run are not its end'
 
 
 def test_every_ablation_has_settings_of_its_own():

@@ -60,6 +60,19 @@ def keypoint_leaves():
     return bones, joints, np.array(offsets)
 
 
+class Posed(NamedTuple):
+    """
+    P pieces of motion, y up, the pelvis of the newest frame at 0.
+
+    :param points: (P, FRAMES, 50, 3) joints and keypoints, metres. :param rotmat: (P, FRAMES, 24,
+        3, 3) local rotations. :param betas: (P, 10).
+    """
+
+    points: torch.Tensor
+    rotmat: torch.Tensor
+    betas: np.ndarray
+
+
 class LiftBatches:
     """
     Draws batches.
@@ -80,13 +93,13 @@ class LiftBatches:
 
     def draw(self, rng) -> Batch:
         """Return ``pieces * VIEWS`` windows."""
-        points, rotmat = self._posed(rng)
+        points, rotmat, _ = self.posed(rng)
         count = self.pieces * VIEWS
         piece = torch.arange(self.pieces).repeat_interleave(VIEWS)
         longest = AGES_S[-1] * 30
         end = torch.as_tensor(longest + rng.random(count) * (FRAMES - 1.01 - longest),
                               dtype=torch.float32)
-        view, heading, distance = _views(count, rng)
+        view, heading, distance = drawn_views(count, rng)
         # of the newest image: what is to be told
         now = _at(points, piece, end)
         hips = (now[:, 1] + now[:, 2]) / 2
@@ -103,8 +116,8 @@ class LiftBatches:
         seen = with_errors(camera, count, rng, self.errors)
         return Batch(seen, heading, joints, twist)
 
-    def _posed(self, rng):
-        """Return joints and keypoints (P, FRAMES, 50, 3), y up, and rotations of the motion."""
+    def posed(self, rng) -> Posed:
+        """Draw pieces of motion: limbs exchanged, mirrored, of random bodies."""
         starts = self._windows.draw_starts(self.pieces, rng)
         at = starts[:, None] + np.arange(FRAMES)
         rotvec = self.motion.rotvec[at].copy()
@@ -128,7 +141,7 @@ class LiftBatches:
         rotmat = torch.as_tensor(rotmat_from_rotvec(rotvec), dtype=torch.float32)
         points = self._layer(rotmat, offsets[:, None].expand(-1, FRAMES, -1, -1),
                              torch.as_tensor(root, dtype=torch.float32))
-        return points, rotmat
+        return Posed(points, rotmat, betas)
 
 
 def _at(points, piece, frame):
@@ -139,7 +152,7 @@ def _at(points, piece, frame):
     return (1 - share) * points[piece, low] + share * points[piece, low + 1]
 
 
-def _views(count: int, rng):
+def drawn_views(count: int, rng):
     """
     Return view from upright (N, 3, 3), tangents of the hips in the camera (N, 2), distances (N,).
 

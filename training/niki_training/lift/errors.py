@@ -27,7 +27,6 @@ from niki_training.kinematic import axis_angle_rotmat
 
 LASTING, QUICK, HIDDEN, DOUBTED = 0.045, 0.012, 0.35, 0.12
 _IMAGES = 32
-"""Errors of so many images are drawn; older ones have those again."""
 _POINTS = len(KEYPOINTS)
 _LEGS = [i for i, name in enumerate(KEYPOINTS) if name.rpartition('_')[2] in
          ('knee', 'ankle', 'heel', 'toe')]
@@ -58,7 +57,7 @@ def with_errors(camera, count: int, rng, errors: bool = True) -> Seen:
     ages = torch.as_tensor(AGES_S, dtype=torch.float32)
     steps = torch.floor(ages / period_s[:, None] + 1e-4)
     share = (ages / period_s[:, None] - steps).clamp(0, 1)
-    drawn = _Errors(camera(torch.zeros(count)), count)
+    drawn = Errors(camera(torch.zeros(count)), count)
     out = []
     for slot in range(len(ages)):
         # images further apart than the ages are interpolated, as at run time
@@ -99,18 +98,24 @@ def _tailed(*shape):
     return torch.randn(*shape) * scale / 1.35
 
 
-class _Errors:
-    """The errors of N windows: drawn once, the same for the same image."""
+class Errors:
+    """
+    The errors of N people over time: drawn once, the same for the same image.
 
-    def __init__(self, truth, count: int):
-        """Draw; ``truth`` (N, 21, 3) of the newest image gives the size."""
+    :param truth: (N, 21, 3) keypoints in the newest image, which give the size.
+    :param images: of so many errors that flicker are drawn; older images have those again.
+    """
+
+    def __init__(self, truth, count: int, images: int = _IMAGES):
+        """Draw."""
+        self._images = images
         tangents = truth[..., :2] / truth[..., 2:].clamp_min(0.3)
         middle = tangents[:, :2].mean(1, keepdim=True)
         self.size = (tangents - middle)[:, :12].norm(dim=-1).mean(1).clamp_min(1e-3)
         worse = torch.exp(torch.randn(count, 1, 1) * 0.5) * 0.85
         self.lasting = [_tailed(count, _POINTS, 2) * LASTING * worse for _ in range(2)]
         self.wave = _uniform(count, 0.6, 4.0), _uniform(count, 0, 2 * math.pi)
-        self.quick = _tailed(count, _IMAGES, _POINTS, 2) * QUICK * worse[:, None]
+        self.quick = _tailed(count, images, _POINTS, 2) * QUICK * worse[:, None]
         self.hidden = torch.randn(count, _POINTS, 2) * HIDDEN
         pan = torch.randn(count, 2) * torch.tensor([0.25, 0.08])
         self.pan = pan * _chance(count, 0.2)[:, None]
@@ -157,13 +162,13 @@ class _Errors:
             flip = torch.where(_chance(count, 0.04), -1.0, 1.0)
             self.slope[:, group] *= flip[:, None]
         self.depth = [_tailed(count, _POINTS, 1)[..., 0] * _GUESS_M for _ in range(2)]
-        self.depth_quick = torch.randn(count, _IMAGES, _POINTS) * 0.012
+        self.depth_quick = torch.randn(count, self._images, _POINTS) * 0.012
         self.no_guess = _chance(count, 0.15)
 
     def of(self, truth, age_s, index):
         """Return rays (N, 21, 2), sight (N, 21) and guess (N, 21) of the image of this age."""
         each = torch.arange(len(truth))
-        index = index % _IMAGES
+        index = index % self._images
         speed, phase = self.wave
         wave = (2 * math.pi * age_s / speed + phase)[:, None]
         slow = (wave.cos(), wave.sin())

@@ -1,0 +1,209 @@
+"""
+What NIKI is given behind the lifter: motion through a camera, a front end's errors and the lifter.
+
+The same interface as :class:`niki_training.pairs.Pairs`, so that ``niki-train --lifted`` trains on
+errors as they will be: they last, they belong together, and the lifter's own sigma goes with them.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+from niki_ros.core.errors import InputError
+from niki_ros.core.lift_window import AGES_S, JOINT_OF_KEYPOINT, KEYPOINTS
+from niki_ros.core.occlusion import HIDDEN_SIGMA
+from niki_ros.core.rotations import rotmat_from_rotvec, rotvec_from_rotmat, swing_rotmat
+from niki_ros.lifters import HIDDEN_SEEN, lifted_sigma, Lifter
+from niki_ros.observers.landmarks import joint_sigma, SHARES
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from niki_training.lift.data import drawn_views, FRAMES, LiftBatches
+from niki_training.lift.errors import Errors
+
+RATE_HZ = 30.0
+_HISTORY = int(np.ceil(AGES_S[-1] * RATE_HZ)) + 1
+LENGTH = FRAMES - _HISTORY
+"""Frames of a piece of motion that have a whole window behind them."""
+_NEW_SHARE = 0.4
+_MEMORY = 1.0, 2.0
+_FORWARD = np.array([0.0, 0.0, 1.0])
+_EDGE = 20.0
+
+
+class _Pool(NamedTuple):
+    """Arrays (P, LENGTH, …) of ``draw``, rotations as vectors; ``begins`` (P,) first frame."""
+
+    rotvec: np.ndarray
+    joints: np.ndarray
+    noisy: np.ndarray
+    sigma: np.ndarray
+    twist: np.ndarray
+    betas: np.ndarray
+    begins: np.ndarray
+
+
+class LiftedPairs:
+    """
+    Observations as the lifter gives them, and their truth.
+
+    :param batches: draws motion. :param lifter: of a model folder of kind ``lift``.
+    :param frames: length of the windows. :param pieces: of motion that are kept in memory.
+    :raises InputError: when windows are longer than a piece.
+    """
+
+    def __init__(self, batches: LiftBatches, lifter: Lifter, frames: int, pieces: int = 6000,
+                 seed: int = 0):
+        """Lift all pieces once, some minutes for ten thousand."""
+        if frames > LENGTH:
+            raise InputError(f'windows have {frames} frames; lifted motion has {LENGTH}')
+        self.frames, self.lifter_sha256 = frames, lifter.engine.describe().get('sha256', '')
+        rng = np.random.default_rng([seed, 4])
+        parts = [_lifted_pieces(batches, lifter, frames, rng) for _ in tqdm(
+            range(-(-pieces // batches.pieces)), disable=None, unit='batch', desc='lift')]
+        self._pool = _Pool(*(np.concatenate(values) for values in zip(*parts)))
+
+    def digest(self) -> str:
+        """Return the lifter's hash, kept in checkpoints."""
+        return str(self.lifter_sha256)[:16]
+
+    def draw(self, count: int, rng) -> dict:
+        """
+        Draw windows.
+
+        :return: ``rotmat`` (N, T, 24, 3, 3), ``joints`` and ``noisy`` (N, T, 29, 3) root-relative
+            in camera axes, ``sigma`` (N, T, 29), ``betas`` (N, 10), ``twist`` (N, T, 23, 2).
+        """
+        pool = self._pool
+        piece = rng.integers(len(pool.betas), size=count)
+        first = pool.begins[piece]
+        last = np.where(first > 0, first, LENGTH - self.frames)
+        start = rng.integers(first, last + 1)
+        at = piece[:, None], start[:, None] + np.arange(self.frames)
+        return {'rotmat': rotmat_from_rotvec(pool.rotvec[at]).astype(np.float32),
+                'joints': pool.joints[at], 'noisy': pool.noisy[at], 'sigma': pool.sigma[at],
+                'twist': pool.twist[at], 'betas': pool.betas[piece]}
+
+
+def _lifted_pieces(batches: LiftBatches, lifter: Lifter, frames: int, rng) -> _Pool:
+    """Return one batch of pieces: drawn, seen, lifted."""
+    posed = batches.posed(rng)
+    count = batches.pieces
+    view, heading, distance = drawn_views(count, rng)
+    towards = torch.cat([heading, torch.ones(count, 1)], 1).numpy()
+    camera_from_view = torch.as_tensor(swing_rotmat(_FORWARD, towards), dtype=torch.float32)
+    hips = posed.points[:, -1, 1:3].mean(1)
+    points = (posed.points - hips[:, None, None]) @ view[:, None].transpose(-1, -2)
+    place = torch.zeros(count, 1, 1, 3)
+    place[..., 2] = distance[:, None, None]
+    begins = np.where(rng.random(count) < _NEW_SHARE,
+                      rng.integers(0, LENGTH - frames + 1, count), 0)
+    torch.manual_seed(int(rng.integers(1 << 31)))
+    rays, seen, guess = _seen(points[:, :, 29:] + place, camera_from_view)
+    seen[torch.arange(FRAMES) < torch.as_tensor(begins)[:, None] + _HISTORY
+         * torch.as_tensor(begins > 0)[:, None]] = 0.0
+    own_sigma = _own_sigma(seen.numpy())
+    hidden = own_sigma >= HIDDEN_SIGMA
+    known = torch.where(torch.as_tensor(hidden[..., JOINT_OF_KEYPOINT]),
+                        seen.clamp_max(HIDDEN_SEEN), seen)
+    noisy, sigma, twist = _lift(lifter, rays, known, guess, hidden[:, _HISTORY:])
+    turn = (camera_from_view @ view)[:, None]
+    rotmat = posed.rotmat[:, _HISTORY:].clone()
+    rotmat[:, :, 0] = turn @ rotmat[:, :, 0]
+    joints = posed.points[:, _HISTORY:, :29] @ turn.transpose(-1, -2)
+    joints = (joints - joints[:, :, :1]).numpy()
+    root = rotmat[:, :, 0].numpy()
+    return _Pool(rotvec_from_rotmat(rotmat.numpy()).astype(np.float32), joints,
+                 _carried_on(noisy, hidden[:, _HISTORY:], root, begins), sigma, twist,
+                 posed.betas.astype(np.float32), begins)
+
+
+def _seen(keypoints, camera_from_view):
+    """
+    Let a front end see keypoints (P, F, 21, 3), axes of the view.
+
+    :return: rays (P, F, 21, 3) and guesses about the hips (P, F, 21, 3) in the camera's axes,
+        sight (P, F, 21).
+    """
+    count, frames = keypoints.shape[:2]
+    errors = Errors(keypoints[:, -1], count, images=frames)
+    images = []
+    for frame in range(frames):
+        age = frames - 1 - frame
+        truth = keypoints[:, frame]
+        tangents, sight, depth = errors.of(
+            truth, torch.full((count,), age / RATE_HZ), torch.full((count,), age))
+        about = truth - truth[:, :2].mean(1, keepdim=True)
+        images.append((torch.cat([tangents, torch.ones_like(depth)[..., None]], -1), sight,
+                       torch.cat([about[..., :2], depth[..., None]], -1)))
+    rays, sight, guess = (torch.stack(values, 1) for values in zip(*images))
+    turn = camera_from_view[:, None].transpose(-1, -2)
+    return torch.nn.functional.normalize(rays @ turn, dim=-1), sight, guess @ turn
+
+
+def _lift(lifter: Lifter, rays, seen, guess, hidden):
+    """Return joints (P, LENGTH, 29, 3), sigma (P, LENGTH, 29) and twist of every whole window."""
+    ages = torch.as_tensor(AGES_S * RATE_HZ, dtype=torch.float32)
+    first = ages.floor().long()
+    share = ages - first
+    joints, sigmas, twists = [], [], []
+    for i, end in enumerate(range(_HISTORY, FRAMES)):
+        hips = rays[:, end, :2].sum(1).numpy()
+        turn = torch.as_tensor(swing_rotmat(_FORWARD, hips), dtype=torch.float32)
+        at_ages = partial(_interpolated, end - first, share)
+        viewed = rays[:, :end + 1] @ turn[:, None]
+        tangents = (viewed[..., :2] / viewed[..., 2:].clamp_min(0.05)).clamp(-_EDGE, _EDGE)
+        out = lifter.engine.run({
+            'rays': at_ages(tangents), 'seen': at_ages(seen),
+            'guess': at_ages((guess[:, :end + 1] @ turn[:, None])[..., 2]),
+            'heading': np.clip(hips[:, :2] / np.maximum(hips[:, 2:], 0.05), -_EDGE, _EDGE)})
+        joints.append(out['joints'] @ turn.numpy().swapaxes(-1, -2))
+        sigmas.append(lifted_sigma(out['spread'], hidden[:, i]))
+        twists.append(out['twist'] / np.maximum(
+            np.linalg.norm(out['twist'], axis=-1, keepdims=True), 1e-6))
+    return tuple(np.stack(values, 1).astype(np.float32) for values in (joints, sigmas, twists))
+
+
+def _interpolated(frame, share, values):
+    """Return values (P, F, 21, …) between ``frame`` (16,) and the one before, as an array."""
+    share = share.view(-1, *[1] * (values.ndim - 2))
+    before = values[:, (frame - 1).clamp_min(0)]
+    return ((1 - share) * values[:, frame] + share * before).numpy()
+
+
+# keypoints stand for landmarks: eyes and mouth are seen as the nose is, fingers as the knuckles
+_KEYPOINT_OF_LANDMARK = [KEYPOINTS.index(name) for name in (
+    *('nose',) * 7, 'left_ear', 'right_ear', 'nose', 'nose', 'left_shoulder', 'right_shoulder',
+    'left_elbow', 'right_elbow', 'left_wrist', 'right_wrist',
+    *('left_knuckles', 'right_knuckles') * 3, 'left_hip', 'right_hip', 'left_knee', 'right_knee',
+    'left_ankle', 'right_ankle', 'left_heel', 'right_heel', 'left_toe', 'right_toe')]
+
+
+def _own_sigma(seen) -> np.ndarray:
+    """Return the sigma (..., 29) that the front end gives joints of such sight (..., 21)."""
+    visible = seen[..., _KEYPOINT_OF_LANDMARK] @ SHARES.T
+    return joint_sigma(visible, np.zeros(29))
+
+
+def _carried_on(noisy, hidden, root, begins) -> np.ndarray:
+    """
+    Put hidden joints where they were last, on the trunk as it stands now, as the pipeline does.
+
+    :param noisy: (P, T, 29, 3). :param hidden: (P, T, 29). :param root: (P, T, 3, 3) of the trunk.
+    """
+    placed = noisy.copy()
+    unseen_s = np.full((len(noisy), 29), np.inf)
+    kept, forgotten = _MEMORY
+    for t in range(noisy.shape[1]):
+        new = (t == begins)[:, None]
+        unseen_s = np.where(hidden[:, t], np.where(new, np.inf, unseen_s) + 1 / RATE_HZ, 0.0)
+        if t == 0:
+            continue
+        share = np.where(hidden[:, t], np.clip(
+            (forgotten - unseen_s) / (forgotten - kept), 0.0, 1.0), 0.0)[..., None]
+        step = root[:, t] @ root[:, t - 1].swapaxes(-1, -2)
+        moved = placed[:, t - 1] @ step.swapaxes(-1, -2)
+        placed[:, t] += share * (moved - placed[:, t])
+    return placed - placed[:, :, :1]
