@@ -18,7 +18,7 @@ VERBS = {
     'run': 'a video, webcam or folder of images to bodies, without ROS',
     'models': 'fetch, list and verify the models',
     'engine': 'build and inspect TensorRT engines',
-    'view': 'bodies of a video or a bag in the viewer Rerun',
+    'view': 'bodies of a video or a bag in the viewer Rerun, or in a browser',
     'bench': 'measure the speed on this machine',
     'doctor': 'what is installed, what is missing, how to mend it',
 }

@@ -1,4 +1,4 @@
-"""``niki view``: bodies of a video or a bag in the viewer Rerun, beside the image."""
+"""``niki view``: bodies of a video or a bag beside the image, in the viewer Rerun or a browser."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from contextlib import contextmanager
 import sys
 from typing import List
 
-HELP = 'Look at the bodies in a video or a bag: skeletons in 3D, beside the image (Rerun).'
+HELP = ('Look at the bodies in a video or a bag: skeletons in 3D, beside the image. In the viewer '
+        'Rerun, or with --web in any browser.')
 
 
 def add_arguments(parser):
@@ -18,6 +19,13 @@ def add_arguments(parser):
                        help='write a recording instead; open it with: rerun OUT.rrd')
     where.add_argument('--screenshot', metavar='OUT.png',
                        help='write a picture instead, of the moment with most joints observed')
+    where.add_argument('--web', action='store_true',
+                       help='serve a web page instead, which needs nothing but a browser')
+    parser.add_argument('--host', metavar='ADDRESS', default='127.0.0.1',
+                        help='of --web: where it can be reached; 0.0.0.0 = from other machines, '
+                             'without any password (default: %(default)s, this machine alone)')
+    parser.add_argument('--port', metavar='N', type=int, default=8080,
+                        help='of --web; 0 = any that is free (default: %(default)s)')
     parser.add_argument('--at', metavar='S', type=float,
                         help='moment of the screenshot, seconds from the first image')
     parser.add_argument('--joints', metavar='TOPIC',
@@ -39,14 +47,17 @@ def main(args) -> int:
     from niki_ros.cli.files import check_files
     from niki_ros.cli.run import parse_settings
     # first of all: nobody waits for a pipeline to learn that there is no viewer
-    rerun_view.load_rerun()
+    if not args.web:
+        rerun_view.load_rerun()
     check_files({'--save': args.save, '--screenshot': args.screenshot}, args.source, args.camera,
                 parse_settings(args.set), screenshot=('.png',))
     bag = rerun_view.is_bag(args.source)
     broken_off: List[str] = []
     with _moments(args, bag) as moments:
         moments = _until_it_breaks(moments, broken_off)
-        if args.screenshot:
+        if args.web:
+            _serve(moments, args, broken_off)
+        elif args.screenshot:
             rerun_view.screenshot(_chosen(moments, args), args.screenshot, absolute=bag)
         elif args.save:
             _save(rerun_view, moments, args.save, bag)
@@ -55,6 +66,30 @@ def main(args) -> int:
     for text in broken_off:
         print(f'niki: {text}; what came before it is shown', file=sys.stderr)
     return 1 if broken_off else 0
+
+
+def _serve(moments, args, broken_off: List[str]):
+    """Serve the page while moments come, and after that until Ctrl-C."""
+    from pathlib import Path
+    import threading
+
+    from niki_ros.web_view import fill, MomentStore, WebView
+    store = MomentStore(Path(args.source).name or str(args.source))
+    try:
+        view = WebView(store, args.host, args.port)
+        try:
+            print(f'niki: open {view.url} in a browser; Ctrl-C ends it', file=sys.stderr,
+                  flush=True)
+            count = fill(store, moments)
+            store.finish('; '.join(broken_off))
+            print(f'niki: all {count} images are there', file=sys.stderr, flush=True)
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            print('', file=sys.stderr)
+        finally:
+            view.close()
+    finally:
+        store.close()
 
 
 def _until_it_breaks(moments, broken_off: List[str]):
