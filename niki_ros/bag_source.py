@@ -1,4 +1,4 @@
-"""Frames out of a ROS 2 bag, sqlite3 or MCAP, as the node would take them; no ROS needed."""
+"""Frames out of a bag, as the node would take them; no ROS needed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections import Counter
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+import shlex
 from typing import Dict, Generator, Iterator, List, Optional
 
+from niki_ros.bag_files import bag_files, lacks_description, parts_to_open, ROS_1
 from niki_ros.core.config import CameraConfig, TrackingConfig
 from niki_ros.core.errors import BackendError, InputError, SourceError
 from niki_ros.core.image_order import ImageOrder
@@ -15,30 +17,16 @@ from niki_ros.core.intake import BadFrame, Intake, ns_from_stamp
 from niki_ros.core.side_inputs import depth_from_image, NearestDepth
 from niki_ros.sources import DEFAULT_RATE_HZ, Frame, FrameSource
 
-SUFFIXES = ('.mcap', '.db3')
 _KINDS = ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
 _INFO = 'sensor_msgs/msg/CameraInfo'
 # pictures that are of no camera, or of no use without their picture
 _NOT_SEEN = ('overlay', 'depth')
+# transports of image_transport that are below the topic somebody names
+_BELOW = ('/compressed', '/compressedDepth')
 # images that wait for their depth at most
 _WAITING = 2
-
-
-def is_bag(path) -> bool:
-    """Whether this is the folder or a file of a ROS 2 bag."""
-    path = Path(path)
-    return (path / 'metadata.yaml').is_file() or (path.is_file() and path.suffix in SUFFIXES)
-
-
-def bag_files(path) -> List[Path]:
-    """Return the files of the bag that this is the folder or a file of."""
-    path = Path(path)
-    if path.is_file() and not (path.parent / 'metadata.yaml').is_file():
-        return [path]
-    folder = path.parent if path.is_file() else path
-    # a compressed one has its ending after that of the storage
-    return [folder / 'metadata.yaml', *(
-        one for one in folder.iterdir() if set(one.suffixes) & set(SUFFIXES))]
+_RECOVER = {'.mcap': 'mcap recover {0} -o whole.mcap', '.db3': 'sqlite3 {0} .recover | sqlite3 '
+            'whole.db3', ROS_1: 'rosbag reindex {0}'}
 
 
 class BagSource(FrameSource):
@@ -63,9 +51,10 @@ class BagSource(FrameSource):
                  depth_topic: Optional[str] = None, late_s: float = TrackingConfig.late_s,
                  images: str = CameraConfig.images):
         """Choose the topics and read the first good image."""
-        path = Path(path)
-        beside = path.is_file() and (path.parent / 'metadata.yaml').is_file()
-        self._path = path.parent if beside else path
+        self._path, self._parts = Path(path), parts_to_open(path)
+        if len(self._parts) == 1:
+            self._path, = self._parts
+        self._undescribed = lacks_description(path)
         self._fov_deg, self._late_s, self._images_are = fov_deg, late_s, images
         self.skipped: Counter = Counter()
         self.warned: Counter = Counter()
@@ -148,6 +137,8 @@ class BagSource(FrameSource):
         depth = f', depth of {self.depth_topic}' if self.depth_topic else ''
         return [f'images of {self.image_topic}, calibration of {self.info_topic or "nowhere"}'
                 f'{depth}',
+                *([f'{self.name} has no metadata.yaml, its files were read without it; to make '
+                   f'one: ros2 bag reindex {self.name}'] if self._undescribed else []),
                 *([told] if (told := self._told()) else [])]
 
     def _told(self) -> str:
@@ -175,15 +166,22 @@ class BagSource(FrameSource):
             raise BackendError(f'a bag is read by rosbags ({error}): pip install rosbags'
                                ) from error
         try:
-            bag = AnyReader([self._path], default_typestore=get_typestore(Stores.ROS2_JAZZY))
+            bag = AnyReader(self._parts, default_typestore=get_typestore(Stores.ROS2_JAZZY))
             bag.open()
         except Exception as error:  # what its parsers, sqlite3 and zstd raise comes through
-            raise SourceError(f'{self._path} cannot be read as a bag: {error}; check it with: '
-                              f'ros2 bag info {self._path}') from error
+            raise SourceError(f'{self._path} cannot be read as a bag: {error}; '
+                              f'{self._how_to_mend()}') from error
         try:
             yield bag
         finally:
             bag.close()
+
+    def _how_to_mend(self) -> str:
+        """Return what gets the rest out of a file whose end is missing."""
+        files = [one for one in bag_files(self._path) if one.suffix in _RECOVER]
+        return ('copy it again; where its recorder was killed, what is in it comes out with: '
+                + _RECOVER[files[0].suffix].format(shlex.quote(str(files[0])))
+                if files else f'check it with: ros2 bag info {self._path}')
 
     def _messages(self, bag, topics) -> Iterator[tuple]:
         """Yield (topic, message) of the topics; one that cannot be parsed is counted."""
@@ -204,14 +202,25 @@ class BagSource(FrameSource):
                 (self._skip if connection.topic == self.image_topic else self._warn)(
                     'message_unreadable', f'{connection.topic}: {type(error).__name__}: {error}')
                 continue
-            yield connection.topic, message
+            yield connection.topic, _Info1(message) if hasattr(message, 'K') else message
+
+
+class _Info1:
+    """A sensor_msgs/CameraInfo of ROS 1, whose matrices have names of capital letters."""
+
+    def __init__(self, message):
+        """Keep the message."""
+        self._message = message
+
+    def __getattr__(self, name: str):
+        return getattr(self._message, name.upper() if name in ('d', 'k', 'r', 'p') else name)
 
 
 def _image_topic(bag, path, wanted: Optional[str]) -> str:
     """Return the topic to read, or say which there are."""
     topics = sorted({one.topic for one in bag.connections if one.msgtype in _KINDS})
     if wanted is not None:
-        found = [one for one in topics if one.lstrip('/') == wanted.lstrip('/')]
+        found = [_named(topics, wanted, f'images in {path}')]
     else:
         found = [one for one in topics if not any(word in one.lower() for word in _NOT_SEEN)]
         # of the same pictures twice take those that the node reads unless it is told otherwise
@@ -243,9 +252,10 @@ def _depth_topic(bag, path, wanted: Optional[str]) -> Optional[str]:
 
 
 def _named(topics: List[str], wanted: str, what: str) -> str:
-    """Return the topic of that name, with or without its first slash."""
-    for topic in topics:
-        if topic.lstrip('/') == wanted.lstrip('/'):
-            return topic
+    """Return the topic of that name, with or without its first slash, or what is below it."""
+    for below in ('', *_BELOW):
+        for topic in topics:
+            if topic.lstrip('/') == wanted.lstrip('/') + below:
+                return topic
     raise SourceError(f'topics of {what}: {", ".join(topics) or "none"}; {wanted} is not among '
                       'them')

@@ -80,8 +80,10 @@ def _shipped(file: Path) -> Iterator[Picture]:
 def _own(folder: Path) -> Iterator[Picture]:
     """Yield the pictures of a folder with the people that the detector finds."""
     from niki_ros.core.images import rgb_from_jpeg
+    from niki_ros.image_folder import image_files
     from niki_ros.observers.detectors import load_detector
-    files = sorted(f for f in folder.glob('*') if f.suffix.lower() in _SUFFIXES)
+    files = [f for f in image_files(folder) if f.suffix.lower() in _SUFFIXES
+             ] if folder.is_dir() else []
     if not files:
         raise InputError(f'{folder} holds no {", ".join(_SUFFIXES)} files')
     detector = load_detector(find_model('people').path)

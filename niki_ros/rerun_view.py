@@ -13,6 +13,7 @@ import sys
 from tempfile import TemporaryDirectory
 from typing import Callable, Iterable, Iterator, List, Optional
 
+from niki_ros import bag_files
 from niki_ros.core.calibration import calibration_of_info, camera_of
 from niki_ros.core.camera import Camera
 from niki_ros.core.errors import BackendError, InputError, SourceError
@@ -25,7 +26,6 @@ import numpy as np
 _BONE_RADIUS_M, _JOINT_RADIUS_M = 0.012, 0.022
 _EYE_FROM = np.array([0.35, -0.25, -0.9])
 _SHOT_S = 120
-_BAG_SUFFIXES = ('.mcap', '.db3', '.bag')
 # images wait for the bodies of their stamp; those that the node skipped are dropped
 _WAITING = 300
 
@@ -129,8 +129,7 @@ def screenshot(moment: Moment, path, absolute: bool = False):
 
 def is_bag(source) -> bool:
     """Whether this is the folder or the file of a ROS bag."""
-    path = Path(source)
-    return (path / 'metadata.yaml').is_file() or path.suffix in _BAG_SUFFIXES
+    return bag_files.is_bag(source) or Path(source).suffix in bag_files.SUFFIXES
 
 
 def video_moments(source, pipeline, camera: Optional[Camera]) -> Iterator[Moment]:
@@ -154,10 +153,9 @@ def bag_moments(path, joints_topic: Optional[str] = None) -> Iterator[Moment]:
         from rosbags.typesys import get_typestore, Stores
     except ImportError as error:
         raise BackendError(f'a bag is read by rosbags ({error}): pip install rosbags') from error
-    if path.is_file() and (path.parent / 'metadata.yaml').is_file():
-        path = path.parent
+    parts = bag_files.parts_to_open(path)
     try:
-        with AnyReader([path], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as bag:
+        with AnyReader(parts, default_typestore=get_typestore(Stores.ROS2_JAZZY)) as bag:
             wanted = _connections(bag, path, joints_topic)
             messages = ((connection.msgtype, bag.deserialize(data, connection.msgtype))
                         for connection, _, data in bag.messages(wanted))

@@ -1,24 +1,36 @@
-"""Frames from a video file, a webcam, a folder of images or a bag; no ROS."""
+"""Frames from a video file, a camera, an address, images or a bag; no ROS."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+import os
 from pathlib import Path
 import re
+from shlex import quote
+import stat
 import time
 from typing import Iterator, List, Optional, Tuple
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import cv2
+from niki_ros.bag_files import bag_files, is_bag
 from niki_ros.core.camera import Camera
 from niki_ros.core.errors import SourceError
+from niki_ros.file_starts import cut_in_a_packet, is_mp4, lacks_index, starts_with
 import numpy as np
 
-IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg')
 DEFAULT_RATE_HZ = 30.0
 # a stated rate is believed where the first frames, or some more, come about as fast
 _FRAMES_OF_RATE, _RATE_SLACK = (12, 60), 1.25
 # times that jump back by so much are those of another recording, less is a slip
 _JOINED_NS = 300_000_000
+# Linux' number of video4linux
+_VIDEO_DEVICES = 81
+# what a file with JPEGs as a video begins with: itself, avi, mkv, ogg, mpeg-ts, asf, nut, flv
+_CONTAINERS = (b'\xff\xd8', b'RIFF', b'\x1aE\xdf\xa3', b'OggS', b'G', b'0&\xb2u', b'nut/', b'FLV',
+               b'--', b'\x06\x0e+4')
+_MJPG = cv2.VideoWriter.fourcc(*'MJPG')
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,10 +117,12 @@ class FrameSource:
 class VideoFile(FrameSource):
     """A file that OpenCV can decode, with the times of its frames; its rotation tag is obeyed."""
 
-    def __init__(self, path: Path, loop, rate_hz, max_frames):
+    _counts_bytes = True
+
+    def __init__(self, path, loop, rate_hz, max_frames):
         """Read the first frame, so that a bad file is refused before anything else starts."""
         self._path, self._rate_given = path, rate_hz is not None
-        capture = _open_video(path)
+        capture = self._open()
         good, image = capture.read()
         stated_hz = capture.get(cv2.CAP_PROP_FPS)
         count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
@@ -116,19 +130,37 @@ class VideoFile(FrameSource):
         capture.release()
         if not good:
             raise SourceError(f'{path} holds no picture that can be decoded; '
-                              f'check it with: ffprobe {path}')
+                              f'{self._how_to_see()}')
         if rate_hz is None and true_hz is None:
             raise SourceError(f'{path} states a rate of {stated_hz:g} frames a second; '
                               'give the true one as rate_hz (--rate-hz)')
         self._seconds_stated = count / stated_hz if count > 0 and stated_hz > 0 else None
-        if true_hz and self._seconds_stated and not _counts_frames(path):
+        if true_hz and self._seconds_stated and not self._counts_frames():
             count = round(self._seconds_stated * true_hz)
         self._frames_stated = count if count > 0 else None
+        self._missing = 0
         super().__init__(str(path), rate_hz or true_hz, self._frames_stated, image, loop,
                          max_frames)
 
+    def remarks(self) -> List[str]:
+        """Return how many frames the rate promised, where fewer came."""
+        return [f'{self.name} has fewer frames than its length and its rate give '
+                f'({self._frames_stated}): it has no fixed rate, or a part of it is damaged'
+                ] if self._missing else []
+
+    def _open(self) -> cv2.VideoCapture:
+        """Return what decodes it, at its beginning."""
+        return _open_video(self._path)
+
+    def _how_to_see(self) -> str:
+        return f'check it with: ffprobe {quote(str(self._path))}'
+
+    def _counts_frames(self) -> bool:
+        """Whether the container has a list of its frames: mp4 and mov; others estimate it."""
+        return is_mp4(self._path)
+
     def _one_pass(self):
-        capture = _open_video(self._path)
+        capture = self._open()
         times = _Times(self.rate_hz)
         number = offset_ns = 0
         try:
@@ -149,13 +181,16 @@ class VideoFile(FrameSource):
         stated, stated_s = self._frames_stated, self._seconds_stated
         # containers without an index only estimate their length: a few frames are no damage
         early = stated and number < stated - max(3, stated // 20)
-        if early and stated_s and not self._rate_given and not _counts_frames(self._path):
+        if early and stated_s and not self._rate_given and not self._counts_frames():
             # of a rate that varies the number of frames does not follow
             early = seconds < stated_s - max(3 / self.rate_hz, stated_s / 20)
-        if number == 0 or early:
+        cut = self._counts_bytes and cut_in_a_packet(self._path)
+        if number == 0 or early or cut:
             raise SourceError(
-                f'{self._path} breaks off: frame {number} of {stated} cannot be decoded; copy the '
-                f'file again, or read only its good part: max_frames={number} (--max-frames)')
+                f'{self._path} breaks off: frame {number} of {"?" if cut else stated} cannot be '
+                'decoded; copy the file again, or read only its good part: '
+                f'max_frames={number} (--max-frames)')
+        self._missing = max(0, (stated or 0) - number - max(3, (stated or 0) // 20))
 
 
 class _Times:
@@ -216,21 +251,15 @@ def _true_rate_hz(capture, stated_hz: float) -> Optional[float]:
     return found_hz if found_hz and found_hz < 999 else None
 
 
-def _counts_frames(path: Path) -> bool:
-    """Whether the container has a list of its frames: mp4 and mov; others estimate the number."""
-    with path.open('rb') as file:
-        return file.read(12)[4:8] in (b'ftyp', b'moov', b'mdat', b'wide', b'free')
-
-
 class Webcam(FrameSource):
     """A camera of this machine; stamps are the time since it was opened."""
 
     live = True
 
     def __init__(self, device: str, rate_hz, max_frames):
-        """Open the camera and take its first picture."""
-        number = int(device.removeprefix('/dev/video'))
-        self._capture = cv2.VideoCapture(number)
+        """Open the camera by its number or by its path, and take its first picture."""
+        self._capture = (cv2.VideoCapture(int(device)) if device.isdecimal()
+                         else cv2.VideoCapture(os.path.realpath(device), cv2.CAP_V4L2))
         good, image = self._capture.read() if self._capture.isOpened() else (False, None)
         if not good:
             self._capture.release()
@@ -257,29 +286,13 @@ class Webcam(FrameSource):
         self._capture.release()
 
 
-class ImageFolder(FrameSource):
-    """The png and jpg files of a folder, in the order of their names, numbers by their value."""
-
-    def __init__(self, folder: Path, loop, rate_hz, max_frames):
-        """List the files and read the first."""
-        self._paths = _image_files(folder)
-        if not self._paths:
-            raise SourceError(f'{folder} holds no image; expected files that end in '
-                              f'{", ".join(IMAGE_SUFFIXES)}')
-        super().__init__(str(folder), rate_hz or DEFAULT_RATE_HZ, len(self._paths),
-                         _read_image(self._paths[0]), loop, max_frames)
-
-    def _one_pass(self):
-        for number, path in enumerate(self._paths):
-            yield (round(number * 1e9 / self.rate_hz),
-                   self._same_size(_read_image(path), str(path)))
-
-
 def open_source(spec, loop: bool = False, rate_hz: Optional[float] = None,
                 max_frames: Optional[int] = None, **bag_options) -> FrameSource:
     """
-    Open a video file, a folder of images, a bag, or a webcam ('0', '/dev/video0').
+    Open a video, an image or a folder of them, a bag, a camera or an address.
 
+    :param spec: path, camera ('0', '/dev/video0', '/dev/v4l/by-id/…'), address ('rtsp://…') or
+        GStreamer pipeline.
     :param loop: start again at the end; stamps go on growing.
     :param rate_hz: frames per second, None = the file's own (a folder: 30).
     :param max_frames: stop after so many, None = at the end.
@@ -290,40 +303,66 @@ def open_source(spec, loop: bool = False, rate_hz: Optional[float] = None,
         raise SourceError(f'rate_hz is {rate_hz}; expected more than 0, at most 1000')
     if max_frames is not None and max_frames < 1:
         raise SourceError(f'max_frames is {max_frames}; expected at least 1')
+    from niki_ros.image_folder import ImageFolder, is_image
+    from niki_ros.stream_source import is_stream, open_stream
     text = str(spec)
-    if text.isdecimal() or text.removeprefix('/dev/video').isdecimal():
-        return Webcam(text, rate_hz, max_frames)
-    path = Path(text).expanduser()
-    if not text or not path.exists():
-        raise SourceError(f'{text!r} does not exist; give a video file, a folder of images, '
-                          'a bag, or a camera such as 0 or /dev/video0')
-    from niki_ros.bag_source import BagSource, is_bag
+    path = _path_of(text)
+    if is_stream(text) and not path.exists():
+        return open_stream(text, loop, rate_hz, max_frames)
+    if text.isdecimal() or is_camera(path):
+        return Webcam(text if text.isdecimal() else str(path), rate_hz, max_frames)
+    _refuse_no_file(text, path)
     if is_bag(path):
         if loop or rate_hz is not None:
             raise SourceError(f'{path} is a bag: its messages carry their own stamps, so it has '
                               'neither a rate to choose nor a loop')
+        from niki_ros.bag_source import BagSource
         return BagSource(path, max_frames, **bag_options)
-    if path.is_dir():
-        return ImageFolder(path, loop, rate_hz, max_frames)
-    return VideoFile(path, loop, rate_hz, max_frames)
+    kind = ImageFolder if path.is_dir() or is_image(path) else VideoFile
+    return kind(path, loop, rate_hz, max_frames)
+
+
+def is_camera(path: Path) -> bool:
+    """Whether a path, perhaps a link such as those in /dev/v4l/by-id, leads to a camera."""
+    real = os.path.realpath(path)
+    try:
+        found = os.stat(real)
+    except OSError:
+        return real.removeprefix('/dev/video').isdecimal()
+    return stat.S_ISCHR(found.st_mode) and os.major(found.st_rdev) == _VIDEO_DEVICES
 
 
 def files_of(spec) -> List[Path]:
     """Return the files that :func:`open_source` reads; none where there is nothing."""
-    from niki_ros.bag_source import bag_files, is_bag
-    path = Path(str(spec)).expanduser()
+    from niki_ros.image_folder import image_files
+    path = _path_of(str(spec))
     if is_bag(path):
         return bag_files(path)
-    return _image_files(path) if path.is_dir() else [path]
+    return image_files(path) if path.is_dir() else [path]
 
 
-def _image_files(folder: Path) -> List[Path]:
-    """Return the images of a folder, 2.jpg before 10.jpg."""
-    def natural(path: Path):
-        # text and numbers take turns, so a number is never compared with a text
-        parts = re.split('([0-9]+)', path.name)
-        return [int(part) if i % 2 else part for i, part in enumerate(parts)], path.name
-    return sorted((p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES), key=natural)
+def _path_of(text: str) -> Path:
+    """Return the path that is meant, with or without file: before it."""
+    if text.startswith('file://'):
+        text = url2pathname(urlsplit(text).path)
+    return Path(text).expanduser()
+
+
+def _refuse_no_file(text: str, path: Path):
+    """Say what else it is, where it is neither a file nor a folder."""
+    if text and path.exists():
+        if path.is_dir() or path.is_file():
+            return
+        what = 'a pipe' if path.is_fifo() else 'a device, but no camera'
+        raise SourceError(f'{text} is {what}; give a file, a folder, or a camera (ls /dev/video*)')
+    if path.is_symlink():
+        raise SourceError(f'{text} is a link to {os.path.realpath(path)}, which does not exist')
+    if text == '-':
+        raise SourceError('a video cannot be read from a pipe; write it to a file first')
+    topic = ('; topics are read by the node: ros2 launch niki_ros pose.launch.py '
+             f'image:={text}' if re.fullmatch(r'(/[A-Za-z]\w*){2,}', text) else '')
+    raise SourceError(f'{text!r} does not exist; give a video file, a folder of images, a bag, a '
+                      f'camera such as 0 or /dev/video0, or an address such as rtsp://…{topic}')
 
 
 def _open_video(path: Path) -> cv2.VideoCapture:
@@ -336,17 +375,21 @@ def _open_video(path: Path) -> cv2.VideoCapture:
         raise SourceError(f'{path} cannot be opened: {error.strerror}') from error
     if size == 0:
         raise SourceError(f'{path} is empty (0 bytes); copy it again')
-    capture = cv2.VideoCapture(str(path))
+    # from the root on: what is before a colon would be taken for a protocol
+    capture = cv2.VideoCapture(os.path.abspath(path))
     if not capture.isOpened():
+        name = quote(str(path))
+        if lacks_index(path):
+            raise SourceError(f'{path} has no index, which is written last: it was cut off, or '
+                              'its recorder was killed; copy it again, or mend it with another '
+                              f'video of the same camera: untrunc GOOD.mp4 {name}')
         raise SourceError(f'{path} is not a video that OpenCV can read; check it with: ffprobe '
-                          f'{path}, or convert it: ffmpeg -i {path} converted.mp4')
+                          f'{name}, or convert it: ffmpeg -i {name} converted.mp4')
+    if capture.get(cv2.CAP_PROP_FOURCC) == _MJPG and not (
+            starts_with(path, *_CONTAINERS) or is_mp4(path)):
+        capture.release()
+        raise SourceError(f'{path} is not a video: there are pictures in it, and no times; unpack '
+                          'it, or give it as what it is')
     capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
     return capture
 
-
-def _read_image(path: Path) -> np.ndarray:
-    """Return (H, W, 3) uint8 BGR."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise SourceError(f'{path} cannot be read as an image; remove it or make it anew')
-    return image

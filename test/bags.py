@@ -63,7 +63,7 @@ def info(stamp_ns: int, camera=CAMERA):
         region)
 
 
-def write_bag(path: Path, messages, storage='mcap') -> Path:
+def write_bag(path: Path, messages, storage='mcap', start_ns=T0) -> Path:
     """Write (topic, message or bytes of an Image) in that order; return the folder."""
     plugin = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}[storage]
     connections = {}
@@ -74,7 +74,7 @@ def write_bag(path: Path, messages, storage='mcap') -> Path:
             if topic not in connections:
                 connections[topic] = writer.add_connection(topic, kind, typestore=STORE)
             data = message if raw else STORE.serialize_cdr(message, kind)
-            writer.write(connections[topic], T0 + number * STEP_NS // 2, data)
+            writer.write(connections[topic], start_ns + number * STEP_NS // 2, data)
     return path
 
 

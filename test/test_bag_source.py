@@ -19,7 +19,7 @@ from bags import (
     write_bag,
 )
 import cv2
-from niki_ros.bag_source import is_bag
+from niki_ros.bag_files import is_bag
 from niki_ros.cli import main as cli
 from niki_ros.cli.run import body_record
 from niki_ros.core.camera import Camera
@@ -235,7 +235,7 @@ def test_damaged_bag_is_refused(tmp_path, damage, message, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize('words, message', [
-    (['--rate-hz', '10'], 'carry their own stamps'), (['--image-topic', '/x'], 'choose one with')])
+    (['--rate-hz', '10'], 'carry their own stamps'), (['--image-topic', '/x'], 'not among them')])
 def test_options_that_do_not_fit(tmp_path, words, message, monkeypatch, capsys):
     bag = write_bag(tmp_path / 'bag', camera_messages(2))
     assert run(monkeypatch, bag, *words) == 1

@@ -15,8 +15,8 @@ HELP = 'Turn a video, a webcam, a folder of images or a bag into bodies, without
 def add_arguments(parser):
     """Add the options of the verb."""
     parser.add_argument('source', metavar='SOURCE',
-                        help='video file, folder of png or jpg images, rosbag2 (sqlite3 or MCAP), '
-                        'or camera: 0, /dev/video0')
+                        help='video, image, folder of images, bag (ROS 2, ROS 1), camera (0, '
+                        '/dev/video0, /dev/v4l/by-id/…) or address (rtsp://…, http://…)')
     parser.add_argument('--image-topic', metavar='TOPIC',
                         help='of a bag: Image or CompressedImage (default: the only one)')
     parser.add_argument('--info-topic', metavar='TOPIC',
@@ -128,7 +128,7 @@ def _settings(args) -> dict:
 
 def _bag_options(args, settings) -> dict:
     """Return what only a bag is asked for; named for another source it is an error."""
-    from niki_ros.bag_source import is_bag
+    from niki_ros.bag_files import is_bag
     from niki_ros.core.config import CameraConfig, TrackingConfig
     from niki_ros.core.errors import InputError
     named = {'image_topic': args.image_topic, 'info_topic': args.info_topic,

@@ -81,7 +81,6 @@ def _run(args, stop) -> int:
 
 def _make_out(args):
     """Make the folder; nothing in it that is an input, or not of a demonstration, is replaced."""
-    from niki_ros.bag_source import is_bag
     from niki_ros.outputs import check_outputs, make_folder
     from niki_ros.sources import files_of
     make_folder(args.out)
@@ -91,7 +90,8 @@ def _make_out(args):
     bag = args.out / 'bag'
     if not (bag.exists() or bag.is_symlink()):
         return
-    about = (bag / 'metadata.yaml').read_text('utf-8') if is_bag(bag) and bag.is_dir() else ''
+    described = bag / 'metadata.yaml'
+    about = described.read_text('utf-8') if described.is_file() else ''
     # as write_bag makes it: our mark, since then, or the library's and our topics
     ours = 'niki_ros demo' in about or ('ros_distro: rosbags' in about and '/tf' in about
                                         and '/image/compressed' in about)

@@ -33,7 +33,8 @@ class LaunchConfig:
 class SourceConfig:
     """Settings of video_source."""
 
-    source: str = setting('0', 'Video file, folder of images, or camera such as 0 or /dev/video0')
+    source: str = setting('0', 'Video, image, folder of images, bag, camera such as 0 or '
+                          '/dev/video0, or address such as rtsp://…')
     loop: bool = setting(False, 'Start again at the end')
     rate_hz: float = setting(0.0, 'Frames per second, 0 = as the file says', 'Hz', 0.0, 1000.0)
     frame_id: str = setting('camera_optical_frame', 'Frame of the images')

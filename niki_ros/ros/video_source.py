@@ -71,7 +71,7 @@ class VideoSource(Node):
         config = self.config
         source = open_source(config.source, loop=config.loop, rate_hz=config.rate_hz or None,
                              max_frames=config.max_frames or None)
-        self.get_logger().info(f'{config.source}: {source.width}x{source.height} at '
+        self.get_logger().info(f'{source.name}: {source.width}x{source.height} at '
                                f'{source.rate_hz:g} Hz, {source.frame_count or "endless"} frames')
         return source
 
