@@ -75,12 +75,34 @@ def _joint_rows(path, count: int) -> list:
 
 def _arrays(path: Path):
     """Return template (V, 3), shape directions (V, 3, B) and joint regressor (J, V)."""
+    return _checked(path, _loaded(path))
+
+
+def read_arrays(path: Path, more) -> dict:
+    """
+    Return ``v_template``, ``shapedirs`` and ``J_regressor`` checked, and ``more`` as they are.
+
+    :param more: names of further arrays. :raises InputError: when it is no such model.
+    """
+    data = _loaded(Path(path), more)
+    names = ('v_template', 'shapedirs', 'J_regressor')
+    return {**{name: data[name] for name in more if name in data},
+            **dict(zip(names, _checked(path, data)))}
+
+
+def _loaded(path: Path, more=()) -> dict:
+    """Return what is in the file by name."""
     if not path.is_file():
         raise InputError(f'{path}: no such file')
-    data = _read_npz(path) if path.suffix == '.npz' else restricted_load(path)
+    data = _read_npz(path, more) if path.suffix == '.npz' else restricted_load(path)
     if not isinstance(data, dict):
         raise InputError(f'{path}: not an SMPL or SMPL-X model (it holds a '
                          f'{type(data).__name__}, expected arrays by name)')
+    return data
+
+
+def _checked(path, data: dict) -> tuple:
+    """Return the three arrays of a body, or refuse them."""
     missing = [key for key in ('v_template', 'shapedirs', 'J_regressor') if key not in data]
     if missing:
         raise InputError(f'{path}: not an SMPL or SMPL-X model (no {", ".join(missing)})')
@@ -104,11 +126,11 @@ def _arrays(path: Path):
     return template, shape, regressor
 
 
-def _read_npz(path: Path) -> dict:
+def _read_npz(path: Path, more=()) -> dict:
     """Return the arrays by name; those that are pickled objects are left out."""
+    names = ('v_template', 'shapedirs', 'J_regressor', 'kintree_table', *more)
     with opened_npz(path, 'an SMPL or SMPL-X model', 'download it again') as z:
-        return {key: z[key] for key in ('v_template', 'shapedirs', 'J_regressor', 'kintree_table')
-                if key in z}
+        return {key: z[key] for key in names if key in z}
 
 
 def _leaves(template, joints) -> list:

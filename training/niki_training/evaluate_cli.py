@@ -2,7 +2,8 @@
 ``niki-evaluate``: the evaluation protocol, all baselines and models in one table.
 
 ``niki-evaluate video FOLDER`` measures the whole pipeline on calibrated video instead, and
-``niki-evaluate occlude VIDEO`` what hiding parts of a person does, on any clip.
+``niki-evaluate occlude VIDEO`` what hiding parts of a person does, on any clip, and
+``niki-evaluate dataset BENCHMARK FOLDER`` is 3DPW, AGORA, Human3.6M … for those who hold them.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def main(argv=None) -> int:
     """Run the command; errors become one line of text and exit code 2."""
     argv = sys.argv[1:] if argv is None else list(argv)
     try:
-        if argv[:1] and argv[0] in ('video', 'occlude', 'rendered'):
+        if argv[:1] and argv[0] in ('video', 'occlude', 'rendered', 'dataset', 'landmarks'):
             return _other(*argv[:1], argv[1:])
         args = _parser().parse_args(argv)
         check_arguments(args, {'--json': args.json, '--plot': args.plot})
@@ -108,7 +109,7 @@ def _keep(args, tables) -> None:
 
 
 def _other(verb, argv) -> int:
-    """Run ``niki-evaluate video``, ``occlude`` or ``rendered``."""
+    """Run ``niki-evaluate video``, ``occlude``, ``rendered`` or ``dataset``."""
     from importlib import import_module
     module = import_module(f'niki_training.evaluate_{verb}')
     parser = argparse.ArgumentParser(prog=f'niki-evaluate {verb}', description=module.HELP)

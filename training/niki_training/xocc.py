@@ -1,10 +1,14 @@
 """
 ``niki-data xocc``: 3DPW's images with occluders and cut off by their border, as in 3DPW-XOCC.
 
-The NIKI paper measures on such a set; its images are not published, so figures of other makers'
-sets are not to be compared with. Here every eighth frame has a rectangle over a part of the person
-and, in two of three cases, a border that cuts off the legs or the upper body; both move evenly in
-between. The same seed gives the same images.
+The NIKI paper measures on such a set, whose images are not published. Sizes and odds here are
+those of the paper's released code: every eighth frame has a rectangle of up to 0.3 of the box
+around the person, inside of it, half to twice as high as wide; and in two of three cases a border
+around shoulders and arms and head, or shoulders and legs, only, 0.95 to 1.35 times their square
+and moved by up to 100 pixels. Both move evenly in between. The draws themselves, what the
+rectangles show (here a grained colour) and the boxes (here around SMPL's joints) are not the
+paper's, so figures of the paper and of this set are near each other at best. The same seed gives
+the same images.
 """
 
 from __future__ import annotations
@@ -26,16 +30,22 @@ from niki_training.outputs import write_text
 from niki_training.pickles import restricted_load
 
 KEY_EVERY, SIZE_PX = 8, 512
-LEGS = tuple(JOINT[f'{side}_{part}'] for side in ('left', 'right')
-             for part in ('knee', 'ankle', 'foot'))
-UPPER = tuple(JOINT[name] for name in ('neck', 'head')) + tuple(
-    JOINT[f'{side}_{part}'] for side in ('left', 'right')
-    for part in ('collar', 'shoulder', 'elbow', 'wrist', 'hand'))
+
+
+def _both(*parts: str) -> tuple:
+    return tuple(JOINT[f'{side}_{part}'] for side in ('left', 'right') for part in parts)
+
+
+WITHOUT_LEGS = _both('shoulder', 'elbow', 'wrist') + (JOINT['neck'], JOINT['head'])
+WITHOUT_ARMS = _both('shoulder', 'hip', 'knee', 'ankle')
+"""The joints that a border is put around; the others may be cut off."""
 _TRUNCATED = 2 / 3
-_MARGIN, _RESIZED, _SHIFTED = 1.25, 0.2, 0.15
-"""Of a border around joints: its side over theirs, and by how much that and its centre vary."""
-_AREAS, _ASPECTS = (0.1, 0.4), (0.4, 2.5)
-"""Of a rectangle: its share of the box around the person, and width over height."""
+_WHOLE, _CUT, _RESIZED = 1.25, 1.15, 0.2
+"""Side of a border over that of the joints: uncut, cut, and by how much the latter varies."""
+_SHIFTED_PX, _SMALLEST_PX = 100.0, 30.0
+"""By how much the centre of a cut varies, and below which side nothing is cut."""
+_AREAS, _RATIOS = (0.0, 0.3), (0.5, 2.0)
+"""Of a rectangle: its share of the box around the person, and height over width."""
 
 
 class Person(NamedTuple):
@@ -47,6 +57,8 @@ class Person(NamedTuple):
     joints_px: np.ndarray   # (T, 24, 2)
     valid: np.ndarray       # (T,) whether the camera is known
     camera_matrix: np.ndarray
+    betas: np.ndarray       # (10,) of the body of that gender
+    gender: str             # m or f, as 3DPW writes it
 
 
 def read_people(path) -> list:
@@ -67,7 +79,11 @@ def read_people(path) -> list:
             valid = np.asarray(data['campose_valid'][i], bool) & (joints[..., 2] > 0.1).all(axis=1)
             flat = joints @ matrix.T
             pixels = flat[..., :2] / np.maximum(flat[..., 2:], 0.1)
-            people.append(Person(f'{Path(path).stem}_{i}', theta, joints, pixels, valid, matrix))
+            betas = np.zeros(10)
+            given = np.ravel(data['betas'][i])[:10] if 'betas' in data else []
+            betas[:len(given)] = given
+            people.append(Person(f'{Path(path).stem}_{i}', theta, joints, pixels, valid, matrix,
+                                 betas, str(data['genders'][i]) if 'genders' in data else ''))
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise InputError(f'{path}: not a 3DPW sequence file with poses, jointPositions, '
                          f'cam_poses, cam_intrinsics, campose_valid ({reason(error)})'
@@ -94,19 +110,20 @@ def plan(person: Person, seed: int):
 def _key(joints_px, rng) -> tuple:
     """Draw the border (3,) and the rectangle (4,) of one frame."""
     low, high = joints_px.min(axis=0), joints_px.max(axis=0)
-    share, aspect = rng.uniform(*_AREAS), np.exp(rng.uniform(*np.log(_ASPECTS)))
-    area = share * np.prod(high - low)
-    half = np.sqrt([area * aspect, area / aspect]) / 2
-    middle = rng.uniform(low, high)
-    rectangle = np.concatenate([middle - half, middle + half])
+    area, ratio = rng.uniform(*_AREAS) * np.prod(high - low), rng.uniform(*_RATIOS)
+    # of a slender person a rectangle can be as wide as the whole box
+    size = np.minimum(np.sqrt([area / ratio, area * ratio]), high - low)
+    corner = rng.uniform(low, high - size)
+    rectangle = np.concatenate([corner, corner + size])
     cut, shift, resized = rng.random(), rng.uniform(-1, 1, 2), rng.uniform(-1, 1)
-    if cut < _TRUNCATED:
-        kept = joints_px[np.setdiff1d(np.arange(24), LEGS if cut < _TRUNCATED / 2 else UPPER)]
-        low, high = kept.min(axis=0), kept.max(axis=0)
+    kept = joints_px[list(WITHOUT_LEGS if cut < _TRUNCATED / 2 else WITHOUT_ARMS)]
+    within = np.ptp(kept, axis=0)
+    if cut < _TRUNCATED and within.min() >= _SMALLEST_PX:
+        middle = (kept.min(axis=0) + kept.max(axis=0)) / 2 + _SHIFTED_PX * shift
+        side = within.max() * (_CUT + _RESIZED * resized)
     else:
-        shift, resized = 0 * shift, 0.0
-    side = _MARGIN * max(high - low) * (1 + _RESIZED * resized)
-    return np.asarray([*((low + high) / 2 + _SHIFTED * side * shift), side]), rectangle
+        middle, side = (low + high) / 2, _WHOLE * max(high - low)
+    return np.asarray([*middle, side]), rectangle
 
 
 def painted(image_bgr, border, rectangle, rng) -> np.ndarray:
@@ -117,10 +134,10 @@ def painted(image_bgr, border, rectangle, rng) -> np.ndarray:
     x0, y0, x1, y1 = np.clip(np.round(rectangle), 0, [width, height, width, height]).astype(int)
     grain = rng.normal(rng.uniform(0, 255, 3), 12, (max(y1 - y0, 0), max(x1 - x0, 0), 3))
     out[y0:y1, x0:x1] = np.clip(grain, 0, 255)
-    return cv2.warpAffine(out, _crop_from_image(border)[:2], (SIZE_PX, SIZE_PX))
+    return cv2.warpAffine(out, crop_from_image(border)[:2], (SIZE_PX, SIZE_PX))
 
 
-def _crop_from_image(border) -> np.ndarray:
+def crop_from_image(border) -> np.ndarray:
     """Return the (3, 3) map of pixels of the image to those of the crop."""
     x, y, side = border
     scale = SIZE_PX / side
@@ -168,7 +185,7 @@ def _write(args, sequence: str, person: Person) -> int:
             raise InputError(f'{source}: no such picture, or not readable; unpack imageFiles')
         cv2.imwrite(str(folder / source.name), painted(
             image, borders[t], rectangles[t], np.random.default_rng(grain)))
-        crop = _crop_from_image(borders[t])
+        crop = crop_from_image(borders[t])
         flat = np.c_[person.joints_px[t], np.ones(24)] @ crop.T
         rows.append({
             'file': f'{person.name}/{source.name}', 'frame': t,

@@ -32,11 +32,11 @@ def read_hybrik(path, video_fps: float = VIDEO_FPS['hybrik']) -> Motion:
 
     :param video_fps: frames a second of the videos that the images' numbers count.
     """
-    rows = _rows(path)
+    rows = rows_of(path)
     rotvec = _rotvec(path, rows)
     rotvec[:, 0] = rotvec_from_rotmat(CAMERA_FROM_UPRIGHT @ rotmat_from_rotvec(rotvec[:, 0]))
     pieces, names = [], []
-    for (subject, video), frames in _videos(rows).items():
+    for (subject, video), frames in videos_of(rows).items():
         for start, part, rate_hz in _runs(sorted(frames), video_fps):
             resampled = at_30_fps(rotvec[part], rate_hz)
             pieces.append(resampled.astype(np.float32))
@@ -44,7 +44,7 @@ def read_hybrik(path, video_fps: float = VIDEO_FPS['hybrik']) -> Motion:
     return Motion(np.concatenate(pieces), np.asarray([len(p) for p in pieces]), np.asarray(names))
 
 
-def _rows(path) -> list:
+def rows_of(path) -> list:
     """Return the annotations, each with the fields of its image."""
     try:
         with open(path, encoding='utf-8') as file:
@@ -85,7 +85,7 @@ def _rotvec(path, rows: list) -> np.ndarray:
     return np.stack(out)
 
 
-def _videos(rows: list) -> dict:
+def videos_of(rows: list) -> dict:
     """Return (subject, video and person) → [(number of the frame, row), …]."""
     videos: dict = {}
     seen: dict = {}

@@ -1,0 +1,1 @@
+"""Benchmarks of papers, for those who hold the data: ``niki-evaluate dataset``."""
