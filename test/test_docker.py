@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from xml.etree import ElementTree
+from zipfile import ZipFile
 
 from niki_ros.cli import run, view
 import pytest
@@ -71,18 +72,18 @@ def test_what_is_copied_builds(tmp_path):
     environment = {name: value for name, value in os.environ.items()
                    if name not in ('LD_LIBRARY_PATH', '_ROS_WHEELS_BOOTSTRAP_COMPLETE')}
     done = subprocess.run(
-        [sys.executable, '-m', 'pip', 'install', '--quiet', '--no-deps', '--no-build-isolation',
-         '--no-index', '--disable-pip-version-check', '--prefix', str(tmp_path / 'install'),
+        [sys.executable, '-m', 'pip', 'wheel', '--quiet', '--no-deps', '--no-build-isolation',
+         '--no-index', '--disable-pip-version-check', '-w', str(tmp_path),
          str(tmp_path / 'src' / 'niki_ros')], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
-    install = tmp_path / 'install'
-    for name in ('pose_node', 'video_source', 'humans_merger', 'niki'):
-        assert os.access(install / 'lib' / 'niki_ros' / name, os.X_OK)
-    assert (install / 'share/niki_ros/launch/pose.launch.py').is_file()
-    package, = install.glob('lib*/python3*/site-packages/niki_ros')
-    data = {str(path.relative_to(ROOT / 'niki_ros')) for path in (ROOT / 'niki_ros').rglob('*')
+    wheel, = tmp_path.glob('*.whl')
+    names = {name.partition('.data/data/')[2] or name for name in ZipFile(wheel).namelist()}
+    assert {f'lib/niki_ros/{name}' for name in (
+        'pose_node', 'video_source', 'humans_merger', 'niki')} <= names
+    assert 'share/niki_ros/launch/pose.launch.py' in names
+    data = {str(path.relative_to(ROOT)) for path in (ROOT / 'niki_ros').rglob('*')
             if path.suffix in ('.onnx', '.npz', '.json', '.html', '.xml')}
-    assert data and all((package / name).is_file() for name in data)
+    assert data and data <= names
 
 
 def test_everything_that_the_package_needs_is_installed():
