@@ -14,9 +14,10 @@ from pathlib import Path
 import shutil
 import stat
 from tempfile import TemporaryDirectory
-from typing import Any, Callable, Dict, Iterable, Iterator, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 
 import cv2
+from niki_ros import mp4_times
 from niki_ros.core.errors import InputError, OutputError
 import numpy as np
 
@@ -28,6 +29,8 @@ _PART_NUMBERS = count()
 _MOST_LINKS = 40
 # a disk on which so much can still be written was not full before
 _ROOM_BYTES = 4096
+# frames that are off by less are meant to be steady; longer than that nobody waits for one
+_UNEVEN_NS, _LONGEST_NS = 1_000_000, 3_600_000_000_000
 
 
 @contextmanager
@@ -123,7 +126,11 @@ def make_folder(path) -> Path:
 
 
 class VideoWriter:
-    """A video of RGB images, MPEG-4 part 2: the one encoder that every build of OpenCV has."""
+    """
+    A video of RGB images, MPEG-4 part 2: the one encoder that every build of OpenCV has.
+
+    :ivar remark: after the end, why frames do not have the times that they were given; else ''.
+    """
 
     def __init__(self, path, rate_hz: float, width: int, height: int):
         """
@@ -134,20 +141,28 @@ class VideoWriter:
         # the codec halves the colour's resolution, so an odd row or column is left out
         self._size = (width - width % 2, height - height % 2)
         self._path, self._count = path, 0
+        self._times_ns: List[int] = []
+        self.remark = ''
+        self._shift_ns = 0
         code = cv2.VideoWriter.fourcc(*'mp4v')
         self._writer = cv2.VideoWriter()
-        rate_hz = _encodable(rate_hz)
+        rate_hz = self._rate_hz = _encodable(rate_hz)
         if min(self._size) == 0 or not self._writer.open(str(path), code, rate_hz, self._size):
             raise InputError(f'no video of {width}x{height} at {rate_hz:g} Hz can be written to '
                              f'{path}; give a name that ends in .mp4')
 
-    def write(self, image_rgb: np.ndarray):
-        """Append an image (height, width, 3) uint8; a video has one size, so others are scaled."""
+    def write(self, image_rgb: np.ndarray, stamp_ns: Optional[int] = None):
+        """
+        Append an image (height, width, 3) uint8; a video has one size, so others are scaled.
+
+        :param stamp_ns: its time, which mp4 and mov can hold; None = a period after the last.
+        """
         width, height = self._size
         if image_rgb.shape[0] - height not in (0, 1) or image_rgb.shape[1] - width not in (0, 1):
             image_rgb = cv2.resize(image_rgb, self._size, interpolation=cv2.INTER_AREA)
         self._writer.write(cv2.cvtColor(image_rgb[:height, :width], cv2.COLOR_RGB2BGR))
         self._count += 1
+        self._times_ns.append(self._time_ns(stamp_ns))
 
     def close(self):
         """
@@ -156,9 +171,35 @@ class VideoWriter:
         :raises OutputError: where not all of it has reached the disk.
         """
         self._writer.release()
+        self._write_times()
         if self._count and not _holds(self._path, self._count):
             raise OutputError(f'the video could not be written to its end ({self._count} images); '
                               'is the disk full? See: df -h')
+
+    def _time_ns(self, stamp_ns: Optional[int]) -> int:
+        """Return when a frame is shown: a clock that was set is no time that passed."""
+        if stamp_ns is None or not self._times_ns:
+            stamp_ns = stamp_ns or 0
+            self._shift_ns = self._end_ns() - stamp_ns
+        time_ns = stamp_ns + self._shift_ns
+        if self._times_ns and not 0 < time_ns - self._times_ns[-1] < _LONGEST_NS:
+            time_ns = self._end_ns()
+            self._shift_ns = time_ns - stamp_ns
+        return time_ns
+
+    def _end_ns(self) -> int:
+        return self._times_ns[-1] + round(1e9 / self._rate_hz) if self._times_ns else 0
+
+    def _write_times(self):
+        """Put the times into the file, where they are not those that it has by its rate."""
+        steady_ns = np.arange(len(self._times_ns)) * (1e9 / self._rate_hz)
+        if np.abs(steady_ns - self._times_ns).max(initial=0.0) < _UNEVEN_NS:
+            return
+        if Path(self._path).suffix.lower() in mp4_times.SUFFIXES:
+            mp4_times.write_times(self._path, [*self._times_ns, self._end_ns()])
+        else:
+            self.remark = (f'the overlay has {self._rate_hz:g} frames a second, and the source no '
+                           'fixed rate; mp4 and mov hold the times of frames')
 
     def __enter__(self):
         """Return the writer itself."""

@@ -68,7 +68,8 @@ def main(args) -> int:
         seconds = perf_counter() - start
     if not args.quiet:
         print(_summary(args, done, seconds, pipeline), file=sys.stderr)
-        for line in [*source.remarks(), *(f'{name}: {t}' for name, t in done.faults.items())]:
+        for line in [*source.remarks(), *([overlay.remark] if overlay and overlay.remark else []),
+                     *(f'{name}: {t}' for name, t in done.faults.items())]:
             print(line, file=sys.stderr)
     if done.broken_off:
         print(f'niki: {done.broken_off}; the {done.frames} frames before it were worked on',
@@ -201,7 +202,7 @@ def _process(args, source, pipeline, camera, write_line, overlay) -> _Done:
                             'bodies': [body_record(body) for body in bodies]})
             if overlay:
                 lens = lens or pipeline.assumed_camera(frame.image_rgb)
-                overlay.write(draw_overlay(frame.image_rgb, bodies, lens))
+                overlay.write(draw_overlay(frame.image_rgb, bodies, lens), frame.stamp_ns)
     except (KeyboardInterrupt, SystemExit):
         # a camera has no other end than Ctrl-C or SIGTERM; a file not finished is dropped
         if not source.live:

@@ -70,7 +70,7 @@ def write_pictures(listener: DemoListener, video, out: Path, note) -> None:
             camera = camera_from_info(info, source.width, source.height)
             bodies = listener.bodies.get(stamp_ns, [])
             overlay = draw_overlay(frame.image_rgb, bodies, camera)
-            writer.write(overlay)
+            writer.write(overlay, frame.stamp_ns)
             drawn.append(_image(stamp_ns, IMAGE_TOPIC, info.header, frame.image_rgb))
             if stamp_ns in listener.bodies:
                 arrival_ns = listener.arrivals_ns[stamp_ns]
