@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from array import array
 import sys
-from types import ModuleType
+from types import SimpleNamespace as Record
 
 from niki_ros.ros.conversions import stamp_from_ns
-from niki_ros.ros.inputs import SideInputs
 import numpy as np
 import pytest
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from ros_fixtures import dancer, diagnostic_values, FRAME, running, T0, wait_for
-from sensor_msgs.msg import Image, PointCloud2
+from sensor_msgs.msg import Image
 from tf2_msgs.msg import TFMessage
 
 BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -104,47 +103,90 @@ def ground_transform(floor_y):
     return one
 
 
-def test_boxes_reach_the_front_end():
-    """Where vision_msgs is not installed there is no such topic; the rest of the way is ours."""
-    from types import SimpleNamespace as Record
-    with running() as (node, client):
-        given = []
+class Boxes(list):
+    """The boxes that the front end of a node is given, image by image."""
+
+    def __init__(self, node):
+        """Look over the observer's shoulder."""
+        super().__init__()
         observe = node._pipeline.observer.observe
 
         def noted(image, camera, stamp_ns, boxes_px=None):
-            given.extend([] if boxes_px is None else [boxes_px])
+            self.extend([] if boxes_px is None else [boxes_px.tolist()])
             return observe(image, camera, stamp_ns, boxes_px)
         node._pipeline.observer.observe = noted
+
+
+def detections(stamp_ns, *found):
+    """Return a Detection2DArray of ``(class id, score, centre x)``; boxes of 40 x 80 pixels."""
+    messages = pytest.importorskip('vision_msgs.msg',
+                                   reason='vision_msgs is not built here: "make test"')
+    message = messages.Detection2DArray()
+    message.header.stamp, message.header.frame_id = stamp_from_ns(stamp_ns), FRAME
+    for class_id, score, x in found:
+        one = messages.Detection2D(header=message.header)
+        one.bbox.center.position.x, one.bbox.center.position.y = float(x), 240.0
+        one.bbox.size_x, one.bbox.size_y = 40.0, 80.0
+        result = messages.ObjectHypothesisWithPose()
+        result.hypothesis.class_id, result.hypothesis.score = class_id, score
+        one.results.append(result)
+        message.detections.append(one)
+    return message
+
+
+def box_at(x):
+    return [x - 20.0, 200.0, x + 20.0, 280.0]
+
+
+def test_a_detector_with_numbers_for_classes_that_publishes_best_effort():
+    """As with COCO: 0 is a person, 56 a chair; scores below observer.min_score do not count."""
+    kind = type(detections(T0))
+    with running() as (node, client):
+        boxes = Boxes(node)
+        detector = client.create_publisher(kind, 'detections', BEST_EFFORT)
+        assert wait_for(lambda: detector.get_subscription_count() == 1)
+        message = detections(T0, ('0', 0.9, 100), ('56', 0.9, 200), ('0', 0.01, 300),
+                             ('person', 0.6, 400))
+        assert wait_for(lambda: detector.publish(message) or node._beside._boxes is not None)
+        client.send_until_processed(T0)
+        assert boxes == [[box_at(100), box_at(400)]]
+
+
+def test_classes_of_ones_own():
+    """With other class ids, and a lower score."""
+    kind = type(detections(T0))
+    overrides = [Parameter('detection_classes', value=['7', 'worker']),
+                 Parameter('observer.min_score', value=0.2)]
+    with running(overrides=overrides) as (node, client):
+        boxes = Boxes(node)
+        detector = client.create_publisher(kind, 'detections', 5)
+        assert wait_for(lambda: detector.get_subscription_count() == 1)
+        message = detections(T0, ('0', 0.9, 100), ('7', 0.3, 200), ('Worker', 0.25, 300))
+        assert wait_for(lambda: detector.publish(message) or node._beside._boxes is not None)
+        client.send_until_processed(T0)
+        assert boxes == [[box_at(200), box_at(300)]]
+
+
+def test_without_vision_msgs_all_else_goes_on(monkeypatch):
+    """There is no such topic then; who hands boxes in by another way is read alike."""
+    monkeypatch.setitem(sys.modules, 'vision_msgs', None)
+    monkeypatch.setitem(sys.modules, 'vision_msgs.msg', None)
+    with running() as (node, client):
+        assert client.count_subscribers('detections') == 0
+        boxes = Boxes(node)
         box = Record(center=Record(x=320.0, y=240.0), size_x=40.0, size_y=80.0)
         node._beside.set_detections(Record(
             header=Record(stamp=stamp_from_ns(T0)), detections=[Record(bbox=box, results=[])]))
         client.send_until_processed(T0)
-        assert [one.tolist() for one in given] == [[[300.0, 200.0, 340.0, 280.0]]]
+        assert boxes == [[box_at(320)]]
 
 
-@pytest.fixture
-def vision_msgs(monkeypatch):
-    """Stand in for the package: what matters here is how the topic is read, not what is in it."""
-    package = ModuleType('vision_msgs')
-    package.msg = ModuleType('vision_msgs.msg')
-    package.msg.Detection2DArray = PointCloud2
-    monkeypatch.setitem(sys.modules, 'vision_msgs', package)
-    monkeypatch.setitem(sys.modules, 'vision_msgs.msg', package.msg)
-
-
-def test_a_detector_that_publishes_best_effort_is_heard(vision_msgs, monkeypatch):
-    heard = []
-    monkeypatch.setattr(SideInputs, 'set_detections', lambda _, message: heard.append(message))
-    with running() as (node, client):
-        detector = client.create_publisher(PointCloud2, 'detections', BEST_EFFORT)
-        assert wait_for(lambda: detector.publish(PointCloud2()) or heard)
-
-
-def test_a_detector_that_offers_too_little_is_named(vision_msgs):
+def test_a_detector_that_offers_too_little_is_named():
+    kind = type(detections(T0))
     overrides = [Parameter('qos.image_reliability', value='reliable'),
                  Parameter('diagnostics_period_s', value=0.1)]
     with running(overrides=overrides) as (node, client):
-        client.create_publisher(PointCloud2, 'detections', BEST_EFFORT)
+        client.create_publisher(kind, 'detections', BEST_EFFORT)
         assert wait_for(lambda: 'niki_pose: qos_incompatible' in client.diagnostics)
         assert client.diagnostics['niki_pose: qos_incompatible'].message.startswith(
             '/detections: a publisher offers less reliability')

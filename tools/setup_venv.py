@@ -151,8 +151,9 @@ class Environment:
                 raise SetupError(f'ROS 2 {self.distro} has no tf2_msgs: sudo apt install '
                                  f'ros-{self.distro}-tf2-msgs')
             self.pip('tf2_msgs, built from its definition', ROOT / 'tools' / 'tf2_msgs')
-        if goal != 'demo' and not self.distro and not self.has('hri_msgs.msg'):
-            self.pip('hri_msgs, built from its definitions', ROOT / 'tools' / 'hri_msgs')
+        for name in ('hri_msgs', 'vision_msgs'):
+            if goal != 'demo' and not self.distro and not self.has(f'{name}.msg'):
+                self.pip(f'{name}, built from its definitions', ROOT / 'tools' / name)
         # now, so that "make demo" needs no network later; without it a video can still be given
         self.steps.run('Demo clip', self.python, ROOT / 'tools' / 'demo_clip.py', '--fetch',
                        needed=False)
