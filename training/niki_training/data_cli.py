@@ -20,6 +20,7 @@ from niki_training.body import skeleton_from_smpl
 from niki_training.data import joined
 from niki_training.outputs import check_arguments, write_text
 from niki_training.readers import FORMATS, read_motion
+from niki_training.readers.bvh import CMU
 from niki_training.render import cli as render_cli
 from niki_training.store import summary, write_store
 
@@ -33,8 +34,14 @@ def _parser() -> argparse.ArgumentParser:
     prepare.add_argument('--format', choices=FORMATS, default='archive')
     prepare.add_argument('--fps', type=float, help='frames a second of the videos behind h36m, '
                          '3dhp and hybrik (50, 25, 30)')
-    prepare.add_argument('--joint-map', type=Path, help='JSON for BVH: our name to theirs')
-    prepare.add_argument('--licence', required=True, help='under which the motion may be used')
+    prepare.add_argument('--joint-map', type=Path, metavar='cmu|FILE',
+                         help="for BVH: cmu for CMU's motion as B. Hahne converted it, or JSON of "
+                         'our names to theirs')
+    prepare.add_argument('--t-pose', choices=('rest', 'first-frame'), help='for BVH: where the '
+                         'T-pose is, at zero angles or in the first frame (cmu: first-frame; '
+                         'else rest)')
+    prepare.add_argument('--licence', required=True, help='under which the motion may be used: a '
+                         'sentence of yours, kept with the motion and with what is trained on it')
     prepare.add_argument('--out', type=Path, required=True)
     splits = verbs.add_parser('split', help='train, val and test, no subject in two of them')
     split.add_arguments(splits)
@@ -100,7 +107,9 @@ def _height(skeleton) -> float:
 def prepare(args) -> None:
     """Read all files and folders, join them, write the store, show what is in it."""
     names = _joint_map(args.joint_map)
-    motion = joined([read_motion(path, args.format, names, args.fps) for path in args.files])
+    first = (args.t_pose or ('first-frame' if names is CMU else 'rest')) == 'first-frame'
+    motion = joined([read_motion(path, args.format, names, args.fps, first)
+                     for path in args.files])
     write_store(args.out, motion, args.licence, [path.name for path in args.files])
     print(summary(motion))
     print(f'licence: {args.licence}')
@@ -108,12 +117,14 @@ def prepare(args) -> None:
 
 def _joint_map(path):
     """
-    Read a map of joints for BVH; None where there is none.
+    Read a map of joints for BVH, or return the known one; None where there is none.
 
     :raises InputError: when it is not one.
     """
     if path is None:
         return None
+    if path == Path('cmu') and not path.exists():
+        return CMU
     try:
         found = json.loads(path.read_text('utf-8'))
     except (OSError, ValueError) as error:

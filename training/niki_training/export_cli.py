@@ -16,6 +16,7 @@ from niki_training.confidence import fit_confidence
 from niki_training.data import load_motion
 from niki_training.evaluate import rows_of, test_poses
 from niki_training.export import export, ORIGIN, PAIRED
+from niki_training.store import licence_of, UNKNOWN
 from niki_training.train import load_checkpoint
 
 
@@ -73,6 +74,13 @@ def run(args) -> dict:
              'training_seconds': round(record['seconds'])}
     if record.get('pairs'):
         facts.update(training_data=f'{ORIGIN} {PAIRED}', pairs_hash=record['pairs'])
+    licence = licence_of(args.val) if args.val else UNKNOWN
+    if licence != UNKNOWN:
+        # niki-data split gives held-out motion the licence of the store that it was split from
+        facts['training_data'] = (f'Motion of the store that {args.val.name} was split from; '
+                                  f'licence: {licence}')
+        if record.get('pairs'):
+            facts['training_data'] += f' {PAIRED}'
     name, skeleton = args.name or args.folder.name, load_skeleton(args.body)
     if args.body:
         facts.update(skeleton=skeleton.to_dict(), joint_set=skeleton.name)

@@ -9,6 +9,9 @@ import numpy as np
 from niki_training.archives import opened_npz
 from niki_training.data import Motion, subject_of
 
+UNKNOWN = 'not said'
+"""The licence of an archive that names none."""
+
 
 def write_store(path, motion: Motion, licence: str, sources) -> None:
     """
@@ -30,7 +33,7 @@ def write_store(path, motion: Motion, licence: str, sources) -> None:
 def licence_of(path) -> str:
     """Return the licence that a store names; of an archive without one that it names none."""
     with opened_npz(path, 'a motion archive', 'niki-data prepare writes one') as z:
-        return str(z['licence']) if 'licence' in z else 'not said'
+        return str(z['licence']) if 'licence' in z else UNKNOWN
 
 
 def summary(motion: Motion) -> str:

@@ -257,6 +257,29 @@ def test_bvh_by_folder(tmp_path):
     assert motion.names.tolist() == ['01/01_01', '01/01_02', '02/02_01']
 
 
+def test_cmu_as_its_converter_left_it(tmp_path, motion, capsys):
+    from cmu_bvh import write_cmu_bvh
+    moves = motion.rotvec[:40].copy()
+    moves[:, 22:] = 0       # CMU's hands are not read
+    write_cmu_bvh(tmp_path / 'cmu-mocap/data/002/02_01.bvh', moves)
+    words = ['prepare', str(tmp_path / 'cmu-mocap/data'), '--format', 'bvh', '--licence', 'free',
+             '--out', str(tmp_path / 'store.npz')]
+    assert data_cli.main([*words, '--joint-map', 'cmu']) == 0
+    found = data.load_motion(tmp_path / 'store.npz')
+    assert found.names.tolist() == ['002/02_01'] and data.subject_of(found.names[0]) == '002'
+    assert len(found.rotvec) == 40
+    turned, expected = (rotmat_from_rotvec(r.astype(float)) for r in (found.rotvec, moves))
+    assert np.abs(turned - expected).max() < 3e-3, 'FP16 in the store, four digits in the file'
+    # read as if the pose of zero angles were the T-pose, the legs are apart
+    assert data_cli.main([*words, '--joint-map', 'cmu', '--t-pose', 'rest']) == 0
+    wrong = rotmat_from_rotvec(data.load_motion(tmp_path / 'store.npz').rotvec.astype(float))
+    assert np.abs(wrong[1:39, 1] - expected[1:39, 1]).min(axis=0).max() > 0.1
+    capsys.readouterr()
+    write_cmu_bvh(tmp_path / 'cmu-mocap/data/003/03_01.bvh', moves[:0])
+    assert data_cli.main([*words, '--joint-map', 'cmu']) == 2
+    assert 'no frame behind its T-pose' in capsys.readouterr().err
+
+
 def test_split_by_subject(tmp_path, capsys):
     rng = np.random.default_rng(0)
     lengths = rng.integers(20, 60, 40)

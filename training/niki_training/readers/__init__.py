@@ -26,18 +26,19 @@ _FITS = ('smpl_gt', 'smplx_gt')
 
 
 def read_motion(path, kind: str, joint_map: dict | None = None,
-                video_fps: float | None = None) -> Motion:
+                video_fps: float | None = None, first_is_t_pose: bool = False) -> Motion:
     """
     Read one file, or every clip of a folder.
 
     :param kind: one of ``FORMATS``. :param joint_map: for BVH: our joint names to the file's.
+    :param first_is_t_pose: for BVH: whether each clip begins with one.
     :param video_fps: of the videos behind ``h36m``, ``3dhp`` and ``hybrik``; None = the usual.
     :raises InputError: when the file is not of that kind, or the folder has none.
     """
     path = Path(path)
     if kind not in PATTERNS:
         raise InputError(f'{path}: unknown kind {kind!r}; expected one of {", ".join(FORMATS)}')
-    read = _reader(kind, joint_map, video_fps)
+    read = _reader(kind, joint_map, video_fps, first_is_t_pose)
     if not path.is_dir():
         return _checked(path, read(path))
     parts = []
@@ -63,13 +64,13 @@ def _clips(folder: Path, kind: str) -> List[Path]:
     return found
 
 
-def _reader(kind: str, joint_map, video_fps) -> Callable[[Path], Motion]:
+def _reader(kind: str, joint_map, video_fps, first_is_t_pose) -> Callable[[Path], Motion]:
     """Return what reads one file; its module is imported only now."""
     if kind == 'archive':
         return load_motion
     if kind == 'bvh':
         from niki_training.readers.bvh import read_bvh
-        return lambda path: read_bvh(path, joint_map or {})
+        return lambda path: read_bvh(path, joint_map or {}, first_is_t_pose)
     if kind in ('h36m', '3dhp', 'hybrik'):
         from niki_training.readers.hybrik import read_hybrik, VIDEO_FPS
         fps = VIDEO_FPS[kind] if video_fps is None else checked_rate_hz('--fps', video_fps)

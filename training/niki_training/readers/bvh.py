@@ -1,23 +1,40 @@
-"""BVH files with a joint map, such as ``{"left_hip": "LeftUpLeg", …}``."""
+"""
+BVH files with a joint map, such as ``{"left_hip": "LeftUpLeg", …}``.
+
+Few skeletons stand in a T-pose where all angles are 0; clips made for retargeting begin with a
+frame that does, and are read relative to it.
+"""
 
 from __future__ import annotations
 
 from niki_ros.core.errors import InputError
 from niki_ros.core.rotations import rotmat_from_rotvec, rotvec_from_rotmat
-from niki_ros.core.skeleton import BODY_24
+from niki_ros.core.skeleton import BODY_24, PARENTS_29
 import numpy as np
 
 from niki_training.data import Motion
 from niki_training.frame_rate import at_30_fps, checked_rate_hz
 
+CMU = {
+    'pelvis': 'Hips', 'left_hip': 'LeftUpLeg', 'right_hip': 'RightUpLeg', 'spine1': 'LowerBack',
+    'left_knee': 'LeftLeg', 'right_knee': 'RightLeg', 'spine2': 'Spine',
+    'left_ankle': 'LeftFoot', 'right_ankle': 'RightFoot', 'spine3': 'Spine1',
+    'left_foot': 'LeftToeBase', 'right_foot': 'RightToeBase', 'neck': 'Neck1',
+    'left_collar': 'LeftShoulder', 'right_collar': 'RightShoulder', 'head': 'Head',
+    'left_shoulder': 'LeftArm', 'right_shoulder': 'RightArm', 'left_elbow': 'LeftForeArm',
+    'right_elbow': 'RightForeArm', 'left_wrist': 'LeftHand', 'right_wrist': 'RightHand'}
+"""
+Of CMU's motion capture as BVH by B. Hahne ("MotionBuilder-friendly"), which begin in a T-pose.
+"""
 _AXES = {'X': (1.0, 0, 0), 'Y': (0, 1.0, 0), 'Z': (0, 0, 1.0)}
 
 
-def read_bvh(path, joint_map: dict) -> Motion:
+def read_bvh(path, joint_map: dict, first_is_t_pose: bool = False) -> Motion:
     """
     Read local rotations; joints that the map leaves out stay unturned.
 
-    The file's rest pose must be a T-pose with y up and z forward.
+    A T-pose with y up, x to the person's left and z forward is the pose of the file's zero angles,
+    or its first frame, which is then left out.
 
     :param joint_map: our joint's name → the file's joint's name.
     """
@@ -38,12 +55,17 @@ def read_bvh(path, joint_map: dict) -> Motion:
     if unknown or absent:
         raise InputError(f'{path}: joint map: not our joints {unknown}, not in the file {absent}; '
                          f'the file has {", ".join(channels)}')
-    rotvec = np.zeros((len(values), 24, 3))
     ends = np.cumsum([len(kinds) for kinds in channels.values()])
-    column = {name: end - len(channels[name]) for name, end in zip(channels, ends)}
-    for ours, theirs in joint_map.items():
-        part = values[:, column[theirs]:column[theirs] + len(channels[theirs])]
-        rotvec[:, BODY_24.index(ours)] = rotvec_from_rotmat(_turn(part, channels[theirs]))
+    turns = {name: _turn(values[:, end - len(kinds):end], kinds)
+             for (name, kinds), end in zip(channels.items(), ends)}
+    if first_is_t_pose:
+        if len(values) < 2:
+            raise InputError(f'{path}: it has no frame behind its T-pose')
+        rotvec = _from_t_pose(turns, _parents(head), joint_map)
+    else:
+        rotvec = np.zeros((len(values), 24, 3))
+        for ours, theirs in joint_map.items():
+            rotvec[:, BODY_24.index(ours)] = rotvec_from_rotmat(turns[theirs])
     rotvec = at_30_fps(rotvec, checked_rate_hz(path, 1 / frame_s)).astype(np.float32)
     return Motion(rotvec, np.asarray([len(rotvec)]), np.asarray([path.stem]))
 
@@ -62,6 +84,42 @@ def _channels(path, head: str) -> dict:
                 raise InputError(f'{path}: channels {", ".join(strange)} of {name}; expected '
                                  'Xrotation, Yposition and the like')
     return channels
+
+
+def _parents(head: str) -> dict:
+    """Return the parent of each joint in file order, None of the root."""
+    parents: dict = {}
+    above: list = []
+    name = None
+    for line in head.splitlines():
+        words = line.split()
+        if words and words[0] in ('ROOT', 'JOINT'):
+            name = words[-1]
+            parents[name] = above[-1] if above else None
+        elif words[:1] == ['End']:
+            name = None
+        if '{' in words:
+            above.append(name)
+        elif '}' in words and above:
+            above.pop()
+    return parents
+
+
+def _from_t_pose(turns: dict, parents: dict, joint_map: dict) -> np.ndarray:
+    """Return rotation vectors (T - 1, 24, 3) relative to the first frame."""
+    world: dict = {}
+    for name, turn in turns.items():    # parents come first
+        parent = parents[name]
+        world[name] = turn if parent is None else world[parent] @ turn
+    still = np.broadcast_to(np.eye(3), next(iter(turns.values()))[1:].shape)
+    moved, rotvec = [], np.zeros((len(still), 24, 3))
+    for joint, ours in enumerate(BODY_24):
+        above = moved[PARENTS_29[joint]] if joint else still
+        theirs = joint_map.get(ours)
+        # how far this part of the body has turned since it stood in the T-pose
+        moved.append(above if theirs is None else world[theirs][1:] @ world[theirs][0].T)
+        rotvec[:, joint] = rotvec_from_rotmat(np.swapaxes(above, -1, -2) @ moved[-1])
+    return rotvec
 
 
 def _frames(path, tail: str, width: int):
