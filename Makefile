@@ -14,6 +14,11 @@ VIDEO ?=
 PYTHON ?=
 PYTEST_ARGS ?=
 
+# Handed over as they are, whatever is in them: spaces, quotes, dollars.
+override VIDEO := $(value VIDEO)
+override OUT := $(value OUT)
+export VIDEO OUT
+
 # The ROS wheels of another environment leave their library path behind; it is wrong for ours.
 ifdef _ROS_WHEELS_BOOTSTRAP_COMPLETE
 unexport LD_LIBRARY_PATH
@@ -37,8 +42,8 @@ help:
 	@sed -n '1,/^$$/s/^# \{0,1\}//p' Makefile
 
 demo: $(VENV)/.made-demo
-	@video='$(VIDEO)'; [ -n "$$video" ] || video=$$($(RUN) tools/demo_clip.py) || exit 1; \
-	exec $(RUN) -m niki_ros.ros.demo --video "$$video" --out '$(OUT)'
+	@[ -n "$$VIDEO" ] || VIDEO=$$($(RUN) tools/demo_clip.py) || exit 1; \
+	exec $(RUN) -m niki_ros.ros.demo --video="$$VIDEO" --out="$$OUT"
 
 test: $(VENV)/.made-test
 	@$(RUN) -m pytest -m 'not long and not gpu' $(PYTEST_ARGS) test $(TRAINING_TESTS)

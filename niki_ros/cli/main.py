@@ -31,6 +31,8 @@ def main(argv=None) -> int:
     # libraries write to stderr what our own errors say better; the user's value wins
     os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
     os.environ.setdefault('OPENCV_LOG_LEVEL', 'ERROR')
+    from niki_ros.plain_text import write_plainly
+    write_plainly()
     args = _parse(argv)
     from niki_ros.core.errors import NikiError
     before = _end_on_signals()

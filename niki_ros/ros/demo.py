@@ -15,6 +15,7 @@ import time
 from typing import List
 
 from niki_ros.core.errors import InputError, NikiError, SourceError
+from niki_ros.plain_text import write_plainly
 
 _START_S = 60.0
 _QUIET_S = 1.0
@@ -28,6 +29,7 @@ class DemoError(NikiError):
 
 def main(argv=None) -> int:
     """Run the demonstration; the last line of stdout is one JSON object."""
+    write_plainly()
     args = _parse(argv)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -60,9 +62,10 @@ def _run(args, stop) -> int:
             raise SourceError('the demonstration ends with the video; a camera has no end')
     _make_out(args)
     environment = _own_graph()
+    from niki_ros.ros.process import start_ros
     import rclpy
     from rclpy.signals import SignalHandlerOptions
-    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    start_ros([], SignalHandlerOptions.NO)
     from niki_ros.ros.demo_listener import DemoListener
     listener = DemoListener()
     processes: List[subprocess.Popen] = []
@@ -156,9 +159,14 @@ def _node_parameters(args) -> dict:
 def _source_parameters(args) -> dict:
     # quoted: a folder named 0 is text in YAML too
     # DDS can take seconds until the listener is known, and it counts every camera_info
-    values = {'source': json.dumps(str(args.video)), 'fov_deg': str(args.fov_deg),
+    values = {'source': _quoted(str(args.video)), 'fov_deg': str(args.fov_deg),
               'wait_for_subscribers': '1', 'qos_overrides./camera_info.publisher.depth': '1000'}
-    return {**values, 'camera_info_file': json.dumps(args.camera)} if args.camera else values
+    return {**values, 'camera_info_file': _quoted(args.camera)} if args.camera else values
+
+
+def _quoted(text: str) -> str:
+    """Return a text for YAML; it takes any letter as it is, and none in two halves."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _start(module: str, parameters: dict, environment) -> subprocess.Popen:

@@ -42,6 +42,19 @@ REMEDIES = {
                   'out of order, or two publishers on one topic; tracking.late_s is the limit',
     'stamp_jumped_back': 'expected when a bag loops; otherwise check the clock of the camera',
     'frame_id_empty': 'set frame_id in the camera driver, or the parameter frame_id of this node',
+    'frame_not_optical': 'set the frame of the images in the camera driver to its optical frame; '
+                         'where it has none, docs/troubleshooting.md has the transform to '
+                         'publish, and here frame_id:=camera_optical_frame; where the frame is an '
+                         'optical one in spite of its name, set the parameter frame_id to it',
+    'name_shared': 'end one of the nodes, or give each a namespace and prefixes of its own: '
+                   '-r __ns:=/left -p id_prefix:=left_ -p frame_prefix:=left/; a node that was '
+                   'killed is still seen for 20 s',
+    'outputs_shared': 'end the other one, or give each a namespace and prefixes of its own: '
+                      '-r __ns:=/left -p id_prefix:=left_ -p frame_prefix:=left/; play a bag '
+                      'without what this node publishes',
+    'parameter_foreign': 'nothing is wrong with a file that several nodes share; where one of the '
+                         'names is misspelled, correct it, and put what is for this node under '
+                         'niki_pose instead of /**: then it is checked',
     'depth_invalid': 'register the depth to the image, as 16UC1 millimetres or 32FC1 metres',
     'ground_unknown': 'publish the transform from ground_frame to the frame of the camera, with z '
                       'of the ground up',
@@ -140,10 +153,11 @@ class Health:
             fault.logged_s = now
             return True
 
-    def hold(self, name: str, message: str) -> bool:
+    def hold(self, name: str, message: str, level: Optional[bytes] = None) -> bool:
         """Note a fault that lasts until :meth:`release`; return whether it is new."""
         with self._lock:
             fault = self._faults.setdefault(name, _Fault(message))
+            fault.level = _LEVELS.get(name, WARN) if level is None else level
             new, fault.held, fault.message = not fault.held, True, message
             fault.count += int(new)
             return new

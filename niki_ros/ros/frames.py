@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 
 from niki_ros.core.camera import Camera
@@ -9,6 +10,9 @@ from niki_ros.core.intake import BadFrame, Intake
 from niki_ros.ros.conversions import image_from_rgb
 
 FALLBACK_FRAME = 'camera_optical_frame'
+# REP-103: an optical frame has that in its name, these are what optical ones hang from
+_BODY_FRAME = re.compile(r'^(?!.*optical).*(^|[/_-])(link|base|base[_-]frame|footprint|mount|body|'
+                         r'odom|map|world)$')
 # the camera_info of the first image can arrive just after it
 _FIRST_INFO_S = 0.3
 
@@ -100,6 +104,10 @@ class FrameHandler:
     def _frame_id(self, message) -> str:
         # tf2 refuses the slash that ROS 1 drivers put before their frames
         frame_id = (self._config.frame_id or message.header.frame_id).lstrip('/')
+        if not self._config.frame_id and _BODY_FRAME.search(frame_id):
+            self._warn('frame_not_optical', f'the images are in {frame_id!r}, by its name '
+                       'a frame of a robot (x forward, z up); bodies are placed as in an optical '
+                       'one (z forward, y down)')
         if not frame_id:
             self._warn('frame_id_empty', f'the image names no frame; {FALLBACK_FRAME} is used')
         return frame_id or FALLBACK_FRAME

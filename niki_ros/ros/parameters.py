@@ -6,10 +6,12 @@ from array import array
 import copy
 from dataclasses import dataclass
 from difflib import get_close_matches
+import sys
 from typing import Dict, List
 
 from niki_ros.core.config import apply_settings, Setting, setting, settings_of
 from niki_ros.core.errors import ConfigError
+from niki_ros.ros.parameter_files import shared_names
 from rcl_interfaces.msg import (
     FloatingPointRange,
     IntegerRange,
@@ -66,6 +68,9 @@ class NodeParameters:
 
     :param until_active: those of them whose settings that are not live may be set as long as the
         node is not active.
+    :ivar foreign: text about parameters that a shared file gives to every node and that this one
+        does not have; they are left out. Empty where there are none.
+    :ivar perhaps_misspelled: whether one of them is nearly one of this node's.
     :raises ConfigError: for an override that is unknown, of the wrong type or out of range.
     """
 
@@ -74,7 +79,10 @@ class NodeParameters:
         self.configs, self._until_active = configs, until_active
         self._owner = {item.name: config for config in configs for item in settings_of(config)}
         overrides = node._parameter_overrides
-        self._refuse_unknown(overrides)
+        self.foreign, self.perhaps_misspelled = '', False
+        self._look_at_unknown(overrides, shared_names(sys.argv, node.get_name()))
+        if self.foreign:
+            node.get_logger().warning(f'parameter_foreign: {self.foreign}')
         for config in configs:
             for item in settings_of(config):
                 self._declare(node, config, item, overrides)
@@ -123,13 +131,23 @@ class NodeParameters:
         read_only = not item.live and not any(config is one for one in self._until_active)
         node.declare_parameter(item.name, default, descriptor_of(item, read_only))
 
-    def _refuse_unknown(self, overrides):
+    def _look_at_unknown(self, overrides, shared: Dict[str, str]):
+        """Refuse what is meant for this node and unknown; note what is meant for every node."""
+        notes = []
         for name in overrides:
-            if name not in self._owner and not name.startswith(_INFRASTRUCTURE):
-                near = get_close_matches(name, self._owner, n=1)
-                hint = f'did you mean {near[0]!r}?' if near else (
-                    f'known: {", ".join(sorted(self._owner))}')
-                raise ConfigError(f'unknown parameter {name!r}; {hint}')
+            if name in self._owner or name.startswith(_INFRASTRUCTURE):
+                continue
+            sure = name in shared
+            near = get_close_matches(name, self._owner, n=1, cutoff=0.8 if sure else 0.6)
+            hint = f'did you mean {near[0]!r}?' if near else ''
+            if not sure:
+                raise ConfigError(f'unknown parameter {name!r}; ' + (
+                    hint or f'known: {", ".join(sorted(self._owner))}'))
+            self.perhaps_misspelled |= bool(near)
+            notes.append(f'{name!r}{f" ({hint})" if near else ""} of {shared[name]}')
+        if notes:
+            self.foreign = (f'{", ".join(notes)}: given to every node (/**), and none of this '
+                            "node's parameters; left out")
 
 
 def texts_of(value):

@@ -10,14 +10,19 @@ from typing import Callable, Optional
 from diagnostic_msgs.msg import DiagnosticArray
 from niki_ros.core.config import NodeConfig, PipelineConfig
 from niki_ros.core.errors import NikiError
-from niki_ros.ros.diagnostics import Health, REMEDIES, what_runs
+from niki_ros.ros.diagnostics import Health, OK, REMEDIES, WARN, what_runs
 from niki_ros.ros.frames import FrameHandler
 from niki_ros.ros.inputs import SideInputs
 from niki_ros.ros.parameters import LaunchConfig, NodeParameters
 from niki_ros.ros.process import release_memory, run_node
 from niki_ros.ros.publishers import Outputs
 from niki_ros.ros.qos import image_qos, info_qos, offers_too_little, overridable
-from niki_ros.ros.topics import image_topic, others_who_publish, what_is_there_instead
+from niki_ros.ros.topics import (
+    image_topic,
+    others_who_publish,
+    what_is_there_instead,
+    who_doubles,
+)
 from niki_ros.ros.watch import Watch
 from niki_ros.ros.worker import NewestWorker
 from rcl_interfaces.msg import SetParametersResult
@@ -148,6 +153,9 @@ class PoseNode(LifecycleNode):
         self._outputs = Outputs(self, self._pipeline.solver.skeleton, self._config,
                                 self._pipeline_config.tracking.keep_s)
         self._overlay = self._outputs.overlay
+        if self._settings.foreign:
+            self.health.hold('parameter_foreign', self._settings.foreign,
+                             WARN if self._settings.perhaps_misspelled else OK)
         if self._outputs.missing:
             self._hold('hri_msgs_missing', self._outputs.missing)
         self.get_logger().info(f'configured: {what_runs(self._pipeline.describe())}')
@@ -293,6 +301,9 @@ class PoseNode(LifecycleNode):
         if self.state == 'active':
             self._watch.check()
             self._check_topics()
+        topic = self.resolve_topic_name('joints') if self._outputs else ''
+        for name, text in who_doubles(self, topic).items():
+            self._warn(name, text)
         self._check_clock()
         self._publish_diagnostics()
         if self._worker and self._worker.fatal:

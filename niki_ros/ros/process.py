@@ -11,9 +11,13 @@ import sys
 import threading
 
 from niki_ros.core.errors import ConfigError, NikiError
+from niki_ros.plain_text import write_plainly
 
 _SPIN_S = 0.1
 _LOG_PERIOD_S = 5.0
+# beyond it DDS has no ports
+_LAST_DOMAIN = 232
+_LOG_WORDS = ('logging', 'log director', 'for writing', '.log')
 _M_ARENA_MAX = -8
 # Python lets a thread that waits for another one wait 5 ms each time; that is a third of a frame
 _SWITCH_S = 0.0002
@@ -37,6 +41,7 @@ def run_node(make_node, args=None, name: str = 'niki_ros') -> int:
     :return: 0, or 1 after an error, which is printed.
     """
     sys.setswitchinterval(_SWITCH_S)
+    write_plainly()
     use_few_arenas()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -46,7 +51,7 @@ def run_node(make_node, args=None, name: str = 'niki_ros') -> int:
     from rclpy.signals import SignalHandlerOptions
     node = None
     try:
-        _start_ros(args, SignalHandlerOptions.NO)
+        start_ros(args, SignalHandlerOptions.NO)
         node = make_node()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
@@ -89,15 +94,39 @@ def release_memory():
         pass  # another C library
 
 
-def _start_ros(args, signals):
-    """Let ROS read its arguments; what it cannot read is an error of the user's, not of ours."""
+def start_ros(args, signals):
+    """
+    Let ROS read its arguments and start.
+
+    :raises ConfigError: with what is wrong: arguments, log folder, domain or keys of SROS 2.
+    """
     import rclpy
+    domain = os.environ.get('ROS_DOMAIN_ID', '').strip()
+    if domain and not (domain.isdecimal() and int(domain) <= _LAST_DOMAIN):
+        raise ConfigError(f'ROS_DOMAIN_ID is {domain!r}; expected a number 0 to {_LAST_DOMAIN}: '
+                          'export ROS_DOMAIN_ID=0')
     try:
         rclpy.init(args=args, signal_handler_options=signals)
     except Exception as error:  # RCLError and others, without a common base class
         said = str(error).partition(', at /')[0].replace('failed to initialize rcl: ', '')
-        raise ConfigError(f'ROS does not take these arguments: {said}; config/pose.yaml '
-                          'shows the form of a parameter file') from error
+        raise ConfigError(_what_is_wrong(said)) from error
+
+
+def _what_is_wrong(said: str) -> str:
+    """Return what ROS said when it did not start, with what mends it."""
+    if any(word in said for word in _LOG_WORDS):
+        return (f'the log folder of ROS cannot be written: {said}; choose another: '
+                'export ROS_LOG_DIR=/tmp/ros_log, or write no log: --ros-args '
+                '--disable-external-lib-logs')
+    secure = os.environ.get('ROS_SECURITY_ENABLE', '').lower() == 'true'
+    if 'SECURITY' in said or (secure and said == 'error not set'):
+        where = os.environ.get('ROS_SECURITY_KEYSTORE') or 'not set'
+        return (f'ROS_SECURITY_ENABLE is true, and the keys cannot be read: {said} '
+                f'(ROS_SECURITY_KEYSTORE is {where}); docs/security.md has the commands')
+    if "Couldn't parse" in said or said.startswith('['):
+        return (f'ROS does not take these arguments: {said}; config/pose.yaml shows the form of a '
+                'parameter file')
+    return f'ROS 2 does not start: {said}'
 
 
 def spin_once(executor, node):

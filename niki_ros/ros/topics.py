@@ -44,6 +44,24 @@ def others_who_publish(node, topic: str) -> List[str]:
     return sorted(names - {own})
 
 
+def who_doubles(node, topic: str) -> Dict[str, str]:
+    """
+    Return by name who publishes the same bodies a second time, as far as the graph shows it.
+
+    :param topic: one of the bodies, empty while nothing is published.
+    """
+    own = node.get_fully_qualified_name()
+    same = node.get_node_names_and_namespaces().count((node.get_name(), node.get_namespace()))
+    if same > 1:
+        return {'name_shared': f'there are {same} nodes of the name {own}: all that they publish '
+                               'comes as often, and services answer for one of them'}
+    others = others_who_publish(node, topic) if topic else []
+    if others:
+        return {'outputs_shared': f'{" and ".join(others)} publish on {topic} too: bodies come '
+                                  'twice, and their frames jump'}
+    return {}
+
+
 def what_is_there_instead(node, topic: str, kind: type) -> Dict[str, str]:
     """
     Return by name why nothing can arrive on a topic, as far as the graph shows it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+import os
 import queue
 import sys
 import threading
@@ -164,6 +165,9 @@ class VideoSource(Node):
 def main(args=None) -> int:
     """Run the node."""
     use_large_image_profile()
+    # what they write to stderr our own errors say better; the user's value wins
+    os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
+    os.environ.setdefault('OPENCV_LOG_LEVEL', 'ERROR')
     return run_node(VideoSource, args, 'video_source')
 
 
