@@ -179,3 +179,6 @@ def test_rviz_configuration_is_yaml_with_our_topics():
     displays = loaded['Visualization Manager']['Displays']
     topics = {display['Topic']['Value'] for display in displays if 'Topic' in display}
     assert topics == {'overlay', 'markers', 'joints'}
+    overlay, = [display['Topic'] for display in displays
+                if display.get('Topic', {}).get('Value') == 'overlay']
+    assert overlay['Reliability Policy'] == 'Reliable'
