@@ -15,13 +15,14 @@ import pytest
 pytest.importorskip('rclpy', reason='no ROS 2 here: pip install the wheels with "make test"')
 
 import cv2  # noqa: E402, I100
+from niki_ros.ros.humans_merger import HumansMerger  # noqa: E402
 from niki_ros.ros.video_source import VideoSource  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from ros_fixtures import Client, ros_graph, running, T0, wait_for  # noqa: E402
 from sros2_keystore import allowed, make_keystore, permissions_xml  # noqa: E402
 
 POLICY = Path(__file__).resolve().parents[1] / 'config' / 'sros2_policy.xml'
-ENCLAVES = ('/niki_pose', '/video_source')
+ENCLAVES = ('/niki_pose', '/video_source', '/humans_merger')
 OPTIONAL = {'/image', '/image/compressed', '/depth', '/detections', '/clock', '/parameter_events',
             '/humans/bodies/*', '/tf', '/tf_static'}
 """Only with parameters, messages or a clock that this test does not have."""
@@ -71,6 +72,16 @@ def test_policy_allows_what_the_source_does(tmp_path, transport):
     with ros_graph(source, Client) as (_, client):
         assert wait_for(lambda: client.count_publishers('camera_info') > 1)
         check(client, 'video_source')
+
+
+def test_policy_allows_what_the_merger_does():
+    """With the list of one node to read."""
+    kind = pytest.importorskip(
+        'hri_msgs.msg', reason='hri_msgs is not built here: "make test"').IdsList
+    with ros_graph(HumansMerger, Client) as (merger, client):
+        client.create_publisher(kind, '/left/bodies/tracked', 1)
+        assert wait_for(lambda: client.count_subscribers('/left/bodies/tracked') == 1)
+        check(client, 'humans_merger')
 
 
 def test_policy_is_what_sros2_reads():
