@@ -14,14 +14,14 @@ SUFFIXES = (*_ROS_2, ROS_1)
 _MCAP, _SQLITE, _ROS_1_START = b'\x89MCAP0\r\n', b'SQLite format 3\0', b'#ROSBAG V'
 # rosbag2 numbers the files of one recording
 _NUMBERED = re.compile(r'(.*)_\d+')
-_ZSTD = '.zstd'
+_ZSTD, _ABOUT = '.zstd', 'metadata.yaml'
 
 
 def is_bag(path) -> bool:
     """Whether this is the folder or a file of a bag, whole or not."""
     path = Path(path)
     if path.is_dir():
-        return (path / 'metadata.yaml').is_file() or bool(_recordings(path))
+        return (path / _ABOUT).is_file() or bool(_recordings(path))
     return path.is_file() and (_named(path) or starts_with(path, _MCAP, _SQLITE, _ROS_1_START))
 
 
@@ -31,7 +31,7 @@ def bag_files(path) -> List[Path]:
     if path.is_file() and not _described(path.parent):
         return [path]
     folder = path.parent if path.is_file() else path
-    about = [folder / 'metadata.yaml'] if _described(folder) else []
+    about = [folder / _ABOUT] if (folder / _ABOUT).is_file() else []
     return about + sorted(one for one in folder.iterdir() if _named(one))
 
 
@@ -55,20 +55,27 @@ def parts_to_open(path) -> List[Path]:
             raise SourceError(f'{path} holds {len(found)} recordings and no metadata.yaml; give '
                               f'one of its files: {names}')
         files = next(iter(found.values()), [])
+        if not files:
+            raise SourceError(f'{path} holds a {_ABOUT} that is damaged, and no file of a bag '
+                              f'({", ".join(SUFFIXES)}); copy it again')
     for file in files:
         _refuse_unreadable(file)
     return files
 
 
 def lacks_description(path) -> bool:
-    """Whether it is the folder of a bag of ROS 2 in which metadata.yaml is missing."""
+    """Whether it is the folder of a bag of ROS 2 without a whole metadata.yaml."""
     path = Path(path)
     return path.is_dir() and not _described(path) and any(
         one.suffix in _ROS_2 for one in path.iterdir())
 
 
 def _described(folder: Path) -> bool:
-    return (folder / 'metadata.yaml').is_file()
+    """Whether its metadata.yaml says which files it has; a recorder that dies leaves a part."""
+    try:
+        return b'relative_file_paths' in (folder / _ABOUT).read_bytes()
+    except OSError:
+        return False
 
 
 def _named(path: Path) -> bool:
@@ -98,5 +105,9 @@ def _refuse_unreadable(file: Path) -> None:
         whole = file.name.removesuffix('.active').removesuffix(ROS_1)
         raise SourceError(f'{file} is a bag of ROS 1 under another name; rename it to '
                           f'{whole}{ROS_1}; where its recorder was killed, also: rosbag reindex')
+    for start, suffix in ((_MCAP, '.mcap'), (_SQLITE, '.db3')):
+        if starts_with(file, start) and file.suffix not in _ROS_2:
+            raise SourceError(f'{file} is a bag of ROS 2 under another name; rename it to '
+                              f'{file.name}{suffix}')
     if file.is_file() and file.stat().st_size == 0:
         raise SourceError(f'{file} is empty (0 bytes): nothing was recorded, or it was not copied')

@@ -135,3 +135,13 @@ def test_a_scene_shows_as_many_people_as_it_says():
         boxes, scores = detector.detect(Scene(count).image(0.0))
         assert (scores > 0.3).sum() >= count
     detector.close()
+
+
+@pytest.mark.parametrize('words', [
+    ['solver', '--seconds', '-1'], ['solver', '--seconds', 'nan'], ['pipeline', '--people', '0'],
+    ['pipeline', '--people', '2', '99'], ['pipeline', '--max-frames', '-3'], ['node', 'x.mp4',
+                                                                           '--max-frames', '1']])
+def test_senseless_numbers_are_refused(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(['bench', *words])
+    assert ended.value.code == 2 and words[-1] in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -22,11 +23,12 @@ def add_arguments(parser):
     solver = verbs.add_parser('solver', help='solver.solve for 1, 4, 16 and 64 people')
     solver.add_argument('--backend', choices=('onnxruntime', 'tensorrt'), default='onnxruntime')
     solver.add_argument('--precision', choices=('fp32', 'fp16'))
-    solver.add_argument('--seconds', type=float, default=_SECONDS, help='per number of people (2)')
+    solver.add_argument('--seconds', type=_between(float, 0.01, 3600.0), default=_SECONDS,
+                        help='per number of people (2)')
     solver.set_defaults(bench_verb=_solver)
     pipeline = verbs.add_parser('pipeline', help='1, 2, 4 and 8 people in a scene at 30 Hz, or '
                                 'every frame of a video')
-    pipeline.add_argument('--people', metavar='N', type=int, nargs='+',
+    pipeline.add_argument('--people', metavar='N', type=_between(int, 1, 64), nargs='+',
                           help='numbers of people in the scene (1 2 4 8)')
     pipeline.add_argument('--set', metavar='NAME=VALUE', action='append', default=[],
                           help='any setting, such as observer.model=lite; may be repeated')
@@ -36,11 +38,22 @@ def add_arguments(parser):
     for verb in (pipeline, node):
         verb.add_argument('video', nargs='?', metavar='VIDEO',
                           help='default: the scene; of node: the demo clip')
-        verb.add_argument('--max-frames', type=int)
+        verb.add_argument('--max-frames', metavar='N', type=_between(int, 2, 2 ** 31 - 1))
     for verb in (solver, pipeline, node):
         verb.add_argument('--solver', help='a solver that ships, or a model folder')
         verb.add_argument('--json', action='store_true', help='print one JSON object')
         verb.add_argument('--plot', metavar='PNG', help='draw the figures (needs matplotlib)')
+
+
+def _between(kind, low, high):
+    """Return what reads a number of that range, and refuses others by name."""
+    def read(text):
+        value = kind(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f'{text} is not {low} … {high}')
+        return value
+    read.__name__ = kind.__name__
+    return read
 
 
 def main(args) -> int:
@@ -98,6 +111,8 @@ def _pipeline(args) -> tuple:
     if args.video is None:
         return _people(args, settings)
     with open_source(_video(args.video), max_frames=args.max_frames) as source:
+        if source.live and args.max_frames is None:
+            raise SourceError(f'{source.name} has no end; give a number of frames: --max-frames')
         pipeline = load_pipeline(**settings)
         figures = {'video': str(_video(args.video)), 'size_px': [source.width, source.height],
                    **bench_pipeline(pipeline, source)}
@@ -144,8 +159,8 @@ def _node(args) -> tuple:
     try:
         figures = json.loads(done.stdout.strip().splitlines()[-1])
     except (IndexError, ValueError) as error:
-        raise SourceError('the node did not run to its end (exit code '
-                          f'{done.returncode}); niki doctor says what is missing') from error
+        raise SourceError(f'the node did not run to its end (exit code {done.returncode}); why is '
+                          'in the lines above') from error
     numbers = {k: v for k, v in figures.items() if isinstance(v, (int, float, str))}
     lines = ['image stamp to TF received, over DDS:']
     lines += [f'  {name}: {value}' for name, value in numbers.items()]
