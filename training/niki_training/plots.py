@@ -75,3 +75,66 @@ def _draw(axes, bars: dict, scale: str, colours: dict) -> None:
         axes.set_ylim(bottom=LEAST)
     axes.grid(axis='y', alpha=0.3)
     axes.legend(fontsize='small')
+
+
+def draw_landmark_noise(report: dict, path: Path) -> None:
+    """
+    Draw what ``niki-evaluate landmarks`` measured.
+
+    :param report: of :func:`niki_training.evaluate_landmarks.measure`.
+    :raises ConfigError: when matplotlib is absent, or the file's ending is none it knows.
+    """
+    drawn = [(_draw_visibility, 'photographs'), (_draw_lasting, 'rendered'),
+             (_draw_depth, 'depth_rendered'), (_draw_depth, 'depth_video')]
+    drawn = [(draw, name) for draw, name in drawn if name in report]
+    figure = new_figure(figsize=(12, 4 * len(drawn)), layout='constrained')
+    grid = figure.subplots(len(drawn), 1, squeeze=False)[:, 0]
+    for axes, (draw, name) in zip(grid, drawn):
+        draw(axes, report, name)
+        axes.grid(axis='y', alpha=0.3)
+        axes.legend(fontsize='small')
+    try:
+        with whole_file(path) as part:
+            figure.savefig(part, dpi=110)
+    except ValueError as error:
+        raise ConfigError(f'--plot {path}: {error}') from error
+
+
+def _draw_visibility(axes, report: dict, name: str) -> None:
+    """Draw the median error of each joint and label, a bar for each bin of visibility."""
+    groups = [(joint, label, bins) for part in (name, 'painted')
+              for joint, labels in report[part].items() for label, bins in labels.items()]
+    edges = list(groups[0][2])
+    for i, edge in enumerate(edges):
+        heights = [bins[edge]['median'] or 0.0 for _, _, bins in groups]
+        places = [k + (i - 1) * 0.27 for k in range(len(groups))]
+        bars = axes.bar(places, heights, 0.25, label=f'visibility from {edge}')
+        axes.bar_label(bars, [f'{bins[edge]["percent"]:.0f}%' if bins[edge]['count'] else ''
+                              for _, _, bins in groups], fontsize=6)
+    axes.set_xticks(range(len(groups)), [f'{joint}, {label}' for joint, label, _ in groups],
+                    rotation=60, ha='right', fontsize=7)
+    axes.set_title(f'photographs, {report["people"]} people, landmarks-{report["model"]}: median '
+                   'error in the image over the size of the limbs; above the bars the share')
+
+
+def _draw_lasting(axes, report: dict, name: str) -> None:
+    """Draw errors that last through a clip beside those that flicker."""
+    rows = report[name]
+    for shift, kind in ((-0.2, 'lasting'), (0.2, 'flickers')):
+        axes.bar([k + shift for k in range(len(rows))],
+                 [row[kind] for row in rows.values()], 0.38, label=kind)
+    axes.set_xticks(range(len(rows)), list(rows))
+    axes.set_title('rendered people: error per coordinate over the size of the limbs, median')
+
+
+def _draw_depth(axes, report: dict, name: str) -> None:
+    """Draw how much of the true depth is guessed, and the error beside it."""
+    rows = report[name]
+    axes.bar([k - 0.2 for k in range(len(rows))], [row['slope'] for row in rows.values()], 0.38,
+             label='guessed depth over true depth')
+    axes.bar([k + 0.2 for k in range(len(rows))],
+             [row['beside_mm'] / 100 for row in rows.values()], 0.38,
+             label='standard deviation beside it, 100 mm')
+    axes.set_xticks(range(len(rows)), list(rows))
+    axes.set_title({'depth_rendered': 'depth about the hips, rendered people',
+                    'depth_video': 'depth about the hips, calibrated video'}[name])
