@@ -8,14 +8,14 @@ import os
 import struct
 
 import cv2
-from niki_ros.ros.conversions import stamp_from_ns
+from niki_ros.ros.conversions import image_from_rgb, stamp_from_ns
 import numpy as np
 import rclpy
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from ros_fixtures import FRAME, running, T0, wait_for
-from sensor_msgs.msg import CompressedImage
+from ros_fixtures import FRAME, GREY, running, T0, wait_for
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 
 FAST = Parameter('diagnostics_period_s', value=0.1)
@@ -73,3 +73,33 @@ def test_compressed_depth_sets_the_distance():
             wait_for(lambda wanted=stamp_ns: wanted in client.processed(), 0.5)
         assert abs(client.tf[-1].transforms[0].transform.translation.z - 2.61) < 0.1
         assert 'niki_pose: depth_invalid' not in client.diagnostics
+
+
+def test_silence_names_the_topics_that_have_images():
+    """The remap was forgotten: of the images, of camera_info, or of the transport."""
+    patient = Parameter('health.silent_warn_s', value=0.5)
+    with running(overrides=[FAST, patient]) as (node, client), somebody_else() as other:
+        client.destroy_publisher(client.images)
+        other.create_publisher(Image, '/cam/image_raw', 1)
+        other.create_publisher(CompressedImage, '/cam/image_raw/compressed', 1)
+        assert wait_for(lambda: '/cam/image_raw, /cam/image_raw/compressed' in getattr(
+            client.diagnostics.get('niki_pose: no_images'), 'message', ''), 10)
+        assert '/overlay' not in client.diagnostics['niki_pose: no_images'].message
+
+
+def test_a_camera_info_that_is_not_remapped():
+    with running(overrides=[FAST]) as (node, client), somebody_else() as other:
+        client.destroy_publisher(client.infos)
+        other.create_publisher(CameraInfo, '/cam/camera_info', 1)
+        stamps = iter(range(T0, T0 + 10**12, 10**8))
+        assert wait_for(lambda: client.images.publish(image_from_rgb(GREY, next(stamps), FRAME))
+                        or '/cam/camera_info' in getattr(client.diagnostics.get(
+                            'niki_pose: camera_info_missing'), 'message', ''), 10)
+
+
+def test_raw_where_compressed_was_asked_for():
+    transport = Parameter('image_transport', value='compressed')
+    with running(overrides=[FAST, transport]) as (node, client):
+        assert wait_for(lambda: 'niki_pose: transport_differs' in client.diagnostics)
+        assert 'there is /image, which is raw' in client.diagnostics[
+            'niki_pose: transport_differs'].message

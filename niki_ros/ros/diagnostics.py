@@ -12,8 +12,9 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 import numpy as np
 
 REMEDIES = {
-    'camera_info_missing': 'publish sensor_msgs/CameraInfo on that topic, remap camera_info, or '
-                           'set camera.fov_deg to the true field of view',
+    'camera_info_missing': 'publish sensor_msgs/CameraInfo on that topic, remap it '
+                           '(-r camera_info:=/your/camera_info), or set camera.fov_deg to the '
+                           'true field of view',
     'camera_info_zeroed': 'calibrate the camera (ros2 run camera_calibration cameracalibrator) or '
                           'set camera.fov_deg to the true field of view',
     'camera_info_invalid': 'correct the calibration file of the camera driver',
@@ -30,7 +31,8 @@ REMEDIES = {
     'topic_type_differs': 'remap the topic that the message names, or read it as what it is: '
                           'image_transport:=compressed; of packets (ffmpeg, h264) the raw topic: '
                           'docs/cameras.md has the command that makes them raw',
-    'transport_differs': 'image_transport:=compressed for images; for depth remap '
+    'transport_differs': 'image_transport:=compressed for images, or raw where that is there; '
+                         'for depth remap '
                          'depth:=…/compressedDepth; docs/cameras.md has the command that makes '
                          'the others raw',
     'values_stretched': 'nothing is wrong: infrared and thermal values are made visible; a driver '
@@ -62,6 +64,8 @@ REMEDIES = {
                        'are followed on',
     'observation_invalid': 'report it, with the name and version of the front end',
     'inference_failed': 'see the log for the traceback',
+    'message_unreadable': 'look for a publisher of another type or version of ROS on the topics '
+                          'that this node reads: ros2 topic info -v',
     'no_images': 'start the camera, or remap the topic: -r image:=/your/image',
     'slow': 'use observer.model:=lite, a smaller image, or a faster machine',
     'latency_high': 'use observer.model:=lite, a smaller image, or a faster machine; '

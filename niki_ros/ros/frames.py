@@ -22,6 +22,7 @@ class FrameHandler:
     What the node does with an image.
 
     :param warn: called with the name and the text of every fault.
+    :ivar infos_elsewhere: words that name the topics on which camera_info comes instead, or ''.
     :ivar publish_overlay: called with an Image message; ``overlay_wanted()`` says whether to draw.
     """
 
@@ -30,10 +31,11 @@ class FrameHandler:
         self._pipeline, self._outputs, self._health = pipeline, outputs, health
         self._config, self._warn = config, warn
         settings = pipeline.config.camera
-        self._intake = Intake(settings.fov_deg, warn, order=pipeline.order,
+        self._intake = Intake(settings.fov_deg, self._warn_of_info, order=pipeline.order,
                               images=settings.images)
         self._info_came = threading.Event()
         self._waited = False
+        self.infos_elsewhere = ''
         self.now_ns = None
         self.overlay_wanted = None
         self.publish_overlay = None
@@ -100,6 +102,9 @@ class FrameHandler:
         camera = self._intake.camera(image_rgb.shape[1], image_rgb.shape[0])
         self._health.camera_source = camera.source
         return camera
+
+    def _warn_of_info(self, name: str, text: str):
+        self._warn(name, text + self.infos_elsewhere if name == 'camera_info_missing' else text)
 
     def _frame_id(self, message) -> str:
         # tf2 refuses the slash that ROS 1 drivers put before their frames

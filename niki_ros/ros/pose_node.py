@@ -18,6 +18,7 @@ from niki_ros.ros.process import release_memory, run_node
 from niki_ros.ros.publishers import Outputs
 from niki_ros.ros.qos import image_qos, info_qos, offers_too_little, overridable
 from niki_ros.ros.topics import (
+    elsewhere,
     image_topic,
     others_who_publish,
     what_is_there_instead,
@@ -28,7 +29,7 @@ from niki_ros.ros.worker import NewestWorker
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
-from sensor_msgs.msg import CameraInfo
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 SUCCESS, ERROR = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.ERROR
 # numbers that grow faster than any camera sends are those of another publisher, not a loss
@@ -113,6 +114,10 @@ class PoseNode(LifecycleNode):
             self.state = 'unconfigured'
         return SUCCESS
 
+    def on_unreadable(self, error: Exception):
+        """Count what came and cannot even be read as a message."""
+        self._warn('message_unreadable', f'message dropped, {type(error).__name__}: {error}')
+
     def close(self):
         """End the thread and free everything, before ROS is shut down."""
         self._free()
@@ -183,6 +188,7 @@ class PoseNode(LifecycleNode):
         topic = self._subscriptions_on[1].topic_name
         handler.read_images_of(topic)
         self._watch = Watch(self._config.health, self.health, self._warn, topic)
+        self._watch.elsewhere = lambda: elsewhere(self, topic, Image, CompressedImage)
         self.get_logger().info(f'active: reading {topic} and '
                                f'{handler.info_topic}')
 
@@ -311,6 +317,7 @@ class PoseNode(LifecycleNode):
 
     def _check_topics(self):
         """Say where something else is published than what is read."""
+        self._handler.infos_elsewhere = elsewhere(self, self._handler.info_topic, CameraInfo)
         for one in (*self._subscriptions_on, *self._beside.named):
             found = what_is_there_instead(self, one.topic_name, one.msg_type)
             for name, text in found.items():

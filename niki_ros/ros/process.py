@@ -137,5 +137,8 @@ def spin_once(executor, node):
     except ExternalShutdownException:
         raise
     except Exception as error:
+        if hasattr(node, 'on_unreadable'):
+            node.on_unreadable(error)
+            return
         node.get_logger().error(f'message dropped, {type(error).__name__}: {error}',
                                 throttle_duration_sec=_LOG_PERIOD_S)

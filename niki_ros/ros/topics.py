@@ -8,6 +8,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 # transports of image_transport, each below the topic of the raw images
 _TRANSPORTS = ('compressed', 'compressedDepth', 'ffmpeg', 'theora', 'zstd', 'foxglove')
+_MOST_NAMES = 5
 _COMPRESSED = ('/compressed', '/compressedDepth')
 
 
@@ -62,6 +63,23 @@ def who_doubles(node, topic: str) -> Dict[str, str]:
     return {}
 
 
+def elsewhere(node, topic: str, *kinds: type) -> str:
+    """
+    Return words that name the topics of these types that others publish; '' where there are none.
+
+    :param topic: full name of the one that is read; nothing is said where it has a publisher.
+    """
+    if node.count_publishers(topic):
+        return ''
+    wanted = {type_name(kind) for kind in kinds}
+    own = {name for name, _ in node.get_publisher_names_and_types_by_node(
+        node.get_name(), node.get_namespace())}
+    there = [name for name, types in node.get_topic_names_and_types()
+             if wanted & set(types) and name not in own and node.count_publishers(name)]
+    more = f' and {len(there) - _MOST_NAMES} more' if len(there) > _MOST_NAMES else ''
+    return f'; there is {", ".join(sorted(there)[:_MOST_NAMES])}{more}' if there else ''
+
+
 def what_is_there_instead(node, topic: str, kind: type) -> Dict[str, str]:
     """
     Return by name why nothing can arrive on a topic, as far as the graph shows it.
@@ -73,6 +91,10 @@ def what_is_there_instead(node, topic: str, kind: type) -> Dict[str, str]:
     if types and wanted not in types:
         return {'topic_type_differs': f'{topic} carries {", ".join(sorted(types))}, and '
                                       f'{wanted} is read'}
+    above, _, transport = topic.rpartition('/')
+    if not types and transport in _TRANSPORTS and node.count_publishers(above):
+        return {'transport_differs': f'no publisher on {topic}, but there is {above}, which is '
+                                     'raw'}
     if not types:
         there = [f'{topic}/{name}' for name in _TRANSPORTS
                  if node.count_publishers(f'{topic}/{name}')]

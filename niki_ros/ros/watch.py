@@ -20,12 +20,14 @@ class Watch:
 
     :param warn: called with name, text and level of every fault.
     :param topic: full name of that of the images.
+    :ivar elsewhere: returns words that name the topics on which images come instead, or ''.
     """
 
     def __init__(self, config: HealthConfig, health: Health, warn: Callable, topic: str = ''):
         """Start now."""
         self._config, self._health, self._warn = config, health, warn
         self.topic = topic
+        self.elsewhere: Callable[[], str] = str
         self._counted = (0, 0)
         self._heard_s = time.monotonic()
 
@@ -36,9 +38,10 @@ class Watch:
     def check(self):
         """Look at everything once."""
         silent_s = time.monotonic() - self._heard_s
+        there = self.elsewhere() if silent_s > self._config.silent_warn_s else ''
         silent = self._above('no_images', silent_s, self._config.silent_warn_s,
                              self._config.silent_error_s,
-                             f'no image on {self.topic} for {silent_s:.0f} s')
+                             f'no image on {self.topic} for {silent_s:.0f} s{there}')
         rate_hz, latency_s, frames = self._health.figures()
         if frames >= _FEW and not silent:
             self._check_latency(latency_s)
