@@ -171,10 +171,12 @@ class VideoWriter:
         :raises OutputError: where not all of it has reached the disk.
         """
         self._writer.release()
-        self._write_times()
         if self._count and not _holds(self._path, self._count):
             raise OutputError(f'the video could not be written to its end ({self._count} images); '
                               'is the disk full? See: df -h')
+        # last: frames are looked for by their number times the period
+        with _named_failure(self._path):
+            self._write_times()
 
     def _time_ns(self, stamp_ns: Optional[int]) -> int:
         """Return when a frame is shown: a clock that was set is no time that passed."""

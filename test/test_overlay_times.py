@@ -17,7 +17,7 @@ def written(path, stamps_ns, rate_hz=25.0):
     """Write frames with stamps, each a little brighter; return the writer."""
     with VideoWriter(path, rate_hz, 64, 48) as writer:
         for index, stamp_ns in enumerate(stamps_ns):
-            writer.write(np.full((48, 64, 3), 10 + 12 * index, np.uint8), stamp_ns)
+            writer.write(np.full((48, 64, 3), (10 + 12 * index) % 250, np.uint8), stamp_ns)
     return writer
 
 
@@ -43,6 +43,14 @@ def test_times_of_a_variable_rate(tmp_path, suffix, start_ns):
     for number in (9, 3, 15):
         capture.set(cv2.CAP_PROP_POS_FRAMES, number)
         assert abs(capture.read()[1].mean() - (10 + 12 * number)) < 4
+
+
+@pytest.mark.parametrize('factor', [0.2, 0.6, 3.0])
+def test_a_rate_that_is_stated_wrong(tmp_path, factor):
+    """As of a camera whose pictures are not all worked on."""
+    stamps = [round(i * 40e6 * factor) for i in range(30)]
+    written(tmp_path / 'overlay.mp4', stamps)
+    assert np.abs(times_ms(tmp_path / 'overlay.mp4')[0] * 1e6 - stamps).max() < 100_000
 
 
 def test_a_fixed_rate_is_left_alone(tmp_path):
