@@ -28,7 +28,7 @@ def is_bag(path) -> bool:
 def bag_files(path) -> List[Path]:
     """Return the files of the bag that this is the folder or a file of."""
     path = Path(path)
-    if path.is_file() and not _described(path.parent):
+    if path.is_file() and not (path.parent / _ABOUT).is_file():
         return [path]
     folder = path.parent if path.is_file() else path
     about = [folder / _ABOUT] if (folder / _ABOUT).is_file() else []
