@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+import re
 
 from niki_ros.core.calibration import Calibration, camera_of
 from niki_ros.core.camera import Camera
@@ -13,6 +14,19 @@ import yaml
 
 _LOG = logging.getLogger(__name__)
 _SAME_SHAPE = 0.01
+# what OpenCV's FileStorage begins its files with is no YAML
+_OPENCV_HEAD = re.compile(r'\A%YAML:1\.\d+\s*\n')
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML, with the matrices that OpenCV's FileStorage writes."""
+
+
+def _opencv_matrix(loader: _Loader, node: yaml.MappingNode) -> dict:
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_constructor('tag:yaml.org,2002:opencv-matrix', _opencv_matrix)
 
 
 def camera_from_yaml(path, rectified: bool = False) -> Camera:
@@ -23,11 +37,12 @@ def camera_from_yaml(path, rectified: bool = False) -> Camera:
     :raises InputError: naming the file and the key that is missing or wrong.
     """
     try:
-        data = yaml.safe_load(Path(path).read_text('utf-8'))
+        data = yaml.load(_OPENCV_HEAD.sub('', Path(path).read_text('utf-8')), _Loader)
     except OSError as error:
         raise InputError(f'camera file {path} cannot be read: {error.strerror}') from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f'camera file {path} is not YAML: {error}') from error
+        raise InputError(f'camera file {path} is not YAML: {" ".join(str(error).split())}'
+                         ) from error
     if not isinstance(data, dict):
         raise InputError(f'camera file {path} is not a mapping; expected the output of '
                          'camera_calibration with image_width, camera_matrix, …')

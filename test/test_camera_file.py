@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import cv2
 from niki_ros.camera_file import camera_for_source, camera_from_yaml, camera_to_yaml
 from niki_ros.core.camera import Camera
 from niki_ros.core.errors import InputError
@@ -142,3 +143,24 @@ def test_missing_file_and_missing_key(path):
     path.write_text('image_width: 640')
     with pytest.raises(InputError, match='lacks camera_matrix.data'):
         camera_from_yaml(path)
+
+
+def test_the_file_of_opencv(tmp_path):
+    """As its FileStorage writes it, under the names of its calibration sample."""
+    path = tmp_path / 'opencv.yml'
+    storage = cv2.FileStorage(str(path), cv2.FILE_STORAGE_WRITE)
+    storage.write('image_width', 640)
+    storage.write('image_height', 480)
+    storage.write('camera_matrix', np.array([[900.0, 0, 320], [0, 905, 240], [0, 0, 1]]))
+    storage.write('distortion_coefficients', np.array([[0.1, -0.05, 0.001, 0.0, 0.0]]))
+    storage.release()
+    camera = camera_from_yaml(path)
+    assert camera.matrix[0, 0] == 900 and camera.matrix[1, 1] == 905
+    assert np.allclose(camera.distortion[:3], [0.1, -0.05, 0.001])
+
+
+def test_what_is_no_yaml_is_told_in_one_line(tmp_path):
+    (tmp_path / 'c.ini').write_text('[image]\nwidth\n640\n')
+    with pytest.raises(InputError, match='is not YAML') as error:
+        camera_from_yaml(tmp_path / 'c.ini')
+    assert '\n' not in str(error.value)

@@ -103,3 +103,11 @@ def test_raw_where_compressed_was_asked_for():
         assert wait_for(lambda: 'niki_pose: transport_differs' in client.diagnostics)
         assert 'there is /image, which is raw' in client.diagnostics[
             'niki_pose: transport_differs'].message
+
+
+def test_two_cameras_on_one_topic():
+    with running(overrides=[FAST]) as (node, client), somebody_else() as other:
+        assert 'niki_pose: publishers_several' not in client.diagnostics
+        other.create_publisher(Image, '/image', 1)
+        assert wait_for(lambda: '/client, /somebody_else' in getattr(
+            client.diagnostics.get('niki_pose: publishers_several'), 'message', ''))

@@ -31,6 +31,8 @@ REMEDIES = {
     'topic_type_differs': 'remap the topic that the message names, or read it as what it is: '
                           'image_transport:=compressed; of packets (ffmpeg, h264) the raw topic: '
                           'docs/cameras.md has the command that makes them raw',
+    'publishers_several': 'end all but one (a camera, a bag that is played), or remap this node '
+                          'to the topic of one; one that was killed is still seen for 20 s',
     'transport_differs': 'image_transport:=compressed for images, or raw where that is there; '
                          'for depth remap '
                          'depth:=…/compressedDepth; docs/cameras.md has the command that makes '

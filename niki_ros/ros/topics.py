@@ -40,9 +40,7 @@ def type_name(kind: type) -> str:
 def others_who_publish(node, topic: str) -> List[str]:
     """Return the full names of the other nodes that publish on a topic, in order."""
     own = node.get_fully_qualified_name()
-    names = {f'{one.node_namespace.rstrip("/")}/{one.node_name}'
-             for one in node.get_publishers_info_by_topic(topic)}
-    return sorted(names - {own})
+    return sorted(set(_nodes_of(node.get_publishers_info_by_topic(topic))) - {own})
 
 
 def who_doubles(node, topic: str) -> Dict[str, str]:
@@ -91,6 +89,11 @@ def what_is_there_instead(node, topic: str, kind: type) -> Dict[str, str]:
     if types and wanted not in types:
         return {'topic_type_differs': f'{topic} carries {", ".join(sorted(types))}, and '
                                       f'{wanted} is read'}
+    senders = node.get_publishers_info_by_topic(topic)
+    if kind in (Image, CompressedImage) and len(senders) > 1:
+        return {'publishers_several': f'{topic} has {len(senders)} publishers: '
+                                      f'{", ".join(_nodes_of(senders))}; their images are taken '
+                                      "for one camera's"}
     above, _, transport = topic.rpartition('/')
     if not types and transport in _TRANSPORTS and node.count_publishers(above):
         return {'transport_differs': f'no publisher on {topic}, but there is {above}, which is '
@@ -102,3 +105,9 @@ def what_is_there_instead(node, topic: str, kind: type) -> Dict[str, str]:
             return {'transport_differs': f'no publisher on {topic}, but there is '
                                          f'{" and ".join(there)}'}
     return {}
+
+
+def _nodes_of(endpoints) -> List[str]:
+    """Return the full names of the nodes of endpoints, in order; some are not known at once."""
+    return sorted(f'{one.node_namespace.rstrip("/")}/{one.node_name}' for one in endpoints
+                  if 'NODE_NAME_UNKNOWN' not in one.node_name)
