@@ -54,8 +54,15 @@ class EngineRefused(BackendError):
 
 
 def cache_folder() -> Path:
-    """Return ``$XDG_CACHE_HOME/niki_ros/engines``."""
-    base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+    """
+    Return ``$XDG_CACHE_HOME/niki_ros/engines``, or that in ``~/.cache``.
+
+    :raises BackendError: where the user has no home folder, as in a container under any number.
+    """
+    base = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
+    if base.startswith('~'):
+        raise BackendError('this user has no home folder; name one for engines: '
+                           'export XDG_CACHE_HOME=/tmp/cache')
     return Path(base) / 'niki_ros' / 'engines'
 
 

@@ -179,7 +179,7 @@ def folder_of(name: str) -> Optional[Path]:
     shipped = shipped_models() / name
     if name and '/' not in name and (shipped / MANIFEST).is_file():
         return shipped
-    folder = Path(name).expanduser()
+    folder = Path(os.path.expanduser(name))
     return folder if name and folder.is_dir() else None
 
 

@@ -345,7 +345,7 @@ def _path_of(text: str) -> Path:
     """Return the path that is meant, with or without file: before it."""
     if text.startswith('file://'):
         text = url2pathname(urlsplit(text).path)
-    return Path(text).expanduser()
+    return Path(os.path.expanduser(text))
 
 
 def _refuse_no_file(text: str, path: Path):

@@ -134,3 +134,28 @@ def test_doctor_names_what_is_missing_and_how_to_mend_it(tmp_path):
     assert 'made for another Python' in done.stdout
     assert '→ pip install --force-reinstall onnxruntime' in done.stdout
     assert 'sha256 agrees; does not run: backend onnxruntime' in done.stdout
+
+
+@pytest.mark.parametrize('folder, good', [('', True), ('/proc/nobody/log', False)])
+def test_doctor_looks_at_the_log_folder(tmp_path, monkeypatch, folder, good):
+    """Without one that can be written no node starts."""
+    from niki_ros.cli.doctor import _log_folder, OK, WARN
+    monkeypatch.setenv('ROS_LOG_DIR', folder or str(tmp_path / 'new' / 'log'))
+    found = _log_folder()
+    assert found.state == (OK if good else WARN) and bool(found.remedy) == (not good)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_user_without_a_home_folder(monkeypatch, capsys):
+    """As in a container under any number: only what is kept needs one."""
+    import pwd
+
+    def unknown(number):
+        raise KeyError(number)
+    monkeypatch.setattr(pwd, 'getpwuid', unknown)
+    for name in ('HOME', 'XDG_CACHE_HOME'):
+        monkeypatch.delenv(name, raising=False)
+    assert cli.main(['run', '~nobody-here/x.mp4']) == 1
+    assert 'does not exist' in capsys.readouterr().err
+    assert cli.main(['engine', 'list']) == 1
+    assert 'XDG_CACHE_HOME=' in capsys.readouterr().err

@@ -29,7 +29,10 @@ def sha256(data: bytes) -> str:
 
 def cached_path() -> Path:
     """Return where the clip is kept."""
-    cache = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+    cache = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
+    if cache.startswith('~'):
+        raise SystemExit('This user has no home folder. Name one for the demo clip: '
+                         'export XDG_CACHE_HOME=/tmp/cache')
     return Path(cache) / 'niki_ros' / 'demo.mp4'
 
 

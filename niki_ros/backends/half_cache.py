@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from typing import Dict, Iterable, Set
+from pathlib import Path
+from typing import Dict, Iterable, Optional, Set
 
+from niki_ros.core.errors import BackendError
 from niki_ros.model_folder import ModelFolder, sha256, write_file
 
 CASTER = 2
@@ -23,11 +25,14 @@ def cast_once(graph: bytes, islands: Iterable[str]) -> bytes:
 
     :raises BackendError: when the onnx package is needed and not there.
     """
-    from niki_ros.engine_cache import cache_folder
+    from niki_ros.backends.half_graph import cast_graph
+    folder = _folder()
+    if folder is None:
+        return cast_graph(graph, islands)
     source = sha256(graph)
     key = json.dumps([CASTER, source, sorted(islands)])
     digest = hashlib.sha256(key.encode()).hexdigest()
-    file = cache_folder() / f'{source[:12]}-cast-{digest[:12]}.half'
+    file = folder / f'{source[:12]}-cast-{digest[:12]}.half'
     try:
         data = file.read_bytes()
         if sha256(data[_DIGEST:]).encode() == data[:_DIGEST]:
@@ -35,7 +40,6 @@ def cast_once(graph: bytes, islands: Iterable[str]) -> bytes:
         _log.warning('%s is damaged: the graph is cast again', file)
     except OSError:
         pass  # not there yet
-    from niki_ros.backends.half_graph import cast_graph
     half = cast_graph(graph, islands)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -47,9 +51,9 @@ def cast_once(graph: bytes, islands: Iterable[str]) -> bytes:
 
 def casts() -> Dict[str, str]:
     """Return sha256 of every cast in the cache: first digits of the graph's that was cast."""
-    from niki_ros.engine_cache import cache_folder
-    found = {}
-    for file in cache_folder().glob('*-cast-*.half'):
+    found: Dict[str, str] = {}
+    folder = _folder()
+    for file in folder.glob('*-cast-*.half') if folder else ():
         with file.open('rb') as opened:
             found[opened.read(_DIGEST).decode('ascii', 'replace')] = file.name.split('-')[0]
     return found
@@ -60,3 +64,13 @@ def digests_of(folder: ModelFolder) -> Set[str]:
     main = folder.manifest['sha256']
     extra = {entry['sha256'] for entry in folder.manifest.get('graphs', {}).values()}
     return {main, *extra, *(half for half, source in casts().items() if main.startswith(source))}
+
+
+def _folder() -> Optional[Path]:
+    """Return where casts are kept, None for a user without a home folder."""
+    from niki_ros.engine_cache import cache_folder
+    try:
+        return cache_folder()
+    except BackendError as error:
+        _log.info('the fp16 graph is not kept: %s', error)
+        return None

@@ -11,6 +11,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from tempfile import TemporaryFile
 from typing import Iterator, NamedTuple
 
 HELP = 'Show what is installed, what is missing, and how to mend it. Exit code 1: niki cannot run.'
@@ -175,3 +176,21 @@ def _ros() -> Iterator[Finding]:
                     state=WARN, remedy='the ROS wheels and a sourced ROS do not mix; '
                     'use an environment without the wheels')
         yield finding
+        if finding.state != MISSING and module == 'rclpy':
+            yield _log_folder()
+
+
+def _log_folder() -> Finding:
+    """Look whether ROS can write its log: without it no node starts."""
+    home = os.environ.get('ROS_HOME') or os.path.expanduser('~/.ros')
+    folder = Path(os.environ.get('ROS_LOG_DIR') or Path(home, 'log'))
+    try:
+        if str(folder).startswith('~'):
+            raise OSError(0, 'this user has no home folder')
+        there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+        with TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        return Finding('log folder', WARN, f'{folder} cannot be written: {error.strerror}',
+                       'export ROS_LOG_DIR=/tmp/ros_log')
+    return Finding('log folder', OK, str(folder))

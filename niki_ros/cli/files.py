@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, List, Mapping, Optional
 
@@ -29,7 +30,7 @@ def _model_files(value) -> List[Path]:
     """Return the files of a model folder, or of a graph, that a setting names."""
     if not isinstance(value, str) or not value:
         return []
-    path = Path(value).expanduser()
+    path = Path(os.path.expanduser(value))
     if (path / 'manifest.json').is_file():
         return [one for one in path.iterdir() if one.is_file()]
     return [path] if path.is_file() else []
