@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from niki_ros.core.errors import InputError
 from niki_ros.core.lens import COEFFICIENTS, distorted, MAX_DISTORTION, undistorted
@@ -27,6 +27,7 @@ class Camera:
     :param distortion: up to 5 (plumb_bob), 14 (rational_polynomial) or 4 (equidistant) numbers.
     :param model: one of ``MODELS``.
     :param source: where the numbers come from: ``camera_info``, ``file`` or ``fov``.
+    :param quarters: clockwise quarter turns of the image against the lens, for its distortion.
     """
 
     matrix: np.ndarray
@@ -35,6 +36,7 @@ class Camera:
     distortion: np.ndarray = field(default_factory=lambda: np.zeros(5))
     model: str = 'plumb_bob'
     source: str = 'camera_info'
+    quarters: int = 0
 
     def __post_init__(self):
         """Refuse numbers that no camera has."""
@@ -65,14 +67,31 @@ class Camera:
         if (width, height) == (self.width, self.height):
             return self
         scale = np.diag([width / self.width, height / self.height, 1.0])
-        return Camera(scale @ self.matrix, width, height, self.distortion, self.model, self.source)
+        return replace(self, matrix=scale @ self.matrix, width=width, height=height)
 
     def cropped(self, x_px: float, y_px: float, width: int, height: int) -> Camera:
         """Return the same camera for a part of its image that begins at (x, y)."""
         if (x_px, y_px, width, height) == (0, 0, self.width, self.height):
             return self
         shift = np.array([[1.0, 0, -x_px], [0, 1.0, -y_px], [0, 0, 1.0]])
-        return Camera(shift @ self.matrix, width, height, self.distortion, self.model, self.source)
+        return replace(self, matrix=shift @ self.matrix, width=width, height=height)
+
+    def turned(self, quarters: int) -> Camera:
+        """
+        Return the camera turned about its axis, so that its image turns clockwise by quarters.
+
+        :raises InputError: where K has a skew that another camera would have to have.
+        """
+        if not quarters:
+            return self
+        k, last = self.matrix, self.height - 1.0
+        if k[0, 1]:
+            raise InputError(f'camera matrix K has a skew of {k[0, 1]:g}; images of such a camera '
+                             'cannot be turned: set image_rotation to 0')
+        turned = np.array([[k[1, 1], 0, last - k[1, 2]], [0, k[0, 0], k[0, 2]], [0, 0, 1.0]])
+        once = replace(self, matrix=turned, width=self.height, height=self.width,
+                       quarters=(self.quarters + 1) % 4)
+        return once.turned(quarters - 1)
 
     def project(self, points_m) -> np.ndarray:
         """Pixels (..., 2) of points (..., 3) in the optical frame; NaN behind the camera."""
@@ -81,7 +100,9 @@ class Camera:
         with np.errstate(over='ignore', invalid='ignore', divide='ignore'):
             plane = points[..., :2] / z[..., None]
             if self.distortion.any():
-                plane = distorted(plane, self.model, self.distortion)
+                plane = self._turned_by(
+                    distorted(self._turned_by(plane, -self.quarters), self.model,
+                              self.distortion), self.quarters)
         k = self.matrix
         return np.stack([
             k[0, 0] * plane[..., 0] + k[0, 1] * plane[..., 1] + k[0, 2],
@@ -101,9 +122,19 @@ class Camera:
         if self.distortion.any():
             # a calibration that does not hold out there can run away
             with np.errstate(over='ignore', invalid='ignore', divide='ignore'):
-                plane = undistorted(plane, self.model, self.distortion)
+                plane = self._turned_by(
+                    undistorted(self._turned_by(plane, -self.quarters), self.model,
+                                self.distortion), self.quarters)
         plane = np.where(np.abs(plane) <= MAX_TANGENT, plane, np.nan)
         return np.concatenate([plane, np.ones_like(plane[..., :1])], axis=-1)
+
+    @staticmethod
+    def _turned_by(plane, quarters: int) -> np.ndarray:
+        """Return points (..., 2) of the image plane turned clockwise by quarters."""
+        if not quarters:
+            return plane
+        c, s = ((1, 0), (0, 1), (-1, 0), (0, -1))[quarters % 4]
+        return plane @ np.array([[c, s], [-s, c]])
 
 
 def _check_extent(k, d, width: int, height: int):

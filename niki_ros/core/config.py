@@ -158,6 +158,11 @@ class EngineConfig:
 class PipelineConfig:
     """All settings of the algorithm."""
 
+    image_rotation: str = setting('0', 'How far, clockwise, images are turned so that people '
+                                  'stand upright in them; everything that comes out is in the '
+                                  'image and the camera frame as they were. auto: by where up is '
+                                  '(the node: by TF), 0 where that is not known', 'deg',
+                                  choices=('0', '90', '180', '270', 'auto'))
     observer: ObserverConfig = field(default_factory=ObserverConfig)
     lifter: LifterConfig = field(default_factory=LifterConfig)
     solver: SolverConfig = field(default_factory=SolverConfig)
@@ -225,6 +230,9 @@ class NodeConfig:
     frame_id: str = setting('', 'Frame of the camera; empty = the frame of the image')
     ground_frame: str = setting('', 'Frame whose z = 0 is the ground, such as base_footprint: '
                                 'standing feet are on it, which sets distances; empty = none')
+    gravity_frame: str = setting('', 'Frame whose z points up, for image_rotation at auto; empty '
+                                 '= ground_frame, or the first that TF leads to of map, odom, '
+                                 'world, base_footprint, base_stabilized, base_link')
     detection_classes: tuple = setting(('person', '0'), 'Class ids or names on the topic '
                                        'detections that are people; 0 where the ids are numbers '
                                        'and people are the first, as with COCO')
@@ -296,6 +304,8 @@ def _checked(item: Setting, value):
         return _checked_list(item, value)
     if wanted is float and type(value) is int:
         value = float(value)
+    if wanted is str and type(value) is int and item.choices is not None:
+        value = str(value)  # a choice that looks like a number
     if type(value) is not wanted and item.choices is None:
         raise ConfigError(f'{item.name} is {value!r}; expected a value of type {wanted.__name__}')
     if item.choices is not None and value not in item.choices:

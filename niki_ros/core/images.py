@@ -139,6 +139,12 @@ def resized_rgb(image_rgb, width: int, height: int) -> np.ndarray:
     return cv2.resize(image_rgb, (width, height), interpolation=how)
 
 
+def turned(pixels: np.ndarray, quarters: int) -> np.ndarray:
+    """Return an image (H, W) or (H, W, c) turned clockwise by 1, 2 or 3 quarters."""
+    how = (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE)[quarters - 1]
+    return cv2.rotate(pixels, how)
+
+
 def rgb_of_view(image_rgb, view, size_px: int, camera) -> np.ndarray:
     """
     Return the picture (size, size, 3) uint8 of a :class:`niki_ros.core.person_view.PersonView`.

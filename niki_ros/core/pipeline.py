@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any, Dict, List, NamedTuple, Optional
 
 from niki_ros.core.camera import Camera, solve_root
-from niki_ros.core.checks import checked_rgb
+from niki_ros.core.checks import checked_rgb, finite_array
 from niki_ros.core.confidence import (
     confidence_by_neighbours,
     confidence_from_sigma,
@@ -24,6 +24,7 @@ from niki_ros.core.person import Person
 from niki_ros.core.place import Scene
 from niki_ros.core.refine_pixels import refine_to_pixels
 from niki_ros.core.tracking import distinct, PersonTrack, Tracker
+from niki_ros.core.turn import Turn, TurnChooser
 from niki_ros.core.types import (
     Body,
     JointObservation,
@@ -82,9 +83,11 @@ class Pipeline:
         self.timings_s: Dict[str, float] = {}
         self.faults: Dict[str, str] = {}
         self.order = ImageOrder(self.config.tracking)
+        self._chooser = TurnChooser()
+        self._turn = Turn(0, 1, 1)
 
     def process(self, image_rgb, camera: Optional[Camera], stamp_ns: int, *, depth_m=None,
-                boxes_px=None, ground: Optional[Ground] = None) -> List[Body]:
+                boxes_px=None, ground: Optional[Ground] = None, up=None) -> List[Body]:
         """
         Return everybody seen, or remembered, in this image.
 
@@ -96,6 +99,8 @@ class Pipeline:
             function that returns it, or None, called when it is needed.
         :param boxes_px: (n, 4) x0, y0, x1, y1 of people, from a detector of your own.
         :param ground: the plane that people stand on, in the camera's optical frame.
+        :param up: (3,) away from gravity, in the camera's optical axes, any length; for
+            ``image_rotation`` at ``auto``; None = that of ``ground``.
         :raises InputError: for an image of another form, or the stamp of the last one.
         """
         self.faults, self.timings_s = {}, {}
@@ -104,11 +109,35 @@ class Pipeline:
             return []
         camera = camera or self.assumed_camera(image_rgb)
         height, width = image_rgb.shape[:2]
+        turn = self._turned(width, height, ground.up if up is None and ground else up)
+        if boxes_px is not None:
+            boxes_px = turn.boxes(finite_array('boxes_px', boxes_px, (None, 4)))
+        bodies = self._upright(
+            turn.image(image_rgb), turn.camera(camera), stamp_ns, boxes_px,
+            lambda: self._depth(depth_m, width, height), ground and turn.ground(ground))
+        self.order.passed(stamp_ns)
+        return [turn.body_back(body) for body in bodies]
+
+    def _turned(self, width: int, height: int, up) -> Turn:
+        """Return how this image is turned; people keep their ids where that changes."""
+        before = self._turn
+        self._turn = Turn(self._chooser.choose(self.config.image_rotation, up), width, height)
+        if self._chooser.fault:
+            self.faults['image_rotation_unknown'] = self._chooser.fault
+        change = (self._turn.quarters - before.quarters) % 4
+        if change:
+            self.observer.reset()
+            self.tracker.turn(Turn(change, *before.size))
+        return self._turn
+
+    def _upright(self, image_rgb, camera, stamp_ns: int, boxes_px, depth_m, ground) -> List[Body]:
+        """Return the bodies in an image with people upright; ``depth_m`` is called for (h, w)."""
         with self._timed('observe'):
             observations = distinct(self._sound(
                 self.observer.observe(image_rgb, camera, stamp_ns, boxes_px)))
         self.faults.update(self.observer.faults)
-        scene = Scene(camera.resized(width, height), self._depth(depth_m, width, height), ground)
+        height, width = image_rgb.shape[:2]
+        scene = Scene(camera.resized(width, height), depth_m(), ground)
         with self._timed('track'):
             roots = [self._place(o.joints_m, o, camera) for o in observations]
             pairs = self.tracker.update(observations, roots, stamp_ns)
@@ -121,7 +150,6 @@ class Pipeline:
         with self._timed('solve'):
             steps = self._solve(steps, stamp_ns)
         bodies = [self._body(step, scene, stamp_ns) for step in steps]
-        self.order.passed(stamp_ns)
         return [body for body in bodies if body is not None and body.id]
 
     def _believed(self, track: PersonTrack, seen, root_m, stamp_ns) -> Optional[_Step]:
@@ -283,6 +311,7 @@ class Pipeline:
         name, library = facts.pop('solver'), facts.pop('backend')
         lifter = self.lifter.describe() if self.lifter else {'lifter': 'none'}
         return {**self.observer.describe(), **lifter, 'solver': name, 'solver_library': library,
+                'image_rotation': self._chooser.describe(self.config.image_rotation),
                 **{f'solver_{key}': value for key, value in facts.items()}}
 
     def reset(self):
@@ -298,13 +327,17 @@ class Pipeline:
             self.lifter.close()
 
     def _depth(self, depth_m, width, height):
-        """Return the depth image in metres; what a stream sends wrong is a fault, not an error."""
+        """Return the depth in metres, turned; what a stream sends wrong is a fault, no error."""
+        def checked(given):
+            if given is None:
+                return None
+            return self._turn.image(checked_depth(given, width, height))
         if not callable(depth_m):
-            return None if depth_m is None else checked_depth(depth_m, width, height)
+            return checked(depth_m)
         # it often comes after the image: meanwhile people were looked for
         depth_m = depth_m()
         try:
-            return None if depth_m is None else checked_depth(depth_m, width, height)
+            return checked(depth_m)
         except InputError as error:
             self.faults['depth_invalid'] = str(error)
             return None

@@ -7,6 +7,7 @@ from typing import Any, List, Optional
 
 from niki_ros.core.config import TrackingConfig
 from niki_ros.core.skeleton import MIRROR_29
+from niki_ros.core.turn import Turn
 from niki_ros.core.types import JointObservation
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -73,6 +74,14 @@ class PersonTrack:
             self.steady = self.steady + 1 if still else 1
             self.seen_s += dt_s if dt_s <= _GAP_S else 0.0
         self._last, self._last_ns = observation, stamp_ns
+
+    def turn(self, turn: Turn) -> None:
+        """Keep id and place in images that are turned; what was learned from others ends."""
+        self.box_px = turn.boxes(self.box_px[None])[0]
+        rotmat = turn.upright_from_camera
+        self.root_m = None if self.root_m is None else rotmat @ self.root_m
+        self.root_velocity_m_s = rotmat @ self.root_velocity_m_s
+        self.state = self._last = None
 
     def predicted_root(self, stamp_ns: int) -> Optional[np.ndarray]:
         """Return where the root should be now: it goes on, ever slower."""
@@ -190,6 +199,11 @@ class Tracker:
     def forget(self):
         """Forget everybody; ids are not used again."""
         self.tracks = []
+
+    def turn(self, turn: Turn):
+        """Go on in images that are turned: people stay where they are, and begin as new ones."""
+        for track in self.tracks:
+            track.turn(turn)
 
     def _cost(self, track, observation, root_m, stamp_ns):
         """Return what speaks against a pair; whom a front end follows cannot be anywhere."""

@@ -62,6 +62,9 @@ REMEDIES = {
     'depth_invalid': 'register the depth to the image, as 16UC1 millimetres or 32FC1 metres',
     'ground_unknown': 'publish the transform from ground_frame to the frame of the camera, with z '
                       'of the ground up',
+    'image_rotation_unknown': 'publish the transform from the frame of the camera to the robot '
+                              '(base_link, odom …), name another frame in gravity_frame, or set '
+                              'image_rotation to 0, 90, 180 or 270',
     'detector_failed': 'check the detector that observer.detector names; people who are followed '
                        'are followed on',
     'observation_invalid': 'report it, with the name and version of the front end',

@@ -17,10 +17,14 @@ from niki_ros.core.side_inputs import (
 )
 from niki_ros.ros.qos import image_qos, LATCHED_QOS, TF_QOS
 from niki_ros.ros.topics import depth_topic
+import numpy as np
 from rclpy.time import Time
 
-_LOOK_AGAIN_S = 1.0
+_LOOK_AGAIN_S, _LOOK_SOON_S = 1.0, 0.05
 _BOXES_NS = 500_000_000
+# frames with z against gravity, by REP-105 and REP-120 and by what robots without wheels have
+GRAVITY_FRAMES = ('map', 'odom', 'world', 'base_footprint', 'base_stabilized', 'base_link')
+"""Where ``gravity_frame`` and ``ground_frame`` are empty, the first that TF leads to."""
 
 
 class SideInputs:
@@ -30,14 +34,18 @@ class SideInputs:
     :ivar named: subscriptions to topics that a user may name otherwise.
     :param subscribe: ``(type, topic, callback, profile)`` → subscription; it names a publisher
         that offers too little.
-    :param min_score: of detections.
+    :param min_score: of detections. :param find_up: whether up in the image is to be looked for.
+    :ivar up_frame: the frame by which it was found, or empty.
     :param warn: called with name and text of a fault.
     """
 
     def __init__(self, node, subscribe: Callable, config, min_score: float,
-                 warn: Callable[[str, str], None]):
+                 warn: Callable[[str, str], None], find_up: bool = False):
         """Subscribe to what there is."""
         self._node, self._frame, self._warn = node, config.ground_frame.lstrip('/'), warn
+        self._gravity_frame = config.gravity_frame.lstrip('/') or self._frame
+        self._find_up, self.up_frame = find_up, ''
+        self._up: Optional[np.ndarray] = None
         self._accepted, self._min_score = config.detection_classes, min_score
         self._depth = NearestDepth()
         self._boxes, self._boxes_ns = None, 0
@@ -50,14 +58,19 @@ class SideInputs:
         self._tree: Optional[FrameTree] = None
         self._buffer: Any = None
         self._listener: Any = None
-        if self._frame:
+        if self._frame or find_up:
             self._listen_to_tf()
 
     def of(self, stamp_ns: int, camera_frame: str) -> dict:
         """Return keyword arguments of ``Pipeline.process`` for the image of this stamp."""
         boxes = boxes_not_older(self._boxes, self._boxes_ns, stamp_ns, _BOXES_NS)
         self._boxes = None
-        return {'boxes_px': boxes, 'ground': self._ground_in(camera_frame),
+        # until it is known which way is up, people are looked for the wrong way round
+        pause_s = _LOOK_SOON_S if self._find_up and self._up is None else _LOOK_AGAIN_S
+        if time.monotonic() - self._looked_s >= pause_s:
+            self._looked_s = time.monotonic()
+            self._look(camera_frame)
+        return {'boxes_px': boxes, 'ground': self._ground, 'up': self._up,
                 'depth_m': lambda: self._depth_of(stamp_ns)}
 
     def destroy(self) -> None:
@@ -105,30 +118,45 @@ class SideInputs:
         self._buffer = Buffer()
         self._listener = TransformListener(self._buffer, self._node)
 
-    def _ground_in(self, camera_frame: str) -> Optional[Ground]:
-        """Return the ground in the camera's frame, looked up once a second."""
-        now_s = time.monotonic()
-        if self._frame and now_s - self._looked_s >= _LOOK_AGAIN_S:
-            self._looked_s = now_s
+    def _look(self, camera_frame: str) -> None:
+        """Look the ground and the direction up in the camera's axes up, as far as asked for."""
+        if self._frame:
             try:
-                self._ground = Ground.from_transform(*self._transform(camera_frame))
+                self._ground = Ground.from_transform(*self._transform(camera_frame, self._frame))
             except InputError as error:
                 self._ground = None
                 self._warn('ground_unknown', str(error))
-        return self._ground
+        if self._find_up:
+            self._up, self.up_frame = None, ''
+            for frame in self._gravity_frames(camera_frame):
+                try:
+                    self._up = self._transform(camera_frame, frame)[0][:, 2]
+                except InputError:
+                    continue
+                self.up_frame = frame
+                return
 
-    def _transform(self, camera_frame: str):
-        """Return rotation and translation of the ground frame in the camera's."""
+    def _gravity_frames(self, camera_frame: str):
+        """Return the frames that can say where up is, the first that is there counts."""
+        if self._gravity_frame:
+            return [self._gravity_frame]
+        # of several robots each has frames of its own, such as robot1/odom
+        prefix = camera_frame.rpartition('/')[0]
+        own = [f'{prefix}/{name}' for name in GRAVITY_FRAMES] if prefix else []
+        return [*own, *GRAVITY_FRAMES]
+
+    def _transform(self, camera_frame: str, frame: str):
+        """Return rotation and translation of a frame in the camera's."""
         if self._tree is not None:
-            return self._tree.lookup(camera_frame, self._frame)
+            return self._tree.lookup(camera_frame, frame)
         from tf2_ros import TransformException
         tree, buffer = FrameTree(), self._buffer
         try:
-            found = buffer.lookup_transform(camera_frame, self._frame, Time())
+            found = buffer.lookup_transform(camera_frame, frame, Time())
         except TransformException as error:
             raise InputError(str(error)) from error
         tree.put(_Transforms([found]))
-        return tree.lookup(camera_frame, self._frame)
+        return tree.lookup(camera_frame, frame)
 
 
 class _Transforms:

@@ -164,7 +164,9 @@ def descriptor_of(item: Setting, read_only: bool) -> ParameterDescriptor:
     unit = f' [{item.unit}]' if item.unit else ''
     when = '' if item.live or read_only else '; not while the node is active'
     descriptor = ParameterDescriptor(
-        name=item.name, description=f'{item.help}{unit}{when}', read_only=read_only)
+        name=item.name, description=f'{item.help}{unit}{when}', read_only=read_only,
+        # a text among whose choices are numbers is naturally written as a number
+        dynamic_typing=item.choices is not None and any(one.isdigit() for one in item.choices))
     if item.choices:
         some = 'one or more of' if isinstance(item.default, tuple) else 'one of'
         descriptor.additional_constraints = f'{some}: {", ".join(item.choices)}'

@@ -10,6 +10,7 @@ from typing import Callable, Optional
 from diagnostic_msgs.msg import DiagnosticArray
 from niki_ros.core.config import NodeConfig, PipelineConfig
 from niki_ros.core.errors import NikiError
+from niki_ros.core.turn import AUTO
 from niki_ros.ros.diagnostics import Health, OK, REMEDIES, WARN, what_runs
 from niki_ros.ros.frames import FrameHandler
 from niki_ros.ros.inputs import SideInputs
@@ -177,7 +178,7 @@ class PoseNode(LifecycleNode):
         handler.publish_overlay = self._overlay.publish
         self._beside = handler.side_inputs = SideInputs(
             self, self._listen, self._config, self._pipeline_config.observer.min_score,
-            self._warn)
+            self._warn, find_up=self._pipeline_config.image_rotation == AUTO)
         self._pipeline.reset()
         self._handler, self._sequence = handler, 0
         self._worker = NewestWorker(handler.handle, self.health.skip, self._failed)
@@ -337,6 +338,8 @@ class PoseNode(LifecycleNode):
 
     def _publish_diagnostics(self):
         about = dict(self._pipeline.describe()) if self._pipeline else {}
+        if self._beside and self._beside.up_frame:
+            about['gravity_frame'] = self._beside.up_frame
         if self.reason:
             about['reason'] = self.reason
         name = self.get_fully_qualified_name().lstrip('/')
