@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 import struct
+
+from niki_ros.core.errors import InputError
 
 _MP4_BOXES = (b'ftyp', b'moov', b'mdat', b'wide', b'free', b'skip')
 _MOST_BOXES = 10_000
 # MPEG-TS: length of a packet, and where in it its first byte G is
 _PACKETS = ((188, 0), (192, 4), (204, 0))
 _SYNC = b'G'
+
+
+def name_for_opencv(path) -> str:
+    """
+    Return the absolute name as text; from the root on, as what is before a colon is a protocol.
+
+    :raises InputError: where it is not UTF-8, at which OpenCV crashes.
+    """
+    name = os.path.abspath(path)
+    try:
+        name.encode('utf-8')
+    except UnicodeEncodeError as error:
+        raise InputError(f'the name {name!r} is not UTF-8, and OpenCV cannot open it; give it '
+                         'another name, by mv or ln -s') from error
+    return name
 
 
 def starts_with(path: Path, *beginnings: bytes) -> bool:

@@ -19,6 +19,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optio
 import cv2
 from niki_ros import mp4_times
 from niki_ros.core.errors import InputError, OutputError
+from niki_ros.file_starts import name_for_opencv
 import numpy as np
 
 VIDEO_SUFFIXES = ('.mp4', '.m4v', '.mov', '.avi', '.mkv')
@@ -147,7 +148,8 @@ class VideoWriter:
         code = cv2.VideoWriter.fourcc(*'mp4v')
         self._writer = cv2.VideoWriter()
         rate_hz = self._rate_hz = _encodable(rate_hz)
-        if min(self._size) == 0 or not self._writer.open(str(path), code, rate_hz, self._size):
+        name = name_for_opencv(path)
+        if min(self._size) == 0 or not self._writer.open(name, code, rate_hz, self._size):
             raise InputError(f'no video of {width}x{height} at {rate_hz:g} Hz can be written to '
                              f'{path}; give a name that ends in .mp4')
 
@@ -243,6 +245,8 @@ def _target_and_part(path, suffixes):
     if suffixes and target.suffix.lower() not in suffixes:
         raise InputError(f'{path} has an ending that cannot be written; give a name that ends in '
                          f'{suffixes[0]}' + ''.join(f', {one}' for one in suffixes[1:]))
+    if suffixes:
+        name_for_opencv(path)
     if os.path.exists(target) and not os.access(target, os.W_OK):
         raise InputError(f'{path} is there already and may not be written; give another name')
     # the suffix stays at the end: writers take the format from it

@@ -17,7 +17,13 @@ import cv2
 from niki_ros.bag_files import bag_files, is_bag
 from niki_ros.core.camera import Camera
 from niki_ros.core.errors import SourceError
-from niki_ros.file_starts import cut_in_a_packet, is_mp4, lacks_index, starts_with
+from niki_ros.file_starts import (
+    cut_in_a_packet,
+    is_mp4,
+    lacks_index,
+    name_for_opencv,
+    starts_with,
+)
 import numpy as np
 
 DEFAULT_RATE_HZ = 30.0
@@ -375,8 +381,7 @@ def _open_video(path: Path) -> cv2.VideoCapture:
         raise SourceError(f'{path} cannot be opened: {error.strerror}') from error
     if size == 0:
         raise SourceError(f'{path} is empty (0 bytes); copy it again')
-    # from the root on: what is before a colon would be taken for a protocol
-    capture = cv2.VideoCapture(os.path.abspath(path))
+    capture = cv2.VideoCapture(name_for_opencv(path))
     if not capture.isOpened():
         name = quote(str(path))
         if lacks_index(path):

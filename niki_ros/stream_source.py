@@ -146,6 +146,8 @@ def _is_recording(text: str, capture) -> bool:
 def _open(text: str) -> cv2.VideoCapture:
     """Open an address or a pipeline, or say why not."""
     shown = without_password(text)
+    if not text.isprintable():
+        raise SourceError(f'the address {shown!r} has letters that no address has')
     if not _ADDRESS.match(text):
         return _open_pipeline(text)
     capture = cv2.VideoCapture(text, cv2.CAP_FFMPEG, [

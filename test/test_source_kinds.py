@@ -10,7 +10,7 @@ import time
 
 from bags import CAMERA, camera_messages, picture, STEP_NS, T0, write_bag
 import cv2
-from niki_ros.core.errors import SourceError
+from niki_ros.core.errors import InputError, SourceError
 from niki_ros.core.images import jpeg_from_rgb
 from niki_ros.outputs import VideoWriter
 from niki_ros.sources import files_of, open_source
@@ -164,6 +164,22 @@ def test_names_that_look_like_something_else(tmp_path, monkeypatch):
         video(tmp_path / 'clip.mp4', 3).rename(tmp_path / name)
         assert len(list(open_source(name))) == 3
         assert len(list(open_source((tmp_path / name).as_uri()))) == 3
+
+
+def test_names_that_are_not_utf_8(tmp_path):
+    """OpenCV would crash; what reads without it reads them."""
+    name = os.fsdecode(b'\xff\xfe')
+    video(tmp_path / 'clip.mp4', 3).rename(tmp_path / f'{name}.mp4')
+    with pytest.raises(InputError, match='not UTF-8'):
+        open_source(tmp_path / f'{name}.mp4')
+    with pytest.raises(InputError, match='not UTF-8'):
+        VideoWriter(tmp_path / f'{name}out.mp4', 25.0, 64, 48)
+    with pytest.raises(SourceError, match='address'):
+        open_source(f'http://127.0.0.1:9/{name}.mp4')
+    (tmp_path / name).mkdir()
+    cv2.imwrite(str(tmp_path / '1.png'), np.zeros((8, 8, 3), np.uint8))
+    (tmp_path / '1.png').rename(tmp_path / name / f'{name}.png')
+    assert len(list(open_source(tmp_path / name))) == 1
 
 
 @pytest.mark.parametrize('pad', [0, 77])

@@ -84,8 +84,10 @@ def _run(args, stop) -> int:
 
 def _make_out(args):
     """Make the folder; nothing in it that is an input, or not of a demonstration, is replaced."""
+    from niki_ros.file_starts import name_for_opencv
     from niki_ros.outputs import check_outputs, make_folder
     from niki_ros.sources import files_of
+    name_for_opencv(args.out)
     make_folder(args.out)
     read = files_of(args.video)
     check_outputs({'the overlay': args.out / 'overlay.mp4',
