@@ -13,6 +13,7 @@ import sys
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional
 
 from niki_ros.core.errors import InputError
+from niki_ros.model_folder import graphs_of
 import numpy as np
 
 from niki_training.arguments import positive
@@ -86,7 +87,9 @@ def main(args) -> int:
     vertices = _body_vertices(args.body_vertices)
     sequences = [one for _, one in zip(range(args.limit or sys.maxsize), benchmark.read(args))]
     _check_images(sequences)
+    graphs = graphs_of(predict.settings_for(args.solver, settings, boxes, True))
     facts = {'benchmark': args.benchmark, 'solver': args.solver, 'settings': settings,
+             'graphs': [[role, folder.manifest['sha256'][:16]] for role, folder in graphs],
              'boxes': boxes, 'every': args.every,
              'protocol': args.protocol if args.benchmark == 'h36m' else None,
              'seed': args.seed if args.benchmark == '3dpw-xocc' else None}

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip('torch', reason='torch is not installed: make test installs it')
-WIDTH, HEIGHT, COUNT = 720, 1280, 6
+WIDTH, HEIGHT, COUNT = 720, 1280, 4
 MATRIX = [[900.0, 0, 360], [0, 900, 640], [0, 0, 1]]
 BEND_RAD = 0.5
 
@@ -131,6 +131,7 @@ def test_h36m_from_images_to_the_table(images, smpl, tmp_path, capsys):
 
 
 def test_3doh_from_images_to_the_table(images, smpl, tmp_path, capsys):
+    images = images[:2]
     people, expected = bent(looked_at(images, MATRIX, None, tmp_path))
     write_3doh(tmp_path / '3DOH50K', images, MATRIX, people)
     found = evaluate(capsys, '3doh', tmp_path / '3DOH50K', '--boxes', 'detector', '--smpl',
@@ -177,6 +178,9 @@ def test_what_cannot_be_run_is_refused_at_once(images, smpl, tmp_path, capsys):
     (out / 'mine.txt').write_text('mine')
     assert 'no run of this command' in refused('3dpw', tmp_path / '3DPW', '--out', out)
     assert (out / 'mine.txt').read_text() == 'mine' and len(list(out.iterdir())) == 1
+    assert 'no model' in refused('3dpw', tmp_path / '3DPW', '--out', tmp_path / 'm', '--solver',
+                                 'nothing')
+    assert not (tmp_path / 'm').exists()
     predict.begin(tmp_path / 'run', {'benchmark': 'agora'})
     assert 'another benchmark' in refused('3dpw', tmp_path / '3DPW', '--out', tmp_path / 'run')
     (tmp_path / '3DPW/imageFiles/downtown_cafe_00/image_00000.jpg').unlink()

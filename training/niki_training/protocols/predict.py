@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 import re
-import sys
 from typing import Callable, Dict, List
 
 from niki_ros.core.config import apply_settings, PipelineConfig
@@ -112,7 +111,7 @@ def _predicted(pipeline, sequence: Sequence, boxes: str, every: int) -> Predicti
     kept: Dict[str, List[np.ndarray]] = {name: [] for name in ARRAYS}
     strangers = np.zeros(len(frames), np.int32)
     for index in tqdm(range(0, len(frames), every), desc=sequence.name, unit='image',
-                      mininterval=2, file=sys.stderr):
+                      disable=None):
         frame = frames[index]
         bodies, camera = _bodies(pipeline, sequence, frame, index, boxes)
         known = [p for p, truth in enumerate(frame.people) if truth is not None]

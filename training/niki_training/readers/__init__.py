@@ -11,6 +11,7 @@ from typing import Callable, Dict, List
 
 from niki_ros.core.errors import InputError
 import numpy as np
+from tqdm import tqdm
 
 from niki_training.data import joined, load_motion, Motion
 from niki_training.frame_rate import checked_rate_hz
@@ -42,7 +43,7 @@ def read_motion(path, kind: str, joint_map: dict | None = None,
     if not path.is_dir():
         return _checked(path, read(path))
     parts = []
-    for file in _clips(path, kind):
+    for file in tqdm(_clips(path, kind), unit='clip', disable=None, leave=False):
         motion = _checked(file, read(file))
         if kind in ('amass', 'bvh') and file.parent != path:
             folder = file.parent.relative_to(path).as_posix()   # that of the subject
