@@ -9,6 +9,7 @@ from typing import List
 
 import cv2
 from niki_ros.core.errors import SourceError
+from niki_ros.core.images import encoded_size
 from niki_ros.core.levels import Levels
 from niki_ros.file_starts import starts_with
 from niki_ros.sources import DEFAULT_RATE_HZ, FrameSource
@@ -20,6 +21,8 @@ _STARTS = (b'\x89PNG\r\n\x1a\n', b'\xff\xd8\xff\xe0', b'\xff\xd8\xff\xe1', b'II*
 # every depth and EXIF's orientation as stored; what is transparent has the colour that it hides
 _HOW = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR
 _MOST_NAMES = 5
+# a few bytes can claim to be a picture of gigabytes; where it says so
+_MOST_PIXELS, _HEAD_BYTES = 1 << 28, 1 << 20
 
 
 class ImageFolder(FrameSource):
@@ -79,10 +82,15 @@ def _pixels(path: Path) -> np.ndarray:
     try:
         # not imread: it has trouble with names, and says nothing of what went wrong
         data = np.fromfile(path, np.uint8)
+        width, height = encoded_size(data[:_HEAD_BYTES].tobytes()) or (0, 0)
+        if width * height > _MOST_PIXELS:
+            raise SourceError(f'{path} says it is {width}x{height}; at most {_MOST_PIXELS >> 20} '
+                              'million pixels are read')
         image = cv2.imdecode(data, _HOW) if data.size else None
-    except (OSError, cv2.error) as error:
-        raise SourceError(f'{path} cannot be read as an image: '
-                          f'{getattr(error, "strerror", None) or error}') from error
+    except OSError as error:
+        raise SourceError(f'{path} cannot be opened: {error.strerror}') from error
+    except cv2.error as error:
+        raise SourceError(f'{path} cannot be read as an image: {error.err}') from error
     if image is None:
         raise SourceError(f'{path} cannot be read as an image; remove it or make it anew')
     return image

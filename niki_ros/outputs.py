@@ -31,6 +31,8 @@ _MOST_LINKS = 40
 # a disk on which so much can still be written was not full before
 _ROOM_BYTES = 4096
 # frames that are off by less are meant to be steady; longer than that nobody waits for one
+# of MPEG-4 part 2
+_SIZES_PX = (2, 8191)
 _UNEVEN_NS, _LONGEST_NS = 1_000_000, 3_600_000_000_000
 
 
@@ -150,8 +152,10 @@ class VideoWriter:
         rate_hz = self._rate_hz = _encodable(rate_hz)
         name = name_for_opencv(path)
         if min(self._size) == 0 or not self._writer.open(name, code, rate_hz, self._size):
-            raise InputError(f'no video of {width}x{height} at {rate_hz:g} Hz can be written to '
-                             f'{path}; give a name that ends in .mp4')
+            raise InputError(
+                f'{Path(path).suffix or "a file"} of {width}x{height} at {rate_hz:g} Hz cannot be '
+                f'written as a video: the encoder takes {_SIZES_PX[0]} to {_SIZES_PX[1]} pixels '
+                'a side and up to 65535 Hz, and the file must end in .mp4')
 
     def write(self, image_rgb: np.ndarray, stamp_ns: Optional[int] = None):
         """

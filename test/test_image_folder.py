@@ -113,3 +113,11 @@ def test_an_image_that_is_none_is_named(tmp_path, content):
     (tmp_path / '1.png').write_bytes(content)
     with pytest.raises(SourceError, match='1.png cannot be read as an image'):
         open_source(tmp_path)
+
+
+def test_a_few_bytes_that_claim_gigabytes(tmp_path):
+    header = struct.pack('>IIBBBBB', 60_000, 60_000, 8, 2, 0, 0, 0)
+    (tmp_path / '1.png').write_bytes(
+        b'\x89PNG\r\n\x1a\n\0\0\0\rIHDR' + header + bytes(64))
+    with pytest.raises(SourceError, match='60000x60000'):
+        open_source(tmp_path)
