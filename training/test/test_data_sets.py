@@ -35,6 +35,8 @@ def test_amass_as_it_comes(tmp_path):
     for folder in ('CMU/01', 'ACCAD/Female1General_c3d'):
         np.savez(tmp_path / 'AMASS' / folder / 'shape.npz', betas=np.zeros(16), gender='male')
     np.savez(tmp_path / 'AMASS/SFU/0005/neutral_stagei.npz', betas=np.zeros(16))
+    # what macOS packs beside every file
+    (tmp_path / 'AMASS/SFU/0005/._0005_poses.npz').write_bytes(b'\0\5\x16\7')
     motion = read_motion(tmp_path / 'AMASS', 'amass')
     assert motion.names.tolist() == [
         'ACCAD/Female1General_c3d/A1_-_Stand_poses', 'CMU/01/01_01_poses', 'CMU/01/01_02_poses',

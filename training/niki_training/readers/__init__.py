@@ -54,7 +54,9 @@ def read_motion(path, kind: str, joint_map: dict | None = None,
 
 def _clips(folder: Path, kind: str) -> List[Path]:
     """Return the clips of a folder, sorted, as the format names them."""
-    found = sorted({file for pattern in PATTERNS[kind] for file in folder.rglob(pattern)})
+    # archives that were packed on macOS hold a ._name beside every file
+    found = sorted({file for pattern in PATTERNS[kind] for file in folder.rglob(pattern)
+                    if not file.name.startswith('.')})
     if kind == 'agora':
         found = [file for file in found if not set(_FITS) & set(file.relative_to(folder).parts)]
     if kind == '3dpw-occ':
