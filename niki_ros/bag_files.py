@@ -81,7 +81,7 @@ def _described(folder: Path) -> bool:
 def _named(path: Path) -> bool:
     """Whether a file is called as one of a bag; a compressed one has its ending after that."""
     name = path.name.removesuffix(_ZSTD).removesuffix('.active')
-    return path.is_file() and not path.name.startswith('.') and name.endswith(SUFFIXES)
+    return name.endswith(SUFFIXES) and not name.startswith('.') and path.is_file()
 
 
 def _recordings(folder: Path) -> Dict[str, List[Path]]:
