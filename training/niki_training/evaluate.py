@@ -84,11 +84,16 @@ class PersonTrack:
         """Start without a past."""
         self.person = Person(solver)
 
-    def step(self, joints_m, sigma, stamp_ns: int) -> Solution:
-        """Take in one frame, (29, 3) and (29,); return the solution, joints of the body's size."""
+    def step(self, joints_m, sigma, stamp_ns: int, twist_cos_sin=None) -> Solution:
+        """
+        Take in one frame: (29, 3), (29,) and twists (23, 2) if known.
+
+        :return: the solution, joints of the published body's size.
+        """
         person, solver = self.person, self.person.solver
         nowhere = np.full((29, 2), np.nan)
-        seen = JointObservation(joints_m, sigma, nowhere, np.zeros(4), 1.0, np.full(29, np.inf))
+        seen = JointObservation(joints_m, sigma, nowhere, np.zeros(4), 1.0, np.full(29, np.inf),
+                                twist_cos_sin)
         frame = person.solver_frame(seen, person.passed_s(stamp_ns), stamp_ns)
         solution = solver.step_tracks([person.solver_track], [frame])[0]
         person.observation, person.solution, person.stamp_ns = seen, solution, stamp_ns

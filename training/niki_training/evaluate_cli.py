@@ -67,7 +67,8 @@ def main(argv=None) -> int:
     """Run the command; errors become one line of text and exit code 2."""
     argv = sys.argv[1:] if argv is None else list(argv)
     try:
-        if argv[:1] and argv[0] in ('video', 'occlude', 'rendered', 'dataset', 'landmarks'):
+        if argv[:1] and argv[0] in ('video', 'occlude', 'rendered', 'dataset', 'landmarks',
+                                    'lift'):
             return _other(*argv[:1], argv[1:])
         args = _parser().parse_args(argv)
         check_arguments(args, {'--json': args.json, '--plot': args.plot})

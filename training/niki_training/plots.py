@@ -138,3 +138,25 @@ def _draw_depth(axes, report: dict, name: str) -> None:
     axes.set_xticks(range(len(rows)), list(rows))
     axes.set_title({'depth_rendered': 'depth about the hips, rendered people',
                     'depth_video': 'depth about the hips, calibrated video'}[name])
+
+
+def draw_reliability(rows: list, path: Path) -> None:
+    """
+    Draw found errors over expected ones.
+
+    :param rows: with ``expected_mm``, ``found_mm`` and ``count``.
+    :raises ConfigError: when matplotlib is absent, or the file's ending is none it knows.
+    """
+    figure = new_figure(figsize=(5, 5), layout='constrained')
+    axes = figure.subplots()
+    expected = [row['expected_mm'] for row in rows]
+    axes.plot(expected, [row['found_mm'] for row in rows], 'o-', label='lifted joints')
+    axes.plot(expected, expected, ':', color='grey', label='as expected')
+    axes.set_xlabel('sigma: expected error per coordinate, mm')
+    axes.set_ylabel('found error per coordinate, mm')
+    axes.legend()
+    try:
+        with whole_file(path) as part:
+            figure.savefig(part, dpi=110)
+    except ValueError as error:
+        raise ConfigError(f'--plot {path}: {error}') from error

@@ -2,12 +2,14 @@
 
 from niki_ros.core.errors import InputError, ModelError
 from niki_ros.core.lift_window import AGES_S, JOINT_OF_KEYPOINT, KEYPOINTS, LiftWindow
-from niki_ros.core.skeleton import JOINT, open_skeleton
-from niki_ros.core.types import JointObservation, KeypointRays
+from niki_ros.core.skeleton import JOINT, MIRROR_29, open_skeleton
+from niki_ros.core.types import JointObservation, KEYPOINT_SIDES, KeypointRays
 from niki_ros.lifters import Lifter
+from niki_ros.solvers import shipped_models
 from niki_training.export_cli import main as export_main
 from niki_training.lift.data import FRAMES, keypoint_leaves, LiftBatches
 from niki_training.lift.export import load_lifter
+from niki_training.lift.network import MirroredLift
 from niki_training.lift.train import LiftTrainer, mean_error_mm
 from niki_training.render.motion import RootedMotion
 import numpy as np
@@ -83,7 +85,7 @@ def test_it_learns_and_goes_on(trained, moving):
 def test_the_exported_graph_lifts_as_the_network_does(trained, tmp_path):
     folder = trained[0]
     assert export_main([str(folder / 'last.pt'), str(tmp_path / 'mine')]) == 0
-    lifter, net = Lifter(tmp_path / 'mine'), load_lifter(folder / 'last.pt')
+    lifter, net = Lifter(tmp_path / 'mine'), MirroredLift(load_lifter(folder / 'last.pt'))
     rng = np.random.default_rng(0)
     rays = np.concatenate([rng.normal(size=(21, 2)) * 0.2 + [0.3, 0.1], np.ones((21, 1))], 1)
     one = JointObservation(np.zeros((29, 3)), np.full(29, 0.3), np.zeros((29, 2)), np.zeros(4),
@@ -101,8 +103,23 @@ def test_the_exported_graph_lifts_as_the_network_does(trained, tmp_path):
     assert lifter.describe()['lifter'] == 'mine'
 
 
+def test_a_mirror_image_is_lifted_as_one(trained):
+    net, rng = MirroredLift(load_lifter(trained[0] / 'last.pt')), np.random.default_rng(0)
+    rays, seen = rng.normal(size=(2, 16, 21, 2)) * 0.2, rng.random((2, 16, 21))
+    guess, heading = rng.normal(size=(2, 16, 21)) * 0.2, rng.normal(size=(2, 2))
+    flip = np.array([-1, 1])
+    given = rays, seen, guess, heading
+    mirrored = (rays[:, :, KEYPOINT_SIDES] * flip, seen[:, :, KEYPOINT_SIDES],
+                guess[:, :, KEYPOINT_SIDES], heading * flip)
+    with torch.no_grad():
+        one, other = (net(*(torch.as_tensor(value, dtype=torch.float32) for value in way))
+                      for way in (given, mirrored))
+    sides = list(MIRROR_29)
+    assert np.allclose(other.joints_m[:, sides].numpy() * [-1, 1, 1], one.joints_m, atol=1e-5)
+    assert np.allclose(other.spread_m[:, sides], one.spread_m, atol=1e-5)
+
+
 def test_another_model_is_refused(tmp_path):
-    from niki_ros.solvers import shipped_models
     with pytest.raises(ModelError, match='expected lift'):
         Lifter(shipped_models() / 'niki-temporal')
 

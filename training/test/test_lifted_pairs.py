@@ -1,15 +1,19 @@
 """What the solver is trained on behind the lifter."""
 
+import json
+
 from niki_ros.core.errors import InputError, ModelError
 from niki_ros.core.kinematics import forward_kinematics
 from niki_ros.core.skeleton import open_skeleton
 from niki_ros.lifters import Lifter
 from niki_ros.solvers import shipped_models
 from niki_training.data import Batches
+from niki_training.evaluate_cli import main as evaluate_main
 from niki_training.lift.data import LiftBatches
 from niki_training.lift.pairs import LENGTH, LiftedPairs
 from niki_training.render.motion import RootedMotion
 from niki_training.settings import TrainConfig
+from niki_training.store import write_store
 from niki_training.train import Trainer
 import numpy as np
 import pytest
@@ -97,3 +101,17 @@ def test_training_begins_with_the_weights_of_a_shipped_model(moving, tmp_path):
 def test_windows_longer_than_lifted_motion_are_refused(moving, lifter):
     with pytest.raises(InputError, match='lifted motion has'):
         LiftedPairs(LiftBatches(moving, open_skeleton(), 8), lifter, LENGTH + 1)
+
+
+def test_what_every_part_is_worth_is_one_command(moving, tmp_path, capsys):
+    write_store(tmp_path / 'val.npz', moving, 'none', [])
+    assert evaluate_main(['lift', str(tmp_path / 'val.npz'), '--windows', '3', '--model', 'niki',
+                          '--json', '--plot', str(tmp_path / 'sigma.png')]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert {len(row) for row in report['ways'].values()} == {3}, 'lifted, analytic, niki'
+    lifted = {way: rows['lifted']['mpjpe'] for way, rows in report['ways'].items()}
+    assert lifted['exact keypoints and depth'] < lifted['as it runs']
+    assert lifted['without twist'] == lifted['as it runs']
+    bare, twisted = (report['ways'][way]['analytic'] for way in ('without twist', 'as it runs'))
+    assert twisted['forearms'] != bare['forearms']
+    assert (tmp_path / 'sigma.png').stat().st_size > 5000

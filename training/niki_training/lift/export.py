@@ -13,11 +13,12 @@ from niki_ros.lifters import INPUTS, KIND, OUTPUTS
 from niki_ros.model_folder import sha256, write_model_folder
 import numpy as np
 import torch
+from torch import nn
 
 from niki_training.archives import read_record
 from niki_training.export import IR_VERSION, OPSET, ORIGIN, plain_graph
 from niki_training.importers.half_storage import stored_half
-from niki_training.lift.network import LiftNet
+from niki_training.lift.network import LiftNet, MirroredLift
 
 MAKER = 'niki-train lift'
 LIMIT_M, STORED_LIMIT_M = 1e-5, 1e-4
@@ -44,7 +45,7 @@ def network_of(record: dict, path: Path) -> LiftNet:
     return net.eval()
 
 
-def graph_bytes(net: LiftNet) -> bytes:
+def graph_bytes(net: nn.Module) -> bytes:
     """Return the network as an ONNX file with a dynamic batch."""
     inputs, buffer = examples(3), io.BytesIO()
     batch = torch.export.Dim('N')
@@ -79,7 +80,7 @@ def export_lift(checkpoint: Path, folder: Path, name: str) -> dict:
     :raises ModelError: when the graph differs from torch.
     """
     record = read_record(checkpoint, MAKER)
-    net = network_of(record, checkpoint)
+    net = MirroredLift(network_of(record, checkpoint))
     graph = graph_bytes(net)
     with torch.no_grad():
         truth = net(*map(torch.from_numpy, examples(16).values())).joints_m.numpy()
@@ -95,6 +96,7 @@ def export_lift(checkpoint: Path, folder: Path, name: str) -> dict:
         'weights_stored': 'fp16' if small else 'fp32', 'opset': OPSET, 'ir_version': IR_VERSION,
         'parameters': sum(p.numel() for p in net.parameters()), 'joint_set': 'open29',
         'skeleton': 'open29', 'keypoints': list(KEYPOINTS), 'ages_s': AGES_S.tolist(),
+        'mirrored': 'mean with the mirror image; in the graph',
         'normalisation': 'about the trunk, over the size in the image; in the graph',
         'inputs': {key: ['N', *shape] for key, shape in INPUTS.items()},
         'outputs': list(OUTPUTS), 'license': 'Apache-2.0', 'training_data': ORIGIN,

@@ -21,7 +21,7 @@ import torch
 from tqdm import tqdm
 
 from niki_training.lift.data import drawn_views, FRAMES, LiftBatches
-from niki_training.lift.errors import Errors
+from niki_training.lift.errors import Errors, exact
 
 RATE_HZ = 30.0
 _HISTORY = int(np.ceil(AGES_S[-1] * RATE_HZ)) + 1
@@ -31,6 +31,22 @@ _NEW_SHARE = 0.4
 _MEMORY = 1.0, 2.0
 _FORWARD = np.array([0.0, 0.0, 1.0])
 _EDGE = 20.0
+
+
+class Way(NamedTuple):
+    """
+    How the lifter is asked: as in the pipeline, or without something, to see what it is worth.
+
+    :param window: False: only the newest image. :param guess: False: no guess of depth.
+    :param carried_on: hidden joints are where they were last, as the pipeline puts them.
+    """
+
+    window: bool = True
+    guess: bool = True
+    carried_on: bool = True
+
+
+_AS_IT_RUNS = Way()
 
 
 class _Pool(NamedTuple):
@@ -51,17 +67,18 @@ class LiftedPairs:
 
     :param batches: draws motion. :param lifter: of a model folder of kind ``lift``.
     :param frames: length of the windows. :param pieces: of motion that are kept in memory.
+    :param way: how the lifter is asked.
     :raises InputError: when windows are longer than a piece.
     """
 
     def __init__(self, batches: LiftBatches, lifter: Lifter, frames: int, pieces: int = 6000,
-                 seed: int = 0):
+                 seed: int = 0, way: Way = _AS_IT_RUNS):
         """Lift all pieces once, some minutes for ten thousand."""
         if frames > LENGTH:
             raise InputError(f'windows have {frames} frames; lifted motion has {LENGTH}')
         self.frames, self.lifter_sha256 = frames, lifter.engine.describe().get('sha256', '')
         rng = np.random.default_rng([seed, 4])
-        parts = [_lifted_pieces(batches, lifter, frames, rng) for _ in tqdm(
+        parts = [_lifted_pieces(batches, lifter, frames, rng, way) for _ in tqdm(
             range(-(-pieces // batches.pieces)), disable=None, unit='batch', desc='lift')]
         self._pool = _Pool(*(np.concatenate(values) for values in zip(*parts)))
 
@@ -87,7 +104,7 @@ class LiftedPairs:
                 'twist': pool.twist[at], 'betas': pool.betas[piece]}
 
 
-def _lifted_pieces(batches: LiftBatches, lifter: Lifter, frames: int, rng) -> _Pool:
+def _lifted_pieces(batches: LiftBatches, lifter: Lifter, frames: int, rng, way: Way) -> _Pool:
     """Return one batch of pieces: drawn, seen, lifted."""
     posed = batches.posed(rng)
     count = batches.pieces
@@ -101,26 +118,27 @@ def _lifted_pieces(batches: LiftBatches, lifter: Lifter, frames: int, rng) -> _P
     begins = np.where(rng.random(count) < _NEW_SHARE,
                       rng.integers(0, LENGTH - frames + 1, count), 0)
     torch.manual_seed(int(rng.integers(1 << 31)))
-    rays, seen, guess = _seen(points[:, :, 29:] + place, camera_from_view)
+    rays, seen, guess = _seen(points[:, :, 29:] + place, camera_from_view, batches.errors)
     seen[torch.arange(FRAMES) < torch.as_tensor(begins)[:, None] + _HISTORY
          * torch.as_tensor(begins > 0)[:, None]] = 0.0
     own_sigma = _own_sigma(seen.numpy())
     hidden = own_sigma >= HIDDEN_SIGMA
     known = torch.where(torch.as_tensor(hidden[..., JOINT_OF_KEYPOINT]),
                         seen.clamp_max(HIDDEN_SEEN), seen)
-    noisy, sigma, twist = _lift(lifter, rays, known, guess, hidden[:, _HISTORY:])
+    noisy, sigma, twist = _lift(lifter, rays, known, guess * way.guess, hidden[:, _HISTORY:],
+                                way.window)
     turn = (camera_from_view @ view)[:, None]
     rotmat = posed.rotmat[:, _HISTORY:].clone()
     rotmat[:, :, 0] = turn @ rotmat[:, :, 0]
+    if way.carried_on:
+        noisy = _carried_on(noisy, hidden[:, _HISTORY:], rotmat[:, :, 0].numpy(), begins)
     joints = posed.points[:, _HISTORY:, :29] @ turn.transpose(-1, -2)
-    joints = (joints - joints[:, :, :1]).numpy()
-    root = rotmat[:, :, 0].numpy()
-    return _Pool(rotvec_from_rotmat(rotmat.numpy()).astype(np.float32), joints,
-                 _carried_on(noisy, hidden[:, _HISTORY:], root, begins), sigma, twist,
+    return _Pool(rotvec_from_rotmat(rotmat.numpy()).astype(np.float32),
+                 (joints - joints[:, :, :1]).numpy(), noisy, sigma, twist,
                  posed.betas.astype(np.float32), begins)
 
 
-def _seen(keypoints, camera_from_view):
+def _seen(keypoints, camera_from_view, has_errors: bool):
     """
     Let a front end see keypoints (P, F, 21, 3), axes of the view.
 
@@ -128,12 +146,12 @@ def _seen(keypoints, camera_from_view):
         sight (P, F, 21).
     """
     count, frames = keypoints.shape[:2]
-    errors = Errors(keypoints[:, -1], count, images=frames)
+    see = Errors(keypoints[:, -1], count, images=frames).of if has_errors else exact
     images = []
     for frame in range(frames):
         age = frames - 1 - frame
         truth = keypoints[:, frame]
-        tangents, sight, depth = errors.of(
+        tangents, sight, depth = see(
             truth, torch.full((count,), age / RATE_HZ), torch.full((count,), age))
         about = truth - truth[:, :2].mean(1, keepdim=True)
         images.append((torch.cat([tangents, torch.ones_like(depth)[..., None]], -1), sight,
@@ -143,7 +161,7 @@ def _seen(keypoints, camera_from_view):
     return torch.nn.functional.normalize(rays @ turn, dim=-1), sight, guess @ turn
 
 
-def _lift(lifter: Lifter, rays, seen, guess, hidden):
+def _lift(lifter: Lifter, rays, seen, guess, hidden, window: bool):
     """Return joints (P, LENGTH, 29, 3), sigma (P, LENGTH, 29) and twist of every whole window."""
     ages = torch.as_tensor(AGES_S * RATE_HZ, dtype=torch.float32)
     first = ages.floor().long()
@@ -156,7 +174,7 @@ def _lift(lifter: Lifter, rays, seen, guess, hidden):
         viewed = rays[:, :end + 1] @ turn[:, None]
         tangents = (viewed[..., :2] / viewed[..., 2:].clamp_min(0.05)).clamp(-_EDGE, _EDGE)
         out = lifter.engine.run({
-            'rays': at_ages(tangents), 'seen': at_ages(seen),
+            'rays': at_ages(tangents), 'seen': at_ages(seen) * (window | (AGES_S == 0))[:, None],
             'guess': at_ages((guess[:, :end + 1] @ turn[:, None])[..., 2]),
             'heading': np.clip(hips[:, :2] / np.maximum(hips[:, 2:], 0.05), -_EDGE, _EDGE)})
         joints.append(out['joints'] @ turn.numpy().swapaxes(-1, -2))
