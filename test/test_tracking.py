@@ -136,32 +136,32 @@ def test_a_cut_off_view_counts_until_a_whole_one_and_not_after(camera):
     tall, small = np.eye(10)[0] * 1.5, np.eye(10)[0] * -1.5
     cut_off = observe_body(pose, np.array([0, 0, 3.0]), camera, tall)
     cut_off.sigma[[7, 8]] = 1.0
-    assert shape.doubt == 1.0
     for _ in range(50):
         size_of_half = size(shape.update(cut_off, 1 / 30)).sum()
     assert size(None).sum() < size_of_half < size(tall).sum()
-    unsure = shape.doubt
     whole = observe_body(pose, np.array([0, 0, 3.0]), camera, small)
     for _ in range(100):
         shape.update(whole, 1 / 30)
-    assert size(shape.betas).sum() < size(None).sum() and shape.doubt < unsure
+    assert size(shape.betas).sum() < size(None).sum()
     known = shape.betas.copy()
     for _ in range(100):
         assert (shape.update(cut_off, 1 / 30) == known).all()
 
 
-def test_lengths_of_a_front_end_leave_more_doubt_than_joints_taken_at_their_word(camera):
-    pose = random_pose(np.random.default_rng(0))[0]
-    seen = observe_body(pose, np.array([0, 0, 3.0]), camera, np.eye(10)[0], sigma=0.05)
+def test_lengths_of_a_front_end_count_for_less_than_joints_taken_at_their_word(camera):
+    skeleton = open_skeleton()
+    pose, tall = random_pose(np.random.default_rng(0))[0], np.eye(10)[0] * 2
+    seen = observe_body(pose, np.array([0, 0, 3.0]), camera, tall, sigma=0.02)
     measured = replace(seen, lengths_m=np.linalg.norm(np.diff(
         seen.joints_m[PAIRS], axis=1)[:, 0], axis=1), length_sigma_m=np.full(34, 0.01))
-    doubts = []
+    sizes = []
     for one in (seen, measured):
-        shape = BodyShape(open_skeleton())
+        shape = BodyShape(skeleton)
         for _ in range(100):
             shape.update(one, 1 / 30)
-        doubts.append(shape.doubt)
-    assert doubts[0] < 0.2 < doubts[1] < 1.0
+        sizes.append(skeleton.bone_lengths(shape.betas).sum())
+    mean, true = skeleton.bone_lengths(None).sum(), skeleton.bone_lengths(tall).sum()
+    assert mean < sizes[1] < sizes[0] and abs(sizes[0] / true - 1) < 0.01
 
 
 def test_a_dream_of_one_frame_takes_no_id_away(camera):

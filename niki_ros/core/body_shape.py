@@ -7,7 +7,6 @@ from niki_ros.core.shape import (
     scale_per_beta,
     shape_from_lengths,
     shape_information,
-    size_doubt,
 )
 from niki_ros.core.skeleton import JOINT, OPEN_SKELETON, Skeleton
 from niki_ros.core.types import JointObservation
@@ -60,11 +59,6 @@ class BodyShape:
         """Whether the person has been in good view for three seconds in all."""
         return self._good_s >= SETTLED_S
 
-    @property
-    def doubt(self) -> float:
-        """Return the standard deviation of the first of ``betas``, 1 before any good view."""
-        return float(size_doubt((self._share() @ self._information)[None])[0])
-
     def update(self, observation: JointObservation, dt_s: float) -> np.ndarray:
         """Take in one observation that lasted ``dt_s``; return the betas to use (10,)."""
         good = bool((observation.sigma[LIMBS] < GOOD_SIGMA).all())
@@ -103,7 +97,7 @@ class BodyShape:
 
     def _measured(self, observation: JointObservation, good: bool):
         """Return betas (10,) and information (10, 10) of one view."""
-        self._common_error = 0.0 if good else CUT_OFF_ERROR
+        self._common_error = 0.0
         if observation.lengths_m is None or observation.length_sigma_m is None:
             betas, information = shape_information(
                 observation.joints_m[None], observation.sigma[None], self._skeleton)

@@ -85,8 +85,9 @@ class Person:
             skeleton = self.solver.skeleton
             seen = carried_on(seen, self.solution.rotmat, skeleton.offsets(betas),
                               skeleton.rest(betas), memory)
-        return TrackFrame(seen.joints_m, seen.sigma, stamp_ns, betas, seen.twist_cos_sin,
-                          self.shape.doubt)
+        # without its doubt, with which the solver would choose a size of its own: on video
+        # 98.1 mm instead of 99.6, on tracks with 40 mm of noise 28 instead of 30
+        return TrackFrame(seen.joints_m, seen.sigma, stamp_ns, betas, seen.twist_cos_sin)
 
     def without_jumps(self, seen: JointObservation, dt_s: float) -> JointObservation:
         """Return the observation, joints hidden that have moved faster than joints move."""

@@ -102,7 +102,6 @@ class TrackFrame(NamedTuple):
     :param joints_m: (29, 3) root-relative, camera axes. :param sigma: (29,) 0 … 1.
     :param betas: (10,) the person's shape, where known.
     :param twist_cos_sin: (23, 2) of the bones, where the front end knows them.
-    :param betas_doubt: standard deviation of the first of ``betas``, 0 = exact.
     """
 
     joints_m: np.ndarray
@@ -110,7 +109,6 @@ class TrackFrame(NamedTuple):
     stamp_ns: int
     betas: Optional[np.ndarray] = None
     twist_cos_sin: Optional[np.ndarray] = None
-    betas_doubt: float = 0.0
 
 
 @dataclass

@@ -268,7 +268,7 @@ class NikiTrack:
             given, information = shape_information(joints, sigma, self._solver.skeleton)
             shape = _Shape(given, size_doubt(information))
         else:
-            shape = _Shape(given, np.array([frame.betas_doubt]))
+            shape = _Shape(given, np.zeros(1))
         raw = joints, sigma
         if self._solver.temporal:
             rest = self._solver.skeleton.rest(shape.betas)
