@@ -13,6 +13,7 @@ from pathlib import Path
 import sys
 
 from niki_ros.core.errors import InputError, NikiError
+from niki_ros.plain_text import write_plainly
 import numpy as np
 
 from niki_training import observe_report, split, xocc
@@ -63,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv=None) -> int:
     """Run the command; errors become one line of text and exit code 2."""
+    write_plainly()
     args = _parser().parse_args(argv)
     try:
         check_arguments(args, _outputs(args))

@@ -15,6 +15,7 @@ import sys
 
 from niki_ros.core.errors import NikiError
 from niki_ros.core.skeleton import open_skeleton
+from niki_ros.plain_text import write_plainly
 from niki_ros.solvers import load_solver, shipped_models
 
 from niki_training import corrupt
@@ -65,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv=None) -> int:
     """Run the command; errors become one line of text and exit code 2."""
+    write_plainly()
     argv = sys.argv[1:] if argv is None else list(argv)
     try:
         if argv[:1] and argv[0] in ('video', 'occlude', 'rendered', 'dataset', 'landmarks',

@@ -9,6 +9,7 @@ import sys
 
 from niki_ros.core.errors import ConfigError, NikiError
 from niki_ros.lifters import KIND as LIFTER
+from niki_ros.plain_text import write_plainly
 
 from niki_training.archives import kind_of
 from niki_training.body import load_skeleton
@@ -37,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv=None) -> int:
     """Run the command; errors become one line of text and exit code 2."""
+    write_plainly()
     args = _parser().parse_args(argv)
     try:
         manifest = run(args)

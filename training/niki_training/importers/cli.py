@@ -8,6 +8,7 @@ import sys
 
 from niki_ros.core.errors import InputError, NikiError
 from niki_ros.model_folder import write_model_folder
+from niki_ros.plain_text import write_plainly
 import torch
 
 from niki_training.arguments import positive
@@ -151,6 +152,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv=None) -> int:
     """Run the command; errors become text and exit code 2."""
+    write_plainly()
     args = _parser().parse_args(argv)
     torch.set_num_threads(args.threads)
     try:
