@@ -106,7 +106,7 @@ def test_which_names_are_shared(tmp_path):
     assert not shared_names(words, 'niki_pose')
 
 
-@pytest.mark.parametrize('name, level', [('robot_name', b'\x00'), ('observer.modle', b'\x01')])
+@pytest.mark.parametrize('name, level', [('robot_name', b'\x00'), ('auto_start', b'\x01')])
 def test_diagnostics_name_what_is_left_out(tmp_path, monkeypatch, name, level):
     file = tmp_path / 'robot.yaml'
     file.write_text(f'/**:\n  ros__parameters: {{{name}: rosie, diagnostics_period_s: 0.2}}\n')
@@ -117,5 +117,5 @@ def test_diagnostics_name_what_is_left_out(tmp_path, monkeypatch, name, level):
         assert wait_for(lambda: 'niki_pose: parameter_foreign' in client.diagnostics, 10)
         status = client.diagnostics['niki_pose: parameter_foreign']
         assert name in status.message and status.level == level
-        assert ("did you mean 'observer.model'" in status.message) == (level != b'\x00')
+        assert ("did you mean 'autostart'" in status.message) == (level != b'\x00')
         assert ros_fixtures.diagnostic_values(status)['remedy']

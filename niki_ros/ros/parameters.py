@@ -137,10 +137,12 @@ class NodeParameters:
         for name in overrides:
             if name in self._owner or name.startswith(_INFRASTRUCTURE):
                 continue
-            sure = name in shared
-            near = get_close_matches(name, self._owner, n=1, cutoff=0.8 if sure else 0.6)
+            # no other node has tracking.keep_s but for a letter; auto_start many have
+            ours = '.' in name and get_close_matches(name, self._owner, n=1, cutoff=0.9)
+            others = name in shared and not ours
+            near = get_close_matches(name, self._owner, n=1, cutoff=0.8 if others else 0.6)
             hint = f'did you mean {near[0]!r}?' if near else ''
-            if not sure:
+            if not others:
                 raise ConfigError(f'unknown parameter {name!r}; ' + (
                     hint or f'known: {", ".join(sorted(self._owner))}'))
             self.perhaps_misspelled |= bool(near)
