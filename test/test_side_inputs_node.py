@@ -147,7 +147,7 @@ def test_a_detector_with_numbers_for_classes_that_publishes_best_effort():
         assert wait_for(lambda: detector.get_subscription_count() == 1)
         message = detections(T0, ('0', 0.9, 100), ('56', 0.9, 200), ('0', 0.01, 300),
                              ('person', 0.6, 400))
-        assert wait_for(lambda: detector.publish(message) or node._beside._boxes is not None)
+        assert wait_for(lambda: detector.publish(message) or node._beside._boxes._newest)
         client.send_until_processed(T0)
         assert boxes == [[box_at(100), box_at(400)]]
 
@@ -162,9 +162,28 @@ def test_classes_of_ones_own():
         detector = client.create_publisher(kind, 'detections', 5)
         assert wait_for(lambda: detector.get_subscription_count() == 1)
         message = detections(T0, ('0', 0.9, 100), ('7', 0.3, 200), ('Worker', 0.25, 300))
-        assert wait_for(lambda: detector.publish(message) or node._beside._boxes is not None)
+        assert wait_for(lambda: detector.publish(message) or node._beside._boxes._newest)
         client.send_until_processed(T0)
         assert boxes == [[box_at(200), box_at(300)]]
+
+
+def test_detections_that_cannot_be_used_are_faults():
+    """No stamp, another frame, other words: each is a row of /diagnostics with a remedy."""
+    kind = type(detections(T0))
+    with running(overrides=[Parameter('diagnostics_period_s', value=0.1)]) as (node, client):
+        detector = client.create_publisher(kind, 'detections', 5)
+        assert wait_for(lambda: detector.get_subscription_count() == 1)
+        foreign = detections(T0, ('pedestrian', 0.9, 100))
+        foreign.header.frame_id = 'elsewhere'
+        for message, name in ((foreign, 'detections_refused'),
+                              (foreign, 'detections_frame_differs'),
+                              (detections(0, ('person', 0.9, 100)), 'detections_apart')):
+            def there(message=message, name=f'niki_pose: {name}'):
+                detector.publish(message)
+                client.send(T0 + len(client.clouds) * 1_000_000)
+                found = client.diagnostics.get(name)
+                return found and diagnostic_values(found)['remedy']
+            assert wait_for(there), name
 
 
 def test_without_vision_msgs_all_else_goes_on(monkeypatch):

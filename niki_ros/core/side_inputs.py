@@ -18,6 +18,12 @@ _KEPT = 3
 _MAX_APART_NS, _FIRST_APART_NS = 50_000_000, 17_000_000
 _MAX_WAIT_S = 0.02
 _MAX_CHAIN = 64
+_BOXES_APART_NS = 500_000_000
+# far beyond any image; products of larger ones leave the range of doubles
+_MAX_PX = 1e7
+# messages with detections, none of them accepted, after which that is said; then at twice as many
+_FIRST_REFUSED = 10
+_MOST_NAMES = 5
 
 
 def depth_from_image(message) -> np.ndarray:
@@ -77,9 +83,81 @@ class NearestDepth:
         return min(min(gaps) // 2 + 1, _MAX_APART_NS) if gaps else _FIRST_APART_NS
 
 
-def boxes_from_detections(message, accepted: Iterable[str], min_score: float) -> np.ndarray:
+class NewestBoxes:
     """
-    Return (n, 4) x0, y0, x1, y1, pixels, of a vision_msgs/Detection2DArray.
+    The boxes of people in the newest vision_msgs/Detection2DArray, for the image they belong to.
+
+    What is left out is told: methods return name → text of faults.
+
+    :param accepted: class ids and names, in any case; a hypothesis without an id is taken.
+    :param min_score: of such a hypothesis.
+    """
+
+    def __init__(self, accepted: Iterable[str], min_score: float):
+        """No detections have come."""
+        self._accepted, self._min_score = tuple(accepted), min_score
+        # one object, so that the thread of messages and that of images never see halves
+        self._newest: Optional[Tuple[int, str, np.ndarray]] = None
+        self._refused = 0
+        self._tell_at = _FIRST_REFUSED
+
+    def put(self, message) -> Dict[str, str]:
+        """Take a message in the place of the last one."""
+        boxes, odd = boxes_from_detections(message, self._accepted, self._min_score)
+        header = message.header
+        frame = getattr(header, 'frame_id', '').lstrip('/')
+        self._newest = ns_from_stamp(header.stamp), frame, boxes
+        faults = {}
+        if odd:
+            faults['detections_invalid'] = (f'{odd} of {len(message.detections)} boxes have no '
+                                            'area, or numbers that no image has')
+        if len(boxes):
+            self._refused = self._tell_at = 0  # the words are right: other things are not people
+        elif self._tell_at and message.detections and not odd:
+            self._refused += 1
+            if self._refused >= self._tell_at:
+                self._tell_at *= 2
+                faults['detections_refused'] = self._why_refused(message)
+        return faults
+
+    def of(self, stamp_ns: int, image_frame: str) -> Tuple[Optional[np.ndarray], Dict[str, str]]:
+        """
+        Return the boxes of this image or of one shortly before, once, or None.
+
+        :param image_frame: of the image's header, empty where it is not to be compared.
+        """
+        newest, self._newest = self._newest, None
+        if newest is None:
+            return None, {}
+        boxes_ns, frame, boxes = newest
+        apart_ns = stamp_ns - boxes_ns
+        if abs(apart_ns) > _BOXES_APART_NS:
+            when = ('have no stamp' if boxes_ns == 0 else
+                    f'are stamped {abs(apart_ns) * 1e-9:.1f} s '
+                    f'{"before" if apart_ns > 0 else "after"} the image that is processed')
+            return None, {'detections_apart': f'the detections {when}, and are not used; at most '
+                                              f'{_BOXES_APART_NS * 1e-9:g} s are allowed'}
+        if frame and image_frame and frame != image_frame:
+            return boxes, {'detections_frame_differs': f'the detections are in {frame!r}, and the '
+                                                       f'images in {image_frame!r}: if they are '
+                                                       "another camera's, they find nobody here"}
+        return boxes, {}
+
+    def _why_refused(self, message) -> str:
+        said = [_class_and_score(result) for one in message.detections for result in one.results]
+        names = list(dict.fromkeys(repr(name) for name, _ in said))
+        more = f' and {len(names) - _MOST_NAMES} more' if len(names) > _MOST_NAMES else ''
+        best = max((score for _, score in said), default=float('nan'))
+        return (f'none of the detections in {self._refused} messages is taken for a person: they '
+                f'are {", ".join(names[:_MOST_NAMES])}{more}, the best score is {best:.2f}; '
+                f'detection_classes is {", ".join(self._accepted)}, observer.min_score '
+                f'{self._min_score:g}')
+
+
+def boxes_from_detections(message, accepted: Iterable[str],
+                          min_score: float) -> Tuple[np.ndarray, int]:
+    """
+    Return (n, 4) x0, y0, x1, y1, pixels, of a vision_msgs/Detection2DArray, and how many are none.
 
     A detection counts where one of its hypotheses does, or where it has none at all.
 
@@ -87,7 +165,7 @@ def boxes_from_detections(message, accepted: Iterable[str], min_score: float) ->
     :param min_score: of such a hypothesis.
     """
     wanted = {'', *(name.strip().lower() for name in accepted)}
-    boxes = []
+    boxes, odd = [], 0
     for one in message.detections:
         said = [_class_and_score(result) for result in one.results]
         if said and not any(name in wanted and score >= min_score for name, score in said):
@@ -97,9 +175,11 @@ def boxes_from_detections(message, accepted: Iterable[str], min_score: float) ->
         half = np.array([one.bbox.size_x, one.bbox.size_y]) / 2
         at = np.array([center.x, center.y])
         box = np.concatenate([at - half, at + half])
-        if np.isfinite(box).all() and (half > 0).all():
+        if (np.abs(box) < _MAX_PX).all() and (half > 0).all():
             boxes.append(box)
-    return np.array(boxes).reshape(-1, 4)
+        else:
+            odd += 1
+    return np.array(boxes).reshape(-1, 4), odd
 
 
 def _class_and_score(result) -> Tuple[str, float]:
@@ -153,8 +233,3 @@ class FrameTree:
             step = Rotation.from_quat(quat_xyzw).as_matrix()
             turn, shift, frame = step @ turn, step @ shift + offset, parent
         raise InputError(f'the frames above {frame!r} go round in a circle')
-
-
-def boxes_not_older(boxes, boxes_ns: int, stamp_ns: int, limit_ns: int) -> Optional[np.ndarray]:
-    """Return the boxes if they belong to this image or one shortly before."""
-    return boxes if boxes is not None and -limit_ns <= stamp_ns - boxes_ns <= limit_ns else None

@@ -60,6 +60,14 @@ REMEDIES = {
                          'names is misspelled, correct it, and put what is for this node under '
                          'niki_pose instead of /**: then it is checked',
     'depth_invalid': 'register the depth to the image, as 16UC1 millimetres or 32FC1 metres',
+    'detections_refused': 'set detection_classes to the class ids or names that your detector has '
+                          'for people, and observer.min_score below its scores',
+    'detections_apart': 'let the detector copy the stamp of its image into its header; one that '
+                        'takes longer than that is too slow to help',
+    'detections_frame_differs': 'remap the topic to the detections of this camera '
+                                '(-r detections:=/your/detections), or let the detector copy the '
+                                'frame of its image',
+    'detections_invalid': 'correct the detector: bbox is centre and size in pixels of the image',
     'ground_unknown': 'publish the transform from ground_frame to the frame of the camera, with z '
                       'of the ground up',
     'image_rotation_unknown': 'publish the transform from the frame of the camera to the robot '

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Dict, Optional
 
 from niki_ros.core.errors import InputError
 from niki_ros.core.ground import Ground
-from niki_ros.core.intake import ns_from_stamp
-from niki_ros.core.side_inputs import (
-    boxes_from_detections,
-    boxes_not_older,
-    depth_from_image,
-    FrameTree,
-    NearestDepth,
-)
+from niki_ros.core.side_inputs import depth_from_image, FrameTree, NearestDepth, NewestBoxes
 from niki_ros.ros.qos import image_qos, LATCHED_QOS, TF_QOS
 from niki_ros.ros.topics import depth_topic
 import numpy as np
 from rclpy.time import Time
 
 _LOOK_AGAIN_S, _LOOK_SOON_S = 1.0, 0.05
-_BOXES_NS = 500_000_000
 # frames with z against gravity, by REP-105 and REP-120 and by what robots without wheels have
 GRAVITY_FRAMES = ('map', 'odom', 'world', 'base_footprint', 'base_stabilized', 'base_link')
 """Where ``gravity_frame`` and ``ground_frame`` are empty, the first that TF leads to."""
@@ -46,9 +38,10 @@ class SideInputs:
         self._gravity_frame = config.gravity_frame.lstrip('/') or self._frame
         self._find_up, self.up_frame = find_up, ''
         self._up: Optional[np.ndarray] = None
-        self._accepted, self._min_score = config.detection_classes, min_score
         self._depth = NearestDepth()
-        self._boxes, self._boxes_ns = None, 0
+        self._boxes = NewestBoxes(config.detection_classes, min_score)
+        # a frame that was given for that of the images is none that a detector can know
+        self._compare_frames = not config.frame_id
         self._ground: Optional[Ground] = None
         self._looked_s = float('-inf')
         topic, kind = depth_topic(node)
@@ -63,8 +56,8 @@ class SideInputs:
 
     def of(self, stamp_ns: int, camera_frame: str) -> dict:
         """Return keyword arguments of ``Pipeline.process`` for the image of this stamp."""
-        boxes = boxes_not_older(self._boxes, self._boxes_ns, stamp_ns, _BOXES_NS)
-        self._boxes = None
+        boxes, faults = self._boxes.of(stamp_ns, camera_frame if self._compare_frames else '')
+        self._tell(faults)
         # until it is known which way is up, people are looked for the wrong way round
         pause_s = _LOOK_SOON_S if self._find_up and self._up is None else _LOOK_AGAIN_S
         if time.monotonic() - self._looked_s >= pause_s:
@@ -84,8 +77,11 @@ class SideInputs:
 
     def set_detections(self, message) -> None:
         """Take a vision_msgs/Detection2DArray."""
-        self._boxes_ns = ns_from_stamp(message.header.stamp)
-        self._boxes = boxes_from_detections(message, self._accepted, self._min_score)
+        self._tell(self._boxes.put(message))
+
+    def _tell(self, faults: Dict[str, str]):
+        for name, text in faults.items():
+            self._warn(name, text)
 
     def _depth_of(self, stamp_ns: int):
         message = self._depth.of(stamp_ns)
