@@ -1,5 +1,6 @@
 """Importers: released checkpoints give what the released code gives, anything else is refused."""
 
+import argparse
 import json
 import os
 from pathlib import Path
@@ -207,6 +208,40 @@ def test_a_shape_that_is_not_masked_away_is_used():
     assert (a - b).abs().max() > 1e-4
 
 
+def wrapped(state) -> dict:
+    """Return the forms in which training code saves weights, by name."""
+    def prefixed(prefix):
+        return {f'{prefix}{key}': value for key, value in state.items()}
+
+    parameters = {key: torch.nn.Parameter(value) for key, value in state.items()}
+    optimiser = {'state': {0: {'step': torch.tensor(3.0)}}, 'param_groups': [{'lr': 1e-4}]}
+    return {
+        'parameters': parameters, 'module twice': prefixed('module.module.'),
+        'compiled': {'model': prefixed('_orig_mod.module.'), 'optimizer': optimiser},
+        'lightning': {'state_dict': prefixed('model.'), 'hyper_parameters': {}},
+        'net': {'epoch': 3, 'net': state}, 'two wrappers': {'model': {'state_dict': state}},
+        'numbers of numpy': {'model': state, 'best': np.float64(41.8), 'epoch': np.int64(3),
+                             'history': np.arange(3.0), 'name': np.str_('a')},
+        'options': {'state_dict': state, 'args': argparse.Namespace(lr=1e-4, name='a')}}
+
+
+@pytest.mark.parametrize('zipped', [True, False])
+@pytest.mark.parametrize('form', sorted(wrapped({})))
+def test_weights_are_found_among_what_training_code_saves(tmp_path, form, zipped):
+    state = {'regressor.a': torch.arange(3.0), 'regressor.b': torch.tensor(2)}
+    torch.save(wrapped({k: v.float() for k, v in state.items()})[form], tmp_path / 'a.pth.tar',
+               _use_new_zipfile_serialization=zipped)
+    found = read_checkpoint(tmp_path / 'a.pth.tar')
+    assert list(found) == list(state)
+    assert all(found[key].numpy().tolist() == value.tolist() for key, value in state.items())
+
+
+def test_safetensors_with_the_prefix_of_data_parallel(tmp_path):
+    saver = pytest.importorskip('safetensors.torch', reason='safetensors is not installed')
+    saver.save_file({'module.a': torch.ones(2)}, tmp_path / 'a.safetensors')
+    assert list(read_checkpoint(tmp_path / 'a.safetensors')) == ['a']
+
+
 class Evil:
     """Run code when unpickled."""
 
@@ -226,7 +261,8 @@ def test_a_pickle_that_wants_to_run_code_is_refused(tmp_path, zipped, capsys):
     else:
         file.write_bytes(pickle.dumps(Evil(str(trap))))
     assert cli.main(['hybrik', str(file), '--out', str(tmp_path / 'm')]) == 2
-    assert 'refused' in capsys.readouterr().err
+    found = capsys.readouterr().err
+    assert 'refused' in found and ('mkdir' in found or not zipped)
     assert not trap.exists() and not (tmp_path / 'm').exists()
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 import pickle
-from typing import Dict
+import re
+from typing import Dict, Optional
 
 from niki_ros.core.errors import ModelError
+import numpy as np
 import torch
 
 MAX_BYTES = 4 << 30
-_WRAPPERS = ('state_dict', 'model', 'model_state_dict')
+_WRAPPERS = ('state_dict', 'model', 'model_state_dict', 'net', 'network', 'module')
+_PREFIXES = ('module.', '_orig_mod.', 'model.', 'net.')
+"""Of DataParallel, of torch.compile, and of classes that hold the network as a part."""
 _LISTED = 20
 
 
@@ -29,11 +34,13 @@ def read_checkpoint(path) -> Dict[str, torch.Tensor]:
     if path.suffix == '.safetensors':
         return _read_safetensors(path)
     try:
-        found = torch.load(path, map_location='cpu', weights_only=True)
+        with torch.serialization.safe_globals(_beside_weights()):
+            found = torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
-        first = str(error).strip().splitlines()[-1]
+        named = re.search(r'GLOBAL (\S+)|(Unsupported [^.\n]*)', str(error))
+        asked = named[2] or f'it asks for {named[1]}' if named else type(error).__name__
         raise ModelError(f'{path} holds more than weights and was not loaded; a checkpoint that '
-                         f'needs code to run is refused ({first})') from error
+                         f'needs code to run is refused ({asked})') from error
     except Exception as error:  # torch's own errors for a damaged file have no common base
         raise ModelError(f'{path} is no checkpoint of PyTorch: {error}') from error
     return _tensors(path, found)
@@ -63,28 +70,52 @@ def take(state: Dict[str, torch.Tensor], expected: Dict[str, tuple]) -> Dict[str
     return {key: state[key].float() for key in expected}
 
 
+def _beside_weights() -> list:
+    """
+    Return what else is built of a checkpoint, none of which runs code: numbers and options.
+
+    Training code keeps its epoch, best score and arguments beside the weights.
+    """
+    core = getattr(np, '_core', None) or np.core
+    build = (core.multiarray.scalar, core.multiarray._reconstruct)
+    named = [(one, f'{module}.multiarray.{one.__name__}') for one in build
+             for module in ('numpy.core', 'numpy._core')]   # as numpy 1 and 2 write it
+    return [*named, np.ndarray, np.dtype, *{type(np.dtype(code)) for code in np.typecodes['All']},
+            Namespace]
+
+
 def _read_safetensors(path: Path) -> Dict[str, torch.Tensor]:
     try:
         from safetensors.torch import load_file
     except ImportError as error:
         raise ModelError(f'{path}: pip install safetensors to read it ({error})') from error
     try:
-        return load_file(path)
+        return _tensors(path, load_file(path))
+    except ModelError:
+        raise
     except Exception as error:  # safetensors has its own error type, not exported everywhere
         raise ModelError(f'{path} is no safetensors file: {error}') from error
 
 
 def _tensors(path: Path, found) -> Dict[str, torch.Tensor]:
-    """Unwrap ``{'state_dict': …}`` and the prefix of DataParallel."""
-    for name in _WRAPPERS:
-        if isinstance(found, dict) and isinstance(found.get(name), dict):
-            found = found[name]
+    """Unwrap ``{'state_dict': …}`` and the prefixes of DataParallel and the like."""
+    while (inner := _wrapped(found)) is not None:
+        found = inner
     if not isinstance(found, dict) or not found:
         raise ModelError(f'{path} holds a {type(found).__name__}; expected a state dict')
     bad = [str(key) for key, v in found.items()
            if not isinstance(key, str) or not isinstance(v, torch.Tensor)]
     if bad:
         raise ModelError(f'{path}: {", ".join(bad[:_LISTED])} are no tensors')
-    if all(key.startswith('module.') for key in found):
-        found = {key[len('module.'):]: value for key, value in found.items()}
-    return dict(found)
+    state = {key: value.detach() for key, value in found.items()}
+    while (prefix := next((p for p in _PREFIXES if all(k.startswith(p) for k in state)), None)):
+        state = {key[len(prefix):]: value for key, value in state.items()}
+    return state
+
+
+def _wrapped(found) -> Optional[dict]:
+    """Return the weights that stand among other things, None where there are no other things."""
+    if not isinstance(found, dict):
+        return None
+    inner = [found[name] for name in _WRAPPERS if isinstance(found.get(name), dict)]
+    return inner[0] if inner else None
