@@ -7,8 +7,8 @@ from niki_ros.core.rotations import rotmat_from_rotvec, rotvec_from_rotmat
 import numpy as np
 
 FPS = 30.0
-_SAME = 1e-4
-"""A rate this near to 30 is 30: files write a frame's time with few digits, such as 0.0333333."""
+_SAME = 2e-4
+"""A rate this near to 30 is 30: files write a frame's time with few digits, such as 0.03333."""
 _RATES_HZ = (1.0, 1000.0)
 
 
@@ -18,6 +18,8 @@ def checked_rate_hz(path, rate) -> float:
 
     :raises InputError: when it is none that motion can have.
     """
+    if isinstance(rate, np.ndarray) and rate.size == 1:
+        rate = rate.ravel()[0]   # some write a list of one number
     try:
         rate_hz = float(rate)
     except (TypeError, ValueError) as error:

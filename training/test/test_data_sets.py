@@ -30,13 +30,14 @@ def test_amass_as_it_comes(tmp_path):
 
     clip('CMU/01/01_01_poses.npz', 120, 120.0)
     clip('CMU/01/01_02_poses.npz', 60, 60.0)
-    clip('ACCAD/Female1General_c3d/A1_-_Stand_poses.npz', 120, 120.0)
+    clip('ACCAD/Female1General_c3d/A1_-_Stand_poses.npz', 120, np.asarray([120.0]))
     clip('SFU/0005/jump_stageii.npz', 50, 25.0, 'mocap_frame_rate', 165)
     for folder in ('CMU/01', 'ACCAD/Female1General_c3d'):
         np.savez(tmp_path / 'AMASS' / folder / 'shape.npz', betas=np.zeros(16), gender='male')
     np.savez(tmp_path / 'AMASS/SFU/0005/neutral_stagei.npz', betas=np.zeros(16))
     # what macOS packs beside every file
     (tmp_path / 'AMASS/SFU/0005/._0005_poses.npz').write_bytes(b'\0\5\x16\7')
+    (tmp_path / 'AMASS/CMU/a_poses.npz').mkdir()   # a folder with the name of a clip
     motion = read_motion(tmp_path / 'AMASS', 'amass')
     assert motion.names.tolist() == [
         'ACCAD/Female1General_c3d/A1_-_Stand_poses', 'CMU/01/01_01_poses', 'CMU/01/01_02_poses',
@@ -257,6 +258,50 @@ def test_bvh_by_folder(tmp_path):
         (tmp_path / 'cmu' / f'{name}.bvh').write_text(BVH)
     motion = read_motion(tmp_path / 'cmu', 'bvh', {'left_hip': 'LeftLeg'})
     assert motion.names.tolist() == ['01/01_01', '01/01_02', '02/02_01']
+
+
+@pytest.mark.parametrize('old, new', [
+    ('MOTION\n', 'Motion\n'), ('Frame Time: ', 'Frame time:'), ('Frames: 2', '  frames:\t2'),
+    ('\n', '\r\n'), (' ', '\t'), ('rotation', 'ROTATION'), ('LeftLeg', 'LeftLeg MOTION')])
+def test_bvh_as_different_programs_write_it(tmp_path, old, new):
+    from test_data import BVH
+    text = BVH.replace(old, new) if 'rame' not in old else BVH.replace(old, new, 1)
+    assert text != BVH
+    (tmp_path / 'a.bvh').write_bytes(text.encode())
+    left = 'LeftLeg MOTION' if 'MOTION' in new else 'LeftLeg'
+    motion = read_motion(tmp_path / 'a.bvh', 'bvh', {'pelvis': 'Hips', 'left_hip': left})
+    np.testing.assert_allclose(motion.rotvec[1, :2, 0], [np.pi / 2, np.pi / 4], atol=1e-6)
+
+
+@pytest.mark.parametrize('old, new, message', [
+    ('JOINT LeftLeg', 'JOINT Hips', 'two joints'), ('ROOT Hips', '', 'of no joint'),
+    ('Xrotation', 'Xturn', 'Xturn'), ('Frame Time', 'Time', 'Frame Time')])
+def test_bvh_that_is_damaged(tmp_path, old, new, message):
+    from test_data import BVH
+    (tmp_path / 'a.bvh').write_text(BVH.replace(old, new))
+    with pytest.raises(InputError, match=message):
+        read_motion(tmp_path / 'a.bvh', 'bvh', {'pelvis': 'Hips'})
+
+
+@pytest.mark.parametrize('poses', [None, 5, 'text', [[[1, 2], [3]]], [np.zeros((4, 71))]])
+def test_3dpw_with_other_poses_is_refused(tmp_path, poses):
+    (tmp_path / 'a_00.pkl').write_bytes(pickle.dumps({'poses': poses}, protocol=2))
+    with pytest.raises(InputError, match='poses'):
+        read_motion(tmp_path / 'a_00.pkl', '3dpw')
+
+
+def test_a_person_who_is_missing_in_some_images_is_not_taken_for_another(tmp_path):
+    images = [{'id': k, 'sequence': 'downtown_cafe_00', 'file_name': f'image_{k:05d}.jpg'}
+              for k in range(20)]
+    annotations = [
+        {'id': 2 * k + p, 'image_id': k, 'smpl_param': {
+            'shape': [float(p)] * 10, 'pose': UPSIDE + [float(p)] + [0.0] * 68}}
+        for k in range(20) for p in range(2) if p or not 5 <= k < 12]
+    (tmp_path / 'a.json').write_text(json.dumps({'images': images, 'annotations': annotations}))
+    motion = read_motion(tmp_path / 'a.json', 'hybrik')
+    assert sorted(motion.lengths.tolist()) == [5, 8, 20]
+    for piece in np.split(motion.rotvec, motion.starts[1:]):
+        assert np.ptp(piece[:, 1, 0]) == 0
 
 
 def test_cmu_as_its_converter_left_it(tmp_path, motion, capsys):

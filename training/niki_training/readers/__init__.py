@@ -56,7 +56,7 @@ def _clips(folder: Path, kind: str) -> List[Path]:
     """Return the clips of a folder, sorted, as the format names them."""
     # archives that were packed on macOS hold a ._name beside every file
     found = sorted({file for pattern in PATTERNS[kind] for file in folder.rglob(pattern)
-                    if not file.name.startswith('.')})
+                    if not file.name.startswith('.') and file.is_file()})
     if kind == 'agora':
         found = [file for file in found if not set(_FITS) & set(file.relative_to(folder).parts)]
     if kind == '3dpw-occ':

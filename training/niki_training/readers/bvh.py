@@ -7,11 +7,14 @@ frame that does, and are read relative to it.
 
 from __future__ import annotations
 
+import re
+
 from niki_ros.core.errors import InputError
 from niki_ros.core.rotations import rotmat_from_rotvec, rotvec_from_rotmat
 from niki_ros.core.skeleton import BODY_24, PARENTS_29
 import numpy as np
 
+from niki_training.archives import reason
 from niki_training.data import Motion
 from niki_training.frame_rate import at_30_fps, checked_rate_hz
 
@@ -26,6 +29,10 @@ CMU = {
 """
 Of CMU's motion capture as BVH by B. Hahne ("MotionBuilder-friendly"), which begin in a T-pose.
 """
+_MOTION = re.compile(r'^\s*MOTION\s*$', re.MULTILINE | re.IGNORECASE)
+_FRAMES = re.compile(r'^\s*Frames\s*:\s*(\d+)\s*^\s*Frame\s+Time\s*:\s*(\S+)',
+                     re.MULTILINE | re.IGNORECASE)
+_CHANNEL = re.compile('[XYZ](rotation|position|scale)', re.IGNORECASE)
 _AXES = {'X': (1.0, 0, 0), 'Y': (0, 1.0, 0), 'Z': (0, 0, 1.0)}
 
 
@@ -42,11 +49,11 @@ def read_bvh(path, joint_map: dict, first_is_t_pose: bool = False) -> Motion:
         text = path.read_text('utf-8', errors='replace')
     except OSError as error:
         raise InputError(f'{path}: {error}') from error
-    head, found, tail = text.partition('MOTION')
-    if not found or 'HIERARCHY' not in head:
+    head, *rest = _MOTION.split(text, maxsplit=1)
+    if not rest or 'HIERARCHY' not in head.upper():
         raise InputError(f'{path}: not a BVH file: HIERARCHY and MOTION are not both there')
     channels = _channels(path, head)
-    values, frame_s = _frames(path, tail, sum(len(c) for c in channels.values()))
+    values, frame_s = _frames(path, rest[0], sum(len(c) for c in channels.values()))
     if not joint_map:
         raise InputError(f'{path}: BVH needs --joint-map FILE, JSON such as {{"left_hip": '
                          f'"LeftUpLeg"}}; the file has {", ".join(channels)}')
@@ -72,14 +79,19 @@ def read_bvh(path, joint_map: dict, first_is_t_pose: bool = False) -> Motion:
 
 def _channels(path, head: str) -> dict:
     """Return the channels of each joint in file order."""
-    channels, name = {}, None
+    channels: dict = {}
+    name = None
     for line in head.splitlines():
         words = line.split()
         if words and words[0] in ('ROOT', 'JOINT'):
-            name = words[-1]
+            name = ' '.join(words[1:])
+            if name in channels:
+                raise InputError(f'{path}: two joints are called {name}; rename one of them')
         elif words and words[0] == 'CHANNELS':
+            if name is None:
+                raise InputError(f'{path}: channels of no joint; the file is damaged')
             channels[name] = words[2:]
-            strange = [w for w in words[2:] if w[:1].upper() not in _AXES]
+            strange = [w for w in words[2:] if not _CHANNEL.fullmatch(w)]
             if strange:
                 raise InputError(f'{path}: channels {", ".join(strange)} of {name}; expected '
                                  'Xrotation, Yposition and the like')
@@ -94,7 +106,7 @@ def _parents(head: str) -> dict:
     for line in head.splitlines():
         words = line.split()
         if words and words[0] in ('ROOT', 'JOINT'):
-            name = words[-1]
+            name = ' '.join(words[1:])
             parents[name] = above[-1] if above else None
         elif words[:1] == ['End']:
             name = None
@@ -124,14 +136,15 @@ def _from_t_pose(turns: dict, parents: dict, joint_map: dict) -> np.ndarray:
 
 def _frames(path, tail: str, width: int):
     """Return the numbers (T, width) and the frame time in seconds."""
-    lines = tail.strip().splitlines()
+    facts = _FRAMES.search(tail)
     try:
-        frame_s = float(next(line for line in lines if line.startswith('Frame Time')).split()[-1])
-        count = int(next(line for line in lines if line.startswith('Frames')).split()[-1])
-        begin = 1 + max(i for i, line in enumerate(lines) if line.startswith('Frame'))
-        values = np.asarray([[float(x) for x in line.split()] for line in lines[begin:] if line])
-    except (StopIteration, ValueError, IndexError) as error:
-        raise InputError(f'{path}: the MOTION part cannot be read ({error!r})') from error
+        if facts is None:
+            raise ValueError('no "Frames:" with "Frame Time:" below it')
+        count, frame_s = int(facts[1]), float(facts[2])
+        values = np.asarray([[float(x) for x in line.split()]
+                             for line in tail[facts.end():].splitlines() if line.strip()])
+    except ValueError as error:
+        raise InputError(f'{path}: the MOTION part cannot be read ({reason(error)})') from error
     if values.shape != (count, width) or not count or not frame_s > 0:
         raise InputError(f'{path}: numbers {values.shape} for {count} frames of {width} channels, '
                          f'{frame_s} s a frame; the file is cut off or damaged')
@@ -144,7 +157,7 @@ def _turn(values, kinds) -> np.ndarray:
     """Multiply a joint's rotation channels in their order: (T, 3, 3)."""
     out = np.broadcast_to(np.eye(3), (len(values), 3, 3))
     for column, kind in enumerate(kinds):
-        if kind.endswith('rotation'):
+        if kind.lower().endswith('rotation'):
             axis = np.asarray(_AXES[kind[0].upper()])
             out = out @ rotmat_from_rotvec(np.radians(values[:, column:column + 1]) * axis)
     return out

@@ -7,6 +7,7 @@ of one video and person are one piece wherever they follow each other evenly.
 
 from __future__ import annotations
 
+from collections import Counter
 import json
 import re
 
@@ -47,7 +48,7 @@ def read_hybrik(path, video_fps: float = VIDEO_FPS['hybrik']) -> Motion:
 def rows_of(path) -> list:
     """Return the annotations, each with the fields of its image."""
     try:
-        with open(path, encoding='utf-8') as file:
+        with open(path, encoding='utf-8-sig') as file:
             found = json.load(file)
         rows, images = found['annotations'], found.get('images', [])
         by_id = {image.get('id'): image for image in images}
@@ -58,7 +59,8 @@ def rows_of(path) -> list:
         pairs = [(by_id[row['image_id']] if by_id else images[i] if images else {}, row)
                  for i, row in enumerate(rows)]
         rows = [{**image, **row} for image, row in pairs]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError,
+            RecursionError) as error:
         raise InputError(f"{path}: not annotations in HybrIK's form, with thetas, smpl_param or "
                          f'keypoints_cam ({reason(error)})') from error
     if not rows:
@@ -87,20 +89,42 @@ def _rotvec(path, rows: list) -> np.ndarray:
 
 def videos_of(rows: list) -> dict:
     """Return (subject, video and person) → [(number of the frame, row), …]."""
+    places: dict = {}
     videos: dict = {}
-    seen: dict = {}
     for i, row in enumerate(rows):
         named = _FRAME.match(f'{row.get("sequence", "")}/{row.get("file_name", "")}')
         if named is None:   # an image without a name, or without a number: a frame of its own
             videos[str(row.get('image_id', i)), str(i)] = [(0, i)]
-            continue
-        place = named['video'].strip('/')
-        person = row.get('person_id', row.get('track_id'))
-        if person is None:   # nobody says who it is: the second of an image is another person
-            person = seen[place, named['number']] = seen.get((place, named['number']), -1) + 1
-        key = _subject(place), f'{_label(place)}-{person}'
-        videos.setdefault(key, []).append((int(named['number']), i))
+        else:
+            places.setdefault(named['video'].strip('/'), []).append((int(named['number']), i))
+    for place, numbered in places.items():
+        people = _people([number for number, _ in numbered], [rows[i] for _, i in numbered])
+        for person, frame in zip(people, numbered):
+            videos.setdefault((_subject(place), f'{_label(place)}-{person}'), []).append(frame)
     return videos
+
+
+def _people(numbers: list, rows: list) -> list:
+    """
+    Return who each annotation of a video is of.
+
+    Where nobody says it, people have different betas, or stand in the same order in every image.
+    """
+    told = [row.get('person_id', row.get('track_id')) for row in rows]
+    shapes = [str(row.get('betas', dict(row.get('smpl_param') or {}).get('shape')))
+              for row in rows]
+    most = max(Counter(numbers).values())
+    known = {shape: person for person, shape in enumerate(dict.fromkeys(shapes))}
+    # betas that a fit changes from frame to frame tell nothing
+    by_shape = most > 1 and len(known) == most and len(set(zip(numbers, shapes))) == len(rows)
+    order: Counter = Counter()
+    out = []
+    for number, shape, person in zip(numbers, shapes, told):
+        if person is None:
+            person = known[shape] if by_shape else order[number]
+        order[number] += 1
+        out.append(person)
+    return out
 
 
 def _label(place: str) -> str:

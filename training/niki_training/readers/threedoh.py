@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import PurePosixPath
+from pathlib import PureWindowsPath
 
 from niki_ros.core.errors import InputError
 from niki_ros.core.rotations import rotmat_from_rotvec, rotvec_from_rotmat
@@ -16,13 +16,15 @@ from niki_training.data import CAMERA_FROM_UPRIGHT, Motion
 def read_3doh(path) -> Motion:
     """Read single frames: ``pose`` (72) axis angles, turned into the camera by ``extri``."""
     try:
-        with open(path, encoding='utf-8') as file:
+        with open(path, encoding='utf-8-sig') as file:
             found = json.load(file)
         rows = list(found.values() if isinstance(found, dict) else found)
         poses = np.stack([np.asarray(row['pose'], float).reshape(24, 3) for row in rows])
         turns = np.stack([np.asarray(row.get('extri', np.eye(4)), float)[:3, :3] for row in rows])
-        images = [PurePosixPath(str(row.get('img_path', i))) for i, row in enumerate(rows)]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        # the published file has backslashes; this takes slashes too
+        images = [PureWindowsPath(str(row.get('img_path', i))) for i, row in enumerate(rows)]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError,
+            RecursionError) as error:
         raise InputError(f'{path}: not the annots.json of 3DOH50K, whose rows have a pose of 72 '
                          f'numbers ({reason(error)})') from error
     root = CAMERA_FROM_UPRIGHT @ turns @ rotmat_from_rotvec(poses[:, 0])

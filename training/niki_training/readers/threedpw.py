@@ -5,6 +5,7 @@ from __future__ import annotations
 from niki_ros.core.errors import InputError
 import numpy as np
 
+from niki_training.archives import reason
 from niki_training.data import joined, Motion
 from niki_training.pickles import restricted_load
 from niki_training.readers.amass import from_body_poses
@@ -27,9 +28,13 @@ def read_3dpw(path) -> Motion:
     data = restricted_load(path)
     if not isinstance(data, dict) or 'poses' not in data:
         raise InputError(f'{path}: no "poses" in it; expected a 3DPW sequence file')
+    try:
+        found = [np.asarray(poses, dtype=np.float64) for poses in data['poses']]
+    except (TypeError, ValueError) as error:
+        raise InputError(f'{path}: "poses" is no list of arrays of numbers, one a person '
+                         f'({reason(error)})') from error
     people = []
-    for i, poses in enumerate(data['poses']):
-        poses = np.asarray(poses, dtype=np.float64)
+    for i, poses in enumerate(found):
         if poses.ndim != 2 or poses.shape[1] != 72 or not len(poses):
             raise InputError(f'{path}: poses[{i}] has shape {poses.shape}; expected (T, 72)')
         people.append(from_body_poses(poses, 30.0, f'{path.stem}/{i}'))
