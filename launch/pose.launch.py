@@ -11,6 +11,8 @@ from launch_ros.substitutions import FindPackageShare
 from niki_ros.core.errors import ConfigError
 from niki_ros.ros.launch_settings import (
     camera_nodes,
+    choice,
+    existing_file,
     flag,
     given_parameters,
     need_merger,
@@ -53,6 +55,8 @@ def start(context):
     unknown = unknown_arguments(context.argv, ARGUMENTS)
     if unknown and any(word.endswith('pose.launch.py') for word in sys.argv):
         raise ConfigError('; '.join(unknown))
+    choice('on_exit', values['on_exit'], ('shutdown', 'ignore'))
+    existing_file('params_file', values['params_file'])
     cameras = camera_nodes(values, given_parameters(values, PARAMETERS))
     # of a launch file that includes this one they may be its own
     hints = [LogInfo(msg=text) for text in unknown if 'did you mean' in text]

@@ -7,7 +7,14 @@ from pathlib import Path
 
 from niki_ros.core.config import NodeConfig, settings_of
 from niki_ros.core.errors import ConfigError
-from niki_ros.ros.launch_settings import camera_nodes, flag, given_parameters, unknown_arguments
+from niki_ros.ros.launch_settings import (
+    camera_nodes,
+    choice,
+    existing_file,
+    flag,
+    given_parameters,
+    unknown_arguments,
+)
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,7 +60,12 @@ def test_the_cameras_of_the_example():
 
 @pytest.mark.parametrize('text, said', [
     ('', 'expected a name for each camera'), ('[a, b]', 'expected a name'), ('a: 1', 'expected a'),
-    ('a: {imge: x}', "camera 'a': 'imge' is not one of image"), ('a: {', 'cameras:=')])
+    ('a: {imge: x}', "camera 'a': 'imge' is not one of image"), ('a: {', 'cameras:='),
+    ('a: {image: [x]}', r"camera 'a': image is \['x'\]; expected a text"),
+    ('a: {camera_info: 3}', 'camera_info is 3; expected a text'),
+    ('a: {image: }', 'image is None'), ('a: {parameters: 3}', 'parameters is 3; expected {name'),
+    ('1: {image: x}', 'camera 1: expected a name of letters'), ('a b: {image: x}', "camera 'a b'"),
+    ('a/b: {image: x}', "camera 'a/b'"), ('a_: {image: x}', "camera 'a_'")])
 def test_a_file_that_is_none(tmp_path, text, said):
     (tmp_path / 'cameras.yaml').write_text(text, 'utf-8')
     with pytest.raises(ConfigError, match=said):
@@ -66,3 +78,20 @@ def test_flags():
     assert flag('rviz', 'true') and not flag('rviz', 'False')
     with pytest.raises(ConfigError, match='rviz:=maybe; expected true or false'):
         flag('rviz', 'maybe')
+
+
+@pytest.mark.parametrize('name', ['image', 'camera_info', 'camera_frame', 'id_prefix',
+                                  'frame_prefix'])
+def test_what_each_camera_has_of_its_own_is_not_said_for_all(name):
+    arguments = {**ARGUMENTS, 'cameras': str(ROOT / 'config/cameras.yaml'), name: 'x'}
+    with pytest.raises(ConfigError, match=f'{name}:=x and cameras:='):
+        camera_nodes(arguments, {})
+
+
+def test_words_and_files_of_arguments():
+    assert choice('on_exit', 'ignore', ('shutdown', 'ignore')) == 'ignore'
+    with pytest.raises(ConfigError, match='on_exit:=shutdwon; expected shutdown or ignore'):
+        choice('on_exit', 'shutdwon', ('shutdown', 'ignore'))
+    assert existing_file('params_file', __file__) == __file__
+    with pytest.raises(ConfigError, match='params_file:=/no/such.yaml: there is no such file'):
+        existing_file('params_file', '/no/such.yaml')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from pathlib import Path
+import re
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional
 
 from niki_ros.core.config import NodeConfig, settings_of
@@ -12,6 +13,9 @@ import yaml
 
 _LISTS = {item.name for item in settings_of(NodeConfig()) if isinstance(item.default, tuple)}
 _OF_CAMERA = ('image', 'camera_info', 'camera_frame', 'parameters')
+# with several cameras each has its own: of what the launch file knows, and of the parameters
+_OF_ONE = {'image': 'image', 'camera_info': 'camera_info', 'camera_frame': '', 'id_prefix': '',
+           'frame_prefix': ''}
 
 
 class CameraNode(NamedTuple):
@@ -50,6 +54,20 @@ def flag(name: str, text: str) -> bool:
     return value
 
 
+def choice(name: str, text: str, known: Iterable[str]) -> str:
+    """Return the argument, one of the known words."""
+    if text not in known:
+        raise ConfigError(f'{name}:={text}; expected {" or ".join(known)}')
+    return text
+
+
+def existing_file(name: str, path: str) -> str:
+    """Return the path of a file that is there: launch itself would go on without it."""
+    if not Path(path).is_file():
+        raise ConfigError(f'{name}:={path}: there is no such file')
+    return path
+
+
 def given_parameters(arguments: Dict[str, str], names: Iterable[str]) -> Dict[str, Any]:
     """Return those of the arguments that are parameters and not empty; commas make lists."""
     given = {name: arguments[name] for name in names if arguments[name]}
@@ -67,6 +85,12 @@ def camera_nodes(arguments: Dict[str, str], parameters: Dict[str, Any]) -> List[
     if not arguments['cameras']:
         return [CameraNode(arguments['namespace'], arguments['image'], arguments['camera_info'],
                            arguments['camera_frame'], parameters)]
+    twice = [name for name, default in _OF_ONE.items()
+             if arguments.get(name, default) != default]
+    if twice:
+        raise ConfigError(f'{twice[0]}:={arguments[twice[0]]} and cameras:='
+                          f'{arguments["cameras"]}: with several cameras it is said for each in '
+                          'the file')
     return [_camera_node(name, about, arguments['namespace'], parameters)
             for name, about in _read(arguments['cameras']).items()]
 
@@ -74,9 +98,16 @@ def camera_nodes(arguments: Dict[str, str], parameters: Dict[str, Any]) -> List[
 def _camera_node(name: str, about: Optional[dict], namespace: str, parameters) -> CameraNode:
     """Return the node of one entry; what tells its bodies from others' is its name."""
     about = about or {}
+    if not isinstance(name, str) or not re.fullmatch('[A-Za-z]([A-Za-z0-9_]*[A-Za-z0-9])?', name):
+        raise ConfigError(f'camera {name!r}: expected a name of letters, digits and _, a letter '
+                          'first: namespace, ids and frames begin with it')
     odd = [key for key in about if key not in _OF_CAMERA]
     if odd:
         raise ConfigError(f'camera {name!r}: {odd[0]!r} is not one of {", ".join(_OF_CAMERA)}')
+    for key, kind in (*dict.fromkeys(_OF_CAMERA[:3], str).items(), ('parameters', dict)):
+        if not isinstance(about.get(key, kind()), kind):
+            raise ConfigError(f'camera {name!r}: {key} is {about[key]!r}; expected ' + (
+                'a text' if kind is str else '{name: value, …}'))
     own = {'id_prefix': f'{name}_', 'frame_prefix': f'{name}/'}
     return CameraNode(f'{namespace.rstrip("/")}/{name}' if namespace else name,
                       about.get('image', 'image'), about.get('camera_info', 'camera_info'),
