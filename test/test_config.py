@@ -68,6 +68,7 @@ def test_lists_are_of_choices_in_their_own_order(given, taken):
     ('conventions', ['rep155'], "conventions is ['rep155']"), ('conventions', 3, 'conventions is'),
     ('conventions', [1], 'conventions is [1]'),
     ('id_prefix', 'cam1', "id_prefix is 'cam1'; expected letters, digits and _"),
+    ('frame_prefix', 'a\nb', "frame_prefix is 'a\\nb'; expected a text without control"),
     ('id_prefix', '1a', "id_prefix is '1a'"), ('id_prefix', 'a/b', "id_prefix is 'a/b'"),
     ('id_prefix', 'é', "id_prefix is 'é'"), ('qos.image_depth', 0, 'qos.image_depth is 0')])
 def test_node_settings_refused_by_name(name, value, message):

@@ -162,6 +162,18 @@ def check_links(buffer, root, states, texts, left_to_rsp):
     assert compared >= 4
 
 
+@pytest.mark.parametrize('prefix, before', [('/left/', 'left/'), ('a "b" <ö>/', 'a "b" <ö>/')])
+def test_links_of_the_description_are_the_frames_of_tf(prefix, before):
+    """TF has no slash first, and a URDF is XML: neither takes the two apart."""
+    overrides = [Parameter('frame_prefix', value=prefix)]
+    with running(overrides=overrides, client=lambda: Reader('1', ['niki'])) as (node, client):
+        send_some(client, ['niki'], 2)
+    frames = buffer_of(client.tf).parents
+    description = Description(client.told['niki'][1][-1].data)
+    assert description.robot.base_link == f'{before}body_1'
+    assert set(frames) == description.links
+
+
 def test_true_and_false_are_no_modes():
     """A parameter file for an older version is refused with the words that are known."""
     from niki_ros.core.errors import ConfigError

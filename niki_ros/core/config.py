@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, is_dataclass
 import re
 from typing import Any, Iterator, NamedTuple
+import unicodedata
 
 from niki_ros.core.errors import ConfigError
 
@@ -243,6 +244,11 @@ class NodeConfig:
     health: HealthConfig = field(default_factory=HealthConfig)
     qos: QosConfig = field(default_factory=QosConfig)
 
+    @property
+    def before_frames(self) -> str:
+        """Return ``frame_prefix`` without a slash first, which tf2 takes away and a URDF keeps."""
+        return self.frame_prefix.lstrip('/')
+
 
 def body_label(config: NodeConfig, body_id: int) -> str:
     """Return the id of a body as it is in the names of its frames and topics."""
@@ -310,6 +316,8 @@ def _checked(item: Setting, value):
         raise ConfigError(f'{item.name} is {value!r}; expected a value of type {wanted.__name__}')
     if item.choices is not None and value not in item.choices:
         raise ConfigError(f'{item.name} is {value!r}; expected one of {", ".join(item.choices)}')
+    if wanted is str and any(unicodedata.category(one) == 'Cc' for one in value):
+        raise ConfigError(f'{item.name} is {value!r}; expected a text without control characters')
     if item.pattern is not None and not re.fullmatch(item.pattern[0], value):
         raise ConfigError(f'{item.name} is {value!r}; expected {item.pattern[1]}')
     too_low = item.low is not None and not value >= item.low

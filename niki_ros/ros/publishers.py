@@ -55,9 +55,9 @@ class _Person:
             self.topics.append(self.human)
             roots.append(f'body_{label}')
         if 'niki' in config.conventions:
-            self.topics.append(BodyTopics(*made, config.frame_prefix, label))
+            self.topics.append(BodyTopics(*made, config.before_frames, label))
             # one frame where the two agree on its name
-            roots += [name for name in (f'{config.frame_prefix}body_{label}',)
+            roots += [name for name in (f'{config.before_frames}body_{label}',)
                       if name not in roots]
         self._roots = roots
         self.publishers = [one for topics in self.topics for one in topics.publishers]
