@@ -20,7 +20,7 @@ from niki_ros.core.errors import BackendError, InputError, SourceError
 from niki_ros.core.intake import is_zero_k
 from niki_ros.core.levels import Levels
 from niki_ros.core.skeleton import PARENTS_29
-from niki_ros.core.types import Body, OBSERVED
+from niki_ros.core.types import Body, OBSERVED, STATUS_NAMES
 import numpy as np
 
 _BONE_RADIUS_M, _JOINT_RADIUS_M = 0.012, 0.022
@@ -233,6 +233,10 @@ def _bodies(cloud, stamp_ns: int) -> List[Body]:
             raise InputError(f'body {body_id} has the joints {own["joint"].tolist()} in the bag; '
                              'expected 0 to 28, as niki_pose publishes them')
         joints_m = np.stack([own['x'], own['y'], own['z']], axis=1)
+        if not (np.isfinite(joints_m).all() and (np.abs(own['confidence'] - 0.5) <= 0.5).all()
+                and (own['status'] < len(STATUS_NAMES)).all()):
+            raise InputError(f'body {body_id} has joints in the bag that are no numbers, or a '
+                             'confidence or status that niki_pose never publishes')
         bodies.append(Body(
             int(body_id), stamp_ns, np.tile(np.eye(3), (24, 1, 1)), np.zeros(10), joints_m[0],
             joints_m, own['confidence'][:24], own['status'][:24].astype(np.uint8),

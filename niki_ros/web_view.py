@@ -179,11 +179,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         """Send a file of the page, what is known, or an image."""
-        if not self._host_allowed():
+        try:
+            allowed, asked = self._host_allowed(), urlsplit(self.path)
+        except ValueError:  # brackets that are no address
+            self.send_error(HTTPStatus.BAD_REQUEST)
+            return
+        if not allowed:
             # a page of somebody else's whose name was made to point here
             self.send_error(HTTPStatus.FORBIDDEN)
             return
-        asked = urlsplit(self.path)
         if asked.path in _FILES:
             name, kind = _FILES[asked.path]
             self._send(Path(__file__).with_name('web').joinpath(name).read_bytes(), kind)

@@ -186,6 +186,10 @@ def test_faults_of_a_bag_say_their_remedy(tmp_path, bag):
         next(bag_moments(tmp_path / 'depth'))
     with bag_at(tmp_path / 'foreign') as written:
         written.joints(T0, (1, 3.0, 0.9), (1, 2.0, 0.9))
+    with bag_at(tmp_path / 'nowhere') as written:
+        written.joints(T0, (1, float('nan'), 0.9))
+    with pytest.raises(InputError, match='body 1 has joints in the bag that are no numbers'):
+        next(bag_moments(tmp_path / 'nowhere'))
     with pytest.raises(InputError, match='body 1 has the joints .*expected 0 to 28'):
         next(bag_moments(tmp_path / 'foreign'))
     cut = tmp_path / 'cut.mcap'

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from urllib.parse import urlsplit
@@ -123,6 +124,17 @@ def test_odd_questions_are_answered():
     with served(moments()) as (store, view):
         for asked in ('-1', 'x', '', '9' * 30):
             assert len(json.loads(get(view, f'/moments.json?from={asked}')[2])['moments']) == 4
+
+
+@pytest.mark.parametrize('asked', [
+    'GET / HTTP/1.1\r\nHost: [x', 'GET http://[x HTTP/1.1\r\nHost: x'])
+def test_addresses_that_are_none_are_refused(asked, capfd):
+    """As scanners of ports send them; the terminal stays quiet."""
+    with served(moments()) as (store, view):
+        with socket.create_connection(('127.0.0.1', urlsplit(view.url).port), 10) as connection:
+            connection.sendall(f'{asked}\r\n\r\n'.encode())
+            assert connection.recv(100).startswith(b'HTTP/1.1 400')
+    assert not capfd.readouterr().err
 
 
 def test_a_page_of_others_reads_nothing():
