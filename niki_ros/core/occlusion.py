@@ -168,8 +168,10 @@ class JumpGuard:
         sigma[_LIMBS[jumped]] = 1.0
         spread = np.array(observation.keypoint_sigma_px)
         spread[_LIMBS[jumped]] = np.inf
-        own = np.array(observation.own_sigma)
-        own[_LIMBS[jumped]] = 1.0
+        own = observation.unlifted_sigma
+        if own is not None:
+            own = np.array(own)
+            own[_LIMBS[jumped]] = 1.0
         return replace(observation, sigma=sigma, keypoint_sigma_px=spread, unlifted_sigma=own)
 
 

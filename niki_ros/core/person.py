@@ -87,7 +87,8 @@ class Person:
                               skeleton.rest(betas), memory)
         # without its doubt, with which the solver would choose a size of its own: on video
         # 98.1 mm instead of 99.6, on tracks with 40 mm of noise 28 instead of 30
-        return TrackFrame(seen.joints_m, seen.sigma, stamp_ns, betas, seen.twist_cos_sin)
+        return TrackFrame(seen.joints_m, seen.sigma, stamp_ns, betas, seen.twist_cos_sin,
+                          errors_last=seen.unlifted_sigma is not None)
 
     def without_jumps(self, seen: JointObservation, dt_s: float) -> JointObservation:
         """Return the observation, joints hidden that have moved faster than joints move."""

@@ -102,6 +102,8 @@ class TrackFrame(NamedTuple):
     :param joints_m: (29, 3) root-relative, camera axes. :param sigma: (29,) 0 … 1.
     :param betas: (10,) the person's shape, where known.
     :param twist_cos_sin: (23, 2) of the bones, where the front end knows them.
+    :param errors_last: whether errors are the same from image to image, as of lifted joints,
+        which look at one and the same past.
     """
 
     joints_m: np.ndarray
@@ -109,6 +111,7 @@ class TrackFrame(NamedTuple):
     stamp_ns: int
     betas: Optional[np.ndarray] = None
     twist_cos_sin: Optional[np.ndarray] = None
+    errors_last: bool = False
 
 
 @dataclass

@@ -9,7 +9,7 @@ from typing import List, NamedTuple, Optional
 from niki_ros.core.canonical import bounded, trunk_frame, TrunkFrame
 from niki_ros.core.checks import finite_array, solver_input
 from niki_ros.core.errors import ModelError
-from niki_ros.core.joint_filter import JointFilter
+from niki_ros.core.joint_filter import JointFilter, sigma_per_image
 from niki_ros.core.kinematics import forward_kinematics
 from niki_ros.core.refine import refine, RefineConfig
 from niki_ros.core.rotations import rotmat_from_6d
@@ -273,5 +273,8 @@ class NikiTrack:
         if self._solver.temporal:
             rest = self._solver.skeleton.rest(shape.betas)
             points = joints - trunk_frame(joints, sigma, rest).origin_m[:, None]
-            joints, sigma = self._filter.step(points, sigma, max(passed_ns * 1e-9, 1e-3))
+            dt_s = max(passed_ns * 1e-9, 1e-3)
+            if frame.errors_last:
+                sigma = sigma_per_image(sigma, dt_s)
+            joints, sigma = self._filter.step(points, sigma, dt_s)
         return _Prepared(joints, sigma, twist, shape, raw)
