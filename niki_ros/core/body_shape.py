@@ -35,8 +35,8 @@ class BodyShape:
     Running estimate of the betas of one person.
 
     Every good view adds its information about the lengths between joints (a Kalman filter of a
-    constant); errors of a front end last for several frames, so that a second of video counts as
-    ``FRAMES_PER_S`` independent ones. ``betas`` (10,) changes in few steps, so that a URDF made
+    constant); where a front end measures lengths its errors last for several frames, so that a
+    second of video counts as ``FRAMES_PER_S`` independent ones. ``betas`` (10,) changes in few steps, so that a URDF made
     from it stays true for long: at the first good view, after ``STEPS_S`` of it, and later only
     when some bone would change by more than ``STEP_M``. Before the first good view, what is seen
     of the person has to do, in the same steps.
@@ -71,7 +71,10 @@ class BodyShape:
             frame, information = self._measured(observation, good)
         else:
             return self.betas
-        self._add(frame, information, min(dt_s, 0.2), good)
+        dt_s = min(dt_s, 0.2)
+        # joints taken at their word have errors of their own in every image
+        fresh = observation.betas is None and observation.lengths_m is None
+        self._add(frame, information, 1.0 if fresh else dt_s * FRAMES_PER_S, dt_s, good)
         estimate = self._estimate()
         seen_s = self._good_s if good else self._partly_s
         due = self._steps < len(STEPS_S) and seen_s >= STEPS_S[self._steps]
@@ -80,12 +83,16 @@ class BodyShape:
             self.betas = estimate
         return self.betas
 
-    def _add(self, frame, information, dt_s: float, good: bool) -> None:
-        """Join the betas (10,) of one view, and the information (10, 10), to what is known."""
+    def _add(self, frame, information, count: float, dt_s: float, good: bool) -> None:
+        """
+        Join the betas (10,) of one view, and the information (10, 10), to what is known.
+
+        :param count: independent views that this one stands for; the first stands for one.
+        """
         first = self._good_s == 0.0 if good else self._partly_s == 0.0
         if good and first:
             self._information[:], self._weighted[:], self._steps = 0.0, 0.0, 0
-        count = 1.0 if first else dt_s * FRAMES_PER_S
+        count = 1.0 if first else count
         if good:
             self._good_s += dt_s + 1e-6
         else:
