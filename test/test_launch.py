@@ -72,7 +72,7 @@ def ros2_launch(tmp_path):
         command = [sys.executable, '-c', ROS2_LAUNCH, str(ROOT / 'launch' / name), *arguments]
         started.append(subprocess.Popen(
             command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            env=environment, cwd=tmp_path))
+            env=environment, cwd=tmp_path, start_new_session=True))
         return started[-1]
     yield start
     # of a test that failed
@@ -91,8 +91,8 @@ def wait_for_line(process, part):
 
 
 def end(process) -> str:
-    """Press Ctrl-C; return what was left of the log."""
-    process.send_signal(signal.SIGINT)
+    """Press Ctrl-C, which a terminal sends to all; return what was left of the log."""
+    os.killpg(process.pid, signal.SIGINT)
     return process.communicate(timeout=20)[0]
 
 
@@ -157,7 +157,8 @@ def test_several_cameras_by_rep_155_have_one_list(ros2_launch):
     assert 'tracked_shared' not in said + end(process)
 
 
-def test_demo_launch():
+def test_demo_launch(monkeypatch, tmp_path):
+    monkeypatch.setenv('AMENT_PREFIX_PATH', os.environ.get('AMENT_PREFIX_PATH') or str(tmp_path))
     from_file = load('demo.launch.py')
     assert argument_names(from_file) >= {'source', 'loop', 'rviz', 'namespace'}
 
