@@ -36,10 +36,10 @@ class BodyShape:
 
     Every good view adds its information about the lengths between joints (a Kalman filter of a
     constant); where a front end measures lengths its errors last for several frames, so that a
-    second of video counts as ``FRAMES_PER_S`` independent ones. ``betas`` (10,) changes in few steps, so that a URDF made
-    from it stays true for long: at the first good view, after ``STEPS_S`` of it, and later only
-    when some bone would change by more than ``STEP_M``. Before the first good view, what is seen
-    of the person has to do, in the same steps.
+    second of video counts as ``FRAMES_PER_S`` independent ones. ``betas`` (10,) changes in few
+    steps, so that a URDF made from it stays true for long: at the first good view, after
+    ``STEPS_S`` of it, and later only when some bone would change by more than ``STEP_M``. Before
+    the first good view, what is seen of the person has to do, in the same steps.
     """
 
     def __init__(self, skeleton: Skeleton):

@@ -24,10 +24,10 @@ def confidence_from_sigma(sigma) -> np.ndarray:
 
 
 # Share of seen joints within 150 mm by sigma, over the confidence of the solver: 60,000 joints of
-# 3,465 rendered frames of training subjects and 18,000 of 1,162 frames of others, which are 0.02
-# to 0.12 lower; landmarks-full, the lifter that ships, and niki-temporal.
+# 3,465 rendered frames of training subjects and 18,000 of 1,162 frames of others, which are 0.03
+# to 0.2 lower: midway; landmarks-full, the lifter that ships, and niki-temporal.
 _SIGMA_KNOTS = (0.0, 0.12, 0.17, 0.20, 0.24, 0.28, 0.33, 0.39, 0.45, 0.54, 0.67, 0.93)
-_WITHIN = (1.0, 0.985, 0.975, 0.945, 0.86, 0.82, 0.715, 0.62, 0.57, 0.50, 0.45, 0.42)
+_WITHIN = (1.0, 0.965, 0.955, 0.925, 0.835, 0.785, 0.65, 0.54, 0.47, 0.43, 0.41, 0.34)
 # the two doubts are nearly independent: 1 = they are, 0 = only the larger one counts
 _INDEPENDENT = 0.8
 
