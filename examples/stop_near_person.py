@@ -1,8 +1,9 @@
-"""Say ``stop`` while a person is near or raises a hand; reads only the topic ``joints``."""
+"""Say ``stop`` while a person is near, cut off by the image's border, or raises a hand."""
 # Not a safety function: one camera judges distance by size. Without news it says stop as well.
 
 import time
 
+from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
 import rclpy
 from rclpy.executors import ExternalShutdownException
@@ -21,12 +22,13 @@ class StopNearPerson(Node):
         self.distance_m = self.declare_parameter('distance_m', 1.5).value
         self.raised_hand = self.declare_parameter('raised_hand', True).value
         self.silence_s, self.heard_s = self.declare_parameter('silence_s', 1.0).value, -np.inf
+        self.cut_off, self.cut_s = '0', -np.inf
         self.stop = self.create_publisher(Bool, 'stop', 10)
+        self.create_subscription(DiagnosticArray, '/diagnostics', self.on_diagnostics, 10)
         self.create_subscription(PointCloud2, 'joints', self.on_joints, 1)
         self.create_timer(0.1, self.on_timer)
 
     def on_joints(self, cloud):
-        """Decide anew with every image."""
         self.heard_s = time.monotonic()
         points = np.frombuffer(cloud.data, {
             'names': [field.name for field in cloud.fields], 'itemsize': cloud.point_step,
@@ -34,7 +36,15 @@ class StopNearPerson(Node):
             'offsets': [field.offset for field in cloud.fields]})
         people = [np.sort(points[points['body'] == one], order='joint')
                   for one in np.unique(points['body'])]
-        self.stop.publish(Bool(data=any(map(self.is_reason, people))))
+        cut_off = self.heard_s - self.cut_s < 2.0
+        self.stop.publish(Bool(data=cut_off or any(map(self.is_reason, people))))
+
+    def on_diagnostics(self, message):
+        """Note where legs alone are seen: somebody is near, and nothing says how near."""
+        for status in message.status:
+            count = {pair.key: pair.value for pair in status.values}.get('count')
+            if status.name.endswith(': person_cut_off') and count != self.cut_off:
+                self.cut_off, self.cut_s = count, time.monotonic()
 
     def is_reason(self, person):
         """Whether this person must stop the robot; joints that are not observed do not count."""

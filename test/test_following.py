@@ -34,6 +34,7 @@ class World:
         self.people = [np.asarray(box, float) for box in boxes]
         self.hidden_from_detector = False
         self.batches, self.detections, self.present = [], 0, 1.0
+        self.seen_again, self.disagrees = 0, 0.0
         self.lock = threading.Lock()
 
     def place_of(self, box_px, camera):
@@ -54,6 +55,11 @@ class World:
         if near is None or np.linalg.norm((near[:2] + near[2:]) / 2 - middle) > size:
             return Look(observation(place), 0.1, place)
         return Look(observation(near), self.present, near)
+
+    def disagreement(self, image, camera, looks):
+        """Return what the test says of everybody."""
+        self.seen_again += len(looks)
+        return np.full(len(looks), self.disagrees)
 
     def detect(self, image_rgb):
         """Return everybody."""
@@ -105,6 +111,37 @@ def test_who_comes_later_is_found_within_a_second_and_the_others_are_never_left_
     later, _ = watch(world, 30, 5, observer)
     assert all(len(seen) >= 1 for seen in first + later)
     assert [len(seen) for seen in later].index(2) * STEP_NS < 1e9
+
+
+BELOW_BORDER, AT_BORDER = (60, 200, 160, 400), (400, 0, 500, 300)
+
+
+def test_who_is_cut_off_is_not_reported_until_other_crops_agree():
+    world = World(BELOW_BORDER, AT_BORDER)
+    world.disagrees = 0.8
+    seen, observer = watch(world, 20)
+    assert all([one.box_px[0] for one in people] == [60] for people in seen)
+    assert '1 of 2' in observer.faults['person_cut_off']
+    world.disagrees = 0.1
+    seen, _ = watch(world, 40, 20, observer)
+    assert len(seen[-1]) == 2 and not observer.faults
+
+
+def test_who_is_seen_whole_is_not_looked_at_again():
+    world = World(BELOW_BORDER)
+    watch(world, 10)
+    assert world.seen_again == 0
+    world = World(AT_BORDER)
+    seen, _ = watch(world, 31)
+    assert all(len(people) == 1 for people in seen) and 4 <= world.seen_again <= 10
+
+
+def test_who_walks_up_until_only_legs_are_seen_is_left_out_then():
+    world = World(AT_BORDER)
+    _, observer = watch(world, 20)
+    world.disagrees = 0.9
+    seen, _ = watch(world, 20, 20, observer)
+    assert [len(people) for people in seen][8:] == [0] * 12
 
 
 def test_a_person_whom_the_detector_misses_is_followed_on():

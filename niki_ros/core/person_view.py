@@ -72,6 +72,19 @@ class PersonView:
         x0, x1, y0, y1 = _tangents(rays[1:], swing_rotmat(_FORWARD, rays[0]))
         return cls.towards(rays[0], margin * max(x1[0] - x0[0], y1[1] - y0[1]))
 
+    def larger(self, share: float, up: float) -> PersonView:
+        """
+        Return a view with the same turn about its axis that shows more.
+
+        :param share: its width over that of this one. :param up: how far its middle lies above
+            this one's, upwards in the view, as a share of this one's width.
+        """
+        ray = self.camera_from_view @ np.array([0.0, -up * self.width, 1.0])
+        upright = swing_rotmat(_FORWARD, ray)
+        roll = upright.T @ self.camera_from_view
+        return PersonView.towards(ray, share * self.width,
+                                  float(np.arctan2(roll[1, 0], roll[0, 0])))
+
     def rays(self, view_px, size_px: int) -> np.ndarray:
         """Return directions (..., 3) in the camera's axes of pixels (..., 2) of the view."""
         plane = (np.asarray(view_px, dtype=np.float64) / size_px - 0.5) * self.width

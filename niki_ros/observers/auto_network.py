@@ -68,6 +68,10 @@ class AutoNetwork:
                 self._coming = None
         return self._network.look(image_rgb, camera, places)
 
+    def disagreement(self, image_rgb, camera: Camera, looks: List[Look]) -> np.ndarray:
+        """Return by how much other crops show other people than those that were seen (n,)."""
+        return self._network.disagreement(image_rgb, camera, looks)
+
     def describe(self) -> Dict[str, str]:
         """Return what runs, for diagnostics, and why."""
         cost = ', '.join(f'{size} {1e3 * cost:.0f}' for size, cost in self._cost_s.items())

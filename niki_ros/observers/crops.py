@@ -72,6 +72,10 @@ class CropNetwork:
         return [self._look(row, crop, camera, box)
                 for row, crop, box in zip(rows, crops, places)]
 
+    def disagreement(self, image_rgb, camera: Camera, looks: List[Look]) -> np.ndarray:
+        """Return zeros: these networks are not shown larger crops."""
+        return np.zeros(len(looks))
+
     def keep_up(self, period_s: float, people: int) -> None:
         """Do nothing: there is one graph."""
 

@@ -8,7 +8,7 @@ is not followed yet is looked at, up to three times, until the crop fits.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Dict, List, Optional
 
 from niki_ros.core.behind import without_covered_joints
@@ -18,6 +18,7 @@ from niki_ros.core.config import CameraConfig, ObserverConfig
 from niki_ros.core.errors import InputError
 from niki_ros.core.tracking import overlap, same_person
 from niki_ros.core.types import JointObservation
+from niki_ros.observers.cut_off import CutOff
 from niki_ros.observers.network import Look, PersonNetwork
 from niki_ros.observers.search import Found, Search
 import numpy as np
@@ -67,6 +68,7 @@ class _Followed:
     :ivar doubt: images in which they must be seen before they are reported.
     :ivar moved: share of the box that is not where it was in the image before.
     :ivar unconfirmed: searches in a row that have not found them.
+    :ivar cut_off: whether the border of the image leaves enough of them.
     """
 
     number: int
@@ -78,6 +80,7 @@ class _Followed:
     doubt: int = 0
     moved: float = 0.0
     unconfirmed: int = 0
+    cut_off: CutOff = field(default_factory=CutOff)
 
 
 class FollowingObserver:
@@ -123,14 +126,14 @@ class FollowingObserver:
         self._keep_up(stamp_ns)
         boxes = self._given(boxes_px, size)
         if self.search is not None:
-            boxes += self._searched(self.search, self.search.result(stamp_ns), stamp_ns)
+            boxes += self._searched(self.search, self.search.result(stamp_ns), stamp_ns, size)
         # what is left of an earlier search is found again where it was a person
         self._waiting = boxes or self._waiting
         self._follow(image, camera, stamp_ns)
         if self.search is not None:
             if not self._followed and not self._waiting:
                 found = self.search.now(image, stamp_ns)
-                self._waiting = self._searched(self.search, found, stamp_ns)
+                self._waiting = self._searched(self.search, found, stamp_ns, size)
                 self._follow(image, camera, stamp_ns)
             elif len(self._followed) < self._most:
                 self.search.start(image, stamp_ns)
@@ -180,7 +183,7 @@ class FollowingObserver:
         return [box for box in finite_array('boxes_px', boxes_px, (None, 4))
                 if _shown(box, size) >= _INSIDE]
 
-    def _searched(self, search: Search, found: Optional[Found], stamp_ns: int) -> list:
+    def _searched(self, search: Search, found: Optional[Found], stamp_ns: int, size) -> list:
         """Return the boxes of a search, best first; note who was found again."""
         if search.fault:
             self.faults['detector_failed'] = search.fault
@@ -189,6 +192,9 @@ class FollowingObserver:
         for one in self._followed:
             again = any(overlap(box, one.box_px) > _SAME_BOX for box in found.boxes_px)
             one.unconfirmed = 0 if again else one.unconfirmed + found.whole
+            one.cut_off.found_among(found.boxes_px, one.box_px, size[1])
+        if found.whole:  # what of them there is to be seen may have come back
+            self._followed = [one for one in self._followed if not one.cut_off.is_cut]
         self._lost = [one for one in self._lost if stamp_ns - one.seen_ns <= _MISSED_NS]
         order = np.argsort(-found.scores, kind='stable')
         return [found.boxes_px[i] for i in order if found.scores[i] >= search.min_score
@@ -208,14 +214,30 @@ class FollowingObserver:
             for one, look in zip(new, looks[-len(new):]):
                 _take(one, look, stamp_ns)
             new = [one for one in new if one.look is not None]
+        self._see_again(image, camera, [*self._followed, *new], stamp_ns)
         alive = [one for one in self._followed if self._is_kept(one, stamp_ns)]
         self._lost += [one for one in self._followed
                        if not one.doubt and stamp_ns - one.seen_ns > _LOST_NS]
         self._followed = _without_doubles([*alive, *new])
 
+    def _see_again(self, image, camera, people: List[_Followed], stamp_ns: int) -> None:
+        """Look at those in other crops who may be cut off by the border of the image."""
+        doubted = [(one, one.look) for one in people if one.look is not None
+                   and one.cut_off.is_to_be_seen_again(one.look, stamp_ns)]
+        if doubted:
+            values = self.network.disagreement(image, camera, [look for _, look in doubted])
+            for (one, _), value in zip(doubted, values):
+                one.cut_off.note(float(value), stamp_ns)
+        cut = sum(one.cut_off.is_cut for one in people)
+        if cut:
+            self.faults['person_cut_off'] = (
+                f'{cut} of {len(people)} people are cut off by the upper border of the image, and '
+                'too little of them is seen to say where they are; they are left out')
+
     def _reported(self) -> List[JointObservation]:
         """Return whom to report; those who are in doubt still hide the people behind them."""
-        seen = [(one, one.look.observation) for one in self._followed if one.look is not None]
+        seen = [(one, one.look.observation) for one in self._followed
+                if one.look is not None and not one.cut_off.is_cut]
         observations = without_covered_joints([observation for _, observation in seen])
         return [replace(observation, follower=one.number)
                 for (one, _), observation in zip(seen, observations) if not one.doubt]
@@ -244,8 +266,10 @@ class FollowingObserver:
                 continue  # where the lens sees nothing there is no person to follow
             doubt = _DOUBT if self._followed else 0
             self._count += 1
-            new.append(_Followed(self._count, place, np.asarray(box, np.float64), stamp_ns,
-                                 stamp_ns, doubt=doubt))
+            one = _Followed(self._count, place, np.asarray(box, np.float64), stamp_ns, stamp_ns,
+                            doubt=doubt)
+            one.cut_off.found(box, camera.height)
+            new.append(one)
         if len(self._followed) + len(new) >= self._most:
             self._waiting = []
         return new

@@ -36,6 +36,12 @@ _LEAST_CROP_PX = 20.0
 # another size give other answers: such changes are followed by this share
 # (Pose2Sim, four cameras, 104.1 to 103.3 mm)
 _STEADY_CHANGE, _STEADY_SHARE = 0.2, 0.4
+# where a person is seen again: in a crop so much wider, and in one with its middle so far above
+_WIDER, _ABOVE = 1.5, (0.0, 0.3)
+# what is compared: nose, ears, shoulders, elbows, hips, knees, ankles
+_COMPARED = [0, 7, 8, 11, 12, 13, 14, 23, 24, 25, 26, 27, 28]
+# a crop in which nobody is seen speaks against the person as a shift by this share of the body
+_NOBODY = 0.3
 # landmarks where the lens does not look count as far outside the image, in shares of it
 _OUTSIDE = 2.0
 
@@ -70,13 +76,40 @@ class LandmarkNetwork:
         """Return what is in every view; all in one batch."""
         if not places:
             return []
-        pictures = [rgb_of_view(image_rgb, view, SIZE_PX, camera) for view in places]
-        outputs = self.engine.run({'image': network_input(pictures)})
-        points = outputs['landmarks'].reshape(-1, POINTS, 5).astype(np.float64)
+        points, outputs = self._points(image_rgb, camera, places)
         world_m = outputs['world'].reshape(-1, POINTS, 3).astype(np.float64)
         size = (image_rgb.shape[1], image_rgb.shape[0])
         return [self._look(points[i], world_m[i], float(outputs['flag'][i, 0]), view, camera, size)
                 for i, view in enumerate(places)]
+
+    def disagreement(self, image_rgb, camera: Camera, looks: List[Look]) -> np.ndarray:
+        """
+        Return by how much larger crops show other people than those that were seen (n,).
+
+        People who are there come out at the same place of every crop that they fit into. Where
+        only legs are in view the network may draw a small whole person onto one of them, which
+        is another one in another crop.
+
+        :return: sum over two crops of the median shift of joints, over the body's size, and of
+            the doubt that somebody is there.
+        """
+        places = [look.place.larger(_WIDER, up) for look in looks for up in _ABOVE]
+        points, outputs = self._points(image_rgb, camera, places)
+        total = np.zeros(len(looks))
+        for row, place in enumerate(places):
+            before = np.asarray(looks[row // len(_ABOVE)].points_px)[_COMPARED]
+            now = camera.project(place.rays(points[row, _COMPARED, :2], SIZE_PX))
+            size = max(float(np.ptp(before, axis=0).max()), 1.0)
+            shift = float(np.median(np.linalg.norm(now - before, axis=1))) / size
+            nobody = 1.0 - float(outputs['flag'][row, 0])
+            total[row // len(_ABOVE)] += np.nan_to_num(shift, nan=1.0) + _NOBODY * nobody
+        return total
+
+    def _points(self, image_rgb, camera, places):
+        """Return the points (n, 39, 5) in the pixels of every view, and all outputs."""
+        pictures = [rgb_of_view(image_rgb, view, SIZE_PX, camera) for view in places]
+        outputs = self.engine.run({'image': network_input(pictures)})
+        return outputs['landmarks'].reshape(-1, POINTS, 5).astype(np.float64), outputs
 
     def keep_up(self, period_s: float, people: int) -> None:
         """Do nothing: there is one graph."""
@@ -94,7 +127,8 @@ class LandmarkNetwork:
     def _look(self, points, world_m, flag, view, camera, size) -> Look:
         """Turn one row of the outputs into an observation and the next view."""
         rays = view.rays(points[:, :2], SIZE_PX)
-        normalized = camera.project(rays[:LANDMARKS]) / size
+        pixels = camera.project(rays[:LANDMARKS])
+        normalized = pixels / size
         normalized = np.where(np.isfinite(normalized), normalized, _OUTSIDE)
         # visibility: not hidden by anything; presence: inside the crop
         visible = expit(points[:LANDMARKS, 3:].min(axis=1))
@@ -109,7 +143,7 @@ class LandmarkNetwork:
         if abs(coming.width / view.width - 1.0) < _STEADY_CHANGE:
             width = view.width * (coming.width / view.width) ** _STEADY_SHARE
             coming = replace(coming, width=width)
-        return Look(seen, flag, coming)
+        return Look(seen, flag, coming, pixels)
 
     def observation(self, normalized, world_m, visible, size, camera_from_upright):
         """Return :func:`observation_of` one person; a subclass may record the landmarks here."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, Protocol
+from typing import Any, Dict, List, Optional, Protocol
 
 from niki_ros.core.camera import Camera
 from niki_ros.core.types import JointObservation
@@ -17,11 +17,13 @@ class Look:
 
     :param present: 0 … 1, how likely a person is in it.
     :param place: where to look in the next image; only the network knows what is in it.
+    :param points_px: (n, 2) points of the body in the image, to be compared with another look.
     """
 
     observation: JointObservation
     present: float
     place: Any
+    points_px: Optional[np.ndarray] = None
 
 
 class PersonNetwork(Protocol):
@@ -44,6 +46,13 @@ class PersonNetwork(Protocol):
 
     def look(self, image_rgb: np.ndarray, camera: Camera, places: List[Any]) -> List[Look]:
         """Return what is at every place of the image (H, W, 3) uint8; one batch of the graph."""
+
+    def disagreement(self, image_rgb: np.ndarray, camera: Camera, looks: List[Look]) -> np.ndarray:
+        """
+        Return by how much other crops show other people than those that were seen (n,).
+
+        0: the same; from about 0.5 on what was seen depends on the crop, and nothing is as seen.
+        """
 
     def keep_up(self, period_s: float, people: int) -> None:
         """Take note of the camera's period and of how many people there are."""

@@ -75,6 +75,8 @@ REMEDIES = {
                               'image_rotation to 0, 90, 180 or 270',
     'detector_failed': 'check the detector that observer.detector names; people who are followed '
                        'are followed on',
+    'person_cut_off': 'tilt the camera up, or move it back, so that heads are in the image; docs/'
+                      'how_it_works.md says when this comes',
     'observation_invalid': 'report it, with the name and version of the front end',
     'inference_failed': 'see the log for the traceback',
     'message_unreadable': 'look for a publisher of another type or version of ROS on the topics '
