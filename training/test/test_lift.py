@@ -1,5 +1,7 @@
 """The lifter: what it is trained on, that it learns, that the graph is the network."""
 
+import json
+
 from niki_ros.core.errors import InputError, ModelError
 from niki_ros.core.lift_window import AGES_S, JOINT_OF_KEYPOINT, KEYPOINTS, LiftWindow
 from niki_ros.core.skeleton import JOINT, MIRROR_29, open_skeleton
@@ -67,7 +69,8 @@ def trained(moving, tmp_path_factory):
     """Train a narrow network for some steps."""
     folder = tmp_path_factory.mktemp('lift')
     batches = LiftBatches(moving, open_skeleton(), 4)
-    trainer = LiftTrainer(batches, folder, 10.0, width=64, blocks=1, steps=60)
+    trainer = LiftTrainer(batches, folder, 10.0, width=64, blocks=1, steps=60,
+                          licence='made for this test')
     before = mean_error_mm(trainer.average, batches, 2)
     trainer.run()
     return folder, before, mean_error_mm(trainer.average, batches, 2)
@@ -85,6 +88,8 @@ def test_it_learns_and_goes_on(trained, moving):
 def test_the_exported_graph_lifts_as_the_network_does(trained, tmp_path):
     folder = trained[0]
     assert export_main([str(folder / 'last.pt'), str(tmp_path / 'mine')]) == 0
+    manifest = json.loads((tmp_path / 'mine' / 'manifest.json').read_text())
+    assert 'made for this test' in manifest['training_data']
     lifter, net = Lifter(tmp_path / 'mine'), MirroredLift(load_lifter(folder / 'last.pt'))
     rng = np.random.default_rng(0)
     rays = np.concatenate([rng.normal(size=(21, 2)) * 0.2 + [0.3, 0.1], np.ones((21, 1))], 1)

@@ -19,6 +19,7 @@ from niki_training.archives import read_record
 from niki_training.export import IR_VERSION, OPSET, ORIGIN, plain_graph
 from niki_training.importers.half_storage import stored_half
 from niki_training.lift.network import LiftNet, MirroredLift
+from niki_training.store import UNKNOWN
 
 MAKER = 'niki-train lift'
 LIMIT_M, STORED_LIMIT_M = 1e-5, 1e-4
@@ -73,6 +74,12 @@ def difference_m(graph: bytes, joints_m) -> float:
     return float(np.abs(found - joints_m).max())
 
 
+def _origin(record: dict) -> str:
+    """Return what the motion was; without a licence that of ORIGIN is meant."""
+    licence = record.get('licence', UNKNOWN)
+    return ORIGIN if licence == UNKNOWN else f'Motion of a store; licence: {licence}'
+
+
 def export_lift(checkpoint: Path, folder: Path, name: str) -> dict:
     """
     Write a model folder and return its manifest.
@@ -99,7 +106,7 @@ def export_lift(checkpoint: Path, folder: Path, name: str) -> dict:
         'mirrored': 'mean with the mirror image; in the graph',
         'normalisation': 'about the trunk, over the size in the image; in the graph',
         'inputs': {key: ['N', *shape] for key, shape in INPUTS.items()},
-        'outputs': list(OUTPUTS), 'license': 'Apache-2.0', 'training_data': ORIGIN,
+        'outputs': list(OUTPUTS), 'license': 'Apache-2.0', 'training_data': _origin(record),
         'training': {key: record[key] for key in ('step', 'passed_s', 'width', 'blocks')},
         'torch_difference': error,
     }

@@ -20,6 +20,7 @@ from niki_training.lift.data import LiftBatches
 from niki_training.lift.export import load_lifter
 from niki_training.lift.network import LiftNet, loss
 from niki_training.render.motion import load_rooted_motion
+from niki_training.store import licence_of, UNKNOWN
 from niki_training.video_truth import LIMB_JOINTS
 
 RATE, WARM_STEPS, AVERAGE = 1.2e-3, 100, 0.997
@@ -43,13 +44,17 @@ class LiftTrainer:
 
     def __init__(self, batches: LiftBatches, folder: Path, minutes: float, width: int = 640,
                  blocks: int = 3, seed: int = 0, start_from: Path | None = None,
-                 rate: float = RATE, steps: int = 0):
-        """Begin, from the weights of ``start_from`` if given, or go on with ``folder``'s own."""
+                 rate: float = RATE, steps: int = 0, licence: str = UNKNOWN):
+        """
+        Begin, from the weights of ``start_from`` if given, or go on with ``folder``'s own.
+
+        :param licence: of the motion, kept in checkpoints.
+        """
         torch.manual_seed(seed)
         self.batches, self.folder, self.seconds = batches, Path(folder), minutes * 60
         self.net, self.average = LiftNet(width, blocks), LiftNet(width, blocks)
         self.average.load_state_dict(self.net.state_dict())
-        self.rate, self.steps = rate, steps
+        self.rate, self.steps, self.licence = rate, steps, licence
         if start_from is not None:
             self.net.load_state_dict(load_lifter(start_from).state_dict())
             self.average.load_state_dict(self.net.state_dict())
@@ -105,7 +110,8 @@ class LiftTrainer:
         """Write the checkpoint; the one before stays until this one is whole."""
         state = {'kind': 'lift', 'net': self.net.state_dict(), 'step': self.step,
                  'average': self.average.state_dict(), 'optimizer': self.optimizer.state_dict(),
-                 'passed_s': self.passed_s, 'width': self.net.width, 'blocks': self.net.blocks}
+                 'passed_s': self.passed_s, 'width': self.net.width, 'blocks': self.net.blocks,
+                 'licence': self.licence}
         torch.save(state, self.folder / 'new.pt')
         (self.folder / 'new.pt').replace(self.folder / 'last.pt')
 
@@ -139,13 +145,16 @@ def main(argv=None) -> int:
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
     try:
-        skeleton = open_skeleton()
-        batches = LiftBatches(load_rooted_motion(args.data), skeleton, args.pieces)
+        skeleton, motion = open_skeleton(), load_rooted_motion(args.data)
+        if not motion.root_m.any():
+            print(f'niki-train lift: {args.data} does not say where the pelvis was; people stay '
+                  'where they are, and the lifter will not know how people walk', file=sys.stderr)
+        batches = LiftBatches(motion, skeleton, args.pieces)
         val = None
         if args.val:
             val = LiftBatches(load_rooted_motion(args.val), skeleton, args.pieces)
         trainer = LiftTrainer(batches, args.out, args.minutes, args.width, args.blocks, args.seed,
-                              args.start_from, args.rate, args.steps)
+                              args.start_from, args.rate, args.steps, licence_of(args.data))
         trainer.run(val)
     except NikiError as error:
         print(f'niki-train lift: {error}', file=sys.stderr)
