@@ -89,7 +89,7 @@ def _channels(path, head: str) -> dict:
                 raise InputError(f'{path}: two joints are called {name}; rename one of them')
         elif words and words[0] == 'CHANNELS':
             if name is None:
-                raise InputError(f'{path}: channels of no joint; the file is damaged')
+                raise InputError(f'{path}: channels of no joint; the file is cut off or damaged')
             channels[name] = words[2:]
             strange = [w for w in words[2:] if not _CHANNEL.fullmatch(w)]
             if strange:
