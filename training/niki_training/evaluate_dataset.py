@@ -86,7 +86,7 @@ def main(args) -> int:
     joint_set, meshes = _joints(args, benchmark)
     vertices = _body_vertices(args.body_vertices)
     sequences = [one for _, one in zip(range(args.limit or sys.maxsize), benchmark.read(args))]
-    _check_images(sequences)
+    _check_sequences(sequences)
     graphs = graphs_of(predict.settings_for(args.solver, settings, boxes, True))
     facts = {'benchmark': args.benchmark, 'solver': args.solver, 'settings': settings,
              'graphs': [[role, folder.manifest['sha256'][:16]] for role, folder in graphs],
@@ -95,6 +95,8 @@ def main(args) -> int:
              'seed': args.seed if args.benchmark == '3dpw-xocc' else None}
     predict.begin(args.out, facts)
     errors, whole = _run(args, sequences, settings, boxes, joint_set, meshes, vertices)
+    if not errors:
+        return 130
     result = {**facts, 'joint_set': joint_set, 'sequences_of': len(sequences), 'whole': whole,
               'all': summary(list(errors.values()), benchmark.detection),
               'sequences': {n: summary([e], benchmark.detection) for n, e in errors.items()},
@@ -121,8 +123,6 @@ def _run(args, sequences, settings, boxes, joint_set, meshes, vertices):
             errors[sequence.name] = errors_of(_thinned(sequence, args.every), _thin(
                 found, args.every), joint_set, meshes, vertices)
         except KeyboardInterrupt:
-            if not errors:
-                raise
             print(f'interrupted in {sequence.name}; the same command goes on there',
                   file=sys.stderr)
             return errors, False
@@ -175,12 +175,18 @@ def _check_out(args) -> None:
                          'its own')
 
 
-def _check_images(sequences: List[Sequence]) -> None:
-    """Refuse a data set without its images before hours are spent on the first part of it."""
+def _check_sequences(sequences: List[Sequence]) -> None:
+    """Refuse what cannot be run to its end before hours are spent on the first part of it."""
     if not sequences:
         raise InputError('there is no sequence in the data set')
+    files = set()
     for sequence in sequences:
-        for frame in (sequence.frames[0], sequence.frames[-1]):
+        if predict.file_name(sequence) in files:
+            raise InputError(f'two sequences are called {sequence.name}, and would be taken for '
+                             "one: give the folder of one of them, such as AGORA's of SMPL "
+                             'without SMPL-X')
+        files.add(predict.file_name(sequence))
+        for frame in sequence.frames:
             if not frame.file.is_file():
                 raise InputError(f'{frame.file}: no such picture; unpack the images of the data '
                                  'set there')

@@ -159,6 +159,20 @@ def test_agora_from_images_to_the_table(images, smpl, tmp_path, capsys, monkeypa
     assert 5 < found['all']['mpjpe_mm'] < 40 and found['all']['nmve_mm'] > 5
 
 
+def test_data_frames_of_one_name_are_not_taken_for_one(smpl, tmp_path, capsys, monkeypatch):
+    person = Person(np.tile(np.diag([1.0, -1, -1]), (24, 1, 1)), np.zeros(10), np.array([0, 0, 3]))
+    write_agora(tmp_path / 'AGORA', [np.zeros((720, 1280, 3), np.uint8)],
+                [[995, 0, 640], [0, 995, 360], [0, 0, 1]], [[person]], Meshes(smpl, None),
+                monkeypatch)
+    frame = tmp_path / 'AGORA/Cam/validation_0_withjv.pkl'
+    (tmp_path / 'AGORA/SMPLX').mkdir()
+    (tmp_path / 'AGORA/SMPLX' / frame.name).write_bytes(frame.read_bytes())
+    words = ['dataset', 'agora', str(tmp_path / 'AGORA'), '--out', str(tmp_path / 'a')]
+    assert evaluate_cli.main(words) == 2
+    assert 'two sequences are called validation_0_withjv' in capsys.readouterr().err
+    assert not (tmp_path / 'a').exists()
+
+
 def test_what_cannot_be_run_is_refused_at_once(images, smpl, tmp_path, capsys):
     person = Person(np.tile(np.diag([1.0, -1, -1]), (24, 1, 1)), np.zeros(10), np.array([0, 0, 3]))
     write_3dpw(tmp_path / '3DPW', 'downtown_cafe_00', images, MATRIX, [[person] * COUNT])
@@ -183,7 +197,9 @@ def test_what_cannot_be_run_is_refused_at_once(images, smpl, tmp_path, capsys):
     assert not (tmp_path / 'm').exists()
     predict.begin(tmp_path / 'run', {'benchmark': 'agora'})
     assert 'another benchmark' in refused('3dpw', tmp_path / '3DPW', '--out', tmp_path / 'run')
-    (tmp_path / '3DPW/imageFiles/downtown_cafe_00/image_00000.jpg').unlink()
+    (tmp_path / 'run/run.json').write_text('[]')
+    assert 'cannot be read' in refused('3dpw', tmp_path / '3DPW', '--out', tmp_path / 'run')
+    (tmp_path / '3DPW/imageFiles/downtown_cafe_00/image_00002.jpg').unlink()
     assert 'unpack the images' in refused('3dpw', tmp_path / '3DPW', '--out', tmp_path / 'new')
     assert not (tmp_path / 'new').exists()
 
@@ -195,13 +211,17 @@ def test_an_interrupted_run_goes_on(images, tmp_path, capsys, monkeypatch):
     real = predict._predicted
 
     def interrupted(pipeline, sequence, *more):
-        if sequence.name == 'b_00':
+        if sequence.name == stops_at:
             raise KeyboardInterrupt
         return real(pipeline, sequence, *more)
 
     words = ['dataset', '3dpw', str(tmp_path / '3DPW'), '--out', str(tmp_path / 'out'), '--json']
     with monkeypatch.context() as patch:
         patch.setattr(predict, '_predicted', interrupted)
+        stops_at = 'a_00'       # nothing is there to be scored then
+        assert evaluate_cli.main(words) == 130
+        assert 'goes on there' in capsys.readouterr().err
+        stops_at = 'b_00'
         assert evaluate_cli.main(words) == 130
     part = json.loads(capsys.readouterr().out)
     assert list(part['sequences']) == ['a_00'] and not part['whole']

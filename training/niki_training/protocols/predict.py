@@ -66,6 +66,8 @@ def begin(out: Path, facts: dict) -> None:
         return
     try:
         before = json.loads(file.read_text('utf-8'))
+        if not isinstance(before, dict):
+            raise ValueError(f'a {type(before).__name__}')
     except (OSError, ValueError) as error:
         raise InputError(f'{file}: cannot be read ({error}); give another --out') from error
     other = [name for name in facts if before.get(name) != facts[name]]
@@ -73,10 +75,15 @@ def begin(out: Path, facts: dict) -> None:
         raise InputError(f'{out} holds a run with another {", ".join(other)}; give another --out')
 
 
+def file_name(sequence: Sequence) -> str:
+    """Return the name of the file of a sequence's predictions."""
+    return f'{re.sub("[^A-Za-z0-9_.-]", "_", sequence.name)}.npz'
+
+
 def run(sequence: Sequence, out: Path, config: Callable[[bool], PipelineConfig], boxes: str,
         every: int) -> Predictions:
     """Return the predictions of a sequence: those on the disk, or made now."""
-    file = out / f'{re.sub("[^A-Za-z0-9_.-]", "_", sequence.name)}.npz'
+    file = out / file_name(sequence)
     if file.exists():
         return read(file, sequence)
     pipeline = load_pipeline(config(sequence.video))
