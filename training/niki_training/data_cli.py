@@ -108,6 +108,8 @@ def _height(skeleton) -> float:
 
 def prepare(args) -> None:
     """Read all files and folders, join them, write the store, show what is in it."""
+    if not args.licence.strip():
+        raise InputError('--licence is empty; say under which terms the motion may be used')
     names = _joint_map(args.joint_map)
     first = (args.t_pose or ('first-frame' if names is CMU else 'rest')) == 'first-frame'
     motion = joined([read_motion(path, args.format, names, args.fps, first)

@@ -56,6 +56,8 @@ class TrainConfig:
             known = ', '.join(f.name for f in fields(self))
             raise ConfigError(f'no setting {name!r}; there are {known}, net.… and loss.…')
         kind = type(getattr(target, leaf))
+        if is_dataclass(kind):
+            raise ConfigError(f'{name} is a group of settings; expected {name}.…={value}')
         try:
             plain = {'true': True, 'false': False}[str(value).lower()] if kind is bool else value
             setattr(target, leaf, kind(plain))

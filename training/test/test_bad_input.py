@@ -218,6 +218,24 @@ def test_a_count_that_is_none(tmp_path, capsys, words):
     assert f'argument {option}: ' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize('setting', ['loss=3', 'net=3', 'nothing=1', 'loss.nothing=1'])
+def test_a_setting_that_there_is_not(setting):
+    with pytest.raises(ConfigError, match=setting.split('=')[0]):
+        TrainConfig().set(*setting.split('='))
+
+
+def test_clips_to_draw_that_cannot_be(tmp_path, capsys):
+    from niki_training.image import cli
+    path = archive(tmp_path / 'a.npz')
+    (tmp_path / 'file').write_text('x')
+    refused(cli.main, ['render', path, '--crops', tmp_path / 'file'], capsys, 'file')
+    refused(data_cli.main, ['observe', tmp_path / 'file'], capsys, 'file: not a shard')
+    refused(data_cli.main, ['prepare', path, '--licence', ' ', '--out', tmp_path / 'o.npz'],
+            capsys, '--licence')
+    with pytest.raises(SystemExit, match='2'):
+        data_cli.main(['render', str(path), '--out', str(tmp_path / 'sh'), '--clips', '-1'])
+
+
 def test_single_frames_have_no_tracks(tmp_path, capsys):
     path = archive(tmp_path / 'a.npz', lengths=[1] * FRAMES,
                    names=[f'{k % 2}/{k}' for k in range(FRAMES)])

@@ -27,12 +27,12 @@ def _parser() -> argparse.ArgumentParser:
     render = verbs.add_parser('render', help='draw people and keep crops with their truth')
     render.add_argument('motion', type=Path, help='archive, or a store of niki-data prepare')
     render.add_argument('--split', default='train', help='train, val or test (train)')
-    render.add_argument('--clips', type=int, default=4000, help='four crops each (4000)')
+    render.add_argument('--clips', type=positive, default=4000, help='four crops each (4000)')
     render.add_argument('--seed', type=int, default=11)
     fit = verbs.add_parser('fit', help='train the three heads on the same batches')
     fit.add_argument('--backbone', help="a model of timm, or 'plain'")
-    fit.add_argument('--size', type=int, help='of the crops in pixels')
-    fit.add_argument('--steps', type=int)
+    fit.add_argument('--size', type=positive, help='of the crops in pixels')
+    fit.add_argument('--steps', type=positive)
     fit.add_argument('--minutes', type=float, help='end after so long')
     table = verbs.add_parser('table', help='the three heads on held-out crops')
     table.add_argument('--split', default='val')
@@ -51,7 +51,7 @@ def main(argv=None) -> int:
     args = _parser().parse_args(argv)
     try:
         {'render': _render, 'fit': _fit, 'table': _table}[args.verb](args)
-    except NikiError as error:
+    except (NikiError, OSError) as error:
         print(f'niki-train kinematic: {error}', file=sys.stderr)
         return 2
     return 0

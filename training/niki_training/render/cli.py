@@ -13,6 +13,7 @@ from niki_ros.core.skeleton import open_skeleton
 from niki_ros.outputs import whole_file
 import numpy as np
 
+from niki_training.arguments import positive
 from niki_training.observe import OBSERVERS, Onlooker, pairs
 from niki_training.render.shards import shard_path, start_run, TRUTH_KEYS, write_shard
 from niki_training.render.tars import read_tar, write_tar
@@ -25,9 +26,9 @@ def add_arguments(parser) -> None:
     parser.add_argument('motion', type=Path, help='archive, or a store of niki-data prepare')
     parser.add_argument('--out', type=Path, required=True, help='folder of the shards')
     parser.add_argument('--split', default='train', help='train, val or test (train)')
-    parser.add_argument('--clips', type=int, default=512, help='how many clips (512)')
-    parser.add_argument('--frames', type=int, default=48, help='of a clip, 30 a second (48)')
-    parser.add_argument('--per-shard', type=int, default=32, help='clips in a shard (32)')
+    parser.add_argument('--clips', type=positive, default=512, help='how many clips (512)')
+    parser.add_argument('--frames', type=positive, default=48, help='of a clip, 30 a second (48)')
+    parser.add_argument('--per-shard', type=positive, default=32, help='clips in a shard (32)')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--observe', choices=OBSERVERS,
                         help='let this front end look at once: pairs are stored, no images')

@@ -12,6 +12,8 @@ import cv2
 from niki_ros.core.errors import InputError
 import numpy as np
 
+from niki_training.archives import reason
+
 QUALITY = 95
 """Of the stored JPEG, on top of what the clip's own camera does."""
 
@@ -73,8 +75,8 @@ def read_tar(path: Path) -> Iterator:
                         and n.endswith('.jpg')]
                 yield truth, _frames(tar, keys, truth['keypoints_px'])
     except (OSError, tarfile.TarError, ValueError, KeyError) as error:
-        raise InputError(f'{path}: not a shard with images ({error}); niki-data render writes '
-                         'them without --observe') from error
+        raise InputError(f'{path}: not a shard with images ({reason(error)}); niki-data '
+                         'render writes them without --observe') from error
 
 
 def _get(tar, name: str) -> bytes:
