@@ -53,6 +53,8 @@ _SAME_BOX = 0.3
 # a box that shares more with a person who is followed is theirs; with less it can be that of
 # another one in front of them
 _KNOWN_BOX = 0.45
+# what is left of neighbours around a person's box, in shares of it
+_OWN_ROOM = 0.04
 # so much of a box that is given must be inside the image
 _INSIDE = 0.2
 
@@ -69,6 +71,7 @@ class _Followed:
     :ivar moved: share of the box that is not where it was in the image before.
     :ivar unconfirmed: searches in a row that have not found them.
     :ivar cut_off: whether the border of the image leaves enough of them.
+    :ivar alone: others are painted over where they are looked at.
     """
 
     number: int
@@ -81,6 +84,7 @@ class _Followed:
     moved: float = 0.0
     unconfirmed: int = 0
     cut_off: CutOff = field(default_factory=CutOff)
+    alone: bool = False
 
 
 class FollowingObserver:
@@ -203,22 +207,51 @@ class FollowingObserver:
     def _follow(self, image, camera, stamp_ns: int) -> None:
         """Look at all people in one batch, and at new ones until their crops fit."""
         new = self._new(camera, stamp_ns)
-        looks = self.network.look(image, camera, [one.place for one in (*self._followed, *new)])
+        looks = self._looks(image, camera, [*self._followed, *new])
         count = len(self._followed)
         for one, look in zip(self._followed, looks[:count]):
             _take(one, look, stamp_ns)
             one.doubt = max(one.doubt - 1, 0)
-        for turn in range(self.network.looks):
-            if turn:
-                looks = self.network.look(image, camera, [one.place for one in new])
-            for one, look in zip(new, looks[-len(new):]):
-                _take(one, look, stamp_ns)
-            new = [one for one in new if one.look is not None]
+        found = new = self._begun(image, camera, new, looks[count:], stamp_ns)
+        for one in new:
+            # beside somebody else the network may see nobody at all
+            one.alone = one.look is None and _is_crowded(one, [*self._followed, *new])
+        again = [one for one in new if one.alone]
+        if again:
+            self._begun(image, camera, again, self._looks(image, camera, again, found), stamp_ns)
+        new = [one for one in new if one.look is not None]
         self._see_again(image, camera, [*self._followed, *new], stamp_ns)
         alive = [one for one in self._followed if self._is_kept(one, stamp_ns)]
         self._lost += [one for one in self._followed
                        if not one.doubt and stamp_ns - one.seen_ns > _LOST_NS]
         self._followed = _without_doubles([*alive, *new])
+
+    def _begun(self, image, camera, new, looks, stamp_ns: int) -> List[_Followed]:
+        """Look at new people until their crops fit; return all of them, those not seen too."""
+        for one, look in zip(new, looks):
+            _take(one, look, stamp_ns)
+        for _ in range(self.network.looks - 1):
+            seen = [one for one in new if one.look is not None]
+            for one, look in zip(seen, self._looks(image, camera, seen, new)):
+                _take(one, look, stamp_ns)
+        return new
+
+    def _looks(self, image, camera, people: List[_Followed], beside=()) -> List[Look]:
+        """
+        Return what the network says of people: one batch, but for those who are to be alone.
+
+        :param beside: people who are not followed yet.
+        """
+        together = [one for one in people if not one.alone]
+        said = dict(zip((one.number for one in together), self.network.look(
+            image, camera, [one.place for one in together])))
+        for one in people:
+            if one.alone:
+                others = [other.box_px for other in (*self._followed, *people, *beside)
+                          if other.number != one.number]
+                said[one.number], = self.network.look(
+                    painted_over(image, one.box_px, others), camera, [one.place])
+        return [said[one.number] for one in people]
 
     def _see_again(self, image, camera, people: List[_Followed], stamp_ns: int) -> None:
         """Look at those in other crops who may be cut off by the border of the image."""
@@ -283,6 +316,37 @@ def _take(one: _Followed, look: Look, stamp_ns: int) -> None:
         box = np.asarray(look.observation.box_px, np.float64)
         one.moved = 1.0 - overlap(box, one.box_px)
         one.place, one.box_px, one.seen_ns = look.place, box, stamp_ns
+
+
+def painted_over(image_rgb, mine_px, others_px) -> np.ndarray:
+    """
+    Return the image with the boxes of others in one colour, but for what is in the person's.
+
+    :param mine_px: (4,) box of the person. :param others_px: boxes (4,) of the others.
+    """
+    height, width = image_rgb.shape[:2]
+    room = _OWN_ROOM * (np.asarray(mine_px[2:]) - mine_px[:2])
+    mine = _pixels([*(mine_px[:2] - room), *(mine_px[2:] + room)], width, height)
+    painted = image_rgb.copy()
+    colour = image_rgb[mine].reshape(-1, 3).mean(axis=0).astype(np.uint8)
+    for box in others_px:
+        painted[_pixels(box, width, height)] = colour
+    painted[mine] = image_rgb[mine]
+    return painted
+
+
+def _pixels(box_px, width: int, height: int) -> tuple:
+    """Return rows and columns of a box, at least one of each."""
+    x0, y0, x1, y1 = (int(value) for value in box_px)
+    x0, y0 = min(max(x0, 0), width - 1), min(max(y0, 0), height - 1)
+    return slice(y0, max(min(y1, height), y0 + 1)), slice(x0, max(min(x1, width), x0 + 1))
+
+
+def _is_crowded(one: _Followed, people: List[_Followed]) -> bool:
+    """Whether somebody else can be seen in the crop of a person."""
+    middle, side = (one.box_px[:2] + one.box_px[2:]) / 2, (one.box_px[2:] - one.box_px[:2]).max()
+    crop = np.concatenate([middle - side / 2, middle + side / 2])
+    return any(overlap(crop, other.box_px) > 0.0 for other in people if other is not one)
 
 
 def _without_doubles(people: List[_Followed]) -> List[_Followed]:
