@@ -101,8 +101,12 @@ class MirroredLift(nn.Module):
         flip = torch.tensor([-1.0, 1.0])
         mirrored = (rays[:, :, KEYPOINT_SIDES] * flip, seen[:, :, KEYPOINT_SIDES],
                     guess_m[:, :, KEYPOINT_SIDES], heading * flip)
-        joints, spread, twist = self.net(rays, seen, guess_m, heading)
-        other, other_spread, other_twist = self.net(*mirrored)
+        # in one batch: the weights are read once
+        count = rays.shape[0]
+        both = self.net(*(torch.cat(pair) for pair in zip((rays, seen, guess_m, heading),
+                                                          mirrored)))
+        joints, spread, twist = (value[:count] for value in both)
+        other, other_spread, other_twist = (value[count:] for value in both)
         other = other[:, _SIDES] * torch.tensor([-1.0, 1.0, 1.0])
         # a mirror image turns the other way
         other_twist = other_twist[:, _BONE_SIDES] * torch.tensor([1.0, -1.0])
