@@ -137,8 +137,8 @@ class BagSource(FrameSource):
         depth = f', depth of {self.depth_topic}' if self.depth_topic else ''
         return [f'images of {self.image_topic}, calibration of {self.info_topic or "nowhere"}'
                 f'{depth}',
-                *([f'{self.name} has no whole metadata.yaml, its files were read without it; to make '
-                   f'one: ros2 bag reindex {self.name}'] if self._undescribed else []),
+                *([f'{self.name} has no whole metadata.yaml, its files were read without it; to '
+                   f'make one: ros2 bag reindex {self.name}'] if self._undescribed else []),
                 *([told] if (told := self._told()) else [])]
 
     def _told(self) -> str:
