@@ -47,12 +47,16 @@ def camera_from_yaml(path, rectified: bool = False) -> Camera:
         raise InputError(f'camera file {path} is not a mapping; expected the output of '
                          'camera_calibration with image_width, camera_matrix, …')
     matrix = _numbers(path, data, 'camera_matrix', lengths=(9,)).reshape(3, 3)
-    distortion = _numbers(path, data, 'distortion_coefficients', lengths=range(0, 33))
+    distortion = np.zeros(0)
+    if data.get('distortion_coefficients') is None:
+        _LOG.warning('camera file %s has no distortion_coefficients: none is assumed', path)
+    else:
+        distortion = _numbers(path, data, 'distortion_coefficients', lengths=range(0, 33))
     width, height = (_size(path, data, key) for key in ('image_width', 'image_height'))
     # older files have the latter
-    model = str(data.get('distortion_model', data.get('camera_model', '')))
+    model = str(data.get('distortion_model', data.get('camera_model')) or '')
     projection = np.zeros((3, 3))
-    if rectified:
+    if rectified or data.get('projection_matrix') is not None:
         projection = _numbers(path, data, 'projection_matrix', (12,)).reshape(3, 4)[:, :3]
     try:
         camera, faults = camera_of(Calibration(matrix, projection, width, height, model,

@@ -140,6 +140,7 @@ class VideoWriter:
         Open the file.
 
         :raises InputError: where OpenCV cannot write such a file.
+        :raises OutputError: where the disk has no room for it.
         """
         # the codec halves the colour's resolution, so an odd row or column is left out
         self._size = (width - width % 2, height - height % 2)
@@ -152,6 +153,11 @@ class VideoWriter:
         rate_hz = self._rate_hz = _encodable(rate_hz)
         name = name_for_opencv(path)
         if min(self._size) == 0 or not self._writer.open(name, code, rate_hz, self._size):
+            try:
+                _need_room(Path(path))
+            except OSError as error:
+                raise OutputError(f'the video could not be written: {error.strerror}; is the disk '
+                                  'full? See: df -h') from error
             raise InputError(
                 f'{Path(path).suffix or "a file"} of {width}x{height} at {rate_hz:g} Hz cannot be '
                 f'written as a video: the encoder takes {_SIZES_PX[0]} to {_SIZES_PX[1]} pixels '
@@ -338,12 +344,18 @@ def _named_failure(path):
 
 def _to_disk(part: Path):
     """Wait for the disk, and see that it has room left: encoders do not say when it is full."""
-    with part.open('r+b') as file:
-        length = file.seek(0, os.SEEK_END)
+    _need_room(part)
+    with part.open('rb') as file:
+        os.fsync(file.fileno())
+
+
+def _need_room(part: Path):
+    """Raise OSError where nothing more can be written; the file stays as it is."""
+    with part.open('ab') as file:
+        length = file.tell()
         file.write(bytes(_ROOM_BYTES))
         file.flush()
         file.truncate(length)
-        os.fsync(file.fileno())
 
 
 def _identity(path):

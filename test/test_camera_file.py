@@ -73,7 +73,6 @@ def test_written_and_read_again(tmp_path, model, distortion):
     ('camera_matrix', None, 'camera_matrix.data'),
     ('camera_matrix', {'data': [1, 2, 3]}, 'camera_matrix.data has 3 numbers; expected 9'),
     ('camera_matrix', {'data': ['a'] * 9}, 'camera_matrix.data is not a list of numbers'),
-    ('camera_matrix', {'data': [0] * 9}, 'focal lengths must be positive'),
     ('distortion_coefficients', {'rows': 1}, 'lacks distortion_coefficients.data'),
     ('image_width', None, 'image_width is None'),
     ('image_height', -3, 'image_height is -3')])
@@ -128,6 +127,28 @@ def test_images_of_another_size_and_of_another_shape(path):
 def test_rectified_images_go_by_the_projection_matrix(path):
     camera = camera_from_yaml(path, rectified=True)
     assert camera.matrix[0, 0] == 393.653800 and not camera.distortion.any()
+
+
+@pytest.mark.parametrize('value', [0.0, float('nan')])
+def test_where_k_is_empty_the_projection_matrix_counts(path, value):
+    data = yaml.safe_load(path.read_text())
+    data['camera_matrix']['data'] = [value] * 9
+    path.write_text(yaml.safe_dump(data))
+    assert camera_from_yaml(path).matrix[0, 0] == 393.653800
+    data['projection_matrix']['data'] = [0] * 12
+    path.write_text(yaml.safe_dump(data))
+    with pytest.raises(InputError, match='camera.yaml.*focal lengths must be positive'):
+        camera_from_yaml(path)
+
+
+@pytest.mark.parametrize('key', ['distortion_coefficients', 'distortion_model'])
+def test_a_key_without_a_value_does_not_cost_k(path, key):
+    data = yaml.safe_load(path.read_text())
+    data[key] = None
+    path.write_text(yaml.safe_dump(data))
+    camera = camera_from_yaml(path)
+    assert camera.matrix[0, 0] == 438.783367
+    assert camera.distortion.any() == (key == 'distortion_model')
 
 
 @pytest.mark.parametrize('text', ['', '- 1', 'a: [', '\x00'])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from niki_ros.core.camera import Camera
+from niki_ros.core.errors import InputError
 import numpy as np
 import pytest
 
@@ -144,6 +145,19 @@ def test_rectified_images_go_by_p():
     raw.p = [0.0] * 12
     found, faults = camera(raw, rectified=True)
     assert np.allclose(found.matrix.ravel(), K) and not found.distortion.any()
+
+
+@pytest.mark.parametrize('value', [float('nan'), -1.0, float('inf')])
+def test_what_is_no_camera_gives_way_to_what_is_one(value):
+    """K and P are both sent: one of them that was filled with nonsense does not cost the other."""
+    p = [FOCAL, 0, 320, 0, 0, FOCAL, 240, 0, 0, 0, 1, 0]
+    found, faults = camera(info([value] * 9, p=p))
+    assert list(faults) == ['camera_info_invalid'] and np.allclose(found.matrix.ravel(), K)
+    found, faults = camera(info(d=[0.3, -0.1, 0, 0, 0], p=[value] * 12), rectified=True)
+    assert list(faults) == ['camera_info_invalid'] and np.allclose(found.matrix.ravel(), K)
+    assert not found.distortion.any()
+    with pytest.raises(InputError, match='camera matrix K'):
+        camera(info([value] * 9, p=[value] * 12))
 
 
 @pytest.mark.parametrize('topic, rectified', [

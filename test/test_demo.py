@@ -180,6 +180,15 @@ def test_a_folder_named_bag_that_is_not_of_the_demo_stays(still, tmp_path, names
     assert bag.is_file() or sorted(one.name for one in bag.iterdir()) == sorted(names)
 
 
+@pytest.mark.parametrize('name', ['overlay.mp4', 'skeleton.png'])
+def test_the_demo_leaves_files_that_are_not_its_own(tmp_path, name):
+    """A folder with videos and pictures of the user's is no folder of a demonstration."""
+    (tmp_path / name).write_text('mine')
+    with pytest.raises(InputError, match='choose another folder'):
+        _make_out(Namespace(out=tmp_path, video=str(tmp_path / 'clip.mp4'), camera=None))
+    assert (tmp_path / name).read_text() == 'mine'
+
+
 def test_the_demo_does_not_write_over_its_video(tmp_path):
     with VideoWriter(tmp_path / 'overlay.mp4', 20.0, 64, 48) as writer:
         writer.write(np.zeros((48, 64, 3), np.uint8))

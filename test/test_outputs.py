@@ -225,6 +225,19 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path, suffix):
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_a_disk_that_is_full_from_the_start_is_named(tmp_path):
+    """Not the size of the images, nor the encoder."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        with pytest.raises(OutputError, match='disk'):
+            with whole_file(tmp_path / 'out.mp4') as part:
+                write_video(part)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.iterdir())
+
+
 def test_lines_that_cannot_be_written_are_an_error(clip, tmp_path, capsys):
     assert run(clip, '--json', '/dev/full') == 1
     assert '/dev/full could not be written to its end: No space left' in capsys.readouterr().err

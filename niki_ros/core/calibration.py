@@ -12,6 +12,7 @@ import re
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from niki_ros.core.camera import Camera
+from niki_ros.core.errors import InputError
 from niki_ros.core.lens import lens_of
 import numpy as np
 
@@ -129,11 +130,18 @@ def _camera_of_sensor(known: Calibration, whole: _Window, rectified: bool,
     size = whole.width, whole.height
     model, distortion, wrong = lens_of(known.model, known.distortion)
     use_p = _is_empty(known.k) or (rectified and not _is_empty(known.p))
-    # refused with a text where it is no camera's
-    matrix = known.p if use_p and not _is_empty(known.p) else known.k
+    used, other = (known.p, known.k) if use_p else (known.k, known.p)
+    if not _is_camera(used, size) and _is_camera(other, size):
+        if not _is_empty(used):
+            faults['camera_info_invalid'] = (
+                f'{"P" if use_p else "K"} is {used.tolist()}, that of no camera; '
+                f'{"K" if use_p else "P"} is used')
+        use_p, used = not use_p, other
+    # K is refused with a text where neither is a camera's
+    matrix = known.k if _is_empty(used) else used
     camera = Camera(matrix, *size, source=known.source)
     if use_p and not rectified and distortion.any():
-        faults['camera_info_distortion'] = 'K is empty; P is used, and D is left out'
+        faults['camera_info_distortion'] = 'K cannot be used; P is, and D is left out'
     if use_p or rectified:
         return camera
     lens = Camera(matrix, *size, distortion, model, known.source)
@@ -150,6 +158,15 @@ def _camera_of_sensor(known: Calibration, whole: _Window, rectified: bool,
 def _is_empty(matrix) -> bool:
     """Whether a driver filled nothing in: zeros, or an identity that means nothing either."""
     return not matrix.any() or np.array_equal(matrix, np.eye(3))
+
+
+def _is_camera(matrix, size: Tuple[int, int]) -> bool:
+    """Whether a matrix can be that of images of this size."""
+    try:
+        Camera(matrix, *size)
+    except InputError:
+        return False
+    return True
 
 
 def _holds(camera: Camera) -> bool:

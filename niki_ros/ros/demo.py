@@ -94,6 +94,12 @@ def _make_out(args):
                    'the picture': args.out / 'skeleton.png'}, [*read, args.camera])
     bag = args.out / 'bag'
     if not (bag.exists() or bag.is_symlink()):
+        # the bag is the first thing that a demonstration writes, and the one with our mark
+        for name in ('overlay.mp4', 'skeleton.png'):
+            if (args.out / name).is_file():
+                raise InputError(f'{args.out / name} is there already without the bag of an '
+                                 'earlier demonstration, and would be replaced; choose another '
+                                 'folder (make demo OUT=…)')
         return
     described = bag / 'metadata.yaml'
     about = described.read_text('utf-8') if described.is_file() else ''

@@ -51,7 +51,7 @@ def sent_infos(listener: DemoListener) -> List[CameraInfo]:
 
 def write_pictures(listener: DemoListener, video, out: Path, note) -> None:
     """
-    Write overlay.mp4 and, with the same frames as JPEG, the bag.
+    Write the bag and, of the same frames, overlay.mp4: last, since the bag says whose it is.
 
     The images of the bag are encoded now, from the same file and with the stamps that were sent,
     so that recording them does not disturb the measurement. Likewise what the node draws only
@@ -78,7 +78,7 @@ def write_pictures(listener: DemoListener, video, out: Path, note) -> None:
                 drawn += [_image(arrival_ns, OVERLAY_TOPIC, info.header, overlay),
                           Record('markers', MarkerArray, arrival_ns, serialize_message(markers))]
             note(f'writing overlay.mp4 and the bag: {frame.index + 1} of {len(infos)}')
-    write_bag([*listener.records, *drawn], out / 'bag')
+        write_bag([*listener.records, *drawn], out / 'bag')
 
 
 def _image(arrival_ns: int, topic: str, header, image_rgb) -> Record:
