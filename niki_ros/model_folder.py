@@ -19,7 +19,7 @@ import re
 import tempfile
 from typing import Dict, List, Optional, Tuple, TYPE_CHECKING, Union
 
-from niki_ros.core.errors import ModelError
+from niki_ros.core.errors import InputError, ModelError, OutputError
 
 if TYPE_CHECKING:
     from niki_ros.backends.engine import Engine
@@ -232,13 +232,36 @@ def load_graph(model: Union[str, os.PathLike, bytes], precision: Optional[str] =
 
 
 def write_model_folder(path: Union[str, os.PathLike], graph: bytes, manifest: dict) -> ModelFolder:
-    """Write ``model.onnx`` and ``manifest.json`` (sha256 filled in); each by rename."""
-    folder = Path(path)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_file(folder / GRAPH, graph)
+    """
+    Write ``model.onnx`` and ``manifest.json`` (sha256 filled in); each by rename.
+
+    :raises InputError: where the folder cannot be made, or holds such files of something else.
+    :raises OutputError: where they could not be written.
+    """
+    from niki_ros.outputs import make_folder
+    folder = make_folder(path)
+    _refuse_to_replace(folder)
     manifest = {**manifest, 'sha256': sha256(graph)}
-    write_file(folder / MANIFEST, (json.dumps(manifest, indent=1) + '\n').encode())
+    try:
+        write_file(folder / GRAPH, graph)
+        write_file(folder / MANIFEST, (json.dumps(manifest, indent=1) + '\n').encode())
+    except OSError as error:
+        raise OutputError(f'the model could not be written to {folder}: {error.strerror}'
+                          ) from error
     return read_model_folder(folder)
+
+
+def _refuse_to_replace(folder: Path):
+    """Refuse a folder whose files of these names are not those of a model folder."""
+    there = [name for name in (GRAPH, MANIFEST) if (folder / name).exists()]
+    try:
+        known = json.loads((folder / MANIFEST).read_text('utf-8'))
+        ours = isinstance(known, dict) and set(REQUIRED) <= set(known)
+    except (OSError, ValueError):
+        ours = False
+    if there and not ours:
+        raise InputError(f'{folder} holds a {there[0]} already, and is no model folder: it would '
+                         'be replaced; choose another folder')
 
 
 def add_graph(folder: ModelFolder, precision: str, graph: bytes, facts: dict) -> ModelFolder:

@@ -1,6 +1,7 @@
 """Model folders: parts of other graphs, casts kept in the cache, what settings need."""
 
 import json
+import resource
 import sys
 
 from engine_graphs import mlp_folder, mlp_graph, mlp_inputs, stored_half_graph
@@ -8,7 +9,7 @@ from niki_ros.backends import load_engine
 from niki_ros.backends.graph_file import layers_by_precision, part_of, read_weights
 from niki_ros.backends.half_graph import cast_graph, widened
 from niki_ros.core.config import apply_settings, PipelineConfig
-from niki_ros.core.errors import BackendError, ModelError
+from niki_ros.core.errors import BackendError, InputError, ModelError, OutputError
 from niki_ros.model_folder import (
     find_model,
     graphs_of,
@@ -204,3 +205,29 @@ def test_the_graphs_that_ship_are_whole():
     for folder in shipped_folders():
         assert read_weights(folder.load_graph()).precision == folder.precisions[0]
         assert read_model_folder(folder.path).manifest['kind']
+
+
+@pytest.mark.parametrize('name', ['model.onnx', 'manifest.json'])
+def test_files_of_something_else_are_not_replaced(tmp_path, name):
+    """A graph from elsewhere, the manifest of a web page; a model folder is written anew."""
+    (tmp_path / name).write_text('{"name": "mine"}')
+    with pytest.raises(InputError, match='choose another folder'):
+        castable(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == '{"name": "mine"}'
+    before = castable(tmp_path / 'new')
+    assert castable(tmp_path / 'new').manifest == before.manifest
+
+
+def test_a_model_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / 'file').write_text('mine')
+    with pytest.raises(InputError, match='cannot be made'):
+        castable(tmp_path / 'file')
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        with pytest.raises(OutputError, match='could not be written'):
+            castable(tmp_path / 'new')
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list((tmp_path / 'new').iterdir())

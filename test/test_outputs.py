@@ -10,7 +10,9 @@ import threading
 
 import cv2
 from niki_ros.cli import main as cli
+from niki_ros.cli.files import check_files
 from niki_ros.core.errors import InputError, OutputError
+from niki_ros.model_folder import shipped_models
 from niki_ros.outputs import (
     check_outputs,
     line_writer,
@@ -77,9 +79,11 @@ def test_the_input_is_no_output(clip, tmp_path, name, option, capsys):
 
 def test_other_inputs_are_no_outputs(clip, tmp_path, capsys):
     """Camera files, the images of a folder, the files of a bag, a model's graph."""
-    camera, images, bag, model = (tmp_path / name for name in ('c.yaml', 'images', 'bag', 'model'))
+    camera, images, bag, model, part = (
+        tmp_path / name for name in ('c.yaml', 'images', 'bag', 'model', 'part'))
     camera.write_text('camera')
     for folder, names in ((images, ['1.png', 'notes.txt']), (model, ['manifest.json', 'a.onnx']),
+                          (part, ['manifest.json']),
                           (bag, ['metadata.yaml', 'bag_0.mcap', 'bag_1.db3.zstd'])):
         folder.mkdir()
         for name in names:
@@ -89,11 +93,16 @@ def test_other_inputs_are_no_outputs(clip, tmp_path, capsys):
                   [bag, '--json', bag / 'metadata.yaml'],
                   [bag / 'bag_0.mcap', '--json', bag / 'metadata.yaml'],
                   [bag, '--json', bag / 'bag_1.db3.zstd'],
-                  [clip, '--json', model / 'a.onnx', '--set', f'observer.path={model}']):
+                  [clip, '--json', model / 'a.onnx', '--set', f'observer.path={model}'],
+                  # of which another model may be a part
+                  [clip, '--json', model / 'a.onnx', '--set', f'observer.path={part}']):
         assert run(*words) == 1
         assert 'which it would replace' in capsys.readouterr().err
     assert (images / '1.png').read_text() == '1.png'
     assert (bag / 'metadata.yaml').read_text() == 'metadata.yaml'
+    # one that runs without being named
+    with pytest.raises(InputError, match='which it would replace'):
+        check_files({'--json': shipped_models() / 'lift' / 'model.onnx'}, None, None, {})
     # what is beside the images, and is none, is as good a name as any
     check_outputs({'--json': images / 'notes.txt'}, [images / '1.png'])
 

@@ -17,9 +17,11 @@ def check_files(outputs: Mapping[str, Any], source, camera: Optional[str],
     :param suffixes: name of the option without dashes = endings that can be written.
     :raises InputError: naming both.
     """
+    from niki_ros.model_folder import shipped_models
     from niki_ros.outputs import check_outputs
     from niki_ros.sources import files_of
     read = [] if source is None else files_of(source)
+    read += shipped_models().glob('*/*')
     for value in settings.values():
         read += _model_files(value)
     check_outputs(outputs, [*read, camera],
@@ -27,10 +29,16 @@ def check_files(outputs: Mapping[str, Any], source, camera: Optional[str],
 
 
 def _model_files(value) -> List[Path]:
-    """Return the files of a model folder, or of a graph, that a setting names."""
+    """
+    Return the files of a model folder, or of a graph, that a setting names.
+
+    Also of the model folders beside it: one may be a part of another.
+    """
     if not isinstance(value, str) or not value:
         return []
     path = Path(os.path.expanduser(value))
     if (path / 'manifest.json').is_file():
-        return [one for one in path.iterdir() if one.is_file()]
+        return [file for folder in path.resolve().parent.iterdir()
+                if (folder / 'manifest.json').is_file()
+                for file in folder.iterdir() if file.is_file()]
     return [path] if path.is_file() else []
