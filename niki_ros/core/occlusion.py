@@ -24,7 +24,7 @@ FADE_S = 0.5
 # a joint that comes back is trusted to move as fast as a seen one after this time
 _RETURN_S = 0.5
 # where a joint was last is worth more than a front end's guess for so long, and nothing after
-_KEPT_S, _FORGOTTEN_S = 1.0, 2.0
+KEPT_S, FORGOTTEN_S = 1.0, 2.0
 
 
 def hidden_joints(observation: JointObservation) -> np.ndarray:
@@ -52,7 +52,7 @@ class Sight:
         :param hidden: (29,) True where not seen now.
         """
         self._unseen_s = np.where(hidden, self._unseen_s + dt_s, 0.0)
-        return np.clip((_FORGOTTEN_S - self._unseen_s) / (_FORGOTTEN_S - _KEPT_S), 0.0, 1.0)
+        return np.clip((FORGOTTEN_S - self._unseen_s) / (FORGOTTEN_S - KEPT_S), 0.0, 1.0)
 
     def update(self, confidence, hidden, dt_s: float) -> np.ndarray:
         """

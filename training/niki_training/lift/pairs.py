@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from niki_ros.core.errors import InputError
 from niki_ros.core.lift_window import AGES_S, JOINT_OF_KEYPOINT, KEYPOINTS
-from niki_ros.core.occlusion import HIDDEN_SIGMA
+from niki_ros.core.occlusion import FORGOTTEN_S, HIDDEN_SIGMA, KEPT_S
 from niki_ros.core.rotations import rotmat_from_rotvec, rotvec_from_rotmat, swing_rotmat
 from niki_ros.lifters import HIDDEN_SEEN, lifted_sigma, Lifter
 from niki_ros.observers.landmarks import joint_sigma, SHARES
@@ -28,7 +28,6 @@ _HISTORY = int(np.ceil(AGES_S[-1] * RATE_HZ)) + 1
 LENGTH = FRAMES - _HISTORY
 """Frames of a piece of motion that have a whole window behind them."""
 _NEW_SHARE = 0.4
-_MEMORY = 1.0, 2.0
 _FORWARD = np.array([0.0, 0.0, 1.0])
 _EDGE = 20.0
 
@@ -213,14 +212,13 @@ def _carried_on(noisy, hidden, root, begins) -> np.ndarray:
     """
     placed = noisy.copy()
     unseen_s = np.full((len(noisy), 29), np.inf)
-    kept, forgotten = _MEMORY
     for t in range(noisy.shape[1]):
         new = (t == begins)[:, None]
         unseen_s = np.where(hidden[:, t], np.where(new, np.inf, unseen_s) + 1 / RATE_HZ, 0.0)
         if t == 0:
             continue
         share = np.where(hidden[:, t], np.clip(
-            (forgotten - unseen_s) / (forgotten - kept), 0.0, 1.0), 0.0)[..., None]
+            (FORGOTTEN_S - unseen_s) / (FORGOTTEN_S - KEPT_S), 0.0, 1.0), 0.0)[..., None]
         step = root[:, t] @ root[:, t - 1].swapaxes(-1, -2)
         moved = placed[:, t - 1] @ step.swapaxes(-1, -2)
         placed[:, t] += share * (moved - placed[:, t])
