@@ -13,6 +13,7 @@ _MOST_BOXES = 10_000
 # MPEG-TS: length of a packet, and where in it its first byte G is
 _PACKETS = ((188, 0), (192, 4), (204, 0))
 _SYNC = b'G'
+_EBML, _SEGMENT, _MATROSKA_HEAD = b'\x1aE\xdf\xa3', b'\x18S\x80g', 256
 
 
 def name_for_opencv(path) -> str:
@@ -70,7 +71,28 @@ def lacks_index(path: Path) -> bool:
     return False
 
 
-def cut_in_a_packet(path: Path) -> bool:
+def is_cut_off(path: Path) -> bool:
+    """Whether AVI or Matroska (mkv, webm) is shorter than it says, or MPEG-TS ends in a packet."""
+    try:
+        size = path.stat().st_size
+        with path.open('rb') as file:
+            start = file.read(_MATROSKA_HEAD)
+    except OSError:
+        return False
+    if start.startswith(b'RIFF') and len(start) > 8:
+        return size < 8 + struct.unpack_from('<I', start, 4)[0]
+    at = start.find(_SEGMENT)
+    if not start.startswith(_EBML):
+        return _cut_in_a_packet(path)
+    if not 0 < at < len(start) - 12:
+        return False
+    length = struct.unpack_from('>Q', start, at + 4)[0]
+    # as muxers write it: one byte that says that seven follow; all ones = not known
+    known = length >> 56 == 1 and length != (1 << 57) - 1
+    return known and size < at + 12 + (length & ((1 << 56) - 1))
+
+
+def _cut_in_a_packet(path: Path) -> bool:
     """Whether a file is MPEG-TS that ends within a packet: nothing else in it tells its length."""
     try:
         size = path.stat().st_size

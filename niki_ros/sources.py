@@ -18,7 +18,7 @@ from niki_ros.bag_files import bag_files, is_bag
 from niki_ros.core.camera import Camera
 from niki_ros.core.errors import SourceError
 from niki_ros.file_starts import (
-    cut_in_a_packet,
+    is_cut_off,
     is_mp4,
     lacks_index,
     name_for_opencv,
@@ -190,12 +190,11 @@ class VideoFile(FrameSource):
         if early and stated_s and not self._rate_given and not self._counts_frames():
             # of a rate that varies the number of frames does not follow
             early = seconds < stated_s - max(3 / self.rate_hz, stated_s / 20)
-        cut = self._counts_bytes and cut_in_a_packet(self._path)
-        if number == 0 or early or cut:
+        if number == 0 or early or (self._counts_bytes and is_cut_off(self._path)):
             raise SourceError(
-                f'{self._path} breaks off: frame {number} of {"?" if cut else stated} cannot be '
-                'decoded; copy the file again, or read only its good part: '
-                f'max_frames={number} (--max-frames)')
+                f'{self._path} breaks off: frame {number} of '
+                f'{stated if number < (stated or 0) else "?"} cannot be decoded; copy the file '
+                f'again, or read only its good part: max_frames={number} (--max-frames)')
         self._missing = max(0, (stated or 0) - number - max(3, (stated or 0) // 20))
 
 
