@@ -198,6 +198,7 @@ def test_exif_does_not_turn_a_stream(orientation):
 @pytest.mark.parametrize('text, meant', [
     ('RGB8', 'rgb8'), ('YUV422_YUY2', 'yuv422_yuy2'), ('yuyv422', 'yuv422_yuy2'), ('NV12', 'nv12'),
     ('16uc1', '16UC1'), ('32fc1', '32FC1'), ('bayer-rggb8', 'bayer_rggb8'), ('8UC', 'mono8'),
+    ('BayerRG8', 'bayer_rggb8'), ('BayerGB12', 'bayer_gbrg16'), ('CV_16UC1', '16UC1'),
     ('bayer_bggr12', 'bayer_bggr16'), ('rgb9', None), ('', None), ('x264', None),
     ('16UC2', None)])
 def test_spellings(text, meant):

@@ -54,16 +54,20 @@ _ALIASES = {
     # 10 to 14 bits come in 16
     'mono16': ('grey16', 'gray16', 'y16', 'l16', '16uc', 'y10', 'y12', 'y14', 'mono10', 'mono12',
                'mono14'),
-    '32FC1': ('32fc', 'rfloat32'), '32FC3': ('rgbfloat32',),
-    **{f'bayer_{pattern}16': tuple(f'bayer{pattern}{bits}' for bits in (10, 12, 14))
-       for pattern in _PATTERNS}}
+    # GenICam calls a pattern by its first two letters
+    **{f'bayer_{pattern}8': (f'bayer{pattern[:2]}8',) for pattern in _PATTERNS},
+    **{f'bayer_{pattern}16': tuple(f'bayer{name}{bits}' for name in (pattern, pattern[:2])
+                                   for bits in (10, 12, 14, 16)) for pattern in _PATTERNS},
+    '32FC1': ('32fc', 'rfloat32'), '32FC3': ('rgbfloat32',)}
 _BY_KEY = {re.sub('[^a-z0-9]', '', name.lower()): name for name in ENCODINGS}
 _BY_KEY.update({key: name for name, keys in _ALIASES.items() for key in keys})
 
 
 def encoding_of(text: str) -> Optional[str]:
     """Return the member of ``ENCODINGS`` that a driver means, None where it is none of them."""
-    return text if text in PACKED else _BY_KEY.get(re.sub('[^a-z0-9]', '', text[:40].lower()))
+    key = re.sub('[^a-z0-9]', '', text[:40].lower())
+    # OpenCV's own names begin with CV_
+    return text if text in PACKED else _BY_KEY.get(key.removeprefix('cv'))
 
 
 def is_deep(encoding: str) -> bool:
