@@ -59,7 +59,7 @@ def measure(args) -> Dict:
     """
     people = landmark_noise.annotated_people(args.photographs)[:args.limit]
     if not people:
-        raise InputError(f'{args.photographs}: nobody has six keypoints or more')
+        raise InputError(f'{args.photographs}: no person has six keypoints or more')
     network = landmark_noise.load_network(args.model)
     rows, painted = [], []
     for person in tqdm(people, disable=None, unit='person'):
@@ -70,7 +70,7 @@ def measure(args) -> Dict:
         painted += landmark_noise.painted_over(network, person, look)
     network.close()
     if not rows:
-        raise ConfigError('the network sees nobody in these photographs')
+        raise ConfigError('the network sees no person in these photographs')
     report = {'model': args.model, 'people': len({row['person'] for row in rows}),
               'photographs': _by_joint(rows), 'painted': _by_joint(painted),
               'exchanged_percent': 100 * _mean([row['exchanged'] for row in rows]),
@@ -145,6 +145,6 @@ def _tables(report):
             for name, row in report['rendered'].items())])
     for part in ('depth_rendered', 'depth_video'):
         if part in report:
-            yield '\n'.join([f'{part:24s} {"slope":>9s} {"beside, mm":>11s}', *(
-                f'{name:24s} {row["slope"]:9.2f} {row["beside_mm"]:11.0f}'
+            yield '\n'.join([f'{part:24s} {"slope":>9s} {"residual, mm":>13s}', *(
+                f'{name:24s} {row["slope"]:9.2f} {row["residual_mm"]:13.0f}'
                 for name, row in report[part].items())])

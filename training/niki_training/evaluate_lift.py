@@ -45,7 +45,7 @@ def add_arguments(parser):
     """Add the options of this verb."""
     parser.add_argument('motion', type=Path, help='held-out motion with the path of the root')
     parser.add_argument('--lifter', default='lift', help='a model by name or folder')
-    parser.add_argument('--model', action='append', help='solvers beside analytic '
+    parser.add_argument('--model', action='append', help='solvers in addition to analytic '
                         '(default: niki and niki-temporal)')
     parser.add_argument('--windows', type=positive, default=60, help='of 27 frames (60)')
     parser.add_argument('--seed', type=int, default=0)
@@ -77,7 +77,7 @@ def measure(motion: Path, lifter: str, solvers, windows: int, seed: int = 0) -> 
     """
     Return {ways: way → solver → figures, sigma: reliability}.
 
-    :param solvers: names of solvers beside ``analytic``. :param windows: of 27 frames.
+    :param solvers: names of solvers in addition to ``analytic``. :param windows: of 27 frames.
     """
     rooted, skeleton = load_rooted_motion(motion), open_skeleton()
     network = Lifter(find_model(lifter).path)
@@ -127,7 +127,7 @@ def _turned(batch, rotmat) -> Dict:
 
 
 def _reliability(batch) -> list:
-    """Return the error per coordinate that sigma expects beside that of the lifted joints."""
+    """Return the error per coordinate that sigma expects, and that of the lifted joints."""
     expected = SIGMA_UNIT_M * batch['sigma'][..., LIMB_JOINTS]
     found = np.sqrt(np.square((batch['noisy'] - batch['joints'])[..., LIMB_JOINTS, :]).mean(-1))
     rows = []

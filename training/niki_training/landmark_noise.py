@@ -102,7 +102,7 @@ class Settled:
 
 
 def settled_look(network, person: Annotated) -> Optional[Settled]:
-    """Look several times, each time where the last look says; None when nobody is there."""
+    """Look several times, each time where the last look says; None when no person is there."""
     image = person.read()
     camera = Camera.from_fov(image.shape[1], image.shape[0], _FOV_DEG)
     place = network.place_of(person.box_px, camera)
@@ -208,7 +208,7 @@ def _kinds():
 
 def depth_slopes(true_m, guess_m, known) -> Dict:
     """
-    Return joint → slope of the guess over the truth, and what stands beside that line, mm.
+    Return joint → slope of the guess over the truth, and standard deviation from that line, mm.
 
     :param true_m: (n, 12) depth about the hips. :param guess_m: likewise. :param known: (n, 12).
     """
@@ -218,8 +218,8 @@ def depth_slopes(true_m, guess_m, known) -> Dict:
         true, guess = true_m[:, rows][ok], guess_m[:, rows][ok]
         if len(true) > 2:
             slope, offset = np.polyfit(true, guess, 1)
-            beside = guess - slope * true - offset
-            out[name] = {'slope': float(slope), 'beside_mm': float(1e3 * beside.std())}
+            residual = guess - slope * true - offset
+            out[name] = {'slope': float(slope), 'residual_mm': float(1e3 * residual.std())}
     return out
 
 
@@ -253,5 +253,5 @@ def depth_of_video(folder: Path, model: str) -> Dict:
                         break
         observer.close()
     if not depths:
-        raise InputError(f'{folder}: nobody is seen in these videos')
+        raise InputError(f'{folder}: no person is seen in these videos')
     return depth_slopes(*(np.array(values) for values in (depths, guesses, known)))

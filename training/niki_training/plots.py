@@ -118,7 +118,7 @@ def _draw_visibility(axes, report: dict, name: str) -> None:
 
 
 def _draw_lasting(axes, report: dict, name: str) -> None:
-    """Draw errors that last through a clip beside those that flicker."""
+    """Draw errors that last through a clip next to those that flicker."""
     rows = report[name]
     for shift, kind in ((-0.2, 'lasting'), (0.2, 'flickers')):
         axes.bar([k + shift for k in range(len(rows))],
@@ -128,13 +128,13 @@ def _draw_lasting(axes, report: dict, name: str) -> None:
 
 
 def _draw_depth(axes, report: dict, name: str) -> None:
-    """Draw how much of the true depth is guessed, and the error beside it."""
+    """Draw how much of the true depth is guessed, and the error that remains."""
     rows = report[name]
     axes.bar([k - 0.2 for k in range(len(rows))], [row['slope'] for row in rows.values()], 0.38,
              label='guessed depth over true depth')
     axes.bar([k + 0.2 for k in range(len(rows))],
-             [row['beside_mm'] / 100 for row in rows.values()], 0.38,
-             label='standard deviation beside it, 100 mm')
+             [row['residual_mm'] / 100 for row in rows.values()], 0.38,
+             label='standard deviation from that line, 100 mm')
     axes.set_xticks(range(len(rows)), list(rows))
     axes.set_title({'depth_rendered': 'depth about the hips, rendered people',
                     'depth_video': 'depth about the hips, calibrated video'}[name])

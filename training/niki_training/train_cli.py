@@ -38,8 +38,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('--pairs', type=Path,
                         help='folder of niki-data render --observe: real errors of a front end')
     parser.add_argument('--lifted', metavar='MODEL',
-                        help='train on what this lifter makes of the motion (lift ships), beside '
-                        'corrupted joints')
+                        help='train on what this lifter makes of the motion (lift ships), in '
+                        'addition to corrupted joints')
     parser.add_argument('--body', type=Path, help='skeleton written by niki-data body')
     parser.add_argument('--threads', type=positive, default=2, help='CPU threads (default 2)')
     parser.add_argument('--smoke', action='store_true', help='stop after a minute')

@@ -27,7 +27,7 @@ def test_the_slope_of_a_guess_is_found():
     found = depth_slopes(true, guess, np.ones(true.shape, bool))
     assert set(found) == {'hip', 'knee', 'ankle', 'shoulder', 'elbow', 'wrist'}
     for row in found.values():
-        assert abs(row['slope'] - 0.5) < 0.02 and abs(row['beside_mm'] - 100) < 5
+        assert abs(row['slope'] - 0.5) < 0.02 and abs(row['residual_mm'] - 100) < 5
 
 
 def test_photographs_as_they_are_and_painted_over(photographs, tmp_path, capsys):

@@ -6,8 +6,8 @@ Measured on 6,307 images of people drawn from motion capture (network full, keyp
 the body): per coordinate 0.03 to 0.05 that last through a clip and 0.009 to 0.015 from image to
 image, with long tails (90 % below three times the median). Hidden keypoints (seen below 0.5) are
 off by 0.2 to 0.7 in all, at 0.5 to 0.9 by 0.08 to 0.17. The guess of depth is 0.6 to 0.7 of the
-truth, and on calibrated video of a real person 0.44 (knees) to 0.63 (ankles), with 23 and 32
-(hips) to 125 and 120 mm (wrists) beside it: real people are made flatter than rendered ones.
+truth, and on calibrated video of a real person 0.44 (knees) to 0.63 (ankles), with a residual of
+23 and 32 (hips) to 125 and 120 mm (wrists): real people are made flatter than rendered ones.
 
 On photographs (190 people of COCO, many of them cut off or in a crowd) it is worse: seen above 0.9
 wrists 0.10, knees, ankles, elbows and shoulders 0.13 to 0.17, nose 0.10; at 0.5 to 0.9 0.2 to 0.3;
