@@ -34,7 +34,8 @@ rclpy.init(args=[])
 node = PoseNode(parameter_overrides=[Parameter('autostart', value=False)])
 picture = check_images()[0].image_rgb
 image = np.full((720, 1280, 3), 128, np.uint8)
-image[:picture.shape[0], :picture.shape[1]] = picture[:720, :1280]
+# below the upper border, which would cut the person off
+image[60:60 + picture.shape[0], :picture.shape[1]] = picture[:660, :1280]
 configured, cleaned, threads, files, bodies = [], [], [], [], []
 for cycle in range({CYCLES}):
     assert node.trigger_configure() == SUCCESS, node.reason
