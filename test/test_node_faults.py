@@ -98,15 +98,18 @@ def test_an_image_that_comes_late(capfd):
 
 @pytest.mark.parametrize('kind, fault', [
     ('missing', 'camera_info_missing'), ('zero', 'camera_info_zeroed'),
-    ('garbage', 'camera_info_invalid'), ('half', 'camera_info_size')])
+    ('garbage', 'camera_info_invalid'), ('garbage K', 'camera_info_invalid'),
+    ('half', 'camera_info_size')])
 def test_camera_info(kind, fault):
-    """Without a usable K the field of view is assumed, and said; another size is scaled."""
+    """Without a usable K or P a field of view is assumed, and said; another size is scaled."""
     with running() as (node, client):
         info = info_from_camera(CAMERA, T0, FRAME)
         if kind == 'zero':
             info = CameraInfo(width=640, height=480)
-        elif kind == 'garbage':
+        elif kind.startswith('garbage'):
             info.k[0] = float('nan')
+            if kind == 'garbage':
+                info.p[0] = float('nan')
         elif kind == 'half':
             info = info_from_camera(CAMERA.resized(320, 240), T0, FRAME)
         if kind != 'missing':
@@ -115,7 +118,7 @@ def test_camera_info(kind, fault):
         assert wait_for(lambda: f'niki_pose: {fault}' in client.diagnostics)
         assert '/camera_info' in client.diagnostics[f'niki_pose: {fault}'].message
         source = diagnostic_values(client.diagnostics['niki_pose: pose'])['camera_source']
-        assert source == ('camera_info' if kind == 'half' else 'fov')
+        assert source == ('camera_info' if kind in ('half', 'garbage K') else 'fov')
         # the same field of view in every case: the same place
         assert np.allclose(bodies_from_cloud(client.clouds[-1])[0].root_m, [0.2, 0, 3], atol=0.05)
 

@@ -13,7 +13,7 @@ import time
 
 import cv2
 from niki_ros.backends import half_cache, half_graph
-from niki_ros.core.errors import BackendError
+from niki_ros.core.errors import BackendError, OutputError
 from niki_ros.engine_cache import EngineCache, EngineKey, EngineRefused
 from niki_ros.model_folder import sha256, write_model_folder
 import numpy as np
@@ -77,7 +77,7 @@ def test_no_space_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(os, 'fsync', refuse)
     with pytest.raises(BackendError, match='No space left on device.*XDG_CACHE_HOME'):
         EngineCache(tmp_path).get(KEY, lambda: (b'engine', {}))
-    with pytest.raises(OSError, match='No space'):
+    with pytest.raises(OutputError, match='No space'):
         write_model_folder(tmp_path / 'model', b'graph', {'name': 'a', 'kind': 'b'})
     assert files(tmp_path) == []
 
