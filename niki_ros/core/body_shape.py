@@ -118,15 +118,11 @@ class BodyShape:
 
     def _estimate(self) -> np.ndarray:
         """Return the most likely betas (10,): what was seen, its common error, and N(0, I)."""
-        share = self._share()
-        return np.linalg.solve(
-            share @ self._information + np.eye(len(share)), share @ self._weighted)
-
-    def _share(self) -> np.ndarray:
-        """Return what the common error leaves of the information (10, 10)."""
+        identity = np.eye(len(self.betas))
         variance = (self._common_error / scale_per_beta(self._skeleton))**2
         # the inverse of (information^-1 + variance), times what it is the information about
-        return np.linalg.inv(np.eye(len(self.betas)) + variance * self._information)
+        share = np.linalg.inv(identity + variance * self._information)
+        return np.linalg.solve(share @ self._information + identity, share @ self._weighted)
 
     def _change(self, betas) -> float:
         """Return by how many metres the bone that changes most would change."""

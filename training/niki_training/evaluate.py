@@ -76,8 +76,8 @@ class PersonTrack:
     """
     One person as the pipeline follows them, without an image.
 
-    The pipeline's own estimate of the size is handed down with its doubt, hidden joints are
-    carried on, and what is scored is the body that would be published, of the estimated size.
+    The pipeline's own estimate of the size is handed down, hidden joints are carried on, and what
+    is scored is the body that would be published, of the estimated size.
     """
 
     def __init__(self, solver):

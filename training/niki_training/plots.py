@@ -32,6 +32,19 @@ def new_figure(**options):
     return Figure(**options)
 
 
+def _save(figure, path: Path) -> None:
+    """
+    Write a figure.
+
+    :raises ConfigError: when the file's ending is none that matplotlib knows.
+    """
+    try:
+        with whole_file(path) as part:
+            figure.savefig(part, dpi=110)
+    except ValueError as error:
+        raise ConfigError(f'--plot {path}: {error}') from error
+
+
 def draw_tables(tables: dict, path: Path) -> None:
     """
     Draw every score of every table that is there: a bar a solver, a group a corruption.
@@ -47,11 +60,7 @@ def draw_tables(tables: dict, path: Path) -> None:
     for axes, (table, score, title, scale) in zip(grid, charts):
         _draw(axes, _bars(tables[table], score), scale, colours)
         axes.set_title(title)
-    try:
-        with whole_file(path) as part:
-            figure.savefig(part, dpi=110)
-    except ValueError as error:
-        raise ConfigError(f'--plot {path}: {error}') from error
+    _save(figure, path)
 
 
 def _bars(table: dict, score: str) -> dict:
@@ -93,11 +102,7 @@ def draw_landmark_noise(report: dict, path: Path) -> None:
         draw(axes, report, name)
         axes.grid(axis='y', alpha=0.3)
         axes.legend(fontsize='small')
-    try:
-        with whole_file(path) as part:
-            figure.savefig(part, dpi=110)
-    except ValueError as error:
-        raise ConfigError(f'--plot {path}: {error}') from error
+    _save(figure, path)
 
 
 def _draw_visibility(axes, report: dict, name: str) -> None:
@@ -155,8 +160,4 @@ def draw_reliability(rows: list, path: Path) -> None:
     axes.set_xlabel('sigma: expected error per coordinate, mm')
     axes.set_ylabel('found error per coordinate, mm')
     axes.legend()
-    try:
-        with whole_file(path) as part:
-            figure.savefig(part, dpi=110)
-    except ValueError as error:
-        raise ConfigError(f'--plot {path}: {error}') from error
+    _save(figure, path)
