@@ -43,7 +43,7 @@ help:
 
 demo: $(VENV)/.made-demo
 	@[ -n "$$VIDEO" ] || VIDEO=$$($(RUN) tools/demo_clip.py) || exit 1; \
-	exec $(RUN) -m niki_ros.ros.demo --video="$$VIDEO" --out="$$OUT"
+	exec $(RUN) -m niki_ros.demo.demo --video="$$VIDEO" --out="$$OUT"
 
 test: $(VENV)/.made-test
 	@$(RUN) -m pytest -m 'not long and not gpu' $(PYTEST_ARGS) test $(TRAINING_TESTS)

@@ -15,7 +15,7 @@ EXECUTABLES = {
     'pose_node': 'niki_ros.ros.pose_node:main',
     'video_source': 'niki_ros.ros.video_source:main',
     'humans_merger': 'niki_ros.ros.humans_merger:main',
-    'demo_listener': 'niki_ros.ros.demo_listener:main',
+    'demo_listener': 'niki_ros.demo.listener:main',
     'niki': 'niki_ros.cli.main:main',
 }
 # pip puts console scripts into bin/, ros2 looks in lib/<package>/: one calls the other.

@@ -14,11 +14,11 @@ import sys
 import cv2
 import matplotlib
 from niki_ros import load_pipeline
-from niki_ros.core.images import confidence_rgb, draw_overlay
-from niki_ros.core.skeleton import PARENTS_29
-from niki_ros.core.types import STATUS_NAMES
-from niki_ros.core.urdf import link_names, link_poses, root_quat_xyzw
-from niki_ros.sources import open_source
+from niki_ros.body.body import STATUS_NAMES
+from niki_ros.body.skeleton import PARENTS_29
+from niki_ros.images.pixels import confidence_rgb, draw_overlay
+from niki_ros.robot_model.urdf import link_names, link_poses, root_quat_xyzw
+from niki_ros.sources.source import open_source
 import numpy as np
 from scipy.spatial.transform import Rotation
 import yaml

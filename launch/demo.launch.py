@@ -10,7 +10,7 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
-from niki_ros.core.errors import ConfigError
+from niki_ros.common.errors import ConfigError
 from niki_ros.ros.launch_settings import unknown_arguments
 
 ARGUMENTS = {

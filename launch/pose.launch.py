@@ -8,7 +8,7 @@ from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, Shutd
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.substitutions import FindPackageShare
-from niki_ros.core.errors import ConfigError
+from niki_ros.common.errors import ConfigError
 from niki_ros.ros.launch_settings import (
     camera_nodes,
     choice,

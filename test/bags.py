@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from niki_ros.core.camera import Camera
-from niki_ros.core.images import jpeg_from_rgb
-from niki_ros.core.pipeline import Pipeline
+from niki_ros.images.pixels import jpeg_from_rgb
+from niki_ros.people.pipeline import Pipeline
+from niki_ros.scene.camera import Camera
 from niki_ros.solvers import load_solver
 import numpy as np
 import pytest

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from niki_ros.core.camera import Camera
+from niki_ros.scene.camera import Camera
 import pytest
 from scenes import shared_folder
 

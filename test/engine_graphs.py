@@ -1,6 +1,6 @@
 """Stand-in graphs for the tests of backends and engines."""
 
-from niki_ros.model_folder import write_model_folder
+from niki_ros.models.model_folder import write_model_folder
 import numpy as np
 from onnx import helper, load_from_string, numpy_helper, TensorProto
 

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip('rclpy', reason='no ROS 2 here: pip install the wheels with "make test"')
 
 from builtin_interfaces.msg import Time  # noqa: E402, I100
-from niki_ros.core.encodings import BAYER, ENCODINGS, PACKED, YUV422, YUV_PLANES  # noqa: E402
+from niki_ros.messages.encodings import BAYER, ENCODINGS, PACKED, YUV422, YUV_PLANES  # noqa: E402
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 

@@ -19,14 +19,14 @@ os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402, I100
 from lifecycle_msgs.msg import Transition  # noqa: E402
 from lifecycle_msgs.srv import ChangeState, GetState  # noqa: E402
-from niki_ros.core.camera import Camera  # noqa: E402
-from niki_ros.core.config import PipelineConfig  # noqa: E402
-from niki_ros.core.pipeline import Pipeline  # noqa: E402
-from niki_ros.core.rotations import rotmat_from_rotvec  # noqa: E402
+from niki_ros.body.rotations import rotmat_from_rotvec  # noqa: E402
+from niki_ros.common.settings import PipelineConfig  # noqa: E402
+from niki_ros.people.pipeline import Pipeline  # noqa: E402
 from niki_ros.ros.conversions import image_from_rgb, info_from_camera  # noqa: E402
 from niki_ros.ros.pose_node import PoseNode  # noqa: E402
 from niki_ros.ros.process import spin_once, use_large_image_profile  # noqa: E402
 from niki_ros.ros.publishers import LATCHED_QOS, TF_QOS  # noqa: E402
+from niki_ros.scene.camera import Camera  # noqa: E402
 from niki_ros.solvers import load_solver  # noqa: E402
 import rclpy  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402

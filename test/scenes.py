@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from niki_ros.core.kinematics import forward_kinematics
-from niki_ros.core.rotations import rotmat_from_rotvec
-from niki_ros.core.skeleton import open_skeleton
-from niki_ros.core.types import JointObservation
+from niki_ros.body.kinematics import forward_kinematics
+from niki_ros.body.observation import JointObservation
+from niki_ros.body.rotations import rotmat_from_rotvec
+from niki_ros.body.skeleton import open_skeleton
 import numpy as np
 import pytest
 

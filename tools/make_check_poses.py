@@ -9,10 +9,10 @@ Usage: python tools/make_check_poses.py VIDEO... niki_ros/models/check_poses.npz
 
 import sys
 
-from niki_ros.core.config import apply_settings, PipelineConfig
-from niki_ros.core.skeleton import MIRROR_29
+from niki_ros.body.skeleton import MIRROR_29
+from niki_ros.common.settings import apply_settings, PipelineConfig
 from niki_ros.observers import load_observer
-from niki_ros.sources import open_source
+from niki_ros.sources.source import open_source
 import numpy as np
 
 COUNT = 1000

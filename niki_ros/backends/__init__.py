@@ -5,12 +5,14 @@ from __future__ import annotations
 import ctypes
 from inspect import signature
 from os import PathLike
-from typing import Callable, Optional, Union
+from typing import Callable, Dict, Optional, Union
 
 from niki_ros.backends.engine import BACKENDS, Engine, PRECISIONS, TensorSpec
-from niki_ros.core.errors import BackendError
+from niki_ros.common.errors import BackendError, ModelError
+from niki_ros.models.model_folder import load_graph, ModelFolder
 
-__all__ = ['BACKENDS', 'Engine', 'PRECISIONS', 'TensorSpec', 'engine_options', 'load_engine']
+__all__ = ['BACKENDS', 'Engine', 'PRECISIONS', 'TensorSpec', 'engine_options', 'load_engine',
+           'load_folder_engine']
 
 
 def load_engine(model: Union[str, PathLike, bytes], backend: str = 'onnxruntime',
@@ -35,7 +37,6 @@ def load_engine(model: Union[str, PathLike, bytes], backend: str = 'onnxruntime'
         if name not in known:
             raise BackendError(f'backend {backend} has no option {name!r}; known: '
                                f'{", ".join(list(known)[1:])}')
-    from niki_ros.model_folder import load_graph
     engine = load(load_graph(model, precision), **options)
     _give_back_memory()
     runs = engine.describe()['precision']
@@ -46,8 +47,24 @@ def load_engine(model: Union[str, PathLike, bytes], backend: str = 'onnxruntime'
     return engine
 
 
+def load_folder_engine(folder: ModelFolder, outputs: Dict[str, tuple], **options) -> Engine:
+    """
+    Return the engine that runs a model folder's graph, if it gives what its user needs.
+
+    :param outputs: their shapes, without the first axis.
+    :param options: of :func:`load_engine`.
+    :raises ModelError: when one of ``outputs`` is missing, or of another shape.
+    """
+    engine = load_engine(folder.path, **options)
+    given = {spec.name: tuple(spec.shape[1:]) for spec in engine.outputs}
+    if any(given.get(name) != shape for name, shape in outputs.items()):
+        engine.close()
+        raise ModelError(f'{folder.path}: the graph gives {given}; expected {outputs}')
+    return engine
+
+
 def engine_options(settings) -> dict:
-    """Return all that :func:`load_engine` takes of ``core.config.EngineConfig``."""
+    """Return all that :func:`load_engine` takes of ``common.settings.EngineConfig``."""
     names = {'onnxruntime': ('device', 'threads', 'parallel'),
              'tensorrt': ('max_batch', 'on_mismatch')}
     return {name: getattr(settings, name)

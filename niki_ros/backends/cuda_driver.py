@@ -11,7 +11,7 @@ import ctypes
 from ctypes import byref, c_char, c_int, c_size_t, c_uint, c_ulonglong, c_void_p
 from dataclasses import dataclass
 
-from niki_ros.core.errors import BackendError
+from niki_ros.common.errors import BackendError
 import numpy as np
 
 _LIBRARIES = ('libcuda.so.1', 'libcuda.so', 'nvcuda.dll')

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, Tuple, Union
 
-from niki_ros.core.errors import InputError
+from niki_ros.common.errors import InputError
 import numpy as np
 
 BACKENDS = ('onnxruntime', 'tensorrt')

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Dict, Iterator, List, Set
 
-from niki_ros.core.errors import ModelError
+from niki_ros.common.errors import ModelError
 import numpy as np
 
 _FLOAT_BYTES = {1: ('fp32', 4), 10: ('fp16', 2), 11: ('fp64', 8), 16: ('bf16', 2)}

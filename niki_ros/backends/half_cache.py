@@ -8,8 +8,8 @@ import logging
 from pathlib import Path
 from typing import Dict, Iterable, Optional, Set
 
-from niki_ros.core.errors import BackendError
-from niki_ros.model_folder import ModelFolder, sha256, write_file
+from niki_ros.common.errors import BackendError
+from niki_ros.models.model_folder import ModelFolder, sha256, write_file
 
 CASTER = 2
 """Changes whenever :func:`niki_ros.backends.half_graph.cast_graph` makes other graphs."""
@@ -68,7 +68,7 @@ def digests_of(folder: ModelFolder) -> Set[str]:
 
 def _folder() -> Optional[Path]:
     """Return where casts are kept, None for a user without a home folder."""
-    from niki_ros.engine_cache import cache_folder
+    from niki_ros.backends.engine_cache import cache_folder
     try:
         return cache_folder()
     except BackendError as error:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Callable, Dict, FrozenSet, Iterable, List, Set
 
 from niki_ros.backends.graph_file import HEAVY, read_weights
-from niki_ros.core.errors import BackendError, ModelError
+from niki_ros.common.errors import BackendError, ModelError
 import numpy as np
 
 _LAYER_GROUPS = 64

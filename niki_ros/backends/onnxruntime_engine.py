@@ -8,8 +8,8 @@ import os
 
 from niki_ros.backends.engine import checked_inputs, TensorSpec
 from niki_ros.backends.graph_file import read_weights
-from niki_ros.core.errors import BackendError, ModelError
-from niki_ros.model_folder import sha256
+from niki_ros.common.errors import BackendError, ModelError
+from niki_ros.models.model_folder import sha256
 import numpy as np
 
 PROVIDERS = {

@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import Callable, Optional
 
 from niki_ros.backends.graph_file import largest_fp16, layers_by_precision, read_weights
-from niki_ros.core.errors import BackendError, ModelError
+from niki_ros.common.errors import BackendError, ModelError
 import numpy as np
 
 WORKSPACE_BYTES = 1 << 30

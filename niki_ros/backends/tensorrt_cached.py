@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from typing import Callable, Optional
 
+from niki_ros.backends.engine_cache import ANY_GPU, EngineCache, EngineKey, EngineRefused
 from niki_ros.backends.graph_file import read_weights
 from niki_ros.backends.tensorrt_build import build_engine, targets_of, weights_found
 from niki_ros.backends.tensorrt_library import tensorrt_library
-from niki_ros.core.errors import BackendError
-from niki_ros.engine_cache import ANY_GPU, EngineCache, EngineKey, EngineRefused
-from niki_ros.model_folder import sha256
+from niki_ros.common.errors import BackendError
+from niki_ros.models.model_folder import sha256
 
 MAX_BATCH = 16
 _log = logging.getLogger(__name__)

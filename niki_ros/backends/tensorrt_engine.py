@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Dict, Set
 
 from niki_ros.backends.engine import checked_inputs, TensorSpec
-from niki_ros.core.errors import BackendError
+from niki_ros.common.errors import BackendError
 import numpy as np
 
 MAX_CUDA_GRAPHS = 8

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Optional
 
-from niki_ros.core.errors import BackendError
+from niki_ros.common.errors import BackendError
 
 LIBRARIES = ('tensorrt', 'tensorrt_rtx')
 _REMEDY = ('on a Jetson it comes with JetPack (sudo apt install python3-libnvinfer); on a '

@@ -1,0 +1,1 @@
+"""The command niki: one verb a file, arguments and a call."""

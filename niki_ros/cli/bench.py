@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 
-from niki_ros.core.errors import ModelError, SourceError
+from niki_ros.common.errors import ModelError, SourceError
 
 HELP = """Measure speed: the solver at 1, 4, 16 and 64 people (the default), the pipeline with
 1, 2, 4 and 8 people or on a video, or the node from image stamp to TF over DDS."""
@@ -72,7 +72,7 @@ def main(args) -> int:
 
 def _solver(args) -> tuple:
     from niki_ros import load_solver
-    from niki_ros.benchmark import bench_solver
+    from niki_ros.benchmarks.speed import bench_solver
     name = args.solver or _first_shipped()
     options = {}
     if name != 'analytic':
@@ -103,9 +103,9 @@ def _solver(args) -> tuple:
 
 def _pipeline(args) -> tuple:
     from niki_ros import load_pipeline
-    from niki_ros.benchmark import bench_pipeline
+    from niki_ros.benchmarks.speed import bench_pipeline
     from niki_ros.cli.run import parse_settings
-    from niki_ros.sources import open_source
+    from niki_ros.sources.source import open_source
     settings = {**parse_settings(args.set),
                 'solver.name': args.solver or _first_shipped(temporal=True)}
     if args.video is None:
@@ -129,8 +129,8 @@ def _pipeline(args) -> tuple:
 
 def _people(args, settings) -> tuple:
     """Measure 1, 2, 4 and 8 people who are pasted into a scene."""
-    from niki_ros.benchmark_people import bench_people, PEOPLE
-    from niki_ros.core.config import apply_settings, PipelineConfig
+    from niki_ros.benchmarks.people import bench_people, PEOPLE
+    from niki_ros.common.settings import apply_settings, PipelineConfig
     # drawn people without surroundings are hard to detect, and all of them are to be followed
     config = apply_settings(PipelineConfig(), {'observer.min_score': 0.3, **settings})
     figures = bench_people(config, counts=args.people or PEOPLE,
@@ -151,7 +151,7 @@ def _node(args) -> tuple:
     """Run the demonstration's processes, which measure image stamp → TF received over DDS."""
     import tempfile
     with tempfile.TemporaryDirectory(prefix='niki_bench_') as folder:
-        command = [sys.executable, '-m', 'niki_ros.ros.demo', '--video', str(_video(args.video)),
+        command = [sys.executable, '-m', 'niki_ros.demo.demo', '--video', str(_video(args.video)),
                    '--out', folder]
         if args.solver:
             command += ['--param', f'solver.name:={args.solver}']
@@ -184,7 +184,7 @@ def _weight_bytes(name: str, precision) -> int:
     if name == 'analytic':
         return 0
     from niki_ros.backends.graph_file import read_weights
-    from niki_ros.model_folder import find_model
+    from niki_ros.models.model_folder import find_model
     return read_weights(find_model(name).load_graph(precision)).total_bytes
 
 
@@ -192,7 +192,7 @@ def _video(given):
     """Return the video to run; the demo clip lies in the cache once ``make demo`` has run."""
     if given:
         return given
-    from niki_ros.engine_cache import cache_folder
+    from niki_ros.backends.engine_cache import cache_folder
     clip = cache_folder().parent / 'demo.mp4'
     if not clip.is_file():
         raise SourceError(f'no video was named and {clip} is not there; give one: niki bench '
@@ -205,7 +205,7 @@ def _plot(file: str, draw):
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ModelError(f'--plot needs matplotlib ({error}): pip install matplotlib') from error
-    from niki_ros.outputs import whole_file
+    from niki_ros.files.outputs import whole_file
     figure = Figure(figsize=(7, 4), layout='constrained')
     draw(figure.add_subplot())
     with whole_file(file, _PLOTS) as part:

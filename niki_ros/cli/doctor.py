@@ -108,9 +108,9 @@ def _onnxruntime() -> Finding:
 
 def _models() -> Iterator[Finding]:
     """Load every graph that ships, as the default settings run it."""
-    from niki_ros.core.config import PipelineConfig
-    from niki_ros.core.errors import NikiError
-    from niki_ros.model_folder import graphs_of, MANIFEST, shipped_models
+    from niki_ros.common.errors import NikiError
+    from niki_ros.common.settings import PipelineConfig
+    from niki_ros.models.model_folder import graphs_of, MANIFEST, shipped_models
     files = sorted(shipped_models().glob(f'*/{MANIFEST}'))
     if not files:
         yield Finding('graphs', BROKEN, f'none in {shipped_models()}', 'install niki_ros again')
@@ -128,8 +128,8 @@ def _models() -> Iterator[Finding]:
 def _graph(path: Path, role, settings) -> Finding:
     """Check and load one graph; without its library the finding is the library's."""
     from niki_ros.backends import engine_options, load_engine
-    from niki_ros.core.errors import BackendError, NikiError
-    from niki_ros.model_folder import read_model_folder
+    from niki_ros.common.errors import BackendError, NikiError
+    from niki_ros.models.model_folder import read_model_folder
     name = f'graph {path.name}'
     try:
         folder = read_model_folder(path)

@@ -7,7 +7,7 @@ import json
 import sys
 from time import perf_counter
 
-from niki_ros.core.errors import BackendError
+from niki_ros.common.errors import BackendError
 
 HELP = """Build TensorRT engines for this GPU, or ahead of time for another (--target, with
 TensorRT-RTX), list and clear those in the cache, measure how far they are from the FP32 graph.
@@ -75,7 +75,7 @@ def _limit(parser):
 def _settings(args):
     """Return the settings of the pipeline with those of the command line."""
     from niki_ros.cli.run import parse_settings
-    from niki_ros.core.config import apply_settings, PipelineConfig
+    from niki_ros.common.settings import apply_settings, PipelineConfig
     config = PipelineConfig()
     apply_settings(config, parse_settings(args.set))
     return config
@@ -83,7 +83,7 @@ def _settings(args):
 
 def _chosen(args, config) -> list:
     """Return (role, folder) of the model that was named, or of all that the settings need."""
-    from niki_ros.model_folder import find_model, graphs_of
+    from niki_ros.models.model_folder import find_model, graphs_of
     return [('', find_model(args.model))] if args.model else graphs_of(config)
 
 
@@ -112,8 +112,8 @@ def _build(args) -> int:
 
 def _built(graph: bytes, folder, target, max_batch: int, on_mismatch: str) -> str:
     """Build one engine and return what was built."""
+    from niki_ros.backends.engine_cache import cache_folder
     from niki_ros.backends.tensorrt_cached import build_into_cache
-    from niki_ros.engine_cache import cache_folder
     start = perf_counter()
     key = build_into_cache(graph, target, max_batch, on_mismatch, progress=_say)
     file = cache_folder() / f'{key.name}.engine'
@@ -124,8 +124,8 @@ def _built(graph: bytes, folder, target, max_batch: int, on_mismatch: str) -> st
 
 def _cast(args) -> int:
     """Cast a folder's FP32 graph to FP16; put it in the same folder, with its measured error."""
-    from niki_ros.engine_check import with_half_graph
-    from niki_ros.model_folder import find_model
+    from niki_ros.benchmarks.exactness import with_half_graph
+    from niki_ros.models.model_folder import find_model
     folder = find_model(args.model)
     if folder.ships:
         raise BackendError(f'{folder.path} belongs to the package and is not written to; copy the '
@@ -142,7 +142,7 @@ def _cast(args) -> int:
 
 
 def _list(args) -> int:
-    from niki_ros.engine_cache import EngineCache
+    from niki_ros.backends.engine_cache import EngineCache
     cache = EngineCache()
     names = _names()
     rows = [(engine, {'model': names.get(engine.name[:12], ''), **manifest}, fault)
@@ -165,7 +165,7 @@ def _list(args) -> int:
 def _names() -> dict:
     """Return the first digits of the sha256 of every graph that ships: name of the model."""
     from niki_ros.backends.half_cache import digests_of
-    from niki_ros.model_folder import shipped_folders
+    from niki_ros.models.model_folder import shipped_folders
     return {digest[:12]: folder.name for folder in shipped_folders()
             for digest in digests_of(folder)}
 
@@ -186,7 +186,7 @@ def _check(args) -> int:
 def _checked(folder, args) -> dict:
     """Return the errors of one model's engines; nothing is written."""
     from niki_ros.backends import load_engine
-    from niki_ros.engine_check import compare, limits_of, over_limits, samples
+    from niki_ros.benchmarks.exactness import compare, limits_of, over_limits, samples
     wanted = folder.precisions if args.precision == 'all' else (args.precision,)
     if args.backend == 'tensorrt':
         load_engine(folder.path, 'tensorrt', wanted[0]).close()  # no GPU: say so at once
@@ -208,15 +208,15 @@ def _checked(folder, args) -> dict:
 
 def _damaged_engines(folder) -> list:
     """Name the cached engines of this model that would be refused."""
+    from niki_ros.backends.engine_cache import EngineCache
     from niki_ros.backends.half_cache import digests_of
-    from niki_ros.engine_cache import EngineCache
     mine = {digest[:12] for digest in digests_of(folder)}
     return [fault for engine, _, fault in EngineCache().entries()
             if fault and engine.name[:12] in mine]
 
 
 def _print_errors(result: dict):
-    from niki_ros.engine_check import over_limits
+    from niki_ros.benchmarks.exactness import over_limits
     for precision, facts in result['errors'].items():
         ran = facts['ran']
         count = ', '.join(f'{facts[name]} {name}' for name in ('poses', 'pictures')
@@ -238,9 +238,9 @@ def _percentiles(facts: dict) -> str:
 
 
 def _clear(args) -> int:
+    from niki_ros.backends.engine_cache import EngineCache
     from niki_ros.backends.half_cache import digests_of
-    from niki_ros.engine_cache import EngineCache
-    from niki_ros.model_folder import find_model
+    from niki_ros.models.model_folder import find_model
     cache = EngineCache()
     if args.model is None:
         count = cache.clear()

@@ -31,10 +31,10 @@ def main(argv=None) -> int:
     # libraries write to stderr what our own errors say better; the user's value wins
     os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
     os.environ.setdefault('OPENCV_LOG_LEVEL', 'ERROR')
-    from niki_ros.plain_text import write_plainly
+    from niki_ros.common.plain_text import write_plainly
     write_plainly()
     args = _parse(argv)
-    from niki_ros.core.errors import NikiError
+    from niki_ros.common.errors import NikiError
     before = _end_on_signals()
     try:
         code = args.run_verb(args)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Iterator
 
-from niki_ros.core.errors import ModelError
-from niki_ros.model_folder import MANIFEST, ModelFolder, read_model_folder, shipped_models
+from niki_ros.common.errors import ModelError
+from niki_ros.models.model_folder import MANIFEST, ModelFolder, read_model_folder, shipped_models
 
 HELP = 'List and verify the models that ship with the package; nothing is ever downloaded.'
 

@@ -49,8 +49,8 @@ def main(args) -> int:
     """
     from niki_ros import load_pipeline
     from niki_ros.cli.files import check_files
-    from niki_ros.outputs import VIDEO_SUFFIXES
-    from niki_ros.sources import open_source
+    from niki_ros.files.outputs import VIDEO_SUFFIXES
+    from niki_ros.sources.source import open_source
     settings = _settings(args)
     check_files({'--overlay': args.overlay, '--json': args.json}, args.source, args.camera,
                 settings, overlay=VIDEO_SUFFIXES)
@@ -80,7 +80,7 @@ def main(args) -> int:
 
 def body_record(body) -> dict:
     """Return what one line of JSON says about a body; micrometres are below any meaning."""
-    from niki_ros.core.types import STATUS_NAMES
+    from niki_ros.body.body import STATUS_NAMES
     return {
         'id': int(body.id),
         'root_m': _numbers(body.root_m, 6),
@@ -97,8 +97,8 @@ def parse_settings(pairs) -> dict:
 
     :raises ConfigError: for a setting that does not exist, or a value that cannot be read.
     """
-    from niki_ros.core.config import PipelineConfig, settings_of
-    from niki_ros.core.errors import ConfigError
+    from niki_ros.common.errors import ConfigError
+    from niki_ros.common.settings import PipelineConfig, settings_of
     known = {item.name: type(item.default) for item in settings_of(PipelineConfig())}
     readers = {bool: {'true': True, 'false': False}.__getitem__}
     values = {}
@@ -129,9 +129,9 @@ def _settings(args) -> dict:
 
 def _bag_options(args, settings) -> dict:
     """Return what only a bag is asked for; named for another source it is an error."""
-    from niki_ros.bag_files import is_bag
-    from niki_ros.core.config import CameraConfig, TrackingConfig
-    from niki_ros.core.errors import InputError
+    from niki_ros.common.errors import InputError
+    from niki_ros.common.settings import CameraConfig, TrackingConfig
+    from niki_ros.sources.bag_files import is_bag
     named = {'image_topic': args.image_topic, 'info_topic': args.info_topic,
              'depth_topic': args.depth_topic}
     if is_bag(args.source):
@@ -150,13 +150,13 @@ def _camera(args, source, settings):
     """Return the camera of the file, scaled to the images, or None for the field of view."""
     if not args.camera:
         return None
-    from niki_ros.camera_file import camera_for_source
+    from niki_ros.sources.camera_file import camera_for_source
     return camera_for_source(args.camera, source, settings.get('camera.images') == 'rectified')
 
 
 def _json_writer(stack, path):
     """Return a function that writes one line, or None."""
-    from niki_ros.outputs import line_writer
+    from niki_ros.files.outputs import line_writer
     if path is None:
         return None
     write = print if path == '-' else stack.enter_context(line_writer(path))
@@ -165,7 +165,7 @@ def _json_writer(stack, path):
 
 def _overlay_writer(stack, path, source):
     """Return a :class:`VideoWriter`, or None."""
-    from niki_ros.outputs import VIDEO_SUFFIXES, VideoWriter, whole_file
+    from niki_ros.files.outputs import VIDEO_SUFFIXES, VideoWriter, whole_file
     if path is None:
         return None
     part = stack.enter_context(whole_file(path, VIDEO_SUFFIXES))
@@ -184,8 +184,8 @@ class _Done:
 
 def _process(args, source, pipeline, camera, write_line, overlay) -> _Done:
     """Do the work."""
-    from niki_ros.core.errors import SourceError
-    from niki_ros.core.images import draw_overlay
+    from niki_ros.common.errors import SourceError
+    from niki_ros.images.pixels import draw_overlay
     from tqdm import tqdm
     done = _Done()
     hidden = args.quiet or not sys.stderr.isatty()

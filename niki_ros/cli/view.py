@@ -43,9 +43,9 @@ def add_arguments(parser):
 
 def main(args) -> int:
     """Show, record or draw what there is."""
-    from niki_ros import rerun_view
     from niki_ros.cli.files import check_files
     from niki_ros.cli.run import parse_settings
+    from niki_ros.viewers import rerun as rerun_view
     # first of all: nobody waits for a pipeline to learn that there is no viewer
     if not args.web:
         rerun_view.load_rerun()
@@ -73,7 +73,7 @@ def _serve(moments, args, broken_off: List[str]):
     from pathlib import Path
     import threading
 
-    from niki_ros.web_view import fill, MomentStore, WebView
+    from niki_ros.viewers.web_page import fill, MomentStore, WebView
     store = MomentStore(Path(args.source).name or str(args.source))
     try:
         view = WebView(store, args.host, args.port)
@@ -94,7 +94,7 @@ def _serve(moments, args, broken_off: List[str]):
 
 def _until_it_breaks(moments, broken_off: List[str]):
     """Yield the moments; an error of the source after the first one is kept for the end."""
-    from niki_ros.core.errors import SourceError
+    from niki_ros.common.errors import SourceError
     any_came = False
     try:
         for moment in moments:
@@ -109,13 +109,13 @@ def _until_it_breaks(moments, broken_off: List[str]):
 @contextmanager
 def _moments(args, bag):
     """Hand out the moments of a bag, or of a video while the pipeline runs over it."""
-    from niki_ros.rerun_view import bag_moments, video_moments
+    from niki_ros.viewers.rerun import bag_moments, video_moments
     if bag:
         yield bag_moments(args.source, args.joints)
         return
     from niki_ros import load_pipeline
     from niki_ros.cli.run import parse_settings
-    from niki_ros.sources import open_source
+    from niki_ros.sources.source import open_source
     settings = parse_settings(args.set)
     if args.fov_deg is not None:
         settings['camera.fov_deg'] = args.fov_deg
@@ -135,13 +135,13 @@ def _camera(path, source, settings):
     """Return the camera of the file at the size of the images, None where none is given."""
     if path is None:
         return None
-    from niki_ros.camera_file import camera_for_source
+    from niki_ros.sources.camera_file import camera_for_source
     return camera_for_source(path, source, settings.get('camera.images') == 'rectified')
 
 
 def _save(rerun_view, moments, path, absolute):
     """Write the recording; it gets its name when it is whole."""
-    from niki_ros.outputs import whole_file
+    from niki_ros.files.outputs import whole_file
     with whole_file(path) as part:
         count = rerun_view.show(moments, lambda recording, layout: recording.save(
             str(part), default_blueprint=layout), absolute)
@@ -150,7 +150,7 @@ def _save(rerun_view, moments, path, absolute):
 
 def _chosen(moments, args):
     """Return the moment to draw."""
-    from niki_ros.core.errors import SourceError
+    from niki_ros.common.errors import SourceError
     if args.at is None:
         chosen = max(moments, key=lambda moment: moment.observed(), default=None)
     else:

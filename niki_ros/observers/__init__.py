@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Dict, List, Optional, Protocol
 
-from niki_ros.core.camera import Camera
-from niki_ros.core.config import PipelineConfig
-from niki_ros.core.errors import ConfigError
-from niki_ros.core.types import JointObservation
+from niki_ros.body.observation import JointObservation
+from niki_ros.common.errors import ConfigError
+from niki_ros.common.settings import PipelineConfig
+from niki_ros.scene.camera import Camera
 import numpy as np
 
 MAKERS = {'hybrik': 'niki-import hybrik has made of the weights',
@@ -58,7 +58,7 @@ def load_observer(config: PipelineConfig, detector=None, wait: bool = True) -> O
     network = _network(settings, options)
     try:
         if detector is None and settings.detector:
-            from niki_ros.model_folder import find_model
+            from niki_ros.models.model_folder import find_model
             from niki_ros.observers.detectors import load_detector
             detector = load_detector(find_model(settings.detector).path, **options)
     except BaseException:
@@ -84,7 +84,7 @@ def _network(settings, options: dict):
     if settings.name == 'kinematic':
         from niki_ros.observers.kinematic import KinematicNetwork
         return KinematicNetwork(settings.path, **options)
-    from niki_ros.model_folder import find_model
+    from niki_ros.models.model_folder import find_model
     from niki_ros.observers.landmark_errors import LandmarkErrors
     from niki_ros.observers.landmark_network import LandmarkNetwork
     errors = LandmarkErrors.read() if settings.correct else None

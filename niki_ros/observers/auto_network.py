@@ -6,8 +6,8 @@ import threading
 from time import perf_counter
 from typing import Callable, Dict, List, Optional, Tuple
 
-from niki_ros.core.camera import Camera
 from niki_ros.observers.network import Look, PersonNetwork
+from niki_ros.scene.camera import Camera
 import numpy as np
 
 SIZES = ('lite', 'full', 'heavy')

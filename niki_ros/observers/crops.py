@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Dict, List
 
-from niki_ros.core.camera import Camera
-from niki_ros.core.crop import Crop
-from niki_ros.core.types import JointObservation
+from niki_ros.body.observation import JointObservation
+from niki_ros.observers.crop import Crop
 from niki_ros.observers.network import Look
+from niki_ros.scene.camera import Camera
 import numpy as np
 
 LOST_SIGMA = 0.9
@@ -37,11 +37,12 @@ class CropNetwork:
 
     def __init__(self, model, **engine_options):
         """Load the graph; :class:`ModelError` when the folder holds another kind of model."""
-        from niki_ros.model_folder import read_model_folder
+        from niki_ros.backends import load_folder_engine
+        from niki_ros.models.model_folder import read_model_folder
         folder = read_model_folder(model)
         folder.check_kind(self.KIND, self.MAKER)
         self._prepare(folder)
-        self.engine = folder.load_engine(self.OUTPUTS, **engine_options)
+        self.engine = load_folder_engine(folder, self.OUTPUTS, **engine_options)
         self._name = folder.manifest['name']
 
     def _prepare(self, folder) -> None:
@@ -56,7 +57,7 @@ class CropNetwork:
         raise NotImplementedError
 
     def place_of(self, box_px, camera: Camera) -> np.ndarray:
-        """Return the box itself; :class:`niki_ros.core.errors.InputError` when it is none."""
+        """Return the box itself; :class:`niki_ros.common.errors.InputError` when it is none."""
         Crop.around(box_px)
         return np.asarray(box_px, dtype=np.float64)
 
@@ -90,7 +91,7 @@ class CropNetwork:
 
     def _look(self, row, crop, camera, box) -> Look:
         seen = self._observation(row, crop, camera, box)
-        there = float(np.median(seen.sigma[:24])) < LOST_SIGMA
+        there = float(np.median(seen.sigma_200mm[:24])) < LOST_SIGMA
         return Look(seen, float(there), _followed(seen, box))
 
 

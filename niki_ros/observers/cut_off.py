@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
-from niki_ros.core.tracking import share_within
+from niki_ros.images.boxes import share_within
 from niki_ros.observers.network import Look
 import numpy as np
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Callable, Dict, Protocol, Tuple
 
-from niki_ros.core.errors import ModelError
-from niki_ros.core.images import network_input, resized_rgb
+from niki_ros.common.errors import ModelError
+from niki_ros.images.pixels import network_input, resized_rgb
 import numpy as np
 
 SAME_BOX = 0.6
@@ -61,13 +61,14 @@ class NanoDet:
 
     def __init__(self, model, least_score: float = 0.3, **engine_options):
         """Load the graph."""
-        from niki_ros.model_folder import read_model_folder
+        from niki_ros.backends import load_folder_engine
+        from niki_ros.models.model_folder import read_model_folder
         folder = read_model_folder(model)
         self.name, self._least = folder.manifest['name'], least_score
         self._middle_px, self._stride_px = self.cells_px()
         cells = len(self._stride_px)
-        self.engine = folder.load_engine(
-            {'scores': (cells,), 'distances': (cells, 4 * self.BINS)}, **engine_options)
+        self.engine = load_folder_engine(
+            folder, {'scores': (cells,), 'distances': (cells, 4 * self.BINS)}, **engine_options)
 
     def detect(self, image_rgb) -> Tuple[np.ndarray, np.ndarray]:
         """Return boxes (n, 4) in pixels of the image, and scores (n,)."""
@@ -146,7 +147,7 @@ def load_detector(model, **engine_options) -> Detector:
 
     :raises ModelError: when the folder is damaged, or there is no detector of its kind.
     """
-    from niki_ros.model_folder import read_model_folder
+    from niki_ros.models.model_folder import read_model_folder
     kind = read_model_folder(model).manifest['kind']
     if kind not in DETECTORS:
         raise ModelError(f'{model} is of kind {kind!r}; a detector is of kind '

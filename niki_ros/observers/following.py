@@ -11,16 +11,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Dict, List, Optional
 
-from niki_ros.core.behind import without_covered_joints
-from niki_ros.core.camera import Camera
-from niki_ros.core.checks import checked_rgb, finite_array
-from niki_ros.core.config import CameraConfig, ObserverConfig
-from niki_ros.core.errors import InputError
-from niki_ros.core.tracking import overlap, same_person
-from niki_ros.core.types import JointObservation
+from niki_ros.body.observation import JointObservation
+from niki_ros.common.checks import checked_rgb, finite_array
+from niki_ros.common.errors import InputError
+from niki_ros.common.settings import CameraConfig, ObserverConfig
+from niki_ros.images.boxes import overlap
+from niki_ros.observers.covered_joints import without_covered_joints
 from niki_ros.observers.cut_off import CutOff
 from niki_ros.observers.network import Look, PersonNetwork
 from niki_ros.observers.search import Found, Search
+from niki_ros.scene.camera import Camera
+from niki_ros.scene.duplicates import same_person
 import numpy as np
 
 MIN_PRESENT = 0.5

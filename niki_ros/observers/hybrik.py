@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from typing import Dict
 
-from niki_ros.core.camera_scale import fitted_distance
-from niki_ros.core.crop import joints_from_uvd
-from niki_ros.core.errors import ModelError
-from niki_ros.core.skeleton import Skeleton
-from niki_ros.core.types import JointObservation, SIGMA_UNIT_M
+from niki_ros.body.observation import JointObservation, SIGMA_UNIT_M
+from niki_ros.body.skeleton import Skeleton
+from niki_ros.common.errors import ModelError
+from niki_ros.observers.camera_scale import fitted_distance
+from niki_ros.observers.crop import joints_from_uvd
 from niki_ros.observers.crops import CropNetwork
 import numpy as np
 
@@ -46,7 +46,7 @@ class HybrikNetwork(CropNetwork):
         # a sigma of 1 is 200 mm, and the crop is 1 / scale metres wide
         error_px = np.maximum(sigma * SIGMA_UNIT_M * scale * crop.side_px, 1.0)
         return JointObservation(
-            joints_m=joints - joints[:1], sigma=sigma, keypoints_px=pixels,
+            joints_m=joints - joints[:1], sigma_200mm=sigma, keypoints_px=pixels,
             box_px=np.asarray(box, np.float64), score=float(1 - np.median(sigma[:24])),
             keypoint_sigma_px=np.where(sigma < 1, error_px, np.inf),
             twist_cos_sin=row['twist_cos_sin'], betas=row['betas'])

@@ -7,9 +7,9 @@ kinematic layer, so bone lengths are a body's.
 
 from __future__ import annotations
 
-from niki_ros.core.crop_view import CropView
-from niki_ros.core.errors import ModelError
-from niki_ros.core.types import JointObservation, SIGMA_UNIT_M
+from niki_ros.body.observation import JointObservation, SIGMA_UNIT_M
+from niki_ros.common.errors import ModelError
+from niki_ros.observers.crop_view import CropView
 from niki_ros.observers.crops import CropNetwork
 import numpy as np
 
@@ -41,6 +41,6 @@ class KinematicNetwork(CropNetwork):
         sigma = np.clip(row['sigma'], 0.0, 1.0)
         error_px = np.maximum(sigma * SIGMA_UNIT_M * np.exp(log_scale) * crop.side_px, 1.0)
         return JointObservation(
-            joints_m=joints - joints[:1], sigma=sigma, keypoints_px=pixels,
+            joints_m=joints - joints[:1], sigma_200mm=sigma, keypoints_px=pixels,
             box_px=np.asarray(box, np.float64), score=float(1 - np.median(sigma[:24])),
             keypoint_sigma_px=np.where(sigma < 1, error_px, np.inf))

@@ -7,8 +7,8 @@ the shank and the foot lose most. The shares below undo that on average.
 
 from __future__ import annotations
 
-from niki_ros.core.shape import PAIRS
-from niki_ros.core.skeleton import JOINTS_29, open_skeleton
+from niki_ros.body.shape import PAIRS
+from niki_ros.body.skeleton import JOINTS_29, open_skeleton
 import numpy as np
 
 # observed over true length, and the spread of that over people, of what the network measures;

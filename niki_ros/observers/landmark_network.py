@@ -5,7 +5,7 @@ Of one upright crop it says where 33 landmarks are, how well each is seen, where
 about the hips, and whether there is a person at all. Two more points, the middle of the hips and
 the end of a line upwards as long as the body reaches, say which crop fits in the next image. The
 way of cropping is that of the network's authors (Bazarevsky et al., BlazePose, 2020), except that
-the crop is taken by a camera turned to the person, see :mod:`niki_ros.core.person_view`.
+the crop is taken by a camera turned to the person, see :mod:`niki_ros.scene.person_view`.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Dict, List, Optional
 
-from niki_ros.core.camera import Camera
-from niki_ros.core.images import network_input, rgb_of_view
-from niki_ros.core.lift_window import keypoint_rays
-from niki_ros.core.person_view import PersonView, view_of_body
-from niki_ros.core.types import JointObservation
+from niki_ros.body.observation import JointObservation
+from niki_ros.images.pixels import network_input, rgb_of_view
+from niki_ros.lifters.window import keypoint_rays
 from niki_ros.observers.landmark_errors import LandmarkErrors, sigma_left
 from niki_ros.observers.landmarks import box_size, observation_from_landmarks
 from niki_ros.observers.network import Look
+from niki_ros.scene.camera import Camera
+from niki_ros.scene.person_view import PersonView, view_of_body
 import numpy as np
 from scipy.special import expit
 
@@ -61,12 +61,13 @@ class LandmarkNetwork:
 
     def __init__(self, model, errors: Optional[LandmarkErrors] = None, **engine_options):
         """Load the graph."""
-        from niki_ros.model_folder import read_model_folder
+        from niki_ros.backends import load_folder_engine
+        from niki_ros.models.model_folder import read_model_folder
         folder = read_model_folder(model)
         folder.check_kind('landmarks', 'niki-import blazepose')
         self.name = folder.manifest['name']
         self._errors = errors
-        self.engine = folder.load_engine(OUTPUTS, **engine_options)
+        self.engine = load_folder_engine(folder, OUTPUTS, **engine_options)
 
     def place_of(self, box_px, camera: Camera) -> PersonView:
         """Return the upright view of a box; the turn is found by looking again."""
@@ -167,6 +168,6 @@ def observation_of(normalized, world_m, visible, size, camera_from_upright,
     off_m, off_share = errors(normalized, world_m, visible)
     joints = one.joints_m + off_m @ camera_from_upright.T
     pixels = one.keypoints_px + off_share * box_size(one.box_px)
-    return replace(one, uncorrected_m=one.joints_m, sigma=sigma_left(one.sigma),
+    return replace(one, uncorrected_m=one.joints_m, sigma_200mm=sigma_left(one.sigma_200mm),
                    joints_m=(joints - joints[0]).astype(np.float32),
                    keypoints_px=pixels.astype(np.float32))

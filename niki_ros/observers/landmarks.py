@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import math
 
-from niki_ros.core.skeleton import JOINT, JOINTS_29, open_skeleton
-from niki_ros.core.types import JointObservation
+from niki_ros.body.observation import JointObservation
+from niki_ros.body.skeleton import JOINT, JOINTS_29, open_skeleton
 from niki_ros.observers.landmark_lengths import bone_lengths
 import numpy as np
 
@@ -262,7 +262,7 @@ def observation_from_landmarks(normalized, world_m, visibility, image_size) -> J
     lengths_m, length_sigma_m = bone_lengths(joints_m)
     return JointObservation(
         joints_m=joints_m.astype(np.float32),
-        sigma=joint_sigma(visible, outside).astype(np.float32),
+        sigma_200mm=joint_sigma(visible, outside).astype(np.float32),
         keypoints_px=keypoints_from_landmarks(pixels, world_m, joints_m).astype(np.float32),
         box_px=box.astype(np.float32),
         score=float(np.clip(visibility[[*SHOULDERS, *HIPS]], 0.0, 1.0).mean()),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Protocol
 
-from niki_ros.core.camera import Camera
-from niki_ros.core.types import JointObservation
+from niki_ros.body.observation import JointObservation
+from niki_ros.scene.camera import Camera
 import numpy as np
 
 

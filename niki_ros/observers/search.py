@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from time import thread_time
 from typing import List, Optional, Tuple
 
-from niki_ros.core.errors import NikiError
+from niki_ros.common.errors import NikiError
 from niki_ros.observers.detectors import Detector
 import numpy as np
 

@@ -1,0 +1,1 @@
+"""The ROS nodes and topics; the only room with rclpy. Converts, calls the algorithm, publishes."""

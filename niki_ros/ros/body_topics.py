@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 
-from niki_ros.core import urdf
+from niki_ros.robot_model import urdf
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 

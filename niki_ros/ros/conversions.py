@@ -5,10 +5,10 @@ from __future__ import annotations
 from array import array
 
 from builtin_interfaces.msg import Time
-from niki_ros.core.camera import Camera
-from niki_ros.core.encodings import ENCODINGS
-from niki_ros.core.image_decoding import rgb_from_image
-from niki_ros.core.intake import camera_from_info, is_zero_k, ns_from_stamp
+from niki_ros.messages.encodings import ENCODINGS
+from niki_ros.messages.frame_decoder import camera_from_info, is_zero_k, ns_from_stamp
+from niki_ros.messages.image_decoding import rgb_from_image
+from niki_ros.scene.camera import Camera
 import numpy as np
 from sensor_msgs.msg import CameraInfo, Image
 

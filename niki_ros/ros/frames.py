@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import threading
 
-from niki_ros.core.camera import Camera
-from niki_ros.core.intake import BadFrame, Intake
+from niki_ros.messages.frame_decoder import BadFrame, Intake
 from niki_ros.ros.conversions import image_from_rgb
+from niki_ros.scene.camera import Camera
 
 FALLBACK_FRAME = 'camera_optical_frame'
 # REP-103: an optical frame has that in its name, these are what optical ones hang from
@@ -90,7 +90,7 @@ class FrameHandler:
             self._health.fault('ros4hri_limits', 'beyond the limits of human_description: '
                                + ', '.join(self._outputs.beyond_limits))
         if self.overlay_wanted():
-            from niki_ros.core.images import draw_overlay
+            from niki_ros.images.pixels import draw_overlay
             drawn = draw_overlay(image_rgb, bodies, camera)
             self.publish_overlay(image_from_rgb(drawn, stamp_ns, frame_id))
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from array import array
 from typing import Any, List, Optional, Tuple
 
-from niki_ros.core.body_box import body_box_px
-from niki_ros.core.human_description import (
+from niki_ros.robot_model.body_box import body_box_px
+from niki_ros.robot_model.human_description import (
     beyond_limits,
     human_model,
     human_urdf,

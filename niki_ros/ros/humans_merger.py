@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Any, Dict, List, NamedTuple, Tuple
 
-from niki_ros.core.errors import ConfigError
+from niki_ros.common.errors import ConfigError
 from niki_ros.ros.humans import hri_message, TRACKED
 from niki_ros.ros.parameters import MergerConfig, NodeParameters
 from niki_ros.ros.process import run_node

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import Any, Callable, Dict, Optional
 
-from niki_ros.core.errors import InputError
-from niki_ros.core.ground import Ground
-from niki_ros.core.side_inputs import depth_from_image, FrameTree, NearestDepth, NewestBoxes
+from niki_ros.common.errors import InputError
+from niki_ros.messages.side_inputs import depth_from_image, FrameTree, NearestDepth, NewestBoxes
 from niki_ros.ros.qos import image_qos, LATCHED_QOS, TF_QOS
 from niki_ros.ros.topics import depth_topic
+from niki_ros.scene.ground import Ground
 import numpy as np
 from rclpy.time import Time
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Dict, List
 
 from geometry_msgs.msg import Point
-from niki_ros.core.images import confidence_rgb
-from niki_ros.core.skeleton import PARENTS_29
-from niki_ros.core.types import Body
+from niki_ros.body.body import Body
+from niki_ros.body.skeleton import PARENTS_29
+from niki_ros.images.pixels import confidence_rgb
 import numpy as np
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray

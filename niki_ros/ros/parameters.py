@@ -9,8 +9,8 @@ from difflib import get_close_matches
 import sys
 from typing import Dict, List
 
-from niki_ros.core.config import apply_settings, Setting, setting, settings_of
-from niki_ros.core.errors import ConfigError
+from niki_ros.common.errors import ConfigError
+from niki_ros.common.settings import apply_settings, Setting, setting, settings_of
 from niki_ros.ros.parameter_files import shared_names
 from rcl_interfaces.msg import (
     FloatingPointRange,

@@ -8,9 +8,8 @@ import traceback
 from typing import Callable, Optional
 
 from diagnostic_msgs.msg import DiagnosticArray
-from niki_ros.core.config import NodeConfig, PipelineConfig
-from niki_ros.core.errors import NikiError
-from niki_ros.core.turn import AUTO
+from niki_ros.common.errors import NikiError
+from niki_ros.common.settings import NodeConfig, PipelineConfig
 from niki_ros.ros.diagnostics import Health, OK, REMEDIES, WARN, what_runs
 from niki_ros.ros.frames import FrameHandler
 from niki_ros.ros.inputs import SideInputs
@@ -27,6 +26,7 @@ from niki_ros.ros.topics import (
 )
 from niki_ros.ros.watch import Watch
 from niki_ros.ros.worker import NewestWorker
+from niki_ros.scene.image_rotation import AUTO
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
@@ -38,7 +38,7 @@ _MAX_RATE_HZ = 250
 
 
 def _load_pipeline(config: PipelineConfig):
-    from niki_ros.pipeline import load_pipeline
+    from niki_ros.loading.pipeline import load_pipeline
     return load_pipeline(config, wait=False)
 
 

@@ -10,8 +10,8 @@ import signal
 import sys
 import threading
 
-from niki_ros.core.errors import ConfigError, NikiError
-from niki_ros.plain_text import write_plainly
+from niki_ros.common.errors import ConfigError, NikiError
+from niki_ros.common.plain_text import write_plainly
 
 _SPIN_S = 0.1
 _LOG_PERIOD_S = 5.0

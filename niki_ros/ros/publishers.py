@@ -6,11 +6,11 @@ from array import array
 from typing import Dict, List, Optional
 
 from geometry_msgs.msg import TransformStamped
-from niki_ros.core import urdf
-from niki_ros.core.config import body_label, NodeConfig
-from niki_ros.core.human_description import offsets_from_hips
-from niki_ros.core.skeleton import Skeleton
-from niki_ros.core.types import Body
+from niki_ros.body.body import Body
+from niki_ros.body.skeleton import Skeleton
+from niki_ros.common.settings import body_label, NodeConfig
+from niki_ros.robot_model import urdf
+from niki_ros.robot_model.human_description import offsets_from_hips
 from niki_ros.ros.body_frames import BodyFrames
 from niki_ros.ros.body_topics import BodyTopics
 from niki_ros.ros.conversions import stamp_from_ns

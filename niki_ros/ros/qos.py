@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Callable
 
-from niki_ros.core.config import QosConfig
+from niki_ros.common.settings import QosConfig
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks

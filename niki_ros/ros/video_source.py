@@ -10,12 +10,12 @@ import threading
 import time
 from typing import Optional
 
-from niki_ros.core.camera import Camera
-from niki_ros.core.errors import NikiError
+from niki_ros.common.errors import NikiError
 from niki_ros.ros.conversions import image_from_rgb, info_from_camera, stamp_from_ns
 from niki_ros.ros.parameters import NodeParameters, SourceConfig
 from niki_ros.ros.process import run_node, use_large_image_profile
 from niki_ros.ros.qos import overridable
+from niki_ros.scene.camera import Camera
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -68,7 +68,7 @@ class VideoSource(Node):
         self._source.close()
 
     def _open(self):
-        from niki_ros.sources import open_source
+        from niki_ros.sources.source import open_source
         config = self.config
         source = open_source(config.source, loop=config.loop, rate_hz=config.rate_hz or None,
                              max_frames=config.max_frames or None)
@@ -81,7 +81,7 @@ class VideoSource(Node):
         width, height = self._source.width, self._source.height
         if not self.config.camera_info_file:
             return Camera.from_fov(width, height, self.config.fov_deg)
-        from niki_ros.camera_file import camera_for_source
+        from niki_ros.sources.camera_file import camera_for_source
         return camera_for_source(self.config.camera_info_file, self._source)
 
     def _decode(self):
@@ -110,7 +110,7 @@ class VideoSource(Node):
         """Return the message without stamp."""
         if not self._compressed:
             return image_from_rgb(image_rgb, 0, self.config.frame_id)
-        from niki_ros.core.images import jpeg_from_rgb
+        from niki_ros.images.pixels import jpeg_from_rgb
         message = CompressedImage(format='rgb8; jpeg compressed bgr8')
         message.header.frame_id = self.config.frame_id
         message.data = array('B', jpeg_from_rgb(image_rgb, self.config.jpeg_quality))

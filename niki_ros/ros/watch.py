@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Callable
 
-from niki_ros.core.config import HealthConfig
+from niki_ros.common.settings import HealthConfig
 from niki_ros.ros.diagnostics import ERROR, Health, WARM_UP, WARN
 
 # an image that is older than this, or newer, is of another clock

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import List, Optional, Protocol, Sequence
 
-from niki_ros.core.errors import ModelError
-from niki_ros.core.skeleton import Skeleton
-from niki_ros.core.types import Solution, TrackFrame
-from niki_ros.model_folder import (
+from niki_ros.body.skeleton import Skeleton
+from niki_ros.body.solution import Solution, TrackFrame
+from niki_ros.common.errors import ModelError
+from niki_ros.models.model_folder import (
     folder_of,
     MANIFEST,
     read_model_folder,
@@ -55,7 +55,7 @@ class Solver(Protocol):
 
 def step_one_by_one(tracks: Sequence[Track], frames: Sequence[TrackFrame]) -> List[Solution]:
     """Step tracks one after the other, for solvers that gain nothing by doing it at once."""
-    return [track.step(frame.joints_m, frame.sigma, frame.stamp_ns, frame.betas,
+    return [track.step(frame.joints_m, frame.sigma_200mm, frame.stamp_ns, frame.betas,
                        frame.twist_cos_sin) for track, frame in zip(tracks, frames)]
 
 

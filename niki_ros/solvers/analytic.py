@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from typing import List, Optional
 
-from niki_ros.core.checks import solver_input
-from niki_ros.core.confidence import confidence_from_sigma
-from niki_ros.core.kinematics import forward_kinematics, LEVELS
-from niki_ros.core.rotations import rotmat_from_rotvec, rotmat_from_two_sets, swing_rotmat, unit
-from niki_ros.core.shape import betas_from_joints
-from niki_ros.core.skeleton import JOINT, open_skeleton, PARENTS_29, Skeleton
-from niki_ros.core.types import Solution
+from niki_ros.body.confidence import confidence_from_sigma
+from niki_ros.body.kinematics import forward_kinematics, LEVELS
+from niki_ros.body.rotations import rotmat_from_rotvec, rotmat_from_two_sets, swing_rotmat, unit
+from niki_ros.body.shape import betas_from_joints
+from niki_ros.body.skeleton import JOINT, open_skeleton, PARENTS_29, Skeleton
+from niki_ros.body.solution import Solution
+from niki_ros.common.checks import solver_input
 from niki_ros.solvers import step_one_by_one
 import numpy as np
 
@@ -101,7 +101,7 @@ class AnalyticSolver:
         return AnalyticTrack(self)
 
     def step_tracks(self, tracks, frames) -> List[Solution]:
-        """Step several tracks by one :class:`niki_ros.core.types.TrackFrame` each."""
+        """Step several tracks by one :class:`niki_ros.body.solution.TrackFrame` each."""
         return step_one_by_one(tracks, frames)
 
     def describe(self) -> dict:

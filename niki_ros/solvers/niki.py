@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import List, NamedTuple, Optional
 
-from niki_ros.core.canonical import bounded, trunk_frame, TrunkFrame
-from niki_ros.core.checks import finite_array, solver_input
-from niki_ros.core.errors import ModelError
-from niki_ros.core.joint_filter import JointFilter, sigma_per_image
-from niki_ros.core.kinematics import forward_kinematics
-from niki_ros.core.refine import refine, RefineConfig
-from niki_ros.core.rotations import rotmat_from_6d
-from niki_ros.core.shape import body_scale, resized, shape_information, size_doubt
-from niki_ros.core.skeleton import open_skeleton, Skeleton
-from niki_ros.core.types import Solution, TrackFrame
+from niki_ros.body.kinematics import forward_kinematics
+from niki_ros.body.rotations import rotmat_from_6d
+from niki_ros.body.shape import body_scale, resized, shape_information, size_doubt
+from niki_ros.body.skeleton import open_skeleton, Skeleton
+from niki_ros.body.solution import Solution, TrackFrame
+from niki_ros.body.trunk_frame import bounded, trunk_frame, TrunkFrame
+from niki_ros.common.checks import finite_array, solver_input
+from niki_ros.common.errors import ModelError
+from niki_ros.solvers.joint_filter import JointFilter, sigma_per_image
+from niki_ros.solvers.refine import refine, RefineConfig
 import numpy as np
 from scipy.special import expit
 
@@ -60,7 +60,7 @@ class NikiSolver:
                     precision: Optional[str] = None, **options) -> NikiSolver:
         """Load a model folder; ``options`` go to the backend."""
         from niki_ros.backends import load_engine
-        from niki_ros.model_folder import read_model_folder
+        from niki_ros.models.model_folder import read_model_folder
         from niki_ros.solvers import NIKI_KINDS
         folder = read_model_folder(Path(path))
         if folder.manifest['kind'] not in NIKI_KINDS:
@@ -255,7 +255,7 @@ class NikiTrack:
     def prepare(self, frame: TrackFrame) -> _Prepared:
         """Take in one frame and return what the network is given of it."""
         joints = finite_array('joints_m', frame.joints_m, (29, 3))[None]
-        sigma = finite_array('sigma', frame.sigma, (29,))[None]
+        sigma = finite_array('sigma', frame.sigma_200mm, (29,))[None]
         given = None if frame.betas is None else finite_array('betas', frame.betas, (10,))[None]
         twist = None if frame.twist_cos_sin is None else np.asarray(frame.twist_cos_sin)[None]
         joints, sigma, twist, given = solver_input(joints, sigma, twist, given)

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from typing import List, Optional
 
-from niki_ros.core.checks import solver_input
-from niki_ros.core.errors import ModelError
-from niki_ros.core.kinematics import forward_kinematics
-from niki_ros.core.shape import shape_information
-from niki_ros.core.skeleton import open_skeleton, Skeleton
-from niki_ros.core.types import SIGMA_UNIT_M, Solution
+from niki_ros.body.kinematics import forward_kinematics
+from niki_ros.body.observation import SIGMA_UNIT_M
+from niki_ros.body.shape import shape_information
+from niki_ros.body.skeleton import open_skeleton, Skeleton
+from niki_ros.body.solution import Solution
+from niki_ros.common.checks import solver_input
+from niki_ros.common.errors import ModelError
 from niki_ros.solvers import step_one_by_one
 import numpy as np
 
@@ -46,7 +47,7 @@ class ReleasedSolver:
                     precision: Optional[str] = None, **options) -> ReleasedSolver:
         """Load a model folder; ``options`` go to the backend."""
         from niki_ros.backends import load_engine
-        from niki_ros.model_folder import read_model_folder
+        from niki_ros.models.model_folder import read_model_folder
         manifest = read_model_folder(path).manifest
         if manifest['kind'] not in KINDS:
             raise ModelError(f'{path}: kind {manifest["kind"]!r} is no released NIKI')
@@ -74,7 +75,7 @@ class ReleasedSolver:
         found, _ = forward_kinematics(rotmat, offsets)
         confidence = _confidence(found, joints, sigma)
         if self.refine:
-            from niki_ros.core.refine import refine
+            from niki_ros.solvers.refine import refine
             rotmat, found = refine(rotmat, offsets, joints, sigma)
         z = [out[name] for name in ('swing_error_z', 'twist_error_z', 'error_z') if name in out]
         return Solution(rotmat.astype(np.float32), found.astype(np.float32), confidence,
@@ -85,7 +86,7 @@ class ReleasedSolver:
         return ReleasedTrack(self)
 
     def step_tracks(self, tracks, frames) -> List[Solution]:
-        """Step several tracks by one :class:`niki_ros.core.types.TrackFrame` each."""
+        """Step several tracks by one :class:`niki_ros.body.solution.TrackFrame` each."""
         return step_one_by_one(tracks, frames)
 
     def _given(self, joints, sigma, twist, betas) -> dict:

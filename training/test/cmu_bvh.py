@@ -1,8 +1,8 @@
 """BVH clips in the form of CMU's motion capture as B. Hahne converted it."""
 
-from niki_ros.core.rotations import rotmat_from_rotvec
-from niki_ros.core.skeleton import BODY_24
-from niki_training.readers.bvh import CMU
+from niki_ros.body.rotations import rotmat_from_rotvec
+from niki_ros.body.skeleton import BODY_24
+from niki_training.data.readers.bvh import CMU
 import numpy as np
 from scipy.spatial.transform import Rotation
 

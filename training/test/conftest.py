@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from niki_training.data import Motion
+from niki_training.data.motion import Motion
 import numpy as np
 import pytest
 

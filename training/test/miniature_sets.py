@@ -5,10 +5,10 @@ import pickle
 from typing import NamedTuple
 
 import cv2
-from niki_ros.core.kinematics import forward_kinematics
-from niki_ros.core.rotations import rotmat_from_rotvec, rotvec_from_rotmat
-from niki_ros.core.skeleton import open_skeleton
-from niki_training.body import SMPL_LEAVES
+from niki_ros.body.kinematics import forward_kinematics
+from niki_ros.body.rotations import rotmat_from_rotvec, rotvec_from_rotmat
+from niki_ros.body.skeleton import open_skeleton
+from niki_training.data.body import SMPL_LEAVES
 import numpy as np
 from test_body import body_model
 from test_data_sets import agora_frame

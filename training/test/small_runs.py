@@ -1,6 +1,6 @@
 """Runs of seconds: the smallest networks that have every part."""
 
-from niki_training.settings import TrainConfig
+from niki_training.train.settings import TrainConfig
 
 SMALL = ('steps=4', 'batch=16', 'epoch=2', 'net.blocks=2', 'net.hidden=16', 'net.twist_blocks=2',
          'net.twist_hidden=16', 'net.temporal_blocks=2', 'net.temporal_hidden=16',

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from niki_ros.core.errors import ModelError
+from niki_ros.common.errors import ModelError
 import torch
 from torch import nn
 

@@ -14,9 +14,9 @@ import json
 from pathlib import Path
 import sys
 
-from niki_ros.core.errors import NikiError
+from niki_ros.common.errors import NikiError
 
-from niki_training.arguments import positive
+from niki_training.cli.arguments import positive
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -80,10 +80,10 @@ def _fit(args) -> None:
 def _table(args) -> None:
     import torch
 
+    from niki_training.files.outputs import check_arguments, write_text
     from niki_training.image.crops import read_crops
     from niki_training.image.evaluate import rendered_table, text_table
     from niki_training.image.train import load_people
-    from niki_training.outputs import check_arguments, write_text
     check_arguments(args, {'--json': args.json})
     torch.set_num_threads(args.threads)
     nets, record = load_people(args.out / 'last.pt')

@@ -7,10 +7,10 @@ from pathlib import Path
 import sys
 import time
 
-from niki_ros.core.camera import Camera
-from niki_ros.core.crop import Crop
-from niki_ros.core.crop_view import CropView
-from niki_ros.core.errors import InputError
+from niki_ros.common.errors import InputError
+from niki_ros.observers.crop import Crop
+from niki_ros.observers.crop_view import CropView
+from niki_ros.scene.camera import Camera
 import numpy as np
 
 from niki_training.render.shards import read_shard, shard_path, start_run, write_shard
@@ -101,7 +101,7 @@ def clip_crops(studio, index: int) -> list:
 def render_crops(motion_path: Path, folder: Path, split: str, clips: int, seed: int = 0) -> None:
     """Draw what is missing of the shards of a split; each is written whole or not at all."""
     import cv2
-    from niki_ros.core.skeleton import open_skeleton
+    from niki_ros.body.skeleton import open_skeleton
 
     from niki_training.render.clips import Studio
     from niki_training.render.motion import load_rooted_motion

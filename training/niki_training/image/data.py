@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from niki_ros.core.skeleton import MIRROR_29
+from niki_ros.body.skeleton import MIRROR_29
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from niki_ros.core.skeleton import MIRROR_29, PARENTS_29
+from niki_ros.body.skeleton import MIRROR_29, PARENTS_29
 from niki_ros.solvers.analytic import AnalyticSolver
 import numpy as np
 import torch
 
+from niki_training.evaluate.metrics import mpjpe_mm, pa_mpjpe_mm, rotation_deg
 from niki_training.image.data import resized, tensors, usable
 from niki_training.image.losses import crop_uv
-from niki_training.kinematic import rotmat_from_6d
-from niki_training.metrics import mpjpe_mm, pa_mpjpe_mm, rotation_deg
+from niki_training.networks.kinematic import rotmat_from_6d
 
 SCORES = {
     'mpjpe_mm': 'joints, mm', 'pa_mpjpe_mm': 'aligned, mm', 'bone_percent': 'bone lengths, %',

@@ -7,14 +7,14 @@ from pathlib import Path
 import warnings
 
 from niki_ros.backends import load_engine
-from niki_ros.core.errors import ModelError
-from niki_ros.core.types import SIGMA_UNIT_M
-from niki_ros.model_folder import write_model_folder
+from niki_ros.body.observation import SIGMA_UNIT_M
+from niki_ros.common.errors import ModelError
+from niki_ros.models.model_folder import write_model_folder
 import numpy as np
 import torch
 from torch import nn
 
-from niki_training.export import plain_graph
+from niki_training.export.niki import plain_graph
 from niki_training.image.network import PersonNet
 from niki_training.image.train import load_people
 

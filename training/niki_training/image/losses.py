@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from niki_training.image.network import Person
-from niki_training.kinematic import six_from_rotmat
+from niki_training.networks.kinematic import six_from_rotmat
 
 JOINTS, PIXELS, SIX, BETAS, PLACE, ERROR = 10.0, 4.0, 0.3, 0.02, 4.0, 0.05
 """Weights: per metre, per width of the crop, of the squared 6D error, and so on."""

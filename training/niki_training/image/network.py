@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import NamedTuple, Optional
 
-from niki_ros.core.errors import ConfigError
-from niki_ros.core.skeleton import PARENTS_29, Skeleton
+from niki_ros.body.skeleton import PARENTS_29, Skeleton
+from niki_ros.common.errors import ConfigError
 import torch
 from torch import nn
 
 from niki_training.image.backbone import build_backbone
-from niki_training.kinematic import rotmat_from_6d
-from niki_training.losses import LAYER
+from niki_training.networks.kinematic import rotmat_from_6d
+from niki_training.train.losses import LAYER
 
 HEADS = ('direct joint', 'direct parameter', 'kinematic')
 JOINTS, SIX, BETAS, PLACE = 29 * 3, 24 * 6, 10, 3

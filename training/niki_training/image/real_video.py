@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from niki_ros.core.crop import Crop
-from niki_ros.core.crop_view import CropView
-from niki_ros.core.errors import SourceError
-from niki_ros.sources import open_source
+from niki_ros.common.errors import SourceError
+from niki_ros.observers.crop import Crop
+from niki_ros.observers.crop_view import CropView
+from niki_ros.sources.source import open_source
 import numpy as np
 import torch
 
-from niki_training.evaluate_video import aligned_error, hips
-from niki_training.video_truth import (
+from niki_training.evaluate.video import aligned_error, hips
+from niki_training.evaluate.video_truth import (
     LIMB_JOINTS,
     limb_joints,
     pa_aligned,

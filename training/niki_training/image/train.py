@@ -10,16 +10,16 @@ from pathlib import Path
 import sys
 import time
 
-from niki_ros.core.errors import ModelError
-from niki_ros.core.skeleton import open_skeleton
+from niki_ros.body.skeleton import open_skeleton
+from niki_ros.common.errors import ModelError
 import numpy as np
 import torch
 
-from niki_training.archives import read_record, reason
+from niki_training.files.archives import read_record, reason
 from niki_training.image.data import augmented, tensors, usable
 from niki_training.image.losses import head_losses
 from niki_training.image.network import HEADS, PersonConfig, PersonNet
-from niki_training.kinematic import six_from_rotmat
+from niki_training.networks.kinematic import six_from_rotmat
 
 KIND = 'kinematic image'
 

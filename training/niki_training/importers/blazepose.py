@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from niki_ros.model_folder import ModelFolder, write_model_folder
+from niki_ros.models.model_folder import ModelFolder, write_model_folder
 
 from niki_training.importers.graph_tools import (
     checked_bytes,

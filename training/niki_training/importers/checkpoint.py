@@ -8,7 +8,7 @@ import pickle
 import re
 from typing import Dict, Optional
 
-from niki_ros.core.errors import ModelError
+from niki_ros.common.errors import ModelError
 import numpy as np
 import torch
 

@@ -6,13 +6,13 @@ import argparse
 from pathlib import Path
 import sys
 
-from niki_ros.core.errors import InputError, NikiError
-from niki_ros.model_folder import write_model_folder
-from niki_ros.plain_text import write_plainly
+from niki_ros.common.errors import InputError, NikiError
+from niki_ros.common.plain_text import write_plainly
+from niki_ros.models.model_folder import write_model_folder
 import torch
 
-from niki_training.arguments import positive
-from niki_training.body import skeleton_from_smpl
+from niki_training.cli.arguments import positive
+from niki_training.data.body import skeleton_from_smpl
 from niki_training.importers import released_camera, released_hybrik, released_niki
 from niki_training.importers.blazepose import import_blazepose, VARIANTS
 from niki_training.importers.checkpoint import read_checkpoint, take

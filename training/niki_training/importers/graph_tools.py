@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from niki_ros.core.errors import ModelError
+from niki_ros.common.errors import ModelError
 import numpy as np
 import onnx
 from onnx import helper, TensorProto

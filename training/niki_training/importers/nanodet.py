@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Dict
 
-from niki_ros.model_folder import ModelFolder, write_model_folder
+from niki_ros.models.model_folder import ModelFolder, write_model_folder
 import numpy as np
 from onnx import helper, TensorProto
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Dict, List, Optional, Tuple
 
-from niki_ros.core.errors import InputError, ModelError
-from niki_ros.core.skeleton import PARENTS_29, Skeleton
+from niki_ros.body.skeleton import PARENTS_29, Skeleton
+from niki_ros.common.errors import InputError, ModelError
 import numpy as np
 import torch
 from torch import nn
 
-from niki_training.body import BETAS, skeleton_of_arrays, SMPL_LEAVES
+from niki_training.data.body import BETAS, skeleton_of_arrays, SMPL_LEAVES
 
 JOINTS, POSE_VALUES = 24, 23 * 9
 BUFFERS = ('faces_tensor', 'v_template', 'shapedirs', 'posedirs', 'J_regressor',

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from typing import Dict, List, NamedTuple
 
-from niki_ros.core.errors import ModelError
+from niki_ros.common.errors import ModelError
 import torch
 from torch import nn
 
-from niki_training.kinematic import rotmat_from_6d
+from niki_training.networks.kinematic import rotmat_from_6d
 
 BLOCKS, HIDDEN, BETAS = 16, 512, 10
 JOINTS_SIGMA, PAD, ROTATIONS = 116, 60, 144

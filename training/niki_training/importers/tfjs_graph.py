@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 from typing import Dict, List
 
-from niki_ros.core.errors import ModelError
+from niki_ros.common.errors import ModelError
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper

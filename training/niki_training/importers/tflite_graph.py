@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Dict, Iterator, List, Tuple
 
-from niki_ros.core.errors import ModelError
+from niki_ros.common.errors import ModelError
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper, TensorProto

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from niki_ros.core.lift_window import AGES_S, KEYPOINTS
-from niki_ros.core.rotations import rotmat_from_rotvec, swing_rotmat
-from niki_ros.core.skeleton import JOINT, PARENTS_29, Skeleton
+from niki_ros.body.rotations import rotmat_from_rotvec, swing_rotmat
+from niki_ros.body.skeleton import JOINT, PARENTS_29, Skeleton
+from niki_ros.lifters.window import AGES_S, KEYPOINTS
 import numpy as np
 import torch
 
-from niki_training.data import CAMERA_FROM_UPRIGHT, mirrored, Windows
-from niki_training.kinematic import KinematicLayer
+from niki_training.data.motion import CAMERA_FROM_UPRIGHT, mirrored, Windows
 from niki_training.lift.errors import Seen, with_errors
+from niki_training.networks.kinematic import KinematicLayer
+from niki_training.networks.swing import bone_axes, swing_twist
 from niki_training.render.motion import RootedMotion
-from niki_training.swing import bone_axes, swing_twist
 
 FRAMES = 76
 """Of one piece of motion: the window at 30 Hz and where it can end."""

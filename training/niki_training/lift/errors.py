@@ -20,11 +20,11 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from niki_ros.core.lift_window import AGES_S
-from niki_ros.core.types import KEYPOINT_SIDES, KEYPOINTS
+from niki_ros.body.observation import KEYPOINT_SIDES, KEYPOINTS
+from niki_ros.lifters.window import AGES_S
 import torch
 
-from niki_training.kinematic import axis_angle_rotmat
+from niki_training.networks.kinematic import axis_angle_rotmat
 
 LASTING, QUICK, HIDDEN, DOUBTED = 0.045, 0.012, 0.35, 0.12
 _IMAGES = 32

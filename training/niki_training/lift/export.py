@@ -7,19 +7,19 @@ from pathlib import Path
 import warnings
 
 from niki_ros.backends import load_engine
-from niki_ros.core.errors import ModelError
-from niki_ros.core.lift_window import AGES_S, KEYPOINTS
-from niki_ros.lifters import INPUTS, KIND, OUTPUTS
-from niki_ros.model_folder import sha256, write_model_folder
+from niki_ros.common.errors import ModelError
+from niki_ros.lifters.lifter import INPUTS, KIND, OUTPUTS
+from niki_ros.lifters.window import AGES_S, KEYPOINTS
+from niki_ros.models.model_folder import sha256, write_model_folder
 import numpy as np
 import torch
 from torch import nn
 
-from niki_training.archives import read_record
-from niki_training.export import IR_VERSION, OPSET, ORIGIN, plain_graph
+from niki_training.data.store import UNKNOWN
+from niki_training.export.niki import IR_VERSION, OPSET, ORIGIN, plain_graph
+from niki_training.files.archives import read_record
 from niki_training.importers.half_storage import stored_half
 from niki_training.lift.network import LiftNet, MirroredLift
-from niki_training.store import UNKNOWN
 
 MAKER = 'niki-train lift'
 LIMIT_M, STORED_LIMIT_M = 1e-5, 1e-4

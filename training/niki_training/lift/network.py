@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from niki_ros.core.lift_window import AGES_S, KEYPOINTS
-from niki_ros.core.skeleton import MIRROR_29
-from niki_ros.core.types import KEYPOINT_SIDES
+from niki_ros.body.observation import KEYPOINT_SIDES
+from niki_ros.body.skeleton import MIRROR_29
+from niki_ros.lifters.window import AGES_S, KEYPOINTS
 import torch
 from torch import nn
 
@@ -37,7 +37,7 @@ def features(rays, seen, guess_m, heading):
     """
     Return what the layers are shown, (N, FEATURES): all relative to the trunk and its size.
 
-    Arguments as of :class:`niki_ros.core.lift_window.Window`, with a leading axis.
+    Arguments as of :class:`niki_ros.lifters.window.Window`, with a leading axis.
     """
     weight = ((seen - _HIDDEN) / (_SEEN - _HIDDEN)).clamp(0, 1)
     trunk = weight[:, :, _TRUNK, None] + 0.02

@@ -1,8 +1,9 @@
 """
 What NIKI is given behind the lifter: motion through a camera, a front end's errors and the lifter.
 
-The same interface as :class:`niki_training.pairs.Pairs`, so that ``niki-train --lifted`` trains on
-errors as they will be: they last, they belong together, and the lifter's own sigma goes with them.
+The same interface as :class:`niki_training.front_end.pairs.Pairs`, so that ``niki-train
+--lifted`` trains on errors as they
+will be: they last, they belong together, and the lifter's own sigma goes with them.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from __future__ import annotations
 from functools import partial
 from typing import NamedTuple
 
-from niki_ros.core.errors import InputError
-from niki_ros.core.lift_window import AGES_S, JOINT_OF_KEYPOINT, KEYPOINTS
-from niki_ros.core.occlusion import FORGOTTEN_S, HIDDEN_SIGMA, KEPT_S
-from niki_ros.core.rotations import rotmat_from_rotvec, rotvec_from_rotmat, swing_rotmat
-from niki_ros.lifters import HIDDEN_SEEN, lifted_sigma, Lifter
+from niki_ros.body.observation import HIDDEN_SIGMA
+from niki_ros.body.rotations import rotmat_from_rotvec, rotvec_from_rotmat, swing_rotmat
+from niki_ros.common.errors import InputError
+from niki_ros.lifters.lifter import HIDDEN_SEEN, lifted_sigma, Lifter
+from niki_ros.lifters.window import AGES_S, JOINT_OF_KEYPOINT, KEYPOINTS
 from niki_ros.observers.landmarks import joint_sigma, SHARES
+from niki_ros.people.occlusion import FORGOTTEN_S, KEPT_S
 import numpy as np
 import torch
 from tqdm import tqdm
@@ -120,8 +122,8 @@ def _lifted_pieces(batches: LiftBatches, lifter: Lifter, frames: int, rng, way: 
     rays, seen, guess = _seen(points[:, :, 29:] + place, camera_from_view, batches.errors)
     seen[torch.arange(FRAMES) < torch.as_tensor(begins)[:, None] + _HISTORY
          * torch.as_tensor(begins > 0)[:, None]] = 0.0
-    own_sigma = _own_sigma(seen.numpy())
-    hidden = own_sigma >= HIDDEN_SIGMA
+    own_sigma_200mm = _own_sigma(seen.numpy())
+    hidden = own_sigma_200mm >= HIDDEN_SIGMA
     known = torch.where(torch.as_tensor(hidden[..., JOINT_OF_KEYPOINT]),
                         seen.clamp_max(HIDDEN_SEEN), seen)
     noisy, sigma, twist = _lift(lifter, rays, known, guess * way.guess, hidden[:, _HISTORY:],

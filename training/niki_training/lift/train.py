@@ -8,20 +8,20 @@ from pathlib import Path
 import sys
 import time
 
-from niki_ros.core.errors import InputError, NikiError
-from niki_ros.core.skeleton import open_skeleton
+from niki_ros.body.skeleton import open_skeleton
+from niki_ros.common.errors import InputError, NikiError
 import numpy as np
 import torch
 from torch import nn
 from tqdm import tqdm
 
-from niki_training.arguments import positive
+from niki_training.cli.arguments import positive
+from niki_training.data.store import licence_of, UNKNOWN
+from niki_training.evaluate.video_truth import LIMB_JOINTS
 from niki_training.lift.data import LiftBatches
 from niki_training.lift.export import load_lifter
 from niki_training.lift.network import LiftNet, loss
 from niki_training.render.motion import load_rooted_motion
-from niki_training.store import licence_of, UNKNOWN
-from niki_training.video_truth import LIMB_JOINTS
 
 RATE, WARM_STEPS, AVERAGE = 1.2e-3, 100, 0.997
 _SAVE_S = 120.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 import warnings
 
-from niki_ros.core.errors import BackendError
-from niki_ros.core.kinematics import forward_kinematics
-from niki_ros.core.skeleton import BODY_24, PARENTS_29, Skeleton
+from niki_ros.body.kinematics import forward_kinematics
+from niki_ros.body.skeleton import BODY_24, PARENTS_29, Skeleton
+from niki_ros.common.errors import BackendError
 import numpy as np
 
 OURS_FROM_ANNY = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])

@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 import sys
 
-from niki_ros.core.images import jpeg_from_rgb, resized_rgb
+from niki_ros.images.pixels import jpeg_from_rgb, resized_rgb
 import numpy as np
 
 from niki_training.render.tars import read_tar

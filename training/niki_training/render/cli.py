@@ -7,14 +7,14 @@ import sys
 import time
 
 import cv2
-from niki_ros.core.camera import Camera
-from niki_ros.core.errors import InputError
-from niki_ros.core.skeleton import open_skeleton
-from niki_ros.outputs import whole_file
+from niki_ros.body.skeleton import open_skeleton
+from niki_ros.common.errors import InputError
+from niki_ros.files.outputs import whole_file
+from niki_ros.scene.camera import Camera
 import numpy as np
 
-from niki_training.arguments import positive
-from niki_training.observe import OBSERVERS, Onlooker, pairs
+from niki_training.cli.arguments import positive
+from niki_training.front_end.observe import OBSERVERS, Onlooker, pairs
 from niki_training.render.shards import shard_path, start_run, TRUTH_KEYS, write_shard
 from niki_training.render.tars import read_tar, write_tar
 

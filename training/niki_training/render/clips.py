@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Iterator
 
-from niki_ros.core.errors import InputError
-from niki_ros.core.skeleton import Skeleton
+from niki_ros.body.skeleton import Skeleton
+from niki_ros.common.errors import InputError
 import numpy as np
 
-from niki_training.data import subject_of, Windows
+from niki_training.data.motion import subject_of, Windows
 from niki_training.render import scene, truth
 from niki_training.render.body import BodyModel, draw_phenotype
 from niki_training.render.draw import Canvas, MAIN_ID

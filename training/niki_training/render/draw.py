@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from niki_ros.core.errors import BackendError
+from niki_ros.common.errors import BackendError
 import numpy as np
 
 NEAR_M, FAR_M = 0.05, 60.0

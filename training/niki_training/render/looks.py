@@ -5,7 +5,7 @@ from __future__ import annotations
 import colorsys
 
 import cv2
-from niki_ros.core.skeleton import JOINT
+from niki_ros.body.skeleton import JOINT
 import numpy as np
 
 from niki_training.render.draw import PATTERN_PX

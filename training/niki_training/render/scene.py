@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from niki_ros.core.rotations import rotmat_from_rotvec
-from niki_ros.core.skeleton import JOINT
+from niki_ros.body.rotations import rotmat_from_rotvec
+from niki_ros.body.skeleton import JOINT
 import numpy as np
 
-from niki_training.data import mirrored
+from niki_training.data.motion import mirrored
 from niki_training.render.truth import inside, pixels_of
 
 WORLD_TO_CAMERA_AXES = np.diag([1.0, -1.0, -1.0])

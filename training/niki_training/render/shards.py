@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from niki_ros.core.errors import InputError
+from niki_ros.common.errors import InputError
 import numpy as np
 
-from niki_training.archives import opened_npz
+from niki_training.files.archives import opened_npz
 
 CLIP_KEYS = ('betas', 'rotmat', 'camera_matrix', 'height_m', 'age', 'gender', 'weight', 'name',
              'start', 'subject', 'kind', 'people')

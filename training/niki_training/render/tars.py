@@ -9,10 +9,10 @@ import tarfile
 from typing import Iterator
 
 import cv2
-from niki_ros.core.errors import InputError
+from niki_ros.common.errors import InputError
 import numpy as np
 
-from niki_training.archives import reason
+from niki_training.files.archives import reason
 
 QUALITY = 95
 """Of the stored JPEG, on top of what the clip's own camera does."""

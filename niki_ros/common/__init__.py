@@ -1,0 +1,1 @@
+"""What every room uses: errors, checks of arrays, settings. Imports nothing of this package."""

@@ -1,0 +1,65 @@
+"""
+The README's table of parameters, made from the settings.
+
+``python -m niki_ros.common.parameter_table`` prints it.
+
+With the name of a file it replaces the table there, between the two comment lines.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+import sys
+
+from niki_ros.common.errors import InputError
+from niki_ros.common.settings import NodeConfig, PipelineConfig, Setting, settings_of
+
+BEGIN = '<!-- parameters: made by python -m niki_ros.common.parameter_table README.md -->'
+END = '<!-- end of parameters -->'
+
+
+def parameter_table() -> str:
+    """Return the table of every parameter of the node, in Markdown."""
+    rows = ['| parameter | default | range | meaning |', '|---|---|---|---|']
+    for config in (PipelineConfig(), NodeConfig()):
+        rows += [_row(item) for item in settings_of(config)]
+    return '\n'.join(rows)
+
+
+def with_table(text: str) -> str:
+    """
+    Return ``text`` with the table between its two comment lines.
+
+    :raises InputError: where they are missing.
+    """
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise InputError(f'no place for the table: expected the lines {BEGIN} and {END}')
+    return f'{before}{BEGIN}\n{parameter_table()}\n{END}{after}'
+
+
+def _row(item: Setting) -> str:
+    """Return one line; a star marks what can change while the node runs."""
+    if isinstance(item.default, tuple):
+        allowed = 'list of ' + (', '.join(f'`{choice}`' for choice in item.choices)
+                                if item.choices else 'texts')
+    elif item.choices is not None:
+        allowed = ', '.join(f'`{choice}`' for choice in item.choices)
+    elif item.low is not None:
+        allowed = f'{item.low:g} … {item.high:g}'
+    else:
+        allowed = '' if item.pattern is None else item.pattern[1]
+    default = str(item.default).lower() if isinstance(item.default, bool) else item.default
+    if isinstance(item.default, tuple):
+        default = f'[{", ".join(item.default)}]'
+    shown = f'`{default}`' if default != '' else 'empty'
+    star = ' \\*' if item.live else ''
+    return f'| `{item.name}`{star} | {f"{shown} {item.unit}".strip()} | {allowed} | {item.help} |'
+
+
+if __name__ == '__main__':
+    for name in sys.argv[1:]:
+        Path(name).write_text(with_table(Path(name).read_text('utf-8')), 'utf-8')
+    if len(sys.argv) == 1:
+        print(parameter_table())

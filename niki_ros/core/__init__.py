@@ -1,1 +1,0 @@
-"""The algorithm: numpy and scipy only, no middleware, no neural-network library."""

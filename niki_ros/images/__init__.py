@@ -1,0 +1,1 @@
+"""Pixels: scaling, cutting out, drawing; the only room with OpenCV below it. May import body."""

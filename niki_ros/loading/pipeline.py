@@ -1,0 +1,43 @@
+"""Put the pipeline together from names and settings."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from niki_ros.backends import engine_options
+from niki_ros.common.settings import apply_settings, PipelineConfig
+from niki_ros.lifters.lifter import load_lifter
+from niki_ros.observers import load_observer
+from niki_ros.people.pipeline import Pipeline
+from niki_ros.solvers import load_solver
+
+
+def load_pipeline(config: Optional[PipelineConfig] = None, *, detector=None, wait: bool = True,
+                  **settings) -> Pipeline:
+    """
+    Return a pipeline ready to run.
+
+    :param detector: finds people instead of ``observer.detector``: an object with the methods of
+        :class:`niki_ros.observers.detectors.Detector`.
+    :param wait: wait for a search for people that is late, so that the same images give the same
+        bodies on every machine; False: never hold an image up for it.
+    :param settings: dotted names as in ``core.config``; ``observer`` and ``solver`` are short for
+        ``observer.name`` and ``solver.name``.
+    :raises ConfigError: for a setting that does not exist or does not fit.
+    :raises ModelError: for a model that is missing or damaged.
+    """
+    config = config or PipelineConfig()
+    for short in ('observer', 'solver'):
+        if short in settings:
+            settings[f'{short}.name'] = settings.pop(short)
+    apply_settings(config, settings)
+    observer = load_observer(config, detector, wait)
+    try:
+        options = {}
+        if config.solver.name != 'analytic':
+            options = {'refine': config.solver.refine, **engine_options(config.engine)}
+        return Pipeline(observer, load_solver(config.solver.name, **options), config,
+                        load_lifter(config))
+    except BaseException:
+        observer.close()
+        raise

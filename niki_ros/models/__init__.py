@@ -1,0 +1,1 @@
+"""Model folders: graphs and their manifests, shipped ones and your own. May import files."""

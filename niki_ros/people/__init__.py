@@ -1,0 +1,1 @@
+"""The algorithm: who is who, and the stages that each person passes. No file, no graph."""

@@ -1,0 +1,1 @@
+"""Bodies drawn for a person: Rerun and a web page. May import sources."""

@@ -1,0 +1,147 @@
+"""The verb ``niki bench``: the fields that others read, and figures that are times."""
+
+import json
+import sys
+
+from niki_ros.benchmarks import speed as benchmark
+from niki_ros.cli.main import main
+from niki_ros.solvers.analytic import AnalyticSolver
+import numpy as np
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    """Measure few times: the tests are about what is said, not how fast it is."""
+    monkeypatch.setattr(benchmark, 'WARM_UP', 1)
+    monkeypatch.setattr(benchmark, 'LEAST', 5)
+    monkeypatch.setattr(benchmark, '_COPY_BYTES', 8 << 20)
+
+
+def test_solver_as_one_json_object(capsys, tmp_path):
+    plot = tmp_path / 'bench.png'
+    assert main(['bench', 'solver', '--solver', 'analytic', '--json', '--seconds', '0.01',
+                 '--plot', str(plot)]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert [row['batch'] for row in figures['batches']] == [1, 4, 16, 64]
+    for row in figures['batches']:
+        assert 0 < row['min_ms'] <= row['p50_ms'] <= row['p99_ms']
+    assert {'solver', 'backend', 'device', 'floor_ms', 'release_p50_ms_batch1',
+            'ratio_to_release_batch1'} <= set(figures)
+    assert figures['release_p50_ms_batch1'] > 0 and figures['release_ran_with']
+    assert figures['ratio_to_release_batch1'] == pytest.approx(
+        figures['release_p50_ms_batch1'] / figures['batches'][0]['p50_ms'], abs=0.01)
+    assert figures['ratio_of_minima_batch1'] == pytest.approx(
+        figures['release_min_ms_batch1'] / figures['batches'][0]['min_ms'], rel=0.02)
+    assert 0 < figures['track_step']['min_ms'] <= figures['track_step']['p99_ms']
+    assert plot.read_bytes()[:4] == b'\x89PNG'
+
+
+def test_without_a_sub_verb_it_is_the_solver(capsys, monkeypatch):
+    monkeypatch.setattr('niki_ros.cli.bench._SECONDS', 0.01)
+    assert main(['bench']) == 0
+    assert 'released shapes' in capsys.readouterr().out
+
+
+def test_the_released_shapes_run_with_and_without_torch(monkeypatch):
+    _, library = benchmark.bench_release(0.01)
+    assert library.split()[0] in ('torch', 'numpy')
+    monkeypatch.setitem(sys.modules, 'torch', None)
+    taken, library = benchmark.bench_release(0.01)
+    assert 0 < taken['min_ms'] <= taken['p50_ms'] and library.startswith('numpy')
+    h = benchmark.RELEASE_HIDDEN
+    weights = sum(2 * benchmark.RELEASE_BLOCKS * (i * h + h * h + h * o + 2 * h + o)
+                  for i, o in benchmark.RELEASE_FLOWS)
+    assert weights == pytest.approx(29.0e6, rel=0.02), 'the release has 29.0 million parameters'
+
+
+def test_the_floor_is_bytes_over_rate():
+    figures = benchmark.bench_solver(AnalyticSolver(), 10_000_000, 0.01)
+    rate = figures['copy_rate_gb_s']
+    assert figures['floor_ms'] == pytest.approx(10 / rate, rel=0.02)
+    assert benchmark.bench_solver(AnalyticSolver(), 0, 0.01)['floor_ms'] is None
+
+
+def test_the_stage_of_the_engine_is_taken_and_given_back():
+    class Engine:
+
+        def run(self, inputs):
+            return {'twice': 2 * inputs}
+
+    solver = AnalyticSolver()
+    solver.engine = Engine()
+    with benchmark.staged(solver) as stages:
+        assert solver.engine.run(3) == {'twice': 6}
+    assert len(stages['engine']) == 1 and 'run' not in vars(solver.engine)
+
+
+class Frames(list):
+    """Three frames."""
+
+    width = height = 64
+
+    def __init__(self):
+        from niki_ros.sources.source import Frame
+        super().__init__(Frame(np.zeros((64, 64, 3), np.uint8), i * 40_000_000, i)
+                         for i in range(3))
+
+
+def test_pipeline_tells_every_stage():
+    from niki_ros.people.pipeline import Pipeline
+
+    class Blind:
+
+        faults = {}
+
+        def observe(self, image, camera, stamp_ns, boxes_px=None):
+            return []
+
+        def describe(self):
+            return {'observer': 'blind'}
+
+    figures = benchmark.bench_pipeline(Pipeline(Blind(), AnalyticSolver()), Frames())
+    assert figures['frames'] == 2 and figures['bodies'] == 0
+    assert figures['stages']['observe']['p50_ms'] >= 0 and figures['ran']['observer'] == 'blind'
+
+
+def test_a_video_that_is_not_there_is_named(capsys, tmp_path, monkeypatch):
+    assert main(['bench', 'pipeline', str(tmp_path / 'absent.mp4'), '--solver', 'analytic']) == 1
+    assert 'absent.mp4' in capsys.readouterr().err
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    assert main(['bench', 'node', '--solver', 'analytic']) == 1
+    assert 'make demo' in capsys.readouterr().err
+
+
+def test_people_in_a_scene_are_measured(capsys):
+    """One second for two numbers of people, with every part of the work named."""
+    from niki_ros.benchmarks.people import bench_people
+    from niki_ros.common.settings import apply_settings, PipelineConfig
+    config = apply_settings(PipelineConfig(), {
+        'observer.model': 'lite', 'solver.name': 'analytic'})
+    figures = bench_people(config, seconds=1.0, counts=(1, 2))
+    assert [row['people'] for row in figures['people']] == [1, 2]
+    for row in figures['people']:
+        assert row['processed'] + row['dropped'] == row['frames'] == 30 and row['processed'] > 0
+        assert {'landmarks', 'observe', 'solve', 'smooth'} <= set(row['stages'])
+        assert row['cpu_s_per_frame'] > 0
+
+
+def test_a_scene_shows_as_many_people_as_it_says():
+    from niki_ros.benchmarks.people import Scene
+    from niki_ros.models.model_folder import find_model
+    from niki_ros.observers.detectors import load_detector
+    detector = load_detector(find_model('people').path)
+    for count in (1, 4, 8):
+        boxes, scores = detector.detect(Scene(count).image(0.0))
+        assert (scores > 0.3).sum() >= count
+    detector.close()
+
+
+@pytest.mark.parametrize('words', [
+    ['solver', '--seconds', '-1'], ['solver', '--seconds', 'nan'], ['pipeline', '--people', '0'],
+    ['pipeline', '--people', '2', '99'], ['pipeline', '--max-frames', '-3'], ['node', 'x.mp4',
+                                                                           '--max-frames', '1']])
+def test_senseless_numbers_are_refused(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(['bench', *words])
+    assert ended.value.code == 2 and words[-1] in capsys.readouterr().err

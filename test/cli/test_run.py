@@ -1,0 +1,223 @@
+"""``niki run`` on real clips with the real front end, and on a scripted one for exact numbers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import time
+
+from niki_ros import load_pipeline
+from niki_ros.cli import main as cli
+from niki_ros.cli.run import body_record
+from niki_ros.files.outputs import VideoWriter
+from niki_ros.people.pipeline import Pipeline
+from niki_ros.scene.camera import Camera
+from niki_ros.solvers import load_solver
+from niki_ros.sources.camera_file import camera_to_yaml
+from niki_ros.sources.source import open_source, VideoFile
+import numpy as np
+import pytest
+from scenes import FACING, observe_body, ScriptedObserver
+
+FRAMES = 40
+
+
+@pytest.fixture(name='clip')
+def clip_fixture(shared):
+    """Return a real video."""
+    return shared / 'data' / 'pose2sim' / 'cam01.mp4'
+
+
+@pytest.fixture
+def blank(tmp_path):
+    """Return a 64x48 video of four grey frames, on which nobody is seen."""
+    path = tmp_path / 'blank.mp4'
+    with VideoWriter(path, 20.0, 64, 48) as writer:
+        for _ in range(4):
+            writer.write(np.full((48, 64, 3), 99, np.uint8))
+    return path
+
+
+def run(*words):
+    """Run the verb with the solver that needs no model, and return the exit code."""
+    return cli.main(['run', *map(str, words), '--solver', 'analytic'])
+
+
+def lines_of(path):
+    """Return the parsed lines."""
+    return [json.loads(line) for line in path.read_text('utf-8').splitlines()]
+
+
+def test_real_clip_twice_is_the_same_bytes(clip, tmp_path, capfd):
+    paths = [tmp_path / name for name in ('a.jsonl', 'b.jsonl')]
+    for path in paths:
+        assert run(clip, '--max-frames', FRAMES, '--json', path, '--overlay',
+                   path.with_suffix('.mp4')) == 0
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    said = capfd.readouterr().err
+    assert f'{FRAMES} frames in ' in said and 'people seen: 1' in said and 'b.mp4' in said
+    lines = lines_of(paths[0])
+    assert [line['stamp_ns'] for line in lines] == [round(i * 1e9 / 60) for i in range(FRAMES)]
+    seen = [body for line in lines for body in line['bodies']]
+    assert len(seen) > 0.8 * FRAMES
+    for body in seen:
+        assert np.array(body['joints_m']).shape == (29, 3)
+        assert np.array(body['keypoints_px'], dtype=float).shape == (29, 2)
+        assert len(body['confidence']) == len(body['status']) == 24
+        assert set(body['status']) <= {'observed', 'predicted', 'unobserved'}
+        assert 1 < body['root_m'][2] < 12
+    overlay = open_source(tmp_path / 'a.mp4')
+    assert len(list(overlay)) == FRAMES and overlay.rate_hz == 60
+    assert (overlay.width, overlay.height) == (1080, 1920)
+
+
+def test_python_and_command_give_the_same_bodies(clip, tmp_path):
+    path = tmp_path / 'out.jsonl'
+    assert run(clip, '--max-frames', 6, '--json', path, '--quiet') == 0
+    pipeline = load_pipeline(solver='analytic')
+    with open_source(clip, max_frames=6) as source:
+        expected = [[body_record(body) for body in
+                     pipeline.process(frame.image_rgb, None, frame.stamp_ns)] for frame in source]
+    pipeline.close()
+    assert [line['bodies'] for line in lines_of(path)] == expected
+
+
+def test_json_to_stdout_is_nothing_but_json(blank, capsys):
+    assert run(blank, '--json', '-') == 0
+    captured = capsys.readouterr()
+    assert [json.loads(line) for line in captured.out.splitlines()] == [
+        {'stamp_ns': 50_000_000 * i, 'bodies': []} for i in range(4)]
+    assert 'people seen: nobody' in captured.err
+
+
+def test_quiet_says_nothing(blank, capsys):
+    assert run(blank, '--quiet') == 0
+    assert capsys.readouterr() == ('', '')
+
+
+def scripted(monkeypatch, root_m, keypoint=None):
+    """Let ``niki run`` see a person at ``root_m`` through a camera of 60 degrees."""
+    camera = Camera.from_fov(64, 48, 60.0)
+    pose = np.tile(np.eye(3), (24, 1, 1))
+    pose[0] = FACING
+    seen = observe_body(pose, np.array(root_m), camera)
+    if keypoint is not None:
+        seen.keypoints_px[keypoint] = np.nan
+    given = {}
+
+    def load(**settings):
+        given.update(settings)
+        return Pipeline(ScriptedObserver(lambda stamp_ns: [seen]), load_solver('analytic'))
+
+    monkeypatch.setattr('niki_ros.load_pipeline', load)
+    return given
+
+
+def test_record_of_a_known_person(blank, tmp_path, monkeypatch):
+    given = scripted(monkeypatch, [0.2, 0.1, 4.0], keypoint=20)
+    path = tmp_path / 'out.jsonl'
+    assert run(blank, '--json', path, '--set', 'smoothing.beta=0.5', '--fov-deg', 60) == 0
+    assert given == {'smoothing.beta': 0.5, 'camera.fov_deg': 60.0, 'solver': 'analytic'}
+    bodies = [line['bodies'] for line in lines_of(path)]
+    assert bodies[-1][0]['id'] == bodies[-2][0]['id']
+    body = bodies[-1][0]
+    assert np.allclose(body['root_m'], [0.2, 0.1, 4.0], atol=0.05)
+    assert body['joints_m'][0] == body['root_m']
+    assert body['keypoints_px'][20] == [None, None]
+    assert None not in body['keypoints_px'][19]
+
+
+def test_camera_file_is_used_and_scaled(blank, tmp_path, monkeypatch):
+    scripted(monkeypatch, [0.0, 0.0, 4.0])
+    camera_to_yaml(Camera.from_fov(128, 96, 31.0), tmp_path / 'camera.yaml')
+    path = tmp_path / 'out.jsonl'
+    assert run(blank, '--json', path, '--camera', tmp_path / 'camera.yaml') == 0
+    ratio = np.tan(np.radians(30)) / np.tan(np.radians(15.5))
+    distance = lines_of(path)[-1]['bodies'][0]['root_m'][2]
+    assert distance == pytest.approx(4.0 * ratio, rel=0.05)
+
+
+def test_camera_file_of_another_shape_is_refused(blank, tmp_path, capsys):
+    camera_to_yaml(Camera.from_fov(640, 640, 60.0), tmp_path / 'camera.yaml')
+    assert run(blank, '--camera', tmp_path / 'camera.yaml') == 1
+    assert 'is for 640x640' in capsys.readouterr().err
+
+
+def test_video_that_breaks_off_keeps_what_was_decoded(clip, tmp_path, monkeypatch, capsys):
+    """And the exit code says that it is not all."""
+    scripted(monkeypatch, [0.0, 0.0, 4.0])
+    whole = clip.read_bytes()
+    middle = len(whole) // 2
+    tail = max(whole.rfind(b'moov') - 4, middle)
+    (tmp_path / 'cut.mp4').write_bytes(whole[:middle] + bytes(tail - middle) + whole[tail:])
+    out = tmp_path / 'out'
+    out.mkdir()
+    (out / 'bodies.jsonl').write_text('from before')
+    assert run(tmp_path / 'cut.mp4', '--json', out / 'bodies.jsonl',
+               '--overlay', out / 'overlay.mp4') == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    count = len(lines_of(out / 'bodies.jsonl'))
+    assert 'breaks off' in said and f'the {count} frames before it' in said
+    assert 10 < count < 95 and len(list(open_source(out / 'overlay.mp4'))) == count
+    assert sorted(path.name for path in out.iterdir()) == ['bodies.jsonl', 'overlay.mp4']
+
+
+def test_failure_leaves_no_half_file(blank, tmp_path, monkeypatch):
+    scripted(monkeypatch, [0.0, 0.0, 4.0])
+    out = tmp_path / 'out'
+    out.mkdir()
+    (out / 'bodies.jsonl').write_text('from before')
+    monkeypatch.setattr('niki_ros.images.pixels.draw_overlay', lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run(blank, '--json', out / 'bodies.jsonl', '--overlay', out / 'overlay.mp4')
+    assert [path.name for path in out.iterdir()] == ['bodies.jsonl']
+    assert (out / 'bodies.jsonl').read_text() == 'from before'
+
+
+def test_interrupted_file_leaves_nothing(clip, tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'niki_ros.cli.main', 'run', str(clip), '--solver', 'analytic',
+         '--json', str(tmp_path / 'out.jsonl'), '--overlay', str(tmp_path / 'out.mp4')],
+        cwd=Path(__file__).resolve().parents[2], stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not any(path.stat().st_size for path in tmp_path.glob('.out.*.jsonl')):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130 and said.rstrip().endswith('niki: interrupted')
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize('end', [KeyboardInterrupt(), SystemExit(128 + signal.SIGTERM)])
+def test_interrupt_is_how_a_camera_ends(blank, tmp_path, monkeypatch, end):
+    class Webcam4Frames(VideoFile):
+        live = True
+
+        def _one_pass(self):
+            yield from super()._one_pass()
+            raise end
+
+    scripted(monkeypatch, [0.0, 0.0, 4.0])
+    monkeypatch.setattr('niki_ros.sources.source.VideoFile', Webcam4Frames)
+    assert run(blank, '--json', tmp_path / 'out.jsonl') == 0
+    assert len(lines_of(tmp_path / 'out.jsonl')) == 4
+
+
+@pytest.mark.parametrize('words, message', [
+    (['--set', 'smoothing.betta=1'], 'smoothing.betta=1'),
+    (['--set', 'smoothing.beta=-1'], 'smoothing.beta is -1'),
+    (['--fov-deg', '400'], 'camera.fov_deg is 400'),
+    (['--observer', 'crystal-ball'], 'crystal-ball'),
+    (['--json', 'no/such/folder/x.jsonl'], 'make the folder'),
+    (['--overlay', 'overlay.txt'], 'ends in .mp4'),
+    (['--camera', 'nowhere.yaml'], 'nowhere.yaml cannot be read')])
+def test_refused_before_any_work(blank, words, message, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    assert run(blank, *words) == 1
+    assert message in capsys.readouterr().err
+    assert sorted(tmp_path.iterdir()) == before

@@ -1,0 +1,219 @@
+"""The demonstration as a user runs it: three processes, a real clip, files for others."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+import json
+import os
+from pathlib import Path
+import subprocess
+import sys
+
+import cv2
+from niki_ros.common.errors import InputError
+from niki_ros.demo.demo import _make_out
+from niki_ros.files.outputs import VideoWriter
+import numpy as np
+import pytest
+import ros_fixtures  # noqa: F401  (skips these tests where there is no ROS)
+
+LAYOUT = Path(__file__).resolve().parents[2] / 'config' / 'niki.foxglove.json'
+KEYS = {'frames', 'frames_processed', 'frames_skipped', 'tf_messages', 'joint_state_messages',
+        'bodies', 'latency_ms_p50', 'latency_ms_p99'}
+
+
+def demo(*arguments):
+    """Run the demonstration."""
+    environment = {key: value for key, value in os.environ.items()
+                   if key not in ('ROS_DOMAIN_ID', '_ROS_WHEELS_BOOTSTRAP_COMPLETE')}
+    return subprocess.run([sys.executable, '-m', 'niki_ros.demo.demo', *arguments],
+                          env=environment, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(scope='module')
+def clip(tmp_path_factory):
+    """Return 40 frames of a real clip, 1280x720 at 10 Hz: slow, for a machine that is busy."""
+    from scenes import shared_folder
+    path = tmp_path_factory.mktemp('clip') / 'clip.mp4'
+    capture = cv2.VideoCapture(str(shared_folder() / 'data' / 'pose2sim' / 'cam03.mp4'))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'mp4v'), 10, (1280, 720))
+    for _ in range(40):
+        image = np.full((720, 1280, 3), 90, np.uint8)
+        image[:, 436:844] = cv2.resize(capture.read()[1], (408, 720))
+        writer.write(image)
+    writer.release()
+    return path
+
+
+def test_demo(clip, tmp_path):
+    """Every frame is counted, nearly all have a body, and the files say the same."""
+    out = tmp_path / 'out'
+    done = demo('--video', str(clip), '--out', str(out), '--param', 'solver.name:=analytic')
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout.strip().splitlines()[-1])
+    assert KEYS <= set(figures)
+    assert figures['frames'] == 40
+    assert figures['frames'] == figures['frames_processed'] + figures['frames_skipped']
+    # how many are processed depends on what else the machine does; nearly all of those have a body
+    processed = figures['frames_processed']
+    assert processed >= 3 and figures['bodies'] >= 1
+    assert processed - 2 <= figures['tf_messages'] <= processed
+    assert processed - 4 <= figures['joint_state_messages'] <= processed
+    assert 0 < figures['latency_ms_p50'] <= figures['latency_ms_p99']
+    capture = cv2.VideoCapture(str(out / 'overlay.mp4'))
+    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == 40
+    assert capture.get(cv2.CAP_PROP_FRAME_WIDTH) == 1280
+    assert cv2.imread(str(out / 'skeleton.png')).std() > 5
+    check_bag(out / 'bag', figures)
+    # another run may replace what this one has left, and nothing else
+    _make_out(Namespace(out=out, video=str(clip), camera=None))
+    (out / 'bag' / 'notes.txt').write_text('mine')
+    with pytest.raises(InputError, match='choose another folder'):
+        _make_out(Namespace(out=out, video=str(clip), camera=None))
+
+
+def check_bag(folder, figures):
+    """Read the bag with rosbags: topics, types, counts, and stamps that meet."""
+    reader = pytest.importorskip('rosbags.rosbag2').Reader
+    from rosbags.typesys import get_typestore, Stores
+    store = get_typestore(Stores.ROS2_JAZZY)
+    stamps: dict = {}
+    with reader(folder) as bag:
+        for connection, _, data in bag.messages():
+            message = store.deserialize_cdr(data, connection.msgtype)
+            if connection.topic == '/tf':
+                message = message.transforms[0]
+            header = getattr(message, 'header', None)
+            stamps.setdefault(connection.topic, []).append(
+                header and (header.stamp.sec, header.stamp.nanosec))
+    assert set(stamps['/image/compressed']) == set(stamps['/camera_info'])
+    assert set(stamps['/tf']) <= set(stamps['/camera_info'])
+    assert len(stamps['/tf']) == figures['tf_messages']
+    assert len(stamps['/image/compressed']) == figures['frames']
+    assert stamps['/bodies/body_1/robot_description'] and stamps['/bodies/body_1/joint_states']
+    assert len(stamps['/overlay']) == len(stamps['/markers']) == figures['frames_processed']
+    check_layout(folder, reader, store)
+
+
+def check_layout(folder, reader, store):
+    """Ask for everything that the layout for Foxglove shows: topics, types, frames, names."""
+    panels = json.loads(LAYOUT.read_text('utf-8'))['configById']
+    space = panels['3D!bodies']
+    drawn, image = set(space['topics']), panels['Image!overlay']['imageMode']['imageTopic']
+    summary, details = panels['DiagnosticSummary!faults'], panels['DiagnosticStatusPanel!node']
+    with reader(folder) as bag:
+        kinds = {one.topic: one.msgtype for one in bag.connections}
+        assert {*drawn, image, summary['topicToRender'], details['topicToRender']} <= set(kinds)
+        assert {kinds[topic] for topic in drawn} <= {
+            'visualization_msgs/msg/MarkerArray', 'sensor_msgs/msg/PointCloud2'}
+        assert kinds[image] in ('sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage')
+        messages = {}
+        for connection, _, data in bag.messages():
+            messages.setdefault(connection.topic, []).append(
+                store.deserialize_cdr(data, connection.msgtype))
+    frames = {one.child_frame_id for message in messages['/tf'] for one in message.transforms}
+    frames |= {one.header.frame_id for message in messages['/tf'] for one in message.transforms}
+    assert {space['followTf'], *(one['frameId'] for one in space['layers'].values())} <= frames
+    assert any(len(message.markers) == 2 for message in messages['/markers'])
+    assert {marker.header.frame_id for message in messages['/markers']
+            for marker in message.markers} <= frames
+    assert cv2.imdecode(np.asarray(messages[image][-1].data), 1).shape == (720, 1280, 3)
+    told = [one for message in messages['/diagnostics'] for one in message.status]
+    assert {one.hardware_id for one in told} == {summary['hardwareIdFilter'],
+                                                 details['selectedHardwareId']}
+    assert details['selectedName'] in {one.name for one in told}
+
+
+def test_a_video_that_breaks_off(clip, tmp_path):
+    """Its good part is in the files, and the exit code says that it is not all."""
+    whole = clip.read_bytes()
+    begin, end = len(whole) // 2, whole.rfind(b'moov') - 4
+    cut, out = tmp_path / 'cut.mp4', tmp_path / 'out'
+    cut.write_bytes(whole[:begin] + bytes(end - begin) + whole[end:])
+    done = demo('--video', str(cut), '--out', str(out), '--param', 'solver.name:=analytic')
+    assert done.returncode == 1 and 'breaks off' in done.stderr, done.stderr
+    assert 'Traceback' not in done.stderr
+    figures = json.loads(done.stdout.strip().splitlines()[-1])
+    assert 3 < figures['frames'] < 38
+    capture = cv2.VideoCapture(str(out / 'overlay.mp4'))
+    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) == figures['frames']
+    assert (out / 'bag' / 'metadata.yaml').is_file() and (out / 'skeleton.png').is_file()
+
+
+def test_unreadable_video(tmp_path):
+    """Refused before anything is started."""
+    path = tmp_path / 'broken.mp4'
+    path.write_bytes(b'no video')
+    done = demo('--video', str(path), '--out', str(tmp_path / 'out'))
+    assert done.returncode == 1 and 'broken.mp4' in done.stderr
+    assert 'Traceback' not in done.stderr and not (tmp_path / 'out').exists()
+
+
+@pytest.fixture
+def still(tmp_path):
+    """Return a folder with one image."""
+    (tmp_path / 'images').mkdir()
+    cv2.imwrite(str(tmp_path / 'images' / '1.png'), np.zeros((48, 64, 3), np.uint8))
+    return tmp_path / 'images'
+
+
+def test_out_that_cannot_be_made(still, tmp_path):
+    (tmp_path / 'file').write_text('mine')
+    for out in (tmp_path / 'file', tmp_path / 'file' / 'out'):
+        done = demo('--video', str(still), '--out', str(out))
+        assert done.returncode == 1 and 'cannot be made' in done.stderr
+        assert done.stderr.count('\n') == 1
+    assert (tmp_path / 'file').read_text() == 'mine'
+
+
+@pytest.mark.parametrize('names', [['metadata.yaml', 'bag_0.mcap'], ['notes.txt'], None])
+def test_a_folder_named_bag_that_is_not_of_the_demo_stays(still, tmp_path, names):
+    bag = tmp_path / 'bag'
+    if names is None:
+        bag.write_text('mine')
+    else:
+        bag.mkdir()
+        for name in names:
+            (bag / name).write_text('ros_distro: jazzy')
+    done = demo('--video', str(still), '--out', str(tmp_path))
+    assert done.returncode == 1 and 'choose another folder' in done.stderr
+    assert bag.is_file() or sorted(one.name for one in bag.iterdir()) == sorted(names)
+
+
+@pytest.mark.parametrize('name', ['overlay.mp4', 'skeleton.png'])
+def test_the_demo_leaves_files_that_are_not_its_own(tmp_path, name):
+    """A folder with videos and pictures of the user's is no folder of a demonstration."""
+    (tmp_path / name).write_text('mine')
+    with pytest.raises(InputError, match='choose another folder'):
+        _make_out(Namespace(out=tmp_path, video=str(tmp_path / 'clip.mp4'), camera=None))
+    assert (tmp_path / name).read_text() == 'mine'
+
+
+def test_the_demo_does_not_write_over_its_video(tmp_path):
+    with VideoWriter(tmp_path / 'overlay.mp4', 20.0, 64, 48) as writer:
+        writer.write(np.zeros((48, 64, 3), np.uint8))
+    before = (tmp_path / 'overlay.mp4').read_bytes()
+    done = demo('--video', str(tmp_path / 'overlay.mp4'), '--out', str(tmp_path))
+    assert done.returncode == 1 and 'which it would replace' in done.stderr
+    assert (tmp_path / 'overlay.mp4').read_bytes() == before
+
+
+def test_node_that_fails_ends_the_demo(clip, tmp_path):
+    """The node's own message, then which process it was; nothing hangs."""
+    done = demo('--video', str(clip), '--out', str(tmp_path), '--param', 'no.such:=1')
+    assert done.returncode == 1
+    assert "unknown parameter 'no.such'" in done.stderr and 'pose_node ended' in done.stderr
+
+
+def test_a_demo_clip_that_is_missing_is_not_fetched(tmp_path):
+    """``make demo`` works without a network: it says what to do, and does not try."""
+    program = Path(__file__).resolve().parents[2] / 'tools' / 'demo_clip.py'
+    folder = tmp_path / 'niki_ros'
+    for damaged in (False, True):
+        if damaged:
+            folder.mkdir()
+            (folder / 'demo.mp4').write_bytes(b'half of it')
+        done = subprocess.run([sys.executable, program], text=True, capture_output=True,
+                              env={**os.environ, 'XDG_CACHE_HOME': str(tmp_path)}, timeout=30)
+        assert done.returncode == 1 and not done.stdout
+        assert str(folder) in done.stderr and 'VIDEO=' in done.stderr and '--fetch' in done.stderr

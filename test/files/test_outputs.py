@@ -1,0 +1,294 @@
+"""Nothing that was there before is lost: what outputs may replace, and what a failure leaves."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import threading
+
+import cv2
+from niki_ros.cli import main as cli
+from niki_ros.cli.files import check_files
+from niki_ros.common.errors import InputError, OutputError
+from niki_ros.files.outputs import (
+    check_outputs,
+    line_writer,
+    make_folder,
+    VIDEO_SUFFIXES,
+    VideoWriter,
+    whole_file,
+)
+from niki_ros.models.model_folder import shipped_models
+import numpy as np
+import pytest
+
+NOISE = np.random.default_rng(3).integers(0, 255, (48, 64, 3), dtype=np.uint8)
+
+
+def write_video(path, images=4):
+    """Write a video that does not compress well."""
+    with VideoWriter(path, 20.0, 64, 48) as writer:
+        for shift in range(images):
+            writer.write(np.roll(NOISE, 7 * shift, axis=1))
+    return path
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """Return a small video."""
+    return write_video(tmp_path / 'clip.mp4')
+
+
+def run(*words):
+    """Run ``niki run`` without a detector and without a solver's graph."""
+    return cli.main(['run', *map(str, words), '--solver', 'analytic', '--set',
+                     'observer.detector=', '--quiet'])
+
+
+def by_another_path(clip, folder):
+    """Return the clip through a folder that is a link."""
+    (folder / 'linked').symlink_to(clip.parent)
+    return folder / 'linked' / '..' / clip.parent.name / clip.name
+
+
+def hard_link(clip, folder):
+    """Return another name of the same file."""
+    os.link(clip, folder / 'hard.mp4')
+    return folder / 'hard.mp4'
+
+
+def symlink(clip, folder):
+    """Return a link to the clip."""
+    (folder / 'soft.mp4').symlink_to(clip.name)
+    return folder / 'soft.mp4'
+
+
+@pytest.mark.parametrize('name', [lambda clip, _: clip, by_another_path, hard_link, symlink])
+@pytest.mark.parametrize('option', ['--overlay', '--json'])
+def test_the_input_is_no_output(clip, tmp_path, name, option, capsys):
+    before, output = clip.read_bytes(), name(clip, tmp_path)
+    assert run(clip, option, output) == 1
+    assert run(output, option, clip) == 1
+    said = capsys.readouterr().err
+    assert said.count('which it would replace') == 2 and 'Traceback' not in said
+    assert clip.read_bytes() == before
+    assert not list(tmp_path.glob('.*'))
+
+
+def test_other_inputs_are_no_outputs(clip, tmp_path, capsys):
+    """Camera files, the images of a folder, the files of a bag, a model's graph."""
+    camera, images, bag, model, part = (
+        tmp_path / name for name in ('c.yaml', 'images', 'bag', 'model', 'part'))
+    camera.write_text('camera')
+    for folder, names in ((images, ['1.png', 'notes.txt']), (model, ['manifest.json', 'a.onnx']),
+                          (part, ['manifest.json']),
+                          (bag, ['metadata.yaml', 'bag_0.mcap', 'bag_1.db3.zstd'])):
+        folder.mkdir()
+        for name in names:
+            (folder / name).write_text(name)
+    for words in ([clip, '--camera', camera, '--json', camera],
+                  [images, '--json', images / '1.png'],
+                  [bag, '--json', bag / 'metadata.yaml'],
+                  [bag / 'bag_0.mcap', '--json', bag / 'metadata.yaml'],
+                  [bag, '--json', bag / 'bag_1.db3.zstd'],
+                  [clip, '--json', model / 'a.onnx', '--set', f'observer.path={model}'],
+                  # of which another model may be a part
+                  [clip, '--json', model / 'a.onnx', '--set', f'observer.path={part}']):
+        assert run(*words) == 1
+        assert 'which it would replace' in capsys.readouterr().err
+    assert (images / '1.png').read_text() == '1.png'
+    assert (bag / 'metadata.yaml').read_text() == 'metadata.yaml'
+    # one that runs without being named
+    with pytest.raises(InputError, match='which it would replace'):
+        check_files({'--json': shipped_models() / 'lift' / 'model.onnx'}, None, None, {})
+    # what is beside the images, and is none, is as good a name as any
+    check_outputs({'--json': images / 'notes.txt'}, [images / '1.png'])
+
+
+def test_two_outputs_have_two_names(clip, tmp_path, capfd):
+    (tmp_path / 'link.mp4').symlink_to('out.mp4')
+    for other in ('out.mp4', 'link.mp4', '../' + tmp_path.name + '/out.mp4'):
+        assert run(clip, '--overlay', tmp_path / 'out.mp4', '--json', tmp_path / other) == 1
+        assert 'give each a name of its own' in capfd.readouterr().err
+    assert not (tmp_path / 'out.mp4').exists()
+    assert run(clip, '--overlay', '/dev/null', '--json', '/dev/null') == 0
+
+
+@pytest.mark.parametrize('name', ['out.gif', 'out', 'out.png', 'out.webm', '.mp4'])
+def test_endings_that_the_encoder_cannot_write(clip, tmp_path, name, capfd):
+    assert run(clip, '--overlay', tmp_path / name) == 1
+    said = capfd.readouterr().err
+    assert said.startswith('niki: ') and 'ends in .mp4' in said and said.count('\n') == 1
+    assert [path.name for path in tmp_path.iterdir()] == ['clip.mp4']
+
+
+@pytest.mark.parametrize('suffix', [*VIDEO_SUFFIXES, '.MP4'])
+def test_every_ending_that_is_taken_can_be_read_back(tmp_path, suffix):
+    with whole_file(tmp_path / f'o{suffix}', VIDEO_SUFFIXES) as part:
+        write_video(part, 30)
+    capture = cv2.VideoCapture(str(tmp_path / f'o{suffix}'))
+    assert sum(capture.read()[0] for _ in range(40)) == 30
+
+
+@pytest.mark.parametrize('rate_hz', [0.59801, 10.543390105, 29.97003, 65.6789, 99.35671, 239.76])
+def test_any_rate_can_be_written(tmp_path, rate_hz):
+    """The mean of a recording without a fixed rate is no round number."""
+    with VideoWriter(tmp_path / 'out.mp4', rate_hz, 64, 48) as writer:
+        for _ in range(3):
+            writer.write(NOISE)
+    written_hz = cv2.VideoCapture(str(tmp_path / 'out.mp4')).get(cv2.CAP_PROP_FPS)
+    assert written_hz == pytest.approx(rate_hz, rel=1e-3)
+
+
+def test_a_link_stays_and_its_target_is_replaced(clip, tmp_path):
+    (tmp_path / 'data').mkdir()
+    for target in ('data/old.jsonl', 'data/new.jsonl'):
+        link = tmp_path / f'{target[5:8]}.jsonl'
+        link.symlink_to(target)
+        (tmp_path / 'data' / 'old.jsonl').write_text('old')
+        assert run(clip, '--json', link) == 0
+        assert link.is_symlink() and (tmp_path / target).read_text().count('\n') == 4
+    assert len(list((tmp_path / 'data').iterdir())) == 2
+
+
+def test_the_mode_of_what_is_replaced_is_kept(tmp_path):
+    target = tmp_path / 'private.jsonl'
+    target.write_text('old')
+    target.chmod(0o600)
+    with line_writer(target) as write:
+        write('new')
+    assert target.stat().st_mode & 0o777 == 0o600 and target.read_bytes() == b'new\n'
+
+
+def test_a_pipe_stays_a_pipe_and_gets_the_bytes(clip, tmp_path):
+    for option, enough in (('--json', b'{"stamp_ns":0,"bodies":[]}\n'), ('--overlay', b'ftyp')):
+        pipe = tmp_path / f'pipe{option}'
+        os.mkfifo(pipe)
+        heard = []
+        reader = threading.Thread(
+            target=lambda pipe=pipe, heard=heard: heard.append(pipe.read_bytes()), daemon=True)
+        reader.start()
+        assert run(clip, option, pipe) == 0
+        reader.join(10)
+        assert pipe.is_fifo() and enough in heard[0]
+
+
+def test_a_device_stays_a_device(clip, tmp_path):
+    try:
+        os.mknod(tmp_path / 'null.mp4', 0o20666, os.makedev(1, 3))
+        (tmp_path / 'null.mp4').write_bytes(b'x')
+    except PermissionError:
+        pytest.skip('only the superuser makes devices')
+    assert run(clip, '--json', tmp_path / 'null.mp4', '--overlay', tmp_path / 'null.mp4') == 0
+    assert (tmp_path / 'null.mp4').is_char_device()
+    for path in ('/dev/null', tmp_path / 'to_null'):
+        if path != '/dev/null':
+            path.symlink_to('/dev/null')
+        with whole_file(path) as part:
+            part.write_text('gone')
+        with line_writer(path) as write:
+            write('gone')
+    assert (tmp_path / 'to_null').is_symlink() and (tmp_path / 'to_null').is_char_device()
+
+
+def test_stdout_by_its_path_is_written_on_and_not_cut(tmp_path):
+    """What the shell has put into the file before stays, and comes first."""
+    log = tmp_path / 'log'
+    program = ('import sys; from niki_ros.files.outputs import line_writer\n'
+               'with line_writer(sys.argv[1]) as write: write("two")')
+    for path in ('/dev/stdout', '/dev/fd/1', '/proc/self/fd/1'):
+        with log.open('wb') as stream:
+            stream.write(b'one\n')
+            stream.flush()
+            subprocess.run([sys.executable, '-c', program, path], stdout=stream, check=True)
+        assert log.read_bytes() == b'one\ntwo\n'
+    assert os.path.islink('/dev/stdout')
+
+
+def limited(path, byte_count):
+    """Write a video where files may have so many bytes only, and return what was raised."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (byte_count, before[1]))
+    try:
+        with whole_file(path) as part:
+            write_video(part, 40)
+    except OutputError as error:
+        return str(error)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    return ''
+
+
+@pytest.mark.parametrize('suffix', VIDEO_SUFFIXES)
+def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path, suffix):
+    path = tmp_path / f'out{suffix}'
+    write_video(path, 40)
+    size = path.stat().st_size
+    path.write_text('from before')
+    for missing in (1, 8, 400, 5000, size - 10_000):
+        assert limited(path, size - missing)
+        assert path.read_text() == 'from before'
+    assert limited(path, size + 10_000) == '' and path.stat().st_size == size
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_disk_that_is_full_from_the_start_is_named(tmp_path):
+    """Not the size of the images, nor the encoder."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        with pytest.raises(OutputError, match='disk'):
+            with whole_file(tmp_path / 'out.mp4') as part:
+                write_video(part)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.iterdir())
+
+
+def test_lines_that_cannot_be_written_are_an_error(clip, tmp_path, capsys):
+    assert run(clip, '--json', '/dev/full') == 1
+    assert '/dev/full could not be written to its end: No space left' in capsys.readouterr().err
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OutputError, match='File too large'), \
+                line_writer(tmp_path / 'out.jsonl') as write:
+            for _ in range(10_000):
+                write('0123456789')
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path.name for path in tmp_path.iterdir()] == ['clip.mp4']
+
+
+def test_full_stdout_is_one_line(clip):
+    with open('/dev/full', 'w') as full:
+        done = subprocess.run(
+            [sys.executable, '-m', 'niki_ros.cli.main', 'models', 'list'], stdout=full,
+            stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert done.stderr == 'niki: No space left on device\n'
+
+
+def test_a_reader_that_ends_does_not_pass_for_a_whole_file(tmp_path):
+    with pytest.raises(OutputError, match='has ended'), whole_file(tmp_path / 'out.mp4') as part:
+        part.write_text('half')
+        raise BrokenPipeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_an_output_is_refused(tmp_path):
+    (tmp_path / 'file').write_text('')
+    (tmp_path / 'around').symlink_to('around')
+    for path in ('file/out.txt', 'none/out.txt', 'around', 'x' * 300):
+        with pytest.raises(InputError, match='cannot be written'), whole_file(tmp_path / path):
+            pass
+    with pytest.raises(InputError, match='is a folder'):
+        check_outputs({'--json': tmp_path}, [])
+    for path in ('file', 'file/out', 'around'):
+        with pytest.raises(InputError, match='cannot be made'):
+            make_folder(tmp_path / path)
+    assert make_folder(tmp_path / 'a' / 'b').is_dir() and make_folder(tmp_path).is_dir()
+    with whole_file(tmp_path / ('é' * 100 + '.txt')) as part:
+        part.write_text('long names are names')

@@ -1,0 +1,89 @@
+"""Keypoints of one person at the ages that the lifter looks at."""
+
+from niki_ros.body.observation import JointObservation, KeypointRays
+from niki_ros.body.skeleton import JOINT
+from niki_ros.lifters.window import AGES_S, keypoint_rays, KEYPOINTS, LiftWindow
+from niki_ros.scene.camera import Camera
+import numpy as np
+import pytest
+
+COUNT = len(KEYPOINTS)
+
+
+def points(x: float, seen: float = 1.0) -> KeypointRays:
+    """All keypoints around the direction (x, 0, 1), spread downwards."""
+    rays = np.stack([np.full(COUNT, x), np.linspace(0, 0.4, COUNT), np.ones(COUNT)], 1)
+    rays[1] = rays[0]
+    return KeypointRays(rays, np.full(COUNT, seen), np.stack([rays[:, 0] * 0, rays[:, 1],
+                                                              rays[:, 1]], 1))
+
+
+def walked(rate_hz: float, seconds: float = 2.0, speed: float = 0.1) -> LiftWindow:
+    """Somebody walks across the view at ``speed`` tangents a second."""
+    window = LiftWindow()
+    for i in range(int(seconds * rate_hz) + 1):
+        window.push(int(i / rate_hz * 1e9), points(speed * i / rate_hz - speed * seconds))
+    return window
+
+
+@pytest.mark.parametrize('rate_hz', [5, 7.3, 24, 30, 59.94, 120])
+def test_the_window_does_not_depend_on_the_rate(rate_hz):
+    seconds = int(2.0 * rate_hz) / rate_hz
+    window = walked(rate_hz, seconds).at_ages()
+    assert window.seen.min() == 1.0
+    # the newest hips are straight ahead, the others where they were
+    assert np.abs(window.rays[:, 0, 0] + 0.1 * AGES_S).max() < 2e-3
+    assert np.abs(window.rays[0, 0]).max() < 1e-9
+
+
+def test_what_was_before_the_first_image_is_not_known():
+    window = walked(30, 0.5).at_ages()
+    assert (window.seen[AGES_S < 0.5] == 1).all() and (window.seen[AGES_S > 0.55] == 0).all()
+    one = walked(30, 0.0).at_ages()
+    assert (one.seen[0] == 1).all() and (one.seen[1:] == 0).all()
+    assert np.isfinite(one.rays).all()
+
+
+def test_nothing_is_known_of_a_gap():
+    window = walked(30, 1.0)
+    window.push(int(1.8e9), points(0.0))
+    seen = window.at_ages().seen[:, 0]
+    assert (seen[(AGES_S > 0.05) & (AGES_S < 0.75)] == 0).all()
+    assert (seen[AGES_S > 0.82] == 1).all()
+
+
+def test_an_earlier_stamp_starts_afresh():
+    window = walked(30, 1.0)
+    window.push(0, points(0.3))
+    assert (window.at_ages().seen[1:] == 0).all()
+
+
+def test_axes_are_those_of_a_camera_that_points_at_the_hips():
+    window = LiftWindow()
+    window.push(0, points(0.5))
+    now = window.at_ages()
+    ahead = now.camera_from_view @ [0, 0, 1]
+    assert np.allclose(ahead[:2] / ahead[2], [0.5, 0.0])
+    assert np.allclose(now.heading, [0.5, 0.0])
+    assert np.allclose(now.rays[0, 0], 0.0)
+
+
+def test_keypoints_of_landmarks():
+    rays = np.stack([np.arange(33.0), np.zeros(33), np.ones(33)], 1)
+    rng = np.random.default_rng(0)
+    seen = JointObservation(
+        rng.normal(size=(29, 3)), np.zeros(29), rng.uniform(0, 400, (29, 2)), np.zeros(4), 1.0,
+        np.ones(29))
+    camera = Camera.from_fov(640, 480, 60.0)
+    made = keypoint_rays(rays, np.arange(33) / 33, rays, seen, camera)
+    knee, nose = KEYPOINTS.index('left_knee'), KEYPOINTS.index('nose')
+    joint = JOINT['left_knee']
+    assert np.allclose(camera.project(made.rays[knee]), seen.keypoints_px[joint])
+    assert np.allclose(made.guess_m[knee], seen.joints_m[joint] - seen.joints_m[1:3].mean(0))
+    assert np.allclose(made.rays[nose], [0, 0, 1]) and np.allclose(made.guess_m[nose], rays[0])
+    assert made.seen[knee] == 25 / 33
+    seen.keypoints_px[joint] = np.nan
+    rays[[0, 25]] = np.nan
+    blind = keypoint_rays(rays, np.ones(33), np.zeros((33, 3)), seen, camera)
+    assert np.isfinite(blind.rays).all()
+    assert blind.seen[knee] == 0 and blind.seen[nose] == 0 and blind.seen[0] == 1

@@ -1,0 +1,42 @@
+"""Joints behind another person."""
+
+from dataclasses import replace
+
+from niki_ros.body.skeleton import JOINT
+from niki_ros.observers.covered_joints import without_covered_joints
+import numpy as np
+import pytest
+from scenes import FACING, observe_body
+
+
+@pytest.fixture
+def standing(camera):
+    """Return a function that makes the observation of a person in T-pose at (x, z) metres."""
+    pose = np.tile(np.eye(3), (24, 1, 1))
+    pose[0] = FACING
+    return lambda x, z: observe_body(pose, np.array([x, 0.0, z]), camera, sigma=0.1)
+
+
+def test_what_lies_behind_a_nearer_person_is_hidden(standing):
+    far, near = standing(0.0, 6.0), standing(0.3, 3.0)
+    hidden, front = without_covered_joints([far, near])
+    assert hidden.sigma_200mm[JOINT['spine2']] == 1 and np.isinf(hidden.keypoint_sigma_px[9])
+    np.testing.assert_array_equal(front.sigma_200mm, near.sigma_200mm)
+    assert (far.sigma_200mm < 1).all(), 'the given observation is left as it is'
+
+
+def test_people_apart_or_alike_hide_nothing(standing):
+    for pair in ([standing(-2.0, 6.0), standing(1.6, 3.0)],
+                 [standing(-0.2, 4.0), standing(0.2, 4.1)], [standing(0.0, 3.0)], []):
+        for before, after in zip(pair, without_covered_joints(pair)):
+            np.testing.assert_array_equal(after.sigma_200mm, before.sigma_200mm)
+
+
+def test_bones_that_are_not_seen_hide_nothing(standing):
+    far, near = standing(0.0, 6.0), standing(0.9, 3.0)
+    arm = JOINT['right_wrist'], JOINT['right_elbow'], JOINT['right_hand']
+    with_arm, _ = without_covered_joints([far, near])
+    sigma = near.sigma_200mm.copy()
+    sigma[[*arm, JOINT['right_middle_finger']]] = 1.0
+    without_arm, _ = without_covered_joints([far, replace(near, sigma_200mm=sigma)])
+    assert (with_arm.sigma_200mm == 1).sum() > (without_arm.sigma_200mm == 1).sum()

@@ -1,0 +1,183 @@
+"""The observer ``hybrik``: crop ↔ image ↔ camera, boxes, and everything that NIKI wants."""
+
+from niki_ros.common.errors import InputError, ModelError
+from niki_ros.models.model_folder import write_model_folder
+from niki_ros.observers.crop import Crop, joints_from_uvd, SIZE_PX
+from niki_ros.observers.following import FollowingObserver
+from niki_ros.observers.hybrik import HybrikNetwork
+from niki_ros.scene.camera import Camera
+import numpy as np
+from onnx import helper, numpy_helper, TensorProto
+import pytest
+
+CAMERA = Camera(np.array([[900.0, 0, 640], [0, 900, 360], [0, 0, 1]]), 1280, 720)
+SCALE, DEPTH_M = 0.5, 2.2
+
+
+def heat_constants():
+    """Weights of :func:`heat_graph`."""
+    axis = np.arange(64, dtype=np.float32) / 64
+    u, v = np.tile(axis, 64), np.repeat(axis, 64)
+    return {
+        'gain': np.float32(4000.0), 'grid': np.stack([u, v], axis=1).astype(np.float32),
+        'half': np.float32(0.5), 'flat': np.array([-1, 4096], np.int64),
+        'one': np.array([1], np.int64), 'ones3': np.ones((1, 3, 1, 1), np.float32) / 3,
+        'zero_uv': np.zeros((2, 1), np.float32), 'like29': np.ones((1, 29, 1), np.float32),
+        'sigma_w': np.zeros((2, 29), np.float32), 'sigma_b': np.full(29, 0.1, np.float32),
+        'twist_w': np.zeros((2, 46), np.float32),
+        'twist_b': np.tile(np.float32([1, 0]), 23), 'twist_shape': np.array([-1, 23, 2], np.int64),
+        'betas_w': np.zeros((2, 10), np.float32), 'betas_b': np.full(10, 0.25, np.float32),
+        'scale_w': np.zeros((2, 1), np.float32), 'scale_b': np.float32([SCALE])}
+
+
+def heat_graph():
+    """
+    Bytes of a graph with HybrIK's inputs and outputs whose heat map is the picture itself.
+
+    The 64 × 64 means of the picture, times a large number, go through softmax and expectation, as
+    HybrIK's heat map does; all joints are where the picture is bright, at the middle depth.
+    """
+    node, value = helper.make_node, helper.make_tensor_value_info
+    nodes = [
+        node('Conv', ['image', 'ones3'], ['grey']),
+        node('AveragePool', ['grey'], ['cells'], kernel_shape=[4, 4], strides=[4, 4]),
+        node('Reshape', ['cells', 'flat'], ['heat']), node('Mul', ['heat', 'gain'], ['logits']),
+        node('Softmax', ['logits'], ['p'], axis=1), node('MatMul', ['p', 'grid'], ['mean']),
+        node('Sub', ['mean', 'half'], ['uv']), node('MatMul', ['uv', 'zero_uv'], ['d']),
+        node('Concat', ['uv', 'd'], ['uvd1'], axis=1),
+        node('Unsqueeze', ['uvd1', 'one'], ['uvd2']),
+        node('Mul', ['uvd2', 'like29'], ['uvd']),
+        node('Gemm', ['uv', 'sigma_w', 'sigma_b'], ['sigma']),
+        node('Gemm', ['uv', 'twist_w', 'twist_b'], ['twist']),
+        node('Reshape', ['twist', 'twist_shape'], ['twist_cos_sin']),
+        node('Gemm', ['uv', 'betas_w', 'betas_b'], ['betas']),
+        node('Gemm', ['uv', 'scale_w', 'scale_b'], ['camera_scale'])]
+    outputs = {'uvd': [29, 3], 'sigma': [29], 'twist_cos_sin': [23, 2], 'betas': [10],
+               'camera_scale': [1]}
+    graph = helper.make_graph(
+        nodes, 'heat', [value('image', TensorProto.FLOAT, ['n', 3, 256, 256])],
+        [value(name, TensorProto.FLOAT, ['n', *shape]) for name, shape in outputs.items()],
+        [numpy_helper.from_array(np.asarray(v), k) for k, v in heat_constants().items()])
+    return helper.make_model(
+        graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=9).SerializeToString()
+
+
+def heat_folder(path, **changes):
+    """Write a model folder around :func:`heat_graph`."""
+    return write_model_folder(path, heat_graph(), {
+        'name': 'heat', 'kind': 'hybrik', 'normalisation': {
+            'mean': [0, 0, 0], 'std': [1, 1, 1], 'depth_m': DEPTH_M}, **changes})
+
+
+@pytest.fixture
+def observer(tmp_path):
+    """Return an observer whose joints are where the image is white."""
+    return FollowingObserver(HybrikNetwork(heat_folder(tmp_path / 'm').path), None)
+
+
+def dot(x, y, size=9, shape=(720, 1280)):
+    """Return a black image with a white square around pixel (x, y)."""
+    image = np.zeros((*shape, 3), np.uint8)
+    image[max(y - size // 2, 0):y + size // 2 + 1, max(x - size // 2, 0):x + size // 2 + 1] = 255
+    return image
+
+
+@pytest.mark.parametrize('box', [(500, 200, 700, 600), (0, 0, 300, 400), (-80, 300, 250, 800)])
+@pytest.mark.parametrize('spot', [(0.5, 0.5), (0.3, 0.4), (0.62, 0.71)])
+def test_a_bright_pixel_is_found_where_it_is(observer, box, spot):
+    x0, y0, x1, y1 = box
+    x, y = round(x0 + spot[0] * (x1 - x0)), round(y0 + spot[1] * (y1 - y0))
+    if not (5 < x < 1270 and 5 < y < 710):
+        pytest.skip('the spot is outside the image')
+    (seen,) = observer.observe(dot(x, y), CAMERA, 0, [box])
+    cell_px = Crop.around(box).side_px / 64
+    assert np.abs(seen.keypoints_px - [x, y]).max() < cell_px
+    # and the camera looks along that pixel at the distance that the crop's size gives
+    focal = 900.0
+    distance = focal / (Crop.around(box).side_px * SCALE)
+    root = CAMERA.rays(seen.keypoints_px[0]) * distance
+    np.testing.assert_allclose(CAMERA.project(root), seen.keypoints_px[0], atol=1e-6)
+    assert np.abs(seen.joints_m).max() < 1e-9
+
+
+def test_everything_that_niki_wants_is_there(observer):
+    boxes = [(100, 100, 300, 500), (600, 100, 900, 600)]
+    first, second = observer.observe(dot(200, 300), CAMERA, 0, boxes)
+    assert first.joints_m.shape == (29, 3) and first.keypoints_px.shape == (29, 2)
+    assert first.twist_cos_sin.shape == (23, 2) and first.betas.shape == (10,)
+    np.testing.assert_allclose(first.sigma_200mm, 0.1, atol=1e-6)
+    assert first.score == second.score == pytest.approx(0.9, abs=1e-6)
+    assert first.keypoint_sigma_px.shape == (29,) and (first.keypoint_sigma_px >= 1).all()
+    facts = observer.describe()
+    assert facts['observer'] == 'hybrik' and facts['observer_library'] == 'onnxruntime'
+    observer.close()
+
+
+def test_boxes_follow_the_joints_until_forgotten(observer):
+    assert observer.observe(dot(640, 360), CAMERA, 0) == []
+    for step in range(8):
+        boxes = [(540, 260, 740, 460)] if step == 0 else None
+        (seen,) = observer.observe(dot(640 + 10 * step, 360), CAMERA, step, boxes)
+        assert abs(seen.keypoints_px[0, 0] - (640 + 10 * step)) < 6
+    assert seen.box_px[0] > 600, 'the box went along'
+    observer.reset()
+    assert observer.observe(dot(640, 360), CAMERA, 9) == []
+
+
+def test_crop_and_image_are_inverse():
+    crop = Crop.around((10, 20, 110, 420))
+    points = np.random.RandomState(0).uniform(-100, 800, (50, 2))
+    np.testing.assert_allclose(crop.image_from_crop(crop.crop_from_image(points)), points)
+    np.testing.assert_allclose(crop.image_from_crop([128, 128]), [60, 220])
+    np.testing.assert_allclose(crop.image_from_uv([0.5, -0.5]), [60 + 250, 220 - 250])
+
+
+@pytest.mark.parametrize('side', [90.0, 256.0, 700.0])
+def test_a_ramp_keeps_its_values(side):
+    x, y = np.meshgrid(np.arange(640), np.arange(480))
+    image = np.stack([x * 255 / 640, y * 255 / 480, x * 0], axis=-1).astype(np.float32)
+    crop = Crop(np.array([300.0, 240.0]), side)
+    sampled = crop.sample(image)
+    assert sampled.shape == (SIZE_PX, SIZE_PX, 3)
+    grid = np.stack(np.meshgrid(np.arange(SIZE_PX), np.arange(SIZE_PX)), axis=-1)
+    pixels = crop.image_from_crop(grid)
+    inside = ((pixels >= 0) & (pixels <= [639, 479])).all(-1)
+    np.testing.assert_allclose(sampled[inside][:, 0], pixels[inside][:, 0] * 255 / 640, atol=1e-2)
+    np.testing.assert_allclose(sampled[inside][:, 1], pixels[inside][:, 1] * 255 / 480, atol=1e-2)
+    outside = ((pixels < -1) | (pixels > [640, 480])).any(-1)
+    assert (sampled[outside] == 0).all()
+
+
+def test_a_point_projected_into_the_crop_comes_back():
+    # the way a perfect network would see it: u, v from the pixel, d from the depth
+    rng = np.random.RandomState(1)
+    joints = rng.uniform(-0.8, 0.8, (29, 3)) + [1.2, -0.3, 5.0]
+    joints[0] = [1.2, -0.3, 5.0]
+    crop = Crop.around((700, 100, 1100, 600))
+    pixels = CAMERA.project(joints)
+    uv = (pixels - crop.center_px) / crop.side_px
+    uvd = np.concatenate([uv, (joints[:, 2:] - 5.0) / DEPTH_M], axis=1)
+    scale = 900.0 / (crop.side_px * 5.0)
+    found, where = joints_from_uvd(uvd, crop, CAMERA, scale, DEPTH_M)
+    np.testing.assert_allclose(found, joints, atol=1e-9)
+    np.testing.assert_allclose(where, pixels, atol=1e-9)
+
+
+@pytest.mark.parametrize('box', [(0, 0, 0, 10), (5, 5, 1, 9), (0, 0, np.nan, 3)])
+def test_a_box_that_is_none_is_refused(box, observer):
+    with pytest.raises(InputError, match='expected x0 < x1'):
+        Crop.around(box)
+    if np.isfinite(box).all():
+        assert observer.observe(dot(10, 10), CAMERA, 0, [box]) == []
+    else:
+        with pytest.raises(InputError, match='boxes_px'):
+            observer.observe(dot(10, 10), CAMERA, 0, [box])
+
+
+def test_wrong_models_and_images_are_refused(tmp_path, observer):
+    with pytest.raises(ModelError, match="kind 'niki'"):
+        HybrikNetwork(heat_folder(tmp_path / 'a', kind='niki').path)
+    with pytest.raises(ModelError, match='normalisation'):
+        HybrikNetwork(heat_folder(tmp_path / 'b', normalisation={'mean': [0]}).path)
+    with pytest.raises(InputError, match='uint8'):
+        observer.observe(np.zeros((10, 10), np.uint8), CAMERA, 0)

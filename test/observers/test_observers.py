@@ -1,0 +1,91 @@
+"""Which front end the settings give, and that another detector can be put in."""
+
+import json
+
+from niki_ros import load_pipeline
+from niki_ros.common.errors import ConfigError, ModelError
+from niki_ros.common.settings import apply_settings, PipelineConfig
+from niki_ros.observers import load_observer
+from niki_ros.observers.detectors import DETECTORS
+import numpy as np
+import pytest
+
+
+def config(**settings):
+    """Return the settings of a pipeline, dots written as double underscores."""
+    return apply_settings(PipelineConfig(), {
+        name.replace('__', '.'): value for name, value in settings.items()})
+
+
+def test_hybrik_without_a_folder_is_refused_with_the_command():
+    with pytest.raises(ConfigError, match='niki-import hybrik'):
+        load_observer(config(observer__name='hybrik'))
+
+
+def test_hybrik_with_a_folder_of_something_else_is_refused(tmp_path):
+    with pytest.raises(ModelError, match=str(tmp_path)):
+        load_observer(config(observer__name='hybrik', observer__path=str(tmp_path)))
+
+
+@pytest.mark.parametrize('model', ['lite', 'full', 'heavy'])
+def test_the_graphs_that_ship_are_the_default(model):
+    observer = load_observer(config(observer__model=model))
+    about = observer.describe()
+    assert about['observer'] == 'landmarks' and about['observer_model'] == f'landmarks-{model}'
+    assert about['detector'] == 'people'
+    for role in ('observer', 'detector'):
+        assert about[f'{role}_library'] == 'onnxruntime' and about[f'{role}_device'] == 'cpu'
+        assert about[f'{role}_precision'] == 'fp32'
+    observer.close()
+
+
+def test_a_backend_that_is_not_there_is_an_error_for_the_front_end_too():
+    from niki_ros.common.errors import BackendError
+    with pytest.raises(BackendError):
+        load_observer(config(engine__device='cuda'))
+
+
+class OneBox:
+    """A detector of a user: always the same box."""
+
+    input_px = 640
+
+    def __init__(self, model='', **engine_options):
+        """Take what a detector of a model folder is given."""
+        self.closed = False
+
+    def detect(self, image_rgb):
+        """Return the middle of every picture."""
+        height, width = image_rgb.shape[:2]
+        return [[width * 0.3, height * 0.1, width * 0.7, height * 0.9]], [0.9]
+
+    def describe(self):
+        """Return a name."""
+        return {'name': 'one box', 'library': 'none'}
+
+    def close(self):
+        """Remember."""
+        self.closed = True
+
+
+def test_a_detector_of_ones_own_is_handed_in():
+    detector = OneBox()
+    pipeline = load_pipeline(solver='analytic', detector=detector)
+    assert pipeline.process(np.zeros((480, 640, 3), np.uint8), None, 1) == []
+    assert pipeline.describe()['detector'] == 'one box'
+    pipeline.close()
+    assert detector.closed
+
+
+def test_a_detector_in_the_registry_is_chosen_by_the_kind_of_its_folder(tmp_path, monkeypatch):
+    monkeypatch.setitem(DETECTORS, 'one-box', OneBox)
+    (tmp_path / 'manifest.json').write_text(json.dumps({
+        'name': 'mine', 'kind': 'one-box', 'sha256': '0' * 64}))
+    observer = load_observer(config(observer__detector=str(tmp_path)))
+    assert observer.describe()['detector'] == 'one box'
+    observer.close()
+
+
+def test_a_folder_that_is_no_detector_is_refused():
+    with pytest.raises(ModelError, match='nanodet'):
+        load_observer(config(observer__detector='niki'))

@@ -1,0 +1,115 @@
+"""The pipeline with a front end that plays a script: ids, occlusion, time, metres."""
+
+from niki_ros.body.body import STATUS_NAMES
+from niki_ros.body.kinematics import forward_kinematics
+from niki_ros.body.skeleton import open_skeleton
+from niki_ros.common.errors import ConfigError, InputError
+from niki_ros.common.settings import PipelineConfig
+from niki_ros.people.front_back import mirrored
+from niki_ros.people.pipeline import Pipeline
+from niki_ros.solvers.analytic import AnalyticSolver
+import numpy as np
+import pytest
+from scenes import FACING, observe_body, random_pose, ScriptedObserver
+
+IMAGE = np.zeros((480, 640, 3), np.uint8)
+FRAME_NS = 33_333_333
+
+
+def standing():
+    """Return the rotations of a person who stands in T-pose and looks into the camera."""
+    rotmat = np.broadcast_to(np.eye(3), (24, 3, 3)).copy()
+    rotmat[0] = FACING
+    return rotmat
+
+
+def run(script, camera, frames, config=None, start=0):
+    """Return the bodies of every frame."""
+    pipeline = Pipeline(ScriptedObserver(script), AnalyticSolver(), config)
+    return [pipeline.process(IMAGE, camera, (start + i) * FRAME_NS) for i in range(frames)]
+
+
+def test_a_still_person_is_where_they_are(camera):
+    root = np.array([0.3, 0.1, 3.0])
+    seen = observe_body(standing(), root, camera)
+    body = run(lambda stamp: [seen], camera, 20)[-1][0]
+    np.testing.assert_allclose(body.root_m, root, atol=2e-3)
+    np.testing.assert_allclose(body.joints_m, seen.joints_m + root, atol=5e-3)
+    assert {STATUS_NAMES[s] for s in body.status} == {'observed'}
+    assert np.abs(body.angular_velocity_rad_s).max() < 1e-6
+
+
+def test_joints_are_the_forward_kinematics_of_what_is_published(camera):
+    rng = np.random.default_rng(0)
+    poses = random_pose(rng, 10)
+    seen = [observe_body(p, np.array([0, 0, 3.0]), camera, sigma=0.1) for p in poses]
+    for bodies in run(lambda stamp: [seen[stamp // FRAME_NS]], camera, 10):
+        joints, _ = forward_kinematics(bodies[0].rotmat, open_skeleton().offsets(bodies[0].betas))
+        np.testing.assert_allclose(joints + bodies[0].root_m, bodies[0].joints_m, atol=1e-6)
+
+
+def test_two_people_who_cross_keep_their_ids(camera):
+    def script(stamp):
+        x = -1.0 + stamp / (FRAME_NS * 60) * 2.0
+        people = [np.array([x, 0, 3.0]), np.array([-x, 0, 4.5])]
+        return [observe_body(standing(), root, camera) for root in people]
+
+    frames = run(script, camera, 60)
+    depth = {body.id: round(float(body.root_m[2]), 1) for body in frames[5]}
+    assert len(depth) == 2
+    assert {body.id: round(float(body.root_m[2]), 1) for body in frames[-1]} == depth
+
+
+def test_one_person_seen_twice_is_one_person(camera):
+    seen = observe_body(standing(), np.array([0, 0, 3.0]), camera)
+    for again in (seen, mirrored(seen)):
+        frames = run(lambda stamp, again=again: [seen, again], camera, 5)
+        assert [len(bodies) for bodies in frames] == [1] * 5
+
+
+def test_a_hallucinated_jump_of_a_limb_is_held_back(camera):
+    straight, bent = standing(), standing()
+    bent[18] = np.diag([-1.0, -1.0, 1.0])
+    seen = [observe_body(p, np.array([0, 0, 3.0]), camera, sigma=0.4) for p in (straight, bent)]
+    frames = run(lambda stamp: [seen[stamp >= 5 * FRAME_NS]], camera, 7)
+    moved = np.linalg.norm(frames[5][0].joints_m[20] - frames[4][0].joints_m[20])
+    assert 0 < moved < 0.2
+
+
+def test_a_repeated_stamp_is_refused_and_an_earlier_one_starts_afresh(camera):
+    seen = observe_body(standing(), np.array([0, 0, 3.0]), camera)
+    observer = ScriptedObserver(lambda stamp: [seen])
+    pipeline = Pipeline(observer, AnalyticSolver())
+    pipeline.process(IMAGE, camera, 50 * FRAME_NS)
+    with pytest.raises(InputError, match='came before'):
+        pipeline.process(IMAGE, camera, 50 * FRAME_NS)
+    bodies = pipeline.process(IMAGE, camera, FRAME_NS)
+    assert 'stamp_jumped_back' in pipeline.faults and observer.resets == 1
+    assert bodies[0].id == 2, 'an id is never given twice'
+    assert pipeline.process(IMAGE, camera, 2 * FRAME_NS)[0].id == 2
+
+
+@pytest.mark.parametrize('image', [
+    np.zeros((0, 0, 3), np.uint8), np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), None])
+def test_what_is_no_image_is_refused_and_the_next_frame_works(camera, image):
+    seen = observe_body(standing(), np.array([0, 0, 3.0]), camera)
+    pipeline = Pipeline(ScriptedObserver(lambda stamp: [seen]), AnalyticSolver())
+    with pytest.raises(InputError, match='image'):
+        pipeline.process(image, camera, 0)
+    assert len(pipeline.process(IMAGE, camera, 0)) == 1
+
+
+def test_without_a_camera_the_field_of_view_of_the_settings_counts():
+    config = PipelineConfig()
+    config.camera.fov_deg = 90.0
+    pipeline = Pipeline(ScriptedObserver(lambda stamp: []), AnalyticSolver(), config)
+    assert pipeline.assumed_camera(IMAGE).matrix[0, 0] == pytest.approx(320.0)
+    assert pipeline.process(IMAGE, None, 0) == []
+
+
+def test_settings_change_while_running_only_where_declared(camera):
+    pipeline = Pipeline(ScriptedObserver(lambda stamp: []), AnalyticSolver())
+    pipeline.update({'smoothing.beta': 0.1})
+    assert pipeline.config.smoothing.beta == 0.1
+    with pytest.raises(ConfigError, match='solver.name'):
+        pipeline.update({'solver.name': 'analytic'})

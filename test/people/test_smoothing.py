@@ -1,0 +1,40 @@
+"""One-Euro filters: steady at rest, quick in motion, no overshoot past a bound."""
+
+from niki_ros.body.rotations import angle_rad, rotmat_from_rotvec
+from niki_ros.people.one_euro import OneEuroPoint, OneEuroRotations
+import numpy as np
+
+DT = 1 / 30
+
+
+def test_noise_at_rest_shrinks():
+    rng = np.random.default_rng(0)
+    noisy = rotmat_from_rotvec(rng.normal(size=(300, 4, 3)) * 0.05)
+    smooth = OneEuroRotations(4)
+    out = np.stack([smooth.step(r, DT, 1.0, 0.1).copy() for r in noisy])
+    step_in = angle_rad(noisy[50:-1], noisy[51:]).mean()
+    step_out = angle_rad(out[50:-1], out[51:]).mean()
+    assert step_out < 0.35 * step_in
+
+
+def test_a_steady_turn_is_followed_and_its_velocity_known():
+    smooth = OneEuroRotations(1)
+    for i in range(90):
+        true = rotmat_from_rotvec(np.array([[0, 0, 3.0 * i * DT]]))
+        out = smooth.step(true, DT, 1.5, 1.0)
+    assert angle_rad(out, true)[0] < 0.15
+    assert abs(smooth.velocity_rad_s[0, 2] - 3.0) < 0.2
+
+
+def test_no_joint_turns_faster_than_allowed():
+    smooth = OneEuroRotations(2)
+    start = smooth.step(np.broadcast_to(np.eye(3), (2, 3, 3)), DT, 1e6, 0.0).copy()
+    far = np.broadcast_to(np.diag([1.0, -1.0, -1.0]), (2, 3, 3))
+    out = smooth.step(far, DT, 1e6, 0.0, np.array([0.1, 0.2]))
+    np.testing.assert_allclose(angle_rad(start, out), [0.1, 0.2], atol=1e-6)
+
+
+def test_after_a_gap_the_filter_starts_afresh():
+    smooth = OneEuroPoint()
+    smooth.step(np.zeros(3), 0.0, 1.0, 0.0)
+    np.testing.assert_array_equal(smooth.step(np.ones(3), 5.0, 1.0, 0.0), np.ones(3))

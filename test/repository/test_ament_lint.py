@@ -1,0 +1,55 @@
+"""The linters of ROS 2, as ``colcon test`` runs them; skipped where they are not installed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+import shutil
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = ('niki_ros', 'launch', 'test', 'examples', 'docs', 'tools', 'setup.py')
+"""The training is no ROS package: only ``make check`` looks at it."""
+
+pytestmark = pytest.mark.linter
+
+
+def run(name: str, arguments=()):
+    """Run the main function of a linter in the repository; skip where it is not installed."""
+    main = pytest.importorskip(
+        f'{name}.main', reason=f'{name} comes with a ROS 2 installation').main
+    before = os.getcwd()
+    os.chdir(ROOT)
+    try:
+        assert main(argv=list(arguments)) == 0
+    finally:
+        os.chdir(before)
+
+
+@pytest.mark.flake8
+def test_flake8():
+    run('ament_flake8', SOURCES)
+
+
+@pytest.mark.pep257
+def test_pep257():
+    run('ament_pep257', SOURCES)
+
+
+@pytest.mark.xmllint
+def test_xmllint():
+    if not shutil.which('xmllint'):
+        pytest.skip('xmllint is not installed: sudo apt install libxml2-utils')
+    files = [str(path.relative_to(ROOT)) for folder in ('niki_ros', 'config')
+             for path in sorted((ROOT / folder).rglob('*.xml'))]
+    run('ament_xmllint', files)
+
+
+@pytest.mark.copyright
+def test_licence():
+    """One licence for the whole repository: its text, and no other one in any file."""
+    parser = pytest.importorskip(
+        'ament_copyright.parser', reason='ament_copyright comes with a ROS 2 installation')
+    parsed = parser.parse_file(str(ROOT / 'LICENSE'))
+    assert parsed.license_identifier == 'apache2'

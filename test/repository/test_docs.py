@@ -1,0 +1,176 @@
+"""The documents name only what is there: commands, options, parameters, topics, faults, files."""
+
+from __future__ import annotations
+
+import ast
+from fnmatch import fnmatch
+import importlib
+from pathlib import Path
+import re
+import shlex
+
+from niki_ros.cli import main as niki
+from niki_ros.common.settings import NodeConfig, PipelineConfig, settings_of
+import pytest
+from sros2_keystore import allowed
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'docs').glob('*.md'))]
+SETTINGS = {item.name for item in (*settings_of(PipelineConfig()), *settings_of(NodeConfig()))}
+GROUPS = {name.partition('.')[0] for name in SETTINGS if '.' in name}
+OF_LAUNCH = {'autostart', 'use_sim_time'}
+OF_ROBOT_STATE_PUBLISHER = {'robot_description', 'publish_frequency'}
+TOOLS = {'niki-train': 'train_cli', 'niki-data': 'data_cli', 'niki-export': 'export_cli',
+         'niki-evaluate': 'evaluate_cli', 'niki-import': 'importers.cli'}
+TOP = r'(?:niki_ros|config|docs|test|tools|training|examples|launch|requirements)'
+MADE = ('out/', 'models/', 'runs/')
+"""Folders that the commands make."""
+
+
+def ids(path):
+    return path.name
+
+
+def code_of(path: Path) -> str:
+    """Return what is code in a document: indented blocks, fences, and what is in backticks."""
+    text = path.read_text('utf-8')
+    blocks = re.findall(r'^(?: {4,}|\t)(.*)$', text, re.MULTILINE)
+    fences = re.findall(r'^```\w*\n(.*?)^```', text, re.MULTILINE | re.DOTALL)
+    inline = re.findall(r'(?<!`)`([^`\n]+)`(?!`)', text)
+    return re.sub(r'\\\n\s*', ' ', '\n'.join([*blocks, *fences, *inline]))
+
+
+def commands(path: Path, program: str) -> list:
+    """Return the words after every call of a program; what is in capitals stays as it is."""
+    found = []
+    for line in code_of(path).splitlines():
+        line = line.partition('  #')[0].partition(' # ')[0].replace('…', '')
+        for part in re.split(r'&&|;|\|', line):
+            match = re.match(rf'\s*(?:\S*/|ros2 run niki_ros )?{re.escape(program)}(\s.*)?$', part)
+            if match:
+                found.append(shlex.split(match[1] or ''))
+    return found
+
+
+def parse(function, words):
+    """Let the program's own parser read the words; a sentence may leave out what it works on."""
+    for more in ([], ['SOURCE'], ['SOURCE', 'OUT']):
+        try:
+            function([*words, *more])
+            return
+        except SystemExit as end:
+            if not end.code:  # such as --help
+                return
+    raise AssertionError(f'{words}: no such command line')
+
+
+@pytest.mark.parametrize('path', DOCUMENTS, ids=ids)
+def test_niki_takes_every_command_line(path, monkeypatch, capsys):
+    for words in commands(path, 'niki'):
+        if len(words) < 2:  # such as `niki run`: the verb alone
+            assert not words or words[0] in niki.VERBS or words[0].startswith('-'), words
+            continue
+        parse(niki._parse, words)
+
+
+@pytest.mark.parametrize('path', DOCUMENTS, ids=ids)
+def test_the_tools_of_the_training_take_every_command_line(path):
+    for program, module in TOOLS.items():
+        for words in [words for words in commands(path, program) if len(words) > 1]:
+            pytest.importorskip('torch', reason='the training is not installed')
+            parser = importlib.import_module(f'niki_training.{module}')._parser()
+            if program in ('niki-evaluate', 'niki-train') and not words[0].startswith('-'):
+                continue  # verbs of its own, whose parsers are made in main
+            parse(parser.parse_args, words)
+
+
+def launch_arguments(name: str) -> set:
+    """Return the arguments of a launch file, without importing launch."""
+    tree = ast.parse((ROOT / 'launch' / name).read_text('utf-8'))
+    table, = [node.value for node in tree.body if isinstance(node, ast.Assign)
+              and node.targets[0].id == 'ARGUMENTS']
+    return {key.value for key in table.keys}
+
+
+@pytest.mark.parametrize('path', DOCUMENTS, ids=ids)
+def test_ros2_commands(path):
+    setup = (ROOT / 'setup.py').read_text('utf-8')
+    example = (ROOT / 'examples' / 'stop_near_person.py').read_text('utf-8')
+    for line in code_of(path).splitlines():
+        run = re.search(r'ros2 run niki_ros (\w+)', line)
+        assert not run or f"'{run[1]}':" in setup, line
+        launch = re.search(r'ros2 launch niki_ros (\S+)(.*)', line)
+        if launch:
+            given = re.findall(r'(\w+):=', launch[2])
+            assert set(given) <= launch_arguments(launch[1]), line
+        for name in re.findall(r'-p ([\w.]+):=', line):
+            known = (OF_ROBOT_STATE_PUBLISHER if 'ros2 run robot_state_publisher' in line
+                     else SETTINGS | OF_LAUNCH)
+            assert name in known or f"'{name}'" in example, line
+
+
+@pytest.mark.parametrize('path', DOCUMENTS, ids=ids)
+def test_settings_exist(path):
+    for name in re.findall(r'`([a-z_]+\.[a-z_*]+)(?:`|:=|\s=)', path.read_text('utf-8')):
+        if name.partition('.')[0] in GROUPS and not name.endswith(('.py', '.md', '.json')):
+            assert any(fnmatch(one, name) for one in SETTINGS), name
+
+
+@pytest.mark.parametrize('path', DOCUMENTS, ids=ids)
+def test_files_exist(path):
+    for name in re.findall(rf'(?<![\w/.]){TOP}/[\w/.-]*\w', code_of(path)):
+        if not name.startswith(MADE):
+            assert (ROOT / name).exists(), name
+    for target in re.findall(r'\]\(([^)#]+)\)', path.read_text('utf-8')):
+        if not target.startswith('https://'):
+            assert (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize('path', DOCUMENTS, ids=ids)
+def test_make_targets_exist(path):
+    makefile = (ROOT / 'Makefile').read_text('utf-8')
+    for words in commands(path, 'make'):
+        for word in [word for word in words if '=' not in word]:
+            assert re.search(rf'^{word}:', makefile, re.MULTILINE), word
+
+
+def test_topics_are_those_of_the_node():
+    """By the policy for SROS 2, which another test compares with the graph of a running node."""
+    policy = allowed(ROOT / 'config' / 'sros2_policy.xml', '/niki_pose')
+    text = (ROOT / 'README.md').read_text('utf-8')
+    for way, title in (('subscribe', '| in | type'), ('publish', '| out | type')):
+        table = text[text.index(title):].partition('\n\n')[0].splitlines()[2:]
+        cells = ' '.join(row.split('|')[1] for row in table)
+        names = {name.replace('<id>', '1') for name in re.findall(r'`([^`]+)`', cells)
+                 if '…' not in name and name != 'ground_frame'}
+        full = {name if name.startswith('/') else f'/{name}' for name in names}
+        known = set(policy['topics', way])
+        assert all(any(fnmatch(name, item) for item in known) for name in full), full - known
+        own = known - {'/clock', '/rosout', '/parameter_events', '/niki_pose/transition_event'}
+        assert all(any(fnmatch(name, item) for name in full) for item in own), own - full
+
+
+def test_the_graphs_are_as_the_jetson_page_says():
+    onnx = pytest.importorskip('onnx')
+    text = (ROOT / 'docs' / 'jetson.md').read_text('utf-8')
+    rows = re.findall(r'^\| (`.*?) \| (\d+) \| (\d+) \| from', text, re.MULTILINE)
+    stated = {name: (int(opset), int(ir)) for names, opset, ir in rows
+              for name in re.findall(r'`([\w-]+)`', names)}
+    for path in (ROOT / 'niki_ros' / 'models').glob('*/model.onnx'):
+        graph = onnx.load(path)
+        assert stated[path.parent.name] == (graph.opset_import[0].version, graph.ir_version)
+
+
+def test_every_fault_has_its_row_in_troubleshooting():
+    pytest.importorskip('rclpy', reason='the names of the faults stand beside ROS messages')
+    from niki_ros.ros.diagnostics import REMEDIES
+    text = (ROOT / 'docs' / 'troubleshooting.md').read_text('utf-8')
+    missing = [name for name in REMEDIES if f'`{name}' not in text]
+    assert not missing, f'add to docs/troubleshooting.md: {missing}'
+
+
+@pytest.mark.parametrize('path', sorted((ROOT / 'docs' / 'images').iterdir()), ids=ids)
+def test_pictures_are_small_and_shown(path):
+    assert 10_000 < path.stat().st_size < 300_000
+    everywhere = [*DOCUMENTS, *(ROOT / 'training').glob('*.md')]
+    assert any(f'images/{path.name}' in document.read_text('utf-8') for document in everywhere)

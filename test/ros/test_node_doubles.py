@@ -1,0 +1,84 @@
+"""Two who publish the same, and frames that are no camera's: each has a name in /diagnostics."""
+
+from __future__ import annotations
+
+from pathlib import Path
+import re
+
+from niki_ros.ros.conversions import image_from_rgb
+import numpy as np
+import pytest
+from rclpy.parameter import Parameter
+from ros_fixtures import (
+    Client,
+    diagnostic_values,
+    GREY,
+    PoseNode,
+    ros_graph,
+    running,
+    scripted,
+    T0,
+    wait_for,
+)
+from scipy.spatial.transform import Rotation
+from sensor_msgs.msg import PointCloud2
+
+FAST = Parameter('diagnostics_period_s', value=0.2)
+
+
+def pose_node(**options):
+    """Return what makes a node."""
+    return lambda: PoseNode(scripted(), parameter_overrides=[FAST], **options)
+
+
+def test_two_nodes_of_one_name():
+    with ros_graph(pose_node(), pose_node(), Client) as (_, second, client):
+        assert wait_for(lambda: 'niki_pose: name_shared' in client.diagnostics, 20)
+        status = client.diagnostics['niki_pose: name_shared']
+        assert status.level == b'\x01' and '2 nodes of the name /niki_pose' in status.message
+        assert '__ns:=' in diagnostic_values(status)['remedy']
+        assert second.state in ('unconfigured', 'inactive', 'active')
+
+
+def test_another_publisher_of_bodies():
+    """Such as a bag that is played with what was published when it was recorded."""
+    with running(overrides=[FAST]) as (_, client):
+        client.create_publisher(PointCloud2, 'joints', 5)
+        assert wait_for(lambda: 'niki_pose: outputs_shared' in client.diagnostics, 10)
+        assert '/client publish' in client.diagnostics['niki_pose: outputs_shared'].message
+
+
+def test_the_remedy_ends_both():
+    """Each in a namespace of its own: nobody complains."""
+    with ros_graph(pose_node(namespace='left'), pose_node(namespace='right'),
+                   Client) as (left, right, client):
+        assert wait_for(lambda: {'left/niki_pose: pose', 'right/niki_pose: pose'}
+                        <= set(client.diagnostics) and left.state == right.state == 'active', 20)
+        assert not wait_for(lambda: any('shared' in name for name in client.diagnostics), 1.0)
+
+
+@pytest.mark.parametrize('frame_id, parameter, named', [
+    ('camera_link', '', True), ('/base_link', '', True), ('oak-d-base-frame', '', True),
+    ('map', '', True), ('camera_color_optical_frame', '', False), ('camera', '', False),
+    ('camera_link_optical', '', False), ('camera_link', 'camera_link', False)])
+def test_a_frame_that_is_not_optical(frame_id, parameter, named):
+    overrides = [FAST, *([Parameter('frame_id', value=parameter)] if parameter else [])]
+    with running(overrides=overrides) as (node, client):
+        stamps = iter(range(T0, T0 + 10**12, 10**8))
+        assert wait_for(lambda: client.images.publish(
+            image_from_rgb(GREY, next(stamps), frame_id)) or client.clouds)
+        assert wait_for(lambda: 'niki_pose: frame_not_optical' in client.diagnostics,
+                        5.0 if named else 0.5) == named
+        if named:
+            status = client.diagnostics['niki_pose: frame_not_optical']
+            assert status.level == b'\x01' and frame_id.lstrip('/') in status.message
+
+
+def test_the_transform_of_the_documentation():
+    """The command in docs/troubleshooting.md makes an optical frame of a body frame."""
+    text = (Path(__file__).parents[2] / 'docs' / 'troubleshooting.md').read_text('utf-8')
+    command = re.search(r'static_transform_publisher (.*?)`', text)[1].split()
+    given = dict(zip(command[::2], command[1::2]))
+    angles = [float(given.get(f'--{name}', 0)) for name in ('roll', 'pitch', 'yaw')]
+    turn = Rotation.from_euler('xyz', angles).as_matrix()
+    assert np.allclose(turn, [[0, 0, 1], [-1, 0, 0], [0, -1, 0]], atol=1e-4)

@@ -1,0 +1,185 @@
+"""What must not bring the node down: each fault has a name, a remedy and a count."""
+
+from __future__ import annotations
+
+from array import array
+import time
+
+from niki_ros.common.errors import ConfigError
+from niki_ros.demo.listener import bodies_from_cloud
+from niki_ros.ros.conversions import ENCODINGS, image_from_rgb, info_from_camera, stamp_from_ns
+import numpy as np
+import pytest
+from rclpy.parameter import Parameter
+from ros_fixtures import (
+    CAMERA,
+    Client,
+    diagnostic_values,
+    FRAME,
+    GREY,
+    PoseNode,
+    ros_graph,
+    running,
+    scripted,
+    T0,
+    wait_for,
+)
+from sensor_msgs.msg import CameraInfo, Image
+
+
+@pytest.mark.parametrize('name', [
+    'image_empty', 'encoding_unknown', 'image_invalid', 'stamp_zero', 'stamp_repeated'])
+def test_bad_image_is_named_and_survived(name, capfd):
+    """Each gives a warning by name, a count and a remedy; the next good image is processed."""
+    with running() as (node, client):
+        stamp_ns = client.send_until_processed(T0)
+        bad = image_from_rgb(GREY, stamp_ns + 10**8, FRAME)
+        if name == 'image_empty':
+            bad.width = bad.height = bad.step = 0
+            bad.data = array('B')
+        elif name == 'encoding_unknown':
+            bad.encoding = 'x264'
+        elif name == 'image_invalid':
+            bad.data = bad.data[:1000]
+        else:
+            bad = image_from_rgb(GREY, 0 if name == 'stamp_zero' else stamp_ns, FRAME)
+        assert wait_for(lambda: client.images.publish(bad) or node.health.skipped[name])
+        later = client.send_until_processed(stamp_ns + 10**9)
+        assert later > stamp_ns
+        assert wait_for(lambda: f'niki_pose: {name}' in client.diagnostics)
+        status = client.diagnostics[f'niki_pose: {name}']
+        assert diagnostic_values(status)['remedy'] and int(diagnostic_values(status)['count']) >= 1
+        assert status.level == b'\x01'
+        counts = node.health.counts()
+        assert counts['received'] == counts['processed'] + counts['skipped']
+    assert f'{name}: ' in capfd.readouterr().err
+
+
+@pytest.mark.parametrize('data', [
+    b'', b'\x00', b'\x00\x01\x00\x00', b'\x00\x01\x00\x00' + b'\xff' * 400,
+    b'\x00\x01\x00\x00' + bytes(8) + b'\x04\x00\x00\x00\xff\xfe\xfd\x00' + bytes(60)])
+def test_bytes_that_are_no_message(data):
+    """What cannot even be read as a message is dropped; the next image is processed."""
+    with running() as (node, client):
+        client.send_until_processed(T0)
+        for publisher in (client.images, client.infos):
+            try:
+                publisher.publish(data)
+            except RuntimeError:
+                pass  # the sender's own middleware would not take it
+        client.send_until_processed(T0 + 10**9)
+
+
+def test_stamp_jumps_back(capfd):
+    """A bag that loops: a warning, a new id, and the node goes on."""
+    with running() as (node, client):
+        client.send_until_processed(T0 + 10**10)
+        client.send_until_processed(T0)
+        assert wait_for(lambda: 'niki_pose: stamp_jumped_back' in client.diagnostics)
+        ids = [bodies_from_cloud(cloud)[0].id for cloud in client.clouds]
+        assert ids[0] == 1 and ids[-1] == 2
+    assert 'stamp_jumped_back' in capfd.readouterr().err
+
+
+def test_an_image_that_comes_late(capfd):
+    """It is left out, counted under its own name, and the person keeps the id."""
+    with running() as (node, client):
+        last_ns = client.send_until_processed(T0 + 10**10)
+        late = image_from_rgb(GREY, last_ns - 5_000_000, FRAME)
+        assert wait_for(lambda: client.images.publish(late) or node.health.skipped['stamp_late'])
+        client.send_until_processed(last_ns + 40_000_000)
+        assert wait_for(lambda: 'niki_pose: stamp_late' in client.diagnostics)
+        assert 'niki_pose: stamp_jumped_back' not in client.diagnostics
+        counts = node.health.counts()
+        assert counts['received'] == counts['processed'] + counts['skipped']
+        assert {bodies_from_cloud(cloud)[0].id for cloud in client.clouds} == {1}
+    assert 'stamp_late' in capfd.readouterr().err
+
+
+@pytest.mark.parametrize('kind, fault', [
+    ('missing', 'camera_info_missing'), ('zero', 'camera_info_zeroed'),
+    ('garbage', 'camera_info_invalid'), ('garbage K', 'camera_info_invalid'),
+    ('half', 'camera_info_size')])
+def test_camera_info(kind, fault):
+    """Without a usable K or P a field of view is assumed, and said; another size is scaled."""
+    with running() as (node, client):
+        info = info_from_camera(CAMERA, T0, FRAME)
+        if kind == 'zero':
+            info = CameraInfo(width=640, height=480)
+        elif kind.startswith('garbage'):
+            info.k[0] = float('nan')
+            if kind == 'garbage':
+                info.p[0] = float('nan')
+        elif kind == 'half':
+            info = info_from_camera(CAMERA.resized(320, 240), T0, FRAME)
+        if kind != 'missing':
+            client.infos.publish(info)
+        client.send_until_processed(T0, info=False)
+        assert wait_for(lambda: f'niki_pose: {fault}' in client.diagnostics)
+        assert '/camera_info' in client.diagnostics[f'niki_pose: {fault}'].message
+        source = diagnostic_values(client.diagnostics['niki_pose: pose'])['camera_source']
+        assert source == ('camera_info' if kind in ('half', 'garbage K') else 'fov')
+        # the same field of view in every case: the same place
+        assert np.allclose(bodies_from_cloud(client.clouds[-1])[0].root_m, [0.2, 0, 3], atol=0.05)
+
+
+def test_configure_fails_with_the_reason(capfd):
+    """A solver that does not exist: the error state, the reason in the log, exit code 1."""
+    from niki_ros.loading.pipeline import load_pipeline
+
+    def make():
+        return PoseNode(lambda config: load_pipeline(config), parameter_overrides=[
+            Parameter('solver.name', value='no_such_solver')])
+    with ros_graph(make, Client) as (node, client):
+        assert wait_for(lambda: node.exit_code == 1, 20)
+        assert 'no_such_solver' in node.reason
+    assert 'no_such_solver' in capfd.readouterr().err
+
+
+def test_pipeline_that_always_fails_ends_in_error(capfd):
+    """Ten failures in a row: the node says why and stops, it does not spin on."""
+    def broken(stamp_ns):
+        raise RuntimeError('the engine is gone')
+    with running(scripted(broken)) as (node, client):
+        for index in range(80):
+            client.send(T0 + index * 10_000_000)
+            time.sleep(0.02)
+            if node.state == 'unconfigured':
+                break
+        assert wait_for(lambda: node.state == 'unconfigured')
+        assert node._state_machine.current_state[1] == 'unconfigured'
+        assert 'the engine is gone' in node.reason
+    assert 'error state' in capfd.readouterr().err
+
+
+@pytest.mark.parametrize('name, value, word', [
+    ('smoothing.betta', 1.0, 'smoothing.beta'), ('observer.model', 'huge', 'lite, full, heavy'),
+    ('tracking.keep_s', 'long', 'tracking.keep_s'), ('observer.max_people', 99, '1 … 64')])
+def test_wrong_parameters_are_refused(name, value, word):
+    """At the start, by name, with what would be right."""
+    with ros_graph():
+        with pytest.raises(ConfigError, match=word):
+            PoseNode(scripted(), parameter_overrides=[Parameter(name, value=value)])
+
+
+def test_hostile_images():
+    """Three hundred images of random fields: each is counted, and the node goes on."""
+    rng = np.random.default_rng(7)
+    sizes, steps = [0, 1, 2, 7, 64, 100_000, 2**32 - 1], [0, 1, 6, 192, 2**32 - 1]
+    with running() as (node, client):
+        stamp_ns = client.send_until_processed(T0)
+        before = node.health.received
+        for index in range(300):
+            encoding = rng.choice([*ENCODINGS, '', 'rgb9', 'x' * 1000])
+            image = Image(width=int(rng.choice(sizes)), height=int(rng.choice(sizes)),
+                          step=int(rng.choice(steps)), encoding=str(encoding),
+                          is_bigendian=int(rng.integers(0, 256)))
+            image.data = array('B', rng.bytes(int(rng.choice([0, 1, 100, 12_288]))))
+            image.header.stamp = stamp_from_ns(stamp_ns + 1_000_000 * (index + 1))
+            image.header.frame_id = FRAME
+            client.images.publish(image)
+            time.sleep(0.004)
+        client.send_until_processed(T0 + 10**9)
+        assert node.health.received - before > 290
+        assert wait_for(lambda: sum(map(node.health.counts().get, ('processed', 'skipped')))
+                        == node.health.received)

@@ -1,0 +1,313 @@
+"""The node as others see it: real messages over DDS, lifecycle, parameters, a real clip."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from lifecycle_msgs.msg import Transition
+from niki_ros.body.skeleton import JOINTS_29
+from niki_ros.demo.listener import bodies_from_cloud
+from niki_ros.images.pixels import jpeg_from_rgb
+from niki_ros.robot_model.urdf import REVOLUTE_NAMES
+from niki_ros.ros.conversions import image_from_rgb, info_from_camera, ns_from_stamp
+from niki_ros.sources.source import open_source
+import numpy as np
+import pytest
+from rcl_interfaces.srv import DescribeParameters, SetParameters
+from rclpy.parameter import Parameter
+from ros_fixtures import (
+    call,
+    CAMERA,
+    change,
+    Client,
+    dancer,
+    FRAME,
+    GREY,
+    PoseNode,
+    ros_graph,
+    running,
+    scripted,
+    state,
+    T0,
+    wait_for,
+)
+from scipy.spatial.transform import Rotation
+from sensor_msgs.msg import CompressedImage, Image
+from tf_frames import poses_of
+
+
+def check_invariant(client):
+    """Compare FK of the URDF with JointState, by yourdfpy, to TF: 0.1 mm and 0.01 degrees."""
+    yourdfpy = pytest.importorskip('yourdfpy')
+    robots = [yourdfpy.URDF.load(io.BytesIO(message.data.encode()), load_meshes=False)
+              for message in client.urdfs]
+    angles = {ns_from_stamp(m.header.stamp): m for m in client.joint_states}
+    compared = 0
+    for message, known in zip(client.tf, client.urdfs_at_tf):
+        joints = angles.get(ns_from_stamp(message.transforms[0].header.stamp))
+        if joints is None:
+            continue
+        assert joints.name == list(REVOLUTE_NAMES) and np.isfinite(joints.velocity).all()
+        # two topics: the description that belongs to this frame may be handed over just after it
+        offs = [worst_difference(robot, joints, message)
+                for robot in robots[max(known - 1, 0):known + 1]]
+        assert any(metres < 1e-4 and degrees < 0.01 for metres, degrees in offs), offs
+        compared += 1
+    assert compared >= 5
+
+
+def worst_difference(robot, joints, message):
+    """Return the largest difference of any frame in metres and degrees."""
+    robot.update_cfg(dict(zip(joints.name, joints.position)))
+    metres, radians = 0.0, 0.0
+    for name, pose in poses_of(message, 'body_1').items():
+        judge = robot.get_transform(name, 'body_1')
+        metres = max(metres, np.linalg.norm(judge[:3, 3] - pose[:3, 3]))
+        turned = Rotation.from_matrix(judge[:3, :3].T @ pose[:3, :3])
+        radians = max(radians, turned.magnitude())
+    return metres, np.degrees(radians)
+
+
+def test_outputs_agree():
+    """All topics carry the image's stamp and say the same about the body."""
+    with running() as (node, client):
+        for index in range(30):
+            client.send(T0 + index * 40_000_000)
+            time.sleep(0.03)
+        assert wait_for(lambda: len(client.processed()) >= 15)
+        assert wait_for(lambda: len(client.tf) == len(client.clouds))
+        check_invariant(client)
+        tf, cloud = client.tf[-1], client.clouds[-1]
+        names = [one.child_frame_id for one in tf.transforms]
+        between = {f'body_1_{name}' for name in REVOLUTE_NAMES}
+        assert [name for name in names if name not in between] == ['body_1'] + [
+            f'body_1_{joint}' for joint in JOINTS_29]
+        assert tf.transforms[0].header.frame_id == cloud.header.frame_id == FRAME
+        body, = bodies_from_cloud(cloud)
+        poses = poses_of(tf, FRAME)
+        for joint, name in enumerate(JOINTS_29):
+            assert np.allclose(poses[f'body_1_{name}'][:3, 3], body.joints_m[joint], atol=1e-5)
+        # the person faces the camera: x forward is towards it, z up is against the image's y
+        assert poses['body_1'][2, 0] < -0.8 and poses['body_1'][1, 2] < -0.8
+        stamps = {ns_from_stamp(m.transforms[0].header.stamp) for m in client.tf}
+        assert stamps == client.processed() <= {T0 + i * 40_000_000 for i in range(30)}
+        kinds = {marker.ns for marker in client.markers[-1].markers}
+        assert kinds == {'skeleton', 'joints'}
+
+
+def test_every_frame_is_accounted_for():
+    """A flood of images: received = processed + skipped, and nothing waits in a queue."""
+    def slow(stamp_ns):
+        time.sleep(0.05)
+        return dancer(stamp_ns)
+    with running(scripted(slow)) as (node, client):
+        client.send_until_processed(T0)
+        first = node.health.received
+        for index in range(60):
+            client.send(T0 + 10**9 + index * 5_000_000)
+            time.sleep(0.005)
+        time.sleep(0.5)
+        assert wait_for(lambda: sum(map(node.health.counts().get, ('processed', 'skipped')))
+                        == node.health.received)
+        assert 5 <= node.health.processed < 40
+        assert node.health.received - first == 60
+
+
+def test_lifecycle_by_services():
+    """Configure loads, activate listens, deactivate is silent, cleanup frees, and once more."""
+    def make():
+        return PoseNode(scripted(), parameter_overrides=[Parameter('autostart', value=False)])
+    with ros_graph(make, Client) as (node, client):
+        assert state(client) == 'unconfigured' and node._pipeline is None
+        assert not change(client, Transition.TRANSITION_ACTIVATE)
+        for _ in range(2):
+            assert change(client, Transition.TRANSITION_CONFIGURE)
+            assert state(client) == 'inactive' and client.count_subscribers('image') == 0
+            assert change(client, Transition.TRANSITION_ACTIVATE)
+            assert wait_for(lambda: client.images.get_subscription_count() == 1)
+            stamp_ns = client.send_until_processed(time.time_ns())
+            assert change(client, Transition.TRANSITION_DEACTIVATE)
+            heard = len(client.clouds)
+            client.send(stamp_ns + 10**9)
+            time.sleep(0.3)
+            assert len(client.clouds) == heard and node.health.counts()['received'] > 0
+            assert change(client, Transition.TRANSITION_CLEANUP)
+            assert node._pipeline is None and state(client) == 'unconfigured'
+            assert wait_for(lambda: client.count_publishers('joints') == 0)
+        assert change(client, Transition.TRANSITION_UNCONFIGURED_SHUTDOWN)
+        assert state(client) == 'finalized'
+
+
+def test_parameters():
+    """Described, with range; live ones act, others not while active; nonsense is refused."""
+    with running() as (node, client):
+        request = DescribeParameters.Request(names=['smoothing.beta', 'observer.name'])
+        beta, observer = call(client, DescribeParameters, 'niki_pose/describe_parameters',
+                              request).descriptors
+        assert beta.floating_point_range[0].to_value == 100.0
+        assert '[Hz per rad/s]' in beta.description
+        assert 'not while the node is active' in observer.description
+
+        def put(name, value):
+            return put_parameter(client, name, value)
+        assert put('smoothing.beta', 2.0).successful
+        assert node._pipeline.config.smoothing.beta == 2.0
+        assert not put('smoothing.beta', 1e9).successful
+        assert not put('observer.name', 'other').successful
+        assert not put('autostart', False).successful
+        assert put('id_prefix', 'a_').reason == (
+            'id_prefix can be set while the node is unconfigured or inactive, and it is active')
+        assert not put('no.such', 1).successful
+        assert not put('publish_tf', 'some').successful
+        assert put('publish_tf', 'none').successful
+        client.tf.clear()
+        client.send_until_processed(T0)
+        assert not client.tf
+
+
+def put_parameter(client, name, value):
+    """Set one parameter by the service; return the answer."""
+    parameter = Parameter(name, value=value).to_parameter_msg()
+    return call(client, SetParameters, 'niki_pose/set_parameters',
+                SetParameters.Request(parameters=[parameter])).results[0]
+
+
+def test_parameters_that_are_not_live_act_when_the_node_is_activated_again():
+    """Set while inactive: the pipeline is made anew, with what was set."""
+    made = []
+
+    def make(config):
+        made.append(config.lifter.name)
+        return scripted()(config)
+    with running(make) as (node, client):
+        client.send_until_processed(T0)
+        assert change(client, Transition.TRANSITION_DEACTIVATE)
+        assert put_parameter(client, 'id_prefix', 'a_').successful
+        assert put_parameter(client, 'lifter.name', '').successful
+        assert put_parameter(client, 'diagnostics_period_s', 0.5).successful
+        assert node._timer.timer_period_ns == 500_000_000
+        assert made == ['lift'] and change(client, Transition.TRANSITION_ACTIVATE)
+        assert made == ['lift', '']
+        assert wait_for(lambda: client.images.get_subscription_count() == 1)
+        client.send_until_processed(T0 + 10**9)
+        assert wait_for(lambda: client.tf[-1].transforms[0].child_frame_id == 'body_a_1')
+        # and no longer, where nothing was set
+        assert change(client, Transition.TRANSITION_DEACTIVATE)
+        assert change(client, Transition.TRANSITION_ACTIVATE) and len(made) == 2
+
+
+def test_whole_number_for_a_float():
+    """``fov_deg: 70`` in a YAML file is 70.0."""
+    with ros_graph():
+        node = PoseNode(scripted(), parameter_overrides=[Parameter('camera.fov_deg', value=70)])
+        assert node._pipeline_config.camera.fov_deg == 70.0
+        node.destroy_node()
+
+
+def test_compressed_namespace_and_prefix():
+    """JPEG in, everything under a namespace, frames with a prefix; a broken JPEG is named."""
+    overrides = [Parameter('image_transport', value='compressed'),
+                 Parameter('frame_prefix', value='left/')]
+    with running(overrides=overrides, namespace='robot',
+                 client=lambda: Client('robot')) as (node, client):
+        jpegs = client.create_publisher(CompressedImage, 'image/compressed', 5)
+        assert wait_for(lambda: jpegs.get_subscription_count() == 1)
+        client.infos.publish(info_from_camera(CAMERA, T0, FRAME))
+        message = CompressedImage(format='jpeg')
+        message.header = image_from_rgb(GREY, T0, FRAME).header
+        message.data = b'\xff\xd8 this is no picture'
+        assert wait_for(lambda: jpegs.publish(message) or node.health.skipped['image_invalid'])
+        message.data = jpeg_from_rgb(GREY)
+        message.header.stamp.sec += 1
+        assert wait_for(lambda: jpegs.publish(message) or client.clouds)
+        assert wait_for(lambda: client.tf and client.urdfs)
+        assert client.tf[0].transforms[0].child_frame_id == 'left/body_1'
+        assert 'link name="left/body_1_left_knee"' in client.urdfs[0].data
+
+
+def test_overlay_only_while_somebody_listens():
+    """Nobody: nothing is drawn. A subscriber: a picture with a skeleton."""
+    with running() as (node, client):
+        client.send_until_processed(T0)
+        client.create_subscription(Image, 'overlay', client.overlays.append, 1)
+        assert wait_for(lambda: node._overlay.get_subscription_count() == 1)
+        stamp_ns = client.send_until_processed(T0 + 10**9)
+        assert wait_for(lambda: client.overlays)
+        overlay = client.overlays[-1]
+        assert ns_from_stamp(overlay.header.stamp) <= stamp_ns
+        assert (overlay.width, overlay.height) == (640, 480)
+        assert np.ptp(np.frombuffer(overlay.data, np.uint8)) > 100
+
+
+def test_topics_of_those_who_left_are_removed():
+    """A person who is gone for longer than keep_s has no topics; markers are deleted."""
+    def script(stamp_ns):
+        return dancer(stamp_ns) if stamp_ns < T0 + 5 * 10**9 else []
+    with running(scripted(script)) as (node, client):
+        client.send_until_processed(T0)
+        assert wait_for(lambda: client.count_publishers('bodies/body_1/joint_states') == 1)
+        client.send_until_processed(T0 + 6 * 10**9)
+        client.send_until_processed(T0 + 9 * 10**9)
+        assert wait_for(lambda: client.count_publishers('bodies/body_1/joint_states') == 0)
+        actions = [m.action for array_ in client.markers for m in array_.markers]
+        assert 2 in actions
+        assert client.clouds[-1].width == 0 and not node._outputs._bodies
+
+
+def test_real_clip(shared):
+    """The front end that ships, a real video: the invariant, the same bodies without ROS."""
+    from niki_ros.loading.pipeline import load_pipeline
+    clip = shared / 'data' / 'pose2sim' / 'cam03.mp4'
+    overrides = [Parameter('solver.name', value='analytic')]
+    start_ns = time.time_ns()
+    with running(lambda config: load_pipeline(config), overrides) as (node, client):
+        with open_source(clip, rate_hz=10, max_frames=30) as source:
+            for frame in source:
+                stamp_ns = start_ns + frame.stamp_ns
+                client.images.publish(image_from_rgb(frame.image_rgb, stamp_ns, FRAME))
+                wait_for(lambda wanted=stamp_ns: wanted in client.processed(), 1.0)
+        assert len(client.processed()) >= 28
+        assert len(client.tf) >= 0.95 * len(client.processed())
+        check_invariant(client)
+        clouds = {ns_from_stamp(cloud.header.stamp): cloud for cloud in client.clouds}
+    pipeline = load_pipeline(solver='analytic')
+    with open_source(clip, rate_hz=10, max_frames=30) as source:
+        for frame in source:
+            # frames that the node did not process are none for the pipeline either
+            if start_ns + frame.stamp_ns in clouds:
+                check_same(pipeline.process(frame.image_rgb, None, frame.stamp_ns),
+                           bodies_from_cloud(clouds[start_ns + frame.stamp_ns]))
+    pipeline.close()
+
+
+def check_same(ours, theirs):
+    """Compare people to the last bit of the message's float32."""
+    assert [body.id for body in ours] == [body.id for body in theirs]
+    for one, other in zip(ours, theirs):
+        assert np.array_equal(one.joints_m.astype(np.float32), other.joints_m)
+        assert np.array_equal(one.confidence, other.confidence)
+        assert np.array_equal(one.status, other.status)
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_the_process(number):
+    """Both signals: exit code 0, nothing on stderr that looks like a crash."""
+    environment = {**os.environ, 'ROS_DOMAIN_ID': '77'}
+    environment.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'niki_ros.ros.pose_node',
+         '--ros-args', '-p', 'solver.name:=analytic'],
+        env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    lines = []
+    while 'active' not in ''.join(lines[-1:]):
+        lines.append(process.stderr.readline())
+        assert lines[-1], ''.join(lines)
+    process.send_signal(number)
+    rest = process.communicate(timeout=20)[1]
+    assert process.returncode == 0, rest
+    assert 'Traceback' not in rest and 'terminate' not in rest

@@ -1,0 +1,185 @@
+"""A full disk, a signal in any phase, a camera that changes: no process and no half file stays."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import cv2
+from niki_ros.backends import half_cache, half_graph
+from niki_ros.backends.engine_cache import EngineCache, EngineKey, EngineRefused
+from niki_ros.common.errors import BackendError, OutputError
+from niki_ros.models.model_folder import sha256, write_model_folder
+import numpy as np
+import pytest
+
+KEY = EngineKey(sha256(b'graph'), 'tensorrt', '10.3.0', 'Orin', 'sm87', 'fp16', 16)
+LARGE = bytes(12_000_000)
+HERE = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def full_disk():
+    """Let no file become larger than 10 MB: a write fails in its middle, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+def files(folder: Path) -> list:
+    """Return the names of all files below a folder, hidden ones too, but for locks."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob('*')
+                  if path.is_file() and path.suffix != '.lock')
+
+
+def test_disk_full_while_an_engine_is_cached(tmp_path, full_disk):
+    """The error names folder and remedy; there is no half engine, and none that is found later."""
+    cache = EngineCache(tmp_path / 'engines')
+    with pytest.raises(BackendError, match='XDG_CACHE_HOME'):
+        cache.get(KEY, lambda: (LARGE, {}))
+    assert files(tmp_path) == []
+    with pytest.raises(EngineRefused, match='there is no engine'):
+        cache.load(KEY)
+
+
+def test_disk_full_while_the_old_engine_is_replaced(tmp_path, full_disk):
+    """What was there before is gone rather than half of something else."""
+    cache = EngineCache(tmp_path)
+    cache.store(KEY, b'small', {})
+    with pytest.raises(OSError, match='large'):
+        cache.store(KEY, LARGE, {})
+    assert not [name for name in files(tmp_path) if name.endswith(('.tmp', '.json'))]
+    with pytest.raises(EngineRefused):
+        cache.load(KEY)
+
+
+def test_disk_full_while_a_cast_is_kept(tmp_path, monkeypatch, full_disk):
+    """The graph is cast all the same; nothing half is left."""
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    monkeypatch.setattr(half_graph, 'cast_graph', lambda graph, islands: LARGE)
+    assert half_cache.cast_once(b'graph', []) == LARGE
+    assert files(tmp_path) == []
+
+
+def test_no_space_says_so(tmp_path, monkeypatch):
+    """The system's own words for ENOSPC reach the user."""
+    def refuse(handle):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    monkeypatch.setattr(os, 'fsync', refuse)
+    with pytest.raises(BackendError, match='No space left on device.*XDG_CACHE_HOME'):
+        EngineCache(tmp_path).get(KEY, lambda: (b'engine', {}))
+    with pytest.raises(OutputError, match='No space'):
+        write_model_folder(tmp_path / 'model', b'graph', {'name': 'a', 'kind': 'b'})
+    assert files(tmp_path) == []
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """Return a video that is long enough to be interrupted."""
+    path = tmp_path / 'in' / 'clip.mp4'
+    path.parent.mkdir()
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'mp4v'), 30, (320, 240))
+    for _ in range(3000):
+        writer.write(np.full((240, 320, 3), 90, np.uint8))
+    writer.release()
+    return path
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """Return an environment with a cache of its own."""
+    cache = tmp_path / 'cache'
+    return {**{key: value for key, value in os.environ.items()
+               if key != '_ROS_WHEELS_BOOTSTRAP_COMPLETE'},
+            'XDG_CACHE_HOME': str(cache), 'ROS_DOMAIN_ID': '76',
+            'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
+
+
+def interrupted(command, environment, number, after):
+    """Run a command in a session of its own, send a signal when ``after()``; return its end."""
+    process = subprocess.Popen([str(word) for word in command], env=environment, text=True,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                               start_new_session=True)
+    try:
+        after(process)
+        process.send_signal(number)
+        said = process.communicate(timeout=240)[1]
+        assert session_of(process.pid) == [], 'a process stays behind'
+        return process.returncode, said
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def session_of(leader: int) -> list:
+    """Return the processes of a session that still live."""
+    found = []
+    for entry in Path('/proc').glob('[0-9]*'):
+        try:
+            fields = (entry / 'stat').read_text().rpartition(')')[2].split()
+        except OSError:
+            continue
+        if int(fields[3]) == leader and fields[0] != 'Z':
+            found.append(entry.name)
+    return found
+
+
+def waiting(seconds):
+    """Return what waits so long, whatever phase that is on this machine."""
+    return lambda process: time.sleep(seconds)
+
+
+def until_file(folder: Path, pattern: str):
+    """Return what waits until a file is begun."""
+    def wait(process):
+        end = time.monotonic() + 60
+        while not list(folder.glob(pattern)):
+            assert time.monotonic() < end and process.poll() is None
+            time.sleep(0.02)
+    return wait
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_files_are_written(clip, tmp_path, environment, number):
+    """``niki run`` has begun its video and its lines: neither stays, and no child."""
+    out = tmp_path / 'out'
+    out.mkdir()
+    code, said = interrupted(
+        [sys.executable, '-m', 'niki_ros.cli.main', 'run', clip, '--overlay', out / 'o.mp4',
+         '--json', out / 'o.jsonl', '--solver', 'analytic'],
+        environment, number, until_file(out, '.o.*.part.mp4'))
+    assert code != 0 and files(out) == [] and 'Traceback' not in said, said
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize('module, words', [
+    ('niki_ros.ros.pose_node', []), ('niki_ros.ros.video_source', ['-p', 'source:={clip}']),
+    ('niki_ros.demo.demo', ['--video', '{clip}', '--out', '{out}'])])
+def test_a_signal_in_any_phase(clip, tmp_path, environment, number, module, words):
+    """Import, configuring, loading, running: the process ends, alone, with its files whole."""
+    pytest.importorskip('rclpy')
+    models = tmp_path / 'cache' / 'niki_ros'
+    before = files(models)
+    words = [word.format(clip=clip, out=tmp_path / 'out') for word in words]
+    if not module.endswith('demo'):
+        words = ['--ros-args', *words]
+    for seconds in (0.05, 0.2, 0.4, 0.7, 1.0, 1.4, 1.8, 2.3, 3.0, 4.5, 7.0):
+        code, said = interrupted([sys.executable, '-m', module, *words], environment, number,
+                                 waiting(seconds))
+        assert 'terminate called' not in said and 'Segmentation' not in said, said
+        assert code in (0, 1, 130, 143, -signal.SIGINT, -signal.SIGTERM), (seconds, code, said)
+        assert files(models) == before
+        left = files(tmp_path / 'out') if (tmp_path / 'out').exists() else []
+        assert not [name for name in left if '.part' in name or name.endswith('.tmp')], left

@@ -1,0 +1,101 @@
+"""A camera that hangs upside down, by TF, over DDS with the real front end."""
+
+from __future__ import annotations
+
+import cv2
+from geometry_msgs.msg import TransformStamped
+from niki_ros.ros.conversions import image_from_rgb, info_from_camera
+from niki_ros.ros.pose_node import _load_pipeline
+from niki_ros.scene.camera import Camera
+from niki_ros.sources.source import open_source
+import numpy as np
+import pytest
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from ros_fixtures import diagnostic_values, FRAME, running, T0, wait_for
+from scenes import shared_folder
+from scipy.spatial.transform import Rotation
+from tf2_msgs.msg import TFMessage
+
+# axes of an optical frame from those of a frame with x forward and z up
+OPTICAL = Rotation.from_matrix([[0, 0, 1], [-1, 0, 0], [0, -1, 0]])
+
+
+@pytest.fixture(scope='module')
+def clip():
+    """Return a few images of somebody 3.5 m away, and the camera."""
+    path = shared_folder() / 'data' / 'pose2sim' / 'cam01.mp4'
+    camera = Camera(np.array([[1681.2, 0, 533.0], [0, 1681.1, 948.1], [0, 0, 1]]), 1088, 1920)
+    with open_source(str(path)) as source:
+        frames = [frame.image_rgb for frame in source if frame.index < 8]
+    return [cv2.resize(image, (540, 960), interpolation=cv2.INTER_AREA)
+            for image in frames], camera.resized(540, 960)
+
+
+def transforms(parent: str, roll_deg: float) -> TFMessage:
+    """Return ``parent`` → FRAME, a camera that looks forward, rolled about where it looks."""
+    one = TransformStamped(child_frame_id=FRAME)
+    one.header.frame_id = parent
+    turn = Rotation.from_euler('x', roll_deg, degrees=True) * OPTICAL
+    quat = one.transform.rotation
+    quat.x, quat.y, quat.z, quat.w = turn.as_quat()
+    one.transform.translation.z = 1.0
+    return TFMessage(transforms=[one])
+
+
+def played(frames, camera, overrides, message):
+    """Return the last root of the first body in TF, and the diagnostics."""
+    overrides = [Parameter(name, value=value) for name, value in overrides.items()]
+    with running(_load_pipeline, overrides=overrides) as (node, client):
+        statics = client.create_publisher(TFMessage, '/tf_static', QoSProfile(
+            depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
+        if message is not None:
+            statics.publish(message)
+            assert wait_for(lambda: statics.get_subscription_count() > 0)
+            wait_for(lambda: False, 0.5)
+        for index, image in enumerate(frames):
+            stamp_ns = T0 + index * 33_000_000
+            client.infos.publish(info_from_camera(camera, stamp_ns, FRAME))
+            client.images.publish(image_from_rgb(image, stamp_ns, FRAME))
+            wait_for(lambda wanted=stamp_ns: wanted in client.processed(), 3.0)
+        roots = [one.transform.translation for tf in client.tf for one in tf.transforms
+                 if one.child_frame_id == 'body_1']
+
+        def about():
+            return next((diagnostic_values(status) for name, status in client.diagnostics.items()
+                         if name.endswith(': pose')), {})
+        assert wait_for(lambda: 'image_rotation' in about() and about()['frames_processed'] != '0')
+        root = np.array([roots[-1].x, roots[-1].y, roots[-1].z]) if roots else None
+        return root, about(), set(client.diagnostics)
+
+
+def test_upside_down_by_tf(clip):
+    """The same person at the mirrored place; the node says what it chose and by which frame."""
+    frames, camera = clip
+    root_m, about, _ = played(frames, camera, {}, None)
+    assert about['image_rotation'] == '0' and 'gravity_frame' not in about
+    hung = [np.ascontiguousarray(image[::-1, ::-1]) for image in frames]
+    over_m, about, faults = played(hung, camera.turned(2), {'image_rotation': 'auto'},
+                                   transforms('base_link', 180.0))
+    assert about['image_rotation'] == '180 (auto)' and about['gravity_frame'] == 'base_link'
+    assert np.abs(over_m - root_m * [-1, -1, 1]).max() < 0.02
+    assert not any('image_rotation' in name for name in faults)
+
+
+def test_no_tf_is_said(clip):
+    frames, camera = clip
+    root_m, about, faults = played(frames[:3], camera, {'image_rotation': 'auto'},
+                                   transforms('camera_link', 180.0))
+    assert about['image_rotation'] == '0 (auto)' and root_m is not None
+    assert any('image_rotation_unknown' in name for name in faults)
+
+
+def test_a_frame_of_another_name_and_a_number(clip):
+    """An arm has no base_link; and ``image_rotation: 180`` is a natural thing to write."""
+    frames, camera = clip
+    hung = [np.ascontiguousarray(image[::-1, ::-1]) for image in frames[:3]]
+    _, about, _ = played(hung, camera.turned(2), {
+        'image_rotation': 'auto', 'gravity_frame': 'arm_mount'}, transforms('arm_mount', 180.0))
+    assert about['image_rotation'] == '180 (auto)' and about['gravity_frame'] == 'arm_mount'
+    root_m, about, _ = played(hung, camera.turned(2), {'image_rotation': 180}, None)
+    assert about['image_rotation'] == '180' and root_m is not None

@@ -1,0 +1,81 @@
+"""The closed-form solver: exact on clean joints, stable on bad ones, clear on wrong ones."""
+
+from niki_ros import load_solver
+from niki_ros.body.kinematics import forward_kinematics
+from niki_ros.body.rotations import twist_swing_from_rotmat, unit
+from niki_ros.body.skeleton import open_skeleton
+from niki_ros.common.errors import InputError, ModelError
+from niki_ros.solvers.analytic import CHILDREN
+import numpy as np
+import pytest
+from scenes import random_pose
+
+
+@pytest.fixture
+def people():
+    """Return the joints (20, 29, 3) and rotations of twenty people of different size."""
+    rng = np.random.default_rng(0)
+    rotmat = random_pose(rng, 20)
+    # bodies whose three-child joints keep their shape: the tree is rigid there
+    betas = np.zeros((20, 10))
+    betas[:, 0] = rng.normal(size=20) * 1.5
+    joints, _ = forward_kinematics(rotmat, open_skeleton().offsets(betas))
+    return joints, rotmat, betas
+
+
+def test_clean_joints_are_reproduced(people):
+    joints, _, betas = people
+    solution = load_solver('analytic').solve(joints, np.zeros((20, 29)))
+    assert np.abs(solution.joints_m - joints).max() < 1e-3
+    np.testing.assert_allclose(solution.betas[:, 0], betas[:, 0], atol=0.01)
+
+
+def test_with_the_twist_the_rotations_are_exact(people):
+    joints, rotmat, betas = people
+    offsets = open_skeleton().offsets()
+    cos_sin = np.zeros((20, 23, 2))
+    for joint in range(1, 24):
+        bone = unit(offsets[CHILDREN[joint][0]])
+        angle = twist_swing_from_rotmat(rotmat[:, joint], np.broadcast_to(bone, (20, 3)))[1]
+        cos_sin[:, joint - 1] = np.stack([np.cos(angle), np.sin(angle)], -1)
+    solution = load_solver('analytic').solve(joints, np.zeros((20, 29)), cos_sin, betas)
+    np.testing.assert_allclose(solution.rotmat, rotmat, atol=1e-4)
+
+
+def test_same_input_same_bits(people):
+    solver = load_solver('analytic')
+    one, two = (solver.solve(people[0], np.full((20, 29), 0.1)) for _ in range(2))
+    assert one.rotmat.tobytes() == two.rotmat.tobytes()
+
+
+def test_all_joints_at_one_place_is_still_a_rotation():
+    solution = load_solver('analytic').solve(np.zeros((1, 29, 3)), np.ones((1, 29)))
+    np.testing.assert_allclose(
+        solution.rotmat @ np.swapaxes(solution.rotmat, -1, -2),
+        np.broadcast_to(np.eye(3), (1, 24, 3, 3)), atol=1e-6)
+    assert solution.confidence.max() == 0
+
+
+@pytest.mark.parametrize('joints, sigma, says', [
+    (np.zeros((0, 29, 3)), np.zeros((0, 29)), 'empty'),
+    (np.zeros((1, 24, 3)), np.zeros((1, 24)), r'\(1, 24, 3\)'),
+    (np.zeros((29, 3)), np.zeros(29), r'\(29, 3\)'),
+    (np.full((1, 29, 3), np.nan), np.zeros((1, 29)), 'nan'),
+    (np.full((1, 29, 3), np.inf), np.zeros((1, 29)), 'inf'),
+    (np.zeros((1, 29, 3)), np.full((1, 29), -0.5), '-0.5'),
+    (np.zeros((1, 29, 3)), np.full((1, 29), 7.0), '7'),
+    ('people', np.zeros((1, 29)), 'numbers'),
+])
+def test_wrong_input_is_named(joints, sigma, says):
+    with pytest.raises(InputError, match=says):
+        load_solver('analytic').solve(joints, sigma)
+
+
+def test_a_track_steps_frame_by_frame(people):
+    solution = load_solver('analytic').start_track().step(people[0][0], np.zeros(29), 0)
+    assert solution.rotmat.shape == (24, 3, 3) and solution.confidence.shape == (24,)
+
+
+def test_unknown_solver_is_named():
+    with pytest.raises(ModelError, match='nikki'):
+        load_solver('nikki')

@@ -1,0 +1,192 @@
+"""Real files: videos written here, rotated, cut off; folders of images; what is refused."""
+
+from __future__ import annotations
+
+import struct
+
+import cv2
+from niki_ros.common.errors import InputError, SourceError
+from niki_ros.files.outputs import VideoWriter, whole_file
+from niki_ros.sources.source import open_source
+import numpy as np
+import pytest
+
+GREY_LEVELS = np.arange(20) * 12
+
+
+@pytest.fixture
+def video(tmp_path):
+    """Return a 64x48 video of 20 frames at 25 Hz, each a little brighter."""
+    path = tmp_path / 'clip.mp4'
+    with VideoWriter(path, 25.0, 64, 48) as writer:
+        for level in GREY_LEVELS:
+            writer.write(np.full((48, 64, 3), level, np.uint8))
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return a folder of three images, written in another order than that of their names."""
+    path = tmp_path / 'images'
+    path.mkdir()
+    for name, level in (('b.png', 80), ('c.JPG', 160), ('a.jpg', 0)):
+        cv2.imwrite(str(path / name), np.full((20, 30, 3), level, np.uint8))
+    (path / 'notes.txt').write_text('not an image')
+    return path
+
+
+def test_video_gives_every_frame_with_stamps_from_its_rate(video):
+    with open_source(video) as source:
+        assert (source.rate_hz, source.frame_count) == (25.0, 20)
+        assert (source.width, source.height, source.live) == (64, 48, False)
+        frames = list(source)
+    assert [frame.index for frame in frames] == list(range(20))
+    assert [frame.stamp_ns for frame in frames] == [40_000_000 * i for i in range(20)]
+    assert all(f.image_rgb.shape == (48, 64, 3) and f.image_rgb.dtype == np.uint8 for f in frames)
+    assert np.allclose([f.image_rgb.mean() for f in frames], GREY_LEVELS, atol=4)
+
+
+def test_real_clip(shared):
+    source = open_source(shared / 'data' / 'pose2sim' / 'cam01.mp4', max_frames=4)
+    frames = list(source)
+    assert source.frame_count == len(frames) == 4
+    assert frames[0].image_rgb.shape == (source.height, source.width, 3)
+    assert [f.stamp_ns for f in frames] == [0, 16_666_667, 33_333_333, 50_000_000]
+
+
+def test_colours_are_rgb(tmp_path):
+    red = np.zeros((32, 32, 3), np.uint8)
+    red[..., 0] = 230
+    with VideoWriter(tmp_path / 'red.mp4', 10, 32, 32) as writer:
+        writer.write(red)
+    (tmp_path / 'images').mkdir()
+    cv2.imwrite(str(tmp_path / 'images' / 'red.png'), red[..., ::-1])
+    for spec in ('red.mp4', 'images'):
+        image = next(iter(open_source(tmp_path / spec))).image_rgb
+        assert image[16, 16, 0] > 200 and image[16, 16, 1:].max() < 30
+
+
+def test_rotation_tag_is_obeyed(video, tmp_path):
+    """A phone held upright stores a lying picture and says so in the track's matrix."""
+    data = bytearray(video.read_bytes())
+    matrix = data.index(b'tkhd') + 4 + 40
+    one = 1 << 16
+    struct.pack_into('>9i', data, matrix, 0, one, 0, -one, 0, 0, 48 * one, 0, 1 << 30)
+    turned = tmp_path / 'turned.mp4'
+    turned.write_bytes(data)
+    source = open_source(turned)
+    assert (source.width, source.height) == (48, 64)
+    assert next(iter(source)).image_rgb.shape == (64, 48, 3)
+
+
+def test_loop_continues_index_and_stamps(video):
+    source = open_source(video, loop=True, max_frames=50)
+    frames = list(source)
+    assert source.frame_count == len(frames) == 50
+    assert np.array_equal(np.diff([f.stamp_ns for f in frames]), np.full(49, 40_000_000))
+    assert np.array_equal(frames[3].image_rgb, frames[43].image_rgb)
+    assert open_source(video, loop=True).frame_count is None
+
+
+def test_a_source_can_be_read_twice(video):
+    source = open_source(video)
+    assert len(list(source)) == len(list(source)) == 20
+
+
+def test_rate_is_overridden(video, folder):
+    assert [f.stamp_ns for f in open_source(video, rate_hz=3, max_frames=3)] == [
+        0, 333_333_333, 666_666_667]
+    assert open_source(folder, rate_hz=7).rate_hz == 7
+
+
+def test_folder_in_the_order_of_names(folder):
+    source = open_source(folder)
+    assert (source.frame_count, source.rate_hz, source.width, source.height) == (3, 30.0, 30, 20)
+    assert [round(float(f.image_rgb.mean())) for f in source] == [0, 80, 160]
+
+
+def test_video_that_breaks_off_gives_its_frames_then_says_where(shared, tmp_path):
+    whole = (shared / 'data' / 'pose2sim' / 'cam01.mp4').read_bytes()
+    cut = tmp_path / 'cut.mp4'
+    middle = len(whole) // 2
+    # the index is kept and the second half of the pictures overwritten
+    tail = max(whole.rfind(b'moov') - 4, middle)
+    cut.write_bytes(whole[:middle] + bytes(tail - middle) + whole[tail:])
+    frames = []
+    with pytest.raises(SourceError, match=r'cut\.mp4 breaks off: frame \d+ of 100'):
+        for frame in open_source(cut):
+            frames.append(frame)
+    assert 10 < len(frames) < 95
+    readable = len(frames)
+    assert len(list(open_source(cut, max_frames=readable))) == readable
+
+
+@pytest.mark.parametrize('make, message', [
+    (lambda path: path, 'does not exist'),
+    (lambda path: path.write_bytes(b''), 'is empty'),
+    (lambda path: path.write_bytes(b'no video' * 99), 'is not a video'),
+    (lambda path: path.mkdir(), 'holds no image'),
+])
+def test_refused_with_path_and_reason(tmp_path, make, message):
+    path = tmp_path / 'thing.mp4'
+    make(path)
+    with pytest.raises(SourceError, match=message) as error:
+        open_source(path)
+    assert 'thing.mp4' in str(error.value)
+
+
+def test_truncated_video_is_refused(video, tmp_path):
+    path = tmp_path / 'half.mp4'
+    path.write_bytes(video.read_bytes()[:300])
+    with pytest.raises(SourceError, match='half.mp4'):
+        open_source(path)
+
+
+def test_broken_or_odd_image_in_a_folder_is_named(folder):
+    (folder / 'd.png').write_bytes(b'\x89PNG broken')
+    with pytest.raises(SourceError, match=r'd\.png cannot be read'):
+        list(open_source(folder))
+    cv2.imwrite(str(folder / 'd.png'), np.zeros((21, 30, 3), np.uint8))
+    with pytest.raises(SourceError, match=r'd\.png is 30x21, the first image is 30x20'):
+        list(open_source(folder))
+
+
+def test_missing_camera_is_refused_with_what_to_do():
+    with pytest.raises(SourceError, match='no camera answers at /dev/video97; plug one in'):
+        open_source('/dev/video97')
+
+
+@pytest.mark.parametrize('options, message', [
+    ({'rate_hz': 0}, 'rate_hz is 0'), ({'rate_hz': float('nan')}, 'rate_hz is nan'),
+    ({'max_frames': 0}, 'max_frames is 0')])
+def test_senseless_options_are_refused(video, options, message):
+    with pytest.raises(SourceError, match=message):
+        open_source(video, **options)
+
+
+def test_overlay_of_odd_size_loses_one_row_and_column(tmp_path):
+    with VideoWriter(tmp_path / 'odd.mp4', 29.97, 65, 49) as writer:
+        for level in range(5):
+            writer.write(np.full((49, 65, 3), level, np.uint8))
+    source = open_source(tmp_path / 'odd.mp4')
+    assert (source.width, source.height, len(list(source))) == (64, 48, 5)
+
+
+def test_whole_file_or_none(tmp_path):
+    target = tmp_path / 'out.txt'
+    target.write_text('old')
+    with pytest.raises(RuntimeError), whole_file(target) as part:
+        part.write_text('half')
+        raise RuntimeError
+    assert target.read_text() == 'old'
+    with whole_file(target) as part:
+        part.write_text('new')
+    assert target.read_text() == 'new'
+    assert [path.name for path in tmp_path.iterdir()] == ['out.txt']
+
+
+def test_output_that_cannot_be_written_is_refused(tmp_path):
+    with pytest.raises(InputError, match='make the folder'), whole_file(tmp_path / 'no' / 'x'):
+        pass
+    with pytest.raises(InputError, match='is a folder'), whole_file(tmp_path):
+        pass

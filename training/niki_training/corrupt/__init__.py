@@ -1,0 +1,1 @@
+"""What front ends do to joints: a registry of corruptions with their odds."""

@@ -1,0 +1,1 @@
+"""Motion: readers of data sets, the store on disk, splits, batches, skeletons."""

@@ -1,0 +1,97 @@
+"""
+Readers of motion files: each returns a :class:`~niki_training.data.motion.Motion` with y up.
+
+A data set may be given as the folder it comes in; its clips are found by their names.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Callable, Dict, List
+
+from niki_ros.common.errors import InputError
+import numpy as np
+from tqdm import tqdm
+
+from niki_training.data.frame_rate import checked_rate_hz
+from niki_training.data.motion import joined, load_motion, Motion
+
+PATTERNS = {
+    'archive': ('*.npz',), 'amass': ('*_poses.npz', '*_stageii.npz'), '3dpw': ('*.pkl',),
+    '3dpw-occ': ('*.pkl',), 'agora': ('*.pkl',), '3doh': ('annots.json',), 'h36m': ('*.json',),
+    '3dhp': ('*.json',), 'hybrik': ('*.json',), 'bvh': ('*.bvh',)}
+"""By format: the files of a folder that are clips. AMASS has others, such as ``shape.npz``."""
+FORMATS = tuple(PATTERNS)
+_FITS = ('smpl_gt', 'smplx_gt')
+"""Folders of AGORA that hold fits, not scenes."""
+
+
+def read_motion(path, kind: str, joint_map: dict | None = None,
+                video_fps: float | None = None, first_is_t_pose: bool = False) -> Motion:
+    """
+    Read one file, or every clip of a folder.
+
+    :param kind: one of ``FORMATS``. :param joint_map: for BVH: our joint names to the file's.
+    :param first_is_t_pose: for BVH: whether each clip begins with one.
+    :param video_fps: of the videos behind ``h36m``, ``3dhp`` and ``hybrik``; None = the usual.
+    :raises InputError: when the file is not of that kind, or the folder has none.
+    """
+    path = Path(path)
+    if kind not in PATTERNS:
+        raise InputError(f'{path}: unknown kind {kind!r}; expected one of {", ".join(FORMATS)}')
+    read = _reader(kind, joint_map, video_fps, first_is_t_pose)
+    if not path.is_dir():
+        return _checked(path, read(path))
+    parts = []
+    for file in tqdm(_clips(path, kind), unit='clip', disable=None, leave=False):
+        motion = _checked(file, read(file))
+        if kind in ('amass', 'bvh') and file.parent != path:
+            folder = file.parent.relative_to(path).as_posix()   # that of the subject
+            motion.names = np.asarray([f'{folder}/{file.stem}'])
+        parts.append(motion)
+    return joined(parts)
+
+
+def _clips(folder: Path, kind: str) -> List[Path]:
+    """Return the clips of a folder, sorted, as the format names them."""
+    # archives that were packed on macOS hold a ._name beside every file
+    found = sorted({file for pattern in PATTERNS[kind] for file in folder.rglob(pattern)
+                    if not file.name.startswith('.') and file.is_file()})
+    if kind == 'agora':
+        found = [file for file in found if not set(_FITS) & set(file.relative_to(folder).parts)]
+    if kind == '3dpw-occ':
+        from niki_training.data.readers.threedpw import is_occluded
+        found = [file for file in found if is_occluded(file)]
+    if not found:
+        raise InputError(f'{folder}: no {" or ".join(PATTERNS[kind])} of {kind} in it')
+    return found
+
+
+def _reader(kind: str, joint_map, video_fps, first_is_t_pose) -> Callable[[Path], Motion]:
+    """Return what reads one file; its module is imported only now."""
+    if kind == 'archive':
+        return load_motion
+    if kind == 'bvh':
+        from niki_training.data.readers.bvh import read_bvh
+        return lambda path: read_bvh(path, joint_map or {}, first_is_t_pose)
+    if kind in ('h36m', '3dhp', 'hybrik'):
+        from niki_training.data.readers.hybrik import read_hybrik, VIDEO_FPS
+        fps = VIDEO_FPS[kind] if video_fps is None else checked_rate_hz('--fps', video_fps)
+        return lambda path: read_hybrik(path, fps)
+    from niki_training.data.readers.agora import read_agora
+    from niki_training.data.readers.amass import read_amass
+    from niki_training.data.readers.threedoh import read_3doh
+    from niki_training.data.readers.threedpw import read_3dpw
+    readers: Dict[str, Callable[[Path], Motion]] = {
+        'amass': read_amass, '3dpw': read_3dpw, '3dpw-occ': read_3dpw, 'agora': read_agora,
+        '3doh': read_3doh}
+    return readers[kind]
+
+
+def _checked(path: Path, motion: Motion) -> Motion:
+    """Refuse a clip without frames, or with rotations that are none."""
+    if not len(motion.rotvec) or not len(motion.lengths) or min(motion.lengths) < 1:
+        raise InputError(f'{path}: an empty clip; leave it out')
+    if not np.isfinite(motion.rotvec).all():
+        raise InputError(f'{path}: it has rotations that are not finite; leave it out')
+    return motion

@@ -1,0 +1,150 @@
+"""
+Annotations in HybrIK's form, one JSON with ``images`` and ``annotations``.
+
+Human3.6M has ``thetas``, 3DPW ``smpl_param``, MPI-INF-3DHP only joints, ``keypoints_cam``. Frames
+of one video and person are one piece wherever they follow each other evenly.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+import json
+import re
+
+from niki_ros.body.rotations import rotmat_from_rotvec, rotvec_from_rotmat
+from niki_ros.common.errors import InputError
+import numpy as np
+
+from niki_training.data.frame_rate import at_30_fps
+from niki_training.data.motion import CAMERA_FROM_UPRIGHT, Motion
+from niki_training.data.readers.hp3d_joints import rotvec_of_hp3d
+from niki_training.files.archives import reason
+
+VIDEO_FPS = {'h36m': 50.0, '3dhp': 25.0, 'hybrik': 30.0}
+"""Of the videos whose frames are numbered; 30 is 3DPW's. Few of 3DHP have 50: ``--fps``."""
+_SLOWEST_HZ = 5.0
+"""Frames further apart are single ones: interpolation would invent the motion between them."""
+_FRAME = re.compile(r'^(?P<video>.*?)[_/]?(?:image|img|frame)?_?(?P<number>\d+)\.\w+$')
+
+
+def read_hybrik(path, video_fps: float = VIDEO_FPS['hybrik']) -> Motion:
+    """
+    Read pieces of motion, or single frames where no image says which video it is of.
+
+    :param video_fps: frames a second of the videos that the images' numbers count.
+    """
+    rows = rows_of(path)
+    rotvec = _rotvec(path, rows)
+    rotvec[:, 0] = rotvec_from_rotmat(CAMERA_FROM_UPRIGHT @ rotmat_from_rotvec(rotvec[:, 0]))
+    pieces, names = [], []
+    for (subject, video), frames in videos_of(rows).items():
+        for start, part, rate_hz in _runs(sorted(frames), video_fps):
+            resampled = at_30_fps(rotvec[part], rate_hz)
+            pieces.append(resampled.astype(np.float32))
+            names.append(f'{subject}/{video}-{start}')
+    return Motion(np.concatenate(pieces), np.asarray([len(p) for p in pieces]), np.asarray(names))
+
+
+def rows_of(path) -> list:
+    """Return the annotations, each with the fields of its image."""
+    try:
+        with open(path, encoding='utf-8-sig') as file:
+            found = json.load(file)
+        rows, images = found['annotations'], found.get('images', [])
+        by_id = {image.get('id'): image for image in images}
+        if not all(row.get('image_id') in by_id for row in rows):
+            by_id = {}
+        if images and not by_id and len(images) != len(rows):
+            raise ValueError(f'{len(images)} images and {len(rows)} annotations')
+        pairs = [(by_id[row['image_id']] if by_id else images[i] if images else {}, row)
+                 for i, row in enumerate(rows)]
+        rows = [{**image, **row} for image, row in pairs]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError,
+            RecursionError) as error:
+        raise InputError(f"{path}: not annotations in HybrIK's form, with thetas, smpl_param or "
+                         f'keypoints_cam ({reason(error)})') from error
+    if not rows:
+        raise InputError(f'{path}: there are no annotations in it')
+    return rows
+
+
+def _rotvec(path, rows: list) -> np.ndarray:
+    """Return the rotation vectors (F, 24, 3) of the annotations in camera axes."""
+    try:
+        if 'keypoints_cam' in rows[0] and not {'thetas', 'theta', 'smpl_param'} & set(rows[0]):
+            return rotvec_of_hp3d(np.asarray([row['keypoints_cam'] for row in rows], float))
+        out = []
+        for row in rows:
+            theta = row['smpl_param']['pose'] if 'smpl_param' in row else row[
+                'thetas' if 'thetas' in row else 'theta']
+            theta = np.asarray(theta, dtype=float)
+            out.append(theta.reshape(24, 3) if theta.size == 72
+                       else rotvec_from_rotmat(theta.reshape(24, 3, 3)))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f'{path}: every annotation needs thetas of 72 or 216 numbers, an '
+                         f'smpl_param with its pose, or 28 keypoints_cam ({reason(error)})'
+                         ) from error
+    return np.stack(out)
+
+
+def videos_of(rows: list) -> dict:
+    """Return (subject, video and person) → [(number of the frame, row), …]."""
+    places: dict = {}
+    videos: dict = {}
+    for i, row in enumerate(rows):
+        named = _FRAME.match(f'{row.get("sequence", "")}/{row.get("file_name", "")}')
+        if named is None:   # an image without a name, or without a number: a frame of its own
+            videos[str(row.get('image_id', i)), str(i)] = [(0, i)]
+        else:
+            places.setdefault(named['video'].strip('/'), []).append((int(named['number']), i))
+    for place, numbered in places.items():
+        people = _people([number for number, _ in numbered], [rows[i] for _, i in numbered])
+        for person, frame in zip(people, numbered):
+            videos.setdefault((_subject(place), f'{_label(place)}-{person}'), []).append(frame)
+    return videos
+
+
+def _people(numbers: list, rows: list) -> list:
+    """
+    Return who each annotation of a video is of.
+
+    Where nobody says it, people have different betas, or stand in the same order in every image.
+    """
+    told = [row.get('person_id', row.get('track_id')) for row in rows]
+    shapes = [str(row.get('betas', dict(row.get('smpl_param') or {}).get('shape')))
+              for row in rows]
+    most = max(Counter(numbers).values())
+    known = {shape: person for person, shape in enumerate(dict.fromkeys(shapes))}
+    # betas that a fit changes from frame to frame tell nothing
+    by_shape = most > 1 and len(known) == most and len(set(zip(numbers, shapes))) == len(rows)
+    order: Counter = Counter()
+    out = []
+    for number, shape, person in zip(numbers, shapes, told):
+        if person is None:
+            person = known[shape] if by_shape else order[number]
+        order[number] += 1
+        out.append(person)
+    return out
+
+
+def _label(place: str) -> str:
+    """Return a short name for a video; a folder's name is often repeated by its images."""
+    parts = place.split('/')
+    return '-'.join(parts[1:] if len(parts) > 1 and parts[1].startswith(parts[0]) else parts)
+
+
+def _subject(video: str) -> str:
+    """Return the subject of a video of Human3.6M or MPI-INF-3DHP; of others the video itself."""
+    found = re.search(r'(?:^|/)(?:(s_\d+)_act_|(T?S\d+)(?:[/_]|$))', video)
+    return found[1] or found[2] if found else video.replace('/', '-')
+
+
+def _runs(frames: list, video_fps: float):
+    """Yield runs of evenly numbered frames: first number, rows, frames a second."""
+    numbers = np.asarray([number for number, _ in frames])
+    steps = np.diff(numbers)
+    step = int(np.median(steps[steps > 0])) if (steps > 0).any() else 0
+    rate_hz = video_fps / step if step else 0.0
+    together = (steps == step) if rate_hz >= _SLOWEST_HZ else np.zeros(len(steps), dtype=bool)
+    for run in np.split(np.arange(len(frames)), np.flatnonzero(~together) + 1):
+        yield int(numbers[run[0]]), [frames[k][1] for k in run], rate_hz or 30.0

@@ -1,0 +1,35 @@
+"""3DOH50K: one JSON of single images with SMPL poses, ``annots.json``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import PureWindowsPath
+
+from niki_ros.body.rotations import rotmat_from_rotvec, rotvec_from_rotmat
+from niki_ros.common.errors import InputError
+import numpy as np
+
+from niki_training.data.motion import CAMERA_FROM_UPRIGHT, Motion
+from niki_training.files.archives import reason
+
+
+def read_3doh(path) -> Motion:
+    """Read single frames: ``pose`` (72) axis angles, turned into the camera by ``extri``."""
+    try:
+        with open(path, encoding='utf-8-sig') as file:
+            found = json.load(file)
+        rows = list(found.values() if isinstance(found, dict) else found)
+        poses = np.stack([np.asarray(row['pose'], float).reshape(24, 3) for row in rows])
+        turns = np.stack([np.asarray(row.get('extri', np.eye(4)), float)[:3, :3] for row in rows])
+        # the published file has backslashes; this takes slashes too
+        images = [PureWindowsPath(str(row.get('img_path', i))) for i, row in enumerate(rows)]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError,
+            RecursionError) as error:
+        raise InputError(f'{path}: not the annots.json of 3DOH50K, whose rows have a pose of 72 '
+                         f'numbers ({reason(error)})') from error
+    root = CAMERA_FROM_UPRIGHT @ turns @ rotmat_from_rotvec(poses[:, 0])
+    poses[:, 0] = rotvec_from_rotmat(root)
+    # who is in an image is not said: the whole set is one subject, so it is never split
+    names = [f'3doh/{image.stem}' for image in images]
+    return Motion(poses.astype(np.float32), np.ones(len(poses), dtype=np.int64),
+                  np.asarray(names))

@@ -1,0 +1,48 @@
+"""3DPW: one pickle a sequence, read without running anything that is in it."""
+
+from __future__ import annotations
+
+from niki_ros.common.errors import InputError
+import numpy as np
+
+from niki_training.data.motion import joined, Motion
+from niki_training.data.readers.amass import from_body_poses
+from niki_training.files.archives import reason
+from niki_training.files.pickles import restricted_load
+
+OCCLUDED = ('courtyard_backpack', 'courtyard_basketball', 'courtyard_bodyScannerMotions',
+            'courtyard_box', 'courtyard_golf', 'courtyard_jacket', 'courtyard_laceShoe',
+            'downtown_stairs', 'flat_guitar', 'flat_packBags', 'outdoors_climbing',
+            'outdoors_crosscountry', 'outdoors_fencing', 'outdoors_freestyle', 'outdoors_golf',
+            'outdoors_parcours', 'outdoors_slalom')
+"""
+The sequences of 3DPW-OCC, of all its splits, without the number at their end.
+
+They are those in which objects hide the person (Zhang et al., "Object-Occluded Human Shape and
+Pose Estimation from a Single Color Image", 2020).
+"""
+
+
+def read_3dpw(path) -> Motion:
+    """Read ``poses`` of every person, a list of (T, 72) at 30 fps; y is up in its world."""
+    data = restricted_load(path)
+    if not isinstance(data, dict) or 'poses' not in data:
+        raise InputError(f'{path}: no "poses" in it; expected a 3DPW sequence file')
+    try:
+        found = [np.asarray(poses, dtype=np.float64) for poses in data['poses']]
+    except (TypeError, ValueError) as error:
+        raise InputError(f'{path}: "poses" is no list of arrays of numbers, one a person '
+                         f'({reason(error)})') from error
+    people = []
+    for i, poses in enumerate(found):
+        if poses.ndim != 2 or poses.shape[1] != 72 or not len(poses):
+            raise InputError(f'{path}: poses[{i}] has shape {poses.shape}; expected (T, 72)')
+        people.append(from_body_poses(poses, 30.0, f'{path.stem}/{i}'))
+    if not people:
+        raise InputError(f'{path}: there is no person in it')
+    return joined(people)
+
+
+def is_occluded(path) -> bool:
+    """Tell whether a sequence file is one of 3DPW-OCC."""
+    return path.stem.rpartition('_')[0] in OCCLUDED

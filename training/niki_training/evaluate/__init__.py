@@ -1,0 +1,1 @@
+"""Evaluation: the protocol of the solvers, video with markers, data sets of papers."""

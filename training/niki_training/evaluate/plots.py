@@ -1,0 +1,163 @@
+"""Bar charts of the evaluation's tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from niki_ros.common.errors import ConfigError
+from niki_ros.files.outputs import whole_file
+
+CHARTS = (
+    ('frames', 'mpjpe_mm', 'frames: MPJPE, mm', 'log'),
+    ('frames', 'rotation_deg', 'frames: local rotation error, degrees', 'linear'),
+    ('frames', 'auroc', 'frames: AUROC of the confidence', 'linear'),
+    ('sequences', 'mpjpe_mm', 'tracks: MPJPE, mm', 'log'),
+    ('sequences', 'acceleration_mm', 'tracks: acceleration error, mm/frame²', 'log'),
+)
+LEAST = 0.1
+"""Bars on a logarithmic axis start here; what is smaller is drawn as this."""
+
+
+def new_figure(**options):
+    """
+    Return an empty figure of matplotlib, which needs no screen.
+
+    :param options: of :class:`matplotlib.figure.Figure`.
+    :raises ConfigError: when matplotlib is absent.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ConfigError(f'--plot needs matplotlib ({error}): pip install matplotlib') from error
+    return Figure(**options)
+
+
+def _save(figure, path: Path) -> None:
+    """
+    Write a figure.
+
+    :raises ConfigError: when the file's ending is none that matplotlib knows.
+    """
+    try:
+        with whole_file(path) as part:
+            figure.savefig(part, dpi=110)
+    except ValueError as error:
+        raise ConfigError(f'--plot {path}: {error}') from error
+
+
+def draw_tables(tables: dict, path: Path) -> None:
+    """
+    Draw every score of every table that is there: a bar a solver, a group a corruption.
+
+    :param tables: {frames, sequences} → solver → corruption → scores.
+    :raises ConfigError: when matplotlib is absent, or the file's ending is none it knows.
+    """
+    solvers = list(dict.fromkeys(name for table in tables.values() for name in table))
+    colours = {name: f'C{i % 10}' for i, name in enumerate(solvers)}
+    charts = [chart for chart in CHARTS if _bars(tables.get(chart[0], {}), chart[1])]
+    figure = new_figure(figsize=(12, 3.6 * max(len(charts), 1)), layout='constrained')
+    grid = figure.subplots(max(len(charts), 1), 1, squeeze=False)[:, 0]
+    for axes, (table, score, title, scale) in zip(grid, charts):
+        _draw(axes, _bars(tables[table], score), scale, colours)
+        axes.set_title(title)
+    _save(figure, path)
+
+
+def _bars(table: dict, score: str) -> dict:
+    """Return {solver: {corruption: value}} of the solvers that have this score."""
+    found = {name: {row: scores[score] for row, scores in rows.items() if score in scores}
+             for name, rows in table.items()}
+    return {name: rows for name, rows in found.items() if rows}
+
+
+def _draw(axes, bars: dict, scale: str, colours: dict) -> None:
+    """Draw one chart."""
+    names = list(dict.fromkeys(row for rows in bars.values() for row in rows))
+    width = 0.8 / len(bars)
+    for i, (solver, rows) in enumerate(bars.items()):
+        place = [names.index(row) + (i + 0.5) * width - 0.4 for row in rows]
+        height = [max(v, LEAST) if scale == 'log' else v for v in rows.values()]
+        axes.bar(place, height, width, label=solver, color=colours[solver])
+    axes.set_xticks(range(len(names)), names, rotation=25)
+    axes.set_yscale(scale)
+    if scale == 'log':
+        axes.set_ylim(bottom=LEAST)
+    axes.grid(axis='y', alpha=0.3)
+    axes.legend(fontsize='small')
+
+
+def draw_landmark_noise(report: dict, path: Path) -> None:
+    """
+    Draw what ``niki-evaluate landmarks`` measured.
+
+    :param report: of :func:`niki_training.evaluate.landmarks.measure`.
+    :raises ConfigError: when matplotlib is absent, or the file's ending is none it knows.
+    """
+    drawn = [(_draw_visibility, 'photographs'), (_draw_lasting, 'rendered'),
+             (_draw_depth, 'depth_rendered'), (_draw_depth, 'depth_video')]
+    drawn = [(draw, name) for draw, name in drawn if name in report]
+    figure = new_figure(figsize=(12, 4 * len(drawn)), layout='constrained')
+    grid = figure.subplots(len(drawn), 1, squeeze=False)[:, 0]
+    for axes, (draw, name) in zip(grid, drawn):
+        draw(axes, report, name)
+        axes.grid(axis='y', alpha=0.3)
+        axes.legend(fontsize='small')
+    _save(figure, path)
+
+
+def _draw_visibility(axes, report: dict, name: str) -> None:
+    """Draw the median error of each joint and label, a bar for each bin of visibility."""
+    groups = [(joint, label, bins) for part in (name, 'painted')
+              for joint, labels in report[part].items() for label, bins in labels.items()]
+    edges = list(groups[0][2])
+    for i, edge in enumerate(edges):
+        heights = [bins[edge]['median'] or 0.0 for _, _, bins in groups]
+        places = [k + (i - 1) * 0.27 for k in range(len(groups))]
+        bars = axes.bar(places, heights, 0.25, label=f'visibility from {edge}')
+        axes.bar_label(bars, [f'{bins[edge]["percent"]:.0f}%' if bins[edge]['count'] else ''
+                              for _, _, bins in groups], fontsize=6)
+    axes.set_xticks(range(len(groups)), [f'{joint}, {label}' for joint, label, _ in groups],
+                    rotation=60, ha='right', fontsize=7)
+    axes.set_title(f'photographs, {report["people"]} people, landmarks-{report["model"]}: median '
+                   'error in the image over the size of the limbs; above the bars the share')
+
+
+def _draw_lasting(axes, report: dict, name: str) -> None:
+    """Draw errors that last through a clip next to those that flicker."""
+    rows = report[name]
+    for shift, kind in ((-0.2, 'lasting'), (0.2, 'flickers')):
+        axes.bar([k + shift for k in range(len(rows))],
+                 [row[kind] for row in rows.values()], 0.38, label=kind)
+    axes.set_xticks(range(len(rows)), list(rows))
+    axes.set_title('rendered people: error per coordinate over the size of the limbs, median')
+
+
+def _draw_depth(axes, report: dict, name: str) -> None:
+    """Draw how much of the true depth is guessed, and the error that remains."""
+    rows = report[name]
+    axes.bar([k - 0.2 for k in range(len(rows))], [row['slope'] for row in rows.values()], 0.38,
+             label='guessed depth over true depth')
+    axes.bar([k + 0.2 for k in range(len(rows))],
+             [row['residual_mm'] / 100 for row in rows.values()], 0.38,
+             label='standard deviation from that line, 100 mm')
+    axes.set_xticks(range(len(rows)), list(rows))
+    axes.set_title({'depth_rendered': 'depth about the hips, rendered people',
+                    'depth_video': 'depth about the hips, calibrated video'}[name])
+
+
+def draw_reliability(rows: list, path: Path) -> None:
+    """
+    Draw found errors over expected ones.
+
+    :param rows: with ``expected_mm``, ``found_mm`` and ``count``.
+    :raises ConfigError: when matplotlib is absent, or the file's ending is none it knows.
+    """
+    figure = new_figure(figsize=(5, 5), layout='constrained')
+    axes = figure.subplots()
+    expected = [row['expected_mm'] for row in rows]
+    axes.plot(expected, [row['found_mm'] for row in rows], 'o-', label='lifted joints')
+    axes.plot(expected, expected, ':', color='grey', label='as expected')
+    axes.set_xlabel('sigma: expected error per coordinate, mm')
+    axes.set_ylabel('found error per coordinate, mm')
+    axes.legend()
+    _save(figure, path)

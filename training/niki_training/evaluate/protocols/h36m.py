@@ -1,0 +1,97 @@
+"""
+Human3.6M, by HybrIK's annotations of subjects 9 and 11.
+
+Protocol 1 takes all four cameras, protocol 2 the frontal one (60457274, ``ca_04``), both every
+fifth frame of the videos at 50 fps (HMR, Kanazawa et al. 2018; SPIN's
+``datasets/preprocess/h36m.py``). HybrIK's test files hold fewer frames than that; then these are
+taken. Three recordings whose annotations are wrong are left out, as HybrIK does. The joints are
+measured; 14 of 17 count (Human3.6M's order, head and neck included), or all 17.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Iterator, List
+
+from niki_ros.body.rotations import rotmat_from_rotvec
+from niki_ros.common.errors import InputError
+import numpy as np
+
+from niki_training.data.readers.hybrik import rows_of, videos_of
+from niki_training.evaluate.protocols.truth import Frame, pinhole, root_of, Sequence, Truth
+from niki_training.files.archives import reason
+
+FPS, EVERY = 50.0, 5
+FRONTAL = '_ca_04'
+SUBJECTS = ('s_09_', 's_11_')
+WRONG = ('s_09_act_05_subact_02', 's_09_act_10_subact_02', 's_09_act_13_subact_01')
+_METRES = 20.0
+"""Joints about the pelvis with larger numbers than this are in millimetres."""
+
+
+def sequences(folder: Path, protocol: int = 2) -> Iterator[Sequence]:
+    """
+    Yield the videos; ``folder`` has ``annotations`` and ``images``, or is the JSON itself.
+
+    :raises InputError: for annotations of another form.
+    """
+    file = _annotations(Path(folder))
+    root = root_of(file.parent, 'images')
+    rows = rows_of(file)
+    found = False
+    for (_, video), numbered in sorted(videos_of(rows).items()):
+        frames = []
+        for number, i in sorted(numbered):
+            name = str(rows[i].get('file_name', ''))
+            if _counts(name, protocol) and (number - 1) % EVERY == 0:
+                frames.append(_frame(file, root, name, number, rows[i]))
+        if frames:
+            found = True
+            yield Sequence(frames[0].file.parent.name or video, frames)
+    if not found:
+        raise InputError(f'{file}: no frame of subjects 9 and 11 that counts in protocol '
+                         f'{protocol}; take the annotations of the test set')
+
+
+def _annotations(path: Path) -> Path:
+    """Return the JSON of the test set."""
+    if path.is_file():
+        return path
+    found = sorted(path.glob('annotations/*test*.json')) or sorted(path.glob('*test*.json'))
+    if len(found) != 1:
+        raise InputError(f'{path}: {len(found)} annotations of a test set in it; give the JSON, '
+                         'such as annotations/Sample_20_test_Human36M_smpl_protocol_2.json of '
+                         'HybrIK')
+    return found[0]
+
+
+def _counts(name: str, protocol: int) -> bool:
+    return (any(subject in name for subject in SUBJECTS)
+            and not any(wrong in name for wrong in WRONG)
+            and (protocol == 1 or FRONTAL in name))
+
+
+def _frame(file: Path, root: Path, name: str, number: int, row: dict) -> Frame:
+    """Return one image and the person in it."""
+    try:
+        matrix = np.eye(3)
+        matrix[[0, 1], [0, 1]] = row['cam_param']['f']
+        matrix[:2, 2] = row['cam_param']['c']
+        joints17 = np.asarray(row['h36m_joints'], float).reshape(17, 3)
+        body = np.asarray(row['smpl_joints'], float).reshape(-1, 3)[:24]
+        if body.shape != (24, 3):
+            raise ValueError(f'smpl_joints of shape {body.shape}')
+        x, y, width, height = np.asarray(row['bbox'], float)
+        theta = np.asarray(row['thetas'], float).reshape(24, 3)
+        betas = np.asarray(row['betas'], float).ravel()[:10]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{file}: {name}: not HybrIK's annotation of Human3.6M with cam_param, "
+                         f'h36m_joints, smpl_joints, bbox, thetas, betas ({reason(error)})'
+                         ) from error
+    if np.abs(joints17 - joints17[0]).max() > _METRES:
+        joints17, body = joints17 / 1000, body / 1000
+    flat = body @ matrix.T
+    truth = Truth(body, flat[:, :2] / flat[:, 2:], np.asarray([x, y, x + width, y + height]),
+                  rotmat_from_rotvec(theta), betas, 'neutral', joints17)
+    people: List = [truth]
+    return Frame(root / 'images' / name, pinhole(matrix), people, number / FPS)

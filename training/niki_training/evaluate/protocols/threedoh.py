@@ -1,0 +1,60 @@
+"""
+3DOH50K: single images of people behind objects, with SMPL fits (Zhang et al., CVPR 2020).
+
+The joints are those that the regressor takes from the mesh of the fit, whose root ``extri`` turns
+into the camera, as loaders of others do. ``smpl_joints_3d`` are in the world, and larger by
+``scale``, as the viewer that comes with the data set draws them.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Iterator
+
+from niki_ros.body.rotations import rotmat_from_rotvec
+from niki_ros.common.errors import InputError
+import numpy as np
+
+from niki_training.evaluate.protocols.truth import box_around, Frame, pinhole, Sequence, Truth
+from niki_training.files.archives import reason
+
+
+def sequences(folder: Path) -> Iterator[Sequence]:
+    """
+    Yield the images as one set; ``folder`` is ``testset``, or has it in it.
+
+    :raises InputError: for annotations of another form.
+    """
+    folder = Path(folder)
+    found = [one / 'annots.json' for one in (folder, folder / 'testset')
+             if (one / 'annots.json').is_file()]
+    if not found:
+        raise InputError(f'{folder}: no testset/annots.json of 3DOH50K in it')
+    file = found[0]
+    try:
+        rows = json.loads(file.read_text('utf-8'))
+        rows = list(rows.values() if isinstance(rows, dict) else rows)
+        frames = [_frame(file.parent, row) for row in rows]
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise InputError(f'{file}: not the annots.json of 3DOH50K, whose rows have img_path, '
+                         f'pose, betas, scale, intri, extri, smpl_joints_3d ({reason(error)})'
+                         ) from error
+    yield Sequence('3doh', frames, video=False)
+
+
+def _frame(root: Path, row: dict) -> Frame:
+    """Return one image and the person in it."""
+    extrinsic, matrix = np.asarray(row['extri'], float), np.asarray(row['intri'], float)
+    if matrix.shape != (3, 3) or extrinsic.shape[1:] != (4,):
+        raise ValueError(f'intri {matrix.shape}, extri {extrinsic.shape}')
+    world = np.asarray(row['smpl_joints_3d'], float).reshape(24, 3)
+    scale = float(np.ravel(row['scale'])[0])
+    camera = world @ extrinsic[:3, :3].T + extrinsic[:3, 3]
+    flat = camera @ matrix.T
+    joints_px = flat[:, :2] / flat[:, 2:]
+    rotmat = rotmat_from_rotvec(np.asarray(row['pose'], float).reshape(24, 3))
+    rotmat[0] = extrinsic[:3, :3] @ rotmat[0]
+    truth = Truth(camera / scale, joints_px, box_around(joints_px), rotmat,
+                  np.asarray(row['betas'], float).ravel()[:10])
+    return Frame(root / str(row['img_path']).replace('\\', '/'), pinhole(matrix), [truth])

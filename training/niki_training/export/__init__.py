@@ -1,0 +1,1 @@
+"""Checkpoint to model folder: graph, FP16, manifest, calibrated confidence."""

@@ -1,0 +1,116 @@
+"""Pickles of arrays, read without running anything that is in them."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from typing import Any
+import warnings
+
+from niki_ros.common.errors import InputError
+import numpy as np
+
+from niki_training.files.archives import reason
+
+_ALLOWED = {
+    (module, name)
+    for core in ('numpy.core', 'numpy._core')
+    for module, name in ((f'{core}.multiarray', '_reconstruct'), (f'{core}.multiarray', 'scalar'),
+                         (f'{core}.numeric', '_frombuffer'))
+} | {('numpy', 'ndarray'), ('numpy', 'dtype'), ('_codecs', 'encode'),
+     ('copyreg', '_reconstructor'), ('builtins', 'object'),
+     ('copy_reg', '_reconstructor'), ('__builtin__', 'object'),   # as Python 2 wrote them
+     ('builtins', 'slice'), ('__builtin__', 'slice'), ('collections', 'OrderedDict')}
+_SPARSE = ('csc_matrix', 'csr_matrix', 'csc_array', 'csr_array')
+
+
+class Held:
+    """Stands in for an object of another library: holds its arguments and state, does nothing."""
+
+    kind = ''
+    state: Any = None
+
+    def __init__(self, *args):
+        """Hold what the object was made with."""
+        self.args = args
+
+    def __setstate__(self, state):
+        """Take the state as it is."""
+        self.state = state
+
+    def array(self) -> np.ndarray:
+        """
+        Return the array that a sparse matrix or a chumpy value stands for.
+
+        :raises ValueError: when it is neither.
+        """
+        state = self.state if isinstance(getattr(self, 'state', None), dict) else {}
+        if self.kind in _SPARSE and {'data', 'indices', 'indptr'} <= set(state):
+            from scipy import sparse
+            form = sparse.csc_matrix if self.kind.startswith('csc') else sparse.csr_matrix
+            parts = state['data'], state['indices'], state['indptr']
+            return form(parts, shape=state.get('_shape', state.get('shape'))).toarray()
+        if 'x' in state:
+            return dense(state['x'])
+        if {'a', 'idxs'} <= set(state):
+            chosen = dense(state['a']).ravel()[dense(state['idxs']).astype(int)]
+            return chosen.reshape(state.get('preferred_shape', chosen.shape))
+        raise ValueError(f'{self.kind} with {sorted(state)} is no array')
+
+
+def _storage(data: bytes):
+    """Return the numbers of a tensor; torch itself reads them, as weights and nothing else."""
+    import torch
+    return torch.load(io.BytesIO(data), map_location='cpu', weights_only=True)
+
+
+def _tensor(storage, offset, size, stride, *_):
+    """Return the array of a tensor; whether it wants a gradient is of no interest here."""
+    import torch
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')   # storages with a type are old, and what pickles hold
+        return torch.empty(0, dtype=storage.dtype).set_(
+            storage, offset, tuple(size), tuple(stride)).numpy()
+
+
+_TENSORS = {'_load_from_bytes': _storage, '_rebuild_tensor_v2': _tensor,
+            '_rebuild_tensor': _tensor, '_rebuild_parameter': lambda data, *_: data}
+"""How a tensor in a pickle is made, by the names that torch's own pickles ask for."""
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """An unpickler that builds arrays and plain containers, nothing else."""
+
+    def find_class(self, module, name):
+        """Allow what arrays need; refuse the rest, because a pickle can run any program."""
+        if (module, name) in _ALLOWED:
+            return super().find_class(module, name)
+        library = module.split('.')[0]
+        if library in ('chumpy', 'pandas') or (library == 'scipy' and name in _SPARSE):
+            return type(name, (Held,), {'kind': name})
+        if library == 'torch' and name in _TENSORS:
+            return _TENSORS[name]
+        raise InputError(f'the pickle asks for {module}.{name}; only arrays are read')
+
+
+def restricted_load(path):
+    """Return the content of a pickle made of arrays, lists, dicts, numbers and text."""
+    try:
+        with open(path, 'rb') as file:
+            return _ArraysOnly(file, encoding='latin1').load()
+    except InputError as error:
+        raise InputError(f'{path}: {error}') from error
+    except Exception as error:  # a damaged stream can raise anything
+        raise InputError(f'{path}: not a readable pickle ({reason(error)})') from error
+
+
+def dense(value) -> np.ndarray:
+    """
+    Return an array of numbers from what a pickle held.
+
+    :raises ValueError: when there are no numbers in it.
+    """
+    value = value.array() if isinstance(value, Held) else np.asarray(value)
+    if value.dtype.kind not in 'fiu':
+        raise ValueError(f'an array of {value.dtype} is no array of numbers')
+    return value

@@ -1,0 +1,1 @@
+"""The networks of NIKI and the kinematic layer (torch)."""

@@ -1,0 +1,214 @@
+"""NikiNet: joints and their uncertainty to rotations, size and error, and back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Optional
+
+import torch
+from torch import nn
+
+from niki_training.networks.flow import Flow
+from niki_training.networks.kinematic import rotmat_from_6d
+
+JOINTS, SIGMAS, ROTATIONS, TWISTS = 87, 29, 144, 46
+CONDITION = 17
+"""betas (10), the camera's down and forward axes in the trunk's frame (6), doubt of the size."""
+
+
+@dataclass
+class NetConfig:
+    """
+    What rebuilds a network.
+
+    :param kind: ``one_stage``, ``two_stage``, ``temporal`` or ``mlp``.
+    :param width: of the first flow's state. :param blocks: of it. :param hidden: of its nets.
+    :param twist_blocks: couplings of the second stage. :param twist_hidden: width of its nets.
+    :param temporal_blocks: couplings over time. :param attention: width of their attention.
+    :param window: frames that the temporal network sees, the newest included.
+    """
+
+    kind: str = 'two_stage'
+    width: int = 178
+    blocks: int = 12
+    hidden: int = 288
+    twist_blocks: int = 6
+    twist_hidden: int = 192
+    temporal_blocks: int = 4
+    temporal_hidden: int = 168
+    attention: int = 96
+    heads: int = 4
+    window: int = 16
+    use_shape: bool = True
+
+    def to_dict(self) -> dict:
+        """Return the settings as plain values."""
+        return asdict(self)
+
+
+@dataclass
+class Poses:
+    """
+    What the network makes of N observations.
+
+    :param six: (N, 144) 24 local rotations, 6D, root in the trunk's frame.
+    :param size: (N, 1) log of the true size over the size that was assumed.
+    :param z: (N, k) error latents. :param swing: (N, 144) 6D, or None.
+    """
+
+    six: torch.Tensor
+    size: torch.Tensor
+    z: torch.Tensor
+    swing: Optional[torch.Tensor] = None
+
+    @property
+    def rotmat(self) -> torch.Tensor:
+        """Return the rotations (N, 24, 3, 3)."""
+        return rotmat_from_6d(self.six.unflatten(-1, (24, 6)))
+
+
+class Standard(nn.Module):
+    """Fixed affine normalisation, stored with the weights."""
+
+    def __init__(self, width: int):
+        """Start as the identity."""
+        super().__init__()
+        self.register_buffer('mean', torch.zeros(width))
+        self.register_buffer('std', torch.ones(width))
+
+    def set(self, values, floor: float) -> None:
+        """Take mean and deviation of ``values`` (N, width), the latter not below ``floor``."""
+        self.mean.copy_(values.mean(0))
+        self.std.copy_(values.std(0).clamp_min(floor))
+
+    def forward(self, x):
+        """Return normalised values."""
+        return (x - self.mean) / self.std
+
+    def inverse(self, y):
+        """Return values in their own units."""
+        return y * self.std + self.mean
+
+
+class NikiNet(nn.Module):
+    """
+    Joints ↔ (rotations, size, error), in one stage or in two by way of swing and twist.
+
+    ``solve`` turns an observation into a pose, ``generate`` a pose and an error into the
+    observation; they are inverse to each other for any weights, given the context (sigma, shape,
+    camera). The observation is padded with zeros.
+    """
+
+    def __init__(self, config: NetConfig):
+        """Build the flows of ``config``."""
+        super().__init__()
+        self.config = config
+        context = SIGMAS + CONDITION
+        self.z_width = config.width - ROTATIONS - 1
+        self.pad = config.width - JOINTS - SIGMAS
+        self.joints_norm, self.six_norm = Standard(JOINTS), Standard(ROTATIONS)
+        self.first = Flow(config.width, 89, context, config.blocks, config.hidden)
+        self.two_stage = config.kind != 'one_stage'
+        if self.two_stage:
+            self.swing_norm = Standard(ROTATIONS)
+            self.second = Flow(ROTATIONS + TWISTS, 95, context + self.z_width,
+                               config.twist_blocks, config.twist_hidden)
+
+    def context(self, sigma, condition):
+        """Join what is known beside the joints: sigma (N, 29) and condition (N, 17)."""
+        betas, rest = condition[..., :10], condition[..., 10:]
+        betas = betas / 2 if self.config.use_shape else betas * 0
+        return torch.cat([2 * sigma, betas, rest], dim=-1)
+
+    def split_input(self, x):
+        """Order the state: [joints, 2 pads] is the first half, [sigma, pads] the second."""
+        joints, sigma, pad = x.split([JOINTS, SIGMAS, self.pad], dim=-1)
+        return torch.cat([joints, pad[..., :2], sigma, pad[..., 2:]], dim=-1)
+
+    def merge_input(self, state):
+        """Undo :meth:`split_input`."""
+        joints, pad, sigma, rest = state.split([JOINTS, 2, SIGMAS, self.pad - 2], dim=-1)
+        return torch.cat([joints, sigma, pad, rest], dim=-1)
+
+    def solve(self, joints, sigma, condition, twist=None) -> Poses:
+        """
+        Turn observations into poses and errors.
+
+        :param joints: (N, 87) in the trunk's frame, over the assumed size, metres.
+        :param sigma: (N, 29). :param condition: (N, 17).
+        :param twist: (N, 46) cosines and sines, zeros where unknown; None = all unknown.
+        """
+        context = self.context(sigma, condition)
+        pad = joints.new_zeros(joints.shape[:-1] + (self.pad,))
+        x = torch.cat([self.joints_norm(joints), sigma, pad], dim=-1)
+        y, _ = self.first(self.split_input(x), context)
+        body, size, z = y.split([ROTATIONS, 1, self.z_width], dim=-1)
+        size = size * 0.1
+        if not self.two_stage:
+            return Poses(self.six_norm.inverse(body), size, z)
+        if twist is None:
+            twist = joints.new_zeros(joints.shape[:-1] + (TWISTS,))
+        second, _ = self.second(torch.cat([body, twist], dim=-1), torch.cat([context, z], dim=-1))
+        six, twist_z = second.split([ROTATIONS, TWISTS], dim=-1)
+        return Poses(self.six_norm.inverse(six), size, torch.cat([z, twist_z], dim=-1),
+                     self.swing_norm.inverse(body))
+
+    def generate(self, six, size, z, sigma, condition):
+        """
+        Turn poses and errors into what a front end would see.
+
+        :return: joints (N, 87), sigma (N, 29), pad (N, k), twist (N, 46) or None,
+            swing (N, 144) or None.
+        """
+        context = self.context(sigma, condition)
+        body, twist, swing = self.six_norm(six), None, None
+        if self.two_stage:
+            z, twist_z = z.split([self.z_width, TWISTS], dim=-1)
+            x = self.second.inverse(
+                torch.cat([body, twist_z], dim=-1), torch.cat([context, z], dim=-1))
+            body, twist = x.split([ROTATIONS, TWISTS], dim=-1)
+            swing = self.swing_norm.inverse(body)
+        state = self.first.inverse(torch.cat([body, size / 0.1, z], dim=-1), context)
+        joints, sigma, pad = self.merge_input(state).split([JOINTS, SIGMAS, self.pad], dim=-1)
+        return self.joints_norm.inverse(joints), sigma, pad, twist, swing
+
+    def forward(self, joints, sigma, condition, twist=None) -> Poses:
+        """Solve."""
+        return self.solve(joints, sigma, condition, twist)
+
+
+class MlpNet(nn.Module):
+    """The plain residual regression network of the same size: the baseline."""
+
+    bf16 = False
+
+    def __init__(self, config: NetConfig):
+        """Build ``blocks`` residual layers of width ``hidden``."""
+        super().__init__()
+        self.config = config
+        self.joints_norm, self.six_norm = Standard(JOINTS), Standard(ROTATIONS)
+        self.enter = nn.Linear(JOINTS + SIGMAS + CONDITION, config.hidden)
+        self.layers = nn.ModuleList(
+            nn.Linear(config.hidden, config.hidden) for _ in range(config.blocks))
+        self.leave = nn.Linear(config.hidden, ROTATIONS + 1)
+        self.act = nn.LeakyReLU(0.1)
+        nn.init.normal_(self.leave.weight, std=0.02)
+
+    def solve(self, joints, sigma, condition, twist=None) -> Poses:
+        """Regress the rotations; there is no error."""
+        betas, rest = condition[..., :10] / 2, condition[..., 10:]
+        x = torch.cat([self.joints_norm(joints), 2 * sigma, betas, rest], dim=-1)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
+            h = self.enter(x)
+            for i in range(0, len(self.layers), 2):
+                h = h + self.layers[i + 1](self.act(self.layers[i](self.act(h))))
+            y = self.leave(self.act(h)).float()
+        six, size = y.split([ROTATIONS, 1], dim=-1)
+        return Poses(self.six_norm.inverse(six), 0.1 * size, six[..., :0])
+
+    forward = solve
+
+
+def parameters(net) -> int:
+    """Count the weights."""
+    return sum(p.numel() for p in net.parameters())

@@ -1,0 +1,185 @@
+"""One cell of the toy experiment: a method, a level, a seed; trained, measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import json
+import os
+from pathlib import Path
+import time
+
+import numpy as np
+import torch
+
+from niki_training.evaluate.model_fit import descend
+from niki_training.toy.figures import (
+    draw_images,
+    draw_parameters,
+    Figure,
+    figure,
+    SIZE_PX,
+    wrapped,
+)
+from niki_training.toy.network import Cells, cells_of, ToyCnn
+
+TRAINED = ('direct joint', 'direct parameter', 'kinematic')
+METHODS = (*TRAINED, 'model fit')
+BATCH, RATE = 128, 1e-3
+FIT_STEPS, FIT_RATE = 300, 0.03
+LOSS_UNIT_PX = 45.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is drawn and trained; part of every result, so that results do not mix."""
+
+    train: int = 16000
+    test: int = 1000
+    epochs: int = 12
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Images of one level with their truth: theta (n, K), joints (n, J, 2)."""
+
+    cells: Cells
+    theta: torch.Tensor
+    joints: torch.Tensor
+
+
+def samples(shape: Figure, count: int, seed: int) -> Samples:
+    """Return ``count`` images of a level; 500 at a time, for the memory of their windows."""
+    theta = draw_parameters(shape, count, np.random.default_rng([seed, shape.level]))
+    parts = [cells_of(draw_images(shape, theta[k:k + 500])) for k in range(0, count, 500)]
+    offsets = np.cumsum([0] + [p.ends[-1] for p in parts])
+    cells = Cells(
+        np.concatenate([p.windows for p in parts]), np.concatenate([p.place for p in parts]),
+        np.concatenate([[0], *[p.ends[1:] + o for p, o in zip(parts, offsets)]]))
+    parameters = torch.tensor(theta, dtype=torch.float32)
+    return Samples(cells, parameters, shape.pose(parameters))
+
+
+def fast_bf16() -> bool:
+    """Tell whether this processor multiplies bfloat16 natively: three times faster then."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def outputs_of(method: str, shape: Figure) -> int:
+    """Return how many numbers a method regresses."""
+    return 2 * len(shape.joints) if method == 'direct joint' else len(shape.low)
+
+
+def loss_of(method: str, shape: Figure, out, theta, joints):
+    """Return the paper's loss: half the squared distance, of joints or of parameters."""
+    if method == 'direct parameter':
+        return (out - shape.scaled(theta)).square().sum(-1).mean() / 2
+    found = joints_of(method, shape, out)
+    return ((found - joints) / LOSS_UNIT_PX).square().sum((-1, -2)).mean() / 2
+
+
+def joints_of(method: str, shape: Figure, out):
+    """Return the joints (n, J, 2) in pixels that a network's output means."""
+    if method == 'direct joint':
+        return out.unflatten(-1, (-1, 2)) * LOSS_UNIT_PX + SIZE_PX / 2
+    return shape.pose(shape.unscaled(out))
+
+
+def run_network(net, data: Samples, images, bf16: bool):
+    """Return the network's output for some images."""
+    windows, place = data.cells.pick(images)
+    with torch.autocast('cpu', torch.bfloat16, enabled=bf16):
+        return net(windows.to(torch.bfloat16 if bf16 else torch.float32), place, len(images))
+
+
+def train(method: str, shape: Figure, data: Samples, plan: Plan, seed: int):
+    """Return the trained network: Adam, the rate falling along a cosine."""
+    torch.manual_seed(seed)
+    rng, bf16 = np.random.default_rng(seed), fast_bf16()
+    net = ToyCnn(outputs_of(method, shape))
+    optimizer = torch.optim.Adam(net.parameters(), RATE, fused=True)
+    steps = plan.epochs * (len(data.cells) // BATCH)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(steps, 1))
+    for _ in range(plan.epochs):
+        order = rng.permutation(len(data.cells))
+        for images in order[:len(order) // BATCH * BATCH].reshape(-1, BATCH):
+            out = run_network(net, data, images, bf16)
+            loss = loss_of(method, shape, out, data.theta[images], data.joints[images])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    return net.eval()
+
+
+def predict(net, data: Samples):
+    """Return the network's output for all images."""
+    with torch.no_grad():
+        parts = np.array_split(np.arange(len(data.cells)), max(len(data.cells) // BATCH, 1))
+        return torch.cat([run_network(net, data, images, fast_bf16()) for images in parts])
+
+
+def fitted(shape: Figure, joints):
+    """Return the parameters whose joints are nearest to given ones, by gradient descent."""
+    start = torch.zeros(len(joints), len(shape.low))
+
+    def miss(share):
+        found = shape.pose(shape.unscaled(share))
+        return ((found - joints) / LOSS_UNIT_PX).square().sum()
+
+    return shape.unscaled(descend(start, miss, FIT_STEPS, FIT_RATE))
+
+
+def scores(shape: Figure, joints, theta, data: Samples) -> dict:
+    """
+    Return joint error (px), angle error (deg) and deviation of the bone lengths (%).
+
+    :param theta: the parameters found; None = the angles that the joints' bones show.
+    """
+    joints, truth = joints.numpy(), data.joints.numpy()
+    start = 3 if shape.level > 1 else 2
+    angles = shape.angles(joints) if theta is None else np.concatenate(
+        [theta.numpy()[:, 2:start], theta.numpy()[:, start:]], axis=1)
+    off = np.abs(wrapped(angles - data.theta.numpy()[:, 2:]))
+    bones = np.linalg.norm(joints[:, shape.bones[:, 1]] - joints[:, shape.bones[:, 0]], axis=-1)
+    lengths = np.linalg.norm(truth[:, shape.bones[:, 1]] - truth[:, shape.bones[:, 0]], axis=-1)
+    return {
+        'joint_px': float(np.linalg.norm(joints - truth, axis=-1).mean()),
+        'angle_deg': float(np.degrees(off).mean()),
+        'bone_percent': float(100 * (bones.std(0) / lengths.mean(0)).mean()),
+    }
+
+
+def run_cell(folder, method: str, level: int, seed: int, plan: Plan) -> dict:
+    """Train and measure one cell, or read its result where it lies in ``folder`` already."""
+    path = Path(folder) / (f'{method.replace(" ", "_")}_level{level}_seed{seed}_{plan.train}x'
+                           f'{plan.epochs}.json')
+    if path.exists():
+        return json.loads(path.read_text('utf-8'))
+    torch.set_num_threads(1)
+    begin, shape = time.process_time(), figure(level)
+    data, test = _cached(folder, shape, plan)
+    net = train(method, shape, data, plan, seed)
+    out = predict(net, test)
+    joints = joints_of(method, shape, out).float()
+    theta = None if method == 'direct joint' else shape.unscaled(out)
+    row = {'method': method, 'level': level, 'seed': seed, **scores(shape, joints, theta, test)}
+    if method == 'direct joint':
+        found = fitted(shape, joints)
+        row['model fit'] = scores(shape, shape.pose(found), found, test)
+    row['cpu_s'] = time.process_time() - begin
+    temporary = path.with_suffix('.tmp')
+    temporary.write_text(json.dumps(row), 'utf-8')
+    os.replace(temporary, path)
+    return row
+
+
+_DATA: dict = {}
+
+
+def _cached(folder, shape: Figure, plan: Plan):
+    """Return the level's images; one process meets one level many times in a row."""
+    key = (shape.level, plan.train, plan.test)
+    if key not in _DATA:
+        _DATA.clear()
+        _DATA[key] = samples(shape, plan.train, 1), samples(shape, plan.test, 2)
+    return _DATA[key]

@@ -1,0 +1,1 @@
+"""Training of NIKI: losses, settings, the loop, checkpoints, ablations."""

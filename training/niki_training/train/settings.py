@@ -1,0 +1,125 @@
+"""Settings of a training run, in one place, stored in every checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+import json
+from operator import attrgetter
+from pathlib import Path
+
+from niki_ros.common.errors import ConfigError
+
+from niki_training.networks.niki import NetConfig, ROTATIONS
+from niki_training.train.losses import LossConfig
+
+KINDS = ('one_stage', 'two_stage', 'temporal', 'mlp')
+
+
+@dataclass
+class TrainConfig:
+    """
+    Settings of a run; ``niki-train --set name=value`` changes one.
+
+    :param steps: optimiser steps in all. :param batch: frames (or windows) a step.
+    :param minutes: the run ends, learning rate annealed, after so long; 0 = after all steps.
+    :param learning_rate: at its highest, after ``warmup`` steps; then a cosine to 1 % of it.
+    :param clean_share: of each batch that is left uncorrupted.
+    :param twist_share: of each batch whose twists are given.
+    :param pairs_share: of each batch that a real front end saw, where ``--pairs`` is given.
+    :param frames: length of the windows of the temporal network.
+    :param epoch: steps between checkpoints. :param bf16: products in bfloat16.
+    """
+
+    steps: int = 20000
+    minutes: float = 0.0
+    batch: int = 1024
+    learning_rate: float = 1.5e-3
+    warmup: int = 300
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    ema: float = 0.998
+    seed: int = 1
+    clean_share: float = 0.125
+    twist_share: float = 0.15
+    pairs_share: float = 0.15
+    frames: int = 27
+    epoch: int = 500
+    bf16: bool = True
+    net: NetConfig = field(default_factory=NetConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+
+    def set(self, name: str, value) -> None:
+        """Change one setting, such as ``net.hidden`` or ``steps``, keeping its type."""
+        owner, _, leaf = name.rpartition('.')
+        target = getattr(self, owner, None) if owner else self
+        if not is_dataclass(target) or leaf not in {f.name for f in fields(target)}:
+            known = ', '.join(f.name for f in fields(self))
+            raise ConfigError(f'no setting {name!r}; there are {known}, net.… and loss.…')
+        kind = type(getattr(target, leaf))
+        if is_dataclass(kind):
+            raise ConfigError(f'{name} is a group of settings; expected {name}.…={value}')
+        try:
+            plain = {'true': True, 'false': False}[str(value).lower()] if kind is bool else value
+            setattr(target, leaf, kind(plain))
+        except (ValueError, KeyError) as error:
+            raise ConfigError(f'{name} = {value!r} is not of type {kind.__name__}') from error
+
+    def check(self) -> TrainConfig:
+        """
+        Return these settings.
+
+        :raises ConfigError: naming the first that no run can have.
+        """
+        self._check_ranges()
+        net = self.net
+        if net.kind not in KINDS:
+            raise ConfigError(f'net.kind is {net.kind!r}; expected one of {", ".join(KINDS)}')
+        if net.attention % net.heads:
+            raise ConfigError(f'net.attention is {net.attention}; expected a multiple of '
+                              f'net.heads, {net.heads}')
+        return self
+
+    def _check_ranges(self) -> None:
+        """Refuse numbers that no run can have; NaN is in no range."""
+        least = {'steps': 1, 'batch': 2, 'epoch': 1, 'warmup': 1, 'frames': 3, 'net.blocks': 1,
+                 'net.hidden': 1, 'net.twist_blocks': 1, 'net.twist_hidden': 1, 'net.window': 2,
+                 'net.temporal_blocks': 1, 'net.temporal_hidden': 1, 'net.heads': 1,
+                 'net.width': ROTATIONS + 2}
+        for name, value in least.items():
+            found = attrgetter(name)(self)
+            if found < value:
+                raise ConfigError(f'{name} is {found}; at least {value} is expected')
+        for name in ('clean_share', 'twist_share', 'pairs_share', 'ema'):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f'{name} is {getattr(self, name)}; expected 0 … 1')
+        for weight in fields(self.loss):
+            if not 0 <= getattr(self.loss, weight.name) < float('inf'):
+                raise ConfigError(f'loss.{weight.name} is {getattr(self.loss, weight.name)}; '
+                                  'expected 0, which switches it off, or more')
+        for name in ('minutes', 'weight_decay', 'seed'):
+            if not 0 <= getattr(self, name) < float('inf'):
+                raise ConfigError(f'{name} is {getattr(self, name)}; expected 0 or more')
+        for name in ('learning_rate', 'clip'):
+            if not 0 < getattr(self, name) < float('inf'):
+                raise ConfigError(f'{name} is {getattr(self, name)}; expected more than 0')
+
+    def to_dict(self) -> dict:
+        """Return all settings as plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict) -> TrainConfig:
+        """Build from what :meth:`to_dict` gave."""
+        if not isinstance(data, dict):
+            raise TypeError(f'a {type(data).__name__}, no object with settings')
+        data = dict(data)
+        net, loss = NetConfig(**data.pop('net')), LossConfig(**data.pop('loss'))
+        return cls(**data, net=net, loss=loss)
+
+
+def read_config(path: Path) -> TrainConfig:
+    """Read settings from a JSON file."""
+    try:
+        return TrainConfig.from_dict(json.loads(Path(path).read_text('utf-8')))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ConfigError(f'{path}: not a training configuration ({error})') from error

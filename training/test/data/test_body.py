@@ -1,0 +1,183 @@
+"""Bodies from a user's own file, in the form of SMPL, SMPL-H and SMPL-X; generated here."""
+
+import pickle
+import sys
+import types
+
+from niki_ros.body.skeleton import open_skeleton, PARENTS_29
+from niki_ros.common.errors import InputError
+from niki_training.cli import data as data_cli
+from niki_training.cli import export as export_cli
+from niki_training.data.body import HANDS, load_skeleton, skeleton_from_smpl, SMPL_LEAVES
+import numpy as np
+import pytest
+from scipy import sparse
+
+TRUTH = open_skeleton()
+
+
+def body_model(vertices=6890, joints=24) -> dict:
+    """Return arrays by SMPL's names whose joints are the open skeleton's, exactly."""
+    rng = np.random.default_rng(0)
+    rows = [*range(22), *HANDS[joints]]
+    place, basis = np.zeros((joints, 3)), np.zeros((joints, 3, 10))
+    place[:], basis[:] = TRUTH.rest_joints_m[15], TRUTH.shape_basis_m[:, 15].T   # jaw, fingers …
+    place[rows], basis[rows] = TRUTH.rest_joints_m[:24], TRUTH.shape_basis_m[:, :24].transpose(
+        1, 2, 0)
+    leaves = list(SMPL_LEAVES) if vertices == 6890 else [7, 70, 700, 7000, 77]
+    rest = np.setdiff1d(np.arange(vertices), leaves)
+    owner = np.arange(len(rest)) % joints
+    skin = 0.01 * rng.uniform(-1, 1, (len(rest), 3))
+    template, shape = np.zeros((vertices, 3)), np.zeros((vertices, 3, 10))
+    regressor = np.zeros((joints, vertices))
+    for joint in range(joints):
+        mine = owner == joint
+        template[rest[mine]] = place[joint] + skin[mine] - skin[mine].mean(axis=0)
+        shape[rest[mine]] = basis[joint]
+        regressor[joint, rest[mine]] = 1 / mine.sum()
+    template[leaves] = TRUTH.rest_joints_m[24:]
+    shape[leaves] = TRUTH.shape_basis_m[:, 24:].transpose(1, 2, 0)
+    parents = [2**32 - 1, *PARENTS_29[1:22], *[20] * (joints - 22)]
+    return {'v_template': template + [0.1, 0.2, 0.3], 'shapedirs': shape, 'J_regressor': regressor,
+            'kintree_table': np.asarray([parents, range(joints)], dtype=np.uint32),
+            'weights': regressor.T.copy(), 'f': np.zeros((10, 3), dtype=np.uint32),
+            'posedirs': np.zeros((vertices, 3, 2)), 'bs_type': 'lrotmin'}
+
+
+def write_smpl(path):
+    """Write that body as an SMPL file in ``.npz`` and return its path."""
+    np.savez(path, **{key: value for key, value in body_model().items() if key != 'bs_type'})
+    return path
+
+
+def check(path, tmp_path):
+    """Assert that the command makes the open skeleton of the file."""
+    out = tmp_path / 'body.json'
+    assert data_cli.main(['body', '--smpl', str(path), '--out', str(out)]) == 0
+    betas = np.random.default_rng(1).normal(size=10)
+    found = load_skeleton(out).rest(betas)
+    np.testing.assert_allclose(found, TRUTH.rest(betas), atol=1e-9)
+
+
+@pytest.mark.parametrize('protocol', [0, 2, 4])
+@pytest.mark.parametrize('sparse_regressor', [True, False])
+def test_smpl_pickle(tmp_path, protocol, sparse_regressor):
+    model, path = body_model(), tmp_path / 'SMPL_NEUTRAL.pkl'
+    if sparse_regressor:
+        model['J_regressor'] = sparse.csc_matrix(model['J_regressor'])
+    path.write_bytes(pickle.dumps(model, protocol=protocol))
+    check(path, tmp_path)
+
+
+def test_smpl_pickle_with_values_of_chumpy(tmp_path, monkeypatch):
+    chumpy = types.ModuleType('chumpy.ch')
+
+    class Ch:
+        def __init__(self, **state):
+            self.__dict__.update(state)
+
+    Ch.__module__, Ch.__qualname__ = 'chumpy.ch', 'Ch'
+    chumpy.Ch = Ch
+    model, path = body_model(), tmp_path / 'old.pkl'
+    model['v_template'] = Ch(x=model['v_template'])
+    # a choice among values, as the older files have it
+    many = np.concatenate([model['shapedirs'].ravel(), np.ones(5)])
+    model['shapedirs'] = Ch(a=Ch(x=many), idxs=np.arange(len(many) - 5),
+                            preferred_shape=model['shapedirs'].shape)
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, 'chumpy', types.ModuleType('chumpy'))
+        patch.setitem(sys.modules, 'chumpy.ch', chumpy)
+        path.write_bytes(pickle.dumps(model, protocol=2))
+    check(path, tmp_path)
+
+
+@pytest.mark.parametrize('vertices,joints', [(6890, 24), (6890, 52), (10475, 55)])
+def test_npz_of_every_model(tmp_path, vertices, joints):
+    path = tmp_path / 'model.npz'
+    model = body_model(vertices, joints)
+    if joints == 55:    # expressions follow the shapes
+        model['shapedirs'] = np.concatenate(
+            [model['shapedirs'], np.ones((vertices, 3, 10))], axis=-1)
+    np.savez(path, **model)
+    check(path, tmp_path)
+
+
+class Program:
+    """A pickle that runs a program."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        """Write a file when it is read."""
+        return open, (self.path, 'w')
+
+
+def test_a_pickle_runs_nothing(tmp_path):
+    path, written = tmp_path / 'evil.pkl', tmp_path / 'written'
+    path.write_bytes(pickle.dumps({**body_model(), 'extra': Program(str(written))}))
+    with pytest.raises(InputError, match='asks for .*open; only arrays'):
+        skeleton_from_smpl(path)
+    assert not written.exists()
+
+
+@pytest.mark.parametrize('change,says', [
+    ({'v_template': None}, 'no v_template'),
+    ({'v_template': np.zeros((5, 3))}, r'v_template \(5, 3\)'),
+    ({'shapedirs': np.full((6890, 3, 10), np.nan)}, 'all finite'),
+    ({'shapedirs': np.asarray([['a']])}, 'no array of numbers'),
+    ({'J_regressor': np.zeros((30, 6890))}, '30 joints; expected one of'),
+    ({'kintree_table': np.zeros((2, 24))}, "not SMPL's tree"),
+    ({'v_template': 100 * body_model()['v_template']}, 'high; metres')])
+def test_what_is_no_body_is_refused_with_the_reason(tmp_path, change, says, capsys):
+    model = {k: v for k, v in {**body_model(), **change}.items() if v is not None}
+    path = tmp_path / 'model.pkl'
+    path.write_bytes(pickle.dumps(model))
+    with pytest.raises(InputError, match=says):
+        skeleton_from_smpl(path)
+    assert data_cli.main(['body', '--smpl', str(path), '--out', str(tmp_path / 'x.json')]) == 2
+    assert str(path) in capsys.readouterr().err and not (tmp_path / 'x.json').exists()
+
+
+@pytest.mark.parametrize('name,content,says', [
+    ('absent.npz', None, 'no such file'), ('x.npz', b'no', 'not an SMPL'),
+    ('x.pkl', b'no', 'not a readable pickle'), ('x.pkl', pickle.dumps([1]), 'holds a list'),
+    ('x.pkl', pickle.dumps(body_model(), protocol=2)[:5000], 'not a readable pickle')])
+def test_what_is_no_file_of_a_body_is_refused(tmp_path, name, content, says):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=says):
+        skeleton_from_smpl(tmp_path / name)
+
+
+def test_own_body_from_training_to_runtime(motion, tmp_path):
+    from niki_ros.solvers import load_solver
+    from niki_training.train.loop import Trainer
+    from small_runs import small_config
+    model, body = body_model(), tmp_path / 'body.json'
+    model['v_template'] = 1.1 * model['v_template']
+    np.savez(tmp_path / 'model.npz', **model)
+    assert data_cli.main(['body', '--smpl', str(tmp_path / 'model.npz'), '--out', str(body)]) == 0
+    Trainer(small_config(), motion, load_skeleton(body), tmp_path / 'run').run()
+    assert export_cli.main([str(tmp_path / 'run' / 'last.pt'), str(tmp_path / 'mine'),
+                            '--body', str(body)]) == 0
+    solver = load_solver(str(tmp_path / 'mine'))
+    np.testing.assert_allclose(solver.skeleton.rest_joints_m, 1.1 * TRUTH.rest_joints_m, atol=1e-9)
+    solution = solver.solve(solver.skeleton.rest_joints_m[None], np.zeros((1, 29)))
+    lengths = np.linalg.norm(solution.joints_m[0, 4] - solution.joints_m[0, 1])
+    assert lengths == pytest.approx(1.1 * TRUTH.bone_lengths()[4], rel=0.05)
+
+
+def test_smplx_makes_the_same_joints_of_the_file(tmp_path):
+    smplx = pytest.importorskip('smplx')
+    import torch
+    path = tmp_path / 'SMPL_NEUTRAL.pkl'
+    model = body_model()
+    model['J_regressor'] = sparse.csc_matrix(model['J_regressor'])
+    model['posedirs'] = np.zeros((6890, 3, 207))
+    path.write_bytes(pickle.dumps(model, protocol=2))
+    betas = np.random.default_rng(2).normal(size=(1, 10))
+    judge = smplx.SMPL(str(path), num_betas=10)
+    joints = judge(betas=torch.tensor(betas, dtype=torch.float32)).joints[0, :24].detach().numpy()
+    found = skeleton_from_smpl(path).rest(betas[0])
+    np.testing.assert_allclose(found[:24], joints - joints[:1], atol=1e-5)

@@ -1,0 +1,138 @@
+"""Data: readers, stores, corruption, bodies; what is refused and why."""
+
+import json
+import pickle
+
+from niki_ros.body.kinematics import forward_kinematics
+from niki_ros.body.skeleton import MIRROR_29, open_skeleton
+from niki_ros.common.errors import InputError
+from niki_training.cli import data as data_cli
+from niki_training.corrupt import corrupt
+from niki_training.data import motion as data
+from niki_training.data.readers import read_motion
+import numpy as np
+import pytest
+
+BVH = """HIERARCHY
+ROOT Hips
+{
+ OFFSET 0 0 0
+ CHANNELS 6 Xposition Yposition Zposition Zrotation Xrotation Yrotation
+ JOINT LeftLeg
+ {
+  OFFSET 0 -1 0
+  CHANNELS 3 Zrotation Xrotation Yrotation
+  End Site
+  {
+   OFFSET 0 -1 0
+  }
+ }
+}
+MOTION
+Frames: 2
+Frame Time: 0.0333333
+0 0 0 0 0 0 0 0 0
+0 0 0 0 90 0 0 45 0
+"""
+
+
+def test_batch_truth_fits_the_observation(motion):
+    batches = data.Batches(motion, open_skeleton(), 16, clean_share=1.0)
+    batch = {k: v[:, 0] for k, v in batches.draw(np.random.default_rng(0)).items()}
+    seen = batch['joints'] - batch['joints'][:, :1]
+    assert np.abs(seen - batch['target']).max() < 1e-5
+    found, _ = forward_kinematics(batch['rotmat'], batch['offsets'])
+    assert np.abs(found * np.exp(batch['size'])[..., None] - batch['target']).max() < 0.02
+
+
+def test_same_seed_same_batch(motion):
+    batches = data.Batches(motion, open_skeleton(), 8, frames=20)
+    one, two = (batches.draw(np.random.default_rng(5)) for _ in range(2))
+    assert all(np.array_equal(one[k], two[k]) for k in one)
+    assert one['joints'].shape == (8, 20, 29, 3)
+
+
+def test_mirrored_motion_is_the_mirrored_body(motion):
+    skeleton = open_skeleton()
+    pose = motion.rotvec[:5]
+
+    def joints(rotvec):
+        return forward_kinematics(data.rotmat_from_rotvec(rotvec), skeleton.offsets())[0]
+
+    mirrored = joints(pose)[:, list(MIRROR_29)] * (-1, 1, 1)
+    assert np.abs(joints(data.mirrored(pose)) - mirrored).max() < 1e-3
+
+
+@pytest.mark.parametrize('row', corrupt.PROTOCOL)
+def test_protocol(row):
+    joints = np.zeros((200, 2, 29, 3)) + open_skeleton().rest_joints_m
+    noisy, sigma, wrong = corrupt.protocol(row, joints, np.random.default_rng(0))
+    assert np.allclose(noisy[..., 0, :], 0)
+    assert 0 <= sigma.min() and sigma.max() <= 1
+    kind, _, value = row.partition('-')
+    if kind == 'noise':
+        assert np.allclose(sigma, int(value) / 200)
+        assert (noisy[..., 1, :] - joints[..., 1, :]).std() == pytest.approx(
+            np.sqrt(2) * int(value) / 1000, rel=0.1)
+    if kind in ('occluded', 'silent'):
+        assert (wrong.sum(-1) == 4 * int(value)).all()
+        assert (sigma[wrong] == (kind == 'occluded')).all()
+
+
+def test_store_round_trip(motion, tmp_path, capsys):
+    np.savez(tmp_path / 'a.npz', rotvec=motion.rotvec, lengths=motion.lengths, names=motion.names)
+    out = tmp_path / 'store.npz'
+    assert data_cli.main(['prepare', str(tmp_path / 'a.npz'), '--licence', 'CC0', '--out',
+                          str(out)]) == 0
+    assert '4 subjects' in capsys.readouterr().out
+    assert np.abs(data.load_motion(out).rotvec - motion.rotvec).max() < 2e-3
+
+
+def test_amass_turns_z_up(tmp_path):
+    poses = np.zeros((8, 156))
+    poses[:, 0] = np.pi / 2     # AMASS: z up, so an upright body is turned a quarter about x
+    np.savez(tmp_path / 'clip.npz', poses=poses, mocap_framerate=60.0)
+    motion = read_motion(tmp_path / 'clip.npz', 'amass')
+    assert motion.rotvec.shape == (4, 24, 3)
+    assert np.abs(motion.rotvec[:, 0]).max() < 1e-6
+
+
+def test_3dpw_reads_arrays_and_refuses_programs(tmp_path):
+    path = tmp_path / 'sequence.pkl'
+    path.write_bytes(pickle.dumps({'poses': [np.zeros((3, 72)), np.ones((2, 72))]}))
+    assert read_motion(path, '3dpw').lengths.tolist() == [3, 2]
+
+    class Evil:
+        def __reduce__(self):
+            return (print, ('run',))
+
+    path.write_bytes(pickle.dumps({'poses': Evil()}))
+    with pytest.raises(InputError, match='print'):
+        read_motion(path, '3dpw')
+
+
+def test_hybrik_annotations(tmp_path):
+    path = tmp_path / 'a.json'
+    theta = [np.pi, 0, 0] + [0.0] * 69      # upright before a camera
+    path.write_text(json.dumps({'annotations': [{'theta': theta, 'image_id': 7}]}))
+    assert np.abs(read_motion(path, 'hybrik').rotvec).max() < 1e-6
+    path.write_text('{}')
+    with pytest.raises(InputError, match='theta'):
+        read_motion(path, 'hybrik')
+
+
+def test_bvh(tmp_path):
+    path = tmp_path / 'clip.bvh'
+    path.write_text(BVH)
+    motion = read_motion(path, 'bvh', {'pelvis': 'Hips', 'left_hip': 'LeftLeg'})
+    assert np.allclose(motion.rotvec[1, 0], [np.pi / 2, 0, 0], atol=1e-6)
+    assert np.allclose(motion.rotvec[1, 1], [np.pi / 4, 0, 0], atol=1e-6)
+    with pytest.raises(InputError, match='Spine'):
+        read_motion(path, 'bvh', {'spine1': 'Spine'})
+
+
+def test_not_a_motion_archive(tmp_path):
+    path = tmp_path / 'x.npz'
+    path.write_bytes(b'no')
+    with pytest.raises(InputError, match='not a motion archive'):
+        data.load_motion(path)

@@ -1,0 +1,128 @@
+"""Rectangles over a person, and the figures of what they do."""
+
+import json
+import os
+from pathlib import Path
+
+from niki_ros.body.body import Body
+from niki_ros.body.observation import JointObservation
+from niki_ros.body.skeleton import JOINT
+from niki_training.cli import evaluate as evaluate_cli
+from niki_training.evaluate.occlude import fastest_return, Observed, observer_row, solver_row
+from niki_training.evaluate.occluders import PARTS, Rectangles
+import numpy as np
+import pytest
+
+RATE_HZ, FRAMES = 30.0, 60
+ARM = [JOINT[f'left_{part}'] for part in ('elbow', 'wrist', 'hand')]
+
+
+def seen(shift_m=0.0, joints=()):
+    """Return an observation: joints on a diagonal of the image, some of them moved."""
+    place = np.zeros((29, 3), np.float32)
+    place[list(joints)] += shift_m
+    pixels = np.stack([10.0 * np.arange(29), 10.0 * np.arange(29)], axis=1)
+    return JointObservation(place, np.zeros(29), pixels, np.array([0, 0, 290, 290.0]), 1.0,
+                            np.ones(29))
+
+
+def body(stamp_ns=0, shift_m=0.0, joints=(), turn=None, status=0):
+    """Return a body at 3 m with some joints moved."""
+    place = np.zeros((29, 3)) + [0, 0, 3.0]
+    place[list(joints)] += shift_m
+    rotmat = np.broadcast_to(np.eye(3), (24, 3, 3)).copy()
+    if turn is not None:
+        rotmat[turn[0]] = [[np.cos(turn[1]), -np.sin(turn[1]), 0],
+                           [np.sin(turn[1]), np.cos(turn[1]), 0], [0, 0, 1]]
+    return Body(1, stamp_ns, rotmat, np.zeros(10), place[0], place, np.ones(24),
+                np.full(24, status, np.uint8), np.zeros((24, 3)), np.zeros(3), np.zeros((29, 2)))
+
+
+def clip(one):
+    """Return what a front end saw: ``one`` in every frame."""
+    out = Observed((640, 480), RATE_HZ)
+    out.seen = [[one] for _ in range(FRAMES)]
+    out.stamps_ns = [round(i * 1e9 / RATE_HZ) for i in range(FRAMES)]
+    return out
+
+
+def test_rectangles_hide_what_lies_behind_them_for_their_stretch():
+    paint = Rectangles(PARTS['left_arm'], clip(seen()), 0.5, 0.5)
+    assert paint.painted() == list(range(15, 30)) + list(range(45, 60))
+    hidden = paint.hides[20]
+    assert hidden[ARM].all() and not hidden[[0, 4, 12, 16]].any()
+    assert [index for index, _ in paint.returns()] == [30]
+    image = np.full((480, 640, 3), 200, np.uint8)
+    assert paint.on(image, 3) is image
+    painted = paint.on(image, 20)
+    x0, y0, x1, y1 = paint.boxes[20].astype(int)
+    assert (painted[y0:y1, x0:x1] == 96).all() and (painted != 200).sum() == 3 * (
+        (y1 - y0) * (x1 - x0))
+
+
+def test_figures_of_the_front_end():
+    clean = clip(seen())
+    paint = Rectangles(PARTS['left_arm'], clean, 0.5, 0.5)
+    row = observer_row(clean, clip(seen(0.1, ARM)), paint)
+    assert row['seen_mm'] == 0 and row['hidden_mm'] > 70
+    dark = clip(seen())
+    dark.seen[20] = []
+    assert observer_row(clean, dark, paint)['missed_percent'] == pytest.approx(100 / 30)
+
+
+def test_figures_of_a_solver():
+    clean = clip(seen())
+    paint = Rectangles(PARTS['left_arm'], clean, 0.5, 0.5)
+    was = [[body(stamp)] for stamp in clean.stamps_ns]
+    now = [[body(stamp, 0.1, ARM, status=1)] for stamp in clean.stamps_ns]
+    now[20] = []
+    row = solver_row(was, now, paint, clean.stamps_ns)
+    hidden = paint.hides[21]
+    expected = 1e3 * 0.1 * np.sqrt(3) * hidden[ARM].sum() / hidden.sum()
+    assert row['hidden_mm'] == pytest.approx(expected)
+    assert row['seen_mm'] == pytest.approx(0) and row['ids'] == 1
+    assert row['missed_percent'] == pytest.approx(100 / 30)
+    assert row['claimed_percent'] == row['wrongly_percent'] == 0
+
+
+def test_a_hidden_joint_that_is_called_observed_is_wrong_where_it_is_far_off():
+    clean = clip(seen())
+    paint = Rectangles(PARTS['left_arm'], clean, 0.5, 0.5)
+    was = [[body(stamp)] for stamp in clean.stamps_ns]
+    for metres, wrong in ((0.05, False), (0.1, True)):
+        now = [[body(stamp, metres, ARM, status=0)] for stamp in clean.stamps_ns]
+        row = solver_row(was, now, paint, clean.stamps_ns)
+        assert row['claimed_percent'] == 100
+        assert (row['wrongly_percent'] > 0) == wrong
+
+
+def test_how_fast_a_joint_comes_back():
+    clean = clip(seen())
+    paint = Rectangles(PARTS['left_arm'], clean, 0.5, 0.5)
+    bodies = [[body(stamp)] for stamp in clean.stamps_ns]
+    for index in range(32, FRAMES):
+        bodies[index] = [body(clean.stamps_ns[index], turn=(18, 0.3))]
+    assert fastest_return(bodies, paint, clean.stamps_ns) == pytest.approx(0.3 * RATE_HZ, rel=1e-3)
+
+
+def test_a_clip_that_cannot_be_read_is_named(tmp_path, capsys):
+    assert evaluate_cli.main(['occlude', str(tmp_path / 'none.mp4')]) == 2
+    assert 'none.mp4' in capsys.readouterr().err
+
+
+@pytest.mark.long
+def test_a_real_clip_end_to_end(tmp_path, capsys):
+    """The table has every solver; the video shows both runs side by side."""
+    beside = Path(__file__).resolve().parents[3].parent / 'shared'
+    video = Path(os.environ.get('NIKI_SHARED', beside)) / 'data' / 'pose2sim' / 'cam01.mp4'
+    if not video.is_file():
+        pytest.skip(f'no real data: {video} is not there (set NIKI_SHARED)')
+    out = tmp_path / 'side.mp4'
+    assert evaluate_cli.main(['occlude', str(video), '--fov-deg', '35.6', '--part', 'left_arm',
+                              '--json', '--overlay', str(out)]) == 0
+    rows = json.loads(capsys.readouterr().out)['parts']['left_arm']
+    assert set(rows) == {'observer', 'analytic', 'niki', 'niki-temporal'}
+    assert rows['niki-temporal']['hidden_mm'] < 0.5 * rows['analytic']['hidden_mm']
+    # the person, and an onlooker at the left border
+    assert rows['niki-temporal']['ids'] == 2 and rows['niki-temporal']['missed_percent'] == 0
+    assert out.stat().st_size > 10_000

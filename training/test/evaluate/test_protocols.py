@@ -1,0 +1,284 @@
+"""Benchmarks without a front end: their readers, meshes, matching and scores."""
+
+import json
+
+from miniature_sets import (
+    JOINTS17,
+    Person,
+    write_3doh,
+    write_3dpw,
+    write_agora,
+    write_body,
+    write_h36m,
+)
+from niki_ros.body.rotations import rotmat_from_rotvec
+from niki_ros.body.skeleton import open_skeleton
+from niki_ros.common.errors import InputError
+from niki_training.evaluate.protocols import agora, h36m, predict, threedoh, threedpw
+from niki_training.evaluate.protocols.matching import matched
+from niki_training.evaluate.protocols.mesh import Meshes, SmplMesh
+from niki_training.evaluate.protocols.scores import errors_of, LSP14, summary
+from niki_training.evaluate.video_truth import pa_aligned
+import numpy as np
+import pytest
+
+pytest.importorskip('torch', reason='torch is not installed: make test installs it')
+MATRIX = np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]])
+GREY = np.full((480, 640, 3), 128, np.uint8)
+
+
+@pytest.fixture(scope='module')
+def body(tmp_path_factory):
+    """Return the folder of SMPL files and the regressor."""
+    return write_body(tmp_path_factory.mktemp('smpl'))
+
+
+@pytest.fixture(scope='module')
+def meshes(body):
+    """Return the meshes of all genders."""
+    return Meshes(body, body / 'J_regressor_h36m.npy', ('neutral', 'male', 'female'))
+
+
+def person(seed=0, x_m=0.0, spread=0.3):
+    """Return somebody upright in front of the camera."""
+    rng = np.random.default_rng(seed)
+    rotmat = rotmat_from_rotvec(spread * rng.normal(size=(24, 3)))
+    rotmat[0] = np.diag([1.0, -1, -1])
+    return Person(rotmat, rng.normal(size=10), np.array([x_m, 0.1, 4.0]))
+
+
+def told(sequence, people):
+    """Return the predictions of a pipeline that says ``people``, a list for each image."""
+    rows, arrays = [], {name: [] for name in predict.ARRAYS}
+    for here in people:
+        rows.append([])
+        for one in here:
+            rows[-1].append(len(arrays['found']))
+            arrays['found'].append(one is not None)
+            arrays['rotmat'].append(np.zeros((24, 3, 3)) if one is None else one.rotmat)
+            arrays['rest_m'].append(np.zeros((29, 3)) if one is None
+                                    else open_skeleton().rest(one.betas))
+            arrays['joints_m'].append(np.zeros((29, 3)) if one is None else one.joints_m())
+    out = predict.Predictions({name: np.asarray(v) for name, v in arrays.items()})
+    return predict.Predictions(out, row=np.asarray(rows), strangers=np.zeros(len(people), int))
+
+
+def bent(one: Person, joint: int, angle_rad: float) -> Person:
+    """Return the person with one joint turned."""
+    rotmat = one.rotmat.copy()
+    rotmat[joint] = rotmat[joint] @ rotmat_from_rotvec(np.array([angle_rad, 0, 0]))
+    return one._replace(rotmat=rotmat)
+
+
+@pytest.fixture(params=['3dpw', 'h36m', '3doh', 'agora'])
+def one_set(request, tmp_path, meshes, monkeypatch):
+    """Return a sequence of three images of one person, and the truth in it."""
+    people = [person(k) for k in range(3)]
+    people = [one._replace(betas=people[0].betas) for one in people]
+    if request.param == '3dpw':
+        write_3dpw(tmp_path, 'downtown_cafe_00', [GREY] * 3, MATRIX, [people])
+        found = threedpw.sequences(tmp_path)
+    elif request.param == 'h36m':
+        write_h36m(tmp_path, 's_09_act_02_subact_01_ca_04', [GREY] * 3, MATRIX, people)
+        found = h36m.sequences(tmp_path)
+    elif request.param == '3doh':
+        write_3doh(tmp_path, [GREY] * 3, MATRIX, people)
+        found = threedoh.sequences(tmp_path)
+    else:
+        write_agora(tmp_path, [GREY] * 3, MATRIX, [[p] for p in people], meshes, monkeypatch)
+        found = agora.sequences(tmp_path)
+    return next(iter(found)), people, request.param
+
+
+def test_what_is_read_is_what_was_written(one_set):
+    sequence, people, name = one_set
+    assert len(sequence.frames) == 3 and sequence.video == (name in ('3dpw', 'h36m'))
+    for frame, one in zip(sequence.frames, people):
+        assert frame.image_rgb().shape == (480, 640, 3)
+        (truth,) = frame.people
+        joints = one.joints_m()[:24]
+        np.testing.assert_allclose(truth.joints_m - truth.joints_m[0], joints - joints[0],
+                                   atol=1e-6)
+        np.testing.assert_allclose(truth.joints_px, one.pixels(MATRIX, joints), atol=1e-6)
+        assert (truth.box_px[:2] <= truth.joints_px.min(axis=0) + 1e-9).all()
+        if truth.rotmat is not None:
+            np.testing.assert_allclose(truth.rotmat, one.rotmat, atol=1e-6)
+            np.testing.assert_allclose(truth.betas, one.betas, atol=1e-6)
+        if name != 'agora':
+            np.testing.assert_allclose(frame.camera((640, 480)).matrix, MATRIX)
+
+
+@pytest.mark.parametrize('joint_set', ['lsp14', 'h36m17', 'smpl24'])
+def test_the_truth_scores_nothing_and_a_bent_knee_its_share(one_set, meshes, joint_set):
+    sequence, people, name = one_set
+    if name == 'agora' and joint_set != 'smpl24':
+        pytest.skip('AGORA is scored by 24 joints')
+    right = errors_of(sequence, told(sequence, [[p] for p in people]), joint_set, meshes)
+    # a fit of betas to bones is a little short of the truth: its prior is the mean body
+    assert np.nanmax(right.mm) < 1.0
+    assert np.isfinite(right.mm).all()
+    wrong = [bent(one, 4, 0.5) for one in people]
+    found = errors_of(sequence, told(sequence, [[p] for p in wrong]), joint_set, meshes)
+    # the left knee moves the ankle; foot and toes count in the 24
+    moved = np.stack([w.joints_m() - p.joints_m() for w, p in zip(wrong, people)])
+    chosen = {'smpl24': range(24), 'h36m17': JOINTS17,
+              'lsp14': [JOINTS17[k] for k in LSP14]}[joint_set]
+    expected = 1000 * np.linalg.norm(moved[:, [24 if j < 0 else j for j in chosen]],
+                                     axis=-1).mean(axis=1)
+    np.testing.assert_allclose(found.mm[:, 0], expected, atol=1.0)
+    assert (found.mm[:, 2] > 5).all()
+    # facing elsewhere: all of it is taken out by the best similarity
+    turned = [bent(one, 0, 0.6) for one in people]
+    found = errors_of(sequence, told(sequence, [[p] for p in turned]), joint_set, meshes)
+    assert found.mm[:, 0].min() > 50 and found.mm[:, 1].max() < 1
+
+
+def test_without_meshes_the_own_joints_are_scored(one_set):
+    sequence, people, _ = one_set
+    found = errors_of(sequence, told(sequence, [[p] for p in people]), 'smpl24', None)
+    assert found.mm[:, :2].max() < 1e-2 and np.isnan(found.mm[:, 2]).all()
+    larger = [p._replace(betas=p.betas + np.eye(10)[0]) for p in people]
+    found = errors_of(sequence, told(sequence, [[p] for p in larger]), 'smpl24', None)
+    assert found.mm[:, 0].min() > 5, 'another size is an error'
+
+
+def test_acceleration_counts_three_images_in_a_row(tmp_path):
+    still = person(1)
+    write_3dpw(tmp_path, 'downtown_cafe_00', [GREY] * 6, MATRIX, [[still] * 6])
+    sequence = next(iter(threedpw.sequences(tmp_path)))
+    shaken = [[bent(still, 4, 0.4 * (k % 2))] for k in range(5)] + [[None]]
+    found = errors_of(sequence, told(sequence, shaken), 'smpl24', None)
+    swing = 1000 * np.linalg.norm(shaken[1][0].joints_m() - still.joints_m(), axis=-1)[:24].mean()
+    np.testing.assert_allclose(found.bend_mm, [2 * swing] * 3, rtol=1e-6)
+    out = summary([found], detection=False)
+    assert out['people'] == 6 and out['found_percent'] == pytest.approx(500 / 6)
+    assert out['acceleration_mm_frame2'] == pytest.approx(2 * swing)
+
+
+def test_agora_divides_by_f1_and_leaves_out_who_does_not_count(tmp_path, meshes, monkeypatch):
+    people = [[person(0, -1.0), person(1, 1.0)], [person(2, -1.0), person(3, 1.0)]]
+    write_agora(tmp_path, [GREY] * 2, MATRIX, people, meshes, monkeypatch,
+                valid=[[True, True], [True, False]])
+    sequence = next(iter(agora.sequences(tmp_path)))
+    answers = [[bent(people[0][0], 4, 0.5), None], people[1]]
+    found = told(sequence, answers)
+    found['strangers'][:] = [1, 0]
+    errors = errors_of(sequence, found, 'smpl24', meshes)
+    out = summary([errors], detection=True)
+    assert out['people'] == 3 and out['recall'] == pytest.approx(2 / 3)
+    assert out['precision'] == pytest.approx(2 / 3) and out['f1'] == pytest.approx(2 / 3)
+    assert out['nmje_mm'] == pytest.approx(out['mpjpe_mm'] * 1.5)
+    assert out['nmve_mm'] == pytest.approx(out['pve_mm'] * 1.5)
+    # vertices of the leg below the knee only
+    leg = np.flatnonzero(meshes.neutral.vertices(np.tile(np.eye(3), (1, 24, 1, 1)),
+                                                 np.zeros((1, 10)))[0][:, 1] < -0.8)
+    part = errors_of(sequence, found, 'smpl24', meshes, leg)
+    assert part.mm[0, 2] > 2 * errors.mm[0, 2]
+
+
+def test_the_frontal_camera_every_fifth_frame(tmp_path):
+    people = [person(k) for k in range(4)]
+    for video in ('s_09_act_02_subact_01_ca_04', 's_09_act_02_subact_01_ca_01',
+                  's_11_act_02_subact_01_ca_04', 's_01_act_02_subact_01_ca_04',
+                  's_09_act_05_subact_02_ca_04'):
+        write_h36m(tmp_path, video, [GREY] * 4, MATRIX, people, step=2)
+    two, one = (list(h36m.sequences(tmp_path, protocol)) for protocol in (2, 1))
+    assert [s.name for s in two] == ['s_09_act_02_subact_01_ca_04', 's_11_act_02_subact_01_ca_04']
+    assert len(one) == 3 and [len(s.frames) for s in two] == [1, 1]
+    assert one[0].frames[0].people[0].joints17_m.max() < 10, 'metres'
+
+
+def test_occluded_and_covered_3dpw(tmp_path):
+    for split, name in (('train', 'courtyard_box_00'), ('test', 'downtown_cafe_00'),
+                        ('validation', 'flat_guitar_00')):
+        write_3dpw(tmp_path, name, [GREY] * 3, MATRIX,
+                   [[person(1), None, person(2)], [person(3, 1.0)] * 3], split)
+    assert [s.name for s in threedpw.occluded(tmp_path)] == ['courtyard_box_00', 'flat_guitar_00']
+    (whole,) = threedpw.sequences(tmp_path)
+    assert [sum(p is not None for p in f.people) for f in whole.frames] == [2, 1, 2]
+    assert [f.people[1].gender for f in whole.frames] == ['female'] * 3
+    crops = list(threedpw.cut_and_covered(tmp_path, seed=3))
+    assert [len(s.frames) for s in crops] == [2, 3]
+    for frame in crops[1].frames:
+        image = frame.image_rgb()
+        truth = frame.people[0]
+        flat = truth.joints_m @ frame.camera(image.shape[1::-1]).matrix.T
+        np.testing.assert_allclose(flat[:, :2] / flat[:, 2:], truth.joints_px, atol=1e-6)
+        assert (np.abs(image.astype(int) - 128) > 30).any(), 'something is in front'
+    again = list(threedpw.cut_and_covered(tmp_path, seed=3))[1].frames[0].image_rgb()
+    assert (again == crops[1].frames[0].image_rgb()).all()
+
+
+def test_the_mesh_is_skinned_as_smpl_does_it(tmp_path):
+    from test_importers_released import body_buffers, skinned
+    buffers = {key: value.half().double().numpy() if value.is_floating_point() else value.numpy()
+               for key, value in body_buffers().items()}
+    np.savez(tmp_path / 'SMPL_NEUTRAL.npz', weights=buffers['lbs_weights'],
+             posedirs=buffers['posedirs'].T.reshape(6890, 3, 207),
+             **{key: buffers[key] for key in ('v_template', 'shapedirs', 'J_regressor')})
+    mesh = SmplMesh(tmp_path / 'SMPL_NEUTRAL.npz')
+    rng = np.random.default_rng(4)
+    rotmat = rotmat_from_rotvec(0.5 * rng.normal(size=(2, 24, 3)))
+    betas = rng.normal(size=(2, 10))
+    found = mesh.vertices(rotmat, betas)
+    for k in range(2):
+        expected = skinned(body_buffers(), rotmat[k], betas[k])
+        leaves = found[k][[411, 2445, 5905, 3216, 6617]]
+        np.testing.assert_allclose(leaves, expected[24:] - expected[0], atol=1e-4)
+        np.testing.assert_allclose(mesh.joints(rotmat, betas)[k], expected[:24] - expected[0],
+                                   atol=1e-4)
+
+
+def test_nearest_pairs_first_and_only_where_boxes_overlap():
+    rng = np.random.default_rng(0)
+    people = [rng.uniform(0, 100, (24, 2)) + shift for shift in (0, 150, 1000)]
+    bodies = [people[1] + 3, people[0] + 5, people[0] + 400, np.full((24, 2), np.nan)]
+    assert matched(bodies, people) == {0: 1, 1: 0}
+    assert matched([], people) == {} and matched(bodies, []) == {}
+    # the nearer of two takes the body, the other one is missed
+    assert matched([people[0] + 2], [people[0], people[0] + 20]) == {0: 0}
+
+
+def test_similarity_is_taken_out():
+    joints = person(0).joints_m()[None, :14]
+    turned = 1.3 * joints @ rotmat_from_rotvec(np.array([0.3, 1.0, 0])).T + 2
+    np.testing.assert_allclose(pa_aligned(turned, joints), joints, atol=1e-9)
+
+
+def test_files_that_are_missing_are_named(tmp_path, body, meshes, monkeypatch):
+    empty = tmp_path / 'empty'
+    empty.mkdir()
+    for read, words in (
+            (threedpw.sequences, 'sequenceFiles'), (threedpw.occluded, 'sequenceFiles'),
+            (h36m.sequences, 'annotations'), (threedoh.sequences, 'annots.json'),
+            (agora.sequences, '_withjv.pkl')):
+        with pytest.raises(InputError, match=words):
+            list(read(empty))
+    with pytest.raises(InputError, match='smpl.is.tue.mpg.de'):
+        Meshes(empty, None)
+    with pytest.raises(InputError, match='SMPL_MALE'):
+        Meshes(body / 'SMPL_NEUTRAL.npz', None, ('neutral', 'male'))
+    np.save(tmp_path / 'r.npy', np.zeros((17, 100)))
+    with pytest.raises(InputError, match='6890 vertices'):
+        Meshes(body, tmp_path / 'r.npy')
+    np.save(tmp_path / 'r.npy', np.zeros((24, 6890)))
+    with pytest.raises(InputError, match="SPIN's fetch_data"):
+        Meshes(body, tmp_path / 'r.npy')
+    write_h36m(tmp_path / 'h', 's_09_act_02_subact_01_ca_04', [GREY], MATRIX, [person(0)])
+    file = tmp_path / 'h/annotations/Sample_20_test_Human36M_smpl_protocol_2.json'
+    data = json.loads(file.read_text())
+    del data['annotations'][0]['h36m_joints']
+    file.write_text(json.dumps(data))
+    with pytest.raises(InputError, match='h36m_joints'):
+        list(h36m.sequences(tmp_path / 'h'))
+
+
+def test_a_mesh_needs_smpl_itself(tmp_path, body):
+    arrays = dict(np.load(body / 'SMPL_NEUTRAL.npz'))
+    np.savez(tmp_path / 'SMPL_NEUTRAL.npz', **{**arrays, 'posedirs': arrays['posedirs'][..., :9]})
+    with pytest.raises(InputError, match='posedirs'):
+        SmplMesh(tmp_path / 'SMPL_NEUTRAL.npz')
+    del arrays['weights']
+    np.savez(tmp_path / 'SMPL_NEUTRAL.npz', **arrays)
+    with pytest.raises(InputError, match="SMPL's posedirs and weights"):
+        SmplMesh(tmp_path / 'SMPL_NEUTRAL.npz')

@@ -1,0 +1,124 @@
+"""Export: the graph is the network, old libraries read it, the manifest says what was measured."""
+
+import json
+
+from niki_ros.backends.graph_file import read_weights
+from niki_ros.body.skeleton import open_skeleton
+from niki_ros.common.errors import ModelError
+from niki_ros.models.model_folder import read_model_folder, write_model_folder
+from niki_training.cli import export as export_cli
+from niki_training.export import niki as export_module
+from niki_training.export.export_check import check_graph, differences, LIMIT, SCALES
+from niki_training.export.niki import export, load_exported
+from niki_training.train.loop import load_checkpoint, Trainer
+import onnx
+import pytest
+from small_runs import small_config
+import torch
+
+
+@pytest.fixture(scope='module')
+def checkpoints(motion, tmp_path_factory):
+    """Train both small networks; return {kind: file}."""
+    files = {}
+    for kind in ('two_stage', 'temporal'):
+        folder = tmp_path_factory.mktemp(kind)
+        Trainer(small_config(kind), motion, open_skeleton(), folder,
+                files.get('two_stage')).run()
+        files[kind] = folder / 'last.pt'
+    return files
+
+
+@pytest.fixture(scope='module', params=['two_stage', 'temporal'])
+def exported(request, checkpoints, tmp_path_factory):
+    """Return a network with weights that do something, its settings, its folder and its graph."""
+    net, config, _ = load_checkpoint(checkpoints[request.param])
+    torch.manual_seed(0)
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    folder = tmp_path_factory.mktemp('model')
+    export(net, config, folder, 'small', {})
+    return net, config, folder, (folder / 'model.onnx').read_bytes()
+
+
+def test_graph_is_the_network_on_random_and_extreme_inputs(exported):
+    net, config, _, graph = exported
+    found = check_graph(net, config.net.kind, graph)
+    assert list(found) == ['1', '20'] and SCALES == (1.0, 20.0)
+    assert all(row['fp64'] < LIMIT for row in found.values())
+    assert found['1']['fp32'] < LIMIT
+
+
+def test_a_graph_of_other_weights_is_refused(exported):
+    net, config, _, graph = exported
+    model = onnx.load_from_string(graph)
+    weight = next(t for t in model.graph.initializer if len(t.dims) == 2)
+    values = onnx.numpy_helper.to_array(weight).copy()
+    values[0, 0] += 0.01
+    weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
+    with pytest.raises(ModelError, match='not the network'):
+        check_graph(net, config.net.kind, model.SerializeToString())
+
+
+def test_extreme_inputs_are_beyond_fp32_in_torch_too(exported):
+    net, config, _, graph = exported
+    found = differences(net, config.net.kind, graph, scale=1000.0)
+    assert found['fp64'] < LIMIT
+    assert found['fp32'] < 10 * max(found['torch_fp32'], 1e-5)
+
+
+def test_old_libraries_read_the_file(exported):
+    model = onnx.load_from_string(exported[3])
+    onnx.checker.check_model(model, full_check=True)
+    assert model.ir_version == 8 and model.opset_import[0].version <= 18
+    assert b'site-packages' not in exported[3] and b'niki_training' not in exported[3]
+
+
+def test_command_writes_both_graphs_and_what_was_measured(checkpoints, tmp_path, capsys):
+    figures = tmp_path / 'figures.json'
+    rows = {'clean': {'mpjpe_mm': 1.23456}}
+    figures.write_text(json.dumps({'frames': {'small': rows, 'other': {}}}))
+    folder = tmp_path / 'small'
+    command = [str(checkpoints['two_stage']), str(folder), '--fp16', '--figures', str(figures)]
+    assert export_cli.main(command) == 0
+    assert 'fp16: p99' in capsys.readouterr().out
+    manifest = json.loads((folder / 'manifest.json').read_text())
+    assert manifest['evaluation']['frames'] == {'clean': {'mpjpe_mm': 1.235}}
+    assert set(manifest['torch_difference']['20']) == {'fp64', 'fp32', 'torch_fp32'}
+    error = manifest['engine_error']['onnxruntime-fp16']
+    assert 0 < error['mm']['p99'] <= error['mm']['max'] and error['ran']['precision'] == 'fp16'
+    assert 0 < manifest['graphs']['fp16']['error']['mm']['p99'] <= 0.5
+    assert onnx.load(folder / 'model.fp16.onnx').ir_version == 8
+    assert export_cli.main([*command, '--name', 'absent']) == 2
+    assert "no solver 'absent'" in capsys.readouterr().err
+    figures.write_text('not JSON')
+    assert export_cli.main(command) == 2
+    assert 'not the JSON of niki-evaluate' in capsys.readouterr().err
+
+
+def test_weights_take_half_of_the_bytes_where_no_answer_changes(exported, tmp_path, monkeypatch):
+    """The graph computes in FP32 as before, and the network that comes back has those weights."""
+    net, config, folder, graph = exported
+    assert json.loads((folder / 'manifest.json').read_text())['weights_stored'] == 'fp32'
+    monkeypatch.setattr(export_module, 'STORED_LIMIT_MM', 1e6)
+    manifest = export(net, config, tmp_path, 'small', {})
+    assert manifest['weights_stored'] == 'fp16' and manifest['precision'] == 'fp32'
+    half = read_model_folder(tmp_path).load_graph()
+    assert len(half) < 0.8 * len(graph) and read_weights(half).precision == 'fp32'
+    again, _ = load_exported(tmp_path)
+    for (name, one), two in zip(net.state_dict().items(), again.state_dict().values()):
+        if 'swing_norm' not in name and one.numel() >= 16:
+            assert torch.equal(one.half(), two.half()), name
+
+
+def test_an_exported_network_comes_back(exported, tmp_path):
+    net, config, folder, graph = exported
+    again, settings = load_exported(folder)
+    assert settings == config
+    for (name, one), two in zip(net.state_dict().items(), again.state_dict().values()):
+        assert torch.equal(one, two) or 'swing_norm' in name, name
+    manifest = json.loads((folder / 'manifest.json').read_text())
+    del manifest['training']
+    write_model_folder(tmp_path, graph, manifest)
+    with pytest.raises(ModelError, match='does not say how to build'):
+        load_exported(tmp_path)

@@ -1,0 +1,47 @@
+"""The report on the landmark network's errors."""
+
+import json
+import os
+from pathlib import Path
+
+from niki_training.cli import evaluate as evaluate_cli
+from niki_training.front_end.landmark_noise import depth_slopes
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope='module')
+def photographs():
+    data = Path(os.environ.get('NIKI_DATA', ROOT.parent / 'shared' / 'data'))
+    if not (data / 'coco_people' / 'persons.npz').is_file():
+        pytest.skip(f'no photographs in {data}; set NIKI_DATA to the folder of coco_people/')
+    return data / 'coco_people'
+
+
+def test_the_slope_of_a_guess_is_found():
+    rng = np.random.default_rng(0)
+    true = rng.normal(size=(4000, 12)) * 0.3
+    guess = 0.5 * true + rng.normal(size=true.shape) * 0.1
+    found = depth_slopes(true, guess, np.ones(true.shape, bool))
+    assert set(found) == {'hip', 'knee', 'ankle', 'shoulder', 'elbow', 'wrist'}
+    for row in found.values():
+        assert abs(row['slope'] - 0.5) < 0.02 and abs(row['residual_mm'] - 100) < 5
+
+
+def test_photographs_as_they_are_and_painted_over(photographs, tmp_path, capsys):
+    assert evaluate_cli.main(['landmarks', str(photographs), '--limit', '24', '--json',
+                              '--plot', str(tmp_path / 'noise.png')]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert 10 < report['people'] <= 24
+    wrist = report['photographs']['wrist']['seen']['0.9']
+    painted = [bins['median'] for bins in report['painted']['wrist']['painted over'].values()
+               if bins['count'] > 2]
+    assert 0 < wrist['median'] < 0.2 < max(painted)
+    assert (tmp_path / 'noise.png').stat().st_size > 10_000
+
+
+def test_a_folder_without_photographs_is_named(tmp_path, capsys):
+    assert evaluate_cli.main(['landmarks', str(tmp_path)]) == 2
+    assert 'persons.npz' in capsys.readouterr().err

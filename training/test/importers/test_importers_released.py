@@ -1,0 +1,200 @@
+"""Released checkpoints as their training code saves them: weights, SMPL layer, camera network."""
+
+import json
+import re
+
+from niki_ros.backends import load_engine
+from niki_ros.body.skeleton import PARENTS_29
+import numpy as np
+import pytest
+from test_body import body_model
+from test_importers import niki_state, observed
+
+torch = pytest.importorskip('torch', reason='torch is not installed: make test installs it')
+from niki_training.importers import cli, released_camera, released_hybrik  # noqa: E402
+from niki_training.importers.released_body import BUFFERS, ReleasedJoints  # noqa: E402
+
+
+def body_buffers() -> dict:
+    """Return the nine buffers of an SMPL layer, of a generated body with 6890 vertices."""
+    rng = np.random.default_rng(3)
+    model = body_model()
+    weights = rng.uniform(size=(6890, 24)) ** 8
+    parents = torch.tensor([-1, *PARENTS_29[1:]])
+    values = {
+        'faces_tensor': rng.integers(0, 6890, (13776, 3)), 'v_template': model['v_template'],
+        'shapedirs': model['shapedirs'], 'posedirs': 1e-3 * rng.normal(size=(207, 20670)),
+        'J_regressor': model['J_regressor'],
+        'J_regressor_h36m': rng.uniform(size=(17, 6890)) / 3445,
+        'lbs_weights': weights / weights.sum(axis=1, keepdims=True)}
+    buffers = {key: torch.as_tensor(value).to(
+        torch.int64 if key == 'faces_tensor' else torch.float32) for key, value in values.items()}
+    return {**buffers, 'children_map': torch.arange(29), 'parents': parents}
+
+
+def camera_state() -> dict:
+    """Return a random camera network, large enough that every input shows in the answer."""
+    generator = torch.Generator().manual_seed(2)
+    return {key: torch.randn(shape, generator=generator) * (0.1 if 'bias' in key else 0.06)
+            for key, shape in released_camera.expected_keys().items()}
+
+
+def saved(path, kind: str, wrap=dict, **more):
+    """Save a checkpoint of ``kind`` with everything that belongs to it, and ``more``."""
+    state = niki_state(kind)
+    state.update({f'regressor.smpl_layer.{key}': v for key, v in body_buffers().items()})
+    if kind == 'one_stage':
+        state.update(camera_state())
+    state.update(more)
+    torch.save(wrap(state), path)
+    return state
+
+
+@pytest.fixture(scope='module')
+def whole(tmp_path_factory):
+    """Return a whole one-stage checkpoint and the folder made of it, wrapped and in FP16."""
+    folder = tmp_path_factory.mktemp('whole')
+
+    def wrap(state):
+        half = {f'module.{key}': value.half() if value.is_floating_point() else value
+                for key, value in state.items()}
+        return {'model': half, 'epoch': 3}
+
+    state = saved(folder / 'niki.pth', 'one_stage', wrap)
+    assert cli.main(['niki', '--kind', 'one_stage', str(folder / 'niki.pth'),
+                     '--out', str(folder / 'model')]) == 0
+    return state, folder / 'model'
+
+
+def skinned(body: dict, rotmat, betas) -> np.ndarray:
+    """Return the 29 joints by skinning every vertex of the body, one person."""
+    arrays = {key: body[key].half().double().numpy() for key in (
+        'v_template', 'shapedirs', 'posedirs', 'J_regressor', 'lbs_weights')}
+    shaped = arrays['v_template'] + arrays['shapedirs'] @ betas
+    rest = arrays['J_regressor'] @ shaped
+    moved = shaped + ((rotmat[1:] - np.eye(3)).ravel() @ arrays['posedirs']).reshape(-1, 3)
+    world = []
+    for joint in range(24):
+        local = np.eye(4)
+        local[:3, :3] = rotmat[joint]
+        local[:3, 3] = rest[joint] - (rest[PARENTS_29[joint]] if joint else 0)
+        world.append(world[PARENTS_29[joint]] @ local if joint else local)
+    at = np.stack([matrix[:3, 3] for matrix in world])
+    vertices = sum(arrays['lbs_weights'][:, [j]] * ((moved - rest[j]) @ world[j][:3, :3].T + at[j])
+                   for j in range(24))
+    return np.concatenate([at, vertices[[411, 2445, 5905, 3216, 6617]]])
+
+
+def test_the_camera_network_sees_the_body_of_the_checkpoint(whole):
+    state, folder = whole
+    rng = np.random.RandomState(8)
+    joints, sigma = observed(2)
+    given = {'joints': joints, 'sigma': sigma, 'betas': rng.standard_normal((2, 10)),
+             'uv': rng.uniform(-0.5, 0.5, (2, 29, 2)), 'camera_guess': rng.uniform(size=(2, 3))}
+    given = {key: value.astype(np.float32) for key, value in given.items()}
+    found = load_engine(folder).run(given)
+    body = {key: state[f'regressor.smpl_layer.{key}'] for key in BUFFERS}
+    half = {key: value.half().double().numpy() for key, value in state.items()
+            if key.startswith('regressor.camnet.')}
+    for person in range(2):
+        posed = skinned(body, found['rotmat'][person].astype(float), given['betas'][person])
+        value = np.concatenate([given['uv'][person].ravel(), posed.ravel(), sigma[person],
+                                given['camera_guess'][person]])
+        for layer in (0, 3, 6, 9):
+            name = f'regressor.camnet.camera_net.{layer}'
+            value = half[f'{name}.weight'] @ value + half[f'{name}.bias']
+            value = np.maximum(value, 0) if layer < 9 else value
+        np.testing.assert_allclose(found['camera'][person],
+                                   value + half['regressor.camnet.init_cam'], atol=1e-4)
+
+
+def test_the_skeleton_is_that_of_the_checkpoint(whole):
+    from niki_ros import load_solver
+    solver = load_solver(str(whole[1]))
+    assert solver.skeleton.name == 'smpl'
+    joints, sigma = observed(3)
+    assert np.isfinite(solver.solve(joints, sigma).joints_m).all()
+    posed = ReleasedJoints(body_buffers())(torch.eye(3).expand(1, 24, 3, 3), torch.zeros(1, 10))[0]
+    np.testing.assert_allclose((posed - posed[0]).numpy()[:24],
+                               solver.skeleton.rest_joints_m[:24], atol=2e-3)  # FP16 in the file
+
+
+def run_without_export(monkeypatch, words, out) -> list:
+    """Run the command with an export that only takes down the network's class and outputs."""
+    seen: list = []
+
+    def graph_of(net, inputs, outputs):
+        seen.append((type(net).__name__, list(inputs), list(outputs)))
+        return b'graph'
+
+    monkeypatch.setattr(cli, 'graph_of', graph_of)
+    assert cli.main([*words, '--out', str(out)]) == 0
+    return seen
+
+
+def test_a_whole_twist_swing_checkpoint_is_read(tmp_path, monkeypatch, capsys):
+    saved(tmp_path / 'ts.pth', 'twist_swing')
+    seen = run_without_export(
+        monkeypatch, ['niki', '--kind', 'twist_swing', str(tmp_path / 'ts.pth')], tmp_path / 'm')
+    assert seen[0][0] == 'ReleasedNiki'
+    assert 'left out: smpl_layer.faces_tensor' in capsys.readouterr().out
+
+
+def test_a_whole_hybrik_checkpoint_is_read(tmp_path, monkeypatch, capsys):
+    # a single zero behind every weight: the file stays small
+    state = {key: torch.zeros(1).expand(shape) if shape else torch.zeros(())
+             for key, shape in released_hybrik.expected_keys().items()}
+    state.update({f'smpl.{key}': value for key, value in body_buffers().items()})
+    torch.save({'model': state, 'epoch': 28}, tmp_path / 'hybrik.pth')
+    monkeypatch.setattr(released_hybrik, 'build', lambda state: torch.nn.Identity())
+    seen = run_without_export(monkeypatch, ['hybrik', str(tmp_path / 'hybrik.pth')],
+                              tmp_path / 'm')
+    assert seen[0][2] == released_hybrik.OUTPUT_NAMES
+    assert 'left out: smpl.faces_tensor' in capsys.readouterr().out
+    assert '"joint_set": "smpl"' in (tmp_path / 'm' / 'manifest.json').read_text()
+
+
+def test_a_hybrik_checkpoint_without_its_body_takes_the_users(tmp_path, monkeypatch, capsys):
+    from test_body import write_smpl
+    state = {key: torch.zeros(1).expand(shape) if shape else torch.zeros(())
+             for key, shape in released_hybrik.expected_keys().items()}
+    torch.save(state, tmp_path / 'hybrik.pth')
+    monkeypatch.setattr(released_hybrik, 'build', lambda state: torch.nn.Identity())
+    words = ['hybrik', str(tmp_path / 'hybrik.pth')]
+    run_without_export(monkeypatch, words, tmp_path / 'a')
+    assert "refinement of the camera's scale" in capsys.readouterr().out
+    smpl = write_smpl(tmp_path / 'SMPL_NEUTRAL.npz')
+    run_without_export(monkeypatch, [*words, '--smpl', str(smpl)], tmp_path / 'b')
+    assert 'refinement' not in capsys.readouterr().out
+    skeleton = json.loads((tmp_path / 'b' / 'manifest.json').read_text())['skeleton']
+    assert skeleton['name'] == 'SMPL_NEUTRAL'
+    assert cli.main([*words, '--smpl', str(tmp_path / 'none.npz'), '--out',
+                     str(tmp_path / 'c')]) == 2
+    assert 'none.npz: no such file' in capsys.readouterr().err
+
+
+def test_a_camera_network_without_its_body_is_named_and_left_out(tmp_path, monkeypatch, capsys):
+    torch.save({**niki_state('one_stage'), **camera_state()}, tmp_path / 'niki.pth')
+    seen = run_without_export(
+        monkeypatch, ['niki', '--kind', 'one_stage', str(tmp_path / 'niki.pth')], tmp_path / 'm')
+    assert seen[0][0] == 'ReleasedNiki'
+    assert 'left out: camnet' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('change, message', [
+    ({'smpl_layer.J_regressor': None}, 'no regressor.smpl_layer.J_regressor'),
+    ({'smpl_layer.lbs_weights': torch.zeros(6890, 23)}, 'lbs_weights is .6890, 23.'),
+    ({'smpl_layer.posedirs': torch.full((207, 20670), np.nan)}, 'not finite'),
+    ({'smpl_layer.more': torch.zeros(3)}, 'unknown regressor.smpl_layer.more'),
+    ({'camnet.camera_net.3.bias': None}, 'missing regressor.camnet.camera_net.3.bias'),
+    ({'camnet.init_cam': torch.zeros(4)}, 'init_cam is .4,., expected .3,.'),
+])
+def test_what_does_not_belong_is_refused(tmp_path, capsys, change, message):
+    state = saved(tmp_path / 'niki.pth', 'one_stage')
+    for key, value in change.items():
+        state[f'regressor.{key}'] = value
+    torch.save({k: v for k, v in state.items() if v is not None}, tmp_path / 'niki.pth')
+    assert cli.main(['niki', '--kind', 'one_stage', str(tmp_path / 'niki.pth'),
+                     '--out', str(tmp_path / 'm')]) == 2
+    assert re.search(message, capsys.readouterr().err)
+    assert not (tmp_path / 'm').exists()

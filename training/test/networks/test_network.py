@@ -1,0 +1,152 @@
+"""The networks: invertible, conditioned, causal, deterministic."""
+
+from niki_ros.body.kinematics import forward_kinematics
+from niki_ros.body.rotations import rotmat_from_rotvec
+from niki_ros.body.skeleton import open_skeleton, PARENTS_29
+from niki_training.data.motion import Batches
+from niki_training.export.niki import example_inputs
+from niki_training.networks.flow import Coupling, Flow
+from niki_training.networks.kinematic import KinematicLayer
+from niki_training.networks.niki import MlpNet, NetConfig, NikiNet
+from niki_training.networks.swing import bone_axes, swing_twist
+from niki_training.networks.temporal import TemporalNet
+from niki_training.train import losses
+import numpy as np
+import pytest
+import torch
+
+SMALL = {'blocks': 4, 'hidden': 32, 'twist_blocks': 4, 'twist_hidden': 32, 'temporal_blocks': 4,
+         'temporal_hidden': 32, 'attention': 16}
+
+
+def shaken(net, seed=0):
+    """Give every weight a random value, so that nothing is the identity by chance."""
+    torch.manual_seed(seed)
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    return net.eval()
+
+
+def inputs(kind, count=5):
+    """Return random inputs as tensors."""
+    return [torch.from_numpy(v) for v in example_inputs(kind, count).values()]
+
+
+def test_coupling_log_det_is_autograds():
+    block = shaken(Coupling(3, 2, 1, 8)).double()
+    a, b, c = (torch.randn(1, n, dtype=torch.float64) for n in (3, 2, 1))
+    out, log_det = block(a, b, c)
+    jacobian = torch.autograd.functional.jacobian(lambda x: block(x, b, c)[0], a)[0, :, 0]
+    assert torch.linalg.slogdet(jacobian)[1].item() == pytest.approx(log_det.item(), abs=1e-6)
+    assert torch.allclose(block.inverse(out, b, c), a, atol=1e-9)
+
+
+def test_flow_goes_there_and_back():
+    flow = shaken(Flow(20, 9, 3, 6, 16))
+    x, c = torch.randn(7, 20), torch.randn(7, 3)
+    assert torch.allclose(flow.inverse(flow(x, c)[0], c), x, atol=1e-4)
+
+
+@pytest.mark.parametrize('kind', ['one_stage', 'two_stage', 'temporal'])
+def test_generate_of_solve_is_the_observation(kind):
+    config = NetConfig(kind=kind, **SMALL)
+    net = shaken(TemporalNet(config) if kind == 'temporal' else NikiNet(config))
+    joints, sigma, condition, twist, *state = inputs(kind)
+    with torch.no_grad():
+        poses = net.solve(joints, sigma, condition, twist, *state)
+        poses = poses[0] if state else poses
+        back = net.generate(poses.six, poses.size, poses.z, sigma, condition, *state)
+    assert torch.allclose(back[0], joints, atol=1e-3)
+    assert torch.allclose(back[1], sigma, atol=1e-3)
+    assert back[2].abs().max() < 1e-3, 'the pad is zeros'
+    if kind != 'one_stage':
+        assert torch.allclose(back[3], twist, atol=1e-3)
+
+
+def test_shape_conditions():
+    net = shaken(NikiNet(NetConfig(**SMALL)))
+    joints, sigma, condition, _ = inputs('two_stage')
+    other = condition.clone()
+    other[:, :10] += 1
+    with torch.no_grad():
+        assert (net.solve(joints, sigma, condition).six
+                - net.solve(joints, sigma, other).six).abs().max() > 1e-3
+
+
+def test_temporal_starts_as_the_frame_network_and_looks_back_only():
+    net = TemporalNet(NetConfig(kind='temporal', **SMALL))
+    joints, sigma, condition, twist, turn, past = inputs('temporal')
+    with torch.no_grad():
+        first, _ = net.solve(joints, sigma, condition, twist, turn, past)
+        assert torch.allclose(first.six, net.frame.solve(joints, sigma, condition, twist).six)
+        shaken(net)
+        now, state = net.solve(joints, sigma, condition, twist, turn, past)
+        absent = past * 0
+        other, _ = net.solve(joints, sigma, condition, twist, turn, absent)
+    assert (now.six - other.six).abs().max() > 1e-4
+    assert torch.equal(state[:, :-1], past[:, 1:])
+
+
+def test_regression_baseline_has_the_same_answer_form():
+    net = MlpNet(NetConfig(kind='mlp', blocks=4, hidden=32))
+    poses = net.solve(*inputs('mlp')[:3])
+    assert poses.rotmat.shape == (5, 24, 3, 3)
+
+
+def test_kinematic_layer_is_the_cores_and_differentiable():
+    skeleton, rng = open_skeleton(), np.random.default_rng(0)
+    rotmat = rotmat_from_rotvec(rng.normal(size=(3, 24, 3)))
+    truth, _ = forward_kinematics(rotmat, skeleton.offsets())
+    layer = KinematicLayer(PARENTS_29, rotating=24)
+    turned = torch.tensor(rotmat, requires_grad=True)
+    offsets = torch.tensor(skeleton.offsets())
+    assert np.abs(layer(turned, offsets).detach().numpy() - truth).max() < 1e-6
+    short = KinematicLayer((-1, 0, 1))
+    bones = torch.randn(3, 3, dtype=torch.float64)
+    matrices = torch.tensor(rotmat[:1, :3], requires_grad=True)
+    assert torch.autograd.gradcheck(lambda r: short(r, bones), (matrices,))
+
+
+def test_swing_times_twist_is_the_rotation():
+    skeleton, rng = open_skeleton(), np.random.default_rng(1)
+    axes = torch.tensor(bone_axes(skeleton.rest_joints_m), dtype=torch.float32)
+    rotmat = torch.tensor(rotmat_from_rotvec(rng.normal(size=(6, 24, 3)) * 0.7)).float()
+    swing, twist = swing_twist(rotmat, axes)
+    turned = (rotmat @ axes[:, :, None])[..., 0]
+    assert torch.allclose((swing @ axes[:, :, None])[..., 0], turned, atol=1e-4)
+    assert torch.allclose(twist.square().sum(-1), torch.ones(6, 23), atol=1e-3)
+
+
+@pytest.fixture(scope='module', params=['two_stage', 'temporal'])
+def gradient_of(request, motion):
+    """Return what gives the gradient of a batch's losses, with one of their weights set."""
+    skeleton, kind = open_skeleton(), request.param
+    frames = 18 if kind == 'temporal' else 1
+    batch = Batches(motion, skeleton, 16, frames, clean_share=0.25).draw(np.random.default_rng(3))
+    batch = {key: torch.from_numpy(value) for key, value in batch.items()}
+    axes = torch.tensor(bone_axes(skeleton.rest_joints_m), dtype=torch.float32)
+    config = NetConfig(kind=kind, **SMALL)
+    net = shaken(TemporalNet(config) if kind == 'temporal' else NikiNet(config))
+
+    def gradient(**weights):
+        net.zero_grad()
+        torch.manual_seed(0)
+        if kind == 'temporal':
+            values = net.losses(batch, axes, 4)
+        else:
+            flat = {key: value.flatten(0, 1) for key, value in batch.items()}
+            poses = net.solve(flat['joints'].flatten(1), flat['sigma'], flat['condition'])
+            values = losses.regression_losses(poses, flat, axes)
+            values.update(losses.flow_losses(net, poses, flat, 4, axes))
+        losses.total(values, losses.LossConfig(**weights)).backward()
+        return torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None])
+
+    return gradient
+
+
+@pytest.mark.parametrize('name', ['zero', 'boundary', 'independence', 'prior', 'joints'])
+def test_every_loss_can_be_switched_off_and_pulls(gradient_of, name):
+    pull = gradient_of(**{name: 1.0}) - gradient_of(**{name: 0.0})
+    assert torch.isfinite(pull).all() and pull.norm() > 1e-4
+    half = gradient_of(**{name: 0.5}) - gradient_of(**{name: 0.0})
+    np.testing.assert_allclose(half, pull / 2, atol=2e-5 * float(pull.abs().max()) + 1e-6)
