@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import List, Optional, Protocol, Sequence
+from typing import Dict, List, Optional, Protocol, Sequence
 
 from niki_ros.body.skeleton import Skeleton
 from niki_ros.body.solution import Solution, TrackFrame
@@ -37,10 +37,19 @@ class Track(Protocol):
 
 
 class Solver(Protocol):
-    """What every solver offers."""
+    """
+    Inverse kinematics: joints with expected errors to rotations.
+
+    :ivar temporal: the tracks of this solver use the frames before; its answer for a hidden joint
+        is then worth more than the guess of a front end.
+    :ivar refine: the kinematic refinement runs after the network; may be changed between two
+        frames. Without effect on solvers that have none.
+    """
 
     name: str
     skeleton: Skeleton
+    temporal: bool
+    refine: bool
 
     def solve(self, joints_m, sigma, twist_cos_sin=None, betas=None) -> Solution:
         """Solve N people, or N independent frames: (N, 29, 3) and (N, 29)."""
@@ -51,6 +60,9 @@ class Solver(Protocol):
     def step_tracks(self, tracks: Sequence[Track],
                     frames: Sequence[TrackFrame]) -> List[Solution]:
         """Step several people's tracks by one frame each, at once where the solver can."""
+
+    def describe(self) -> Dict[str, str]:
+        """Return what runs, for diagnostics: ``solver``, ``backend`` and what the engine says."""
 
 
 def step_one_by_one(tracks: Sequence[Track], frames: Sequence[TrackFrame]) -> List[Solution]:

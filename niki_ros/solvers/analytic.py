@@ -70,6 +70,8 @@ class AnalyticSolver:
     """Closed-form swing and twist on the open skeleton; see the module."""
 
     name = 'analytic'
+    temporal = False
+    refine = False
 
     def __init__(self, skeleton: Optional[Skeleton] = None):
         """Use ``skeleton``, or the one that ships."""

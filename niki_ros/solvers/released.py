@@ -30,6 +30,8 @@ class ReleasedSolver:
     :param engine: runs the graph. :param manifest: of the model folder.
     """
 
+    temporal = False
+
     def __init__(self, engine, manifest: dict, refine: bool = False):
         """Check that the graph is an imported one."""
         self.name = manifest['name']
