@@ -15,11 +15,12 @@ from typing import Any, Callable, Dict, Optional
 
 from niki_ros.backends.engine import Engine
 from niki_ros.benchmarks.check_images import check_images, crops, letterboxed
+from niki_ros.body.keypoints import JOINT_OF_KEYPOINT
 from niki_ros.body.kinematics import forward_kinematics
-from niki_ros.body.rotations import angle_rad, rotmat_from_6d
+from niki_ros.body.rotations import angle_rad, rotmat_from_rot6d
 from niki_ros.body.skeleton import open_skeleton
 from niki_ros.common.errors import InputError, ModelError
-from niki_ros.lifters.window import AGES_S, JOINT_OF_KEYPOINT
+from niki_ros.lifters.window import AGES_S
 from niki_ros.models.model_folder import (
     MANIFEST,
     ModelFolder,
@@ -290,5 +291,5 @@ def _rotmat(outputs: dict) -> Optional[np.ndarray]:
         return outputs['rotmat'].reshape(-1, 24, 3, 3).astype(np.float64)
     for name in ('rot6d', 'six'):
         if name in outputs:
-            return rotmat_from_6d(outputs[name].reshape(-1, 24, 6))
+            return rotmat_from_rot6d(outputs[name].reshape(-1, 24, 6))
     return None

@@ -3,43 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, Optional
+from typing import Optional
 
+from niki_ros.body.keypoints import KeypointRays
 import numpy as np
 
 SIGMA_UNIT_M = 0.2
 """A sigma of 1 stands for an expected error of this many metres per coordinate, or more."""
 HIDDEN_SIGMA = 0.95
 """A joint with this sigma, or more, is hidden: the front end does not see it."""
-
-KEYPOINTS = (
-    'left_hip', 'right_hip', 'left_knee', 'right_knee', 'left_ankle', 'right_ankle',
-    'left_shoulder', 'right_shoulder', 'left_elbow', 'right_elbow', 'left_wrist', 'right_wrist',
-    'nose', 'left_ear', 'right_ear', 'left_heel', 'right_heel', 'left_toe', 'right_toe',
-    'left_knuckles', 'right_knuckles')
-"""What the lifter is shown of a person, in this order."""
-_OTHER_SIDE = {'left': 'right', 'right': 'left'}
-KEYPOINT_SIDES = [KEYPOINTS.index('_'.join(_OTHER_SIDE.get(part, part) for part in
-                                           name.split('_'))) for name in KEYPOINTS]
-
-
-class KeypointRays(NamedTuple):
-    """
-    Keypoints of one person in one image, as the lifter is given them.
-
-    :param rays: (21, 3) directions in the camera's optical axes, in the order of
-        ``KEYPOINTS``. :param seen: (21,) 0 … 1, how well each is seen.
-    :param guess_m: (21, 3) a guess of where they are about the hips, the same axes, metres.
-    """
-
-    rays: np.ndarray
-    seen: np.ndarray
-    guess_m: np.ndarray
-
-    def mirrored(self, depth_sign: float) -> KeypointRays:
-        """Return them with left and right exchanged, the depth times ``depth_sign``."""
-        guess_m = self.guess_m[KEYPOINT_SIDES] * np.array([1.0, 1.0, depth_sign])
-        return KeypointRays(self.rays[KEYPOINT_SIDES], self.seen[KEYPOINT_SIDES], guess_m)
 
 
 @dataclass

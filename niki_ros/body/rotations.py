@@ -160,23 +160,23 @@ def twist_swing_from_rotmat(rotmat, axis):
     return np.asarray(rotmat) @ np.swapaxes(twist, -1, -2), angle
 
 
-def rotmat_from_6d(six) -> np.ndarray:
+def rotmat_from_rot6d(rot6d) -> np.ndarray:
     """
     Rotation matrices (..., 3, 3) of 6D representations (..., 6): the first two rows, Gram-Schmidt.
 
     Zhou et al. 2019, with rows as in PyTorch3D.
     """
-    six = np.asarray(six, dtype=np.float64)
-    out = np.empty(six.shape[:-1] + (3, 3))
-    first = out[..., 0, :] = unit(six[..., :3])
-    second = six[..., 3:]
+    rot6d = np.asarray(rot6d, dtype=np.float64)
+    out = np.empty(rot6d.shape[:-1] + (3, 3))
+    first = out[..., 0, :] = unit(rot6d[..., :3])
+    second = rot6d[..., 3:]
     along = np.einsum('...i,...i->...', first, second)[..., None]
     second = out[..., 1, :] = unit(second - along * first)
     out[..., 2, :] = cross(first, second)
     return out
 
 
-def six_from_rotmat(rotmat) -> np.ndarray:
+def rot6d_from_rotmat(rotmat) -> np.ndarray:
     """Return the first two rows of rotation matrices (..., 3, 3) as (..., 6)."""
     rotmat = np.asarray(rotmat)
     return rotmat[..., :2, :].reshape(rotmat.shape[:-2] + (6,))

@@ -132,14 +132,14 @@ def _start(length, variance, tables: _Lengths) -> np.ndarray:
     return betas
 
 
-def size_doubt(information) -> np.ndarray:
+def size_sigma(information) -> np.ndarray:
     """Return the standard deviation (N,) of the first shape value, 1 where nothing is known."""
     width = information.shape[-1]
     covariance = np.linalg.inv(information + np.eye(width))
     return np.sqrt(covariance[..., 0, 0])
 
 
-def resized(betas, log_size, skeleton: Skeleton) -> np.ndarray:
+def resized_betas(betas, log_size, skeleton: Skeleton) -> np.ndarray:
     """Return the betas (N, 10) of the same bodies made exp(``log_size``) (N,) times as large."""
     factor = np.exp(np.asarray(log_size))[..., None]
     out = np.asarray(betas) * factor

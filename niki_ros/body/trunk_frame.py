@@ -63,7 +63,7 @@ def trunk_frame(joints_m, sigma, rest_joints_m) -> TrunkFrame:
     return TrunkFrame(rotmat, origin[:, 0])
 
 
-def bounded(joints_m, sigma, rest_joints_m):
+def reject_implausible_joints(joints_m, sigma, rest_joints_m):
     """
     Replace what no body can be, so that one wild value does not carry the rest away.
 

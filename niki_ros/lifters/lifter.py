@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Dict, List, Optional, Sequence
 
+from niki_ros.body.keypoints import JOINT_OF_KEYPOINT, KEYPOINTS
 from niki_ros.body.observation import JointObservation, SIGMA_UNIT_M
-from niki_ros.lifters.window import AGES_S, JOINT_OF_KEYPOINT, KEYPOINTS, LiftWindow
+from niki_ros.lifters.window import AGES_S, LiftWindow
 import numpy as np
 
 KIND = 'lift'

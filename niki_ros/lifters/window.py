@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Deque, NamedTuple, Tuple
 
-from niki_ros.body.observation import JointObservation, KeypointRays, KEYPOINTS
+from niki_ros.body.keypoints import KeypointRays
 from niki_ros.body.rotations import swing_rotmat
-from niki_ros.body.skeleton import JOINT
-from niki_ros.scene.camera import Camera
 import numpy as np
 
 AGES_S = np.array([0.0, 0.04, 0.08, 0.12, 0.16, 0.2, 0.27, 0.34, 0.42, 0.5, 0.6, 0.7, 0.85, 1.0,
@@ -21,67 +19,12 @@ AGES_S = np.array([0.0, 0.04, 0.08, 0.12, 0.16, 0.2, 0.27, 0.34, 0.42, 0.5, 0.6,
 """Ages at which the lifter looks at the keypoints, seconds."""
 _LEAST_Z = 0.05
 _MOST_TANGENT = 20.0
-_LANDMARKS = ((23,), (24,), (25,), (26,), (27,), (28,), (11,), (12,), (13,), (14,), (15,), (16,),
-              (0,), (7,), (8,), (29,), (30,), (31,), (32,), (17, 19), (18, 20))
 # between images further apart than this nothing is known
 _GAP_S = 0.3
 _FORWARD = np.array([0.0, 0.0, 1.0])
 
 
-def _from_landmarks() -> np.ndarray:
-    """Each keypoint as a mean of landmarks (21, 33)."""
-    weights = np.zeros((len(KEYPOINTS), 33))
-    for row, landmarks in zip(weights, _LANDMARKS):
-        row[list(landmarks)] = 1 / len(landmarks)
-    return weights
-
-
-KEYPOINTS_FROM_LANDMARKS = _from_landmarks()
-
-
-def _joints() -> np.ndarray:
-    """Return the joint (21,) that each keypoint is part of, or next to."""
-    other = {'nose': 'head', 'ear': 'head', 'heel': 'ankle', 'toe': 'big_toe', 'knuckles': 'hand'}
-    joints = []
-    for name in KEYPOINTS:
-        side, _, kind = name.rpartition('_')
-        joint = other.get(kind, kind)
-        joints.append(JOINT[joint] if joint in JOINT else JOINT[f'{side}_{joint}'])
-    return np.array(joints)
-
-
-JOINT_OF_KEYPOINT = _joints()
-IS_JOINT = np.array([name.rpartition('_')[2] not in ('nose', 'ear', 'heel') for name in KEYPOINTS])
-"""Which keypoints (21,) are joints; the others are landmarks near one."""
-_HIPS = [JOINT['left_hip'], JOINT['right_hip']]
-
-
-def keypoint_rays(landmark_rays, visible, landmarks_m, seen: JointObservation,
-                  camera: Camera) -> KeypointRays:
-    """
-    Return the keypoints of one person: joints as observed, and landmarks that are no joints.
-
-    :param landmark_rays: (33, 3) directions, camera's optical axes. :param visible: (33,) 0 … 1.
-    :param landmarks_m: (33, 3) about the hips, the same axes.
-    :param seen: the observation made of them, corrected where there is a correction.
-    """
-    unit = landmark_rays / np.linalg.norm(landmark_rays, axis=1, keepdims=True)
-    rays = KEYPOINTS_FROM_LANDMARKS @ unit
-    joint_rays = camera.rays(seen.keypoints_px[JOINT_OF_KEYPOINT])
-    joints_m, own_m = (joints[JOINT_OF_KEYPOINT] - joints[_HIPS].mean(0)
-                       for joints in (seen.joints_m, seen.own_joints_m))
-    # a landmark is off by as much as the joint next to it
-    guess_m = KEYPOINTS_FROM_LANDMARKS @ landmarks_m + joints_m - own_m
-    known = IS_JOINT & np.isfinite(joint_rays).all(1)
-    rays = np.where(known[:, None], joint_rays, rays)
-    # where the lens does not look there is no direction
-    blind = ~np.isfinite(rays).all(1)
-    rays[blind] = _FORWARD
-    return KeypointRays(rays, np.where(blind, 0.0, KEYPOINTS_FROM_LANDMARKS @ visible),
-                        np.where(IS_JOINT[:, None], joints_m, guess_m))
-
-
-class Window(NamedTuple):
+class LifterInput(NamedTuple):
     """
     What the lifter's graph is given of one person.
 
@@ -116,7 +59,7 @@ class LiftWindow:
         while len(images) > 2 and images[1][0] <= oldest_ns:
             images.popleft()
 
-    def at_ages(self) -> Window:
+    def at_ages(self) -> LifterInput:
         """Return the keypoints at all ages, seen from the hips of the newest image."""
         stamps_ns, points = zip(*reversed(self._images))
         hips = points[0].rays[:2].sum(0)
@@ -126,7 +69,7 @@ class LiftWindow:
         # at 120 images a second four of five are not asked for
         after, before = (_in_view([points[i] for i in which], turn) for which in (first, second))
         rays, seen, guess_m = (_mixed(share, a, b) for a, b in zip(after, before))
-        return Window(rays, seen * known[:, None], guess_m, _tangents(hips), turn)
+        return LifterInput(rays, seen * known[:, None], guess_m, _tangents(hips), turn)
 
 
 def _in_view(points, turn):

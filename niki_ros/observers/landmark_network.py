@@ -15,8 +15,8 @@ from typing import Dict, List, Optional
 
 from niki_ros.body.observation import JointObservation
 from niki_ros.images.pixels import network_input, rgb_of_view
-from niki_ros.lifters.window import keypoint_rays
 from niki_ros.observers.landmark_errors import LandmarkErrors, sigma_left
+from niki_ros.observers.landmark_keypoints import keypoint_rays
 from niki_ros.observers.landmarks import box_size, observation_from_landmarks
 from niki_ros.observers.network import Look
 from niki_ros.scene.camera import Camera

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import List, NamedTuple, Optional
 
 from niki_ros.body.kinematics import forward_kinematics
-from niki_ros.body.rotations import rotmat_from_6d
-from niki_ros.body.shape import body_scale, resized, shape_information, size_doubt
+from niki_ros.body.rotations import rotmat_from_rot6d
+from niki_ros.body.shape import body_scale, resized_betas, shape_information, size_sigma
 from niki_ros.body.skeleton import open_skeleton, Skeleton
 from niki_ros.body.solution import Solution, TrackFrame
-from niki_ros.body.trunk_frame import bounded, trunk_frame, TrunkFrame
+from niki_ros.body.trunk_frame import reject_implausible_joints, trunk_frame, TrunkFrame
 from niki_ros.common.checks import finite_array, solver_input
 from niki_ros.common.errors import ModelError
 from niki_ros.solvers.joint_filter import JointFilter, sigma_per_image
@@ -79,10 +79,10 @@ class NikiSolver:
         :raises InputError: naming the value that is not as expected.
         """
         joints, sigma, twist, betas = solver_input(joints_m, sigma, twist_cos_sin, betas)
-        joints, sigma = bounded(joints, sigma, self.skeleton.rest_joints_m)
+        joints, sigma = reject_implausible_joints(joints, sigma, self.skeleton.rest_joints_m)
         if betas is None:
             betas, information = shape_information(joints, sigma, self.skeleton)
-            shape = _Shape(betas, size_doubt(information))
+            shape = _Shape(betas, size_sigma(information))
         else:
             shape = _Shape(betas, np.zeros(len(betas)))
         return self._solve(joints, sigma, twist, shape, None)[0]
@@ -126,10 +126,10 @@ class NikiSolver:
         scale = body_scale(shape.betas, self.skeleton)
         frame = trunk_frame(joints, sigma, self.skeleton.rest(shape.betas))
         out = self._run(joints, sigma, twist, shape, frame, scale, past)
-        rotmat = rotmat_from_6d(out['six'].reshape(-1, 24, 6))
+        rotmat = rotmat_from_rot6d(out['six'].reshape(-1, 24, 6))
         rotmat[:, 0] = frame.camera_from_trunk @ rotmat[:, 0]
         log_size = out['size'][:, 0] * (shape.doubt > 0)
-        betas = resized(shape.betas, log_size, self.skeleton)
+        betas = resized_betas(shape.betas, log_size, self.skeleton)
         offsets = self.skeleton.offsets(betas)
         posed = forward_kinematics(rotmat, offsets)
         found = posed[0]
@@ -259,14 +259,15 @@ class NikiTrack:
         given = None if frame.betas is None else finite_array('betas', frame.betas, (10,))[None]
         twist = None if frame.twist_cos_sin is None else np.asarray(frame.twist_cos_sin)[None]
         joints, sigma, twist, given = solver_input(joints, sigma, twist, given)
-        joints, sigma = bounded(joints, sigma, self._solver.skeleton.rest_joints_m)
+        joints, sigma = reject_implausible_joints(
+            joints, sigma, self._solver.skeleton.rest_joints_m)
         passed_ns = 0 if self._stamp_ns is None else frame.stamp_ns - self._stamp_ns
         if not 0 <= passed_ns <= GAP_NS:
             self.past, self._filter = None, JointFilter()
         self._stamp_ns = frame.stamp_ns
         if given is None:
             given, information = shape_information(joints, sigma, self._solver.skeleton)
-            shape = _Shape(given, size_doubt(information))
+            shape = _Shape(given, size_sigma(information))
         else:
             shape = _Shape(given, np.zeros(1))
         raw = joints, sigma

@@ -25,7 +25,8 @@ def test_round_trips(rotvec):
     back = rot.rotvec_from_rotmat(rotmat)
     np.testing.assert_allclose(rot.rotmat_from_rotvec(back), rotmat, atol=1e-9)
     assert np.linalg.norm(back, axis=1).max() <= np.pi + 1e-9
-    np.testing.assert_allclose(rot.rotmat_from_6d(rot.six_from_rotmat(rotmat)), rotmat, atol=1e-12)
+    again = rot.rotmat_from_rot6d(rot.rot6d_from_rotmat(rotmat))
+    np.testing.assert_allclose(again, rotmat, atol=1e-12)
     quat = Rotation.from_quat(rot.quat_xyzw_from_rotmat(rotmat)).as_matrix()
     np.testing.assert_allclose(quat, rotmat, atol=1e-9)
 

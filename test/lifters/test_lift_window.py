@@ -1,9 +1,7 @@
 """Keypoints of one person at the ages that the lifter looks at."""
 
-from niki_ros.body.observation import JointObservation, KeypointRays
-from niki_ros.body.skeleton import JOINT
-from niki_ros.lifters.window import AGES_S, keypoint_rays, KEYPOINTS, LiftWindow
-from niki_ros.scene.camera import Camera
+from niki_ros.body.keypoints import KeypointRays, KEYPOINTS
+from niki_ros.lifters.window import AGES_S, LiftWindow
 import numpy as np
 import pytest
 
@@ -66,24 +64,3 @@ def test_axes_are_those_of_a_camera_that_points_at_the_hips():
     assert np.allclose(ahead[:2] / ahead[2], [0.5, 0.0])
     assert np.allclose(now.heading, [0.5, 0.0])
     assert np.allclose(now.rays[0, 0], 0.0)
-
-
-def test_keypoints_of_landmarks():
-    rays = np.stack([np.arange(33.0), np.zeros(33), np.ones(33)], 1)
-    rng = np.random.default_rng(0)
-    seen = JointObservation(
-        rng.normal(size=(29, 3)), np.zeros(29), rng.uniform(0, 400, (29, 2)), np.zeros(4), 1.0,
-        np.ones(29))
-    camera = Camera.from_fov(640, 480, 60.0)
-    made = keypoint_rays(rays, np.arange(33) / 33, rays, seen, camera)
-    knee, nose = KEYPOINTS.index('left_knee'), KEYPOINTS.index('nose')
-    joint = JOINT['left_knee']
-    assert np.allclose(camera.project(made.rays[knee]), seen.keypoints_px[joint])
-    assert np.allclose(made.guess_m[knee], seen.joints_m[joint] - seen.joints_m[1:3].mean(0))
-    assert np.allclose(made.rays[nose], [0, 0, 1]) and np.allclose(made.guess_m[nose], rays[0])
-    assert made.seen[knee] == 25 / 33
-    seen.keypoints_px[joint] = np.nan
-    rays[[0, 25]] = np.nan
-    blind = keypoint_rays(rays, np.ones(33), np.zeros((33, 3)), seen, camera)
-    assert np.isfinite(blind.rays).all()
-    assert blind.seen[knee] == 0 and blind.seen[nose] == 0 and blind.seen[0] == 1

@@ -3,7 +3,7 @@
 from niki_ros.body.kinematics import forward_kinematics
 from niki_ros.body.rotations import angle_rad
 from niki_ros.body.skeleton import JOINT
-from niki_ros.body.trunk_frame import bounded
+from niki_ros.body.trunk_frame import reject_implausible_joints
 from niki_ros.common.errors import InputError
 from niki_ros.solvers import load_solver, shipped_models
 import numpy as np
@@ -112,7 +112,7 @@ def test_one_wild_joint_does_not_carry_the_body_away(solver, metres, sigma_there
 
 def test_within_reach_nothing_is_replaced(solver):
     joints, sigma = seen(solver, noise_m=0.2)
-    same = bounded(joints, sigma, solver.skeleton.rest_joints_m)
+    same = reject_implausible_joints(joints, sigma, solver.skeleton.rest_joints_m)
     assert same[0] is joints and same[1] is sigma
 
 

@@ -8,7 +8,13 @@ from pathlib import Path
 
 from niki_ros.body.kinematics import forward_kinematics
 from niki_ros.body.rotations import rotmat_from_rotvec
-from niki_ros.body.shape import body_scale, resized, scale_per_beta, shape_information, size_doubt
+from niki_ros.body.shape import (
+    body_scale,
+    resized_betas,
+    scale_per_beta,
+    shape_information,
+    size_sigma,
+)
 from niki_ros.body.skeleton import MIRROR_29, Skeleton
 from niki_ros.body.trunk_frame import trunk_frame
 from niki_ros.common.errors import InputError
@@ -226,7 +232,7 @@ def observed(joints, sigma, skeleton: Skeleton, betas=None, doubt=None) -> dict:
     """
     if betas is None:
         betas, information = shape_information(joints, sigma, skeleton)
-        doubt = size_doubt(information)
+        doubt = size_sigma(information)
     doubt = np.zeros(len(joints)) if doubt is None else doubt
     scale = body_scale(betas, skeleton)
     frame = trunk_frame(joints, sigma, skeleton.rest(betas))
@@ -329,7 +335,7 @@ class Batches:
         chosen = rng.random(count) < share
         unsure = rng.uniform(_LEAST_DOUBT, 1.0, count)
         growth = scale_per_beta(self.skeleton)
-        near = resized(betas, unsure * growth * rng.normal(size=count), self.skeleton)
+        near = resized_betas(betas, unsure * growth * rng.normal(size=count), self.skeleton)
         near[:, 1:] += _SHAPE_ERROR * rng.normal(size=near[:, 1:].shape)
         near, unsure, each = (np.repeat(one, frames, axis=0) for one in (near, unsure, chosen))
         return np.where(each[:, None], near, guess), np.where(each, unsure, doubt)
@@ -338,7 +344,7 @@ class Batches:
         """Estimate the shape of single frames; every fourth is given the truth."""
         guess, information = shape_information(noisy, sigma, self.skeleton)
         given = rng.random(len(betas)) < 0.25
-        doubt = np.where(given, 0.0, size_doubt(information))
+        doubt = np.where(given, 0.0, size_sigma(information))
         return np.where(given[:, None], betas, guess), doubt
 
     def _tracked(self, noisy, sigma, betas, frames, rng):
@@ -353,7 +359,7 @@ class Batches:
         vector = np.cumsum(information @ guess, axis=1) + (
             before @ (betas[..., None] + np.clip(noise, -1, 1)))[:, None]
         mean = np.linalg.solve(total + np.eye(10), vector)[..., 0]
-        return np.clip(mean, -5, 5).reshape(-1, 10), size_doubt(total.reshape(-1, 10, 10))
+        return np.clip(mean, -5, 5).reshape(-1, 10), size_sigma(total.reshape(-1, 10, 10))
 
     def __iter__(self):
         """Yield batches without end; each worker has its own stream."""

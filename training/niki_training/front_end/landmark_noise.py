@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Optional
 
-from niki_ros.body.observation import KEYPOINT_SIDES, KEYPOINTS
+from niki_ros.body.keypoints import JOINT_OF_KEYPOINT, KEYPOINTS, MIRROR_KEYPOINTS
 from niki_ros.common.errors import InputError
-from niki_ros.lifters.window import JOINT_OF_KEYPOINT, KEYPOINTS_FROM_LANDMARKS
+from niki_ros.observers.landmark_keypoints import KEYPOINTS_FROM_LANDMARKS
 from niki_ros.scene.camera import Camera
 import numpy as np
 
@@ -140,7 +140,7 @@ def _miss(person: Annotated, look: Settled, name: str) -> Dict:
     index = KEYPOINTS.index(name)
     true = person.keypoints[_COCO[name], :2]
     error = float(np.linalg.norm(look.pixels[index] - true)) / person.size_px
-    other = float(np.linalg.norm(look.pixels[KEYPOINT_SIDES[index]] - true)) / person.size_px
+    other = float(np.linalg.norm(look.pixels[MIRROR_KEYPOINTS[index]] - true)) / person.size_px
     return {'seen': float(look.seen[index]), 'error': error,
             'exchanged': float(index < _LIMBS and error > _FAR and other < _EXCHANGED * error)}
 

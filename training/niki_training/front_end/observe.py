@@ -161,7 +161,7 @@ def observed_anew(shards: dict) -> dict:
 
 def anew(shards: dict, clip: int, t: int, errors) -> JointObservation:
     """Return what today's code makes of the landmarks of one frame."""
-    from niki_ros.lifters.window import keypoint_rays
+    from niki_ros.observers.landmark_keypoints import keypoint_rays
     from niki_ros.observers.landmark_network import observation_of
     flat, world_m, visible = (shards[f'obs_{key}'][clip, t].astype(np.float64)
                               for key in _LANDMARKS)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from niki_ros.body.keypoints import KEYPOINTS
 from niki_ros.body.rotations import rotmat_from_rotvec, swing_rotmat
 from niki_ros.body.skeleton import JOINT, PARENTS_29, Skeleton
-from niki_ros.lifters.window import AGES_S, KEYPOINTS
+from niki_ros.lifters.window import AGES_S
 import numpy as np
 import torch
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from niki_ros.body.observation import KEYPOINT_SIDES, KEYPOINTS
+from niki_ros.body.keypoints import KEYPOINTS, MIRROR_KEYPOINTS
 from niki_ros.lifters.window import AGES_S
 import torch
 
@@ -187,6 +187,6 @@ class Errors:
         guess = guess + hidden * self.hidden[..., 0] * 0.4
         guess = torch.where(self.no_guess[:, None], torch.zeros_like(guess), guess)
         swap = (age_s <= self.swap_s)[:, None]
-        return (torch.where(swap[..., None], tangents[:, KEYPOINT_SIDES], tangents),
-                torch.where(swap, sight[:, KEYPOINT_SIDES], sight),
-                torch.where(swap, -guess[:, KEYPOINT_SIDES], guess))
+        return (torch.where(swap[..., None], tangents[:, MIRROR_KEYPOINTS], tangents),
+                torch.where(swap, sight[:, MIRROR_KEYPOINTS], sight),
+                torch.where(swap, -guess[:, MIRROR_KEYPOINTS], guess))

@@ -7,9 +7,10 @@ from pathlib import Path
 import warnings
 
 from niki_ros.backends import load_engine
+from niki_ros.body.keypoints import KEYPOINTS
 from niki_ros.common.errors import ModelError
 from niki_ros.lifters.lifter import INPUTS, KIND, OUTPUTS
-from niki_ros.lifters.window import AGES_S, KEYPOINTS
+from niki_ros.lifters.window import AGES_S
 from niki_ros.models.model_folder import sha256, write_model_folder
 import numpy as np
 import torch

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from niki_ros.body.observation import KEYPOINT_SIDES
+from niki_ros.body.keypoints import KEYPOINTS, MIRROR_KEYPOINTS
 from niki_ros.body.skeleton import MIRROR_29
-from niki_ros.lifters.window import AGES_S, KEYPOINTS
+from niki_ros.lifters.window import AGES_S
 import torch
 from torch import nn
 
@@ -37,7 +37,7 @@ def features(rays, seen, guess_m, heading):
     """
     Return what the layers are shown, (N, FEATURES): all relative to the trunk and its size.
 
-    Arguments as of :class:`niki_ros.lifters.window.Window`, with a leading axis.
+    Arguments as of :class:`niki_ros.lifters.window.LifterInput`, with a leading axis.
     """
     weight = ((seen - _HIDDEN) / (_SEEN - _HIDDEN)).clamp(0, 1)
     trunk = weight[:, :, _TRUNK, None] + 0.02
@@ -99,8 +99,8 @@ class MirroredLift(nn.Module):
     def forward(self, rays, seen, guess_m, heading) -> Lifted:
         """Lift N people."""
         flip = torch.tensor([-1.0, 1.0])
-        mirrored = (rays[:, :, KEYPOINT_SIDES] * flip, seen[:, :, KEYPOINT_SIDES],
-                    guess_m[:, :, KEYPOINT_SIDES], heading * flip)
+        mirrored = (rays[:, :, MIRROR_KEYPOINTS] * flip, seen[:, :, MIRROR_KEYPOINTS],
+                    guess_m[:, :, MIRROR_KEYPOINTS], heading * flip)
         # in one batch: the weights are read once
         count = rays.shape[0]
         both = self.net(*(torch.cat(pair) for pair in zip((rays, seen, guess_m, heading),

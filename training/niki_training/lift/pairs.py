@@ -11,11 +11,12 @@ from __future__ import annotations
 from functools import partial
 from typing import NamedTuple
 
+from niki_ros.body.keypoints import JOINT_OF_KEYPOINT, KEYPOINTS
 from niki_ros.body.observation import HIDDEN_SIGMA
 from niki_ros.body.rotations import rotmat_from_rotvec, rotvec_from_rotmat, swing_rotmat
 from niki_ros.common.errors import InputError
 from niki_ros.lifters.lifter import HIDDEN_SEEN, lifted_sigma, Lifter
-from niki_ros.lifters.window import AGES_S, JOINT_OF_KEYPOINT, KEYPOINTS
+from niki_ros.lifters.window import AGES_S
 from niki_ros.observers.landmarks import joint_sigma, SHARES
 from niki_ros.people.occlusion import FORGOTTEN_S, KEPT_S
 import numpy as np

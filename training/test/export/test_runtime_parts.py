@@ -2,7 +2,7 @@
 
 from niki_ros.body.kinematics import forward_kinematics
 from niki_ros.body.rotations import rotmat_from_rotvec
-from niki_ros.body.shape import betas_from_joints, resized
+from niki_ros.body.shape import betas_from_joints, resized_betas
 from niki_ros.body.skeleton import open_skeleton
 from niki_ros.body.trunk_frame import trunk_frame
 from niki_ros.solvers.joint_filter import JointFilter
@@ -35,7 +35,7 @@ def test_shape_of_a_scaled_body_is_exact_and_wrong_limbs_do_not_count():
 
 def test_resized_grows_every_bone_alike():
     betas = np.random.default_rng(0).normal(size=(3, 10))
-    bigger = resized(betas, np.full(3, 0.1), SKELETON)
+    bigger = resized_betas(betas, np.full(3, 0.1), SKELETON)
     assert np.allclose(SKELETON.rest(bigger), np.exp(0.1) * SKELETON.rest(betas))
 
 

@@ -2,11 +2,12 @@
 
 import json
 
-from niki_ros.body.observation import JointObservation, KEYPOINT_SIDES, KeypointRays
+from niki_ros.body.keypoints import JOINT_OF_KEYPOINT, KeypointRays, KEYPOINTS, MIRROR_KEYPOINTS
+from niki_ros.body.observation import JointObservation
 from niki_ros.body.skeleton import JOINT, MIRROR_29, open_skeleton
 from niki_ros.common.errors import InputError, ModelError
 from niki_ros.lifters.lifter import Lifter
-from niki_ros.lifters.window import AGES_S, JOINT_OF_KEYPOINT, KEYPOINTS, LiftWindow
+from niki_ros.lifters.window import AGES_S, LiftWindow
 from niki_ros.solvers import shipped_models
 from niki_training.cli.export import main as export_main
 from niki_training.lift.data import FRAMES, keypoint_leaves, LiftBatches
@@ -114,8 +115,8 @@ def test_a_mirror_image_is_lifted_as_one(trained):
     guess, heading = rng.normal(size=(2, 16, 21)) * 0.2, rng.normal(size=(2, 2))
     flip = np.array([-1, 1])
     given = rays, seen, guess, heading
-    mirrored = (rays[:, :, KEYPOINT_SIDES] * flip, seen[:, :, KEYPOINT_SIDES],
-                guess[:, :, KEYPOINT_SIDES], heading * flip)
+    mirrored = (rays[:, :, MIRROR_KEYPOINTS] * flip, seen[:, :, MIRROR_KEYPOINTS],
+                guess[:, :, MIRROR_KEYPOINTS], heading * flip)
     with torch.no_grad():
         one, other = (net(*(torch.as_tensor(value, dtype=torch.float32) for value in way))
                       for way in (given, mirrored))
