@@ -1,12 +1,13 @@
 # make demo [VIDEO=file] [OUT=folder]   people in a video as TF frames and joint states in ROS 2
-# make test                             the fast tests;  make test-long: the long ones too
+# make test                             all tests except the long ones;  make test-long: every test
+# make test-fast                        the algorithm in under a minute; needs no ROS and no PyTorch
 # make test-tensorrt                    the tests that build TensorRT-RTX engines (no GPU needed)
-# make check                            linters, types, import contracts
+# make check                            ruff, mypy and import contracts, of both packages
 # make bench                            speed on this machine
-# make clean                            remove the environment and what was built
+# make clean                            remove the environment and build products
 #
-# PYTHON=python3.12 chooses the interpreter (3.10 to 3.13). Inside a sourced ROS 2 that is used;
-# otherwise ROS 2 Jazzy is installed from wheels into .venv, and nothing outside it is changed.
+# PYTHON=python3.12 selects the interpreter (3.10 to 3.13). A sourced ROS 2 is used if there is one;
+# otherwise ROS 2 Jazzy is installed from wheels into .venv. Nothing outside .venv is changed.
 
 VENV ?= .venv
 OUT ?= out/demo
@@ -14,12 +15,12 @@ VIDEO ?=
 PYTHON ?=
 PYTEST_ARGS ?=
 
-# Handed over as they are, whatever is in them: spaces, quotes, dollars.
+# Passed on literally, so that names may contain spaces, quotes and dollar signs.
 override VIDEO := $(value VIDEO)
 override OUT := $(value OUT)
 export VIDEO OUT
 
-# The ROS wheels of another environment leave their library path behind; it is wrong for ours.
+# The ROS wheels of another environment leave their library path behind, which breaks this one.
 ifdef _ROS_WHEELS_BOOTSTRAP_COMPLETE
 unexport LD_LIBRARY_PATH
 endif
@@ -31,11 +32,13 @@ SETUP := python3 tools/setup_venv.py --venv $(VENV) $(if $(PYTHON),--python $(PY
 SETUP_INPUTS := setup.py package.xml tools/setup_venv.py tools/demo_clip.py \
 	$(wildcard requirements/*.txt) \
 	$(wildcard tools/message_package/*.* tools/*_msgs/*.* tools/*_msgs/msg/*) \
-	$(wildcard training/pyproject.toml) \
-	$(firstword $(wildcard training/test/test_*.py))
-TRAINING_TESTS := $(if $(wildcard training/test/test_*.py),training/test)
+	training/pyproject.toml
+# The rooms of the algorithm and of its inputs, and the tests of the repository that start nothing.
+FAST_TESTS := $(addprefix test/,body common files images lifters messages observers people scene \
+	solvers)
+TENSORRT_TESTS := test/backends test/cli/test_engine_cli.py test/benchmarks/test_engine_check.py
 
-.PHONY: help demo test test-long test-tensorrt check bench clean same-ros
+.PHONY: help demo test test-fast test-long test-tensorrt check bench clean same-ros
 .DELETE_ON_ERROR:
 
 help:
@@ -46,14 +49,16 @@ demo: $(VENV)/.made-demo
 	exec $(RUN) -m niki_ros.demo.demo --video="$$VIDEO" --out="$$OUT"
 
 test: $(VENV)/.made-test
-	@$(RUN) -m pytest -m 'not long and not gpu' $(PYTEST_ARGS) test $(TRAINING_TESTS)
+	@$(RUN) -m pytest $(PYTEST_ARGS) test training/test
+
+test-fast: $(VENV)/.made-fast
+	@$(RUN) -m pytest -m 'not slow and not long and not gpu' $(PYTEST_ARGS) $(FAST_TESTS)
 
 test-tensorrt: $(VENV)/.made-tensorrt
-	@$(RUN) -m pytest -m 'not long and not gpu' $(PYTEST_ARGS) \
-		$(wildcard test/test_backends.py test/test_engine*.py)
+	@$(RUN) -m pytest $(PYTEST_ARGS) $(TENSORRT_TESTS)
 
 test-long: $(VENV)/.made-long
-	@$(RUN) -m pytest -m 'not gpu' $(PYTEST_ARGS) test $(TRAINING_TESTS)
+	@$(RUN) -m pytest -m 'not gpu' $(PYTEST_ARGS) test training/test
 
 check: $(VENV)/.made-test
 	@$(RUN) -m ruff check .
@@ -63,12 +68,12 @@ check: $(VENV)/.made-test
 bench: $(VENV)/.made-demo
 	@$(VENV)/bin/niki bench
 
-# The goal is in the name of the stamp.
+# The name of the stamp ends in the goal of setup_venv.py.
 $(VENV)/.made-%: $(SETUP_INPUTS) | same-ros
 	@$(SETUP) $*
 	@touch $@
 
-# Refuses an environment that was made with another ROS 2 sourced than now.
+# Refuses an environment that was made while another ROS 2 was sourced.
 same-ros:
 	@mark='$(VENV)/niki-ros-distro'; \
 	[ ! -f "$$mark" ] || [ "$$(cat "$$mark")" = "$$ROS_DISTRO" ] || $(SETUP) demo

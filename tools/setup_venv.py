@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """
-Make ``.venv`` with everything that a goal needs: such as ``demo``.
+Make the environment ``.venv`` with all packages that one goal of the Makefile needs.
 
-Without ROS it installs ROS 2 Jazzy from wheels; inside a sourced ROS 2 it uses that one and adds
-only what is missing. Standard library only, because it runs before anything is installed.
+In a shell without ROS it installs ROS 2 Jazzy from wheels. In a sourced ROS 2 it uses that ROS and
+adds only missing packages. It imports the standard library only, because it runs before anything
+is installed.
 """
 
 from __future__ import annotations
@@ -19,23 +20,24 @@ import time
 
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST, NEWEST = (3, 10), (3, 13)
-#: Extras of setup.py that a goal needs, and what else.
+#: Extras of setup.py and further packages that each goal needs.
 GOALS = {
+    'fast': (['test'], []),
     'demo': (['bag', 'view'], []),
     'test': (['bag', 'view', 'test'], []),
     'tensorrt': (['bag', 'view', 'test'], ['tensorrt-rtx-cu13']),
     'long': (['bag', 'view', 'rerun', 'test'], ['colcon-common-extensions', 'foxglove-sdk']),
 }
-#: Marks an environment that belongs to a sourced ROS 2, with its name inside.
+#: File in the environment with the name of the ROS 2 that was sourced when it was made.
 ROS_MARK = 'niki-ros-distro'
 
 
 class SetupError(Exception):
-    """Something is missing; the message says what to do."""
+    """The environment cannot be made; the message names the remedy."""
 
 
 def clean_environment() -> dict[str, str]:
-    """Return the environment without what the ROS wheels of another Python left in it."""
+    """Return the environment variables without those that another Python's ROS wheels set."""
     environment = dict(os.environ)
     if environment.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None):
         environment.pop('LD_LIBRARY_PATH', None)
@@ -45,14 +47,14 @@ def clean_environment() -> dict[str, str]:
 
 
 class Steps:
-    """Runs commands quietly: one line each with its time, the log only when one fails."""
+    """Runs commands with one line of output each; the log is shown only when one fails."""
 
     def __init__(self, log: Path, environment: dict[str, str]):
         self.log = log
         self.environment = environment
 
     def run(self, title: str, *command, needed: bool = True) -> bool:
-        """Run one command; without ``needed`` a failure is only said."""
+        """Run one command and return its success; raise SetupError when a needed one fails."""
         print(f'{title} … ', end='', flush=True)
         start = time.monotonic()
         with open(self.log, 'a+', encoding='utf-8', errors='replace') as log:
@@ -66,12 +68,12 @@ class Steps:
             tail = log.read().splitlines()[-40:]
         print(f'{time.monotonic() - start:.0f} s' if code == 0 else f'failed ({code})', flush=True)
         if code and needed:
-            raise SetupError('\n'.join([*tail, f'{title}: failed; all of it is in {self.log}']))
+            raise SetupError('\n'.join([*tail, f'{title}: failed; the whole log is {self.log}']))
         return code == 0
 
 
 class Environment:
-    """The virtual environment and the ROS 2 it belongs to."""
+    """A virtual environment and the ROS 2 that it was made for."""
 
     def __init__(self, folder: Path, interpreter: str, distro: str):
         self.folder = folder
@@ -82,7 +84,7 @@ class Environment:
         self.steps = Steps(folder / 'setup.log', self.environment)
 
     def refuse_mixing(self):
-        """Refuse an environment that was made for another ROS 2 than the present one."""
+        """Raise SetupError for an environment that was made for another ROS 2."""
         mark = self.folder / ROS_MARK
         if not mark.is_file():
             if self.distro and list(self.folder.glob('lib/python*/site-packages/ros_rclpy-*')):
@@ -98,7 +100,7 @@ class Environment:
                              f'{names[1]}. Source the same, or "make clean" and make again.')
 
     def create(self):
-        """Make the environment where there is none."""
+        """Make the environment if it does not exist."""
         self.refuse_mixing()
         if not self.python.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -112,7 +114,7 @@ class Environment:
         (self.folder / ROS_MARK).write_text(self.distro, encoding='utf-8')
 
     def pip(self, title: str, *arguments):
-        """Run pip's install with our constraints."""
+        """Run ``pip install`` with the constraints of this project."""
         constraints = ['-c', ROOT / 'requirements' / 'constraints.txt']
         if self.distro:
             constraints += ['-c', self._system_versions()]
@@ -120,16 +122,17 @@ class Environment:
                        *arguments)
 
     def has(self, module: str) -> bool:
-        """Say whether a module can be imported."""
+        """Return whether the environment can import a module."""
         return subprocess.call([str(self.python), '-c', f'import {module}'], env=self.environment,
                                stderr=subprocess.DEVNULL) == 0
 
     def _system_versions(self) -> Path:
         """
-        Keep to the series of the sourced ROS's numpy: its messages are compiled against that one.
+        Write a constraint on numpy's series for a sourced ROS, whose messages depend on it.
 
-        Within a series numpy's binary interface stays. Ubuntu 22.04 has 1.21.5, with which pip
-        would take an ONNX Runtime (1.12) that cannot read the graphs; newer ones ask for 1.21.6.
+        The messages are compiled against numpy, whose binary interface is fixed within a series.
+        The patch version may rise: with 1.21.5 of Ubuntu 22.04 pip would choose ONNX Runtime 1.12,
+        which cannot read the graphs; newer ones need 1.21.6.
         """
         path = self.folder / 'system-constraints.txt'
         if not path.exists():
@@ -141,11 +144,25 @@ class Environment:
         return path
 
     def install(self, goal: str):
-        """Install ROS where it is missing, the project and what the goal needs."""
+        """Install ROS where it is missing, this project and the packages of the goal."""
         extras, packages = GOALS[goal]
-        ros = [] if self.distro else ['-r', ROOT / 'requirements' / 'ros-jazzy.txt']
-        self.pip(f'niki_ros, {"ROS 2 Jazzy" if ros else "what ROS 2 lacks"}', *ros,
-                 *packages, '-e', f'{ROOT}[{",".join(extras)}]')
+        ros = [] if self.distro or goal == 'fast' else [
+            '-r', ROOT / 'requirements' / 'ros-jazzy.txt']
+        self.pip(f'niki_ros{", ROS 2 Jazzy" if ros else ""}', *ros, *packages,
+                 '-e', f'{ROOT}[{",".join(extras)}]')
+        if goal != 'fast':
+            self._install_messages(goal)
+            # fetched here, so that "make demo" needs no network; a user may give another video
+            self.steps.run('Demo clip', self.python, ROOT / 'tools' / 'demo_clip.py', '--fetch',
+                           needed=False)
+        if goal not in ('demo', 'fast'):
+            # anny, the body model of the renderer, is large; only the long tests need it
+            extra = '[render]' if goal == 'long' else ''
+            self.pip('niki_training and PyTorch', 'moderngl', '-e',
+                     f'{ROOT / "training"}{extra}')
+
+    def _install_messages(self, goal: str):
+        """Build the message packages that the ROS 2 wheels lack."""
         if not self.has('tf2_msgs.msg'):
             if self.distro:
                 raise SetupError(f'ROS 2 {self.distro} has no tf2_msgs: sudo apt install '
@@ -154,26 +171,10 @@ class Environment:
         for name in ('hri_msgs', 'vision_msgs'):
             if goal != 'demo' and not self.distro and not self.has(f'{name}.msg'):
                 self.pip(f'{name}, built from its definitions', ROOT / 'tools' / name)
-        # now, so that "make demo" needs no network later; without it a video can still be given
-        self.steps.run('Demo clip', self.python, ROOT / 'tools' / 'demo_clip.py', '--fetch',
-                       needed=False)
-        if goal != 'demo' and any((ROOT / 'training' / 'test').glob('test_*.py')):
-            self._install_training(goal)
-
-    def _install_training(self, goal: str):
-        """Install the training package with what its tests need."""
-        if not (ROOT / 'training' / 'pyproject.toml').is_file():
-            self.pip('PyTorch for the tests of the training', 'torch', 'safetensors', 'onnx',
-                     'onnxscript')
-            return
-        # torch's ONNX exporter asks for onnxscript only when it runs
-        extra = '[render]' if goal == 'long' else ''
-        self.pip('Training and PyTorch', 'onnxscript', 'moderngl', '-e',
-                 f'{ROOT / "training"}{extra}')
 
 
 def usable(interpreter: str) -> bool:
-    """Say whether an interpreter runs, is one that ROS 2 is built for, and can make venvs."""
+    """Return whether an interpreter runs, has a version that ROS 2 supports, and has venv."""
     check = (f'import sys, venv, ensurepip; '
              f'sys.exit(not {OLDEST} <= sys.version_info[:2] <= {NEWEST})')
     try:
@@ -184,7 +185,7 @@ def usable(interpreter: str) -> bool:
 
 
 def find_interpreter(wanted: str | None, distro: str) -> str:
-    """Return the Python to use: the one asked for, the sourced ROS's, or the best one here."""
+    """Return the interpreter to use: ``wanted``, the sourced ROS's, or the best one found."""
     if wanted and not usable(wanted):
         raise SetupError(f'PYTHON={wanted} does not run, is not 3.10 to 3.13, or has no venv '
                          '(Debian: sudo apt install python3-venv)')
@@ -198,7 +199,7 @@ def find_interpreter(wanted: str | None, distro: str) -> str:
 
 
 def refuse_unsuitable_machine(interpreter: str):
-    """Refuse before the downloads what would fail after them."""
+    """Raise SetupError before any download on a machine where the build would fail later."""
     system = (platform.system(), platform.machine())
     if system != ('Linux', 'x86_64'):
         raise SetupError('ROS 2 wheels exist for Linux x86-64 only, and this is '
@@ -227,7 +228,7 @@ def main() -> int:
         interpreter = find_interpreter(args.python, distro)
         environment = Environment(args.venv.resolve(), interpreter, distro)
         environment.refuse_mixing()
-        if not distro:
+        if not distro and args.goal != 'fast':
             refuse_unsuitable_machine(interpreter)
         environment.create()
         environment.install(args.goal)
