@@ -205,10 +205,10 @@ def _plot(file: str, draw):
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ModelError(f'--plot needs matplotlib ({error}): pip install matplotlib') from error
-    from niki_ros.files.outputs import whole_file
+    from niki_ros.files.atomic_write import atomic_write
     figure = Figure(figsize=(7, 4), layout='constrained')
     draw(figure.add_subplot())
-    with whole_file(file, _PLOTS) as part:
+    with atomic_write(file, _PLOTS) as part:
         figure.savefig(part, dpi=120)
 
 

@@ -17,7 +17,7 @@ def check_files(outputs: Mapping[str, Any], source, camera: Optional[str],
     :param suffixes: name of the option without dashes = endings that can be written.
     :raises InputError: naming both.
     """
-    from niki_ros.files.outputs import check_outputs
+    from niki_ros.files.output_paths import check_outputs
     from niki_ros.models.model_folder import shipped_models
     from niki_ros.sources.source import files_of
     read = [] if source is None else files_of(source)

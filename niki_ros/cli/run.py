@@ -49,7 +49,7 @@ def main(args) -> int:
     """
     from niki_ros import load_pipeline
     from niki_ros.cli.files import check_files
-    from niki_ros.files.outputs import VIDEO_SUFFIXES
+    from niki_ros.files.video_writer import VIDEO_SUFFIXES
     from niki_ros.sources.source import open_source
     settings = _settings(args)
     check_files({'--overlay': args.overlay, '--json': args.json}, args.source, args.camera,
@@ -156,7 +156,7 @@ def _camera(args, source, settings):
 
 def _json_writer(stack, path):
     """Return a function that writes one line, or None."""
-    from niki_ros.files.outputs import line_writer
+    from niki_ros.files.atomic_write import line_writer
     if path is None:
         return None
     write = print if path == '-' else stack.enter_context(line_writer(path))
@@ -165,10 +165,11 @@ def _json_writer(stack, path):
 
 def _overlay_writer(stack, path, source):
     """Return a :class:`VideoWriter`, or None."""
-    from niki_ros.files.outputs import VIDEO_SUFFIXES, VideoWriter, whole_file
+    from niki_ros.files.atomic_write import atomic_write
+    from niki_ros.files.video_writer import VIDEO_SUFFIXES, VideoWriter
     if path is None:
         return None
-    part = stack.enter_context(whole_file(path, VIDEO_SUFFIXES))
+    part = stack.enter_context(atomic_write(path, VIDEO_SUFFIXES))
     return stack.enter_context(VideoWriter(part, source.rate_hz, source.width, source.height))
 
 
@@ -185,7 +186,7 @@ class _Done:
 def _process(args, source, pipeline, camera, write_line, overlay) -> _Done:
     """Do the work."""
     from niki_ros.common.errors import SourceError
-    from niki_ros.images.pixels import draw_overlay
+    from niki_ros.images.overlay import draw_overlay
     from tqdm import tqdm
     done = _Done()
     hidden = args.quiet or not sys.stderr.isatty()

@@ -141,8 +141,8 @@ def _camera(path, source, settings):
 
 def _save(rerun_view, moments, path, absolute):
     """Write the recording; it gets its name when it is whole."""
-    from niki_ros.files.outputs import whole_file
-    with whole_file(path) as part:
+    from niki_ros.files.atomic_write import atomic_write
+    with atomic_write(path) as part:
         count = rerun_view.show(moments, lambda recording, layout: recording.save(
             str(part), default_blueprint=layout), absolute)
     print(f'{count} moments: {path}   (open it with: rerun {path})', file=sys.stderr)

@@ -84,8 +84,9 @@ def _run(args, stop) -> int:
 
 def _make_out(args):
     """Make the folder; nothing in it that is an input, or not of a demonstration, is replaced."""
+    from niki_ros.files.atomic_write import make_folder
     from niki_ros.files.file_kinds import name_for_opencv
-    from niki_ros.files.outputs import check_outputs, make_folder
+    from niki_ros.files.output_paths import check_outputs
     from niki_ros.sources.source import files_of
     name_for_opencv(args.out)
     make_folder(args.out)

@@ -11,7 +11,8 @@ from typing import Dict, List, Optional
 from niki_ros.body.body import Body
 from niki_ros.body.skeleton import PARENTS_29
 from niki_ros.demo.listener import DemoListener, Record
-from niki_ros.ros.conversions import camera_from_info, ns_from_stamp
+from niki_ros.messages.calibration import camera_from_info
+from niki_ros.messages.stamps import ns_from_stamp
 from niki_ros.ros.markers import SkeletonMarkers
 from niki_ros.ros.topics import type_name
 import numpy as np
@@ -57,12 +58,13 @@ def write_pictures(listener: DemoListener, video, out: Path, note) -> None:
     so that recording them does not disturb the measurement. Likewise what the node draws only
     while somebody looks: overlay and markers.
     """
-    from niki_ros.files.outputs import VideoWriter, whole_file
-    from niki_ros.images.pixels import draw_overlay
+    from niki_ros.files.atomic_write import atomic_write
+    from niki_ros.files.video_writer import VideoWriter
+    from niki_ros.images.overlay import draw_overlay
     from niki_ros.sources.source import open_source
     infos, drawn = sent_infos(listener), []
     skeletons = SkeletonMarkers()
-    with (open_source(video) as source, whole_file(out / 'overlay.mp4') as part, VideoWriter(
+    with (open_source(video) as source, atomic_write(out / 'overlay.mp4') as part, VideoWriter(
             part, source.rate_hz, source.width, source.height) as writer):
         # a source that breaks off is not asked for more than was sent
         for info, frame in zip(infos, source):
@@ -133,7 +135,7 @@ def draw_skeletons(bodies_by_stamp: Dict[int, List[Body]], path: Path, moments: 
     import matplotlib
     matplotlib.use('Agg')
     from matplotlib import pyplot
-    from niki_ros.files.outputs import whole_file
+    from niki_ros.files.atomic_write import atomic_write
     stamps = [stamp for stamp in sorted(bodies_by_stamp) if bodies_by_stamp[stamp]]
     chosen = [stamps[int(i)] for i in np.linspace(0, len(stamps) - 1, moments)] if stamps else []
     figure = pyplot.figure(figsize=(3.2 * max(1, len(chosen)), 4.2), dpi=120)
@@ -144,7 +146,7 @@ def draw_skeletons(bodies_by_stamp: Dict[int, List[Body]], path: Path, moments: 
     if not chosen:
         figure.text(0.5, 0.5, 'no body was seen', ha='center')
     figure.subplots_adjust(left=0.02, right=0.96, bottom=0.08, top=0.92, wspace=0.05)
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         figure.savefig(part)
     pyplot.close(figure)
 
@@ -152,7 +154,7 @@ def draw_skeletons(bodies_by_stamp: Dict[int, List[Body]], path: Path, moments: 
 def _draw_moment(axes, bodies: List[Body]):
     """Draw one moment; camera x to the right, its z into the depth, its y downwards."""
     from matplotlib.ticker import MultipleLocator
-    from niki_ros.images.pixels import confidence_rgb
+    from niki_ros.images.overlay import confidence_rgb
     for body in bodies:
         x, y, z = np.asarray(body.joints_m).T
         known = list(body.confidence) + [body.confidence[parent] for parent in PARENTS_29[24:]]

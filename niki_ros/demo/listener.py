@@ -8,7 +8,7 @@ from typing import Dict, List, NamedTuple
 
 from diagnostic_msgs.msg import DiagnosticArray
 from niki_ros.body.body import Body
-from niki_ros.ros.conversions import ns_from_stamp
+from niki_ros.messages.stamps import ns_from_stamp
 from niki_ros.ros.publishers import LATCHED_QOS, POINT_DTYPE
 import numpy as np
 from rclpy.node import Node

@@ -1,1 +1,1 @@
-"""Files on disk: what kind one is, written whole or not at all, videos. May import common."""
+"""Files on disk: their kind, atomic writing, checks of output paths, videos. May import common."""

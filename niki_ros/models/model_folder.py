@@ -219,7 +219,7 @@ def write_model_folder(path: Union[str, os.PathLike], graph: bytes, manifest: di
     :raises InputError: where the folder cannot be made, or holds such files of something else.
     :raises OutputError: where they could not be written.
     """
-    from niki_ros.files.outputs import make_folder
+    from niki_ros.files.atomic_write import make_folder
     folder = make_folder(path)
     _refuse_to_replace(folder)
     manifest = {**manifest, 'sha256': sha256(graph)}

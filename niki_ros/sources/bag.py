@@ -11,9 +11,10 @@ from typing import Dict, Generator, Iterator, List, Optional
 
 from niki_ros.common.errors import BackendError, InputError, SourceError
 from niki_ros.common.settings import CameraConfig, TrackingConfig
-from niki_ros.messages.frame_decoder import BadFrame, Intake, ns_from_stamp
-from niki_ros.messages.side_inputs import depth_from_image, NearestDepth
-from niki_ros.scene.stamp_order import ImageOrder
+from niki_ros.messages.depth import depth_from_image, DepthSynchronizer
+from niki_ros.messages.frame_decoder import FrameDecoder, RejectedFrame
+from niki_ros.messages.stamps import ns_from_stamp
+from niki_ros.scene.stamp_order import StampOrder
 from niki_ros.sources.bag_files import bag_files, lacks_description, parts_to_open, ROS_1
 from niki_ros.sources.source import DEFAULT_RATE_HZ, Frame, FrameSource
 
@@ -86,19 +87,19 @@ class BagSource(FrameSource):
 
     def _frames(self) -> Iterator[Frame]:
         """Yield images, each with the depth that belongs to it, which may come just after."""
-        intake = Intake(self._fov_deg or 0.0, self._warn, self.info_topic or 'camera_info',
-                        ImageOrder(TrackingConfig(late_s=self._late_s)), self._images_are,
-                        self.image_topic)
-        intake.info = self._first_info
-        depth, newest_ns = NearestDepth(), 0
+        decoder = FrameDecoder(self._fov_deg or 0.0, self._warn, self.info_topic or 'camera_info',
+                               StampOrder(TrackingConfig(late_s=self._late_s)), self._images_are,
+                               self.image_topic)
+        decoder.set_camera_info(self._first_info)
+        depth, newest_ns = DepthSynchronizer(), 0
         waiting: List[Frame] = []
         with self._open() as bag:
             topics = [self.image_topic, self.info_topic, self.depth_topic]
             for topic, message in self._messages(bag, topics):
                 if topic == self.info_topic:
-                    intake.info = message
+                    decoder.set_camera_info(message)
                 elif topic == self.image_topic:
-                    waiting += self._read(intake, message)
+                    waiting += self._read(decoder, message)
                 else:
                     depth.put(message)
                     newest_ns = max(newest_ns, ns_from_stamp(message.header.stamp))
@@ -107,23 +108,23 @@ class BagSource(FrameSource):
                     yield self._with_depth(waiting.pop(0), depth)
             yield from (self._with_depth(frame, depth) for frame in waiting)
 
-    def _read(self, intake: Intake, message) -> List[Frame]:
+    def _read(self, decoder: FrameDecoder, message) -> List[Frame]:
         """Return the frame of an image, or none and count why."""
         try:
-            stamp_ns, image_rgb = intake.read(message)
-        except BadFrame as error:
+            stamp_ns, image_rgb, notes = decoder.decode(message)
+        except RejectedFrame as error:
             self._skip(error.fault, str(error))
             return []
-        intake.processed(stamp_ns)
-        for name, text in intake.remarks().items():
+        decoder.mark_processed(stamp_ns)
+        for name, text in notes.items():
             self._warn(name, text)
         height, width = image_rgb.shape[:2]
-        camera = intake.known_camera(width, height) if self._fov_deg else None
+        camera = decoder.calibrated_camera(width, height) if self._fov_deg else None
         return [Frame(image_rgb, stamp_ns, 0, camera)]
 
-    def _with_depth(self, frame: Frame, depth: NearestDepth) -> Frame:
+    def _with_depth(self, frame: Frame, depth: DepthSynchronizer) -> Frame:
         """Return the frame with its depth, where there is one."""
-        message = depth.of(frame.stamp_ns) if self.depth_topic else None
+        message = depth.match(frame.stamp_ns) if self.depth_topic else None
         if message is None:
             return frame
         try:

@@ -7,7 +7,7 @@ from pathlib import Path
 import re
 
 from niki_ros.common.errors import InputError
-from niki_ros.messages.calibration import Calibration, camera_of
+from niki_ros.messages.calibration import Calibration, camera_from_calibration
 from niki_ros.scene.camera import Camera
 import numpy as np
 import yaml
@@ -59,9 +59,9 @@ def camera_from_yaml(path, rectified: bool = False) -> Camera:
     if rectified or data.get('projection_matrix') is not None:
         projection = _numbers(path, data, 'projection_matrix', (12,)).reshape(3, 4)[:, :3]
     try:
-        camera, faults = camera_of(Calibration(matrix, projection, width, height, model,
-                                               distortion, source='file'),
-                                   width, height, rectified)
+        camera, faults = camera_from_calibration(
+            Calibration(matrix, projection, width, height, model, distortion, source='file'),
+            width, height, rectified)
     except InputError as error:
         raise InputError(f'camera file {path}: {error}') from error
     for text in faults.values():

@@ -16,9 +16,9 @@ from urllib.request import url2pathname
 import cv2
 from niki_ros.common.errors import SourceError
 from niki_ros.files.file_kinds import (
-    is_cut_off,
     is_mp4,
-    lacks_index,
+    is_truncated,
+    lacks_mp4_index,
     name_for_opencv,
     starts_with,
 )
@@ -190,7 +190,7 @@ class VideoFile(FrameSource):
         if early and stated_s and not self._rate_given and not self._counts_frames():
             # of a rate that varies the number of frames does not follow
             early = seconds < stated_s - max(3 / self.rate_hz, stated_s / 20)
-        if number == 0 or early or (self._counts_bytes and is_cut_off(self._path)):
+        if number == 0 or early or (self._counts_bytes and is_truncated(self._path)):
             raise SourceError(
                 f'{self._path} breaks off: frame {number} of '
                 f'{stated if number < (stated or 0) else "?"} cannot be decoded; copy the file '
@@ -383,7 +383,7 @@ def _open_video(path: Path) -> cv2.VideoCapture:
     capture = cv2.VideoCapture(name_for_opencv(path))
     if not capture.isOpened():
         name = quote(str(path))
-        if lacks_index(path):
+        if lacks_mp4_index(path):
             raise SourceError(f'{path} has no index, which is written last: it was cut off, or '
                               'its recorder was killed; copy it again, or mend it with another '
                               f'video of the same camera: untrunc GOOD.mp4 {name}')

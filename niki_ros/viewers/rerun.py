@@ -17,8 +17,11 @@ from niki_ros.body.body import Body, OBSERVED, STATUS_NAMES
 from niki_ros.body.skeleton import PARENTS_29
 from niki_ros.common.errors import BackendError, InputError, SourceError
 from niki_ros.images.levels import Levels
-from niki_ros.messages.calibration import calibration_of_info, camera_of
-from niki_ros.messages.frame_decoder import is_zero_k
+from niki_ros.messages.calibration import (
+    calibration_from_info,
+    camera_from_calibration,
+    is_uncalibrated,
+)
 from niki_ros.scene.camera import Camera
 from niki_ros.sources import bag_files
 import numpy as np
@@ -45,7 +48,8 @@ class Moment:
 
     def jpeg(self) -> Optional[bytes]:
         """Return the image with the skeletons, as JPEG."""
-        from niki_ros.images.pixels import draw_overlay, jpeg_from_rgb
+        from niki_ros.images.overlay import draw_overlay
+        from niki_ros.images.pixels import jpeg_from_rgb
         if self.image_rgb is None:
             return None
         drawn = self.image_rgb
@@ -117,8 +121,8 @@ def screenshot(moment: Moment, path, absolute: bool = False):
 
     :raises BackendError: where the viewer finds nothing to draw on.
     """
-    from niki_ros.files.outputs import whole_file
-    with TemporaryDirectory() as folder, whole_file(path, ('.png',)) as part:
+    from niki_ros.files.atomic_write import atomic_write
+    with TemporaryDirectory() as folder, atomic_write(path, ('.png',)) as part:
         recorded = Path(folder) / 'moment.rrd'
         show([moment], lambda recording, layout: recording.save(
             str(recorded), default_blueprint=layout), absolute)
@@ -213,10 +217,10 @@ def _rgb(message, levels: Levels, stamp_ns: int) -> np.ndarray:
 
 def _camera(info, image_rgb) -> Optional[Camera]:
     """Return the camera of a CameraInfo, None where there is none or it is not calibrated."""
-    if info is None or is_zero_k(info):
+    if info is None or is_uncalibrated(info):
         return None
     size = (info.width, info.height) if image_rgb is None else image_rgb.shape[1::-1]
-    return camera_of(calibration_of_info(info), *size)[0]
+    return camera_from_calibration(calibration_from_info(info), *size)[0]
 
 
 def _bodies(cloud, stamp_ns: int) -> List[Body]:
@@ -265,7 +269,7 @@ def _layout(blueprint, bodies: List[Body]):
 
 def _log(rerun, recording, moment: Moment):
     """Log the image and the skeletons."""
-    from niki_ros.images.pixels import confidence_rgb
+    from niki_ros.images.overlay import confidence_rgb
     jpeg = moment.jpeg()
     if jpeg is not None:
         recording.log('image', rerun.EncodedImage(contents=jpeg, media_type='image/jpeg'))

@@ -78,7 +78,7 @@ class MomentStore:
 
     def about(self) -> Dict[str, Any]:
         """Return what the page must know before the first moment."""
-        from niki_ros.images.pixels import confidence_rgb
+        from niki_ros.images.overlay import confidence_rgb
         return {'title': self._title, 'parents': [int(one) for one in PARENTS_29],
                 'status_names': list(STATUS_NAMES),
                 'colours_rgb': [confidence_rgb(value) for value in np.linspace(0, 1, _COLOURS)]}

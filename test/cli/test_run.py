@@ -12,7 +12,7 @@ import time
 from niki_ros import load_pipeline
 from niki_ros.cli import main as cli
 from niki_ros.cli.run import body_record
-from niki_ros.files.outputs import VideoWriter
+from niki_ros.files.video_writer import VideoWriter
 from niki_ros.people.pipeline import Pipeline
 from niki_ros.scene.camera import Camera
 from niki_ros.solvers import load_solver
@@ -170,7 +170,7 @@ def test_failure_leaves_no_half_file(blank, tmp_path, monkeypatch):
     out = tmp_path / 'out'
     out.mkdir()
     (out / 'bodies.jsonl').write_text('from before')
-    monkeypatch.setattr('niki_ros.images.pixels.draw_overlay', lambda *_: 1 / 0)
+    monkeypatch.setattr('niki_ros.images.overlay.draw_overlay', lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run(blank, '--json', out / 'bodies.jsonl', '--overlay', out / 'overlay.mp4')
     assert [path.name for path in out.iterdir()] == ['bodies.jsonl']

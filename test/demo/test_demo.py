@@ -12,7 +12,7 @@ import sys
 import cv2
 from niki_ros.common.errors import InputError
 from niki_ros.demo.demo import _make_out
-from niki_ros.files.outputs import VideoWriter
+from niki_ros.files.video_writer import VideoWriter
 import numpy as np
 import pytest
 import ros_fixtures  # noqa: F401  (skips these tests where there is no ROS)

@@ -12,14 +12,9 @@ import cv2
 from niki_ros.cli import main as cli
 from niki_ros.cli.files import check_files
 from niki_ros.common.errors import InputError, OutputError
-from niki_ros.files.outputs import (
-    check_outputs,
-    line_writer,
-    make_folder,
-    VIDEO_SUFFIXES,
-    VideoWriter,
-    whole_file,
-)
+from niki_ros.files.atomic_write import atomic_write, line_writer, make_folder
+from niki_ros.files.output_paths import check_outputs
+from niki_ros.files.video_writer import VIDEO_SUFFIXES, VideoWriter
 from niki_ros.models.model_folder import shipped_models
 import numpy as np
 import pytest
@@ -111,7 +106,7 @@ def test_two_outputs_have_two_names(clip, tmp_path, capfd):
     (tmp_path / 'link.mp4').symlink_to('out.mp4')
     for other in ('out.mp4', 'link.mp4', '../' + tmp_path.name + '/out.mp4'):
         assert run(clip, '--overlay', tmp_path / 'out.mp4', '--json', tmp_path / other) == 1
-        assert 'give each a name of its own' in capfd.readouterr().err
+        assert 'is the same file as that of' in capfd.readouterr().err
     assert not (tmp_path / 'out.mp4').exists()
     assert run(clip, '--overlay', '/dev/null', '--json', '/dev/null') == 0
 
@@ -126,7 +121,7 @@ def test_endings_that_the_encoder_cannot_write(clip, tmp_path, name, capfd):
 
 @pytest.mark.parametrize('suffix', [*VIDEO_SUFFIXES, '.MP4'])
 def test_every_ending_that_is_taken_can_be_read_back(tmp_path, suffix):
-    with whole_file(tmp_path / f'o{suffix}', VIDEO_SUFFIXES) as part:
+    with atomic_write(tmp_path / f'o{suffix}', VIDEO_SUFFIXES) as part:
         write_video(part, 30)
     capture = cv2.VideoCapture(str(tmp_path / f'o{suffix}'))
     assert sum(capture.read()[0] for _ in range(40)) == 30
@@ -186,7 +181,7 @@ def test_a_device_stays_a_device(clip, tmp_path):
     for path in ('/dev/null', tmp_path / 'to_null'):
         if path != '/dev/null':
             path.symlink_to('/dev/null')
-        with whole_file(path) as part:
+        with atomic_write(path) as part:
             part.write_text('gone')
         with line_writer(path) as write:
             write('gone')
@@ -196,7 +191,7 @@ def test_a_device_stays_a_device(clip, tmp_path):
 def test_stdout_by_its_path_is_written_on_and_not_cut(tmp_path):
     """What the shell has put into the file before stays, and comes first."""
     log = tmp_path / 'log'
-    program = ('import sys; from niki_ros.files.outputs import line_writer\n'
+    program = ('import sys; from niki_ros.files.atomic_write import line_writer\n'
                'with line_writer(sys.argv[1]) as write: write("two")')
     for path in ('/dev/stdout', '/dev/fd/1', '/proc/self/fd/1'):
         with log.open('wb') as stream:
@@ -212,7 +207,7 @@ def limited(path, byte_count):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (byte_count, before[1]))
     try:
-        with whole_file(path) as part:
+        with atomic_write(path) as part:
             write_video(part, 40)
     except OutputError as error:
         return str(error)
@@ -240,7 +235,7 @@ def test_a_disk_that_is_full_from_the_start_is_named(tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
     try:
         with pytest.raises(OutputError, match='disk'):
-            with whole_file(tmp_path / 'out.mp4') as part:
+            with atomic_write(tmp_path / 'out.mp4') as part:
                 write_video(part)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -272,7 +267,7 @@ def test_full_stdout_is_one_line(clip):
 
 
 def test_a_reader_that_ends_does_not_pass_for_a_whole_file(tmp_path):
-    with pytest.raises(OutputError, match='has ended'), whole_file(tmp_path / 'out.mp4') as part:
+    with pytest.raises(OutputError, match='has ended'), atomic_write(tmp_path / 'out.mp4') as part:
         part.write_text('half')
         raise BrokenPipeError
     assert list(tmp_path.iterdir()) == []
@@ -282,7 +277,7 @@ def test_what_cannot_be_an_output_is_refused(tmp_path):
     (tmp_path / 'file').write_text('')
     (tmp_path / 'around').symlink_to('around')
     for path in ('file/out.txt', 'none/out.txt', 'around', 'x' * 300):
-        with pytest.raises(InputError, match='cannot be written'), whole_file(tmp_path / path):
+        with pytest.raises(InputError, match='cannot be written'), atomic_write(tmp_path / path):
             pass
     with pytest.raises(InputError, match='is a folder'):
         check_outputs({'--json': tmp_path}, [])
@@ -290,5 +285,5 @@ def test_what_cannot_be_an_output_is_refused(tmp_path):
         with pytest.raises(InputError, match='cannot be made'):
             make_folder(tmp_path / path)
     assert make_folder(tmp_path / 'a' / 'b').is_dir() and make_folder(tmp_path).is_dir()
-    with whole_file(tmp_path / ('é' * 100 + '.txt')) as part:
+    with atomic_write(tmp_path / ('é' * 100 + '.txt')) as part:
         part.write_text('long names are names')

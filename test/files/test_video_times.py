@@ -6,7 +6,7 @@ import struct
 
 import cv2
 from niki_ros.common.errors import SourceError
-from niki_ros.files.outputs import VideoWriter
+from niki_ros.files.video_writer import VideoWriter
 from niki_ros.sources.source import open_source
 import numpy as np
 import pytest

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from niki_ros.files.outputs import VideoWriter
+from niki_ros.files.video_writer import VideoWriter
 from niki_ros.ros.parameter_files import shared_names
 import numpy as np
 import pytest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 from niki_ros.common.errors import OutputError
 from niki_ros.files.mp4_times import write_times
-from niki_ros.files.outputs import VideoWriter
+from niki_ros.files.video_writer import VideoWriter
 from niki_ros.sources.source import open_source
 import numpy as np
 import pytest

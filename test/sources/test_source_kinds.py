@@ -11,7 +11,7 @@ import time
 from bags import CAMERA, camera_messages, picture, STEP_NS, T0, write_bag
 import cv2
 from niki_ros.common.errors import InputError, SourceError
-from niki_ros.files.outputs import VideoWriter
+from niki_ros.files.video_writer import VideoWriter
 from niki_ros.images.pixels import jpeg_from_rgb
 from niki_ros.sources.source import files_of, open_source
 import numpy as np

@@ -6,7 +6,8 @@ import struct
 
 import cv2
 from niki_ros.common.errors import InputError, SourceError
-from niki_ros.files.outputs import VideoWriter, whole_file
+from niki_ros.files.atomic_write import atomic_write
+from niki_ros.files.video_writer import VideoWriter
 from niki_ros.sources.source import open_source
 import numpy as np
 import pytest
@@ -175,18 +176,18 @@ def test_overlay_of_odd_size_loses_one_row_and_column(tmp_path):
 def test_whole_file_or_none(tmp_path):
     target = tmp_path / 'out.txt'
     target.write_text('old')
-    with pytest.raises(RuntimeError), whole_file(target) as part:
+    with pytest.raises(RuntimeError), atomic_write(target) as part:
         part.write_text('half')
         raise RuntimeError
     assert target.read_text() == 'old'
-    with whole_file(target) as part:
+    with atomic_write(target) as part:
         part.write_text('new')
     assert target.read_text() == 'new'
     assert [path.name for path in tmp_path.iterdir()] == ['out.txt']
 
 
 def test_output_that_cannot_be_written_is_refused(tmp_path):
-    with pytest.raises(InputError, match='make the folder'), whole_file(tmp_path / 'no' / 'x'):
+    with pytest.raises(InputError, match='make the folder'), atomic_write(tmp_path / 'no' / 'x'):
         pass
-    with pytest.raises(InputError, match='is a folder'), whole_file(tmp_path):
+    with pytest.raises(InputError, match='is a folder'), atomic_write(tmp_path):
         pass

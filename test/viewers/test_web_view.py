@@ -20,7 +20,7 @@ from niki_ros.body.rotations import rotmat_from_rotvec
 from niki_ros.body.skeleton import open_skeleton, PARENTS_29
 from niki_ros.cli import main as niki
 from niki_ros.common.errors import ConfigError, SourceError
-from niki_ros.images.pixels import confidence_rgb
+from niki_ros.images.overlay import confidence_rgb
 from niki_ros.scene.camera import Camera
 from niki_ros.viewers.rerun import Moment
 from niki_ros.viewers.web_page import fill, MomentStore, WebView

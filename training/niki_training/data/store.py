@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from niki_ros.common.errors import InputError
-from niki_ros.files.outputs import whole_file
+from niki_ros.files.atomic_write import atomic_write
 import numpy as np
 
 from niki_training.data.motion import Motion, subject_of
@@ -23,7 +23,7 @@ def write_store(path, motion: Motion, licence: str, sources) -> None:
     """
     if not np.isfinite(motion.rotvec).all():
         raise InputError('the motion has values that are not finite')
-    with whole_file(path) as part, open(part, 'wb') as file:
+    with atomic_write(path) as part, open(part, 'wb') as file:
         np.savez_compressed(
             file, rotvec=motion.rotvec.astype(np.float16), lengths=motion.lengths,
             names=motion.names.astype(str), fps=motion.fps, licence=licence,

@@ -88,10 +88,11 @@ class Rectangles:
 
 def write_overlay(path, clip, config, paint, clean, dark) -> None:
     """Write both runs side by side: the clean clip on the left, the painted one on the right."""
-    from niki_ros.files.outputs import VideoWriter, whole_file
-    from niki_ros.images.pixels import draw_overlay
+    from niki_ros.files.atomic_write import atomic_write
+    from niki_ros.files.video_writer import VideoWriter
+    from niki_ros.images.overlay import draw_overlay
     from niki_ros.scene.camera import Camera
-    with clip.open() as source, whole_file(path) as part:
+    with clip.open() as source, atomic_write(path) as part:
         width, height = source.width, source.height
         camera = clip.camera(width, height) or Camera.from_fov(
             width, height, config.camera.fov_deg)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from niki_ros.common.errors import ConfigError
-from niki_ros.files.outputs import whole_file
+from niki_ros.files.atomic_write import atomic_write
 
 CHARTS = (
     ('frames', 'mpjpe_mm', 'frames: MPJPE, mm', 'log'),
@@ -39,7 +39,7 @@ def _save(figure, path: Path) -> None:
     :raises ConfigError: when the file's ending is none that matplotlib knows.
     """
     try:
-        with whole_file(path) as part:
+        with atomic_write(path) as part:
             figure.savefig(part, dpi=110)
     except ValueError as error:
         raise ConfigError(f'--plot {path}: {error}') from error

@@ -18,7 +18,7 @@ from niki_ros.body.confidence import CONFIDENT_WITHIN_M
 from niki_ros.body.observation import JointObservation
 from niki_ros.body.skeleton import JOINTS_29
 from niki_ros.common.settings import PipelineConfig
-from niki_ros.files.outputs import whole_file
+from niki_ros.files.atomic_write import atomic_write
 from niki_ros.lifters.lifter import load_lifter
 from niki_ros.observers.landmark_errors import LandmarkErrors
 from niki_ros.people.pipeline import Pipeline
@@ -291,5 +291,5 @@ def draw(result: Dict, path: Path) -> None:
     panels[5].set_title('confidence: claimed and true, expected calibration error')
     panels[0].legend()
     panels[5].legend()
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         figure.savefig(part, dpi=100)

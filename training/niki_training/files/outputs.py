@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Iterator, Mapping
 
-from niki_ros.files.outputs import check_outputs, whole_file
+from niki_ros.files.atomic_write import atomic_write
+from niki_ros.files.output_paths import check_outputs
 from niki_ros.sources.source import files_of
 
 # what data sets, runs and shards consist of; reports may lie beside it and be made anew
@@ -29,7 +30,7 @@ def check_arguments(args, outputs: Mapping[str, Any]) -> None:
 
 def write_text(path, text: str) -> None:
     """Write a file that is either whole or not there."""
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         part.write_text(text, 'utf-8')
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from niki_ros.body.skeleton import MIRROR_29
 from niki_ros.common.errors import InputError, NikiError
-from niki_ros.files.outputs import whole_file
+from niki_ros.files.atomic_write import atomic_write
 from niki_ros.observers.landmark_errors import INPUTS, inputs, LandmarkErrors, OUTPUTS, split
 from niki_ros.observers.landmarks import box_size, observation_from_landmarks
 import numpy as np
@@ -208,7 +208,7 @@ def main(argv=None) -> int:
             before = [dict(np.load(path, allow_pickle=False)) for path in args.average]
             weights = {key: value.astype(np.float32)
                        for key, value in averaged([*before, weights]).items()}
-        with whole_file(args.out) as part, part.open('wb') as file:
+        with atomic_write(args.out) as part, part.open('wb') as file:
             np.savez_compressed(file, **weights)
         print(f'{args.out}: {sum(len(part.shown) for part in parts)} frames, {args.steps} steps')
         if args.val:

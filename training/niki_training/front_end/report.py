@@ -11,7 +11,7 @@ from pathlib import Path
 
 from niki_ros.body.observation import SIGMA_UNIT_M
 from niki_ros.body.skeleton import JOINTS_29
-from niki_ros.files.outputs import whole_file
+from niki_ros.files.atomic_write import atomic_write
 import numpy as np
 
 from niki_training.evaluate.plots import new_figure
@@ -185,5 +185,5 @@ def draw(errors: Errors, path: Path) -> None:
     sigma.set_xlabel('claimed by sigma, mm per coordinate')
     sigma.set_ylabel('true, mm')
     sigma.legend()
-    with whole_file(path) as part:
+    with atomic_write(path) as part:
         figure.savefig(part, dpi=100)

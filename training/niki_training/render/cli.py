@@ -9,7 +9,7 @@ import time
 import cv2
 from niki_ros.body.skeleton import open_skeleton
 from niki_ros.common.errors import InputError
-from niki_ros.files.outputs import whole_file
+from niki_ros.files.atomic_write import atomic_write
 from niki_ros.scene.camera import Camera
 import numpy as np
 
@@ -56,7 +56,7 @@ def main(args) -> int:
     studio = Studio(motion, open_skeleton(), args.split, args.seed, args.frames, SIZE)
     try:
         if args.sheet:
-            with whole_file(args.sheet, ('.png',)) as part:
+            with atomic_write(args.sheet, ('.png',)) as part:
                 cv2.imwrite(str(part), contact_sheet(studio)[..., ::-1])
         else:
             _render(studio, args)

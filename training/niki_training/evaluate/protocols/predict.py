@@ -9,7 +9,7 @@ from typing import Callable, Dict, List
 
 from niki_ros.common.errors import InputError
 from niki_ros.common.settings import apply_settings, PipelineConfig
-from niki_ros.files.outputs import whole_file
+from niki_ros.files.atomic_write import atomic_write
 from niki_ros.loading.pipeline import load_pipeline
 import numpy as np
 from tqdm import tqdm
@@ -91,7 +91,7 @@ def run(sequence: Sequence, out: Path, config: Callable[[bool], PipelineConfig],
         found = _predicted(pipeline, sequence, boxes, every)
     finally:
         pipeline.close()
-    with whole_file(file) as part, open(part, 'wb') as opened:
+    with atomic_write(file) as part, open(part, 'wb') as opened:
         np.savez_compressed(opened, **found)
     return found
 
