@@ -19,7 +19,7 @@ from std_msgs.msg import Header  # noqa: E402
 SIZES = st.one_of(st.integers(1, 40), st.sampled_from(
     [0, 1, 2, 3, 64, 4096, 65_535, 100_000, 2**31 - 1, 2**31, 2**32 - 1]))
 BYTES_PER_PIXEL = {
-    **{name: np.dtype(one.kind).itemsize * one.channels for name, one in PACKED.items()},
+    **{name: np.dtype(one.dtype).itemsize * one.channels for name, one in PACKED.items()},
     **{name: np.dtype(kind).itemsize for name, (kind, _) in BAYER.items()},
     **dict.fromkeys(YUV422, 2), **dict.fromkeys(YUV_PLANES, 1)}
 NAMES = st.one_of(

@@ -1,1 +1,1 @@
-"""Fields of ROS messages to arrays, whoever has read the message; no rclpy. May import scene."""
+"""Decoding of ROS messages of any library to arrays and cameras; no rclpy. May import scene."""

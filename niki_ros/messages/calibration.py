@@ -1,31 +1,38 @@
 """
-The camera of images of a size, by what a driver or a file says of it.
+Cameras of images from sensor_msgs/CameraInfo or a calibration file.
 
-As REP 104 has it: K and P are those of the whole sensor, the region of interest is a part of it,
-binning makes the part smaller. Whatever can be used is used, and what had to be left out or
-guessed gets a name.
+As in REP 104, K and P belong to the whole sensor, the region of interest is a part of it, and
+binning reduces the part. Every usable field is used; the names of faults say which fields were
+ignored or guessed.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, NamedTuple, Optional, Tuple
 
 from niki_ros.common.errors import InputError
 from niki_ros.scene.camera import Camera
-from niki_ros.scene.lens import lens_of
+from niki_ros.scene.lens import parse_distortion
 import numpy as np
 
-# of one shape, for all that sizes are rounded to whole pixels
-_SAME_SHAPE = 0.01
-# where a lens must hold: half way to the borders; and by how much of the image
-_HALF_WAY = np.array([[0.5, 0.5], [0.25, 0.5], [0.75, 0.5], [0.5, 0.25], [0.5, 0.75]])
-_HOLDS = 1e-3
-_RECTIFIED = re.compile(r'(^|[/_])rect(ified)?([/_]|$)')
+# images of the same shape differ in their aspect ratio because sizes are whole pixels
+_MAX_ASPECT_DIFFERENCE_RATIO = 0.01
+# the points of the image, as shares of its size, where a lens model must have an inverse
+_CHECKED_POINTS_RATIO = np.array([[0.5, 0.5], [0.25, 0.5], [0.75, 0.5], [0.5, 0.25], [0.5, 0.75]])
+# largest error there, as a share of the longer side of the image
+_MAX_INVERSE_ERROR_RATIO = 1e-3
+_RECTIFIED_TOPIC = re.compile(r'(^|[/_])rect(ified)?([/_]|$)')
 
 
 class Calibration(NamedTuple):
-    """What is known of a camera, in pixels of the whole sensor."""
+    """
+    The calibration of a camera, in pixels of the whole sensor.
+
+    :ivar k: (3, 3) camera matrix of the raw image. :ivar p: (3, 3) that of the rectified image.
+    :ivar distortion: coefficients D of the distortion ``model``.
+    :ivar roi: region of interest: x, y, width, height. :ivar binning: factors in x and y.
+    """
 
     k: np.ndarray
     p: np.ndarray
@@ -39,7 +46,7 @@ class Calibration(NamedTuple):
 
 
 class _Window(NamedTuple):
-    """A part of the sensor, and how many of its pixels become one."""
+    """A part of the sensor in pixels, and the binning of its image."""
 
     x: int
     y: int
@@ -48,23 +55,29 @@ class _Window(NamedTuple):
     bin_x: int = 1
     bin_y: int = 1
 
-    def gives(self, width: int, height: int) -> bool:
-        """Whether images of it have this size."""
+    def has_size(self, width: int, height: int) -> bool:
+        """Return whether its images have this size."""
         return (abs(self.width / self.bin_x - width) < 1
                 and abs(self.height / self.bin_y - height) < 1)
 
     def has_shape(self, width: int, height: int) -> bool:
-        """Whether images of it have this shape, whatever their size."""
-        return abs(self.width * height - self.height * width) <= _SAME_SHAPE * width * self.height
+        """Return whether its images have this aspect ratio."""
+        return (abs(self.width * height - self.height * width)
+                <= _MAX_ASPECT_DIFFERENCE_RATIO * width * self.height)
 
 
-def rectified_by_name(topic: str) -> bool:
-    """Whether a topic's name says that its images are rectified, such as left/image_rect."""
-    return _RECTIFIED.search(topic) is not None
+def is_rectified_topic(topic: str) -> bool:
+    """Return whether the name of an image topic says rectified, such as left/image_rect."""
+    return _RECTIFIED_TOPIC.search(topic) is not None
 
 
-def calibration_of_info(message) -> Calibration:
-    """Return what a sensor_msgs/CameraInfo says."""
+def is_uncalibrated(message) -> bool:
+    """Return whether K and P of a sensor_msgs/CameraInfo are zero."""
+    return not any(message.k) and not any(message.p)
+
+
+def calibration_from_info(message) -> Calibration:
+    """Return the calibration in a sensor_msgs/CameraInfo."""
     roi = message.roi
     return Calibration(
         np.array(message.k, dtype=np.float64).reshape(3, 3),
@@ -75,93 +88,106 @@ def calibration_of_info(message) -> Calibration:
         (max(1, int(message.binning_x)), max(1, int(message.binning_y))))
 
 
-def camera_of(known: Calibration, width: int, height: int,
-              rectified: bool = False) -> Tuple[Camera, Dict[str, str]]:
+def camera_from_info(message, width: int, height: int) -> Camera:
     """
-    Return the camera of images of this size, and by name what is not as it should be.
+    Return the camera of the whole sensor of a sensor_msgs/CameraInfo.
 
-    :param rectified: the images are: P counts, and there is no distortion.
-    :raises InputError: where K, or what stands in for it, is no camera's.
+    :param width: size in pixels where the message has none, like ``height``.
+    :raises InputError: when neither K nor P is a camera matrix.
+    """
+    calibration = calibration_from_info(message)
+    return camera_from_calibration(
+        calibration, calibration.width or width, calibration.height or height)[0]
+
+
+def camera_from_calibration(calibration: Calibration, width: int, height: int,
+                            rectified: bool = False) -> Tuple[Camera, Dict[str, str]]:
+    """
+    Return the camera of images with this size in pixels, and the faults: name → text.
+
+    :param rectified: whether the images are rectified; then P is used, without distortion.
+    :raises InputError: when neither K nor P is a camera matrix.
     """
     faults: Dict[str, str] = {}
-    part = _part(known)
-    whole = _Window(0, 0, known.width or (part.x + part.width if part else width),
-                    known.height or (part.y + part.height if part else height))
-    camera = _camera_of_sensor(known, whole, rectified, faults)
-    window = _window_of(whole, part, known.binning, width, height)
+    region = _region_of_interest(calibration)
+    sensor = _Window(0, 0, calibration.width or (region.x + region.width if region else width),
+                     calibration.height or (region.y + region.height if region else height))
+    camera = _sensor_camera(calibration, sensor, rectified, faults)
+    window = _image_window(sensor, region, calibration.binning, width, height)
     if window is None:
-        return _of_another_shape(camera, width, height, faults), faults
-    if not window.gives(width, height):
+        return _camera_of_other_shape(camera, width, height, faults), faults
+    if not window.has_size(width, height):
         faults['camera_info_size'] = (f'it is for {window.width}x{window.height}, the image is '
                                       f'{width}x{height}; K is scaled')
     return (camera.cropped(window.x, window.y, window.width, window.height)
             .resized(width, height), faults)
 
 
-def _part(known: Calibration) -> Optional[_Window]:
-    """Return the region of interest, None where it is the whole sensor or not on it."""
-    x, y, width, height = known.roi
+def _region_of_interest(calibration: Calibration) -> Optional[_Window]:
+    """Return the region of interest, None where it is the whole sensor or outside of it."""
+    x, y, width, height = calibration.roi
     if not width or not height:
         return None
-    inside = ((not known.width or x + width <= known.width)
-              and (not known.height or y + height <= known.height))
-    same = (width, height) == (known.width, known.height)
-    return _Window(x, y, width, height) if inside and not same else None
+    inside = ((not calibration.width or x + width <= calibration.width)
+              and (not calibration.height or y + height <= calibration.height))
+    whole = (width, height) == (calibration.width, calibration.height)
+    return _Window(x, y, width, height) if inside and not whole else None
 
 
-def _window_of(whole: _Window, part: Optional[_Window], binning, width: int,
-               height: int) -> Optional[_Window]:
-    """Return the part of the sensor that images of this size show; None where no part fits."""
-    parts: List[_Window] = [] if part is None else [part]
-    binned = [one._replace(bin_x=binning[0], bin_y=binning[1]) for one in (*parts, whole)]
-    # a driver may say that it bins, and give the size after it
-    for one in (*binned, *parts, whole):
-        if one.gives(width, height):
-            return one
-    for one in (*parts, whole):
-        if one.has_shape(width, height) and (one is whole or width <= one.width):
-            return one
+def _image_window(sensor: _Window, region: Optional[_Window], binning: Tuple[int, int], width: int,
+                  height: int) -> Optional[_Window]:
+    """Return the part of the sensor that images of this size show; None where none fits."""
+    windows = [sensor] if region is None else [region, sensor]
+    binned = [window._replace(bin_x=binning[0], bin_y=binning[1]) for window in windows]
+    # some drivers set the binning and send the size after it
+    for window in (*binned, *windows):
+        if window.has_size(width, height):
+            return window
+    for window in windows:
+        if window.has_shape(width, height) and (window is sensor or width <= window.width):
+            return window
     return None
 
 
-def _camera_of_sensor(known: Calibration, whole: _Window, rectified: bool,
-                      faults: Dict[str, str]) -> Camera:
-    """Return the camera of the whole sensor: of K with D, or of P, which has none."""
-    size = whole.width, whole.height
-    model, distortion, wrong = lens_of(known.model, known.distortion)
-    use_p = _is_empty(known.k) or (rectified and not _is_empty(known.p))
-    used, other = (known.p, known.k) if use_p else (known.k, known.p)
-    if not _is_camera(used, size) and _is_camera(other, size):
-        if not _is_empty(used):
+def _sensor_camera(calibration: Calibration, sensor: _Window, rectified: bool,
+                   faults: Dict[str, str]) -> Camera:
+    """Return the camera of the whole sensor, by K and D or by P, and add to the faults."""
+    size = sensor.width, sensor.height
+    k, p, source = calibration.k, calibration.p, calibration.source
+    model, distortion, reason = parse_distortion(calibration.model, calibration.distortion)
+    use_p = _is_unset(k) or (rectified and not _is_unset(p))
+    matrix, other = (p, k) if use_p else (k, p)
+    if not _is_camera_matrix(matrix, size) and _is_camera_matrix(other, size):
+        if not _is_unset(matrix):
             faults['camera_info_invalid'] = (
-                f'{"P" if use_p else "K"} is {used.tolist()}, that of no camera; '
+                f'{"P" if use_p else "K"} is {matrix.tolist()}, which is no camera matrix; '
                 f'{"K" if use_p else "P"} is used')
-        use_p, used = not use_p, other
-    # K is refused with a text where neither is a camera's
-    matrix = known.k if _is_empty(used) else used
-    camera = Camera(matrix, *size, source=known.source)
+        use_p, matrix = not use_p, other
+    # where neither is one, Camera refuses K with a text
+    camera = Camera(k if _is_unset(matrix) else matrix, *size, source=source)
     if use_p and not rectified and distortion.any():
-        faults['camera_info_distortion'] = 'K cannot be used; P is, and D is left out'
+        faults['camera_info_distortion'] = 'K cannot be used; P is used, without D'
     if use_p or rectified:
         return camera
-    lens = Camera(matrix, *size, distortion, model, known.source)
-    if not wrong and not _holds(lens):
-        wrong = f'by D ({model}, {distortion.tolist()}) the lens sees nothing half way to the edge'
-        lens = camera
-    if wrong:
+    distorted = Camera(camera.matrix, *size, distortion, model, source)
+    if not reason and not _has_inverse(distorted):
+        reason = (f'the lens model ({model}, D {distortion.tolist()}) has no inverse half way to '
+                  'the border of the image')
+        distorted = camera
+    if reason:
         faults['camera_info_distortion'] = (
-            f'{wrong}; K is kept, D '
-            + ('counts in part' if lens.distortion.any() else 'is left out'))
-    return lens
+            f'{reason}; K is used, D is '
+            + ('used in part' if distorted.distortion.any() else 'ignored'))
+    return distorted
 
 
-def _is_empty(matrix) -> bool:
-    """Whether a driver filled nothing in: zeros, or an identity that means nothing either."""
+def _is_unset(matrix: np.ndarray) -> bool:
+    """Return whether a matrix is zero or the identity, which drivers send without calibration."""
     return not matrix.any() or np.array_equal(matrix, np.eye(3))
 
 
-def _is_camera(matrix, size: Tuple[int, int]) -> bool:
-    """Whether a matrix can be that of images of this size."""
+def _is_camera_matrix(matrix: np.ndarray, size: Tuple[int, int]) -> bool:
+    """Return whether a (3, 3) matrix can belong to images of this size in pixels."""
     try:
         Camera(matrix, *size)
     except InputError:
@@ -169,27 +195,28 @@ def _is_camera(matrix, size: Tuple[int, int]) -> bool:
     return True
 
 
-def _holds(camera: Camera) -> bool:
-    """Whether the lens looks somewhere in the inner half of the image, and back."""
-    pixels = _HALF_WAY * [camera.width, camera.height]
-    off = np.abs(camera.project(camera.rays(pixels)) - pixels)
-    return bool(off.max() < _HOLDS * max(camera.width, camera.height))
+def _has_inverse(camera: Camera) -> bool:
+    """Return whether projection inverts the rays of the inner half of the image."""
+    pixels = _CHECKED_POINTS_RATIO * [camera.width, camera.height]
+    error_px = np.abs(camera.project(camera.rays(pixels)) - pixels)
+    return bool(error_px.max() < _MAX_INVERSE_ERROR_RATIO * max(camera.width, camera.height))
 
 
-def _of_another_shape(camera: Camera, width: int, height: int, faults: Dict[str, str]) -> Camera:
-    """Return the likeliest camera: turned by a quarter, or cut out of the middle."""
-    said = (f'it is for {camera.width}x{camera.height}, the image is {width}x{height}: another '
-            'shape; ')
+def _camera_of_other_shape(camera: Camera, width: int, height: int,
+                           faults: Dict[str, str]) -> Camera:
+    """Return the likeliest camera: rotated by 90 degrees, or cropped around the centre."""
     k = camera.matrix
-    if (width, height) == (camera.height, camera.width):
-        faults['camera_info_shape'] = said + 'taken as turned by a quarter'
-        turned = np.array([[k[1, 1], 0, width / 2], [0, k[0, 0], height / 2], [0, 0, 1.0]])
-        return Camera(turned, width, height, camera.distortion, camera.model, camera.source)
-    scale = max(width / camera.width, height / camera.height)
-    faults['camera_info_shape'] = said + 'taken as cut out of the middle of it'
-    # in pixels of the calibration
-    wide, high = width / scale, height / scale
-    cut = camera.cropped((camera.width - wide) / 2, (camera.height - high) / 2,
-                         max(1, round(wide)), max(1, round(high)))
-    fit = np.diag([scale, scale, 1.0]) @ cut.matrix
-    return Camera(fit, width, height, camera.distortion, camera.model, camera.source)
+    rotated = (width, height) == (camera.height, camera.width)
+    faults['camera_info_shape'] = (
+        f'it is for {camera.width}x{camera.height}, the image is {width}x{height}, another shape; '
+        f'the image is assumed to be {"rotated by 90 degrees" if rotated else "its centre"}')
+    if rotated:
+        matrix = np.array([[k[1, 1], 0, width / 2], [0, k[0, 0], height / 2], [0, 0, 1.0]])
+    else:
+        scale = max(width / camera.width, height / camera.height)
+        # in pixels of the calibration
+        crop_width, crop_height = width / scale, height / scale
+        crop = camera.cropped((camera.width - crop_width) / 2, (camera.height - crop_height) / 2,
+                              max(1, round(crop_width)), max(1, round(crop_height)))
+        matrix = np.diag([scale, scale, 1.0]) @ crop.matrix
+    return Camera(matrix, width, height, camera.distortion, camera.model, camera.source)

@@ -1,8 +1,8 @@
 """
-What comes before the pipeline, the same for the node and for a bag: stamp, pixels, camera.
+Decoding of image messages to the inputs of the pipeline: stamp, RGB image, camera.
 
-The messages may be of any library: they only need the fields of sensor_msgs/Image,
-CompressedImage and CameraInfo. What is wrong with one has a name, the same everywhere.
+The node and the reader of bags share it. Messages of any library with the fields of
+sensor_msgs/Image, CompressedImage and CameraInfo are accepted. Every fault has a name.
 """
 
 from __future__ import annotations
@@ -12,159 +12,170 @@ from typing import Callable, Dict, NamedTuple, Optional
 from niki_ros.common.errors import InputError
 from niki_ros.common.settings import CameraConfig, TrackingConfig
 from niki_ros.images.levels import Levels
-from niki_ros.messages.calibration import calibration_of_info, camera_of, rectified_by_name
-from niki_ros.messages.encodings import encoding_of, ENCODINGS
-from niki_ros.messages.image_decoding import foreign_format, rgb_from_compressed, rgb_from_image
+from niki_ros.messages.calibration import (
+    calibration_from_info,
+    camera_from_calibration,
+    is_rectified_topic,
+    is_uncalibrated,
+)
+from niki_ros.messages.encodings import ENCODINGS, find_encoding
+from niki_ros.messages.image_decoding import (
+    is_compressed,
+    rgb_from_compressed,
+    rgb_from_image,
+    unsupported_format,
+)
+from niki_ros.messages.stamps import ns_from_stamp
 from niki_ros.scene.camera import Camera
-from niki_ros.scene.stamp_order import ImageOrder, LATE, REPEATED
+from niki_ros.scene.stamp_order import LATE, REPEATED, StampOrder
 import numpy as np
 
 
-class BadFrame(Exception):
-    """An image that cannot be worked on: name of the fault and what was seen."""
+class RejectedFrame(Exception):
+    """
+    An image that cannot be processed.
 
-    def __init__(self, fault: str, message: str):
-        """Keep both."""
-        super().__init__(message)
+    :ivar fault: name of the fault; the text of the exception has the values.
+    """
+
+    def __init__(self, fault: str, text: str):
+        """Keep the name of the fault."""
+        super().__init__(text)
         self.fault = fault
 
 
-def ns_from_stamp(stamp) -> int:
-    """Return a builtin_interfaces/Time as integer nanoseconds."""
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
-
-
-def camera_from_info(message, width: int, height: int) -> Camera:
+class DecodedFrame(NamedTuple):
     """
-    Return the camera of the whole sensor; ``width`` and ``height`` where it does not say its own.
+    An image that can be processed.
 
-    :raises InputError: when K, or P where K is empty, is no camera's.
+    :ivar image_rgb: (H, W, 3) uint8.
+    :ivar notes: name → text of remarks that are no faults.
     """
-    known = calibration_of_info(message)
-    return camera_of(known, known.width or width, known.height or height)[0]
+
+    stamp_ns: int
+    image_rgb: np.ndarray
+    notes: Dict[str, str]
 
 
-def is_zero_k(message) -> bool:
-    """Whether a driver without calibration sent this CameraInfo."""
-    return not any(message.k) and not any(message.p)
-
-
-class _Fitted(NamedTuple):
-    """A camera, what was wrong with its calibration, and what both were made of."""
+class _CachedCamera(NamedTuple):
+    """A camera, the faults of its calibration, and the values that both were computed from."""
 
     key: tuple
     camera: Camera
     faults: Dict[str, str]
 
 
-class Intake:
+class FrameDecoder:
     """
-    Turns messages into what the pipeline takes.
+    Decodes images, and finds their camera in the newest CameraInfo.
 
-    :param fov_deg: of the camera that is assumed where camera_info is of no use.
-    :param warn: called with the name and the text of every fault that can be lived with.
-    :param order: of the pipeline that the images go to; None = by the settings' defaults.
-    :param images: the setting ``camera.images``.
-    :ivar info_topic: name of the topic in those texts.
-    :ivar image_topic: full name of that of the images, which can say that they are rectified.
+    :param fov_deg: horizontal field of view of the camera that is assumed without a calibration.
+    :param warn: called with name and text of every fault that does not reject the image.
+    :param info_topic: topic of the camera_info, for those texts.
+    :param order: stamp order of the pipeline; None = one with the default settings.
+    :param images: setting ``camera.images``: raw, rectified or auto.
+    :param image_topic: full name of the image topic; for ``auto``, its name can say rectified.
     """
 
     def __init__(self, fov_deg: float, warn: Callable[[str, str], None],
-                 info_topic: str = 'camera_info', order: Optional[ImageOrder] = None,
+                 info_topic: str = 'camera_info', order: Optional[StampOrder] = None,
                  images: str = CameraConfig().images, image_topic: str = ''):
-        """Know no camera yet."""
-        self._fov_deg, self._warn = fov_deg, warn
-        self._images, self.image_topic = images, image_topic
-        self.info_topic = info_topic
-        self.info = None
-        self._fitted: Optional[_Fitted] = None
+        """Start without CameraInfo."""
+        self._fov_deg, self._warn, self._info_topic = fov_deg, warn, info_topic
+        self._rectified = images == 'rectified' or (
+            images == 'auto' and is_rectified_topic(image_topic))
+        self._info: Optional[object] = None
+        self._cache: Optional[_CachedCamera] = None
         self._levels = Levels()
-        self._order = order or ImageOrder(TrackingConfig())
+        self._order = order or StampOrder(TrackingConfig())
 
-    def read(self, message):
+    def set_camera_info(self, message) -> None:
+        """Take the newest CameraInfo; None = none has arrived."""
+        self._info = message
+
+    def decode(self, message) -> DecodedFrame:
         """
-        Return the stamp in nanoseconds and the (H, W, 3) RGB image of either kind of message.
+        Return stamp and RGB image of an Image or CompressedImage.
 
-        :raises BadFrame: with the name of what is wrong.
+        :raises RejectedFrame: with the name of the fault.
         """
-        stamp_ns = self._stamp_ns(message)
-        return stamp_ns, self._rgb(message, stamp_ns)
+        stamp_ns = self._checked_stamp_ns(message)
+        image_rgb = self._rgb(message, stamp_ns)
+        text = self._levels.text
+        return DecodedFrame(stamp_ns, image_rgb, {'values_stretched': text} if text else {})
 
-    def remarks(self) -> Dict[str, str]:
-        """Return by name what is no fault of the last image, but good to know."""
-        return {'values_stretched': self._levels.text} if self._levels.text else {}
-
-    def processed(self, stamp_ns: int):
-        """Remember that the image of this stamp went through the pipeline."""
-        self._order.passed(stamp_ns)
+    def mark_processed(self, stamp_ns: int) -> None:
+        """Remember that the image with this stamp went through the pipeline."""
+        self._order.accept(stamp_ns)
 
     def camera(self, width: int, height: int) -> Camera:
-        """Return the camera of images of this size, assumed where it is not known."""
-        return self.known_camera(width, height) or Camera.from_fov(width, height, self._fov_deg)
+        """Return the camera of images with this size in pixels, an assumed one if necessary."""
+        return (self.calibrated_camera(width, height)
+                or Camera.from_fov(width, height, self._fov_deg))
 
-    def known_camera(self, width: int, height: int) -> Optional[Camera]:
-        """Return the camera of images of this size by camera_info, None where it has none."""
-        info = self.info
-        instead = (f'assuming camera.fov_deg = {self._fov_deg:g}°, so distances are only as true '
-                   'as that')
+    def calibrated_camera(self, width: int, height: int) -> Optional[Camera]:
+        """Return the camera of images with this size by CameraInfo, None without a usable one."""
+        info, topic = self._info, self._info_topic
+        assumption = (f'camera.fov_deg = {self._fov_deg:g}° is assumed, and distances are only '
+                      'as accurate as that')
         if info is None:
-            self._warn('camera_info_missing', f'nothing on {self.info_topic}; {instead}')
-        elif is_zero_k(info):
-            self._warn('camera_info_zeroed', f'K and P on {self.info_topic} are zero; '
-                       f'{instead}')
+            self._warn('camera_info_missing', f'nothing on {topic}; {assumption}')
+        elif is_uncalibrated(info):
+            self._warn('camera_info_zeroed', f'K and P on {topic} are zero; {assumption}')
         else:
             try:
-                return self._camera_of(info, width, height)
+                return self._camera_from_info(info, width, height)
             except InputError as error:
-                self._warn('camera_info_invalid', f'{self.info_topic}: {error}; {instead}')
+                self._warn('camera_info_invalid', f'{topic}: {error}; {assumption}')
         return None
 
-    def _camera_of(self, info, width: int, height: int) -> Camera:
-        """Return what the info means for images of this size, after a warning of every doubt."""
-        rectified = (self._images == 'rectified'
-                     or (self._images == 'auto' and rectified_by_name(self.image_topic)))
-        known = calibration_of_info(info)
-        key = (width, height, rectified, *(part.tobytes() if isinstance(part, np.ndarray) else part
-                                           for part in known))
-        # a driver says the same with every image
-        if self._fitted is None or self._fitted.key != key:
-            self._fitted = _Fitted(key, *camera_of(known, width, height, rectified))
-        for fault, text in self._fitted.faults.items():
-            self._warn(fault, f'{self.info_topic}: {text}')
-        return self._fitted.camera
+    def _camera_from_info(self, info, width: int, height: int) -> Camera:
+        """Return the camera of a CameraInfo, after warnings of its faults."""
+        calibration = calibration_from_info(info)
+        key = (width, height, *(value.tobytes() if isinstance(value, np.ndarray) else value
+                                for value in calibration))
+        # drivers send the same calibration with every image
+        if self._cache is None or self._cache.key != key:
+            self._cache = _CachedCamera(
+                key, *camera_from_calibration(calibration, width, height, self._rectified))
+        for fault, text in self._cache.faults.items():
+            self._warn(fault, f'{self._info_topic}: {text}')
+        return self._cache.camera
 
-    def _stamp_ns(self, message) -> int:
-        """Return the stamp; zero and repeated ones identify no image, late ones come too late."""
-        if message.header.stamp.nanosec >= 1_000_000_000:
-            raise BadFrame('stamp_invalid', f'the stamp has {message.header.stamp.nanosec} '
-                           'nanoseconds beside its seconds; the image is skipped')
-        stamp_ns = ns_from_stamp(message.header.stamp)
+    def _checked_stamp_ns(self, message) -> int:
+        """Return the stamp of an image; zero, repeated and late stamps reject it."""
+        stamp = message.header.stamp
+        if stamp.nanosec >= 1_000_000_000:
+            raise RejectedFrame('stamp_invalid', f'nanosec of the stamp is {stamp.nanosec}; the '
+                                'image is skipped')
+        stamp_ns = ns_from_stamp(stamp)
         if stamp_ns <= 0:
-            raise BadFrame('stamp_zero', f'the image has the stamp {stamp_ns} ns; it is skipped')
-        verdict = self._order.judge(stamp_ns)
+            raise RejectedFrame('stamp_zero', f'the stamp is {stamp_ns} ns; the image is skipped')
+        verdict = self._order.classify(stamp_ns)
         if verdict == REPEATED:
-            raise BadFrame('stamp_repeated',
-                           f'the stamp {stamp_ns} ns came before; the image is skipped')
+            raise RejectedFrame('stamp_repeated', f'an earlier image had the stamp {stamp_ns} ns '
+                                'too; the image is skipped')
         if verdict == LATE:
-            raise BadFrame('stamp_late', f'the stamp {stamp_ns} ns is '
-                           f'{self._order.back_s(stamp_ns):.3f} s before that of the last image; '
-                           'the image is skipped')
+            raise RejectedFrame('stamp_late', f'the stamp {stamp_ns} ns is '
+                                f'{self._order.lag_s(stamp_ns):.3f} s before that of the last '
+                                'image; the image is skipped')
         return stamp_ns
 
     def _rgb(self, message, stamp_ns: int) -> np.ndarray:
-        """Return (H, W, 3) RGB of either kind of message."""
+        """Return the RGB image (H, W, 3) uint8 of an Image or CompressedImage."""
         self._levels.text = ''
         try:
-            if not hasattr(message, 'encoding'):
-                if foreign := foreign_format(message):
-                    raise BadFrame('image_format_unknown', 'the message says that it holds '
-                                   f'{foreign!r}; JPEG and PNG are read')
+            if is_compressed(message):
+                if image_format := unsupported_format(message):
+                    raise RejectedFrame('image_format_unknown', f'the format of the message is '
+                                        f'{image_format!r}; expected JPEG or PNG')
                 return rgb_from_compressed(message, self._levels, stamp_ns)
             if message.width == 0 or message.height == 0:
-                raise BadFrame('image_empty', f'the image is {message.width}x{message.height}')
-            if encoding_of(message.encoding) is None:
-                raise BadFrame('encoding_unknown', f'encoding {message.encoding[:50]!r} is not '
-                               f'one of {", ".join(ENCODINGS)}')
+                raise RejectedFrame('image_empty',
+                                    f'the image is {message.width}x{message.height}')
+            if find_encoding(message.encoding) is None:
+                raise RejectedFrame('encoding_unknown', f'encoding {message.encoding[:50]!r} is '
+                                    f'not one of {", ".join(ENCODINGS)}')
             return rgb_from_image(message, self._levels, stamp_ns)
         except InputError as error:
-            raise BadFrame('image_invalid', str(error)) from error
+            raise RejectedFrame('image_invalid', str(error)) from error

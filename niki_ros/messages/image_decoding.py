@@ -1,4 +1,4 @@
-"""Pixels of anything with the fields of sensor_msgs/Image or CompressedImage, whoever read it."""
+"""Decoding of sensor_msgs/Image and CompressedImage, from any library, to RGB arrays."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from niki_ros.common.errors import InputError
 from niki_ros.images.levels import Levels
 from niki_ros.messages.encodings import (
     BAYER,
-    encoding_of,
     ENCODINGS,
+    find_encoding,
     is_deep,
     PACKED,
     YUV422,
@@ -19,21 +19,20 @@ from niki_ros.messages.encodings import (
 import numpy as np
 
 _MAX_PIXELS = 1 << 28
-# how the transports of image_transport and others call a JPEG or PNG
-_PICTURES = {'jpeg', 'jpg', 'mjpeg', 'png'}
+# names of JPEG and PNG in ``format``, by image_transport and others
+_JPEG_OR_PNG_NAMES = {'jpeg', 'jpg', 'mjpeg', 'png'}
 
 
 def rgb_from_image(message, levels: Optional[Levels] = None, stamp_ns: int = 0) -> np.ndarray:
     """
-    Return (H, W, 3) uint8 RGB of a sensor_msgs/Image; rows may be padded, values big-endian.
+    Return the RGB image (H, W, 3) uint8 of a sensor_msgs/Image.
 
-    Values of more than 8 bits are stretched.
+    Rows may be padded and values big-endian. Values of more than 8 bits are stretched.
 
-    :param message: anything with the fields of that message.
-    :param levels: of the stream that the image is from. :param stamp_ns: of the image.
-    :raises InputError: when the message contradicts itself or its encoding is not known.
+    :param levels: of the image stream. :param stamp_ns: of the image.
+    :raises InputError: when the fields contradict each other or the encoding is unknown.
     """
-    encoding, width, height = encoding_of(message.encoding), message.width, message.height
+    encoding, width, height = find_encoding(message.encoding), message.width, message.height
     if width == 0 or height == 0 or width * height > _MAX_PIXELS:
         raise InputError(f'image is {width}x{height}; expected at least 1x1')
     if encoding is None:
@@ -42,105 +41,112 @@ def rgb_from_image(message, levels: Optional[Levels] = None, stamp_ns: int = 0) 
     if encoding in YUV422:
         if width % 2:
             raise InputError(f'{encoding} image is {width} pixels wide; expected an even width')
-        return _with_cv2(rows(message, 2, np.uint8), YUV422[encoding])
+        return _converted(rows(message, 2, np.uint8), YUV422[encoding])
     if encoding in YUV_PLANES:
-        return _with_cv2(_planes(message, encoding), YUV_PLANES[encoding])
+        return _converted(_planes(message, encoding), YUV_PLANES[encoding])
     if encoding in BAYER:
-        kind, conversion = BAYER[encoding]
-        return _in_8_bits(_with_cv2(rows(message, 1, kind)[..., 0], conversion), levels, stamp_ns)
-    kind, count, order = PACKED[encoding]
-    pixels = rows(message, count, kind)
+        dtype, conversion = BAYER[encoding]
+        mosaic = rows(message, 1, dtype)[..., 0]
+        return _as_uint8(_converted(mosaic, conversion), levels, stamp_ns)
+    dtype, count, order = PACKED[encoding]
+    pixels = rows(message, count, dtype)
     if count > len(order) or order != (0, 1, 2)[:count]:
         pixels = pixels[..., order]
-    pixels = _in_8_bits(pixels, levels, stamp_ns)
+    pixels = _as_uint8(pixels, levels, stamp_ns)
     return np.repeat(pixels, 3, axis=2) if count == 1 else np.ascontiguousarray(pixels)
 
 
 def rgb_from_compressed(message, levels: Optional[Levels] = None,
                         stamp_ns: int = 0) -> np.ndarray:
     """
-    Return (H, W, 3) uint8 RGB of a sensor_msgs/CompressedImage with a JPEG or PNG in it.
+    Return the RGB image (H, W, 3) uint8 of a sensor_msgs/CompressedImage with a JPEG or PNG file.
 
-    :param levels: of the stream that the image is from. :param stamp_ns: of the image.
-    :raises InputError: when it cannot be decoded.
+    :param levels: of the image stream. :param stamp_ns: of the image.
+    :raises InputError: when the file cannot be decoded.
     """
     from niki_ros.images.pixels import pixels_from_file
     pixels = pixels_from_file(message.data)
-    # image_transport: the encoding of the raw image, then how that was compressed, from what
-    raw, _, compressed = str(getattr(message, 'format', '')).partition(';')
-    encoding = encoding_of(raw) if compressed else None
+    # image_transport: the encoding of the raw image; the compression and the encoding before it
+    raw, _, compressed = str(message.format).partition(';')
+    encoding = find_encoding(raw) if compressed else None
     if pixels.ndim == 2 and encoding in BAYER:
-        return _in_8_bits(_with_cv2(pixels, BAYER[encoding][1]), levels, stamp_ns)
-    # a transport that made 8 bits of 16 left little of 12
+        return _as_uint8(_converted(pixels, BAYER[encoding][1]), levels, stamp_ns)
+    # the transport scales 16 bits to 8, which leaves few shades of a 12-bit image
     if encoding is not None and is_deep(encoding):
         pixels = (levels or Levels()).stretched(pixels, stamp_ns)
-    pixels = _in_8_bits(pixels, levels, stamp_ns)
+    pixels = _as_uint8(pixels, levels, stamp_ns)
     if pixels.ndim == 2:
-        return _with_cv2(pixels, 'GRAY2RGB')
-    return pixels if 'compressed rgb' in compressed else _with_cv2(pixels, 'BGR2RGB')
+        return _converted(pixels, 'GRAY2RGB')
+    return pixels if 'compressed rgb' in compressed else _converted(pixels, 'BGR2RGB')
 
 
-def foreign_format(message) -> str:
-    """Return what a CompressedImage says it holds where it is neither JPEG nor PNG, else ''."""
+def is_compressed(message) -> bool:
+    """Return whether a message is a CompressedImage rather than an Image, by its fields."""
+    return not hasattr(message, 'encoding')
+
+
+def unsupported_format(message) -> str:
+    """Return the format of a CompressedImage that is neither JPEG nor PNG; '' for those two."""
     from niki_ros.images.pixels import is_jpeg_or_png
-    said = str(getattr(message, 'format', ''))
-    words = set(re.findall('[a-z0-9]+', said.lower()))
-    a_picture = words & _PICTURES and 'compresseddepth' not in words
-    return '' if is_jpeg_or_png(message.data) or not words or a_picture else said[:50]
+    text = str(message.format)
+    words = set(re.findall('[a-z0-9]+', text.lower()))
+    is_image_file = words & _JPEG_OR_PNG_NAMES and 'compresseddepth' not in words
+    return '' if is_jpeg_or_png(message.data) or not words or is_image_file else text[:50]
 
 
 def rows(message, channels: int, dtype) -> np.ndarray:
     """
-    Return (H, W, channels) of ``dtype`` in native order: a view where nothing must change.
+    Return the values (H, W, channels) of an Image in native byte order, a view where possible.
 
-    :raises InputError: where ``step`` or the number of bytes do not fit the size.
+    :raises InputError: when ``step`` or the number of bytes do not fit the size.
     """
-    kind = np.dtype(dtype).newbyteorder('>' if message.is_bigendian else '<')
-    width, height, row = message.width, message.height, message.width * channels * kind.itemsize
+    layout = np.dtype(dtype).newbyteorder('>' if message.is_bigendian else '<')
+    width, height = message.width, message.height
+    row = width * channels * layout.itemsize
     step = message.step
     if step < row:
         raise InputError(f'image step is {step} bytes; a row of {width} {message.encoding} pixels '
                          f'has {row}')
-    # the last row may come without its padding
-    needed = step * (height - 1) + row
-    if len(message.data) < needed:
+    # the last row may have no padding
+    required = step * (height - 1) + row
+    if len(message.data) < required:
         raise InputError(f'image data has {len(message.data)} bytes; {width}x{height} '
                          f'{message.encoding} with a step of {step} has {step * height}')
-    view = np.ndarray((height, width, channels), kind, buffer=message.data,
-                      strides=(step, channels * kind.itemsize, kind.itemsize))
-    return view.astype(kind.newbyteorder('='), copy=False)
+    view = np.ndarray((height, width, channels), layout, buffer=message.data,
+                      strides=(step, channels * layout.itemsize, layout.itemsize))
+    return view.astype(layout.newbyteorder('='), copy=False)
 
 
 def _planes(message, encoding: str) -> np.ndarray:
-    """Return (H * 3 / 2, W) uint8: brightness above, colour of every four pixels below."""
+    """Return the planes (H * 3 / 2, W) uint8: luma above, chroma of every four pixels below."""
     width, height, size = message.width, message.height, len(message.data)
     if width % 2 or height % 2:
         raise InputError(f'{encoding} image is {width}x{height}; expected even numbers')
-    full = encoding == 'nv24'
-    total = 3 * height if full else 3 * height // 2
-    # step is that of the brightness, or what one gets by dividing all bytes by the height
+    full_chroma = encoding == 'nv24'
+    total = 3 * height if full_chroma else 3 * height // 2
+    # step is that of the luma, or all bytes divided by the height
     step = message.step if message.step >= width and message.step * total <= size else width
     if step * total > size or step % 2:
         raise InputError(f'image data has {size} bytes; {width}x{height} {encoding} has '
                          f'{width * total}')
     data = np.frombuffer(message.data, np.uint8, step * total).reshape(total, step)
-    bright, colour = data[:height, :width], data[height:]
-    if full:
-        pairs = colour.reshape(height, step, 2)[::2, :width:2]
-        colour = pairs.reshape(height // 2, width)
+    luma, chroma = data[:height, :width], data[height:]
+    if full_chroma:
+        pairs = chroma.reshape(height, step, 2)[::2, :width:2]
+        chroma = pairs.reshape(height // 2, width)
     elif encoding in ('i420', 'yv12'):
-        colour = colour.reshape(height, step // 2)[:, :width // 2].reshape(height // 2, width)
-    return np.vstack([bright, colour[:, :width]])
+        chroma = chroma.reshape(height, step // 2)[:, :width // 2].reshape(height // 2, width)
+    return np.vstack([luma, chroma[:, :width]])
 
 
-def _in_8_bits(values: np.ndarray, levels: Optional[Levels], stamp_ns: int) -> np.ndarray:
-    """Return uint8: as it is, or stretched."""
+def _as_uint8(values: np.ndarray, levels: Optional[Levels], stamp_ns: int) -> np.ndarray:
+    """Return the values as uint8, stretched where they have another type."""
     return (values if values.dtype == np.uint8
             else (levels or Levels()).stretched(values, stamp_ns))
 
 
-def _with_cv2(pixels: np.ndarray, conversion: str) -> np.ndarray:
-    """Return RGB by OpenCV's conversion of that name."""
-    # in the core's one file with OpenCV, and only where a camera sends such pixels
+def _converted(pixels: np.ndarray, conversion: str) -> np.ndarray:
+    """Return the RGB image by the conversion of OpenCV with that name."""
+    # imports OpenCV, and only when a camera sends such pixels
     from niki_ros.images.pixels import rgb_by_cv2
     return rgb_by_cv2(pixels, conversion)

@@ -1,19 +1,13 @@
-"""Arrays to ROS messages; the way back, which a bag needs too, is the core's."""
+"""Arrays and cameras to ROS messages; :mod:`niki_ros.messages` has the way back."""
 
 from __future__ import annotations
 
 from array import array
 
 from builtin_interfaces.msg import Time
-from niki_ros.messages.encodings import ENCODINGS
-from niki_ros.messages.frame_decoder import camera_from_info, is_zero_k, ns_from_stamp
-from niki_ros.messages.image_decoding import rgb_from_image
 from niki_ros.scene.camera import Camera
 import numpy as np
 from sensor_msgs.msg import CameraInfo, Image
-
-__all__ = ['camera_from_info', 'ENCODINGS', 'image_from_rgb', 'info_from_camera', 'is_zero_k',
-           'ns_from_stamp', 'rgb_from_image', 'stamp_from_ns']
 
 
 def stamp_from_ns(stamp_ns: int) -> Time:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 
-from niki_ros.messages.frame_decoder import BadFrame, Intake
+from niki_ros.messages.frame_decoder import FrameDecoder, RejectedFrame
 from niki_ros.ros.conversions import image_from_rgb
 from niki_ros.scene.camera import Camera
 
@@ -26,13 +26,13 @@ class FrameHandler:
     :ivar publish_overlay: called with an Image message; ``overlay_wanted()`` says whether to draw.
     """
 
-    def __init__(self, pipeline, outputs, health, config, warn):
-        """Keep the parts; ``info_topic``, ``now_ns`` and the overlay are set by the node."""
+    def __init__(self, pipeline, outputs, health, config, warn, info_topic, image_topic):
+        """Keep the parts; ``now_ns`` and the overlay are set by the node."""
         self._pipeline, self._outputs, self._health = pipeline, outputs, health
         self._config, self._warn = config, warn
         settings = pipeline.config.camera
-        self._intake = Intake(settings.fov_deg, self._warn_of_info, order=pipeline.order,
-                              images=settings.images)
+        self._decoder = FrameDecoder(settings.fov_deg, self._warn_of_info, info_topic,
+                                     pipeline.order, settings.images, image_topic)
         self._info_came = threading.Event()
         self._waited = False
         self.infos_elsewhere = ''
@@ -41,34 +41,21 @@ class FrameHandler:
         self.publish_overlay = None
         self.side_inputs = None
 
-    @property
-    def info_topic(self) -> str:
-        """Name of the topic of camera_info, for the texts of faults."""
-        return self._intake.info_topic
-
-    @info_topic.setter
-    def info_topic(self, name: str):
-        self._intake.info_topic = name
-
-    def read_images_of(self, topic: str):
-        """Learn where the images come from."""
-        self._intake.image_topic = topic
-
     def set_camera_info(self, message):
         """Take the newest CameraInfo."""
-        self._intake.info = message
+        self._decoder.set_camera_info(message)
         self._info_came.set()
 
     def handle(self, message):
         """Process one Image or CompressedImage."""
         began_ns = self.now_ns()
         try:
-            stamp_ns, image_rgb = self._intake.read(message)
-        except BadFrame as error:
+            stamp_ns, image_rgb, notes = self._decoder.decode(message)
+        except RejectedFrame as error:
             self._warn(error.fault, str(error))
             self._health.skip(error.fault)
             return
-        for name, text in self._intake.remarks().items():
+        for name, text in notes.items():
             self._health.fault(name, text)
         camera = self._camera(image_rgb)
         frame_id = self._frame_id(message)
@@ -76,7 +63,7 @@ class FrameHandler:
         bodies = self._pipeline.process(image_rgb, camera, stamp_ns, **beside)
         self._health.root_source = ', '.join(sorted({body.root_source for body in bodies}))
         processed_ns = self.now_ns()
-        self._intake.processed(stamp_ns)
+        self._decoder.mark_processed(stamp_ns)
         for name, text in self._pipeline.faults.items():
             self._warn(name, text)
         self._outputs.publish(bodies, stamp_ns, frame_id)
@@ -90,7 +77,7 @@ class FrameHandler:
             self._health.fault('ros4hri_limits', 'beyond the limits of human_description: '
                                + ', '.join(self._outputs.beyond_limits))
         if self.overlay_wanted():
-            from niki_ros.images.pixels import draw_overlay
+            from niki_ros.images.overlay import draw_overlay
             drawn = draw_overlay(image_rgb, bodies, camera)
             self.publish_overlay(image_from_rgb(drawn, stamp_ns, frame_id))
 
@@ -99,7 +86,7 @@ class FrameHandler:
         if not self._waited:
             self._info_came.wait(_FIRST_INFO_S)
             self._waited = True
-        camera = self._intake.camera(image_rgb.shape[1], image_rgb.shape[0])
+        camera = self._decoder.camera(image_rgb.shape[1], image_rgb.shape[0])
         self._health.camera_source = camera.source
         return camera
 

@@ -6,7 +6,9 @@ import time
 from typing import Any, Callable, Dict, Optional
 
 from niki_ros.common.errors import InputError
-from niki_ros.messages.side_inputs import depth_from_image, FrameTree, NearestDepth, NewestBoxes
+from niki_ros.messages.depth import depth_from_image, DepthSynchronizer
+from niki_ros.messages.detections import LatestDetections
+from niki_ros.messages.transforms import TransformTree
 from niki_ros.ros.qos import image_qos, LATCHED_QOS, TF_QOS
 from niki_ros.ros.topics import depth_topic
 from niki_ros.scene.ground import Ground
@@ -38,8 +40,8 @@ class SideInputs:
         self._gravity_frame = config.gravity_frame.lstrip('/') or self._frame
         self._find_up, self.up_frame = find_up, ''
         self._up: Optional[np.ndarray] = None
-        self._depth = NearestDepth()
-        self._boxes = NewestBoxes(config.detection_classes, min_score)
+        self._depth = DepthSynchronizer()
+        self._boxes = LatestDetections(config.detection_classes, min_score)
         # a frame that was given for that of the images is none that a detector can know
         self._compare_frames = not config.frame_id
         self._ground: Optional[Ground] = None
@@ -48,7 +50,7 @@ class SideInputs:
         self._subscriptions = [subscribe(kind, topic, self._depth.put, image_qos)]
         self._listen_to_detections(subscribe)
         self.named = tuple(self._subscriptions)
-        self._tree: Optional[FrameTree] = None
+        self._tree: Optional[TransformTree] = None
         self._buffer: Any = None
         self._listener: Any = None
         if self._frame or find_up:
@@ -56,7 +58,7 @@ class SideInputs:
 
     def of(self, stamp_ns: int, camera_frame: str) -> dict:
         """Return keyword arguments of ``Pipeline.process`` for the image of this stamp."""
-        boxes, faults = self._boxes.of(stamp_ns, camera_frame if self._compare_frames else '')
+        boxes, faults = self._boxes.take(stamp_ns, camera_frame if self._compare_frames else '')
         self._tell(faults)
         # until it is known which way is up, people are looked for the wrong way round
         pause_s = _LOOK_SOON_S if self._find_up and self._up is None else _LOOK_AGAIN_S
@@ -84,7 +86,7 @@ class SideInputs:
             self._warn(name, text)
 
     def _depth_of(self, stamp_ns: int):
-        message = self._depth.of(stamp_ns)
+        message = self._depth.match(stamp_ns)
         try:
             return None if message is None else depth_from_image(message)
         except InputError as error:
@@ -105,14 +107,17 @@ class SideInputs:
             from tf2_ros import Buffer, TransformListener
         except ImportError:
             from tf2_msgs.msg import TFMessage
-            self._tree = FrameTree()
+            self._tree = TransformTree()
             self._subscriptions += [
-                self._node.create_subscription(TFMessage, '/tf', self._tree.put, TF_QOS),
+                self._node.create_subscription(TFMessage, '/tf', self._put_transforms, TF_QOS),
                 self._node.create_subscription(
-                    TFMessage, '/tf_static', self._tree.put, _STATIC_QOS)]
+                    TFMessage, '/tf_static', self._put_transforms, _STATIC_QOS)]
             return
         self._buffer = Buffer()
         self._listener = TransformListener(self._buffer, self._node)
+
+    def _put_transforms(self, message):
+        self._tree.put(message.transforms)
 
     def _look(self, camera_frame: str) -> None:
         """Look the ground and the direction up in the camera's axes up, as far as asked for."""
@@ -146,20 +151,13 @@ class SideInputs:
         if self._tree is not None:
             return self._tree.lookup(camera_frame, frame)
         from tf2_ros import TransformException
-        tree, buffer = FrameTree(), self._buffer
+        tree, buffer = TransformTree(), self._buffer
         try:
             found = buffer.lookup_transform(camera_frame, frame, Time())
         except TransformException as error:
             raise InputError(str(error)) from error
-        tree.put(_Transforms([found]))
+        tree.put([found])
         return tree.lookup(camera_frame, frame)
-
-
-class _Transforms:
-    """As much of a TFMessage as a tree reads."""
-
-    def __init__(self, transforms):
-        self.transforms = transforms
 
 
 # latched topics of several publishers: each has its own last message

@@ -170,9 +170,10 @@ class PoseNode(LifecycleNode):
         if self._outdated:
             self._free()
             self._configure()
-        handler = FrameHandler(
-            self._pipeline, self._outputs, self.health, self._config, self._warn)
-        handler.info_topic = self.resolve_topic_name('camera_info')
+        topic, kind = image_topic(self, self._config.image_transport)
+        info_topic, full_name = map(self.resolve_topic_name, ('camera_info', topic))
+        handler = FrameHandler(self._pipeline, self._outputs, self.health, self._config,
+                               self._warn, info_topic, full_name)
         handler.now_ns = lambda: self.get_clock().now().nanoseconds
         handler.overlay_wanted = lambda: self._overlay.get_subscription_count() > 0
         handler.publish_overlay = self._overlay.publish
@@ -182,16 +183,12 @@ class PoseNode(LifecycleNode):
         self._pipeline.reset()
         self._handler, self._sequence = handler, 0
         self._worker = NewestWorker(handler.handle, self.health.skip, self._failed)
-        topic, kind = image_topic(self, self._config.image_transport)
         self._subscriptions_on = [
             self._listen(CameraInfo, 'camera_info', handler.set_camera_info, info_qos),
             self._subscribe(kind, topic, self._on_image, image_qos)]
-        topic = self._subscriptions_on[1].topic_name
-        handler.read_images_of(topic)
-        self._watch = Watch(self._config.health, self.health, self._warn, topic)
-        self._watch.elsewhere = lambda: elsewhere(self, topic, Image, CompressedImage)
-        self.get_logger().info(f'active: reading {topic} and '
-                               f'{handler.info_topic}')
+        self._watch = Watch(self._config.health, self.health, self._warn, full_name)
+        self._watch.elsewhere = lambda: elsewhere(self, full_name, Image, CompressedImage)
+        self.get_logger().info(f'active: reading {full_name} and {info_topic}')
 
     def _subscribe(self, kind, topic: str, callback, profile):
         """Subscribe with the QoS of the settings; a publisher that offers less gets a name."""
@@ -318,7 +315,8 @@ class PoseNode(LifecycleNode):
 
     def _check_topics(self):
         """Say where something else is published than what is read."""
-        self._handler.infos_elsewhere = elsewhere(self, self._handler.info_topic, CameraInfo)
+        self._handler.infos_elsewhere = elsewhere(
+            self, self.resolve_topic_name('camera_info'), CameraInfo)
         for one in (*self._subscriptions_on, *self._beside.named):
             found = what_is_there_instead(self, one.topic_name, one.msg_type)
             for name, text in found.items():

@@ -11,9 +11,9 @@ pytest.importorskip('rclpy', reason='no ROS 2 here')
 
 from niki_ros.demo.listener import bodies_from_cloud  # noqa: E402
 from niki_ros.messages.calibration import (  # noqa: E402, I100
-    calibration_of_info,
-    camera_of,
-    rectified_by_name,
+    calibration_from_info,
+    camera_from_calibration,
+    is_rectified_topic,
 )
 from niki_ros.ros.conversions import image_from_rgb  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
@@ -97,7 +97,7 @@ DOUBTED = {
 
 def camera(message, **options):
     """Return camera and faults for images of 640x480."""
-    return camera_of(calibration_of_info(message), 640, 480, **options)
+    return camera_from_calibration(calibration_from_info(message), 640, 480, **options)
 
 
 @pytest.mark.parametrize('name', SAME)
@@ -167,7 +167,7 @@ def test_what_is_no_camera_gives_way_to_what_is_one(value):
     ('/camera/color/image_raw', False), ('/oak/rgb/image_raw', False), ('/image', False),
     ('/camera/image_unrectified', False), ('/direct/image', False), ('/rectangle/image', False)])
 def test_topics_that_say_that_they_are_rectified(topic, rectified):
-    assert rectified_by_name(topic) is rectified
+    assert is_rectified_topic(topic) is rectified
 
 
 def send(client, message, stamp_ns):
@@ -194,7 +194,7 @@ class Heard:
 
     def camera_info_is(self, message) -> bool:
         """Whether the newest camera_info is this one."""
-        return str(self._node._handler._intake.info) == str(message)
+        return str(self._node._handler._decoder._info) == str(message)
 
 
 def test_over_dds_a_person_is_where_they_are():

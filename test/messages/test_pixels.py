@@ -12,7 +12,7 @@ pytest.importorskip('rclpy', reason='no ROS 2 here')
 
 import cv2  # noqa: E402, I100
 from niki_ros.common.errors import InputError  # noqa: E402
-from niki_ros.messages.encodings import encoding_of, ENCODINGS  # noqa: E402
+from niki_ros.messages.encodings import ENCODINGS, find_encoding  # noqa: E402
 from niki_ros.messages.image_decoding import rgb_from_compressed, rgb_from_image  # noqa: E402
 from niki_ros.ros.conversions import stamp_from_ns  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
@@ -202,8 +202,8 @@ def test_exif_does_not_turn_a_stream(orientation):
     ('bayer_bggr12', 'bayer_bggr16'), ('rgb9', None), ('', None), ('x264', None),
     ('16UC2', None)])
 def test_spellings(text, meant):
-    assert encoding_of(text) == meant
-    assert all(encoding_of(name) == name for name in ENCODINGS)
+    assert find_encoding(text) == meant
+    assert all(find_encoding(name) == name for name in ENCODINGS)
 
 
 @pytest.mark.parametrize('change', [

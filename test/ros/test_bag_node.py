@@ -6,7 +6,7 @@ import time
 
 from bags import camera_messages, pixel_pipeline, STEP_NS, write_bag
 from niki_ros.demo.listener import bodies_from_cloud
-from niki_ros.ros.conversions import ns_from_stamp
+from niki_ros.messages.stamps import ns_from_stamp
 from niki_ros.sources.source import open_source
 import numpy as np
 import pytest

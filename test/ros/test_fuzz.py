@@ -27,7 +27,9 @@ from fuzz_messages import (  # noqa: E402, I100
     NAMES,
     parameter_values,
 )
-from niki_ros.ros import conversions  # noqa: E402
+from niki_ros.messages.calibration import camera_from_info  # noqa: E402
+from niki_ros.messages.image_decoding import rgb_from_image  # noqa: E402
+from niki_ros.ros.conversions import image_from_rgb  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from ros_fixtures import (  # noqa: E402
     Client,
@@ -72,7 +74,7 @@ def test_conversions_give_an_image_or_an_input_error(more):
         compressed = isinstance(message, CompressedImage)
         try:
             rgb = (rgb_from_jpeg(message.data) if compressed
-                   else conversions.rgb_from_image(message))
+                   else rgb_from_image(message))
         except InputError as error:
             assert 0 < len(str(error)) < 12_000
             came['refused'] += 1
@@ -96,7 +98,7 @@ def test_a_calibration_is_usable_or_refused(more):
         with warnings.catch_warnings():
             warnings.simplefilter('error', RuntimeWarning)
             try:
-                camera = conversions.camera_from_info(message, 640, 480).resized(640, 480)
+                camera = camera_from_info(message, 640, 480).resized(640, 480)
             except InputError:
                 return
             rays = camera.rays([[0, 0], [320, 240], [639, 479]])
@@ -132,7 +134,7 @@ def feed(node, message):
 @pytest.mark.parametrize('more', MORE)
 def test_node_counts_every_hostile_message(node, more):
     """The node's callbacks: images of both kinds, calibrations and stamps of any sort."""
-    whole = conversions.image_from_rgb(GREY, T0, 'camera')
+    whole = image_from_rgb(GREY, T0, 'camera')
     sent = []
 
     def check(traffic):
@@ -223,7 +225,7 @@ def test_parameters_while_running(node, more):
         check_config(node)
     fuzz(check, 150 * more, ITEMS, st.data())
     check_config(node)
-    feed(node, conversions.image_from_rgb(GREY, T0, 'camera'))
+    feed(node, image_from_rgb(GREY, T0, 'camera'))
 
 
 YAML_VALUES = st.recursive(
@@ -287,7 +289,7 @@ def test_front_end_gives_nonsense():
         return [seen]
     with running(scripted(nonsense)) as (node, client):
         for index in range(60):
-            node._on_image(conversions.image_from_rgb(GREY, T0 + index * 10**7, 'c'), {})
+            node._on_image(image_from_rgb(GREY, T0 + index * 10**7, 'c'), {})
             assert wait_for(lambda: accounted(node), 10)
         assert node.state == 'active' and node.health.processed == 60
         assert wait_for(lambda: len(client.clouds) == 60)

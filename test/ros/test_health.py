@@ -151,9 +151,9 @@ def test_every_fault_of_the_sources_has_a_remedy():
     import re
     root = Path(diagnostics.__file__).parents[1]
     named = set()
-    for path in [*root.glob('ros/*.py'), *root.glob('core/*.py')]:
+    for path in [*root.rglob('*.py')]:
         text = path.read_text('utf-8')
-        for pattern in (r"\b(?:_warn|BadFrame|_hold|fault|hold|_above)\(\s*'(\w+)'",
+        for pattern in (r"\b(?:_warn|RejectedFrame|_hold|fault|hold|_above)\(\s*'(\w+)'",
                         r"faults\['(\w+)'\]"):
             named |= set(re.findall(pattern, text))
     assert {'image_invalid', 'no_images', 'stamp_jumped_back', 'qos_incompatible'} <= named

@@ -6,7 +6,9 @@ import sys
 import time
 
 from niki_ros.common.errors import ConfigError
-from niki_ros.ros.conversions import image_from_rgb, ns_from_stamp, rgb_from_image
+from niki_ros.messages.image_decoding import rgb_from_image
+from niki_ros.messages.stamps import ns_from_stamp
+from niki_ros.ros.conversions import image_from_rgb
 from niki_ros.ros.humans_merger import HumansMerger, IdLists
 from niki_ros.ros.launch_settings import CameraNode, need_merger
 from niki_ros.ros.pose_node import SUCCESS

@@ -7,7 +7,8 @@ import time
 
 from niki_ros.common.errors import ConfigError
 from niki_ros.demo.listener import bodies_from_cloud
-from niki_ros.ros.conversions import ENCODINGS, image_from_rgb, info_from_camera, stamp_from_ns
+from niki_ros.messages.encodings import ENCODINGS
+from niki_ros.ros.conversions import image_from_rgb, info_from_camera, stamp_from_ns
 import numpy as np
 import pytest
 from rclpy.parameter import Parameter

@@ -6,7 +6,8 @@ import time
 
 from lifecycle_msgs.msg import Transition
 from niki_ros.images.pixels import jpeg_from_rgb
-from niki_ros.ros.conversions import image_from_rgb, info_from_camera, ns_from_stamp, stamp_from_ns
+from niki_ros.messages.stamps import ns_from_stamp
+from niki_ros.ros.conversions import image_from_rgb, info_from_camera, stamp_from_ns
 import pytest
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy

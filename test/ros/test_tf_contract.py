@@ -9,8 +9,8 @@ import re
 import subprocess
 
 from niki_ros.body.skeleton import open_skeleton
+from niki_ros.messages.stamps import ns_from_stamp
 from niki_ros.robot_model.urdf import urdf_from_offsets
-from niki_ros.ros.conversions import ns_from_stamp
 import numpy as np
 import pytest
 from rclpy.node import Node

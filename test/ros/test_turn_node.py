@@ -75,7 +75,7 @@ def test_upside_down_by_tf(clip):
     root_m, about, _ = played(frames, camera, {}, None)
     assert about['image_rotation'] == '0' and 'gravity_frame' not in about
     hung = [np.ascontiguousarray(image[::-1, ::-1]) for image in frames]
-    over_m, about, faults = played(hung, camera.turned(2), {'image_rotation': 'auto'},
+    over_m, about, faults = played(hung, camera.rotated(2), {'image_rotation': 'auto'},
                                    transforms('base_link', 180.0))
     assert about['image_rotation'] == '180 (auto)' and about['gravity_frame'] == 'base_link'
     assert np.abs(over_m - root_m * [-1, -1, 1]).max() < 0.02
@@ -94,8 +94,8 @@ def test_a_frame_of_another_name_and_a_number(clip):
     """An arm has no base_link; and ``image_rotation: 180`` is a natural thing to write."""
     frames, camera = clip
     hung = [np.ascontiguousarray(image[::-1, ::-1]) for image in frames[:3]]
-    _, about, _ = played(hung, camera.turned(2), {
+    _, about, _ = played(hung, camera.rotated(2), {
         'image_rotation': 'auto', 'gravity_frame': 'arm_mount'}, transforms('arm_mount', 180.0))
     assert about['image_rotation'] == '180 (auto)' and about['gravity_frame'] == 'arm_mount'
-    root_m, about, _ = played(hung, camera.turned(2), {'image_rotation': 180}, None)
+    root_m, about, _ = played(hung, camera.rotated(2), {'image_rotation': 180}, None)
     assert about['image_rotation'] == '180' and root_m is not None

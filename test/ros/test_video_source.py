@@ -9,7 +9,8 @@ import time
 
 import cv2
 from niki_ros.common.errors import SourceError
-from niki_ros.ros.conversions import ns_from_stamp, rgb_from_image
+from niki_ros.messages.image_decoding import rgb_from_image
+from niki_ros.messages.stamps import ns_from_stamp
 from niki_ros.ros.video_source import INFO_QOS, VideoSource
 from niki_ros.scene.camera import Camera
 from niki_ros.sources.camera_file import camera_to_yaml

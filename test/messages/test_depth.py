@@ -1,15 +1,73 @@
-"""Depth as compressed_depth_image_transport writes it, read back; damaged ones are refused."""
+"""Depth images, raw and as compressed_depth_image_transport writes them, and their pairing."""
 
 from __future__ import annotations
 
 import struct
-from types import SimpleNamespace
+import threading
+import time
+from types import SimpleNamespace as Record
 
 import cv2
 from niki_ros.common.errors import InputError
-from niki_ros.messages.side_inputs import depth_from_image
+from niki_ros.messages.depth import depth_from_image, DepthSynchronizer
 import numpy as np
 import pytest
+
+MS = 1_000_000
+
+
+def image(stamp_ns=0, encoding='16UC1', values=((1000, 0), (2000, 3000)), big=False, pad=0):
+    """Return what has the fields of a sensor_msgs/Image."""
+    kind = {'32FC1': 'f4'}.get(encoding, 'u2')
+    array = np.asarray(values, dtype=('>' if big else '<') + kind)
+    lines = [row.tobytes() + b'\0' * pad for row in array]
+    return Record(header=Record(stamp=Record(sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)),
+                  width=array.shape[1], height=array.shape[0], encoding=encoding,
+                  is_bigendian=int(big), step=len(lines[0]), data=b''.join(lines))
+
+
+@pytest.mark.parametrize('big', [False, True])
+@pytest.mark.parametrize('pad', [0, 6])
+def test_depth_of_both_encodings(big, pad):
+    found = depth_from_image(image(big=big, pad=pad))
+    assert found.dtype == np.uint16 and found.tolist() == [[1000, 0], [2000, 3000]]
+    found = depth_from_image(image(encoding='32FC1', values=[[1.5, np.nan]], big=big, pad=pad))
+    assert found.dtype == np.float32 and found[0, 0] == 1.5 and np.isnan(found[0, 1])
+
+
+def test_what_is_no_depth_is_refused():
+    message = image()
+    message.encoding = 'rgb8'
+    with pytest.raises(InputError, match='rgb8'):
+        depth_from_image(message)
+    message = image()
+    message.data = message.data[:3]
+    with pytest.raises(InputError):
+        depth_from_image(message)
+
+
+def test_the_nearest_depth_within_half_a_frame():
+    pairing = DepthSynchronizer()
+    assert pairing.match(5 * MS) is None
+    for k in range(5):
+        pairing.put(image(k * 33 * MS + 4 * MS))
+    assert pairing.match(99 * MS).header.stamp.nanosec == 103 * MS
+    assert pairing.match(130 * MS).header.stamp.nanosec == 136 * MS
+    assert pairing.match(20 * MS) is None, 'that one is gone'
+    assert pairing.match(900 * MS) is None, 'the stream has stopped'
+
+
+def test_depth_that_comes_just_after_the_image_is_waited_for():
+    pairing = DepthSynchronizer()
+    for k in range(3):
+        pairing.put(image(k * 33 * MS))
+    later = threading.Timer(0.003, lambda: pairing.put(image(99 * MS)))
+    later.start()
+    assert pairing.match(99 * MS).header.stamp.nanosec == 99 * MS
+    later.join()
+    start = time.monotonic()
+    assert pairing.match(132 * MS) is None
+    assert time.monotonic() - start < 1.0, 'but not for long'
 
 
 def scene():
@@ -56,7 +114,7 @@ def png(depth) -> bytes:
 
 def message(said, picture, a=0.0, b=0.0):
     """Return what has the fields of a CompressedImage."""
-    return SimpleNamespace(format=said, data=struct.pack('<i2f', 0, a, b) + picture)
+    return Record(format=said, data=struct.pack('<i2f', 0, a, b) + picture)
 
 
 @pytest.mark.parametrize('said, pack', [
@@ -81,7 +139,7 @@ def test_metres_come_as_inverse_depth(how, pack):
 
 
 def test_png_of_the_transport_compressed():
-    one = SimpleNamespace(format='16UC1; png compressed ', data=png(scene()))
+    one = Record(format='16UC1; png compressed ', data=png(scene()))
     assert np.array_equal(depth_from_image(one), scene())
 
 
@@ -101,4 +159,4 @@ def test_png_of_the_transport_compressed():
      bytes(12) + struct.pack('<2I', 8, 8) + b'\xff' * 16 + bytes(4), '32 bits')])
 def test_damaged(said, data, word):
     with pytest.raises(InputError, match=word):
-        depth_from_image(SimpleNamespace(format=said, data=data))
+        depth_from_image(Record(format=said, data=data))

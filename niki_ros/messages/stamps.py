@@ -1,0 +1,8 @@
+"""Time stamps of messages."""
+
+from __future__ import annotations
+
+
+def ns_from_stamp(stamp) -> int:
+    """Return a builtin_interfaces/Time as integer nanoseconds."""
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
