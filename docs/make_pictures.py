@@ -15,8 +15,8 @@ import cv2
 import matplotlib
 from niki_ros import load_pipeline
 from niki_ros.body.body import STATUS_NAMES
-from niki_ros.body.skeleton import PARENTS_29
-from niki_ros.images.pixels import confidence_rgb, draw_overlay
+from niki_ros.body.skeleton import CARRIER_29, PARENTS_29
+from niki_ros.images.overlay import confidence_rgb, draw_overlay
 from niki_ros.robot_model.urdf import link_names, link_poses, root_quat_xyzw
 from niki_ros.sources.source import open_source
 import numpy as np
@@ -29,8 +29,6 @@ from matplotlib import pyplot  # noqa: E402, I100
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / 'docs' / 'images'
 BONES = [(parent, joint) for joint, parent in enumerate(PARENTS_29) if parent >= 0]
-# a leaf is known as well as the joint that carries it
-KNOWN_AS = [*range(24), *(PARENTS_29[leaf] for leaf in range(24, 29))]
 AXES_RGB = ('#e04040', '#40c040', '#4060ff')
 
 
@@ -131,7 +129,7 @@ def scene(bodies, offsets, out: Path):
 def draw_body(axes, eye, body):
     """Draw bones and joints, coloured by confidence as the markers are."""
     pixels = eye(body.joints_m)
-    colours = [np.array(confidence_rgb(body.confidence[joint])) / 255 for joint in KNOWN_AS]
+    colours = [np.array(confidence_rgb(body.confidence[joint])) / 255 for joint in CARRIER_29]
     for parent, joint in BONES:
         axes.plot(*pixels[[parent, joint]].T, color=colours[joint], linewidth=2.5,
                   solid_capstyle='round')

@@ -25,6 +25,9 @@ JOINTS_29 = BODY_24 + (
 
 PARENTS_29 = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21,
               15, 22, 23, 10, 11)
+CARRIER_29 = np.array([*range(24), *PARENTS_29[24:]])
+"""For each joint the body joint whose rotation moves it: itself, or the parent of a leaf."""
+
 JOINT = {name: index for index, name in enumerate(JOINTS_29)}
 
 OPEN_SKELETON = 'open29'

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Dict, List, Optional
 
 from niki_ros.body.body import Body
-from niki_ros.body.skeleton import PARENTS_29
+from niki_ros.body.skeleton import CARRIER_29, PARENTS_29
 from niki_ros.demo.listener import DemoListener, Record
 from niki_ros.messages.calibration import camera_from_info
 from niki_ros.messages.stamps import ns_from_stamp
@@ -157,7 +157,7 @@ def _draw_moment(axes, bodies: List[Body]):
     from niki_ros.images.overlay import confidence_rgb
     for body in bodies:
         x, y, z = np.asarray(body.joints_m).T
-        known = list(body.confidence) + [body.confidence[parent] for parent in PARENTS_29[24:]]
+        known = np.asarray(body.confidence)[CARRIER_29]
         for joint in range(1, 29):
             ends = [PARENTS_29[joint], joint]
             colour = np.array(confidence_rgb(float(known[joint]))) / 255

@@ -6,14 +6,12 @@ from typing import Dict, List
 
 from geometry_msgs.msg import Point
 from niki_ros.body.body import Body
-from niki_ros.body.skeleton import PARENTS_29
-from niki_ros.images.pixels import confidence_rgb
+from niki_ros.body.skeleton import CARRIER_29, PARENTS_29
+from niki_ros.images.overlay import confidence_rgb
 import numpy as np
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
-# a leaf has no rotation of its own: it is known as well as the joint that carries it
-KNOWN_AS = np.array(list(range(24)) + [PARENTS_29[leaf] for leaf in range(24, 29)])
 _LIFE_S = 1
 _BONES = [joint for one in range(1, 29) for joint in (PARENTS_29[one], one)]
 
@@ -45,7 +43,7 @@ def _body_markers(body, stamp, frame_id) -> List[Marker]:
     """Return bones and joints of one person."""
     points = [Point(x=float(x), y=float(y), z=float(z)) for x, y, z in body.joints_m]
     colours = []
-    for value in np.asarray(body.confidence)[KNOWN_AS]:
+    for value in np.asarray(body.confidence)[CARRIER_29]:
         red, green, blue = confidence_rgb(float(value))
         colours.append(ColorRGBA(r=red / 255, g=green / 255, b=blue / 255, a=1.0))
     lines = _marker(body.id, 'skeleton', Marker.LINE_LIST, 0.015, stamp, frame_id)

@@ -7,7 +7,7 @@ from typing import Dict, List, Optional
 
 from geometry_msgs.msg import TransformStamped
 from niki_ros.body.body import Body
-from niki_ros.body.skeleton import Skeleton
+from niki_ros.body.skeleton import CARRIER_29, Skeleton
 from niki_ros.common.settings import body_label, NodeConfig
 from niki_ros.robot_model import urdf
 from niki_ros.robot_model.human_description import offsets_from_hips
@@ -15,7 +15,7 @@ from niki_ros.ros.body_frames import BodyFrames
 from niki_ros.ros.body_topics import BodyTopics
 from niki_ros.ros.conversions import stamp_from_ns
 from niki_ros.ros.humans import HumanTopics, TrackedIds
-from niki_ros.ros.markers import KNOWN_AS, SkeletonMarkers
+from niki_ros.ros.markers import SkeletonMarkers
 from niki_ros.ros.qos import LATCHED_QOS, output_qos, overridable, TF_QOS
 
 try:
@@ -204,8 +204,8 @@ def cloud_from_bodies(bodies: List[Body], stamp, frame_id: str) -> PointCloud2:
     points = np.zeros((len(bodies), 29), POINT_DTYPE)
     for row, body in zip(points, bodies):
         row['x'], row['y'], row['z'] = np.asarray(body.joints_m).T
-        row['confidence'] = np.asarray(body.confidence)[KNOWN_AS]
-        row['status'] = np.asarray(body.status)[KNOWN_AS]
+        row['confidence'] = np.asarray(body.confidence)[CARRIER_29]
+        row['status'] = np.asarray(body.status)[CARRIER_29]
         row['joint'], row['body'] = np.arange(29), body.id & 0xFFFF
     message = PointCloud2(height=1, width=points.size, fields=_FIELDS, is_dense=True,
                           point_step=POINT_DTYPE.itemsize,

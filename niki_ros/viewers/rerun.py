@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Callable, Iterable, Iterator, List, Optional
 
 from niki_ros.body.body import Body, OBSERVED, STATUS_NAMES
-from niki_ros.body.skeleton import PARENTS_29
+from niki_ros.body.skeleton import CARRIER_29, PARENTS_29
 from niki_ros.common.errors import BackendError, InputError, SourceError
 from niki_ros.images.levels import Levels
 from niki_ros.messages.calibration import (
@@ -275,7 +275,7 @@ def _log(rerun, recording, moment: Moment):
         recording.log('image', rerun.EncodedImage(contents=jpeg, media_type='image/jpeg'))
     for body in moment.bodies:
         joints = np.asarray(body.joints_m, np.float32)
-        known = list(body.confidence) + [body.confidence[parent] for parent in PARENTS_29[24:]]
+        known = np.asarray(body.confidence)[CARRIER_29]
         colours = [confidence_rgb(float(value)) for value in known]
         bones = [joints[[PARENTS_29[one], one]] for one in range(1, 29)]
         recording.log(f'bodies/{body.id}/bones', rerun.LineStrips3D(

@@ -19,7 +19,7 @@ from typing import Any, Dict, Iterable, List, Optional, Tuple
 from urllib.parse import parse_qs, urlsplit
 
 from niki_ros.body.body import STATUS_NAMES
-from niki_ros.body.skeleton import PARENTS_29
+from niki_ros.body.skeleton import CARRIER_29, PARENTS_29
 from niki_ros.common.errors import ConfigError, SourceError
 import numpy as np
 
@@ -152,12 +152,11 @@ def fill(store: MomentStore, moments: Iterable) -> int:
 
 def _body(body) -> dict:
     """Return what the page draws of one person: joints in metres, camera's optical frame."""
-    leaves = list(PARENTS_29[24:])
     confidence, status = np.asarray(body.confidence), np.asarray(body.status)
     return {'id': int(body.id),
             'joints_m': np.round(np.asarray(body.joints_m, float), 3).tolist(),
-            'confidence': np.round([*confidence, *confidence[leaves]], 2).tolist(),
-            'status': [int(one) for one in [*status, *status[leaves]]]}
+            'confidence': np.round(confidence[CARRIER_29], 2).tolist(),
+            'status': [int(one) for one in status[CARRIER_29]]}
 
 
 class _Server(ThreadingHTTPServer):
