@@ -8,7 +8,7 @@ from typing import Any, List, Optional
 from niki_ros.body.observation import JointObservation
 from niki_ros.common.settings import TrackingConfig
 from niki_ros.images.boxes import overlap, share_within
-from niki_ros.scene.image_rotation import Turn
+from niki_ros.scene.image_rotation import ImageRotation
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
@@ -67,7 +67,7 @@ class PersonTrack:
             self.seen_s += dt_s if dt_s <= _GAP_S else 0.0
         self._last, self._last_ns = observation, stamp_ns
 
-    def turn(self, turn: Turn) -> None:
+    def turn(self, turn: ImageRotation) -> None:
         """Keep id and place in images that are turned; what was learned from others ends."""
         self.box_px = turn.boxes(self.box_px[None])[0]
         rotmat = turn.upright_from_camera
@@ -145,7 +145,7 @@ class Tracker:
         """Forget everybody; ids are not used again."""
         self.tracks = []
 
-    def turn(self, turn: Turn):
+    def turn(self, turn: ImageRotation):
         """Go on in images that are turned: people stay where they are, and begin as new ones."""
         for track in self.tracks:
             track.turn(turn)

@@ -26,8 +26,8 @@ from niki_ros.scene.camera import Camera, solve_root
 from niki_ros.scene.depth import checked_depth
 from niki_ros.scene.duplicates import suppress_duplicates
 from niki_ros.scene.ground import Ground
-from niki_ros.scene.image_rotation import Turn, TurnChooser
-from niki_ros.scene.stamp_order import ImageOrder, LATE, REPEATED, RESTARTED
+from niki_ros.scene.image_rotation import AUTO, ImageRotation, select_quarter_turns
+from niki_ros.scene.stamp_order import LATE, REPEATED, RESTARTED, StampOrder
 import numpy as np
 
 # a joint may turn this fast: slowly where it is a guess, as fast as people move where it is seen
@@ -78,9 +78,8 @@ class Pipeline:
         self.tracker = Tracker(self.config.tracking)
         self.timings_s: Dict[str, float] = {}
         self.faults: Dict[str, str] = {}
-        self.order = ImageOrder(self.config.tracking)
-        self._chooser = TurnChooser()
-        self._turn = Turn(0, 1, 1)
+        self.order = StampOrder(self.config.tracking)
+        self._turn = ImageRotation(0, 1, 1)
 
     def process(self, image_rgb, camera: Optional[Camera], stamp_ns: int, *, depth_m=None,
                 boxes_px=None, ground: Optional[Ground] = None, up=None) -> List[Body]:
@@ -111,19 +110,21 @@ class Pipeline:
         bodies = self._upright(
             turn.image(image_rgb), turn.camera(camera), stamp_ns, boxes_px,
             lambda: self._depth(depth_m, width, height), ground and turn.ground(ground))
-        self.order.passed(stamp_ns)
-        return [turn.body_back(body) for body in bodies]
+        self.order.accept(stamp_ns)
+        return [turn.body_to_camera(body) for body in bodies]
 
-    def _turned(self, width: int, height: int, up) -> Turn:
+    def _turned(self, width: int, height: int, up) -> ImageRotation:
         """Return how this image is turned; people keep their ids where that changes."""
         before = self._turn
-        self._turn = Turn(self._chooser.choose(self.config.image_rotation, up), width, height)
-        if self._chooser.fault:
-            self.faults['image_rotation_unknown'] = self._chooser.fault
-        change = (self._turn.quarters - before.quarters) % 4
+        quarter_turns, fault = select_quarter_turns(
+            self.config.image_rotation, up, before.quarter_turns)
+        self._turn = ImageRotation(quarter_turns, width, height)
+        if fault:
+            self.faults['image_rotation_unknown'] = fault
+        change = (self._turn.quarter_turns - before.quarter_turns) % 4
         if change:
             self.observer.reset()
-            self.tracker.turn(Turn(change, *before.size))
+            self.tracker.turn(ImageRotation(change, *before.size))
         return self._turn
 
     def _upright(self, image_rgb, camera, stamp_ns: int, boxes_px, depth_m, ground) -> List[Body]:
@@ -306,8 +307,11 @@ class Pipeline:
         facts = self.solver.describe()
         name, library = facts.pop('solver'), facts.pop('backend')
         lifter = self.lifter.describe() if self.lifter else {'lifter': 'none'}
+        rotation = f'{90 * self._turn.quarter_turns}'
+        if self.config.image_rotation == AUTO:
+            rotation += f' ({AUTO})'
         return {**self.observer.describe(), **lifter, 'solver': name, 'solver_library': library,
-                'image_rotation': self._chooser.describe(self.config.image_rotation),
+                'image_rotation': rotation,
                 **{f'solver_{key}': value for key, value in facts.items()}}
 
     def reset(self):
@@ -340,7 +344,7 @@ class Pipeline:
 
     def _comes_in_order(self, stamp_ns: int) -> bool:
         """Return False for a late image; start afresh where time has jumped back."""
-        verdict, back_s = self.order.judge(stamp_ns), self.order.back_s(stamp_ns)
+        verdict, back_s = self.order.classify(stamp_ns), self.order.lag_s(stamp_ns)
         if verdict == REPEATED:
             raise InputError(f'stamp {stamp_ns} ns came before; every image needs its own')
         if verdict == LATE:

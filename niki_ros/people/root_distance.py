@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Optional, Tuple
 
 from niki_ros.scene.camera import Camera
-from niki_ros.scene.depth import depth_shift, moved_along_ray
-from niki_ros.scene.ground import Footing, Ground, ground_shift
+from niki_ros.scene.depth import depth_z_offset_m, moved_along_ray
+from niki_ros.scene.ground import FootLock, Ground, ground_z_offset_m
 import numpy as np
 
 # what depth or ground said about the size of a person is remembered with this time constant
@@ -35,7 +35,7 @@ class Placing:
         """Nothing is known but the size in the image."""
         self._log_ratio = 0.0
         self._measured = False
-        self._footing = Footing()
+        self._footing = FootLock()
 
     def distance(self, scene: Scene, root_m, joints_m, seen, dt_s: float) -> Tuple:
         """
@@ -49,10 +49,10 @@ class Placing:
         shift, source = None, 'camera'
         if scene.depth_m is not None:
             size = (scene.camera.width, scene.camera.height)
-            shift = depth_shift(scene.depth_m, size, seen.keypoints_px, joints, hidden)
+            shift = depth_z_offset_m(scene.depth_m, size, seen.keypoints_px, joints, hidden)
             source = 'depth'
         if shift is None and scene.ground is not None:
-            shift, source = ground_shift(scene.ground, joints, hidden), 'ground'
+            shift, source = ground_z_offset_m(scene.ground, joints, hidden), 'ground'
         if shift is not None:
             moved = moved_along_ray(root_m, shift)
             ratio = float(np.log(moved[2] / root_m[2]))
@@ -72,4 +72,4 @@ class Placing:
         if scene.ground is None:
             return root_m
         unseen = np.append(hidden, [hidden[15], hidden[22], hidden[23], hidden[10], hidden[11]])
-        return root_m + self._footing.shift(scene.ground, joints_m + root_m, unseen, dt_s)
+        return root_m + self._footing.correction_m(scene.ground, joints_m + root_m, unseen, dt_s)

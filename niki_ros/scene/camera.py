@@ -27,7 +27,8 @@ class Camera:
     :param distortion: up to 5 (plumb_bob), 14 (rational_polynomial) or 4 (equidistant) numbers.
     :param model: one of ``MODELS``.
     :param source: where the numbers come from: ``camera_info``, ``file`` or ``fov``.
-    :param quarters: clockwise quarter turns of the image against the lens, for its distortion.
+    :param quarter_turns: clockwise rotation of the image relative to the lens; the distortion is
+        computed in the axes of the lens.
     """
 
     matrix: np.ndarray
@@ -36,7 +37,7 @@ class Camera:
     distortion: np.ndarray = field(default_factory=lambda: np.zeros(5))
     model: str = 'plumb_bob'
     source: str = 'camera_info'
-    quarters: int = 0
+    quarter_turns: int = 0
 
     def __post_init__(self):
         """Refuse numbers that no camera has."""
@@ -76,13 +77,13 @@ class Camera:
         shift = np.array([[1.0, 0, -x_px], [0, 1.0, -y_px], [0, 0, 1.0]])
         return replace(self, matrix=shift @ self.matrix, width=width, height=height)
 
-    def turned(self, quarters: int) -> Camera:
+    def rotated(self, quarter_turns: int) -> Camera:
         """
-        Return the camera turned about its axis, so that its image turns clockwise by quarters.
+        Return the camera rotated about its axis, so that its image rotates clockwise.
 
-        :raises InputError: where K has a skew that another camera would have to have.
+        :raises InputError: where K has a skew, which a rotated K cannot express.
         """
-        if not quarters:
+        if not quarter_turns:
             return self
         k, last = self.matrix, self.height - 1.0
         if k[0, 1]:
@@ -90,8 +91,8 @@ class Camera:
                              'cannot be turned: set image_rotation to 0')
         turned = np.array([[k[1, 1], 0, last - k[1, 2]], [0, k[0, 0], k[0, 2]], [0, 0, 1.0]])
         once = replace(self, matrix=turned, width=self.height, height=self.width,
-                       quarters=(self.quarters + 1) % 4)
-        return once.turned(quarters - 1)
+                       quarter_turns=(self.quarter_turns + 1) % 4)
+        return once.rotated(quarter_turns - 1)
 
     def project(self, points_m) -> np.ndarray:
         """Pixels (..., 2) of points (..., 3) in the optical frame; NaN behind the camera."""
@@ -100,9 +101,9 @@ class Camera:
         with np.errstate(over='ignore', invalid='ignore', divide='ignore'):
             plane = points[..., :2] / z[..., None]
             if self.distortion.any():
-                plane = self._turned_by(
-                    distorted(self._turned_by(plane, -self.quarters), self.model,
-                              self.distortion), self.quarters)
+                in_lens = _rotated_plane(plane, -self.quarter_turns)
+                plane = _rotated_plane(distorted(in_lens, self.model, self.distortion),
+                                       self.quarter_turns)
         k = self.matrix
         return np.stack([
             k[0, 0] * plane[..., 0] + k[0, 1] * plane[..., 1] + k[0, 2],
@@ -122,19 +123,24 @@ class Camera:
         if self.distortion.any():
             # a calibration that does not hold out there can run away
             with np.errstate(over='ignore', invalid='ignore', divide='ignore'):
-                plane = self._turned_by(
-                    undistorted(self._turned_by(plane, -self.quarters), self.model,
-                                self.distortion), self.quarters)
+                in_lens = _rotated_plane(plane, -self.quarter_turns)
+                plane = _rotated_plane(undistorted(in_lens, self.model, self.distortion),
+                                       self.quarter_turns)
         plane = np.where(np.abs(plane) <= MAX_TANGENT, plane, np.nan)
         return np.concatenate([plane, np.ones_like(plane[..., :1])], axis=-1)
 
-    @staticmethod
-    def _turned_by(plane, quarters: int) -> np.ndarray:
-        """Return points (..., 2) of the image plane turned clockwise by quarters."""
-        if not quarters:
-            return plane
-        c, s = ((1, 0), (0, 1), (-1, 0), (0, -1))[quarters % 4]
-        return plane @ np.array([[c, s], [-s, c]])
+
+def rotmat_from_quarter_turns(quarter_turns: int) -> np.ndarray:
+    """Return the rotation (3, 3) about the optical axis by clockwise quarter turns."""
+    c, s = ((1, 0), (0, 1), (-1, 0), (0, -1))[quarter_turns % 4]
+    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+
+
+def _rotated_plane(plane, quarter_turns: int) -> np.ndarray:
+    """Return points (..., 2) of the image plane rotated by clockwise quarter turns."""
+    if not quarter_turns:
+        return plane
+    return plane @ rotmat_from_quarter_turns(quarter_turns)[:2, :2].T
 
 
 def _check_extent(k, d, width: int, height: int):

@@ -37,7 +37,7 @@ def checked_depth(depth, width: int, height: int) -> np.ndarray:
     return depth.astype(np.float32) * np.float32(scale)
 
 
-def depth_shift(depth_m, image_size, keypoints_px, joints_m, hidden) -> Optional[float]:
+def depth_z_offset_m(depth_m, image_size, keypoints_px, joints_m, hidden) -> Optional[float]:
     """
     How much farther (m, along the camera's axis) the body is than it was put.
 

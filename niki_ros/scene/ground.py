@@ -64,7 +64,7 @@ class Ground:
         return np.asarray(points_m) @ self.up + self.height_m
 
 
-def ground_shift(ground: Ground, joints_m, hidden) -> Optional[float]:
+def ground_z_offset_m(ground: Ground, joints_m, hidden) -> Optional[float]:
     """
     How much farther (m, along the camera's axis) the body is than it was put by its size.
 
@@ -95,7 +95,7 @@ def ground_shift(ground: Ground, joints_m, hidden) -> Optional[float]:
     return float(point[2] * (np.exp(share * by_ground) - 1))
 
 
-class Footing:
+class FootLock:
     """Feet of one person that stand: they neither sink nor slide."""
 
     def __init__(self):
@@ -103,7 +103,7 @@ class Footing:
         self._anchors = [None, None]
         self._before: Optional[np.ndarray] = None
 
-    def shift(self, ground: Ground, joints_m, hidden, dt_s: float) -> np.ndarray:
+    def correction_m(self, ground: Ground, joints_m, hidden, dt_s: float) -> np.ndarray:
         """
         Return by how much (3,) the whole body is to be moved, metres.
 

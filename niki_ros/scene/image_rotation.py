@@ -1,162 +1,139 @@
 """
-Cameras that hang upside down or lie on their side: images turned upright, bodies turned back.
+Rotation of images by quarter turns, for cameras mounted upside down or on their side.
 
-Detectors and landmark networks have learned people who stand upright. An image turned by quarters
-is that of a camera turned about its optical axis, so everything behind it works as with any other
-camera, and the bodies are turned back at the end.
+Detectors and landmark networks are trained on upright people. An image rotated by quarter turns
+is the image of a camera rotated about its optical axis. The pipeline therefore works in the axes
+of that upright camera, and the bodies are rotated back at the end.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Optional, Tuple
+from typing import List, Optional, Tuple
 
 from niki_ros.body.body import Body
 from niki_ros.common.errors import InputError
-from niki_ros.scene.camera import Camera
+from niki_ros.images.pixels import rotated_image
+from niki_ros.scene.camera import Camera, rotmat_from_quarter_turns
 from niki_ros.scene.ground import Ground
 import numpy as np
 
 AUTO = 'auto'
-# a camera that looks nearly along gravity shows people in any direction
-_LEAST_LEVEL = np.sin(np.radians(20.0))
-# the turn changes where another one fits better by more than 10 degrees
-_MOST_OFF_DEG = 55.0
+# a camera within 20 degrees of the vertical shows people in any direction
+_MIN_LEVEL_RATIO = np.sin(np.radians(20.0))
+# above 45 degrees, so that a camera near the diagonal does not alternate between two rotations
+_MAX_OFF_DEG = 55.0
 
 
 @dataclass(frozen=True)
-class Turn:
+class ImageRotation:
     """
-    Quarter turns, clockwise, from an image as the camera sends it to one with people upright.
+    Clockwise rotation from an image as the camera sends it to an image with upright people.
 
-    :param quarters: 0 … 3. :param width: of the image as sent. :param height: of the same, pixels.
+    :param quarter_turns: 0 … 3.
+    :param width: of the image as sent, pixels. :param height: of the image as sent, pixels.
     """
 
-    quarters: int
+    quarter_turns: int
     width: int
     height: int
 
     @property
     def size(self) -> Tuple[int, int]:
-        """Return width and height of the upright image."""
+        """Return width and height of the upright image, pixels."""
         wide, high = self.width, self.height
-        return (high, wide) if self.quarters % 2 else (wide, high)
+        return (high, wide) if self.quarter_turns % 2 else (wide, high)
 
     @property
     def upright_from_camera(self) -> np.ndarray:
         """Return the rotation (3, 3) from the camera's optical axes to the upright camera's."""
-        return quarter_rotmat(self.quarters)
+        return rotmat_from_quarter_turns(self.quarter_turns)
 
     def image(self, pixels: np.ndarray) -> np.ndarray:
         """Return an image (H, W) or (H, W, 3) upright."""
-        if not self.quarters:
-            return pixels
-        from niki_ros.images.pixels import turned
-        return turned(pixels, self.quarters)
+        return rotated_image(pixels, self.quarter_turns) if self.quarter_turns else pixels
 
     def camera(self, camera: Camera) -> Camera:
         """
         Return the upright camera.
 
-        :raises InputError: see :meth:`niki_ros.scene.camera.Camera.turned`.
+        :raises InputError: see :meth:`niki_ros.scene.camera.Camera.rotated`.
         """
-        if not self.quarters:
+        if not self.quarter_turns:
             return camera
-        return camera.resized(self.width, self.height).turned(self.quarters)
+        return camera.resized(self.width, self.height).rotated(self.quarter_turns)
 
     def boxes(self, boxes_px: np.ndarray) -> np.ndarray:
-        """Return boxes (n, 4) x0, y0, x1, y1 in the upright image."""
+        """Return boxes (n, 4) x0, y0, x1, y1 in pixels of the upright image."""
         boxes = np.asarray(boxes_px)
-        for size in self._sizes():
+        for _, height in self._sizes():
             x0, y0, x1, y1 = boxes.T
-            boxes = np.stack([size[1] - y1, x0, size[1] - y0, x1], axis=-1)
+            boxes = np.stack([height - y1, x0, height - y0, x1], axis=-1)
         return boxes
 
     def ground(self, ground: Ground) -> Ground:
         """Return the ground in the upright camera's axes."""
         return Ground(self.upright_from_camera @ ground.up, ground.height_m)
 
-    def body_back(self, body: Body) -> Body:
-        """Return a body of the upright camera in axes and pixels of the one that is there."""
-        if not self.quarters:
+    def body_to_camera(self, body: Body) -> Body:
+        """Return a body of the upright camera in axes and pixels of the camera as mounted."""
+        if not self.quarter_turns:
             return body
-        turn = self.upright_from_camera
+        upright_from_camera = self.upright_from_camera
         rotmat = body.rotmat.copy()
-        rotmat[0] = turn.T @ rotmat[0]
+        rotmat[0] = upright_from_camera.T @ rotmat[0]
         return replace(
-            body, rotmat=rotmat, root_m=body.root_m @ turn, joints_m=body.joints_m @ turn,
-            root_velocity_m_s=body.root_velocity_m_s @ turn,
-            keypoints_px=self._pixels_back(body.keypoints_px))
+            body, rotmat=rotmat, root_m=body.root_m @ upright_from_camera,
+            joints_m=body.joints_m @ upright_from_camera,
+            root_velocity_m_s=body.root_velocity_m_s @ upright_from_camera,
+            keypoints_px=self._pixels_to_camera(body.keypoints_px))
 
-    def _pixels_back(self, pixels: np.ndarray) -> np.ndarray:
+    def _pixels_to_camera(self, pixels: np.ndarray) -> np.ndarray:
         """Return pixels (n, 2) of the upright image in the image as sent."""
-        for size in reversed(self._sizes()):
-            pixels = np.stack([pixels[:, 1], size[1] - 1 - pixels[:, 0]], axis=-1)
+        for _, height in reversed(self._sizes()):
+            pixels = np.stack([pixels[:, 1], height - 1 - pixels[:, 0]], axis=-1)
         return pixels
 
-    def _sizes(self):
+    def _sizes(self) -> List[Tuple[int, int]]:
         """Return width and height of the image before each quarter turn."""
         sizes = [(self.width, self.height), (self.height, self.width)]
-        return [sizes[i % 2] for i in range(self.quarters)]
+        return [sizes[i % 2] for i in range(self.quarter_turns)]
 
 
-def quarter_rotmat(quarters: int) -> np.ndarray:
-    """Return the rotation (3, 3) about the optical axis by quarter turns, clockwise."""
-    c, s = ((1, 0), (0, 1), (-1, 0), (0, -1))[quarters % 4]
-    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
-
-
-class TurnChooser:
+def select_quarter_turns(setting: str, up: Optional[np.ndarray], before: int) -> Tuple[int, str]:
     """
-    How far images are turned: as the setting says, or by where up is.
+    Return the clockwise quarter turns of an image, 0 … 3, and a fault, empty where there is none.
 
-    :ivar quarters: of the last image. :ivar fault: what is not known, or empty.
+    :param setting: of ``image_rotation``: degrees, or ``auto``.
+    :param up: (3,) direction away from gravity, camera's optical axes, any length; or None.
+    :param before: quarter turns of the previous image.
+    :raises InputError: where ``auto`` is set and ``up`` is not a direction.
     """
-
-    def __init__(self):
-        """Take images as they are."""
-        self.quarters = 0
-        self.fault = ''
-
-    def choose(self, setting: str, up: Optional[np.ndarray]) -> int:
-        """
-        Return the quarter turns of this image.
-
-        :param setting: of ``image_rotation``.
-        :param up: (3,) direction away from gravity, camera's optical axes, any length; or None.
-        """
-        self.fault = ''
-        if setting != AUTO:
-            self.quarters = int(setting) // 90
-        elif up is None:
-            self.fault = ('image_rotation is auto and nothing says where up is; images are '
-                          f'turned by {90 * self.quarters}°')
-        else:
-            self.quarters = quarters_by_gravity(up, self.quarters)
-        return self.quarters
-
-    def describe(self, setting: str) -> str:
-        """Return how images are turned, for diagnostics."""
-        chosen = f' ({AUTO})' if setting == AUTO else ''
-        return f'{90 * self.quarters}{chosen}'
+    if setting != AUTO:
+        return int(setting) // 90, ''
+    if up is None:
+        return before, ('image_rotation is auto and the direction of gravity is unknown; images '
+                        f'are rotated by {90 * before}°')
+    return quarter_turns_by_gravity(up, before), ''
 
 
-def quarters_by_gravity(up, before: int) -> int:
+def quarter_turns_by_gravity(up, before: int) -> int:
     """
     Return the clockwise quarter turns that bring ``up`` (3,) to the top of the image.
 
-    :param before: those of the last image, kept where they still fit, and where the camera looks
-        so steeply up or down that nothing in the image is upright.
-    :raises InputError: for a direction that is none.
+    :param up: direction away from gravity, camera's optical axes, any length.
+    :param before: quarter turns of the previous image; kept while they still fit, and while the
+        camera looks steeply up or down.
+    :raises InputError: where ``up`` is not a direction.
     """
     up = np.asarray(up, dtype=np.float64)
     length = float(np.linalg.norm(up)) if up.shape == (3,) else np.nan
     if not np.isfinite(length) or length < 1e-6:
         raise InputError(f'up is {up.tolist()}; expected a direction of three numbers')
     x, y = up[:2] / length
-    if np.hypot(x, y) < _LEAST_LEVEL:
+    if np.hypot(x, y) < _MIN_LEVEL_RATIO:
         return before
-    # of the direction up in the image, clockwise from its top
+    # direction of up in the image, clockwise from its top
     angle_deg = np.degrees(np.arctan2(x, -y))
     off_deg = abs((angle_deg + 90 * before + 180) % 360 - 180)
-    return before if off_deg <= _MOST_OFF_DEG else int(round(-angle_deg / 90)) % 4
+    return before if off_deg <= _MAX_OFF_DEG else int(round(-angle_deg / 90)) % 4

@@ -30,7 +30,7 @@ _ROUNDS, _STEP = 15, 1e-6
 _MAX_ANGLE = np.pi / 2 * 0.99
 
 
-def lens_of(name: str, numbers) -> Tuple[str, np.ndarray, str]:
+def parse_distortion(name: str, numbers) -> Tuple[str, np.ndarray, str]:
     """
     Return model, coefficients, and what is wrong with them, of what a driver says.
 

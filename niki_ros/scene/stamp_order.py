@@ -9,7 +9,7 @@ from niki_ros.common.settings import TrackingConfig
 NEWER, REPEATED, LATE, RESTARTED = 'newer', 'repeated', 'late', 'restarted'
 
 
-class ImageOrder:
+class StampOrder:
     """
     Judges the stamp of every image by those that went through before.
 
@@ -29,13 +29,13 @@ class ImageOrder:
         self._late_for_ns = 0
         self._judged: Tuple[Optional[int], str] = None, NEWER
 
-    def judge(self, stamp_ns: int) -> str:
+    def classify(self, stamp_ns: int) -> str:
         """Return what an image of this stamp is; asked twice in a row it answers the same."""
         if self._judged[0] != stamp_ns:
             self._judged = stamp_ns, self._verdict(stamp_ns)
         return self._judged[1]
 
-    def passed(self, stamp_ns: int):
+    def accept(self, stamp_ns: int):
         """Remember that the image of this stamp went through."""
         self._last_ns, self._late_ns, self._late_for_ns = stamp_ns, None, 0
         self._judged = None, NEWER
@@ -46,7 +46,7 @@ class ImageOrder:
         self._late_for_ns = 0
         self._judged = None, NEWER
 
-    def back_s(self, stamp_ns: int) -> float:
+    def lag_s(self, stamp_ns: int) -> float:
         """Return by how much this stamp is before the last one."""
         return 0.0 if self._last_ns is None else (self._last_ns - stamp_ns) * 1e-9
 
@@ -59,5 +59,5 @@ class ImageOrder:
             self._late_for_ns += max(stamp_ns - self._late_ns, 0)
         self._late_ns = stamp_ns
         most_s = self._config.late_s
-        late = self.back_s(stamp_ns) < most_s and self._late_for_ns * 1e-9 < most_s
+        late = self.lag_s(stamp_ns) < most_s and self._late_for_ns * 1e-9 < most_s
         return LATE if late else RESTARTED

@@ -5,7 +5,8 @@ from __future__ import annotations
 import cv2
 from niki_ros.body.body import Body, OBSERVED, PREDICTED, UNOBSERVED
 from niki_ros.common.errors import InputError
-from niki_ros.images.pixels import confidence_rgb, draw_overlay, jpeg_from_rgb, rgb_from_jpeg
+from niki_ros.images.overlay import confidence_rgb, draw_overlay
+from niki_ros.images.pixels import jpeg_from_rgb, rgb_from_jpeg
 from niki_ros.scene.camera import Camera
 import numpy as np
 import pytest

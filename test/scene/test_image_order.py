@@ -6,7 +6,7 @@ from niki_ros.common.errors import InputError
 from niki_ros.common.settings import PipelineConfig, TrackingConfig
 from niki_ros.people.pipeline import Pipeline
 from niki_ros.scene.camera import Camera
-from niki_ros.scene.stamp_order import ImageOrder, LATE, NEWER, REPEATED, RESTARTED
+from niki_ros.scene.stamp_order import LATE, NEWER, REPEATED, RESTARTED, StampOrder
 from niki_ros.solvers.analytic import AnalyticSolver
 import numpy as np
 import pytest
@@ -18,13 +18,13 @@ IMAGE = np.zeros((480, 640, 3), np.uint8)
 
 def verdicts(stamps_ms, late_s=0.5):
     """Return what becomes of every image; those that are not left out go through."""
-    order = ImageOrder(TrackingConfig(late_s=late_s))
+    order = StampOrder(TrackingConfig(late_s=late_s))
     found = []
     for stamp_ms in stamps_ms:
-        found.append(order.judge(stamp_ms * MS))
-        assert order.judge(stamp_ms * MS) == found[-1], 'asked twice, the same answer'
+        found.append(order.classify(stamp_ms * MS))
+        assert order.classify(stamp_ms * MS) == found[-1], 'asked twice, the same answer'
         if found[-1] in (NEWER, RESTARTED):
-            order.passed(stamp_ms * MS)
+            order.accept(stamp_ms * MS)
     return found
 
 

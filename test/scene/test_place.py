@@ -6,8 +6,8 @@ from niki_ros.body.skeleton import JOINT, open_skeleton
 from niki_ros.common.errors import InputError
 from niki_ros.people.pipeline import Pipeline
 from niki_ros.scene.camera import Camera
-from niki_ros.scene.depth import checked_depth, depth_shift, SURFACE_M
-from niki_ros.scene.ground import Footing, Ground, ground_shift
+from niki_ros.scene.depth import checked_depth, depth_z_offset_m, SURFACE_M
+from niki_ros.scene.ground import FootLock, Ground, ground_z_offset_m
 from niki_ros.solvers.analytic import AnalyticSolver
 import numpy as np
 import pytest
@@ -120,7 +120,7 @@ def test_a_hidden_trunk_has_no_depth(camera):
     seen = observe_body(standing(), root, camera)
     hidden = np.zeros(29, bool)
     hidden[JOINT['left_hip']] = True
-    assert depth_shift(depth_of(camera, root, None), SIZE, seen.keypoints_px,
+    assert depth_z_offset_m(depth_of(camera, root, None), SIZE, seen.keypoints_px,
                        seen.joints_m + root, hidden) is None
 
 
@@ -167,7 +167,7 @@ def test_somebody_on_a_ladder_is_not_pulled_down(camera):
     """The feet are far above the plane: it says nothing of them."""
     root = on_floor(3.0) - [0, 0.9, 0]
     seen = observe_body(standing(), root, camera)
-    assert ground_shift(LEVEL, seen.joints_m + root, np.zeros(29, bool)) is None
+    assert ground_z_offset_m(LEVEL, seen.joints_m + root, np.zeros(29, bool)) is None
     body = play(lambda i: [seen], camera, ground=lambda i: LEVEL)[-1]
     assert body.root_source == 'camera' and abs(body.root_m[2] - 3.0) < 0.05
 
@@ -175,8 +175,8 @@ def test_somebody_on_a_ladder_is_not_pulled_down(camera):
 def test_hidden_feet_say_nothing(camera):
     root = on_floor(3.0)
     seen = observe_body(standing(), root, camera)
-    assert ground_shift(LEVEL, seen.joints_m + root, np.zeros(29, bool)) is not None
-    assert ground_shift(LEVEL, seen.joints_m + root, np.ones(29, bool)) is None
+    assert ground_z_offset_m(LEVEL, seen.joints_m + root, np.zeros(29, bool)) is not None
+    assert ground_z_offset_m(LEVEL, seen.joints_m + root, np.ones(29, bool)) is None
 
 
 def test_standing_feet_do_not_slide(camera):
@@ -194,9 +194,9 @@ def test_standing_feet_do_not_slide(camera):
 
 
 def test_a_foot_that_walks_is_not_held():
-    footing, joints = Footing(), forward_kinematics(
+    footing, joints = FootLock(), forward_kinematics(
         standing(), open_skeleton().offsets())[0] + on_floor(3.0)
-    footing.shift(LEVEL, joints, np.zeros(29, bool), 0.0)
+    footing.correction_m(LEVEL, joints, np.zeros(29, bool), 0.0)
     for step in range(1, 10):
-        moved = footing.shift(LEVEL, joints + [0.04 * step, 0, 0], np.zeros(29, bool), DT)
+        moved = footing.correction_m(LEVEL, joints + [0.04 * step, 0, 0], np.zeros(29, bool), DT)
         assert np.abs(moved[[0, 2]]).max() < 1e-9

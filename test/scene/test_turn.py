@@ -6,9 +6,9 @@ import cv2
 from niki_ros import load_pipeline
 from niki_ros.common.errors import InputError
 from niki_ros.common.settings import apply_settings, PipelineConfig
-from niki_ros.scene.camera import Camera
+from niki_ros.scene.camera import Camera, rotmat_from_quarter_turns
 from niki_ros.scene.ground import Ground
-from niki_ros.scene.image_rotation import quarter_rotmat, quarters_by_gravity, Turn
+from niki_ros.scene.image_rotation import ImageRotation, quarter_turns_by_gravity
 from niki_ros.sources.source import open_source
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def test_a_point_falls_on_the_pixel_that_has_moved(model, numbers, quarters):
     image = np.zeros((480, 640), np.uint8)
     pixels = np.round(camera.project(points)).astype(int)
     image[pixels[:, 1], pixels[:, 0]] = [50, 100, 150]
-    turn = Turn(quarters, 640, 480)
+    turn = ImageRotation(quarters, 640, 480)
     upright, other = turn.image(image), turn.camera(camera)
     assert upright.shape[::-1] == turn.size == (other.width, other.height)
     assert np.array_equal(upright, np.rot90(image, -quarters))
@@ -44,7 +44,7 @@ def test_a_point_falls_on_the_pixel_that_has_moved(model, numbers, quarters):
 
 @pytest.mark.parametrize('quarters', [1, 2, 3])
 def test_boxes_and_ground(quarters):
-    turn = Turn(quarters, 640, 480)
+    turn = ImageRotation(quarters, 640, 480)
     image = np.zeros((480, 640), np.uint8)
     image[100:180, 30:60] = 1
     x0, y0, x1, y1 = (int(value) for value in turn.boxes(np.array([[30, 100, 60, 180]]))[0])
@@ -61,10 +61,10 @@ def test_boxes_and_ground(quarters):
     ((0.6, -0.8, 0), 0), ((0, 0.1, 1), 0)])
 def test_which_way_is_up(up, quarters):
     """Upright, tilted, on its sides, upside down, rolled a little, straight down."""
-    assert quarters_by_gravity(up, 0) == quarters
+    assert quarter_turns_by_gravity(up, 0) == quarters
     # what is up points to the top of the image that is turned
     if quarters or up[1] < 0:
-        x, y, _ = quarter_rotmat(quarters) @ up
+        x, y, _ = rotmat_from_quarter_turns(quarters) @ up
         assert y < 0 and abs(x) <= abs(y)
 
 
@@ -72,11 +72,11 @@ def test_a_camera_that_rolls_does_not_flicker():
     """At 45 degrees both turns fit; the one of before stays until the other is clearly better."""
     seen, quarters = [], 0
     for angle in np.radians([0, 40, 50, 44, 50, 60, 50, 44, 40, 30, 0]):
-        quarters = quarters_by_gravity((np.sin(angle), -np.cos(angle), 0), quarters)
+        quarters = quarter_turns_by_gravity((np.sin(angle), -np.cos(angle), 0), quarters)
         seen.append(quarters)
     assert seen == [0, 0, 0, 0, 0, 3, 3, 3, 3, 0, 0]
     with pytest.raises(InputError):
-        quarters_by_gravity((0, np.nan, 1), 0)
+        quarter_turns_by_gravity((0, np.nan, 1), 0)
 
 
 def test_the_setting_takes_numbers():
@@ -119,7 +119,7 @@ def test_a_turned_camera_sees_the_same_people(clip, upright_bodies, degrees):
     """The camera hangs turned; what comes out lies in its own frame and its own pixels."""
     frames, camera = clip
     # images that a clockwise turn by ``degrees`` makes upright
-    hung = Turn(4 - degrees // 90, 544, 960)
+    hung = ImageRotation(4 - degrees // 90, 544, 960)
     found, about, _ = bodies_of([hung.image(image) for image in frames], hung.camera(camera),
                                 image_rotation=degrees)
     assert about['image_rotation'] == str(degrees)
@@ -164,4 +164,4 @@ def test_auto_follows_a_camera_that_rolls(clip):
 def test_auto_without_gravity_says_so(clip):
     frames, camera = clip
     _, about, faults = bodies_of(frames[:1], camera, image_rotation='auto')
-    assert about['image_rotation'] == '0 (auto)' and 'up is' in faults['image_rotation_unknown']
+    assert about['image_rotation'] == '0 (auto)' and 'gravity' in faults['image_rotation_unknown']

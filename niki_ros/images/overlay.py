@@ -1,0 +1,166 @@
+"""Skeletons drawn over an image."""
+
+from __future__ import annotations
+
+import cv2
+from niki_ros.body.body import OBSERVED, PREDICTED
+from niki_ros.body.skeleton import JOINT, PARENTS_29
+from niki_ros.common.checks import checked_rgb
+import numpy as np
+
+# Okabe and Ito's vermilion, yellow and sky blue: told apart by colour-blind people too
+_CONFIDENCE_STOPS = np.array([0.0, 0.5, 1.0])
+_CONFIDENCE_RGB = np.array([[213, 94, 0], [240, 228, 66], [86, 180, 233]], dtype=np.float64)
+_OUTLINE_RGB, _TEXT_RGB = (24, 24, 27), (250, 250, 250)
+_SUBPIXEL_BITS = 4
+_LEAVES = tuple(range(24, 29))
+# a leaf has no rotation of its own: it is known as well as the joint that carries it
+_BODY_JOINT = tuple(range(24)) + tuple(PARENTS_29[leaf] for leaf in _LEAVES)
+
+
+def draw_overlay(image_rgb, bodies, camera) -> np.ndarray:
+    """
+    Return a new image with every body's skeleton, coloured by confidence (orange low, blue high).
+
+    Observed bones are solid, predicted ones dashed, unobserved ones dotted with hollow joints.
+
+    :param image_rgb: (H, W, 3) uint8.
+    :param bodies: list of :class:`niki_ros.body.body.Body`.
+    :param camera: the :class:`niki_ros.scene.camera.Camera` of the image.
+    :raises InputError: when ``image_rgb`` is no such image.
+    """
+    canvas = checked_rgb(image_rgb).copy()
+    height, width = canvas.shape[:2]
+    camera = camera.resized(width, height)
+    for body in sorted(bodies, key=lambda b: -np.nan_to_num(b.root_m[2])):
+        _draw_body(canvas, body, camera)
+    return canvas
+
+
+def confidence_rgb(confidence: float) -> tuple:
+    """Return the colour (r, g, b), 0 … 255, of a confidence 0 … 1; NaN counts as 0."""
+    value = np.clip(np.nan_to_num(confidence), 0.0, 1.0)
+    return tuple(int(np.interp(value, _CONFIDENCE_STOPS, channel) + 0.5)
+                 for channel in _CONFIDENCE_RGB.T)
+
+
+def _draw_body(canvas, body, camera):
+    """Draw one person: bones from far to near, then the joints, then the label."""
+    points = camera.project(body.joints_m)
+    # pixels far outside carry nothing and overflow the drawing's integers
+    points[~(np.abs(points) < 1e6).all(-1)] = np.nan
+    if not np.isfinite(points).any():
+        return
+    width = _line_width(points, canvas.shape)
+    status = np.asarray(body.status)[list(_BODY_JOINT)]
+    colours = [confidence_rgb(body.confidence[joint]) for joint in _BODY_JOINT]
+    depth = np.nan_to_num(np.asarray(body.joints_m)[:, 2])
+    far_to_near = [int(j) for j in np.argsort(-depth, kind='stable')]
+    for joint in far_to_near:
+        ends = points[[PARENTS_29[joint], joint]] if joint else None
+        if ends is not None and np.isfinite(ends).all():
+            _draw_bone(canvas, ends, colours[joint], int(status[joint]), width)
+    for joint in far_to_near:
+        if np.isfinite(points[joint]).all():
+            _draw_joint(canvas, points[joint], colours[joint], int(status[joint]), width)
+    _draw_label(canvas, points, body, width)
+
+
+def _line_width(points, shape) -> float:
+    """Return a bone's width in pixels: in proportion to the person, never lost, never a slab."""
+    size = np.nanmax(np.nanmax(points, axis=0) - np.nanmin(points, axis=0))
+    return float(np.clip(size / 110, 1.5, max(shape[:2]) / 180 + 1.5))
+
+
+def _draw_bone(canvas, ends, colour, status, width):
+    """Solid with a dark edge where observed, dashed where predicted, dotted otherwise."""
+    if status == OBSERVED:
+        _line(canvas, ends, _OUTLINE_RGB, width + max(2.0, 0.6 * width))
+        _line(canvas, ends, colour, width)
+        return
+    on, off = (3.0, 2.5) if status == PREDICTED else (0.8, 2.5)
+    thin = width * 0.6
+    for piece in _dashes(ends, on * width, off * width, canvas.shape):
+        _line(canvas, piece, _OUTLINE_RGB, thin + 2)
+        _line(canvas, piece, colour, thin)
+
+
+def _dashes(ends, on, off, shape):
+    """Yield the (2, 2) ends of the dashes of a line; none where the line is mostly outside."""
+    start, step = ends[0], ends[1] - ends[0]
+    length = float(np.linalg.norm(step))
+    if length < 1 or length > 4 * sum(shape[:2]):
+        return
+    for at in np.arange(0.0, length, on + off):
+        yield start + step * (np.array([[at], [min(at + on, length)]]) / length)
+
+
+def _line(canvas, ends, colour, width):
+    """Draw an anti-aliased line between two points given with fractions of a pixel."""
+    clipped = _clip(ends, canvas.shape, margin=width + 2)
+    if clipped is not None:
+        a, b = (_fixed(point) for point in clipped)
+        cv2.line(canvas, a, b, colour, max(1, round(width)), cv2.LINE_AA, _SUBPIXEL_BITS)
+
+
+def _clip(ends, shape, margin):
+    """Return the part of a line (2, 2) inside the image and ``margin`` around it, or None."""
+    low, high = -margin, np.array([shape[1], shape[0]]) + margin
+    start, step = ends[0], ends[1] - ends[0]
+    still = np.abs(step) < 1e-9
+    if (still & ((start < low) | (start > high))).any():
+        return None
+    safe = np.where(still, 1.0, step)
+    first, second = (low - start) / safe, (high - start) / safe
+    enter = np.max(np.where(still, 0.0, np.minimum(first, second)), initial=0.0)
+    leave = np.min(np.where(still, 1.0, np.maximum(first, second)), initial=1.0)
+    return None if enter > leave else start + np.outer([enter, leave], step)
+
+
+def _fixed(point):
+    """Return pixels as OpenCV's fixed-point numbers."""
+    return tuple(int(v) for v in np.round(np.asarray(point) * (1 << _SUBPIXEL_BITS)))
+
+
+def _draw_joint(canvas, point, colour, status, width):
+    """Draw a disc with a light core where observed, a ring where predicted or unobserved."""
+    radius = width * (1.0 if status == OBSERVED else 0.8)
+    margin = radius + 3
+    inside = (point > -margin).all() and (point < np.array(canvas.shape[1::-1]) + margin).all()
+    if not inside:
+        return
+    ring = max(1, round(width * 0.45))
+    if status == OBSERVED:
+        _disc(canvas, point, radius + max(1.0, 0.3 * width), _OUTLINE_RGB, -1)
+        _disc(canvas, point, radius, colour, -1)
+        _disc(canvas, point, radius * 0.45, _TEXT_RGB, -1)
+    else:
+        _disc(canvas, point, radius, _OUTLINE_RGB, ring + 2)
+        _disc(canvas, point, radius, colour, ring)
+
+
+def _disc(canvas, centre, radius, colour, thickness):
+    cv2.circle(canvas, _fixed(centre), max(1, round(radius * (1 << _SUBPIXEL_BITS))), colour,
+               thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
+
+
+def _draw_label(canvas, points, body, width):
+    """Write id and distance above the head on a dark plate, kept inside the image."""
+    distance = float(np.linalg.norm(body.root_m))
+    text = f'#{body.id}' + (f'  {distance:.1f} m' if np.isfinite(distance) else '')
+    height, total = canvas.shape[:2]
+    scale = float(np.clip(width / 6, 0.4, max(0.4, height / 700)))
+    stroke = max(1, round(scale * 1.6))
+    (text_w, text_h), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, stroke)
+    pad = max(3, round(text_h * 0.45))
+    head = points[JOINT['head_top']]
+    anchor = head if np.isfinite(head).all() else np.nanmean(points, axis=0)
+    x = int(np.clip(anchor[0] - text_w / 2 - pad, 0, max(0, total - text_w - 2 * pad)))
+    y = int(np.clip(anchor[1] - 5 * width - text_h - 2 * pad, 0,
+                    max(0, height - text_h - base - 2 * pad)))
+    plate = canvas[y:y + text_h + base + 2 * pad, x:x + text_w + 2 * pad]
+    plate[:] = (plate * 0.3 + np.array(_OUTLINE_RGB) * 0.7).astype(np.uint8)
+    cv2.rectangle(canvas, (x, y), (x + max(2, pad // 2), y + plate.shape[0] - 1),
+                  confidence_rgb(np.nan_to_num(body.confidence).mean()), -1)
+    cv2.putText(canvas, text, (x + pad + pad // 2, y + pad + text_h), cv2.FONT_HERSHEY_SIMPLEX,
+                scale, _TEXT_RGB, stroke, cv2.LINE_AA)
