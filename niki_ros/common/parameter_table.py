@@ -1,9 +1,8 @@
 """
-The README's table of parameters, made from the settings.
+The table of parameters in the documentation, generated from the settings.
 
-``python -m niki_ros.common.parameter_table`` prints it.
-
-With the name of a file it replaces the table there, between the two comment lines.
+``python -m niki_ros.common.parameter_table docs/parameters.md`` replaces the table between the two
+comment lines of a file; without an argument the table is printed.
 """
 
 from __future__ import annotations
@@ -14,8 +13,8 @@ import sys
 from niki_ros.common.errors import InputError
 from niki_ros.common.settings import NodeConfig, PipelineConfig, Setting, settings_of
 
-BEGIN = '<!-- parameters: made by python -m niki_ros.common.parameter_table README.md -->'
-END = '<!-- end of parameters -->'
+BEGIN = '<!-- begin of the generated table -->'
+END = '<!-- end of the generated table -->'
 
 
 def parameter_table() -> str:
@@ -30,17 +29,17 @@ def with_table(text: str) -> str:
     """
     Return ``text`` with the table between its two comment lines.
 
-    :raises InputError: where they are missing.
+    :raises InputError: if a comment line is missing.
     """
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise InputError(f'no place for the table: expected the lines {BEGIN} and {END}')
+        raise InputError(f'no place for the table; expected the lines {BEGIN} and {END}')
     return f'{before}{BEGIN}\n{parameter_table()}\n{END}{after}'
 
 
 def _row(item: Setting) -> str:
-    """Return one line; a star marks what can change while the node runs."""
+    """Return one row; a star marks a setting that may change while the node is active."""
     if isinstance(item.default, tuple):
         allowed = 'list of ' + (', '.join(f'`{choice}`' for choice in item.choices)
                                 if item.choices else 'texts')

@@ -1,15 +1,19 @@
-"""The documents name only what is there: commands, options, parameters, topics, faults, files."""
+"""Commands, options, parameters, topics, faults and files named in the documents exist."""
 
 from __future__ import annotations
 
+import argparse
 import ast
 from fnmatch import fnmatch
 import importlib
+import importlib.util
 from pathlib import Path
 import re
 import shlex
 
 from niki_ros.cli import main as niki
+from niki_ros.common.errors import InputError
+from niki_ros.common.parameter_table import with_table
 from niki_ros.common.settings import NodeConfig, PipelineConfig, settings_of
 import pytest
 from sros2_keystore import allowed
@@ -20,11 +24,11 @@ SETTINGS = {item.name for item in (*settings_of(PipelineConfig()), *settings_of(
 GROUPS = {name.partition('.')[0] for name in SETTINGS if '.' in name}
 OF_LAUNCH = {'autostart', 'use_sim_time'}
 OF_ROBOT_STATE_PUBLISHER = {'robot_description', 'publish_frequency'}
-TOOLS = {'niki-train': 'train_cli', 'niki-data': 'data_cli', 'niki-export': 'export_cli',
-         'niki-evaluate': 'evaluate_cli', 'niki-import': 'importers.cli'}
+TOOLS = {'niki-train': 'cli.train', 'niki-data': 'cli.data', 'niki-export': 'cli.export',
+         'niki-evaluate': 'cli.evaluate', 'niki-import': 'importers.cli'}
 TOP = r'(?:niki_ros|config|docs|test|tools|training|examples|launch|requirements)'
 MADE = ('out/', 'models/', 'runs/')
-"""Folders that the commands make."""
+"""Folders that the commands create."""
 
 
 def ids(path):
@@ -32,7 +36,7 @@ def ids(path):
 
 
 def code_of(path: Path) -> str:
-    """Return what is code in a document: indented blocks, fences, and what is in backticks."""
+    """Return the code in a document: indented blocks, fences, and text in backticks."""
     text = path.read_text('utf-8')
     blocks = re.findall(r'^(?: {4,}|\t)(.*)$', text, re.MULTILINE)
     fences = re.findall(r'^```\w*\n(.*?)^```', text, re.MULTILINE | re.DOTALL)
@@ -41,7 +45,7 @@ def code_of(path: Path) -> str:
 
 
 def commands(path: Path, program: str) -> list:
-    """Return the words after every call of a program; what is in capitals stays as it is."""
+    """Return the words after every call of a program in a document."""
     found = []
     for line in code_of(path).splitlines():
         line = line.partition('  #')[0].partition(' # ')[0].replace('…', '')
@@ -52,36 +56,50 @@ def commands(path: Path, program: str) -> list:
     return found
 
 
-def parse(function, words):
-    """Let the program's own parser read the words; a sentence may leave out what it works on."""
+class Parsed(BaseException):
+    """Raised instead of running a command whose arguments were parsed."""
+
+
+@pytest.fixture
+def only_parse(monkeypatch):
+    """Let every program end after it has parsed its arguments."""
+    parse_args = argparse.ArgumentParser.parse_args
+
+    def parse_and_stop(parser, *arguments):
+        parse_args(parser, *arguments)
+        raise Parsed
+    monkeypatch.setattr(argparse.ArgumentParser, 'parse_args', parse_and_stop)
+
+
+def takes(main, words) -> bool:
+    """Return whether a program accepts the words; a sentence may leave out positional ones."""
     for more in ([], ['SOURCE'], ['SOURCE', 'OUT']):
         try:
-            function([*words, *more])
-            return
+            main([*words, *more])
+        except Parsed:
+            return True
         except SystemExit as end:
             if not end.code:  # such as --help
-                return
-    raise AssertionError(f'{words}: no such command line')
+                return True
+    return False
 
 
 @pytest.mark.parametrize('path', DOCUMENTS, ids=ids)
-def test_niki_takes_every_command_line(path, monkeypatch, capsys):
+def test_niki_takes_every_command_line(path, only_parse):
     for words in commands(path, 'niki'):
-        if len(words) < 2:  # such as `niki run`: the verb alone
-            assert not words or words[0] in niki.VERBS or words[0].startswith('-'), words
-            continue
-        parse(niki._parse, words)
+        if words[:1] != ['VERB'] and len(words) > 1:
+            assert takes(niki.main, words), words
+        else:
+            assert not words or words[0] in (*niki.VERBS, 'VERB') or words[0].startswith('-'), words
 
 
-@pytest.mark.parametrize('path', DOCUMENTS, ids=ids)
-def test_the_tools_of_the_training_take_every_command_line(path):
-    for program, module in TOOLS.items():
+@pytest.mark.parametrize('program', TOOLS)
+def test_the_training_takes_every_command_line(program, only_parse):
+    pytest.importorskip('torch', reason='the training is not installed')
+    main = importlib.import_module(f'niki_training.{TOOLS[program]}').main
+    for path in DOCUMENTS:
         for words in [words for words in commands(path, program) if len(words) > 1]:
-            pytest.importorskip('torch', reason='the training is not installed')
-            parser = importlib.import_module(f'niki_training.{module}')._parser()
-            if program in ('niki-evaluate', 'niki-train') and not words[0].startswith('-'):
-                continue  # verbs of its own, whose parsers are made in main
-            parse(parser.parse_args, words)
+            assert takes(main, words), (path.name, words)
 
 
 def launch_arguments(name: str) -> set:
@@ -127,17 +145,37 @@ def test_files_exist(path):
 
 
 @pytest.mark.parametrize('path', DOCUMENTS, ids=ids)
-def test_make_targets_exist(path):
+def test_make_targets_and_modules_exist(path):
     makefile = (ROOT / 'Makefile').read_text('utf-8')
     for words in commands(path, 'make'):
         for word in [word for word in words if '=' not in word]:
             assert re.search(rf'^{word}:', makefile, re.MULTILINE), word
+    for module in re.findall(r'python3? -m (niki_\w+[\w.]*)', path.read_text('utf-8')):
+        assert importlib.util.find_spec(module), module
+
+
+def test_parameter_table_is_generated_from_the_settings():
+    text = (ROOT / 'docs' / 'parameters.md').read_text('utf-8')
+    assert text == with_table(text), (
+        'run: python -m niki_ros.common.parameter_table docs/parameters.md')
+    with pytest.raises(InputError, match='begin of the generated table'):
+        with_table('# a document without the comment lines')
+
+
+def test_every_document_is_in_the_list():
+    listed = (ROOT / 'docs' / 'README.md').read_text('utf-8')
+    for path in (ROOT / 'docs').glob('*.md'):
+        assert f'({path.name})' in listed or path.name == 'README.md', path.name
+
+
+def test_the_readme_is_read_in_five_minutes():
+    assert len((ROOT / 'README.md').read_text('utf-8').split()) <= 900
 
 
 def test_topics_are_those_of_the_node():
     """By the policy for SROS 2, which another test compares with the graph of a running node."""
     policy = allowed(ROOT / 'config' / 'sros2_policy.xml', '/niki_pose')
-    text = (ROOT / 'README.md').read_text('utf-8')
+    text = (ROOT / 'docs' / 'topics.md').read_text('utf-8')
     for way, title in (('subscribe', '| in | type'), ('publish', '| out | type')):
         table = text[text.index(title):].partition('\n\n')[0].splitlines()[2:]
         cells = ' '.join(row.split('|')[1] for row in table)

@@ -183,9 +183,9 @@ def test_true_and_false_are_no_modes():
 
 
 def test_the_command_for_robot_state_publisher(tmp_path):
-    """The README's own line: what ros2 topic echo prints reaches the parameter as it was."""
-    readme = (Path(__file__).parents[2] / 'README.md').read_text('utf-8')
-    block = re.search(r'^    ros2 run robot_state_publisher .*?\n\n', readme, re.M | re.S)[0]
+    """The documented command passes the text of ros2 topic echo to the parameter unchanged."""
+    page = (Path(__file__).parents[2] / 'docs' / 'robot_state_publisher.md').read_text('utf-8')
+    block = re.search(r'^    ros2 run robot_state_publisher .*?\n\n', page, re.M | re.S)[0]
     text = urdf_from_offsets(open_skeleton().offsets(), 'left/', 1, 'body_1-3')
     # as ros2 topic echo --field prints a string, and what the shell hands to the other program
     (tmp_path / 'text').write_text(f'{text}\n---\n', 'utf-8')
