@@ -1,1 +1,1 @@
-"""Pixels: scaling, cutting out, drawing; the only room with OpenCV below it. May import body."""
+"""Pixel operations, contrast, drawing and boxes; the only room with cv2. May import body."""

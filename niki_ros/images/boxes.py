@@ -1,4 +1,4 @@
-"""Boxes x0, y0, x1, y1 in pixels of an image."""
+"""Overlap of boxes (4,) x0, y0, x1, y1, pixels."""
 
 from __future__ import annotations
 
@@ -6,17 +6,22 @@ import numpy as np
 
 
 def overlap(a, b) -> float:
-    """Intersection over union of two boxes x0 y0 x1 y1."""
-    size = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
-    if (size <= 0).any():
+    """Return the intersection over union of two boxes (4,) x0, y0, x1, y1."""
+    shared = _intersection(a, b)
+    if not shared:
         return 0.0
-    shared = float(size.prod())
     return shared / float((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod() - shared)
 
 
 def share_within(a, b) -> float:
-    """Return how much of the smaller of two boxes x0 y0 x1 y1 lies in the other, 0 … 1."""
-    size = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
-    if (size <= 0).any():
+    """Return the share, 0 … 1, of the smaller box (4,) that lies in the other one."""
+    shared = _intersection(a, b)
+    if not shared:
         return 0.0
-    return float(size.prod()) / min(float((a[2:] - a[:2]).prod()), float((b[2:] - b[:2]).prod()))
+    return shared / min(float((a[2:] - a[:2]).prod()), float((b[2:] - b[:2]).prod()))
+
+
+def _intersection(a, b) -> float:
+    """Return the area that two boxes (4,) share, square pixels."""
+    size = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    return 0.0 if (size <= 0).any() else float(size.prod())

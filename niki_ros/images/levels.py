@@ -1,119 +1,139 @@
 """
-Which values of a deep image become black and white.
+Black and white level of images with more than 8 bits.
 
-Infrared and thermal cameras use a few hundred of 65536 values, or degrees, or whatever their unit
-is: scaled by their type they are black to every network. What an image holds between its
-percentiles is stretched, and the two ends follow slowly, so that the picture does not flicker.
+Infrared and thermal cameras use a few hundred of 65536 values, or degrees, or another unit.
+Scaled by the range of their type they are black to every network. The values between two
+percentiles of the image are stretched to 0 … 255, and the two levels follow the stream slowly, so
+that the brightness does not flicker.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Optional, Tuple
 
 import numpy as np
 
-# what lies outside is a hot pixel, a lamp, a hole
-_PERCENT = (1.0, 99.0)
-# how fast the ends follow; a gap in the stream, or a jump back, starts afresh
-_FOLLOW_S, _GAP_NS = 1.0, 2_000_000_000
-# a scene without contrast is noise: this much of its value is not stretched to the full
-_LEAST_SPAN = 1e-3
-_LEAST_COUNTS = 16.0
-# an image that uses this much of its type's range is meant as it is
-_FULL = 0.5
-_TOO_COARSE = 4.0
-_SAMPLES = 20_000
-# of floats that are colours
-_UNIT, _BYTE = 1.0, 255.0
+# ranges of images of floats that hold colours
+_UNIT_WHITE, _BYTE_WHITE = 1.0, 255.0
+
+
+@dataclass(frozen=True)
+class LevelsConfig:
+    """
+    Numbers of :class:`Levels`.
+
+    :param percentiles: values below and above are hot pixels, lamps or holes.
+    :param time_constant_s: of the levels, which follow those of each image.
+    :param max_gap_ns: a longer gap in the stream, or a stamp that goes back, starts anew.
+    :param min_span_ratio: smallest distance of the levels over their value; a scene with less
+        contrast is noise, which is not stretched to the full range.
+    :param min_span_counts: smallest distance of the levels of integers.
+    :param full_range_ratio: an image that uses this share of a type's range is left as it is.
+    :param max_span_ratio: levels this many times as far apart as those of the image start anew.
+    :param max_samples: values of an image that are looked at, about.
+    """
+
+    percentiles: Tuple[float, float] = (1.0, 99.0)
+    time_constant_s: float = 1.0
+    max_gap_ns: int = 2_000_000_000
+    min_span_ratio: float = 1e-3
+    min_span_counts: float = 16.0
+    full_range_ratio: float = 0.5
+    max_span_ratio: float = 4.0
+    max_samples: int = 20_000
 
 
 class Levels:
     """
-    The two ends of a stream's values.
+    Black and white level of a stream of images.
 
-    :ivar text: what was done with the last image; empty where it was taken as it is.
+    :ivar text: the levels that the last image was stretched to; empty where it was left as it is.
     """
 
-    def __init__(self):
-        """Know no image."""
+    def __init__(self, config: LevelsConfig = LevelsConfig()):
+        """Start without levels."""
+        self._config = config
         self.text = ''
-        self._ends: Optional[np.ndarray] = None
+        self._levels: Optional[np.ndarray] = None
         self._stamp_ns = 0
 
     def stretched(self, values: np.ndarray, stamp_ns: int = 0) -> np.ndarray:
         """
-        Return uint8 of values of any type; NaN and -inf are black.
+        Return an image of any type and shape as uint8; NaN and -inf become 0.
 
-        :param stamp_ns: of the image; the ends follow by the time between two.
+        :param stamp_ns: of the image; the levels follow by the time between two images.
         """
-        low, high, contrast = _ends_of(values)
-        # a shutter that calibrates the sensor shows one value for a moment
-        if contrast or (self._ends is None and np.isfinite(low)):
-            self._ends = self._followed(np.array([low, high]), stamp_ns)
+        low, high, has_contrast = _levels_of(values, self._config)
+        # while a thermal camera calibrates itself its shutter shows one value for a moment
+        if has_contrast or (self._levels is None and np.isfinite(low)):
+            self._levels = self._followed(np.array([low, high]), stamp_ns)
             self._stamp_ns = stamp_ns
-        if self._ends is None:  # nothing but NaN since the start
+        if self._levels is None:
             self.text = 'the image holds no number'
             return np.zeros(values.shape, np.uint8)
-        low, high = self._ends
-        as_it_is = (low, high) in _full_ranges(values.dtype)
-        self.text = '' if as_it_is else (
+        low, high = self._levels
+        is_unchanged = (low, high) in _full_ranges(values.dtype)
+        self.text = '' if is_unchanged else (
             f'{values.dtype.name} values {low:.6g} … {high:.6g} are shown as black … white')
         return _scaled(values, low, high)
 
-    def _followed(self, found: np.ndarray, stamp_ns: int) -> np.ndarray:
-        """Return the ends a step nearer to those of the newest image."""
-        old, passed_ns = self._ends, stamp_ns - self._stamp_ns
-        if old is None or not 0 <= passed_ns < _GAP_NS:
-            return found
-        # another gain, another scene: nothing of the old range holds, or it is far too coarse
-        span, new_span = old[1] - old[0], found[1] - found[0]
-        if (np.abs(found - old) > min(span, _TOO_COARSE * new_span)).any():
-            return found
-        step = old + (found - old) * (1.0 - np.exp(-passed_ns * 1e-9 / _FOLLOW_S))
-        # the last of an approach that has no end
-        return np.where(np.abs(found - step) < 1e-3 * (found[1] - found[0]), found, step)
+    def _followed(self, measured: np.ndarray, stamp_ns: int) -> np.ndarray:
+        """Return the levels (2,), moved towards those measured in the newest image."""
+        config, old, passed_ns = self._config, self._levels, stamp_ns - self._stamp_ns
+        if old is None or not 0 <= passed_ns < config.max_gap_ns:
+            return measured
+        span, new_span = old[1] - old[0], measured[1] - measured[0]
+        # another gain or another scene
+        if (np.abs(measured - old) > min(span, config.max_span_ratio * new_span)).any():
+            return measured
+        share = 1.0 - np.exp(-passed_ns * 1e-9 / config.time_constant_s)
+        step = old + (measured - old) * share
+        # the exponential approach ends here
+        return np.where(np.abs(measured - step) < 1e-3 * new_span, measured, step)
 
 
-def _ends_of(values: np.ndarray) -> Tuple[float, float, bool]:
-    """Return what is black and what is white in one image, and whether they differ at all."""
-    every = max(1, int(np.sqrt(values.size / _SAMPLES)))
-    some = values[::every, ::every]
-    if some.dtype.kind == 'f':
-        some = some[np.isfinite(some)]
-    if some.size == 0:
+def _levels_of(values: np.ndarray, config: LevelsConfig) -> Tuple[float, float, bool]:
+    """Return black level, white level, and whether the image has contrast; NaN without values."""
+    stride = max(1, int(np.sqrt(values.size / config.max_samples)))
+    samples = values[::stride, ::stride]
+    if samples.dtype.kind == 'f':
+        samples = samples[np.isfinite(samples)]
+    if samples.size == 0:
         return np.nan, np.nan, False
-    some = _measured(some)
-    low, high = (float(end) for end in np.percentile(some, _PERCENT))
+    samples = _without_fill_values(samples)
+    low, high = (float(level) for level in np.percentile(samples, config.percentiles))
     for black, white in _full_ranges(values.dtype):
-        if black <= low and high <= white and high - low > _FULL * (white - black):
+        if black <= low and high <= white and (
+                high - low > config.full_range_ratio * (white - black)):
             return black, white, True
-    least = max(_LEAST_SPAN * max(abs(low), abs(high)),
-                _LEAST_COUNTS if values.dtype.kind in 'ui' else 1e-9)
-    short = max(0.0, least - (high - low)) / 2
-    return low - short, high + short, short == 0.0
+    min_span = max(config.min_span_ratio * max(abs(low), abs(high)),
+                   config.min_span_counts if values.dtype.kind in 'ui' else 1e-9)
+    missing = max(0.0, min_span - (high - low)) / 2
+    return low - missing, high + missing, missing == 0.0
 
 
-def _measured(values: np.ndarray) -> np.ndarray:
-    """Return the values without those that stand for none: zeros, and the ends of the type."""
+def _without_fill_values(values: np.ndarray) -> np.ndarray:
+    """Return the values without zeros and without the least and greatest of an integer type."""
     kept = values != 0
     if values.dtype.kind in 'ui':
         kept &= (values != np.iinfo(values.dtype).max) & (values != np.iinfo(values.dtype).min)
-    # where they are most of the image, that is what it shows
+    # where they are most of the image they are its content
     return values[kept] if 2 * np.count_nonzero(kept) >= values.size else values.ravel()
 
 
 def _full_ranges(dtype) -> Tuple[Tuple[float, float], ...]:
-    """Return the ranges that values of a type have when they are meant as a picture."""
+    """Return the ranges (black, white) of a type whose values are brightness already."""
     if dtype.kind == 'f':
-        return (0.0, _UNIT), (0.0, _BYTE)
+        return (0.0, _UNIT_WHITE), (0.0, _BYTE_WHITE)
     if dtype == np.uint16:
         return (0.0, 65535.0),
-    return (0.0, _BYTE),
+    return (0.0, _BYTE_WHITE),
 
 
 def _scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
     """Return uint8, ``low`` and less as 0, ``high`` and more as 255, rounded."""
-    # float32 has no room for the differences of large 32-bit integers and doubles
+    # differences of large 32-bit integers and of doubles do not fit into float32
     wide = np.float32 if values.dtype.itemsize <= 2 or values.dtype == np.float32 else np.float64
     with np.errstate(over='ignore', invalid='ignore'):
         grey = (values.astype(wide) - wide(low)) * wide(255.0 / (high - low))

@@ -1,33 +1,38 @@
-"""Skeletons drawn over an image."""
+"""Drawing of skeletons over an image."""
 
 from __future__ import annotations
 
 import cv2
 from niki_ros.body.body import OBSERVED, PREDICTED
-from niki_ros.body.skeleton import JOINT, PARENTS_29
+from niki_ros.body.skeleton import CARRIER_29, JOINT, PARENTS_29
 from niki_ros.common.checks import checked_rgb
 import numpy as np
 
-# Okabe and Ito's vermilion, yellow and sky blue: told apart by colour-blind people too
+# Okabe and Ito's vermilion, yellow and sky blue, which colour-blind people can tell apart
 _CONFIDENCE_STOPS = np.array([0.0, 0.5, 1.0])
 _CONFIDENCE_RGB = np.array([[213, 94, 0], [240, 228, 66], [86, 180, 233]], dtype=np.float64)
 _OUTLINE_RGB, _TEXT_RGB = (24, 24, 27), (250, 250, 250)
 _SUBPIXEL_BITS = 4
-_LEAVES = tuple(range(24, 29))
-# a leaf has no rotation of its own: it is known as well as the joint that carries it
-_BODY_JOINT = tuple(range(24)) + tuple(PARENTS_29[leaf] for leaf in _LEAVES)
+# pixels further outside overflow OpenCV's integers
+_MAX_PX = 1e6
+_MIN_BONE_PX = 1.5
+# size of a person, and of the image, over the width of their bones
+_PERSON_PER_BONE_RATIO, _IMAGE_PER_BONE_RATIO = 110.0, 180.0
+# length of a dash and of the gap after it, and width of a bone that is not observed, all over the
+# width of an observed bone
+_DASH_RATIOS, _DOT_RATIOS, _THIN_RATIO = (3.0, 2.5), (0.8, 2.5), 0.6
 
 
 def draw_overlay(image_rgb, bodies, camera) -> np.ndarray:
     """
-    Return a new image with every body's skeleton, coloured by confidence (orange low, blue high).
+    Return a new image with the skeleton of every body, coloured by confidence.
 
     Observed bones are solid, predicted ones dashed, unobserved ones dotted with hollow joints.
 
     :param image_rgb: (H, W, 3) uint8.
     :param bodies: list of :class:`niki_ros.body.body.Body`.
     :param camera: the :class:`niki_ros.scene.camera.Camera` of the image.
-    :raises InputError: when ``image_rgb`` is no such image.
+    :raises InputError: for an image of another shape or type.
     """
     canvas = checked_rgb(image_rgb).copy()
     height, width = canvas.shape[:2]
@@ -45,15 +50,14 @@ def confidence_rgb(confidence: float) -> tuple:
 
 
 def _draw_body(canvas, body, camera):
-    """Draw one person: bones from far to near, then the joints, then the label."""
+    """Draw the bones of one person from far to near, then the joints, then the label."""
     points = camera.project(body.joints_m)
-    # pixels far outside carry nothing and overflow the drawing's integers
-    points[~(np.abs(points) < 1e6).all(-1)] = np.nan
+    points[~(np.abs(points) < _MAX_PX).all(-1)] = np.nan
     if not np.isfinite(points).any():
         return
-    width = _line_width(points, canvas.shape)
-    status = np.asarray(body.status)[list(_BODY_JOINT)]
-    colours = [confidence_rgb(body.confidence[joint]) for joint in _BODY_JOINT]
+    width = _bone_width_px(points, canvas.shape)
+    status = np.asarray(body.status)[CARRIER_29]
+    colours = [confidence_rgb(body.confidence[joint]) for joint in CARRIER_29]
     depth = np.nan_to_num(np.asarray(body.joints_m)[:, 2])
     far_to_near = [int(j) for j in np.argsort(-depth, kind='stable')]
     for joint in far_to_near:
@@ -66,27 +70,28 @@ def _draw_body(canvas, body, camera):
     _draw_label(canvas, points, body, width)
 
 
-def _line_width(points, shape) -> float:
-    """Return a bone's width in pixels: in proportion to the person, never lost, never a slab."""
+def _bone_width_px(points, shape) -> float:
+    """Return the width of a bone, pixels, in proportion to the person's size in the image."""
     size = np.nanmax(np.nanmax(points, axis=0) - np.nanmin(points, axis=0))
-    return float(np.clip(size / 110, 1.5, max(shape[:2]) / 180 + 1.5))
+    widest = max(shape[:2]) / _IMAGE_PER_BONE_RATIO + _MIN_BONE_PX
+    return float(np.clip(size / _PERSON_PER_BONE_RATIO, _MIN_BONE_PX, widest))
 
 
 def _draw_bone(canvas, ends, colour, status, width):
-    """Solid with a dark edge where observed, dashed where predicted, dotted otherwise."""
+    """Draw a bone: solid where observed, dashed where predicted, dotted where unobserved."""
     if status == OBSERVED:
         _line(canvas, ends, _OUTLINE_RGB, width + max(2.0, 0.6 * width))
         _line(canvas, ends, colour, width)
         return
-    on, off = (3.0, 2.5) if status == PREDICTED else (0.8, 2.5)
-    thin = width * 0.6
+    on, off = _DASH_RATIOS if status == PREDICTED else _DOT_RATIOS
+    thin = width * _THIN_RATIO
     for piece in _dashes(ends, on * width, off * width, canvas.shape):
         _line(canvas, piece, _OUTLINE_RGB, thin + 2)
         _line(canvas, piece, colour, thin)
 
 
 def _dashes(ends, on, off, shape):
-    """Yield the (2, 2) ends of the dashes of a line; none where the line is mostly outside."""
+    """Yield the ends (2, 2) of the dashes of a line; none where the line is mostly outside."""
     start, step = ends[0], ends[1] - ends[0]
     length = float(np.linalg.norm(step))
     if length < 1 or length > 4 * sum(shape[:2]):
@@ -96,10 +101,10 @@ def _dashes(ends, on, off, shape):
 
 
 def _line(canvas, ends, colour, width):
-    """Draw an anti-aliased line between two points given with fractions of a pixel."""
+    """Draw an anti-aliased line between two points (2, 2) with fractions of a pixel."""
     clipped = _clip(ends, canvas.shape, margin=width + 2)
     if clipped is not None:
-        a, b = (_fixed(point) for point in clipped)
+        a, b = (_fixed_point(point) for point in clipped)
         cv2.line(canvas, a, b, colour, max(1, round(width)), cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
@@ -107,23 +112,23 @@ def _clip(ends, shape, margin):
     """Return the part of a line (2, 2) inside the image and ``margin`` around it, or None."""
     low, high = -margin, np.array([shape[1], shape[0]]) + margin
     start, step = ends[0], ends[1] - ends[0]
-    still = np.abs(step) < 1e-9
-    if (still & ((start < low) | (start > high))).any():
+    parallel = np.abs(step) < 1e-9
+    if (parallel & ((start < low) | (start > high))).any():
         return None
-    safe = np.where(still, 1.0, step)
+    safe = np.where(parallel, 1.0, step)
     first, second = (low - start) / safe, (high - start) / safe
-    enter = np.max(np.where(still, 0.0, np.minimum(first, second)), initial=0.0)
-    leave = np.min(np.where(still, 1.0, np.maximum(first, second)), initial=1.0)
+    enter = np.max(np.where(parallel, 0.0, np.minimum(first, second)), initial=0.0)
+    leave = np.min(np.where(parallel, 1.0, np.maximum(first, second)), initial=1.0)
     return None if enter > leave else start + np.outer([enter, leave], step)
 
 
-def _fixed(point):
+def _fixed_point(point):
     """Return pixels as OpenCV's fixed-point numbers."""
     return tuple(int(v) for v in np.round(np.asarray(point) * (1 << _SUBPIXEL_BITS)))
 
 
 def _draw_joint(canvas, point, colour, status, width):
-    """Draw a disc with a light core where observed, a ring where predicted or unobserved."""
+    """Draw a joint: a disc with a light core where observed, a ring elsewhere."""
     radius = width * (1.0 if status == OBSERVED else 0.8)
     margin = radius + 3
     inside = (point > -margin).all() and (point < np.array(canvas.shape[1::-1]) + margin).all()
@@ -140,12 +145,12 @@ def _draw_joint(canvas, point, colour, status, width):
 
 
 def _disc(canvas, centre, radius, colour, thickness):
-    cv2.circle(canvas, _fixed(centre), max(1, round(radius * (1 << _SUBPIXEL_BITS))), colour,
-               thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
+    cv2.circle(canvas, _fixed_point(centre), max(1, round(radius * (1 << _SUBPIXEL_BITS))),
+               colour, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
 def _draw_label(canvas, points, body, width):
-    """Write id and distance above the head on a dark plate, kept inside the image."""
+    """Write id and distance above the head on a dark plate inside the image."""
     distance = float(np.linalg.norm(body.root_m))
     text = f'#{body.id}' + (f'  {distance:.1f} m' if np.isfinite(distance) else '')
     height, total = canvas.shape[:2]

@@ -11,23 +11,28 @@ from niki_ros.common.errors import InputError
 from niki_ros.images.levels import Levels
 import numpy as np
 
-# 200 MB decoded: a few hundred bytes can claim to be a picture of gigabytes
+# 200 MB decoded; a file of a few hundred bytes can state a size of gigabytes
 _MAX_DECODED_PIXELS = 1 << 26
 _PNG_START, _JPEG_START = b'\x89PNG\r\n\x1a\n', b'\xff\xd8'
 _AS_STORED = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIENTATION
 
 
 def jpeg_from_rgb(image_rgb, quality: int = 90) -> bytes:
-    """Return the JPEG file of an (H, W, 3) uint8 image; :class:`InputError` when it is none."""
+    """
+    Return the bytes of a JPEG file.
+
+    :param image_rgb: (H, W, 3) uint8. :param quality: 0 … 100.
+    :raises InputError: for an image of another shape or type.
+    """
     bgr = cv2.cvtColor(checked_rgb(image_rgb), cv2.COLOR_RGB2BGR)
     return cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])[1].tobytes()
 
 
 def rgb_from_jpeg(data: bytes) -> np.ndarray:
     """
-    Return (H, W, 3) uint8 of a JPEG or PNG file's bytes; 16 bits are stretched.
+    Return the RGB image (H, W, 3) uint8 of a JPEG or PNG file; 16 bits are stretched to 8.
 
-    :raises InputError: when they cannot be decoded, or claim more than 67 megapixels.
+    :raises InputError: when the bytes cannot be decoded, or state more than 67 megapixels.
     """
     pixels = pixels_from_file(data)
     if pixels.dtype != np.uint8:
@@ -37,16 +42,16 @@ def rgb_from_jpeg(data: bytes) -> np.ndarray:
 
 def pixels_from_file(data: bytes) -> np.ndarray:
     """
-    Return (H, W) or BGR (H, W, 3) of a JPEG or PNG file's bytes, 8 or 16 bits as it has them.
+    Return grey (H, W) or BGR (H, W, 3) of a JPEG or PNG file, uint8 or uint16 as stored.
 
-    As they are stored: the camera_info of a stream knows nothing of EXIF's orientation.
+    The orientation in EXIF is ignored: the camera_info of a stream describes the stored pixels.
 
-    :raises InputError: when they cannot be decoded, or claim more than 67 megapixels.
+    :raises InputError: when the bytes cannot be decoded, or state more than 67 megapixels.
     """
     raw = np.frombuffer(data, dtype=np.uint8)
     size = encoded_size(raw.tobytes())
     if size and size[0] * size[1] > _MAX_DECODED_PIXELS:
-        raise InputError(f'compressed image says it is {size[0]}x{size[1]}; at most '
+        raise InputError(f'compressed image states a size of {size[0]}x{size[1]}; at most '
                          f'{_MAX_DECODED_PIXELS} pixels are decoded')
     try:
         pixels = cv2.imdecode(raw, _AS_STORED) if size else None
@@ -59,12 +64,12 @@ def pixels_from_file(data: bytes) -> np.ndarray:
 
 
 def is_jpeg_or_png(data) -> bool:
-    """Whether bytes begin as one of the two does."""
+    """Return whether bytes begin like a JPEG or a PNG file."""
     return bytes(data[:8]).startswith((_JPEG_START, _PNG_START))
 
 
 def encoded_size(data: bytes) -> Optional[tuple]:
-    """Return width and height that a JPEG or PNG file states; None where it states none."""
+    """Return width and height in the header of a JPEG or PNG file, pixels; None without one."""
     if data.startswith(_PNG_START):
         return struct.unpack_from('>II', data, 16) if len(data) >= 24 else None
     at = 2
@@ -72,9 +77,9 @@ def encoded_size(data: bytes) -> Optional[tuple]:
         marker = data[at + 1]
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             return struct.unpack_from('>HH', data, at + 5)[::-1]
-        if marker == 0xDA:  # the picture begins, and nobody has said how large it is
+        if marker == 0xDA:  # start of scan before any start of frame
             return None
-        if marker == 0xFF:  # filling
+        if marker == 0xFF:  # fill byte
             at += 1
         elif marker in (0x00, 0x01) or 0xD0 <= marker <= 0xD9:
             at += 2
@@ -85,9 +90,11 @@ def encoded_size(data: bytes) -> Optional[tuple]:
 
 def rgb_by_cv2(pixels: np.ndarray, conversion: str) -> np.ndarray:
     """
-    Return RGB by OpenCV's conversion of that name, such as ``YUV2RGB_UYVY``.
+    Return RGB (H, W, 3) uint8, converted by OpenCV.
 
-    :raises InputError: where OpenCV does not take such an image.
+    :param pixels: encoded image, shape and type as the conversion expects.
+    :param conversion: name of OpenCV's conversion, such as ``YUV2RGB_UYVY``.
+    :raises InputError: where OpenCV refuses the image.
     """
     try:
         return cv2.cvtColor(np.ascontiguousarray(pixels), getattr(cv2, f'COLOR_{conversion}'))
@@ -97,24 +104,26 @@ def rgb_by_cv2(pixels: np.ndarray, conversion: str) -> np.ndarray:
 
 
 def resized_rgb(image_rgb, width: int, height: int) -> np.ndarray:
-    """Return (height, width, 3) uint8; where it becomes smaller, pixels are averaged."""
+    """Return the image as (height, width, 3) uint8; a smaller image has averaged pixels."""
     shrinks = width * height < image_rgb.shape[0] * image_rgb.shape[1]
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return cv2.resize(image_rgb, (width, height), interpolation=how)
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(image_rgb, (width, height), interpolation=interpolation)
 
 
-def rotated_image(pixels: np.ndarray, quarters: int) -> np.ndarray:
-    """Return an image (H, W) or (H, W, c) turned clockwise by 1, 2 or 3 quarters."""
-    how = (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE)[quarters - 1]
-    return cv2.rotate(pixels, how)
+def rotated_image(pixels: np.ndarray, quarter_turns: int) -> np.ndarray:
+    """Return an image (H, W) or (H, W, c) rotated clockwise by 1, 2 or 3 quarter turns."""
+    codes = cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE
+    return cv2.rotate(pixels, codes[quarter_turns - 1])
 
 
 def rgb_of_view(image_rgb, view, size_px: int, camera) -> np.ndarray:
     """
-    Return the picture (size, size, 3) uint8 of a :class:`niki_ros.scene.person_view.PersonView`.
+    Return the image (size, size, 3) uint8 of a :class:`niki_ros.scene.person_view.PersonView`.
 
-    Outside the image its border is repeated, as in the training of the landmark networks: black
-    there costs 1 mm (Pose2Sim, four cameras, 105.6 against 104.5 mm).
+    Outside the image its border is repeated, as in the training of the landmark networks; with
+    black there errors grow by 1 mm (Pose2Sim, four cameras, 105.6 against 104.5 mm).
+
+    :param image_rgb: (H, W, 3) uint8 of ``camera``, a :class:`niki_ros.scene.camera.Camera`.
     """
     if not camera.distortion.any() and camera.model != 'equidistant':
         return cv2.warpPerspective(image_rgb, view.homography(size_px, camera),
@@ -124,6 +133,6 @@ def rgb_of_view(image_rgb, view, size_px: int, camera) -> np.ndarray:
                      borderMode=cv2.BORDER_REPLICATE)
 
 
-def network_input(pictures_rgb) -> np.ndarray:
-    """Return (n, 3, h, w) float32, RGB in 0 … 1, of a list of (h, w, 3) uint8."""
-    return cv2.dnn.blobFromImages(pictures_rgb, 1.0 / 255.0)
+def network_input(images_rgb) -> np.ndarray:
+    """Return a batch (n, 3, h, w) float32, RGB in 0 … 1, of a list of images (h, w, 3) uint8."""
+    return cv2.dnn.blobFromImages(images_rgb, 1.0 / 255.0)
