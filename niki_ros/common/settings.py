@@ -164,6 +164,8 @@ class PipelineConfig:
                                   'image and the camera frame as they were. auto: by where up is '
                                   '(the node: by TF), 0 where that is not known', 'deg',
                                   choices=('0', '90', '180', '270', 'auto'))
+    stages: str = setting('', 'Stages that each person passes, in this order, separated by '
+                          'commas; -NAME leaves one out; empty = all (niki_ros.people.stages)')
     observer: ObserverConfig = field(default_factory=ObserverConfig)
     lifter: LifterConfig = field(default_factory=LifterConfig)
     solver: SolverConfig = field(default_factory=SolverConfig)

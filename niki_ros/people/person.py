@@ -1,96 +1,199 @@
-"""What is remembered of one tracked person between frames, and what is believed of a new one."""
+"""A tracked person: id, clock, stages, and the last sighting."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Optional
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Callable, List, Optional, Sequence
 
+from niki_ros.body.body import Body
 from niki_ros.body.observation import JointObservation
-from niki_ros.body.solution import Solution, TrackFrame
-from niki_ros.lifters.window import LiftWindow
-from niki_ros.people.body_shape import BodyShape
-from niki_ros.people.front_back import FrontBackGuard
-from niki_ros.people.occlusion import (
-    carried_on,
-    DistanceGuard,
-    JumpGuard,
-    Sight,
-)
-from niki_ros.people.one_euro import OneEuroPoint, OneEuroRotations
-from niki_ros.people.root_distance import Placing
+from niki_ros.people.person_frame import PersonFrame, Scene
+from niki_ros.people.stages.stage import Stage
+from niki_ros.scene.image_rotation import ImageRotation
 import numpy as np
+
+# a person out of sight slows down with this time constant, from walking speed at most
+_COAST_S, _MAX_COAST_M_S = 0.4, 1.5
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """
+    Where a person was observed last.
+
+    :param box_px: (4,) x0, y0, x1, y1. :param root_m: (3,) pelvis, optical frame, or None.
+    """
+
+    stamp_ns: int
+    box_px: np.ndarray
+    root_m: Optional[np.ndarray]
+    root_velocity_m_s: np.ndarray = field(default_factory=lambda: np.zeros(3))
+
+    def predicted_root_m(self, stamp_ns: int) -> Optional[np.ndarray]:
+        """Return the pelvis (3,) at ``stamp_ns``: it moves on, ever slower."""
+        if self.root_m is None:
+            return None
+        gap_s = (stamp_ns - self.stamp_ns) * 1e-9
+        speed_m_s = float(np.linalg.norm(self.root_velocity_m_s))
+        velocity_m_s = self.root_velocity_m_s * min(1.0, _MAX_COAST_M_S / max(speed_m_s, 1e-9))
+        return self.root_m + velocity_m_s * _COAST_S * (1 - np.exp(-gap_s / _COAST_S))
+
+    def rotated(self, rotation: ImageRotation) -> Sighting:
+        """Return the same place in images that are rotated."""
+        rotmat = rotation.upright_from_camera
+        root_m = None if self.root_m is None else rotmat @ self.root_m
+        return Sighting(self.stamp_ns, rotation.boxes(self.box_px[None])[0], root_m,
+                        rotmat @ self.root_velocity_m_s)
 
 
 class Person:
     """
-    State of one person: in the pipeline, and wherever solvers are measured.
+    One person over time; owns the stages, the clock and all state of this person.
 
-    :ivar observation: the last one that was believed. :ivar solution: the last answer to one.
-    :ivar stamp_ns: of the last frame in which the person was published.
+    :param make_stages: returns new stages.
+    :ivar id: number of the person; 0 until confirmed, then it is published.
+    :ivar sighting: place and time of the last observation that no stage rejected.
+    :ivar seen_s: time for which the person has been observed, summed up.
+    :ivar last_frame: the last frame that passed all stages, or None.
     """
 
-    def __init__(self, solver):
-        """Start a track of ``solver``."""
-        self.solver, self.solver_track = solver, solver.start_track()
-        self.shape = BodyShape(solver.skeleton)
-        self.rotations = OneEuroRotations(24)
-        self.root = OneEuroPoint()
-        self.window = LiftWindow()
-        self.sight, self.placing = Sight(), Placing()
-        self.observation: Optional[JointObservation] = None
-        self.solution: Optional[Solution] = None
-        self.stamp_ns: Optional[int] = None
-        self._front_back, self._is_mended = FrontBackGuard(), False
-        self._jumps, self._distance = JumpGuard(), DistanceGuard()
+    def __init__(self, make_stages: Callable[[], List[Stage]], sighting: Sighting):
+        """Start without a past."""
+        self.id = 0
+        self.sighting = sighting
+        self.seen_s = 0.0
+        self.stages = make_stages()
+        self._make_stages = make_stages
+        self.last_frame: Optional[PersonFrame] = None
+        self._steadiness = _Steadiness()
 
-    def passed_s(self, stamp_ns: int) -> float:
-        """Return the time since the last frame in which this person was published."""
-        return 0.0 if self.stamp_ns is None else (stamp_ns - self.stamp_ns) * 1e-9
+    @property
+    def steady_frames(self) -> int:
+        """Number of images in a row in which the shape of the keypoints stayed the same."""
+        return self._steadiness.frame_count
 
-    def believed(self, seen: Optional[JointObservation], root_m: Optional[np.ndarray],
-                 stamp_ns: int) -> Optional[JointObservation]:
+    def is_followed_in(self, observation: JointObservation) -> bool:
+        """Return whether the front end has followed this person into the observation."""
+        return self._steadiness.is_followed_in(observation)
+
+    def note(self, observation: JointObservation, stamp_ns: int) -> None:
+        """Count an observation that was associated with this person."""
+        self.seen_s += self._steadiness.add(observation, stamp_ns)
+
+    def begin(self, observation: Optional[JointObservation], scene: Optional[Scene],
+              stamp_ns: int, observed_root_m: Optional[np.ndarray] = None) -> PersonFrame:
         """
-        Return the observation as far as it can be true, None where it cannot.
+        Return the frame of a new image, before any stage.
 
-        :param root_m: (3,) where the front end's joints would have to be, or None.
+        :param observation: associated with this person, or None.
+        :param observed_root_m: (3,) pelvis by the joints of the observation, or None.
         """
-        if seen is None:
-            return None
-        dt_s = self.passed_s(stamp_ns)
-        if root_m is not None and not self._distance.fits(root_m[2], dt_s):
-            return None
-        mended = self._front_back.check(seen, dt_s)
-        self._is_mended = mended is not seen
-        return mended
+        previous = self.last_frame
+        return PersonFrame(
+            stamp_ns, 0.0 if previous is None else (stamp_ns - previous.stamp_ns) * 1e-9, scene,
+            observation, observed_root_m, (stamp_ns - self.sighting.stamp_ns) * 1e-9, self.seen_s,
+            self.sighting.predicted_root_m(stamp_ns), previous,
+            last_observation=None if previous is None else previous.last_observation)
 
-    def solver_frame(self, seen: Optional[JointObservation], dt_s: float,
-                     stamp_ns: int) -> Optional[TrackFrame]:
-        """
-        Return what the solver is given; None where it has nothing to add to its last answer.
+    def complete(self, frame: PersonFrame) -> None:
+        """Remember a frame that has passed all stages; the clock goes on."""
+        self.last_frame = frame.completed()
+        if frame.observation is not None and frame.root_m is not None:
+            self.sighting = Sighting(frame.stamp_ns, frame.observation.box_px, frame.root_m,
+                                     frame.root_velocity_m_s)
 
-        :param seen: what is believed of this image, None where the person is not seen.
-        :param dt_s: since the frame before.
-        """
-        temporal = getattr(self.solver, 'temporal', False)
-        memory = self.sight.memory(
-            np.ones(29, bool) if seen is None else seen.hidden, dt_s)
-        if seen is None:
-            if not temporal or self.observation is None:
-                return None
-            memory = 1.0
-            seen = replace(self.observation, sigma_200mm=np.ones(29), twist_cos_sin=None)
-        betas = self.shape.update(seen, dt_s)
-        if temporal and self.solution is not None:
-            # what it said last is better than what a front end guesses about a hidden joint
-            skeleton = self.solver.skeleton
-            seen = carried_on(seen, self.solution.rotmat, skeleton.offsets(betas),
-                              skeleton.rest(betas), memory)
-        # without its doubt, with which the solver would choose a size of its own: on video
-        # 98.1 mm instead of 99.6, on tracks with 40 mm of noise 28 instead of 30
-        return TrackFrame(seen.joints_m, seen.sigma_200mm, stamp_ns, betas, seen.twist_cos_sin,
-                          errors_last=seen.unlifted_sigma_200mm is not None)
+    def rotate(self, rotation: ImageRotation) -> None:
+        """Keep id and place in images that are rotated; all stages start without a past."""
+        self.sighting = self.sighting.rotated(rotation)
+        self.stages = self._make_stages()
+        self.last_frame = None
+        self._steadiness.restart()
 
-    def without_jumps(self, seen: JointObservation, dt_s: float) -> JointObservation:
-        """Return the observation, joints hidden that have moved faster than joints move."""
-        # where limbs are in a mended reading is no measure of where they were
-        return seen if self._is_mended else self._jumps.check(seen, dt_s)
+    def body(self, frame: PersonFrame, joints_m) -> Body:
+        """Return the body that is published; ``joints_m`` (29, 3) about the pelvis."""
+        keypoints_px = np.full((29, 2), np.nan)
+        if frame.observation is not None:
+            keypoints_px = frame.observation.keypoints_px
+        return Body(
+            id=self.id, stamp_ns=frame.stamp_ns, rotmat=frame.rotmat, betas=frame.betas.copy(),
+            root_m=frame.root_m, joints_m=joints_m + frame.root_m, confidence=frame.confidence,
+            status=frame.status, angular_velocity_rad_s=frame.angular_velocity_rad_s,
+            root_velocity_m_s=frame.root_velocity_m_s, keypoints_px=keypoints_px,
+            root_source=frame.root_source)
+
+
+def step_people(people: Sequence[Person], frames: Sequence[PersonFrame],
+                timed=lambda name: nullcontext()) -> List[Optional[PersonFrame]]:
+    """
+    Return the frames after all stages; None for a person without a body in this image.
+
+    All people pass a stage together, so that a graph runs once for all of them.
+
+    :param timed: returns the context in which a stage runs, by the name under which its time is
+        reported.
+    """
+    done: List[Optional[PersonFrame]] = list(frames)
+    for position in range(max((len(person.stages) for person in people), default=0)):
+        going = {i: frame for i, frame in enumerate(done) if frame is not None}
+        if not going:
+            break
+        stages = [people[i].stages[position] for i in going]
+        with timed(stages[0].timed_as):
+            stepped = stages[0].step_people(stages, list(going.values()))
+        for i, after in zip(going, stepped):
+            done[i] = after
+    for person, frame in zip(people, done):
+        if frame is not None:
+            person.complete(frame)
+    return done
+
+
+class _Steadiness:
+    """Counts images in a row in which an observed shape stays the same."""
+
+    # how much the shape in the image changes from image to image, as a share of its size, and per
+    # second: people who walk stay below, furniture that a front end takes for people flickers
+    MAX_CHANGE_RATIO, MAX_CHANGE_HZ = 0.008, 0.4
+    # in a longer gap the person may have been away
+    MAX_GAP_S = 1.0
+
+    def __init__(self):
+        """Start without an observation."""
+        self.frame_count = 0
+        self.restart()
+
+    def restart(self) -> None:
+        """Compare the next observation with none."""
+        self._last: Optional[JointObservation] = None
+        self._last_ns = 0
+
+    def is_followed_in(self, observation: JointObservation) -> bool:
+        """Return whether the crop of the last observation has been followed into this one."""
+        return (self._last is not None and observation.follower is not None
+                and observation.follower == self._last.follower)
+
+    def add(self, observation: JointObservation, stamp_ns: int) -> float:
+        """Add an observation; return the time (s) for which the person was in view since."""
+        seen_s = 0.0
+        if self._last is None:
+            self.frame_count = 1
+        else:
+            dt_s = (stamp_ns - self._last_ns) * 1e-9
+            limit = self.MAX_CHANGE_RATIO + self.MAX_CHANGE_HZ * dt_s
+            is_steady = shape_change_ratio(self._last, observation) <= limit
+            self.frame_count = self.frame_count + 1 if is_steady else 1
+            seen_s = dt_s if dt_s <= self.MAX_GAP_S else 0.0
+        self._last, self._last_ns = observation, stamp_ns
+        return seen_s
+
+
+def shape_change_ratio(before: JointObservation, now: JointObservation) -> float:
+    """Return the median motion of keypoints against their common motion, over the body's size."""
+    moved_px = now.keypoints_px[:24] - before.keypoints_px[:24]
+    moved_px = moved_px[np.isfinite(moved_px).all(1)]
+    if not len(moved_px):
+        return np.inf
+    size_px = max(float((now.box_px[2:] - now.box_px[:2]).max()), 1.0)
+    apart_px = np.linalg.norm(moved_px - np.median(moved_px, axis=0), axis=1)
+    return float(np.median(apart_px)) / size_px

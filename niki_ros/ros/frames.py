@@ -72,7 +72,7 @@ class FrameHandler:
         timings_s = {'arrive': (began_ns - stamp_ns) * 1e-9, **self._pipeline.timings_s,
                      'publish': (done_ns - processed_ns) * 1e-9}
         self._health.done((done_ns - stamp_ns) * 1e-9, timings_s, len(bodies),
-                          len(self._pipeline.tracker.tracks))
+                          len(self._pipeline.tracker.people))
         if self._outputs.beyond_limits:
             self._health.fault('ros4hri_limits', 'beyond the limits of human_description: '
                                + ', '.join(self._outputs.beyond_limits))

@@ -1,52 +1,17 @@
 """Out of sight: ids, confidence and status over time, limbs that jump or come back."""
 
 from niki_ros.body.body import OBSERVED, PREDICTED, UNOBSERVED
-from niki_ros.body.rotations import angle_rad, rotmat_from_rotvec
-from niki_ros.body.skeleton import JOINT, open_skeleton
-from niki_ros.people.front_back import trunk_left
-from niki_ros.people.occlusion import (
-    carried_on,
-    DistanceGuard,
-    held_distance,
-    JumpGuard,
-    Sight,
-)
+from niki_ros.body.rotations import angle_rad
 from niki_ros.people.pipeline import Pipeline
 from niki_ros.solvers import load_solver, shipped_models
 import numpy as np
 import pytest
-from scenes import FACING, observe_body, ScriptedObserver
+from scenes import ScriptedObserver
+from standing import ARM, LEGS, seen_at, without
 
 IMAGE = np.zeros((480, 640, 3), np.uint8)
 FRAME_NS = 33_333_333
 DT = FRAME_NS * 1e-9
-ROOT = np.array([0.0, 0.0, 3.0])
-LEGS = [JOINT[f'{side}_{part}'] for side in ('left', 'right')
-        for part in ('knee', 'ankle', 'foot', 'big_toe')]
-ARM = [JOINT[f'left_{part}'] for part in ('elbow', 'wrist', 'hand', 'middle_finger')]
-
-
-def standing(bend_rad=0.0):
-    """Return rotations of somebody with hanging arms who looks into the camera."""
-    rotvec = np.zeros((24, 3))
-    rotvec[16, 2], rotvec[17, 2] = -1.2, 1.2
-    rotvec[18, 1] = -bend_rad
-    rotmat = rotmat_from_rotvec(rotvec)
-    rotmat[0] = FACING @ rotmat[0]
-    return rotmat
-
-
-def seen_at(camera, root=ROOT, bend_rad=0.3, sigma=0.2):
-    """Return the observation of that person."""
-    return observe_body(standing(bend_rad), root, camera, sigma=sigma)
-
-
-def without(seen, joints, guess_m=None):
-    """Return the observation with ``joints`` hidden, and guessed elsewhere."""
-    seen.sigma_200mm[joints], seen.keypoint_sigma_px[joints] = 1.0, np.inf
-    if guess_m is not None:
-        seen.joints_m[joints] += np.asarray(guess_m, np.float32)
-    return seen
 
 
 def play(script, camera, frames, solver='analytic'):
@@ -162,75 +127,3 @@ def test_half_a_person_seen_as_a_small_whole_one_is_the_same_person(camera):
     assert {body.id for bodies in frames for body in bodies} == {1}
     far = [abs(bodies[0].root_m[2] - 3.0) for bodies in frames]
     assert max(far) < 0.2, far
-
-
-def test_the_distance_is_believed_when_it_lasts():
-    guard = DistanceGuard()
-    assert guard.fits(3.0, 0.0) and guard.fits(3.1, DT)
-    refused = [guard.fits(6.0, DT) for _ in range(34)]
-    assert not any(refused[:25]) and all(refused[-3:])
-    assert guard.fits(3.2, DT), 'and the way back is open'
-
-
-def test_somebody_who_walks_away_is_not_doubted():
-    guard = DistanceGuard()
-    assert all(guard.fits(2.0 + 2.0 * DT * i, DT) for i in range(90))
-
-
-def test_the_distance_is_held_on_its_ray_as_far_as_the_body_is_hidden():
-    root, last = np.array([0.5, 0.2, 5.0]), np.array([0.3, 0.1, 3.0])
-    nothing, everything = np.zeros(24, bool), np.ones(24, bool)
-    np.testing.assert_allclose(held_distance(root, None, everything, DT), root)
-    kept = held_distance(root, last, everything, DT)
-    assert abs(kept[2] - 3.0) < 0.03
-    np.testing.assert_allclose(kept / kept[2], root / root[2])
-    assert held_distance(root, last, nothing, DT)[2] > 3.25
-
-
-def test_a_limb_that_jumps_is_hidden_until_it_is_plausible(camera):
-    guard = JumpGuard()
-    guard.check(seen_at(camera), 0.0)
-    wrong = seen_at(camera, sigma=0.7)
-    wrong.joints_m[ARM] += np.float32(0.6)
-    for _ in range(15):
-        judged = guard.check(wrong, DT)
-        assert (judged.sigma_200mm[ARM] == 1.0).all()
-        assert np.isinf(judged.keypoint_sigma_px[ARM]).all()
-        assert (judged.sigma_200mm[LEGS] < 1.0).all()
-    assert guard.check(seen_at(camera), DT).sigma_200mm[ARM].max() < 1.0, 'back where it was'
-
-
-def test_a_limb_in_good_view_is_soon_believed_elsewhere(camera):
-    guard, there = JumpGuard(), seen_at(camera)
-    guard.check(seen_at(camera), 0.0)
-    there.joints_m[ARM] += np.float32(0.6)
-    judged = [guard.check(there, DT).sigma_200mm[ARM].max() for _ in range(10)]
-    assert judged[0] == 1.0 and judged[-1] < 1.0
-
-
-def test_joints_are_carried_on_by_a_trunk_that_turns(camera):
-    """The last pose hangs on the trunk of now; what is seen stays as it is seen."""
-    turn = rotmat_from_rotvec(np.array([0, 0.5, 0]))
-    now = standing()
-    now[0] = now[0] @ turn
-    truth = observe_body(now, ROOT, camera)
-    seen = without(observe_body(now, ROOT, camera), LEGS, [0.3, 0.3, 0.3])
-    skeleton = open_skeleton()
-    mended = carried_on(seen, standing(), skeleton.offsets(), skeleton.rest())
-    np.testing.assert_allclose(mended.joints_m, truth.joints_m, atol=2e-3)
-    assert trunk_left(mended.joints_m) @ trunk_left(truth.joints_m) > 0.999
-
-
-def test_memory_of_a_place_fades_and_is_none_without_sight():
-    """Full for a second, gone after two, and at once where the joint was never seen."""
-    sight, hidden = Sight(), np.zeros(29, bool)
-    hidden[7] = True
-    assert sight.memory(hidden, 0.1)[7] == 0, 'never seen'
-    assert (np.delete(sight.memory(hidden, 0.1), 7) == 1).all()
-    hidden[:] = True
-    values = [sight.memory(hidden, 0.25)[4] for _ in range(9)]
-    np.testing.assert_allclose(values, [1, 1, 1, 1, 0.75, 0.5, 0.25, 0, 0])
-    hidden[4] = False
-    sight.memory(hidden, 0.25)
-    hidden[4] = True
-    assert sight.memory(hidden, 0.25)[4] == 1, 'seen again'

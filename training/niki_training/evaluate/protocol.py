@@ -12,8 +12,10 @@ from niki_ros.body.rotations import rotmat_from_rotvec
 from niki_ros.body.skeleton import Skeleton
 from niki_ros.body.solution import Solution
 from niki_ros.common.errors import ConfigError, InputError
+from niki_ros.common.settings import PipelineConfig
 from niki_ros.models.model_folder import MANIFEST, read_model_folder, write_file
-from niki_ros.people.person import Person
+from niki_ros.people.person import Person, Sighting, step_people
+from niki_ros.people.stages import make_stages, StageParts
 import numpy as np
 
 from niki_training.corrupt import corrupt
@@ -76,31 +78,32 @@ def _scores(found, turned, confidence, joints, rotmat, wrong) -> dict:
 
 class PersonTrack:
     """
-    One person as the pipeline follows them, without an image.
+    One person who is stepped through stages of the pipeline that need no image.
 
-    The pipeline's own estimate of the size is handed down, hidden joints are carried on, and what
-    is scored is the body that would be published, of the estimated size.
+    Scored is the body that would be published, of the estimated size.
     """
+
+    STAGES = ('estimate_size', 'extrapolate_hidden_joints', 'solve')
 
     def __init__(self, solver):
         """Start without a past."""
-        self.person = Person(solver)
+        self._solver, parts = solver, StageParts(PipelineConfig(), solver)
+        self._person = Person(lambda: make_stages(parts, self.STAGES),
+                              Sighting(0, np.zeros(4), None))
 
     def step(self, joints_m, sigma, stamp_ns: int, twist_cos_sin=None) -> Solution:
         """
-        Take in one frame: (29, 3), (29,) and twists (23, 2) if known.
+        Solve one frame: (29, 3), (29,) and twists (23, 2) if known.
 
         :return: the solution, joints of the published body's size.
         """
-        person, solver = self.person, self.person.solver
         nowhere = np.full((29, 2), np.nan)
         seen = JointObservation(joints_m, sigma, nowhere, np.zeros(4), 1.0, np.full(29, np.inf),
                                 twist_cos_sin)
-        frame = person.solver_frame(seen, person.passed_s(stamp_ns), stamp_ns)
-        solution = solver.step_tracks([person.solver_track], [frame])[0]
-        person.observation, person.solution, person.stamp_ns = seen, solution, stamp_ns
-        offsets = solver.skeleton.offsets(person.shape.betas)
-        return replace(solution, joints_m=forward_kinematics(solution.rotmat, offsets)[0])
+        frame = step_people([self._person], [self._person.begin(seen, None, stamp_ns)])[0]
+        offsets_m = self._solver.skeleton.offsets(frame.betas)
+        joints_m, _ = forward_kinematics(frame.solution.rotmat, offsets_m)
+        return replace(frame.solution, joints_m=joints_m)
 
 
 def sequence_row(solver, poses, name: str, seed: int, occluded_from: int = 0) -> dict:

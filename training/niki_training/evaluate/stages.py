@@ -21,9 +21,9 @@ def stages_of(pipeline, body) -> Dict[str, np.ndarray]:
     What the front end itself says, uncorrected; what is believed of it, lifted where there is a
     lifter; the solver's joints; the body's.
     """
-    person = next(track.state for track in pipeline.tracker.tracks if track.id == body.id)
-    seen = person.observation
-    joints = (seen.own_joints_m, seen.joints_m, person.solution.joints_m, body.joints_m)
+    frame = next(person.last_frame for person in pipeline.tracker.people if person.id == body.id)
+    seen = frame.latest_observation
+    joints = (seen.own_joints_m, seen.joints_m, frame.solution.joints_m, body.joints_m)
     return {name: one[LIMB_JOINTS] for name, one in zip(STAGES, joints)}
 
 

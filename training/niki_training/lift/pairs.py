@@ -18,7 +18,7 @@ from niki_ros.common.errors import InputError
 from niki_ros.lifters.lifter import HIDDEN_SEEN, lifted_sigma, Lifter
 from niki_ros.lifters.window import AGES_S
 from niki_ros.observers.landmarks import joint_sigma, SHARES
-from niki_ros.people.occlusion import FORGOTTEN_S, KEPT_S
+from niki_ros.people.stages.extrapolation import ExtrapolationNumbers
 import numpy as np
 import torch
 from tqdm import tqdm
@@ -213,15 +213,14 @@ def _carried_on(noisy, hidden, root, begins) -> np.ndarray:
 
     :param noisy: (P, T, 29, 3). :param hidden: (P, T, 29). :param root: (P, T, 3, 3) of the trunk.
     """
-    placed = noisy.copy()
+    placed, numbers = noisy.copy(), ExtrapolationNumbers()
     unseen_s = np.full((len(noisy), 29), np.inf)
     for t in range(noisy.shape[1]):
         new = (t == begins)[:, None]
         unseen_s = np.where(hidden[:, t], np.where(new, np.inf, unseen_s) + 1 / RATE_HZ, 0.0)
         if t == 0:
             continue
-        share = np.where(hidden[:, t], np.clip(
-            (FORGOTTEN_S - unseen_s) / (FORGOTTEN_S - KEPT_S), 0.0, 1.0), 0.0)[..., None]
+        share = np.where(hidden[:, t], numbers.weights(unseen_s), 0.0)[..., None]
         step = root[:, t] @ root[:, t - 1].swapaxes(-1, -2)
         moved = placed[:, t - 1] @ step.swapaxes(-1, -2)
         placed[:, t] += share * (moved - placed[:, t])

@@ -1,9 +1,9 @@
-"""Pixel-aligned refinement: its Jacobian, and what it does to a pose that is a little wrong."""
+"""The fit to keypoints: its Jacobian, and its effect on a pose that is a little wrong."""
 
 from niki_ros.body.kinematics import forward_kinematics
 from niki_ros.body.rotations import rotmat_from_rotvec
 from niki_ros.body.skeleton import open_skeleton
-from niki_ros.people.refine_pixels import _jacobian, refine_to_pixels
+from niki_ros.people.stages.fit_keypoints import fit_keypoints, FitNumbers, projection_jacobian
 from niki_ros.scene.camera import Camera
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from scenes import observe_body, random_pose
 
 OFFSETS = open_skeleton().offsets()
 ROOT = np.array([0.1, 0.2, 3.0])
+NUMBERS = FitNumbers(root_sigma_ratio=(1 / 30, 1 / 30, 0.1))
 
 
 def plane(rotmat, root):
@@ -22,7 +23,7 @@ def plane(rotmat, root):
 def test_jacobian_is_the_derivative():
     rotmat = random_pose(np.random.default_rng(0))[0]
     joints, turned = forward_kinematics(rotmat, OFFSETS)
-    exact = _jacobian(joints, joints + ROOT, np.ones(29, bool), turned)
+    exact = projection_jacobian(joints, joints + ROOT, np.ones(29, bool), turned)
     for column in range(75):
         step = np.zeros(75)
         step[column] = 1e-6
@@ -41,9 +42,9 @@ def test_a_pose_a_little_wrong_is_brought_onto_its_keypoints(distortion, model):
     true = random_pose(rng)[0]
     seen = observe_body(true, ROOT, camera)
     wrong = true @ rotmat_from_rotvec(rng.normal(size=(24, 3)) * 0.1)
-    rotmat, root = refine_to_pixels(
+    rotmat, root = fit_keypoints(
         wrong, ROOT + [0.05, -0.05, 0.1], OFFSETS, seen.keypoints_px, seen.keypoint_sigma_px,
-        camera, np.full(24, 0.3), np.array([0.1, 0.1, 0.3]))
+        camera, np.full(24, 0.3), NUMBERS)
 
     def off_px(pose, place):
         pixels = camera.project(forward_kinematics(pose, OFFSETS)[0] + place)
@@ -54,9 +55,9 @@ def test_a_pose_a_little_wrong_is_brought_onto_its_keypoints(distortion, model):
 
 def test_without_keypoints_nothing_moves(camera):
     pose = random_pose(np.random.default_rng(2))[0]
-    rotmat, root = refine_to_pixels(
+    rotmat, root = fit_keypoints(
         pose, ROOT, OFFSETS, np.full((29, 2), np.nan), np.full(29, np.inf), camera,
-        np.full(24, 0.3), np.ones(3))
+        np.full(24, 0.3))
     np.testing.assert_array_equal(rotmat, pose)
     np.testing.assert_array_equal(root, ROOT)
 
@@ -65,9 +66,9 @@ def test_one_wild_keypoint_does_not_carry_the_body_away(camera):
     pose = random_pose(np.random.default_rng(3))[0]
     seen = observe_body(pose, ROOT, camera)
     seen.keypoints_px[20] += 300.0
-    rotmat, root = refine_to_pixels(
+    rotmat, root = fit_keypoints(
         pose, ROOT, OFFSETS, seen.keypoints_px, seen.keypoint_sigma_px, camera,
-        np.full(24, 0.1), np.array([0.1, 0.1, 0.3]))
+        np.full(24, 0.1), NUMBERS)
     assert np.linalg.norm(root - ROOT) < 0.05
     joints, true = (forward_kinematics(r, OFFSETS)[0] for r in (rotmat, pose))
     assert np.linalg.norm(joints - true, axis=1)[[1, 2, 15, 21]].max() < 0.05

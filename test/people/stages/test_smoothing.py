@@ -1,7 +1,8 @@
 """One-Euro filters: steady at rest, quick in motion, no overshoot past a bound."""
 
 from niki_ros.body.rotations import angle_rad, rotmat_from_rotvec
-from niki_ros.people.one_euro import OneEuroPoint, OneEuroRotations
+from niki_ros.people.stages.one_euro import OneEuroPoint, OneEuroRotations
+from niki_ros.people.stages.smoothing import limit_distance_change
 import numpy as np
 
 DT = 1 / 30
@@ -38,3 +39,13 @@ def test_after_a_gap_the_filter_starts_afresh():
     smooth = OneEuroPoint()
     smooth.step(np.zeros(3), 0.0, 1.0, 0.0)
     np.testing.assert_array_equal(smooth.step(np.ones(3), 5.0, 1.0, 0.0), np.ones(3))
+
+
+def test_the_distance_is_held_on_its_ray_as_far_as_the_body_is_hidden():
+    root, last = np.array([0.5, 0.2, 5.0]), np.array([0.3, 0.1, 3.0])
+    nothing, everything = np.zeros(24, bool), np.ones(24, bool)
+    np.testing.assert_allclose(limit_distance_change(root, None, everything, 1 / 30), root)
+    kept = limit_distance_change(root, last, everything, 1 / 30)
+    assert abs(kept[2] - 3.0) < 0.03
+    np.testing.assert_allclose(kept / kept[2], root / root[2])
+    assert limit_distance_change(root, last, nothing, 1 / 30)[2] > 3.25

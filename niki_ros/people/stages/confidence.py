@@ -1,0 +1,62 @@
+"""Estimates confidence and status of each joint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from niki_ros.body.body import OBSERVED, PREDICTED, UNOBSERVED
+from niki_ros.body.confidence import (
+    confidence_by_neighbours,
+    confidence_from_sigma,
+    confidence_of_seen,
+)
+from niki_ros.people.person_frame import PersonFrame
+from niki_ros.people.stages.stage import Stage
+import numpy as np
+
+
+@dataclass(frozen=True)
+class ConfidenceNumbers:
+    """
+    Numbers of :class:`EstimateConfidence`.
+
+    :param half_life_s: the confidence of a hidden joint halves in this time; of joints hidden for
+        a second a third is within 150 mm.
+    """
+
+    half_life_s: float = 0.5
+
+
+class EstimateConfidence(Stage):
+    """
+    Sets the confidence and the status of the 24 joints; a hidden joint is never "observed".
+
+    Two probabilities are tracked: that the joint is seen, which gives the status, and that it is
+    within 150 mm, which is published. A joint that the front end sees badly is right more often
+    than not, so that the second is larger.
+    """
+
+    Numbers = ConfidenceNumbers
+
+    def __init__(self, parts, numbers=None):
+        """Start with nothing seen."""
+        super().__init__(parts, numbers)
+        self._confidence = np.zeros((2, 24))
+
+    def step(self, frame: PersonFrame) -> PersonFrame:
+        """Return the frame with confidence and status."""
+        seen: Any = frame.latest_observation
+        hidden = frame.hidden[:24]
+        limits, solved = self.parts.config.status, frame.solution.confidence
+        now = np.stack([
+            np.minimum(solved, confidence_from_sigma(seen.own_sigma_200mm[:24])),
+            confidence_of_seen(solved, np.asarray(seen.sigma_200mm)[:24])])
+        faded = self._confidence * 0.5 ** (frame.dt_s / self.numbers.half_life_s)
+        self._confidence = np.where(hidden, faded, now)
+        is_seen, is_right = self._confidence
+        status = np.where(is_seen >= limits.predicted, PREDICTED, UNOBSERVED)
+        observed = (is_seen >= limits.observed) & ~hidden
+        return replace(
+            frame, status=np.where(observed, OBSERVED, status).astype(np.uint8),
+            confidence=confidence_by_neighbours(is_right, hidden).astype(np.float32))

@@ -1,0 +1,69 @@
+"""Rejects observations at a distance that the person cannot have reached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Optional
+
+from niki_ros.people.person_frame import PersonFrame
+from niki_ros.people.stages.stage import Stage
+import numpy as np
+
+
+@dataclass(frozen=True)
+class DistanceGateNumbers:
+    """
+    Numbers of :class:`GateDistance`.
+
+    :param max_step_ratio: sudden change of the distance that a front end's noise explains.
+    :param max_speed_m_s: of a person along the ray, beyond that.
+    :param max_rejection_s: after this time another distance is accepted.
+    :param memory_s: time constant of the mean distance.
+    """
+
+    max_step_ratio: float = 0.12
+    max_speed_m_s: float = 1.0
+    max_rejection_s: float = 1.0
+    memory_s: float = 1.0
+
+
+class GateDistance(Stage):
+    """
+    Rejects an observation in which the person is suddenly nearer or farther.
+
+    A front end that sees half of a person fits a whole body into that half, or uses parts of
+    another person. Either changes the distance faster than people move.
+    """
+
+    Numbers = DistanceGateNumbers
+    timed_as = 'track'
+
+    def __init__(self, parts=None, numbers=None):
+        """Accept the first distance."""
+        super().__init__(parts, numbers)
+        self._log_m: Optional[float] = None
+        self._mean_log_m = 0.0
+        self._since_s = 0.0
+
+    def step(self, frame: PersonFrame) -> PersonFrame:
+        """Return the frame, without its observation where that is rejected."""
+        if frame.observation is None or frame.observed_root_m is None:
+            return frame
+        if self.accepts(frame.observed_root_m[2], frame.dt_s):
+            return frame
+        return replace(frame, observation=None)
+
+    def accepts(self, distance_m: float, dt_s: float) -> bool:
+        """Return whether the person can be at this distance, ``dt_s`` after the last call."""
+        numbers, log_m = self.numbers, float(np.log(max(distance_m, 0.1)))
+        self._since_s += dt_s
+        if self._log_m is None:
+            self._mean_log_m = log_m
+        elif self._since_s <= numbers.max_rejection_s:
+            change = min(abs(log_m - self._log_m), abs(log_m - self._mean_log_m))
+            walked = numbers.max_speed_m_s * self._since_s / np.exp(self._log_m)
+            if change > numbers.max_step_ratio + walked:
+                return False
+        self._log_m, self._since_s = log_m, 0.0
+        self._mean_log_m += min(dt_s / numbers.memory_s, 1.0) * (log_m - self._mean_log_m)
+        return True

@@ -1,0 +1,42 @@
+"""Ends the prediction of a person who has not been observed for too long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional
+
+from niki_ros.people.person_frame import PersonFrame
+from niki_ros.people.stages.stage import Stage
+
+
+@dataclass(frozen=True)
+class EndPredictionNumbers:
+    """
+    Numbers of :class:`EndPrediction`.
+
+    :param per_seen_ratio: a person is predicted for this many times as long as observed before.
+    :param min_s: and for this long at least.
+    """
+
+    per_seen_ratio: float = 8.0
+    min_s: float = 0.25
+
+
+class EndPrediction(Stage):
+    """
+    Publishes no body of a person who has been out of sight for ``tracking.predict_s``.
+
+    What was observed for a moment only may have been no person; its prediction ends earlier.
+    """
+
+    Numbers = EndPredictionNumbers
+    timed_as = 'track'
+
+    def step(self, frame: PersonFrame) -> Optional[PersonFrame]:
+        """Return the frame, or None where the prediction has ended."""
+        if frame.observation is not None:
+            return frame
+        limit_s = min(self.parts.config.tracking.predict_s,
+                      self.numbers.min_s + self.numbers.per_seen_ratio * frame.seen_s)
+        is_over = frame.unseen_s > limit_s or frame.latest_observation is None
+        return None if is_over else frame

@@ -1,0 +1,135 @@
+"""
+Fits pose and root to the keypoints in the image.
+
+The image positions are reliable, the depth is a guess. Gauss-Newton on the 24 rotations and the
+root: the keypoints through the real camera, weighted by their expected errors, with the solver's
+answer as prior.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from niki_ros.body.kinematics import forward_kinematics
+from niki_ros.body.rotations import rotmat_from_rotvec, rotvec_from_rotmat, skew
+from niki_ros.body.skeleton import PARENTS_29
+from niki_ros.people.person_frame import PersonFrame
+from niki_ros.people.stages.root_from_keypoints import MIN_SIGMA_PX
+from niki_ros.people.stages.stage import Stage
+from niki_ros.scene.camera import Camera
+import numpy as np
+
+
+@dataclass(frozen=True)
+class FitNumbers:
+    """
+    Numbers of :class:`FitKeypoints`; ``pixels.prior_rad`` of the settings belongs to them.
+
+    :param iteration_count: Gauss-Newton steps.
+    :param huber_sigmas: the weight of a keypoint falls beyond this many of its sigmas.
+    :param min_keypoint_count: with fewer keypoints the pose stays.
+    :param min_depth_m: no joint is nearer to the camera.
+    :param root_sigma_ratio: (x, y, z) expected error of the root, as a share of the distance.
+    """
+
+    iteration_count: int = 2
+    huber_sigmas: float = 2.0
+    min_keypoint_count: int = 4
+    min_depth_m: float = 0.2
+    root_sigma_ratio: tuple = (0.01, 0.01, 0.03)
+
+
+class FitKeypoints(Stage):
+    """Turns the joints and moves the root so that the body projects onto its keypoints."""
+
+    Numbers = FitNumbers
+    timed_as = 'place'
+
+    def step(self, frame: PersonFrame) -> PersonFrame:
+        """Return the frame with the fitted rotations and root."""
+        settings = self.parts.config.pixels
+        if not settings.refine or frame.observation is None or frame.root_source == 'predicted':
+            return frame
+        seen, skeleton = frame.observation, self.parts.solver.skeleton
+        confident_rad, hidden_rad = settings.prior_rad, settings.prior_hidden_rad
+        prior_rad = hidden_rad + (confident_rad - hidden_rad) * np.asarray(
+            frame.solution.confidence)
+        rotmat, root_m = fit_keypoints(
+            frame.rotmat, frame.root_m, skeleton.offsets(frame.betas), seen.keypoints_px,
+            seen.keypoint_sigma_px, frame.scene.camera, prior_rad, self.numbers)
+        return replace(frame, rotmat=rotmat, root_m=root_m)
+
+
+def _ancestors() -> np.ndarray:
+    """Return (29, 24) True where turning the second joint moves the first."""
+    moves = np.zeros((29, 24), dtype=bool)
+    for joint in range(1, 29):
+        parent = PARENTS_29[joint]
+        moves[joint] = moves[parent]
+        moves[joint, parent] = True
+    return moves
+
+
+_MOVES = _ancestors()
+
+
+def fit_keypoints(rotmat, root_m, offsets_m, keypoints_px, sigma_px, camera: Camera, prior_rad,
+                  numbers: FitNumbers = FitNumbers()):
+    """
+    Return rotations (24, 3, 3) and root (3,) of the body that projects onto its keypoints.
+
+    A rotation of joint k by the small world rotation w moves a joint j below it by
+    w × (p_j - p_k); through the pinhole (x / z, y / z) that is linear in w, so that each step is
+    one linear system of 75 unknowns.
+
+    :param rotmat: (24, 3, 3) local rotations. :param root_m: (3,), optical axes.
+    :param offsets_m: (29, 3) bones at rest.
+    :param keypoints_px: (29, 2), NaN = none. :param sigma_px: (29,) inf = none.
+    :param prior_rad: (24,) expected errors of the rotations.
+    """
+    rays = camera.rays(keypoints_px)[:, :2]
+    used = np.isfinite(sigma_px) & np.isfinite(rays).all(-1)
+    if used.sum() < numbers.min_keypoint_count:
+        return rotmat, root_m
+    focal_px = 0.5 * (camera.matrix[0, 0] + camera.matrix[1, 1])
+    sigma = np.maximum(np.asarray(sigma_px, dtype=np.float64)[used], MIN_SIGMA_PX) / focal_px
+    root_sigma_m = np.array(numbers.root_sigma_ratio) * root_m[2]
+    prior_weight = np.concatenate([np.repeat(prior_rad, 3), root_sigma_m])**-2.0
+    start = np.asarray(rotmat, dtype=np.float64), np.asarray(root_m, dtype=np.float64)
+    rotmat, root = start
+    for _ in range(numbers.iteration_count):
+        joints, turned = forward_kinematics(rotmat, offsets_m)
+        place = joints[used] + root
+        if (place[:, 2] < numbers.min_depth_m).any():
+            return start
+        jacobian = projection_jacobian(joints, place, used, turned)
+        off = rays[used] - place[:, :2] / place[:, 2:]
+        weight = _huber_weights(off, sigma, numbers.huber_sigmas)
+        moved = rotvec_from_rotmat(np.swapaxes(start[0], -1, -2) @ rotmat).ravel()
+        back = prior_weight * np.concatenate([moved, root - start[1]])
+        system = (jacobian * weight[:, None]).T @ jacobian
+        system[np.diag_indices(75)] += prior_weight
+        step = np.linalg.solve(system, jacobian.T @ (weight * off.ravel()) - back)
+        rotmat = rotmat @ rotmat_from_rotvec(step[:72].reshape(24, 3))
+        root = root + step[72:]
+    return rotmat, root
+
+
+def _huber_weights(off, sigma, huber_sigmas: float) -> np.ndarray:
+    """Return the weight of every row of the system (2n,), for residuals (n, 2)."""
+    ratio = np.linalg.norm(off, axis=1) / sigma
+    return np.repeat(np.minimum(1.0, huber_sigmas / np.maximum(ratio, 1e-9)) / sigma**2, 2)
+
+
+def projection_jacobian(joints, place, used, turned):
+    """Return (2n, 75): how n projected joints change with the rotation vectors and the root."""
+    lever = joints[used][:, None] - joints[None, :24]
+    # w_world = R_global · w_local, and w × lever = -[lever]x w
+    turn = -skew(lever) @ turned[None]
+    turn *= _MOVES[used][:, :, None, None]
+    x, y, z = place.T
+    lens = np.zeros((len(place), 2, 3))
+    lens[:, 0, 0] = lens[:, 1, 1] = 1 / z
+    lens[:, 0, 2], lens[:, 1, 2] = -x / z**2, -y / z**2
+    seen = np.einsum('nab,nkbc->nakc', lens, turn).reshape(len(place), 2, 72)
+    return np.concatenate([seen, lens], axis=-1).reshape(-1, 75)

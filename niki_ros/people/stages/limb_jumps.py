@@ -1,0 +1,94 @@
+"""Treats limb joints as hidden that have jumped farther than a body can move them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Optional
+
+from niki_ros.body.observation import JointObservation
+from niki_ros.body.skeleton import JOINT
+from niki_ros.people.person_frame import PersonFrame
+from niki_ros.people.stages.stage import Stage
+import numpy as np
+
+LIMBS = np.array([JOINT[f'{side}_{part}'] for side in ('left', 'right') for part in (
+    'knee', 'ankle', 'foot', 'big_toe', 'elbow', 'wrist', 'hand', 'middle_finger')])
+"""Joints that are checked."""
+
+
+@dataclass(frozen=True)
+class LimbJumpNumbers:
+    """
+    Numbers of :class:`RejectLimbJumps`.
+
+    :param max_speed_m_s: of a joint relative to the pelvis.
+    :param noise_m: no joint is measured better than this.
+    :param drift_m_s: speed at which a rejected joint may have moved on meanwhile.
+    :param well_seen_sigma_200mm: below this a joint is seen well.
+    :param max_rejection_well_seen_s: after this time the new place of such a joint is accepted.
+    :param max_rejection_s: the same for other joints.
+    """
+
+    max_speed_m_s: float = 8.0
+    noise_m: float = 0.12
+    drift_m_s: float = 0.5
+    well_seen_sigma_200mm: float = 0.6
+    max_rejection_well_seen_s: float = 0.15
+    max_rejection_s: float = 1.0
+
+
+class RejectLimbJumps(Stage):
+    """
+    Sets the sigma of limb joints that have jumped to 1.
+
+    A front end that loses sight of a limb places it elsewhere from one frame to the next, long
+    before it reports the limb as hidden.
+    """
+
+    Numbers = LimbJumpNumbers
+    timed_as = 'lift'
+
+    def __init__(self, parts=None, numbers=None):
+        """Accept the first frame."""
+        super().__init__(parts, numbers)
+        self._accepted_m: Optional[np.ndarray] = None
+        self._since_s = np.zeros(len(LIMBS))
+
+    def step(self, frame: PersonFrame) -> PersonFrame:
+        """Return the frame with jumped joints hidden."""
+        # in a mirrored observation the places of limbs are no measure of where they were
+        if frame.observation is None or frame.is_mirrored:
+            return frame
+        return replace(frame, observation=self.check(frame.observation, frame.dt_s))
+
+    def check(self, observation: JointObservation, dt_s: float) -> JointObservation:
+        """Return the observation with sigma 1 for joints that jumped; ``dt_s`` since the last."""
+        numbers, joints_m = self.numbers, np.asarray(observation.joints_m)[LIMBS]
+        if self._accepted_m is None or dt_s > numbers.max_rejection_s:
+            self._accepted_m, self._since_s = joints_m.copy(), np.zeros(len(LIMBS))
+            return observation
+        self._since_s = self._since_s + dt_s
+        apart_m = np.linalg.norm(joints_m - self._accepted_m, axis=1)
+        reach_m = (numbers.noise_m + numbers.max_speed_m_s * dt_s
+                   + numbers.drift_m_s * self._since_s)
+        well_seen = np.asarray(observation.sigma_200mm)[LIMBS] < numbers.well_seen_sigma_200mm
+        max_s = np.where(well_seen, numbers.max_rejection_well_seen_s, numbers.max_rejection_s)
+        hidden = observation.hidden[LIMBS]
+        jumped = (apart_m > reach_m) & (self._since_s <= max_s) & ~hidden
+        accepted = ~jumped & ~hidden
+        self._accepted_m[accepted] = joints_m[accepted]
+        self._since_s[accepted] = 0.0
+        return observation if not jumped.any() else _hidden(observation, LIMBS[jumped])
+
+
+def _hidden(observation: JointObservation, joints) -> JointObservation:
+    """Return the observation with some joints hidden."""
+    def changed(values, value):
+        values = np.array(values)
+        values[joints] = value
+        return values
+    unlifted = observation.unlifted_sigma_200mm
+    return replace(
+        observation, sigma_200mm=changed(observation.sigma_200mm, 1.0),
+        keypoint_sigma_px=changed(observation.keypoint_sigma_px, np.inf),
+        unlifted_sigma_200mm=None if unlifted is None else changed(unlifted, 1.0))

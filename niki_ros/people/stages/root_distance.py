@@ -1,0 +1,78 @@
+"""Measures the distance of a person by a depth image or by the ground."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from niki_ros.body.kinematics import forward_kinematics
+from niki_ros.body.observation import HIDDEN_SIGMA
+from niki_ros.people.person_frame import PersonFrame
+from niki_ros.people.stages.stage import Stage
+from niki_ros.scene.depth import depth_z_offset_m, moved_along_ray
+from niki_ros.scene.ground import ground_z_offset_m
+import numpy as np
+
+
+@dataclass(frozen=True)
+class DistanceNumbers:
+    """
+    Numbers of :class:`MeasureDistance`.
+
+    :param memory_s: time constant of the ratio between the measured distance and that by size.
+    """
+
+    memory_s: float = 1.0
+
+
+class MeasureDistance(Stage):
+    """
+    Moves the root along its ray to the measured distance.
+
+    The ratio to the distance by size is remembered: it also corrects images without a measurement.
+    """
+
+    Numbers = DistanceNumbers
+    timed_as = 'place'
+
+    def __init__(self, parts, numbers=None):
+        """Start without a measurement."""
+        super().__init__(parts, numbers)
+        self._log_ratio = 0.0
+        self._is_measured = False
+
+    def step(self, frame: PersonFrame) -> PersonFrame:
+        """Return the frame with the root at the measured distance, and its source."""
+        if frame.root_source == 'predicted':
+            return frame
+        root_m, (z_offset_m, source) = frame.root_m, self._measure(frame)
+        if z_offset_m is None:
+            return replace(frame, root_m=root_m * np.exp(self._log_ratio))
+        moved_m = moved_along_ray(root_m, z_offset_m)
+        log_ratio = float(np.log(moved_m[2] / root_m[2]))
+        weight = min(frame.dt_s / self.numbers.memory_s, 1.0) if self._is_measured else 1.0
+        self._log_ratio += weight * (log_ratio - self._log_ratio)
+        self._is_measured = True
+        # by the ground one image is as uncertain as its foot: the mean over time counts
+        if source == 'ground':
+            moved_m = root_m * np.exp(self._log_ratio)
+        return replace(frame, root_m=moved_m, root_source=source)
+
+    def _measure(self, frame: PersonFrame):
+        """Return how much farther (m) the body is than it was placed, or None, and the source."""
+        scene = frame.scene
+        seen: Any = frame.observation
+        if scene.depth_m is None and scene.ground is None:
+            return None, 'camera'
+        offsets_m = self.parts.solver.skeleton.offsets(frame.betas)
+        joints_m = forward_kinematics(frame.rotmat, offsets_m)[0] + frame.root_m
+        uncertain = np.asarray(seen.sigma_200mm) >= HIDDEN_SIGMA
+        if scene.depth_m is not None:
+            size = (scene.camera.width, scene.camera.height)
+            z_offset_m = depth_z_offset_m(
+                scene.depth_m, size, seen.keypoints_px, joints_m, uncertain)
+            if z_offset_m is not None:
+                return z_offset_m, 'depth'
+        if scene.ground is not None:
+            return ground_z_offset_m(scene.ground, joints_m, uncertain), 'ground'
+        return None, 'camera'

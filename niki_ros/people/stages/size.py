@@ -1,0 +1,173 @@
+"""Estimates the size and the proportions of a person over time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from niki_ros.body.observation import JointObservation
+from niki_ros.body.shape import (
+    PAIRS,
+    scale_per_beta,
+    shape_from_lengths,
+    shape_information,
+)
+from niki_ros.body.skeleton import JOINT, OPEN_SKELETON, Skeleton
+from niki_ros.people.person_frame import PersonFrame
+from niki_ros.people.stages.stage import Stage
+import numpy as np
+
+LIMBS = np.array([JOINT[f'{side}_{part}'] for side in ('left', 'right')
+                  for part in ('hip', 'knee', 'ankle', 'shoulder', 'elbow', 'wrist')])
+"""A view is complete when all of these are seen."""
+
+
+@dataclass(frozen=True)
+class SizeNumbers:
+    """
+    Numbers of :class:`BodyShape`.
+
+    :param seen_sigma_200mm: a joint counts below this sigma.
+    :param steps_s: the betas change after so much time in view,
+    :param settled_s: and after this only where a bone would change
+    :param min_change_m: by more than this.
+    :param views_per_s: independent views in a second of video; errors of lengths last.
+    :param memory_s: time constant with which old views fade, so that a bad start is corrected.
+    :param common_error_ratio: a front end sees one person too small or too large by about as much
+        as people differ; no number of frames removes that.
+    :param cut_off_error_ratio: the same for a view that is not complete.
+    :param unmeasured_m: sigma of a length with an end that is not seen.
+    """
+
+    seen_sigma_200mm: float = 0.6
+    steps_s: tuple = (0.0, 0.3, 1.0, 3.0)
+    settled_s: float = 3.0
+    min_change_m: float = 0.01
+    views_per_s: float = 5.0
+    memory_s: float = 60.0
+    common_error_ratio: float = 0.04
+    cut_off_error_ratio: float = 0.08
+    unmeasured_m: float = 1.0
+
+
+class EstimateSize(Stage):
+    """Sets the betas by all observations of the person so far."""
+
+    Numbers = SizeNumbers
+    timed_as = 'solve'
+
+    def __init__(self, parts, numbers=None):
+        """Start from the mean body."""
+        super().__init__(parts, numbers)
+        self.shape = BodyShape(parts.solver.skeleton, self.numbers)
+
+    def step(self, frame: PersonFrame) -> PersonFrame:
+        """Return the frame with betas."""
+        if frame.observation is not None:
+            self.shape.update(frame.observation, frame.dt_s)
+        return replace(frame, betas=self.shape.betas)
+
+
+class BodyShape:
+    """
+    Running estimate of the betas of one person.
+
+    Every complete view adds its information about the lengths between joints (a Kalman filter of a
+    constant). ``betas`` (10,) changes in few steps, so that a URDF made from it stays true for
+    long. Before the first complete view, cut-off views count, in the same steps.
+
+    :ivar betas: (10,) in use.
+    """
+
+    def __init__(self, skeleton: Skeleton, numbers: SizeNumbers = SizeNumbers()):
+        """Start from the mean body."""
+        self._skeleton, self._numbers = skeleton, numbers
+        size = len(skeleton.shape_basis_m)
+        self._information = np.zeros((size, size))
+        self._weighted = np.zeros(size)
+        self._complete_s = 0.0
+        self._cut_off_s = 0.0
+        self._steps = 0
+        self._common_error_ratio = 0.0
+        self.betas = np.zeros(size)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the person has been completely in view for ``settled_s`` in all."""
+        return self._complete_s >= self._numbers.settled_s
+
+    def update(self, observation: JointObservation, dt_s: float) -> np.ndarray:
+        """Add one observation that lasted ``dt_s``; return the betas to use (10,)."""
+        numbers = self._numbers
+        seen = observation.sigma_200mm < numbers.seen_sigma_200mm
+        is_complete = bool(seen[LIMBS].all())
+        if observation.betas is not None and self._skeleton.name != OPEN_SKELETON:
+            # a front end's betas belong to its own body model (SMPL), never to the open skeleton
+            is_complete, information = True, 4.0 * np.eye(len(self.betas))
+            betas = np.asarray(observation.betas, np.float64)
+        elif is_complete or (self._complete_s == 0.0 and seen.any()):
+            betas, information = self._measured(observation, is_complete)
+        else:
+            return self.betas
+        dt_s = min(dt_s, 0.2)
+        # without measured lengths the errors of the joints are new in every image
+        has_new_errors = observation.betas is None and observation.lengths_m is None
+        count = 1.0 if has_new_errors else dt_s * numbers.views_per_s
+        self._add(betas, information, count, dt_s, is_complete)
+        return self._stepped(self._estimate(), is_complete)
+
+    def _stepped(self, estimate, is_complete: bool) -> np.ndarray:
+        """Return the betas to use: the estimate where a step is due, else those in use."""
+        numbers = self._numbers
+        in_view_s = self._complete_s if is_complete else self._cut_off_s
+        due = self._steps < len(numbers.steps_s) and in_view_s >= numbers.steps_s[self._steps]
+        if due or (self.settled and self._change_m(estimate) > numbers.min_change_m):
+            self._steps += int(due)
+            self.betas = estimate
+        return self.betas
+
+    def _add(self, betas, information, count: float, dt_s: float, is_complete: bool) -> None:
+        """
+        Add the betas (10,) of one view and their information (10, 10).
+
+        :param count: independent views for which this one stands; the first stands for one.
+        """
+        is_first = self._complete_s == 0.0 if is_complete else self._cut_off_s == 0.0
+        if is_complete and is_first:
+            self._information[:], self._weighted[:], self._steps = 0.0, 0.0, 0
+        count = 1.0 if is_first else count
+        if is_complete:
+            self._complete_s += dt_s + 1e-6
+        else:
+            self._cut_off_s += dt_s + 1e-6
+        keep = 1.0 - dt_s / self._numbers.memory_s
+        self._information = keep * self._information + count * information
+        self._weighted = keep * self._weighted + count * (information @ betas)
+
+    def _measured(self, observation: JointObservation, is_complete: bool):
+        """Return betas (10,) and information (10, 10) of one view."""
+        numbers = self._numbers
+        self._common_error_ratio = 0.0
+        if observation.lengths_m is None or observation.length_sigma_m is None:
+            betas, information = shape_information(
+                observation.joints_m[None], observation.sigma_200mm[None], self._skeleton)
+        else:
+            self._common_error_ratio = (
+                numbers.common_error_ratio if is_complete else numbers.cut_off_error_ratio)
+            seen = (observation.sigma_200mm[PAIRS] < numbers.seen_sigma_200mm).all(1)
+            sigma_m = np.where(seen, observation.length_sigma_m, numbers.unmeasured_m)
+            betas, information = shape_from_lengths(
+                observation.lengths_m[None], sigma_m[None]**2, self._skeleton)
+        return betas[0], information[0]
+
+    def _estimate(self) -> np.ndarray:
+        """Return the most likely betas (10,): views, their common error, and N(0, I)."""
+        identity = np.eye(len(self.betas))
+        variance = (self._common_error_ratio / scale_per_beta(self._skeleton))**2
+        # (information^-1 + variance)^-1, without inverting an information that may be singular
+        share = np.linalg.inv(identity + variance * self._information)
+        return np.linalg.solve(share @ self._information + identity, share @ self._weighted)
+
+    def _change_m(self, betas) -> float:
+        """Return by how many metres the bone that changes most would change."""
+        lengths = self._skeleton.bone_lengths
+        return float(np.abs(lengths(betas) - lengths(self.betas)).max())

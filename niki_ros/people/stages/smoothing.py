@@ -1,0 +1,117 @@
+"""Smooths rotations and root over time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Optional
+
+from niki_ros.people.person_frame import PersonFrame
+from niki_ros.people.stages.one_euro import OneEuroPoint, OneEuroRotations
+from niki_ros.people.stages.stage import Stage
+import numpy as np
+
+# passes everything; the filter goes on measuring the velocity
+_UNFILTERED = (1e6, 0.0)
+
+
+@dataclass(frozen=True)
+class RotationNumbers:
+    """
+    Numbers of :class:`SmoothRotations`.
+
+    :param min_turn_rad_s: how fast a joint may turn that is not seen; it is a guess.
+    :param max_turn_rad_s: how fast a joint may turn that is seen; people turn no faster.
+    :param return_s: a joint that is seen again may turn at full speed after this time.
+    """
+
+    min_turn_rad_s: float = 4.0
+    max_turn_rad_s: float = 25.0
+    return_s: float = 0.5
+
+
+class SmoothRotations(Stage):
+    """One-Euro filter on the local rotations, with a limit on how fast a joint turns."""
+
+    Numbers = RotationNumbers
+
+    def __init__(self, parts, numbers=None):
+        """Start without a past."""
+        super().__init__(parts, numbers)
+        self._filter = OneEuroRotations(24)
+        self._seen_s = np.full(24, self.numbers.return_s)
+
+    def step(self, frame: PersonFrame) -> PersonFrame:
+        """Return the frame with smoothed rotations and their angular velocities."""
+        numbers, settings = self.numbers, self.parts.config.smoothing
+        seen_s = np.minimum(self._seen_s + frame.dt_s, numbers.return_s)
+        self._seen_s = np.where(frame.hidden[:24], 0.0, seen_s)
+        rotmat = frame.rotmat
+        if settings.enabled:
+            trust = np.minimum(frame.solution.confidence,
+                               (self._seen_s / numbers.return_s) ** 2)
+            slow, fast = numbers.min_turn_rad_s, numbers.max_turn_rad_s
+            rotmat = self._filter.step(rotmat, frame.dt_s, settings.min_cutoff_hz, settings.beta,
+                                       (slow + (fast - slow) * trust) * frame.dt_s)
+        else:
+            self._filter.step(rotmat, frame.dt_s, *_UNFILTERED)
+        return replace(frame, rotmat=rotmat.copy(),
+                       angular_velocity_rad_s=self._filter.velocity_rad_s.copy())
+
+
+@dataclass(frozen=True)
+class RootNumbers:
+    """
+    Numbers of :class:`SmoothRoot`.
+
+    :param depth_cutoff_ratio: cut-off of the distance, the least certain coordinate, over that of
+        the others.
+    :param min_depth_rate_hz: how much the distance may change in a second, as a share of it,
+        where no joint is seen, :param max_depth_rate_hz: and where all are seen.
+    """
+
+    depth_cutoff_ratio: float = 0.5
+    min_depth_rate_hz: float = 0.2
+    max_depth_rate_hz: float = 3.0
+
+
+class SmoothRoot(Stage):
+    """One-Euro filter on the root, with a limit on the change of its distance."""
+
+    Numbers = RootNumbers
+
+    def __init__(self, parts, numbers=None):
+        """Start without a past."""
+        super().__init__(parts, numbers)
+        self._filter = OneEuroPoint()
+
+    def step(self, frame: PersonFrame) -> PersonFrame:
+        """Return the frame with a smoothed root and its velocity."""
+        settings, root_m = self.parts.config.smoothing, frame.root_m
+        if frame.root_source not in ('depth', 'ground'):
+            root_m = limit_distance_change(root_m, self._filter.value, frame.hidden[:24],
+                                           frame.dt_s, self.numbers)
+        if settings.enabled:
+            cutoff_hz = settings.root_min_cutoff_hz * np.array(
+                [1.0, 1.0, self.numbers.depth_cutoff_ratio])
+            root_m = self._filter.step(root_m, frame.dt_s, cutoff_hz, settings.root_beta)
+        else:
+            self._filter.step(root_m, frame.dt_s, *_UNFILTERED)
+        return replace(frame, root_m=root_m, root_velocity_m_s=self._filter.velocity.copy())
+
+
+def limit_distance_change(root_m, last_m: Optional[np.ndarray], hidden, dt_s: float,
+                          numbers: RootNumbers = RootNumbers()) -> np.ndarray:
+    """
+    Keep the root (3,) near its last distance, on the ray along which it is seen.
+
+    The size in the image gives the distance; of half a body it is uncertain.
+
+    :param last_m: (3,) root of the frame before, or None. :param hidden: (24,) joints not seen.
+    """
+    root_m = np.asarray(root_m, dtype=np.float64)
+    if last_m is None or last_m[2] <= 0.1 or root_m[2] <= 0.1:
+        return root_m
+    slow, fast = numbers.min_depth_rate_hz, numbers.max_depth_rate_hz
+    limit = (slow + fast * (1.0 - np.mean(hidden)) ** 4) * dt_s
+    change = np.log(root_m[2] / last_m[2])
+    return root_m * np.exp(np.clip(change, -limit, limit) - change)

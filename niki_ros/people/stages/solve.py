@@ -1,0 +1,62 @@
+"""Solves joints to rotations."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import List, Optional
+
+from niki_ros.body.solution import TrackFrame
+from niki_ros.people.person_frame import PersonFrame
+from niki_ros.people.stages.stage import Stage
+import numpy as np
+
+
+class Solve(Stage):
+    """
+    Runs the solver on all people at once.
+
+    A person who is not seen keeps the last solution, unless the stage before has extrapolated
+    the joints.
+    """
+
+    timed_as = 'solve'
+
+    def __init__(self, parts, numbers=None):
+        """Start a track of the solver."""
+        super().__init__(parts, numbers)
+        self.track = parts.solver.start_track()
+
+    @classmethod
+    def step_people(cls, stages, frames) -> List[Optional[PersonFrame]]:
+        """Return the frames with solution and rotations."""
+        inputs = [_track_frame(frame) for frame in frames]
+        given = [i for i, one in enumerate(inputs) if one is not None]
+        solved = {}
+        if given:
+            solved = dict(zip(given, stages[0].parts.solver.step_tracks(
+                [stages[i].track for i in given], [inputs[i] for i in given])))
+        return [_with_solution(frame, solved.get(i)) for i, frame in enumerate(frames)]
+
+    def step(self, frame: PersonFrame) -> Optional[PersonFrame]:
+        """Return the frame with solution and rotations."""
+        return self.step_people([self], [frame])[0]
+
+
+def _track_frame(frame: PersonFrame) -> Optional[TrackFrame]:
+    """Return the input of the solver; None where the last solution stays."""
+    seen = frame.observation if frame.solver_input is None else frame.solver_input
+    if seen is None:
+        return None
+    # betas without their doubt, by which the solver would choose a size of its own: on video
+    # 98.1 mm instead of 99.6, on tracks with 40 mm of noise 28 instead of 30
+    return TrackFrame(seen.joints_m, seen.sigma_200mm, frame.stamp_ns, frame.betas,
+                      seen.twist_cos_sin, errors_last=seen.unlifted_sigma_200mm is not None)
+
+
+def _with_solution(frame: PersonFrame, solution) -> PersonFrame:
+    """Return the frame with a solution; None = that of the frame before."""
+    if solution is None:
+        solution = frame.previous.solution  # type: ignore[union-attr]
+    betas = solution.betas if frame.betas is None else frame.betas
+    return replace(frame, solution=solution, betas=betas,
+                   rotmat=np.asarray(solution.rotmat, dtype=np.float64))

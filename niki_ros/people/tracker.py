@@ -1,0 +1,73 @@
+"""The people who are tracked: begins, confirms and ends tracks."""
+
+from __future__ import annotations
+
+from typing import Callable, List, Optional, Sequence, Tuple
+
+from niki_ros.body.observation import JointObservation
+from niki_ros.common.settings import TrackingConfig
+from niki_ros.people.association import associate
+from niki_ros.people.person import Person, Sighting
+from niki_ros.people.stages.stage import Stage
+from niki_ros.scene.image_rotation import ImageRotation
+
+# a person who has been seen for so long is confirmed, however the shape changes
+_CONFIRMED_AFTER_S = 1.0
+
+
+class Tracker:
+    """
+    Assigns ids.
+
+    :param make_stages: returns the stages of a new person.
+    :ivar people: all who are tracked, also those without an id.
+    """
+
+    def __init__(self, settings: TrackingConfig, make_stages: Callable[[], List[Stage]] = list):
+        """Start without people."""
+        self._settings, self._make_stages = settings, make_stages
+        self.people: List[Person] = []
+        self._next_id = 1
+
+    def update(self, observations: Sequence[JointObservation], roots_m,
+               stamp_ns: int) -> List[Tuple[Person, Optional[int]]]:
+        """
+        Return everyone who is tracked, with the index of their observation or None.
+
+        :param roots_m: for each observation the pelvis (3,) in metres, or None.
+        """
+        keep_ns = self._settings.keep_s * 1e9
+        self.people = [p for p in self.people if stamp_ns - p.sighting.stamp_ns <= keep_ns]
+        pairs = associate(self.people, observations, roots_m, stamp_ns, self._settings)
+        index_of = {}
+        for index, observation in enumerate(observations):
+            if index in pairs:
+                person = self.people[pairs[index]]
+            else:
+                person = Person(self._make_stages,
+                                Sighting(stamp_ns, observation.box_px, roots_m[index]))
+                self.people.append(person)
+            person.note(observation, stamp_ns)
+            index_of[person] = index
+        # an unconfirmed person ends with the first image without an observation
+        self.people = [p for p in self.people if p.id or p in index_of]
+        self._confirm()
+        return [(person, index_of.get(person)) for person in self.people]
+
+    def _confirm(self) -> None:
+        """Give ids to people who are seen steadily; the first person gets one at once."""
+        for person in self.people:
+            is_confirmed = (person.steady_frames >= self._settings.confirm_frames
+                            or person.seen_s >= _CONFIRMED_AFTER_S)
+            if not person.id and (is_confirmed or not any(p.id for p in self.people)):
+                person.id = self._next_id
+                self._next_id += 1
+
+    def reset(self) -> None:
+        """End all tracks; ids are not used again."""
+        self.people = []
+
+    def rotate(self, rotation: ImageRotation) -> None:
+        """Keep ids and places in images that are rotated."""
+        for person in self.people:
+            person.rotate(rotation)
