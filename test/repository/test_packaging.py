@@ -88,7 +88,7 @@ def test_package_data(prefix):
     wanted = {path.relative_to(source) for path in source.rglob('*')
               if path.is_file() and path.suffix != '.pyc'}
     package = package_folder(prefix)
-    assert Path('core/skeleton.json') in wanted
+    assert Path('body/skeleton.json') in wanted
     assert {path for path in wanted if not (package / path).is_file()} == set()
 
 

@@ -108,7 +108,7 @@ def test_an_observation_that_is_no_person_leaves_the_track_alone():
     camera = Camera.from_fov(640, 480, 60.0)
     rotmat = rotmat_from_rotvec(np.zeros((24, 3)))
     rotmat[0] = FACING
-    bad = {2: ('joints_m', np.nan), 3: ('sigma', np.inf), 4: ('sigma', -1e30),
+    bad = {2: ('joints_m', np.nan), 3: ('sigma_200mm', np.inf), 4: ('sigma_200mm', -1e30),
            5: ('box_px', np.nan), 6: ('joints_m', 1e30)}
 
     def script(stamp_ns):

@@ -65,7 +65,7 @@ def looked(seen, onlooker):
 def test_what_is_recorded_is_what_the_pipeline_sees(seen, looked, person):
     """Of the person that counts; and of every clip anew."""
     for both, one in zip(seen, looked[person]):
-        for key in ('joints_m', 'sigma', 'keypoints_px', 'own_joints_m', 'box_px'):
+        for key in ('joints_m', 'sigma_200mm', 'keypoints_px', 'own_joints_m', 'box_px'):
             np.testing.assert_array_equal(getattr(one, key), getattr(both[person], key))
         limbs = one.landmarks[11:17] * (CAMERA.width, CAMERA.height)
         assert np.median(np.linalg.norm(limbs - one.keypoints_px[[16, 17, 18, 19, 20, 21]],

@@ -44,7 +44,7 @@ needs_nanodet = pytest.mark.skipif(
 @pytest.fixture(scope='module')
 def answers():
     """Return what the interpreters of the sources have said about the drawn pictures."""
-    with np.load(Path(__file__).with_name('frontend_fixture.npz')) as stored:
+    with np.load(Path(__file__).parents[1] / 'frontend_fixture.npz') as stored:
         return dict(stored)
 
 
