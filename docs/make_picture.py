@@ -10,7 +10,7 @@ import cv2
 from niki_ros import load_pipeline
 from niki_ros.images.overlay import draw_overlay
 from niki_ros.images.pixels import jpeg_from_rgb
-from niki_ros.sources.source import open_source
+from niki_ros.sources.open import open_source
 
 WIDTH_PX = 960
 

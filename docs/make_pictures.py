@@ -18,7 +18,7 @@ from niki_ros.body.body import STATUS_NAMES
 from niki_ros.body.skeleton import CARRIER_29, PARENTS_29
 from niki_ros.images.overlay import confidence_rgb, draw_overlay
 from niki_ros.robot_model.urdf import link_names, link_poses, root_quat_xyzw
-from niki_ros.sources.source import open_source
+from niki_ros.sources.open import open_source
 import numpy as np
 from scipy.spatial.transform import Rotation
 import yaml

@@ -18,7 +18,7 @@ import cv2
 from niki_ros import load_pipeline
 from niki_ros.scene.camera import Camera
 from niki_ros.scene.ground import Ground
-from niki_ros.sources.source import open_source
+from niki_ros.sources.open import open_source
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -12,7 +12,7 @@ import sys
 from niki_ros.body.skeleton import MIRROR_29
 from niki_ros.common.settings import apply_settings, PipelineConfig
 from niki_ros.observers import load_observer
-from niki_ros.sources.source import open_source
+from niki_ros.sources.open import open_source
 import numpy as np
 
 COUNT = 1000

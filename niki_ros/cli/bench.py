@@ -105,7 +105,7 @@ def _pipeline(args) -> tuple:
     from niki_ros import load_pipeline
     from niki_ros.benchmarks.speed import bench_pipeline
     from niki_ros.cli.run import parse_settings
-    from niki_ros.sources.source import open_source
+    from niki_ros.sources.open import open_source
     settings = {**parse_settings(args.set),
                 'solver.name': args.solver or _first_shipped(temporal=True)}
     if args.video is None:

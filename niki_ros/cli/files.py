@@ -19,8 +19,8 @@ def check_files(outputs: Mapping[str, Any], source, camera: Optional[str],
     """
     from niki_ros.files.output_paths import check_outputs
     from niki_ros.models.model_folder import shipped_models
-    from niki_ros.sources.source import files_of
-    read = [] if source is None else files_of(source)
+    from niki_ros.sources.open import source_files
+    read = [] if source is None else source_files(source)
     read += shipped_models().glob('*/*')
     for value in settings.values():
         read += _model_files(value)

@@ -50,7 +50,7 @@ def main(args) -> int:
     from niki_ros import load_pipeline
     from niki_ros.cli.files import check_files
     from niki_ros.files.video_writer import VIDEO_SUFFIXES
-    from niki_ros.sources.source import open_source
+    from niki_ros.sources.open import open_source
     settings = _settings(args)
     check_files({'--overlay': args.overlay, '--json': args.json}, args.source, args.camera,
                 settings, overlay=VIDEO_SUFFIXES)

@@ -115,7 +115,7 @@ def _moments(args, bag):
         return
     from niki_ros import load_pipeline
     from niki_ros.cli.run import parse_settings
-    from niki_ros.sources.source import open_source
+    from niki_ros.sources.open import open_source
     settings = parse_settings(args.set)
     if args.fov_deg is not None:
         settings['camera.fov_deg'] = args.fov_deg

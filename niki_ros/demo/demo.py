@@ -54,7 +54,7 @@ def _parse(argv) -> argparse.Namespace:
 
 
 def _run(args, stop) -> int:
-    from niki_ros.sources.source import open_source
+    from niki_ros.sources.open import open_source
     # a file that cannot be read is refused before anything is started
     with open_source(args.video) as source:
         frames = source.frame_count
@@ -87,10 +87,10 @@ def _make_out(args):
     from niki_ros.files.atomic_write import make_folder
     from niki_ros.files.file_kinds import name_for_opencv
     from niki_ros.files.output_paths import check_outputs
-    from niki_ros.sources.source import files_of
+    from niki_ros.sources.open import source_files
     name_for_opencv(args.out)
     make_folder(args.out)
-    read = files_of(args.video)
+    read = source_files(args.video)
     check_outputs({'the overlay': args.out / 'overlay.mp4',
                    'the picture': args.out / 'skeleton.png'}, [*read, args.camera])
     bag = args.out / 'bag'

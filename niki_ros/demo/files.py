@@ -61,7 +61,7 @@ def write_pictures(listener: DemoListener, video, out: Path, note) -> None:
     from niki_ros.files.atomic_write import atomic_write
     from niki_ros.files.video_writer import VideoWriter
     from niki_ros.images.overlay import draw_overlay
-    from niki_ros.sources.source import open_source
+    from niki_ros.sources.open import open_source
     infos, drawn = sent_infos(listener), []
     skeletons = SkeletonMarkers()
     with (open_source(video) as source, atomic_write(out / 'overlay.mp4') as part, VideoWriter(

@@ -68,7 +68,7 @@ class VideoSource(Node):
         self._source.close()
 
     def _open(self):
-        from niki_ros.sources.source import open_source
+        from niki_ros.sources.open import open_source
         config = self.config
         source = open_source(config.source, loop=config.loop, rate_hz=config.rate_hz or None,
                              max_frames=config.max_frames or None)

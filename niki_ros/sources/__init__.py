@@ -1,1 +1,1 @@
-"""Images from a video, a camera, an address, a folder or a bag. May import messages and scene."""
+"""Frames of videos, cameras, addresses, images and bags. May import messages, files and scene."""

@@ -1,4 +1,4 @@
-"""Which files are a bag, by name and by what they begin with: ROS 2 (sqlite3, MCAP), ROS 1."""
+"""Files of a bag, by name and by their first bytes: ROS 2 (sqlite3, MCAP) and ROS 1."""
 
 from __future__ import annotations
 
@@ -11,84 +11,74 @@ from niki_ros.files.file_kinds import starts_with
 
 _ROS_2, ROS_1 = ('.mcap', '.db3'), '.bag'
 SUFFIXES = (*_ROS_2, ROS_1)
-_MCAP, _SQLITE, _ROS_1_START = b'\x89MCAP0\r\n', b'SQLite format 3\0', b'#ROSBAG V'
+_MCAP_HEAD, _SQLITE_HEAD, _ROS_1_HEAD = b'\x89MCAP0\r\n', b'SQLite format 3\0', b'#ROSBAG V'
 # rosbag2 numbers the files of one recording
 _NUMBERED = re.compile(r'(.*)_\d+')
-_ZSTD, _ABOUT = '.zstd', 'metadata.yaml'
+_ZSTD, _METADATA = '.zstd', 'metadata.yaml'
 
 
 def is_bag(path) -> bool:
-    """Whether this is the folder or a file of a bag, whole or not."""
+    """Whether a path is the folder or a file of a bag, complete or not."""
     path = Path(path)
     if path.is_dir():
-        return (path / _ABOUT).is_file() or bool(_recordings(path))
-    return path.is_file() and (_named(path) or starts_with(path, _MCAP, _SQLITE, _ROS_1_START))
+        return (path / _METADATA).is_file() or bool(_recordings(path))
+    return path.is_file() and (_has_bag_name(path) or starts_with(
+        path, _MCAP_HEAD, _SQLITE_HEAD, _ROS_1_HEAD))
 
 
 def bag_files(path) -> List[Path]:
-    """Return the files of the bag that this is the folder or a file of."""
+    """Return all files of the bag that has this folder or file."""
     path = Path(path)
-    if path.is_file() and not (path.parent / _ABOUT).is_file():
+    if path.is_file() and not (path.parent / _METADATA).is_file():
         return [path]
     folder = path.parent if path.is_file() else path
-    about = [folder / _ABOUT] if (folder / _ABOUT).is_file() else []
-    return about + sorted(one for one in folder.iterdir() if _named(one))
+    metadata = [folder / _METADATA] if (folder / _METADATA).is_file() else []
+    return metadata + sorted(one for one in folder.iterdir() if _has_bag_name(one))
 
 
-def parts_to_open(path) -> List[Path]:
+def paths_for_rosbags(path) -> List[Path]:
     """
-    Return what rosbags is to open: the folder, or the files where no metadata.yaml describes it.
+    Return the paths that rosbags opens: the folder, or its files when it has no metadata.yaml.
 
-    :raises SourceError: where several recordings are there, or a file must be mended first.
+    :raises SourceError: when there are several recordings, or a file must be repaired first.
     """
     path = Path(path)
-    if _described(path):
+    if _has_metadata(path):
         return [path]
-    if path.is_file() and _described(path.parent) and path.suffix != ROS_1:
+    if path.is_file() and _has_metadata(path.parent) and path.suffix != ROS_1:
         return [path.parent]
-    if path.is_file():
-        files = [path]
-    else:
-        found = _recordings(path)
-        if len(found) > 1:
-            names = ', '.join(sorted(one.name for files in found.values() for one in files))
-            raise SourceError(f'{path} holds {len(found)} recordings and no metadata.yaml; give '
-                              f'one of its files: {names}')
-        files = next(iter(found.values()), [])
-        if not files:
-            raise SourceError(f'{path} holds a {_ABOUT} that is damaged, and no file of a bag '
-                              f'({", ".join(SUFFIXES)}); copy it again')
+    files = [path] if path.is_file() else _only_recording(path)
     for file in files:
-        _refuse_unreadable(file)
+        _check_readable(file)
     return files
 
 
-def lacks_description(path) -> bool:
-    """Whether it is the folder of a bag of ROS 2 without a whole metadata.yaml."""
+def lacks_metadata(path) -> bool:
+    """Whether a path is the folder of a ROS 2 bag without a complete metadata.yaml."""
     path = Path(path)
-    return path.is_dir() and not _described(path) and any(
+    return path.is_dir() and not _has_metadata(path) and any(
         one.suffix in _ROS_2 for one in path.iterdir())
 
 
-def _described(folder: Path) -> bool:
-    """Whether its metadata.yaml says which files it has; a recorder that dies leaves a part."""
+def _has_metadata(folder: Path) -> bool:
+    """Whether metadata.yaml lists the files; a recorder that was killed leaves a part of it."""
     try:
-        return b'relative_file_paths' in (folder / _ABOUT).read_bytes()
+        return b'relative_file_paths' in (folder / _METADATA).read_bytes()
     except OSError:
         return False
 
 
-def _named(path: Path) -> bool:
-    """Whether a file is called as one of a bag; a compressed one has its ending after that."""
+def _has_bag_name(path: Path) -> bool:
+    """Whether a file has the suffix of a bag, perhaps followed by that of a compressed file."""
     name = path.name.removesuffix(_ZSTD).removesuffix('.active')
     return name.endswith(SUFFIXES) and not name.startswith('.') and path.is_file()
 
 
 def _recordings(folder: Path) -> Dict[str, List[Path]]:
-    """Return the files of bags in a folder by recording, in the order of their numbers."""
+    """Return the bag files in a folder by recording, in the order of their numbers."""
     found: Dict[str, List[Path]] = {}
     for file in folder.iterdir():
-        if _named(file):
+        if _has_bag_name(file):
             stem = file.name.partition('.')[0] if file.suffix == _ZSTD else file.stem
             match = _NUMBERED.fullmatch(stem) if file.suffix != ROS_1 else None
             found.setdefault(match[1] if match else file.name, []).append(file)
@@ -96,18 +86,31 @@ def _recordings(folder: Path) -> Dict[str, List[Path]]:
             for name, files in found.items()}
 
 
-def _refuse_unreadable(file: Path) -> None:
-    """Name the command that makes readable what a recorder has left compressed or unfinished."""
+def _only_recording(folder: Path) -> List[Path]:
+    """Return the files of the one recording in a folder."""
+    found = _recordings(folder)
+    if not found:
+        raise SourceError(f'{folder} holds a damaged {_METADATA}, and no file of a bag '
+                          f'({", ".join(SUFFIXES)}); copy it again')
+    if len(found) > 1:
+        names = ', '.join(sorted(one.name for files in found.values() for one in files))
+        raise SourceError(f'{folder} holds {len(found)} recordings and no {_METADATA}; give one '
+                          f'of its files: {names}')
+    return next(iter(found.values()))
+
+
+def _check_readable(file: Path) -> None:
+    """Raise a SourceError for a compressed, renamed or empty file, with the remedy."""
     if file.suffix == _ZSTD:
-        raise SourceError(f'{file} is compressed, and no metadata.yaml is beside it; unpack it: '
+        raise SourceError(f'{file} is compressed, and there is no {_METADATA}; unpack it: '
                           f"zstd -d '{file}'")
-    if file.suffix == '.active' or (starts_with(file, _ROS_1_START) and file.suffix != ROS_1):
-        whole = file.name.removesuffix('.active').removesuffix(ROS_1)
-        raise SourceError(f'{file} is a bag of ROS 1 under another name; rename it to '
-                          f'{whole}{ROS_1}; where its recorder was killed, also: rosbag reindex')
-    for start, suffix in ((_MCAP, '.mcap'), (_SQLITE, '.db3')):
-        if starts_with(file, start) and file.suffix not in _ROS_2:
-            raise SourceError(f'{file} is a bag of ROS 2 under another name; rename it to '
+    if file.suffix == '.active' or (starts_with(file, _ROS_1_HEAD) and file.suffix != ROS_1):
+        stem = file.name.removesuffix('.active').removesuffix(ROS_1)
+        raise SourceError(f'{file} is a ROS 1 bag with another suffix; rename it to '
+                          f'{stem}{ROS_1}; where its recorder was killed, also: rosbag reindex')
+    for head, suffix in ((_MCAP_HEAD, '.mcap'), (_SQLITE_HEAD, '.db3')):
+        if starts_with(file, head) and file.suffix not in _ROS_2:
+            raise SourceError(f'{file} is a ROS 2 bag with another suffix; rename it to '
                               f'{file.name}{suffix}')
     if file.is_file() and file.stat().st_size == 0:
         raise SourceError(f'{file} is empty (0 bytes): nothing was recorded, or it was not copied')

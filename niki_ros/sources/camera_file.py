@@ -73,7 +73,7 @@ def camera_for_source(path, source, rectified: bool = False) -> Camera:
     """
     Read a calibration for the images of a source, which may be of another size.
 
-    :param source: a :class:`niki_ros.sources.source.FrameSource`.
+    :param source: a :class:`niki_ros.sources.frame_source.FrameSource`.
     :param rectified: its images are.
     :raises InputError: also where they are of another shape: what was cut off is not known.
     """

@@ -1,116 +1,127 @@
-"""Frames from an address (rtsp, http, …) or a GStreamer pipeline: what comes when it comes."""
+"""Frames of an address (rtsp, http, …) or of a GStreamer pipeline."""
 
 from __future__ import annotations
 
+from pathlib import Path
 import re
 import threading
 import time
-from typing import List, Optional
+from typing import List, Optional, Tuple
 from urllib.parse import urlsplit
 
 import cv2
 from niki_ros.common.errors import SourceError
-from niki_ros.sources.source import DEFAULT_RATE_HZ, FrameSource, VideoFile
+from niki_ros.sources.frame_source import DEFAULT_RATE_HZ, FrameSource, SourceOptions
+from niki_ros.sources.video_file import VideoFile
 import numpy as np
 
-_WAIT_S = 10.0
+_TIMEOUT_S = 10.0
+# Ctrl-C does not interrupt a wait without a timeout on every system
+_POLL_S = 0.2
+_MAX_STREAM_RATE_HZ = 200
 _ADDRESS = re.compile(r'[A-Za-z][A-Za-z0-9+.-]*://')
-_FILE_SCHEMES = ('http', 'https', 'ftp')
-_RECORDINGS = ('.ts', '.m2ts', '.mpg', '.mpeg', '.avi', '.mkv', '.mp4', '.m4v', '.mov', '.webm')
 _PIPELINE = re.compile(r'\s!\s')
+_FILE_SCHEMES = ('http', 'https', 'ftp')
+_INDEXED_SUFFIXES = ('.mp4', '.m4v', '.mov')
+_RECORDING_SUFFIXES = (*_INDEXED_SUFFIXES, '.ts', '.m2ts', '.mpg', '.mpeg', '.avi', '.mkv',
+                       '.webm')
 
 
-def is_stream(text: str) -> bool:
-    """Whether this is an address or a pipeline, and no name of a file."""
-    return bool(_ADDRESS.match(text) or _PIPELINE.search(text))
+def is_stream(spec: str) -> bool:
+    """Whether a text is an address or a GStreamer pipeline, and not the path of a file."""
+    return bool(_ADDRESS.match(spec) or _PIPELINE.search(spec)) and not Path(spec).exists()
 
 
-def open_stream(text: str, loop: bool, rate_hz: Optional[float],
-                max_frames: Optional[int]) -> FrameSource:
+def open_stream(spec: str, options: SourceOptions) -> FrameSource:
     """
-    Open an address or a pipeline; a recording behind an address is read as a file is.
+    Open an address or a pipeline; a recording at an address is read completely, like a file.
 
-    :raises SourceError: naming it, without a password.
+    :raises SourceError: with the address, but without its password.
     """
-    capture = _open(text)
-    if _is_recording(text, capture):
+    capture = _open(spec)
+    if _is_recording(spec, capture):
         capture.release()
-        return RemoteVideo(text, loop, rate_hz, max_frames)
-    if loop:
+        return RemoteVideo(spec, options)
+    if options.loop:
         capture.release()
-        raise SourceError(f'{without_password(text)} has no end after which it could start again; '
-                          'leave out loop')
-    return Stream(text, capture, rate_hz, max_frames)
+        raise SourceError(f'{without_password(spec)} is a live stream and cannot restart at its '
+                          'end; leave out loop')
+    return Stream(spec, capture, options)
 
 
 class RemoteVideo(VideoFile):
-    """A recording that a server has."""
+    """A recording on a server."""
 
-    _counts_bytes = False
-
-    def __init__(self, url: str, loop, rate_hz, max_frames):
+    def __init__(self, url: str, options: SourceOptions):
         """Read the first frame."""
         self._url = url
-        super().__init__(without_password(url), loop, rate_hz, max_frames)
+        super().__init__(url, options)
+
+    def _label(self):
+        return without_password(self._url)
 
     def _open(self):
         return _open(self._url)
 
-    def _how_to_see(self):
-        return 'where its index is at its end, fetch it first: curl -O ADDRESS'
+    def _remedy(self):
+        return 'where its index is at its end, download it first: curl -O ADDRESS'
 
-    def _counts_frames(self):
-        return urlsplit(self._url).path.lower().endswith(('.mp4', '.m4v', '.mov'))
+    def _has_index(self):
+        return urlsplit(self._url).path.lower().endswith(_INDEXED_SUFFIXES)
+
+    def _is_truncated(self):
+        return False
 
 
 class Stream(FrameSource):
     """
-    A camera somewhere else; the newest picture wins, stamps are the time since it was opened.
+    A network camera: yields the newest image; stamps are the time since it was opened.
 
-    :ivar overtaken: how many pictures came while an older one was worked on.
+    :ivar overtaken_count: number of images that a newer one replaced before they were read.
     """
 
     live = True
 
-    def __init__(self, text: str, capture, rate_hz, max_frames):
-        """Wait for the first picture."""
+    def __init__(self, spec: str, capture: cv2.VideoCapture, options: SourceOptions):
+        """Wait for the first image."""
         self._capture = capture
         good, image = capture.read()
         if not good:
             capture.release()
-            raise SourceError(f'{without_password(text)} answers, and no picture comes; check it '
+            raise SourceError(f'{without_password(spec)} answers, but sends no image; check it '
                               'with: ffplay ADDRESS')
         stated_hz = capture.get(cv2.CAP_PROP_FPS)
-        self.overtaken = 0
+        if not 0 < stated_hz < _MAX_STREAM_RATE_HZ:
+            stated_hz = DEFAULT_RATE_HZ
+        super().__init__(without_password(spec), options.rate_hz or stated_hz, None, image,
+                         options)
+        self.overtaken_count = 0
         self._start_ns = time.monotonic_ns()
         self._changed = threading.Condition()
-        self._newest: Optional[tuple] = (0, image)
+        self._newest: Optional[Tuple[int, np.ndarray]] = (0, image)
         self._ended = self._stopping = False
-        super().__init__(without_password(text),
-                         rate_hz or (stated_hz if 0 < stated_hz < 200 else DEFAULT_RATE_HZ),
-                         None, image, False, max_frames)
         self._thread = threading.Thread(target=self._receive, name='niki_stream', daemon=True)
         self._thread.start()
 
     def close(self):
-        """End the connection."""
+        """Close the connection."""
         self._stopping = True
         self._thread.join()
         self._capture.release()
 
     def remarks(self) -> List[str]:
-        """Return how many pictures were left out."""
-        return [f'{self.overtaken} pictures of {self.name} came while an older one was worked on, '
-                'and were left out'] if self.overtaken else []
+        """Return how many images were skipped."""
+        return [f'{self.overtaken_count} images of {self.name} arrived while an older one was '
+                'processed, and were skipped'] if self.overtaken_count else []
 
     def _receive(self):
-        """Keep the newest picture until nothing comes any more."""
+        """Keep the newest image until the stream ends."""
         good = True
         while good and not self._stopping:
             good, image = self._capture.read()
             with self._changed:
                 if good:
-                    self.overtaken += self._newest is not None
+                    self.overtaken_count += self._newest is not None
                     self._newest = time.monotonic_ns() - self._start_ns, image
                 else:
                     self._ended = True
@@ -119,56 +130,63 @@ class Stream(FrameSource):
     def _one_pass(self):
         while True:
             with self._changed:
-                # in pieces: Ctrl-C does not interrupt a wait without an end everywhere
-                while not self._changed.wait_for(lambda: self._newest or self._ended, 0.2):
+                while not self._changed.wait_for(lambda: self._newest or self._ended, _POLL_S):
                     pass
                 if self._newest is None:
-                    raise SourceError(f'{self.name} ended, or its server was not heard for '
-                                      f'{_WAIT_S:.0f} s')
+                    raise SourceError(f'{self.name} ended, or its server sent nothing for '
+                                      f'{_TIMEOUT_S:.0f} s')
                 (stamp_ns, image), self._newest = self._newest, None
-            yield stamp_ns, self._same_size(np.asarray(image), f'a picture of {self.name}')
+            yield stamp_ns, self._rgb(image, f'an image of {self.name}')
 
 
-def without_password(text: str) -> str:
-    """Return an address as it may be shown and logged."""
-    return re.sub(r'(://)[^/@\s]*@', r'\1…@', text)
+def without_password(address: str) -> str:
+    """Return an address without user and password, for messages and logs."""
+    return re.sub(r'(://)[^/@\s]*@', r'\1…@', address)
 
 
-def _is_recording(text: str, capture) -> bool:
-    """Whether it has an end: by its length, or by a name that a live stream does not have."""
-    if not _ADDRESS.match(text):
+def _is_recording(spec: str, capture: cv2.VideoCapture) -> bool:
+    """Whether an address has an end, by its stated length or by its file name ending."""
+    if not _ADDRESS.match(spec):
         return False
-    known = urlsplit(text)
+    parts = urlsplit(spec)
     return capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0 or (
-        known.scheme in _FILE_SCHEMES and known.path.lower().endswith(_RECORDINGS))
+        parts.scheme in _FILE_SCHEMES and parts.path.lower().endswith(_RECORDING_SUFFIXES))
 
 
-def _open(text: str) -> cv2.VideoCapture:
-    """Open an address or a pipeline, or say why not."""
-    shown = without_password(text)
-    if not text.isprintable():
-        raise SourceError(f'the address {shown!r} has letters that no address has')
-    if not _ADDRESS.match(text):
-        return _open_pipeline(text)
-    capture = cv2.VideoCapture(text, cv2.CAP_FFMPEG, [
-        cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, round(1e3 * _WAIT_S),
-        cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(1e3 * _WAIT_S)])
+def _open(spec: str) -> cv2.VideoCapture:
+    """
+    Return the decoder of an address or a pipeline.
+
+    :raises SourceError: when there is no video, without the password.
+    """
+    label = without_password(spec)
+    if not spec.isprintable():
+        raise SourceError(f'the address {label!r} has characters that no address has')
+    if not _ADDRESS.match(spec):
+        return _open_pipeline(spec)
+    timeout_ms = round(1e3 * _TIMEOUT_S)
+    capture = cv2.VideoCapture(spec, cv2.CAP_FFMPEG, [
+        cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, timeout_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, timeout_ms])
     if not capture.isOpened():
         raise SourceError(
-            f'{shown} cannot be opened as a video: no answer within {_WAIT_S:.0f} s, no video '
+            f'{label} cannot be opened as a video: no answer within {_TIMEOUT_S:.0f} s, no video '
             'there, or user and password are wrong; check the address with: ffplay ADDRESS')
     return capture
 
 
-def _open_pipeline(text: str) -> cv2.VideoCapture:
-    """Open a pipeline, or say why not."""
+def _open_pipeline(pipeline: str) -> cv2.VideoCapture:
+    """
+    Return the decoder of a GStreamer pipeline.
+
+    :raises SourceError: when OpenCV has no GStreamer or the pipeline does not start.
+    """
     if not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
         raise SourceError(
-            f'{text!r} is a GStreamer pipeline, and this OpenCV ({cv2.__version__}) was built '
+            f'{pipeline!r} is a GStreamer pipeline, and this OpenCV ({cv2.__version__}) was built '
             'without GStreamer; publish it as a topic instead (docs/cameras.md, "GStreamer '
             'pipelines"), or give the address of the camera: rtsp://…')
-    capture = cv2.VideoCapture(text, cv2.CAP_GSTREAMER)
+    capture = cv2.VideoCapture(pipeline, cv2.CAP_GSTREAMER)
     if not capture.isOpened():
-        raise SourceError(f'the GStreamer pipeline {text!r} does not start; it must end in '
+        raise SourceError(f'the GStreamer pipeline {pipeline!r} does not start; it must end in '
                           'appsink; check it with gst-launch-1.0 and fakesink for appsink')
     return capture

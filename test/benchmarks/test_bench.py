@@ -81,7 +81,7 @@ class Frames(list):
     width = height = 64
 
     def __init__(self):
-        from niki_ros.sources.source import Frame
+        from niki_ros.sources.frame_source import Frame
         super().__init__(Frame(np.zeros((64, 64, 3), np.uint8), i * 40_000_000, i)
                          for i in range(3))
 

@@ -17,7 +17,8 @@ from niki_ros.people.pipeline import Pipeline
 from niki_ros.scene.camera import Camera
 from niki_ros.solvers import load_solver
 from niki_ros.sources.camera_file import camera_to_yaml
-from niki_ros.sources.source import open_source, VideoFile
+from niki_ros.sources.open import open_source
+from niki_ros.sources.video_file import VideoFile
 import numpy as np
 import pytest
 from scenes import FACING, observe_body, ScriptedObserver
@@ -202,7 +203,7 @@ def test_interrupt_is_how_a_camera_ends(blank, tmp_path, monkeypatch, end):
             raise end
 
     scripted(monkeypatch, [0.0, 0.0, 4.0])
-    monkeypatch.setattr('niki_ros.sources.source.VideoFile', Webcam4Frames)
+    monkeypatch.setattr('niki_ros.sources.video_file.VideoFile', Webcam4Frames)
     assert run(blank, '--json', tmp_path / 'out.jsonl') == 0
     assert len(lines_of(tmp_path / 'out.jsonl')) == 4
 

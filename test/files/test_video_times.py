@@ -7,7 +7,8 @@ import struct
 import cv2
 from niki_ros.common.errors import SourceError
 from niki_ros.files.video_writer import VideoWriter
-from niki_ros.sources.source import open_source
+from niki_ros.sources.image_folder import image_files
+from niki_ros.sources.open import open_source
 import numpy as np
 import pytest
 
@@ -180,7 +181,6 @@ def test_natural_order_of_any_names(tmp_path):
     image = cv2.imencode('.png', np.zeros((4, 4, 3), np.uint8))[1].tobytes()
     for name in names:
         (tmp_path / name).write_bytes(image)
-    source = open_source(tmp_path)
-    assert [path.name for path in source._paths] == [
+    assert [path.name for path in image_files(tmp_path)] == [
         '01.png', '1.png', '2a.png', '2b.png', '10.png', 'a.png', 'cam1_9.jpg', 'cam1_10.jpg',
         'cam2_1.jpg']

@@ -6,7 +6,7 @@ import cv2
 from niki_ros import load_pipeline
 from niki_ros.body.body import OBSERVED
 from niki_ros.scene.camera import Camera
-from niki_ros.sources.source import open_source
+from niki_ros.sources.open import open_source
 import numpy as np
 import pytest
 from scenes import shared_folder

@@ -7,7 +7,7 @@ from niki_ros.models.model_folder import find_model
 from niki_ros.observers import load_observer
 from niki_ros.observers.landmark_network import LandmarkNetwork
 from niki_ros.scene.camera import Camera
-from niki_ros.sources.source import open_source
+from niki_ros.sources.open import open_source
 import numpy as np
 import pytest
 from scenes import shared_folder

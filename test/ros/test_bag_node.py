@@ -7,7 +7,7 @@ import time
 from bags import camera_messages, pixel_pipeline, STEP_NS, write_bag
 from niki_ros.demo.listener import bodies_from_cloud
 from niki_ros.messages.stamps import ns_from_stamp
-from niki_ros.sources.source import open_source
+from niki_ros.sources.open import open_source
 import numpy as np
 import pytest
 from ros_fixtures import Client, running, wait_for

@@ -6,7 +6,7 @@ import cv2
 from niki_ros.common.errors import OutputError
 from niki_ros.files.mp4_times import write_times
 from niki_ros.files.video_writer import VideoWriter
-from niki_ros.sources.source import open_source
+from niki_ros.sources.open import open_source
 import numpy as np
 import pytest
 

@@ -16,7 +16,7 @@ from niki_ros.images.pixels import jpeg_from_rgb
 from niki_ros.messages.stamps import ns_from_stamp
 from niki_ros.robot_model.urdf import REVOLUTE_NAMES
 from niki_ros.ros.conversions import image_from_rgb, info_from_camera
-from niki_ros.sources.source import open_source
+from niki_ros.sources.open import open_source
 import numpy as np
 import pytest
 from rcl_interfaces.srv import DescribeParameters, SetParameters

@@ -7,7 +7,7 @@ from geometry_msgs.msg import TransformStamped
 from niki_ros.ros.conversions import image_from_rgb, info_from_camera
 from niki_ros.ros.pose_node import _load_pipeline
 from niki_ros.scene.camera import Camera
-from niki_ros.sources.source import open_source
+from niki_ros.sources.open import open_source
 import numpy as np
 import pytest
 from rclpy.parameter import Parameter

@@ -9,7 +9,7 @@ from niki_ros.common.settings import apply_settings, PipelineConfig
 from niki_ros.scene.camera import Camera, rotmat_from_quarter_turns
 from niki_ros.scene.ground import Ground
 from niki_ros.scene.image_rotation import ImageRotation, quarter_turns_by_gravity
-from niki_ros.sources.source import open_source
+from niki_ros.sources.open import open_source
 import numpy as np
 import pytest
 from scenes import shared_folder

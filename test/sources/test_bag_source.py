@@ -25,7 +25,7 @@ from niki_ros.common.errors import SourceError
 from niki_ros.images.pixels import rgb_from_jpeg
 from niki_ros.scene.camera import Camera
 from niki_ros.sources.bag_files import is_bag
-from niki_ros.sources.source import open_source
+from niki_ros.sources.open import open_source
 import numpy as np
 import pytest
 
@@ -140,10 +140,10 @@ def test_malformed_images_are_counted_and_named(tmp_path, monkeypatch, capsys):
         'stamp_repeated': 1, 'message_unreadable': 2}
     assert run(monkeypatch, bag, '--overlay', tmp_path / 'overlay.mp4') == 0
     said = capsys.readouterr().err
-    assert "skipped 1: encoding_unknown (encoding 'x264' is not one of" in said
-    assert 'skipped 2: image_invalid (image step is 7 bytes' in said
-    assert 'warned 3: camera_info_missing (nothing on camera_info; assuming' in said
-    assert 'stamp_jumped_back: the stamp jumped back by 1.000 s' in said
+    assert 'skipped 1: encoding_unknown' in said and "'x264'" in said
+    assert 'skipped 2: image_invalid' in said and '7 bytes' in said
+    assert 'warned 3: camera_info_missing' in said
+    assert 'stamp_jumped_back:' in said and '1.000 s' in said
     overlay = open_source(tmp_path / 'overlay.mp4')
     assert (overlay.width, overlay.height, len(list(overlay))) == (320, 240, 3)
 

@@ -6,7 +6,7 @@ import struct
 
 import cv2
 from niki_ros.common.errors import SourceError
-from niki_ros.sources.source import files_of, open_source
+from niki_ros.sources.open import open_source, source_files
 import numpy as np
 import pytest
 
@@ -88,7 +88,7 @@ def test_what_macos_and_editors_leave_is_no_image(tmp_path):
         (folder / name).write_bytes(b'\0\5\x16\7 resource fork')
     (folder / 'album.jpg').mkdir()
     assert len(list(open_source(folder))) == 2
-    assert [file.name for file in files_of(folder)] == ['0.jpg', '1.jpg']
+    assert [file.name for file in source_files(folder)] == ['0.jpg', '1.jpg']
 
 
 def test_one_image_alone_is_a_source(tmp_path):

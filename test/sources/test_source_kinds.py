@@ -13,7 +13,7 @@ import cv2
 from niki_ros.common.errors import InputError, SourceError
 from niki_ros.files.video_writer import VideoWriter
 from niki_ros.images.pixels import jpeg_from_rgb
-from niki_ros.sources.source import files_of, open_source
+from niki_ros.sources.open import open_source, source_files
 import numpy as np
 import pytest
 from rosbags.rosbag1 import Writer as Writer1
@@ -64,10 +64,11 @@ def test_a_bag_without_its_description(tmp_path, storage, about):
     if about is not None:
         (bag / 'metadata.yaml').write_bytes(about)
     source = open_source(bag)
-    assert [f.stamp_ns for f in source] == [T0 + i * STEP_NS for i in range(3)]
-    assert np.allclose(source._first_info.k, CAMERA.matrix.ravel())
+    frames = list(source)
+    assert [f.stamp_ns for f in frames] == [T0 + i * STEP_NS for i in range(3)]
+    assert np.allclose(frames[0].camera.matrix, CAMERA.matrix)
     assert any('ros2 bag reindex' in line for line in source.remarks())
-    assert set(files_of(bag)) == set(bag.iterdir())
+    assert set(source_files(bag)) == set(bag.iterdir())
 
 
 def test_the_files_of_one_recording_are_read_in_order(tmp_path):
@@ -144,7 +145,7 @@ def test_a_camera_by_its_link(tmp_path):
 
 
 @pytest.mark.parametrize('path, said', [
-    ('/dev/null', 'a device, but no camera'), ('-', 'pipe'), ('/camera/image_raw', 'image:='),
+    ('/dev/null', 'a device'), ('-', 'pipe'), ('/camera/image_raw', 'image:='),
     ('gone.mp4', 'does not exist')])
 def test_what_is_no_file(path, said):
     with pytest.raises(SourceError, match=said):
@@ -260,8 +261,8 @@ def test_a_network_camera(server):
                 stamps.append(frame.stamp_ns)
                 time.sleep(0.05)
         assert len(stamps) >= 3 and (np.diff(stamps) > 0).all()
-        assert len(stamps) + source.overtaken in range(18, 21)
-        assert any(str(source.overtaken) in line for line in source.remarks())
+        assert len(stamps) + source.overtaken_count in range(18, 21)
+        assert any(str(source.overtaken_count) in line for line in source.remarks())
         assert 'secret' not in source.name
 
 

@@ -8,7 +8,7 @@ import cv2
 from niki_ros.common.errors import InputError, SourceError
 from niki_ros.files.atomic_write import atomic_write
 from niki_ros.files.video_writer import VideoWriter
-from niki_ros.sources.source import open_source
+from niki_ros.sources.open import open_source
 import numpy as np
 import pytest
 

@@ -20,7 +20,7 @@ from niki_ros.common.settings import PipelineConfig
 from niki_ros.people.pipeline import Pipeline
 from niki_ros.scene.camera import Camera
 from niki_ros.solvers import load_solver
-from niki_ros.sources.source import open_source
+from niki_ros.sources.open import open_source
 from niki_ros.viewers.rerun import bag_moments, is_bag, Moment, video_moments
 import numpy as np
 import pytest

@@ -17,7 +17,7 @@ from time import perf_counter, process_time
 import cv2
 from niki_ros.common.settings import apply_settings, PipelineConfig
 from niki_ros.observers import load_observer
-from niki_ros.sources.source import open_source
+from niki_ros.sources.open import open_source
 import numpy as np
 
 WIDTH, HEIGHT, RATE_HZ = 1280, 720, 30.0

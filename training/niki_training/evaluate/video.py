@@ -19,7 +19,7 @@ from niki_ros.body.skeleton import PARENTS_29
 from niki_ros.common.errors import SourceError
 from niki_ros.common.settings import apply_settings, PipelineConfig
 from niki_ros.loading.pipeline import load_pipeline
-from niki_ros.sources.source import open_source
+from niki_ros.sources.open import open_source
 import numpy as np
 from scipy.signal import butter, filtfilt
 

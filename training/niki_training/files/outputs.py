@@ -7,7 +7,7 @@ from typing import Any, Iterator, Mapping
 
 from niki_ros.files.atomic_write import atomic_write
 from niki_ros.files.output_paths import check_outputs
-from niki_ros.sources.source import files_of
+from niki_ros.sources.open import source_files
 
 # what data sets, runs and shards consist of; reports may lie beside it and be made anew
 _DATA = {'.npz', '.npy', '.tar', '.pt', '.pkl', '.bvh', '.onnx'}
@@ -38,7 +38,7 @@ def _files(name: str, value) -> Iterator[Path]:
     """Yield the files that an argument names."""
     for one in value if isinstance(value, (list, tuple)) else [value]:
         if isinstance(one, str) and name in _READ_BY_NAME:
-            yield from files_of(one)
+            yield from source_files(one)
         elif isinstance(one, Path) and one.is_dir():
             yield from (file for file in one.iterdir()
                         if file.suffix in _DATA or file.name in _SETTINGS)

@@ -227,7 +227,7 @@ def depth_of_video(folder: Path, model: str) -> Dict:
     """Return joint → slope of the guess of depth on calibrated video with measured joints."""
     from niki_ros.common.settings import ObserverConfig, PipelineConfig
     from niki_ros.observers import load_observer
-    from niki_ros.sources.source import open_source
+    from niki_ros.sources.open import open_source
 
     from niki_training.evaluate.video import is_there
     from niki_training.evaluate.video_truth import limb_joints, read_calibration, read_trc

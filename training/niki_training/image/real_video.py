@@ -7,7 +7,7 @@ from pathlib import Path
 from niki_ros.common.errors import SourceError
 from niki_ros.observers.crop import Crop
 from niki_ros.observers.crop_view import CropView
-from niki_ros.sources.source import open_source
+from niki_ros.sources.open import open_source
 import numpy as np
 import torch
 

@@ -1,0 +1,84 @@
+"""Opening of a source by its path or address: the kinds of sources, and which files they read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+import re
+from typing import Callable, List, NamedTuple
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from niki_ros.common.errors import SourceError
+from niki_ros.sources.bag import BagSource
+from niki_ros.sources.bag_files import bag_files, is_bag
+from niki_ros.sources.frame_source import FrameSource, SourceOptions
+from niki_ros.sources.image_folder import image_files, ImageFolder, is_image_or_folder
+from niki_ros.sources.stream import is_stream, open_stream
+from niki_ros.sources.video_file import VideoFile
+from niki_ros.sources.webcam import is_webcam, Webcam
+
+
+class SourceKind(NamedTuple):
+    """A kind of source: whether a text names one, and the function that opens it."""
+
+    matches: Callable[[str], bool]
+    open: Callable[[str, SourceOptions], FrameSource]
+
+
+KINDS = (
+    SourceKind(is_stream, open_stream),
+    SourceKind(is_webcam, Webcam),
+    SourceKind(is_bag, BagSource),
+    SourceKind(is_image_or_folder, ImageFolder),
+    SourceKind(os.path.isfile, VideoFile),
+)
+"""All kinds; the first one that matches opens a source."""
+
+
+def open_source(spec, **options) -> FrameSource:
+    """
+    Open a video, an image or a folder of images, a bag, a camera or an address.
+
+    :param spec: path or file:// address, camera ('0', '/dev/video0', '/dev/v4l/by-id/…'), address
+        ('rtsp://…') or GStreamer pipeline.
+    :param options: fields of :class:`SourceOptions`, such as ``max_frames`` or ``image_topic``.
+    :raises SourceError: with the source and the remedy.
+    """
+    known, path = SourceOptions(**options), _local_path(str(spec))
+    for kind in KINDS:
+        if path and kind.matches(path):
+            return kind.open(path, known)
+    raise _no_source_error(str(spec), path)
+
+
+def source_files(spec) -> List[Path]:
+    """Return the files that :func:`open_source` reads; they may not exist."""
+    path = Path(_local_path(str(spec)))
+    if is_bag(path):
+        return bag_files(path)
+    return image_files(path) if path.is_dir() else [path]
+
+
+def _local_path(spec: str) -> str:
+    """Return a path without file:// and ~; other texts are unchanged."""
+    if spec.startswith('file://'):
+        spec = url2pathname(urlsplit(spec).path)
+    return os.path.expanduser(spec)
+
+
+def _no_source_error(spec: str, local_path: str) -> SourceError:
+    """Return the error for a text that names no source, with what it names."""
+    path = Path(local_path)
+    if spec and path.exists():
+        content = 'a pipe' if path.is_fifo() else 'a device, but not a camera'
+        return SourceError(f'{spec} is {content}; give a file, a folder, or a camera '
+                           '(ls /dev/video*)')
+    if path.is_symlink():
+        return SourceError(f'{spec} is a link to {os.path.realpath(path)}, which does not exist')
+    if spec == '-':
+        return SourceError('a video cannot be read from a pipe; write it to a file first')
+    topic = ('; topics are read by the node: ros2 launch niki_ros pose.launch.py '
+             f'image:={spec}' if re.fullmatch(r'(/[A-Za-z]\w*){2,}', spec) else '')
+    return SourceError(f'{spec!r} does not exist; give a video file, a folder of images, a bag, a '
+                       f'camera such as 0 or /dev/video0, or an address such as rtsp://…{topic}')
