@@ -189,7 +189,14 @@ def running(make_pipeline=None, overrides=(), client=Client, **options):
             make_pipeline or scripted(), parameter_overrides=list(overrides), **options)
     with ros_graph(make, client) as (node, someone):
         assert wait_for(lambda: node.state == 'active' or node.exit_code, 30), node.reason
-        wait_for(lambda: (someone.images.get_subscription_count() > 0
-                          or someone.count_subscribers('image/compressed') > 0)
-                 and someone.count_publishers('joints') > 0)
+        wait_for(lambda: discovered(node, someone))
         yield node, someone
+
+
+def discovered(node, client) -> bool:
+    """Return whether a client's publishers and the graph that it sees include a node's topics."""
+    read = {subscription.topic_name for subscription in node.subscriptions}
+    return (all(publisher.get_subscription_count() > 0
+                for publisher in (client.images, client.infos) if publisher.topic_name in read)
+            and all(client.count_subscribers(name) > 0 for name in read)
+            and all(client.count_publishers(one.topic_name) > 0 for one in node.publishers))
