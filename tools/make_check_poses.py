@@ -10,7 +10,8 @@ Usage: python tools/make_check_poses.py VIDEO... niki_ros/models/check_poses.npz
 import sys
 
 from niki_ros.body.skeleton import MIRROR_29
-from niki_ros.common.settings import apply_settings, PipelineConfig
+from niki_ros.common.setting import apply_settings
+from niki_ros.common.settings import PipelineConfig
 from niki_ros.observers import load_observer
 from niki_ros.sources.open import open_source
 import numpy as np

@@ -130,7 +130,8 @@ def _pipeline(args) -> tuple:
 def _people(args, settings) -> tuple:
     """Measure 1, 2, 4 and 8 people who are pasted into a scene."""
     from niki_ros.benchmarks.people import bench_people, PEOPLE
-    from niki_ros.common.settings import apply_settings, PipelineConfig
+    from niki_ros.common.setting import apply_settings
+    from niki_ros.common.settings import PipelineConfig
     # drawn people without surroundings are hard to detect, and all of them are to be followed
     config = apply_settings(PipelineConfig(), {'observer.min_score': 0.3, **settings})
     figures = bench_people(config, counts=args.people or PEOPLE,

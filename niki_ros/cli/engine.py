@@ -75,7 +75,8 @@ def _limit(parser):
 def _settings(args):
     """Return the settings of the pipeline with those of the command line."""
     from niki_ros.cli.run import parse_settings
-    from niki_ros.common.settings import apply_settings, PipelineConfig
+    from niki_ros.common.setting import apply_settings
+    from niki_ros.common.settings import PipelineConfig
     config = PipelineConfig()
     apply_settings(config, parse_settings(args.set))
     return config

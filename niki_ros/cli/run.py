@@ -98,7 +98,8 @@ def parse_settings(pairs) -> dict:
     :raises ConfigError: for a setting that does not exist, or a value that cannot be read.
     """
     from niki_ros.common.errors import ConfigError
-    from niki_ros.common.settings import PipelineConfig, settings_of
+    from niki_ros.common.setting import settings_of
+    from niki_ros.common.settings import PipelineConfig
     known = {item.name: type(item.default) for item in settings_of(PipelineConfig())}
     readers = {bool: {'true': True, 'false': False}.__getitem__}
     values = {}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Optional
 
 from niki_ros.backends import engine_options
-from niki_ros.common.settings import apply_settings, PipelineConfig
+from niki_ros.common.setting import apply_settings
+from niki_ros.common.settings import PipelineConfig
 from niki_ros.lifters.lifter import load_lifter
 from niki_ros.observers import load_observer
 from niki_ros.people.pipeline import Pipeline

@@ -11,7 +11,8 @@ from niki_ros.body.kinematics import forward_kinematics
 from niki_ros.body.observation import JointObservation
 from niki_ros.common.checks import checked_rgb, finite_array
 from niki_ros.common.errors import ConfigError, InputError
-from niki_ros.common.settings import apply_settings, PipelineConfig, settings_of
+from niki_ros.common.setting import apply_settings, settings_of
+from niki_ros.common.settings import PipelineConfig
 from niki_ros.people.person import step_people
 from niki_ros.people.person_frame import Scene
 from niki_ros.people.stages import make_stages, StageParts

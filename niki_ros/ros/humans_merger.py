@@ -9,8 +9,9 @@ from typing import Any, Dict, List, NamedTuple, Tuple
 
 from niki_ros.common.errors import ConfigError
 from niki_ros.ros.humans import hri_message, TRACKED
-from niki_ros.ros.parameters import MergerConfig, NodeParameters
+from niki_ros.ros.parameters import NodeParameters
 from niki_ros.ros.process import run_node
+from niki_ros.ros.settings import MergerConfig
 from niki_ros.ros.topics import type_name
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node

@@ -8,7 +8,8 @@ import re
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional
 
 from niki_ros.common.errors import ConfigError
-from niki_ros.common.settings import NodeConfig, settings_of
+from niki_ros.common.setting import settings_of
+from niki_ros.ros.settings import NodeConfig
 import yaml
 
 _LISTS = {item.name for item in settings_of(NodeConfig()) if isinstance(item.default, tuple)}

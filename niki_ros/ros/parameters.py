@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from array import array
 import copy
-from dataclasses import dataclass
 from difflib import get_close_matches
 import sys
 from typing import Dict, List
 
 from niki_ros.common.errors import ConfigError
-from niki_ros.common.settings import apply_settings, Setting, setting, settings_of
+from niki_ros.common.setting import apply_settings, Setting, settings_of
 from niki_ros.ros.parameter_files import shared_names
 from rcl_interfaces.msg import (
     FloatingPointRange,
@@ -21,45 +20,6 @@ from rcl_interfaces.msg import (
 from rclpy.parameter import Parameter
 
 _INFRASTRUCTURE = ('use_sim_time', 'start_type_description_service', 'qos_overrides.')
-
-
-@dataclass
-class LaunchConfig:
-    """Settings of the process around the node."""
-
-    autostart: bool = setting(True, 'Configure and activate at once; false = a lifecycle manager '
-                              'or the launch file does it')
-
-
-@dataclass
-class SourceConfig:
-    """Settings of video_source."""
-
-    source: str = setting('0', 'Video, image, folder of images, bag, camera such as 0 or '
-                          '/dev/video0, or address such as rtsp://…')
-    loop: bool = setting(False, 'Start again at the end')
-    rate_hz: float = setting(0.0, 'Frames per second, 0 = as the file says', 'Hz', 0.0, 1000.0)
-    frame_id: str = setting('camera_optical_frame', 'Frame of the images')
-    camera_info_file: str = setting('', 'Calibration as camera_calibration writes it')
-    fov_deg: float = setting(60.0, 'Horizontal field of view where there is no calibration', 'deg',
-                             5.0, 170.0)
-    image_transport: str = setting('raw', 'Publish image, or image/compressed',
-                                   choices=('raw', 'compressed'))
-    jpeg_quality: int = setting(90, 'Of compressed images', low=1, high=100)
-    max_frames: int = setting(0, 'Stop after so many frames, 0 = at the end', low=0,
-                              high=2**31 - 1)
-    wait_for_subscribers: int = setting(0, 'Start when so many nodes read the images, and as '
-                                        'many camera_info', low=0, high=64)
-
-
-@dataclass
-class MergerConfig:
-    """Settings of humans_merger."""
-
-    inputs: tuple = setting(('*/bodies/tracked',), 'Topics with lists of ids; * stands for '
-                            'anything, and the output is none of them')
-    silent_s: float = setting(2.0, 'A list that has not come for this long is empty', 's', 0.1,
-                              3600.0)
 
 
 class NodeParameters:

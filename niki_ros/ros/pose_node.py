@@ -9,14 +9,15 @@ from typing import Callable, Optional
 
 from diagnostic_msgs.msg import DiagnosticArray
 from niki_ros.common.errors import NikiError
-from niki_ros.common.settings import NodeConfig, PipelineConfig
+from niki_ros.common.settings import PipelineConfig
 from niki_ros.ros.diagnostics import Health, OK, REMEDIES, WARN, what_runs
 from niki_ros.ros.frames import FrameHandler
 from niki_ros.ros.inputs import SideInputs
-from niki_ros.ros.parameters import LaunchConfig, NodeParameters
+from niki_ros.ros.parameters import NodeParameters
 from niki_ros.ros.process import release_memory, run_node
 from niki_ros.ros.publishers import Outputs
 from niki_ros.ros.qos import image_qos, info_qos, offers_too_little, overridable
+from niki_ros.ros.settings import LaunchConfig, NodeConfig
 from niki_ros.ros.topics import (
     elsewhere,
     image_topic,

@@ -8,7 +8,6 @@ from typing import Dict, List, Optional
 from geometry_msgs.msg import TransformStamped
 from niki_ros.body.body import Body
 from niki_ros.body.skeleton import CARRIER_29, Skeleton
-from niki_ros.common.settings import body_label, NodeConfig
 from niki_ros.robot_model import urdf
 from niki_ros.robot_model.human_description import offsets_from_hips
 from niki_ros.ros.body_frames import BodyFrames
@@ -17,6 +16,7 @@ from niki_ros.ros.conversions import stamp_from_ns
 from niki_ros.ros.humans import HumanTopics, TrackedIds
 from niki_ros.ros.markers import SkeletonMarkers
 from niki_ros.ros.qos import LATCHED_QOS, output_qos, overridable, TF_QOS
+from niki_ros.ros.settings import body_label, NodeConfig
 
 try:
     from rclpy.event_handler import PublisherEventCallbacks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Callable
 
-from niki_ros.common.settings import QosConfig
+from niki_ros.ros.settings import QosConfig
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks

@@ -12,9 +12,10 @@ from typing import Optional
 
 from niki_ros.common.errors import NikiError
 from niki_ros.ros.conversions import image_from_rgb, info_from_camera, stamp_from_ns
-from niki_ros.ros.parameters import NodeParameters, SourceConfig
+from niki_ros.ros.parameters import NodeParameters
 from niki_ros.ros.process import run_node, use_large_image_profile
 from niki_ros.ros.qos import overridable
+from niki_ros.ros.settings import SourceConfig
 from niki_ros.scene.camera import Camera
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile

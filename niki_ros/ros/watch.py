@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Callable
 
-from niki_ros.common.settings import HealthConfig
 from niki_ros.ros.diagnostics import ERROR, Health, WARM_UP, WARN
+from niki_ros.ros.settings import HealthConfig
 
 # an image that is older than this, or newer, is of another clock
 _OTHER_CLOCK_S = 10.0

@@ -115,7 +115,8 @@ def test_a_video_that_is_not_there_is_named(capsys, tmp_path, monkeypatch):
 def test_people_in_a_scene_are_measured(capsys):
     """One second for two numbers of people, with every part of the work named."""
     from niki_ros.benchmarks.people import bench_people
-    from niki_ros.common.settings import apply_settings, PipelineConfig
+    from niki_ros.common.setting import apply_settings
+    from niki_ros.common.settings import PipelineConfig
     config = apply_settings(PipelineConfig(), {
         'observer.model': 'lite', 'solver.name': 'analytic'})
     figures = bench_people(config, seconds=1.0, counts=(1, 2))

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from niki_ros.common.errors import ConfigError
-from niki_ros.common.settings import (
-    apply_settings,
-    body_label,
-    NodeConfig,
-    PipelineConfig,
-    settings_of,
-)
+from niki_ros.common.setting import apply_settings, settings_of
+from niki_ros.common.settings import PipelineConfig
+from niki_ros.ros.settings import body_label, NodeConfig
 import pytest
 
 ALL = [*settings_of(PipelineConfig()), *settings_of(NodeConfig())]

@@ -2,8 +2,8 @@
 
 from types import SimpleNamespace as Record
 
-from niki_ros.common.settings import NodeConfig
 from niki_ros.messages.detections import boxes_from_detections, LatestDetections
+from niki_ros.ros.settings import NodeConfig
 import pytest
 
 PEOPLE = NodeConfig().detection_classes

@@ -9,7 +9,8 @@ from niki_ros.backends import load_engine, load_folder_engine
 from niki_ros.backends.graph_file import layers_by_precision, part_of, read_weights
 from niki_ros.backends.half_graph import cast_graph, widened
 from niki_ros.common.errors import BackendError, InputError, ModelError, OutputError
-from niki_ros.common.settings import apply_settings, PipelineConfig
+from niki_ros.common.setting import apply_settings
+from niki_ros.common.settings import PipelineConfig
 from niki_ros.models.model_folder import (
     find_model,
     graphs_of,

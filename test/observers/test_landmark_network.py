@@ -2,7 +2,8 @@
 
 import cv2
 from niki_ros.common.errors import InputError, ModelError
-from niki_ros.common.settings import apply_settings, PipelineConfig
+from niki_ros.common.setting import apply_settings
+from niki_ros.common.settings import PipelineConfig
 from niki_ros.models.model_folder import find_model
 from niki_ros.observers import load_observer
 from niki_ros.observers.landmark_network import LandmarkNetwork

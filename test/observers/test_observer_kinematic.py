@@ -2,7 +2,8 @@
 
 from niki_ros.body.skeleton import open_skeleton
 from niki_ros.common.errors import ConfigError, ModelError
-from niki_ros.common.settings import apply_settings, PipelineConfig
+from niki_ros.common.setting import apply_settings
+from niki_ros.common.settings import PipelineConfig
 from niki_ros.models.model_folder import write_model_folder
 from niki_ros.observers import load_observer
 from niki_ros.observers.crop import Crop

@@ -4,7 +4,8 @@ import json
 
 from niki_ros import load_pipeline
 from niki_ros.common.errors import ConfigError, ModelError
-from niki_ros.common.settings import apply_settings, PipelineConfig
+from niki_ros.common.setting import apply_settings
+from niki_ros.common.settings import PipelineConfig
 from niki_ros.observers import load_observer
 from niki_ros.observers.detectors import DETECTORS
 import numpy as np

@@ -11,8 +11,10 @@ import warnings
 from hypothesis import given, HealthCheck, settings
 from hypothesis import strategies as st
 from niki_ros.common.errors import ConfigError, InputError, NikiError
-from niki_ros.common.settings import NodeConfig, PipelineConfig, settings_of
+from niki_ros.common.setting import settings_of
+from niki_ros.common.settings import PipelineConfig
 from niki_ros.images.pixels import rgb_from_jpeg
+from niki_ros.ros.settings import NodeConfig
 from niki_ros.scene.camera import Camera
 import numpy as np
 import pytest

@@ -9,9 +9,9 @@ import time
 
 from lifecycle_msgs.msg import Transition
 from niki_ros.common.errors import ModelError
-from niki_ros.common.settings import HealthConfig
 from niki_ros.ros import diagnostics, watch
 from niki_ros.ros.diagnostics import ERROR, Health, OK, REMEDIES, WARN
+from niki_ros.ros.settings import HealthConfig
 from niki_ros.ros.watch import Watch
 import pytest
 from rcl_interfaces.srv import SetParameters

@@ -11,7 +11,9 @@ import sys
 import time
 
 from lifecycle_msgs.msg import Transition
-from niki_ros.common.settings import apply_settings, NodeConfig, PipelineConfig, settings_of
+from niki_ros.common.setting import apply_settings, settings_of
+from niki_ros.common.settings import PipelineConfig
+from niki_ros.ros.settings import NodeConfig
 import pytest
 from ros_fixtures import change, Client, ros_graph, state
 import yaml

@@ -6,7 +6,7 @@ import ast
 from pathlib import Path
 
 from niki_ros.common.errors import ConfigError
-from niki_ros.common.settings import NodeConfig, settings_of
+from niki_ros.common.setting import settings_of
 from niki_ros.ros.launch_settings import (
     camera_nodes,
     choice,
@@ -15,6 +15,7 @@ from niki_ros.ros.launch_settings import (
     given_parameters,
     unknown_arguments,
 )
+from niki_ros.ros.settings import NodeConfig
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import cv2
 from niki_ros import load_pipeline
 from niki_ros.common.errors import InputError
-from niki_ros.common.settings import apply_settings, PipelineConfig
+from niki_ros.common.setting import apply_settings
+from niki_ros.common.settings import PipelineConfig
 from niki_ros.scene.camera import Camera, rotmat_from_quarter_turns
 from niki_ros.scene.ground import Ground
 from niki_ros.scene.image_rotation import ImageRotation, quarter_turns_by_gravity

@@ -15,7 +15,8 @@ import json
 from time import perf_counter, process_time
 
 import cv2
-from niki_ros.common.settings import apply_settings, PipelineConfig
+from niki_ros.common.setting import apply_settings
+from niki_ros.common.settings import PipelineConfig
 from niki_ros.observers import load_observer
 from niki_ros.sources.open import open_source
 import numpy as np

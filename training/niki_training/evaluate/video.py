@@ -17,7 +17,8 @@ from typing import Dict, List
 
 from niki_ros.body.skeleton import PARENTS_29
 from niki_ros.common.errors import SourceError
-from niki_ros.common.settings import apply_settings, PipelineConfig
+from niki_ros.common.setting import apply_settings
+from niki_ros.common.settings import PipelineConfig
 from niki_ros.loading.pipeline import load_pipeline
 from niki_ros.sources.open import open_source
 import numpy as np

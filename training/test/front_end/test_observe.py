@@ -6,7 +6,8 @@ from types import SimpleNamespace
 
 from niki_ros.benchmarks.check_images import check_images
 from niki_ros.common.errors import InputError
-from niki_ros.common.settings import apply_settings, PipelineConfig
+from niki_ros.common.setting import apply_settings
+from niki_ros.common.settings import PipelineConfig
 from niki_ros.observers import load_observer
 from niki_ros.observers.covered_joints import without_covered_joints
 from niki_ros.scene.camera import Camera

@@ -8,7 +8,8 @@ import re
 from typing import Callable, Dict, List
 
 from niki_ros.common.errors import InputError
-from niki_ros.common.settings import apply_settings, PipelineConfig
+from niki_ros.common.setting import apply_settings
+from niki_ros.common.settings import PipelineConfig
 from niki_ros.files.atomic_write import atomic_write
 from niki_ros.loading.pipeline import load_pipeline
 import numpy as np

@@ -1,7 +1,7 @@
 """
 The table of parameters in the documentation, generated from the settings.
 
-``python -m niki_ros.common.parameter_table docs/parameters.md`` replaces the table between the two
+``python -m niki_ros.ros.parameter_table docs/parameters.md`` replaces the table between the two
 comment lines of a file; without an argument the table is printed.
 """
 
@@ -11,7 +11,9 @@ from pathlib import Path
 import sys
 
 from niki_ros.common.errors import InputError
-from niki_ros.common.settings import NodeConfig, PipelineConfig, Setting, settings_of
+from niki_ros.common.setting import Setting, settings_of
+from niki_ros.common.settings import PipelineConfig
+from niki_ros.ros.settings import NodeConfig
 
 BEGIN = '<!-- begin of the generated table -->'
 END = '<!-- end of the generated table -->'
