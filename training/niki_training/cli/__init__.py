@@ -1,1 +1,6 @@
-"""The commands niki-data, niki-train, niki-evaluate and niki-export: arguments and a call."""
+"""
+The commands niki-data, niki-train, niki-evaluate and niki-export.
+
+Each command is a table of verbs. Verbs that join several rooms are modules here; the others belong
+to the room of their subject.
+"""

@@ -10,6 +10,7 @@ import numpy as np
 
 from niki_training.data.motion import load_motion, Motion, subject_of
 from niki_training.data.store import licence_of, summary, write_store
+from niki_training.files.outputs import check_arguments
 
 SPLITS = ('train', 'val', 'test')
 
@@ -26,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args) -> int:
     """Write the three stores and show what is in them."""
+    files = [args.out / f'{name}.npz' for name in SPLITS]
+    check_arguments(args, {'--out': None, **{f'--out {file.name}': file for file in files
+                                             if file.exists()}})
     motion, licence = load_motion(args.file), licence_of(args.file)
     args.out.mkdir(parents=True, exist_ok=True)
     chosen = by_subject(motion, args.val, args.test, args.seed)

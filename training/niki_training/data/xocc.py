@@ -24,7 +24,7 @@ from niki_ros.body.skeleton import JOINT
 from niki_ros.common.errors import InputError
 import numpy as np
 
-from niki_training.cli.arguments import positive
+from niki_training.common.arguments import positive_int
 from niki_training.files.archives import reason
 from niki_training.files.outputs import write_text
 from niki_training.files.pickles import restricted_load
@@ -149,7 +149,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     parser.add_argument('folder', type=Path, help='3DPW, with sequenceFiles and imageFiles')
     parser.add_argument('--split', default='test', choices=('train', 'validation', 'test'))
-    parser.add_argument('--every', type=positive, default=1, help='take every n-th frame (1)')
+    parser.add_argument('--every', type=positive_int, default=1, help='take every n-th frame (1)')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--out', type=Path, required=True,
                         help='a folder of images and a JSON with the truth for each person')

@@ -16,7 +16,7 @@ from niki_ros.common.errors import InputError
 from niki_ros.models.model_folder import graphs_of
 import numpy as np
 
-from niki_training.cli.arguments import positive
+from niki_training.common.arguments import positive_int
 from niki_training.evaluate.protocols import agora, h36m, predict, threedoh, threedpw
 from niki_training.evaluate.protocols.mesh import GENDERS, Meshes
 from niki_training.evaluate.protocols.published import PUBLISHED
@@ -70,8 +70,8 @@ def add_arguments(parser) -> None:
                         help='h36m: 1 = all cameras, 2 = the frontal one (2)')
     parser.add_argument('--body-vertices', type=Path, metavar='body_verts_smpl.npy',
                         help="agora: the vertices that count, from agora_evaluation's utils")
-    parser.add_argument('--every', type=positive, default=1, help='take every n-th image (1)')
-    parser.add_argument('--limit', type=positive, help='at most so many sequences')
+    parser.add_argument('--every', type=positive_int, default=1, help='take every n-th image (1)')
+    parser.add_argument('--limit', type=positive_int, help='at most so many sequences')
     parser.add_argument('--seed', type=int, default=0, help='3dpw-xocc: of its occluders')
     parser.add_argument('--json', action='store_true', help='print one JSON object')
 

@@ -21,7 +21,7 @@ from niki_ros.solvers import load_solver
 import numpy as np
 from tqdm import tqdm
 
-from niki_training.cli.arguments import positive
+from niki_training.common.arguments import positive_int
 from niki_training.evaluate.plots import draw_reliability
 from niki_training.evaluate.protocol import PersonTrack
 from niki_training.evaluate.video_truth import LIMB_JOINTS
@@ -46,7 +46,7 @@ def add_arguments(parser):
     parser.add_argument('--lifter', default='lift', help='a model by name or folder')
     parser.add_argument('--model', action='append', help='solvers in addition to analytic '
                         '(default: niki and niki-temporal)')
-    parser.add_argument('--windows', type=positive, default=60, help='of 27 frames (60)')
+    parser.add_argument('--windows', type=positive_int, default=60, help='of 27 frames (60)')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--json', action='store_true', help='print one JSON object')
     parser.add_argument('--plot', type=Path, help='draw whether sigma comes true (.png, .svg)')

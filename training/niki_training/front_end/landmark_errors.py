@@ -7,13 +7,11 @@ for real people too. The weights go where ``niki_ros.observers.landmark_errors``
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
-import sys
 from typing import NamedTuple
 
 from niki_ros.body.skeleton import MIRROR_29
-from niki_ros.common.errors import InputError, NikiError
+from niki_ros.common.errors import InputError
 from niki_ros.files.atomic_write import atomic_write
 from niki_ros.observers.landmark_errors import INPUTS, inputs, LandmarkErrors, OUTPUTS, split
 from niki_ros.observers.landmarks import box_size, observation_from_landmarks
@@ -23,7 +21,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from niki_training.cli.arguments import positive
+from niki_training.common.arguments import positive_int
 from niki_training.files.outputs import check_arguments
 from niki_training.front_end.observe import landmark_axes
 from niki_training.render.shards import read_shard
@@ -184,37 +182,33 @@ def report(weights: dict, samples: Samples) -> str:
             f'{100 * left.nanmedian():.2f} %')
 
 
-def main(argv=None) -> int:
-    """Run the command; errors become one line of text and exit code 2."""
-    parser = argparse.ArgumentParser(prog='niki-train landmarks', description=__doc__)
+def add_arguments(parser) -> None:
+    """Add the options of ``niki-train landmarks``."""
     parser.add_argument('pairs', type=Path, nargs='+',
                         help='folders of niki-data render --observe landmarks, split train')
     parser.add_argument('--val', type=Path, help='folder of the same with split val')
     parser.add_argument('--out', type=Path, required=True, help='the file of weights (.npz)')
     parser.add_argument('--average', type=Path, nargs='+', default=[], metavar='NPZ',
                         help='weights made before: the new network answers the mean of all')
-    parser.add_argument('--steps', type=int, default=6000)
+    parser.add_argument('--steps', type=positive_int, default=6000)
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--threads', type=positive, default=2, help='CPU threads (default 2)')
-    args = parser.parse_args(argv)
+    parser.add_argument('--threads', type=positive_int, default=2, help='CPU threads (default 2)')
+
+
+def main(args) -> int:
+    """Train the network, write its weights and print its errors."""
     torch.set_num_threads(args.threads)
-    try:
-        if args.steps < 1:
-            raise InputError(f'--steps is {args.steps}; expected 1 or more')
-        check_arguments(args, {'--out': args.out})
-        parts = [read_samples(folder, 'train') for folder in args.pairs]
-        weights = train(Samples(*map(torch.cat, zip(*parts))), args.steps, args.seed)
-        if args.average:
-            before = [dict(np.load(path, allow_pickle=False)) for path in args.average]
-            weights = {key: value.astype(np.float32)
-                       for key, value in averaged([*before, weights]).items()}
-        with atomic_write(args.out) as part, part.open('wb') as file:
-            np.savez_compressed(file, **weights)
-        print(f'{args.out}: {sum(len(part.shown) for part in parts)} frames, {args.steps} steps')
-        if args.val:
-            val = read_samples(args.val, 'val')
-            print(f'val, {len(val.shown)} frames: {report(weights, val)}')
-    except NikiError as error:
-        print(f'niki-train landmarks: {error}', file=sys.stderr)
-        return 2
+    check_arguments(args, {'--out': args.out})
+    parts = [read_samples(folder, 'train') for folder in args.pairs]
+    weights = train(Samples(*map(torch.cat, zip(*parts))), args.steps, args.seed)
+    if args.average:
+        before = [dict(np.load(path, allow_pickle=False)) for path in args.average]
+        weights = {key: value.astype(np.float32)
+                   for key, value in averaged([*before, weights]).items()}
+    with atomic_write(args.out) as part, part.open('wb') as file:
+        np.savez_compressed(file, **weights)
+    print(f'{args.out}: {sum(len(part.shown) for part in parts)} frames, {args.steps} steps')
+    if args.val:
+        val = read_samples(args.val, 'val')
+        print(f'val, {len(val.shown)} frames: {report(weights, val)}')
     return 0

@@ -9,51 +9,42 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
-import sys
 
-from niki_ros.common.errors import NikiError
-
-from niki_training.cli.arguments import positive
+from niki_training.common.arguments import positive_int
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog='niki-train kinematic', description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
-    verbs = parser.add_subparsers(dest='verb', required=True)
-    render = verbs.add_parser('render', help='draw people and keep crops with their truth')
+def add_arguments(parser) -> None:
+    """Add the verbs of ``niki-train kinematic`` and their options."""
+    verbs = parser.add_subparsers(metavar='VERB', required=True)
+    render = verbs.add_parser('render', help='render people and store crops with ground truth')
     render.add_argument('motion', type=Path, help='archive, or a store of niki-data prepare')
     render.add_argument('--split', default='train', help='train, val or test (train)')
-    render.add_argument('--clips', type=positive, default=4000, help='four crops each (4000)')
+    render.add_argument('--clips', type=positive_int, default=4000, help='four crops each (4000)')
     render.add_argument('--seed', type=int, default=11)
     fit = verbs.add_parser('fit', help='train the three heads on the same batches')
     fit.add_argument('--backbone', help="a model of timm, or 'plain'")
-    fit.add_argument('--size', type=positive, help='of the crops in pixels')
-    fit.add_argument('--steps', type=positive)
-    fit.add_argument('--minutes', type=float, help='end after so long')
-    table = verbs.add_parser('table', help='the three heads on held-out crops')
+    fit.add_argument('--size', type=positive_int, help='side of the crops in pixels')
+    fit.add_argument('--steps', type=positive_int)
+    fit.add_argument('--minutes', type=float, help='end after this time')
+    table = verbs.add_parser('table', help='score the three heads on held-out crops')
     table.add_argument('--split', default='val')
-    table.add_argument('--pose2sim', type=Path, help='folder of a calibrated trial: domain gap')
+    table.add_argument('--pose2sim', type=Path,
+                       help='folder of a calibrated trial: score the heads on real video as well')
     table.add_argument('--json', type=Path, help='write the figures there as well')
-    for verb in (render, fit, table):
+    for verb, run in ((render, _render), (fit, _fit), (table, _table)):
         verb.add_argument('--crops', type=Path, required=True, help='folder of the shards')
+        verb.set_defaults(run_kinematic=run)
     for verb in (fit, table):
         verb.add_argument('--out', type=Path, required=True, help='folder of the run')
-        verb.add_argument('--threads', type=positive, default=1, help='CPU threads (default 1)')
-    return parser
+        verb.add_argument('--threads', type=positive_int, default=1,
+                          help='CPU threads (default 1)')
 
 
-def main(argv=None) -> int:
-    """Run the command; errors become one line of text and exit code 2."""
-    args = _parser().parse_args(argv)
-    try:
-        {'render': _render, 'fit': _fit, 'table': _table}[args.verb](args)
-    except (NikiError, OSError) as error:
-        print(f'niki-train kinematic: {error}', file=sys.stderr)
-        return 2
+def main(args) -> int:
+    """Run one verb."""
+    args.run_kinematic(args)
     return 0
 
 
@@ -98,7 +89,3 @@ def _table(args) -> None:
         print('\n' + text_table(result['pose2sim'], COLUMNS))
     if args.json:
         write_text(args.json, json.dumps(result, indent=1) + '\n')
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -11,7 +11,7 @@ from niki_ros.common.plain_text import write_plainly
 from niki_ros.models.model_folder import write_model_folder
 import torch
 
-from niki_training.cli.arguments import positive
+from niki_training.common.arguments import positive_int
 from niki_training.data.body import skeleton_from_smpl
 from niki_training.importers import released_camera, released_hybrik, released_niki
 from niki_training.importers.blazepose import import_blazepose, VARIANTS
@@ -146,7 +146,7 @@ def _parser() -> argparse.ArgumentParser:
                          help='nanodet.json, with nanodet.bin in the same folder')
     for command in (niki, hybrik, blazepose, nanodet):
         command.add_argument('--out', metavar='MODEL', type=Path, required=True)
-        command.add_argument('--threads', type=positive, default=2)
+        command.add_argument('--threads', type=positive_int, default=2)
     return parser
 
 

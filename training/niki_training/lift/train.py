@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 from pathlib import Path
 import sys
 import time
 
 from niki_ros.body.skeleton import open_skeleton
-from niki_ros.common.errors import InputError, NikiError
+from niki_ros.common.errors import InputError
 import numpy as np
 import torch
 from torch import nn
 from tqdm import tqdm
 
-from niki_training.cli.arguments import positive
+from niki_training.common.arguments import positive_int
 from niki_training.data.store import licence_of, UNKNOWN
 from niki_training.evaluate.video_truth import LIMB_JOINTS
 from niki_training.lift.data import LiftBatches
@@ -126,9 +125,8 @@ class LiftTrainer:
         self.step, self.passed_s = state['step'], state['passed_s']
 
 
-def main(argv=None) -> int:
-    """Run the command; errors become one line of text and exit code 2."""
-    parser = argparse.ArgumentParser(prog='niki-train lift', description=__doc__)
+def add_arguments(parser) -> None:
+    """Add the options of ``niki-train lift``."""
     parser.add_argument('--data', type=Path, required=True, help='motion archive with root (.npz)')
     parser.add_argument('--val', type=Path, help='motion of other people, to show progress')
     parser.add_argument('--out', type=Path, required=True, help='folder; an old run there goes on')
@@ -141,22 +139,21 @@ def main(argv=None) -> int:
     parser.add_argument('--blocks', type=int, default=3)
     parser.add_argument('--pieces', type=int, default=64, help='pieces of motion in a batch')
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--threads', type=positive, default=2, help='CPU threads (default 2)')
-    args = parser.parse_args(argv)
+    parser.add_argument('--threads', type=positive_int, default=2, help='CPU threads (default 2)')
+
+
+def main(args) -> int:
+    """Train the lifter to the end."""
     torch.set_num_threads(args.threads)
-    try:
-        skeleton, motion = open_skeleton(), load_rooted_motion(args.data)
-        if not motion.root_m.any():
-            print(f'niki-train lift: {args.data} does not say where the pelvis was; people stay '
-                  'where they are, and the lifter will not know how people walk', file=sys.stderr)
-        batches = LiftBatches(motion, skeleton, args.pieces)
-        val = None
-        if args.val:
-            val = LiftBatches(load_rooted_motion(args.val), skeleton, args.pieces)
-        trainer = LiftTrainer(batches, args.out, args.minutes, args.width, args.blocks, args.seed,
-                              args.start_from, args.rate, args.steps, licence_of(args.data))
-        trainer.run(val)
-    except NikiError as error:
-        print(f'niki-train lift: {error}', file=sys.stderr)
-        return 2
+    skeleton, motion = open_skeleton(), load_rooted_motion(args.data)
+    if not motion.root_m.any():
+        print(f'niki-train lift: {args.data} does not say where the pelvis was; people stay '
+              'where they are, and the lifter will not know how people walk', file=sys.stderr)
+    batches = LiftBatches(motion, skeleton, args.pieces)
+    val = None
+    if args.val:
+        val = LiftBatches(load_rooted_motion(args.val), skeleton, args.pieces)
+    trainer = LiftTrainer(batches, args.out, args.minutes, args.width, args.blocks, args.seed,
+                          args.start_from, args.rate, args.steps, licence_of(args.data))
+    trainer.run(val)
     return 0

@@ -13,7 +13,8 @@ from niki_ros.files.atomic_write import atomic_write
 from niki_ros.scene.camera import Camera
 import numpy as np
 
-from niki_training.cli.arguments import positive
+from niki_training.common.arguments import positive_int
+from niki_training.files.outputs import check_arguments
 from niki_training.front_end.observe import OBSERVERS, Onlooker, pairs
 from niki_training.render.shards import shard_path, start_run, TRUTH_KEYS, write_shard
 from niki_training.render.tars import read_tar, write_tar
@@ -26,9 +27,11 @@ def add_arguments(parser) -> None:
     parser.add_argument('motion', type=Path, help='archive, or a store of niki-data prepare')
     parser.add_argument('--out', type=Path, required=True, help='folder of the shards')
     parser.add_argument('--split', default='train', help='train, val or test (train)')
-    parser.add_argument('--clips', type=positive, default=512, help='how many clips (512)')
-    parser.add_argument('--frames', type=positive, default=48, help='of a clip, 30 a second (48)')
-    parser.add_argument('--per-shard', type=positive, default=32, help='clips in a shard (32)')
+    parser.add_argument('--clips', type=positive_int, default=512, help='how many clips (512)')
+    parser.add_argument('--frames', type=positive_int, default=48,
+                        help='of a clip, 30 a second (48)')
+    parser.add_argument('--per-shard', type=positive_int, default=32,
+                        help='clips in a shard (32)')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--observe', choices=OBSERVERS,
                         help='let this front end look at once: pairs are stored, no images')
@@ -47,6 +50,7 @@ def main(args) -> int:
     """Render what is missing; a killed run goes on where it was."""
     from niki_training.render.clips import Studio
     from niki_training.render.motion import load_rooted_motion
+    check_arguments(args, {'--sheet': args.sheet})
     cv2.setNumThreads(1)
     motion = load_rooted_motion(args.motion)
     if args.sheet is None:

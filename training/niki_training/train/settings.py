@@ -64,6 +64,18 @@ class TrainConfig:
         except (ValueError, KeyError) as error:
             raise ConfigError(f'{name} = {value!r} is not of type {kind.__name__}') from error
 
+    def set_all(self, items) -> None:
+        """
+        Change several settings, each given as ``NAME=VALUE``.
+
+        :raises ConfigError: for an item without ``=``, a name or a value that is not possible.
+        """
+        for item in items:
+            name, equals, value = item.partition('=')
+            if not equals:
+                raise ConfigError(f'--set {item}: expected NAME=VALUE')
+            self.set(name, value)
+
     def check(self) -> TrainConfig:
         """
         Return these settings.

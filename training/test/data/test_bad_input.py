@@ -117,8 +117,8 @@ def test_a_bvh_that_is_none(tmp_path, capsys, text, message):
 
 
 @pytest.mark.parametrize('text, message', [
-    ('{', 'not a joint map in JSON'), ('["left_hip"]', 'a joint map is an object'),
-    ('{"left_hip": 3}', 'a joint map is an object'), ('{}', 'needs --joint-map'),
+    ('{', 'map.json'), ('["left_hip"]', 'map.json'),
+    ('{"left_hip": 3}', 'map.json'), ('{}', 'needs --joint-map'),
     ('{"nobody": "LeftLeg"}', 'nobody'), ('{"left_hip": "LeftUpLeg"}', 'LeftUpLeg')])
 def test_a_joint_map_that_is_none(tmp_path, capsys, text, message):
     (tmp_path / 'a.bvh').write_text(BVH)
@@ -228,10 +228,10 @@ def test_a_setting_that_there_is_not(setting):
 
 
 def test_clips_to_draw_that_cannot_be(tmp_path, capsys):
-    from niki_training.image import cli
     path = archive(tmp_path / 'a.npz')
     (tmp_path / 'file').write_text('x')
-    refused(cli.main, ['render', path, '--crops', tmp_path / 'file'], capsys, 'file')
+    refused(train_cli.main, ['kinematic', 'render', path, '--crops', tmp_path / 'file'], capsys,
+            'file')
     refused(data_cli.main, ['observe', tmp_path / 'file'], capsys, 'file: not a shard')
     refused(data_cli.main, ['prepare', path, '--licence', ' ', '--out', tmp_path / 'o.npz'],
             capsys, '--licence')

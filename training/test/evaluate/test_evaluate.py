@@ -9,6 +9,7 @@ from niki_ros.body.skeleton import open_skeleton
 from niki_ros.common.errors import ConfigError
 from niki_ros.solvers import load_solver, shipped_models
 from niki_training.cli import evaluate as evaluate_cli
+from niki_training.cli.evaluate_solvers import SEQUENCE_ROWS
 from niki_training.data.motion import load_motion
 from niki_training.evaluate.metrics import mpjpe_mm
 from niki_training.evaluate.model_fit import model_fit
@@ -51,7 +52,7 @@ def test_one_command_writes_tables_charts_and_manifest(store, model, tmp_path, c
     noted = json.loads((model / 'manifest.json').read_text())['evaluation']
     assert noted['frames']['clean']['mpjpe_mm'] == pytest.approx(clean, abs=1e-3)
     assert 'store.npz' in noted['protocol'] and set(noted['sequences']) == set(
-        evaluate_cli.SEQUENCE_ROWS)
+        SEQUENCE_ROWS)
     assert load_solver(str(model)).name == 'niki', 'the folder is still a model'
 
 

@@ -6,8 +6,8 @@ import os
 
 from niki_training.cli import data as data_cli
 from niki_training.cli import evaluate as evaluate_cli
+from niki_training.cli import train as train_cli
 from niki_training.files.outputs import check_arguments, write_text
-from niki_training.front_end import landmark_errors
 import pytest
 
 
@@ -45,8 +45,8 @@ def test_tables_and_weights_do_not_replace_data(tmp_path, capsys):
                   ['occlude', data, '--overlay', data]):
         assert evaluate_cli.main(list(map(str, words))) == 2
         assert 'which it would replace' in capsys.readouterr().err
-    words = [pairs, '--out', data, '--average', data]
-    assert landmark_errors.main(list(map(str, words))) == 2
+    words = ['landmarks', pairs, '--out', data, '--average', data]
+    assert train_cli.main(list(map(str, words))) == 2
     assert data_cli.main(['report', str(pairs), '--out', str(pairs / '0.npz')]) == 2
     assert capsys.readouterr().err.count('which it would replace') == 2
     assert {path.read_bytes() for path in (data, *pairs.iterdir())} == {b'data'}

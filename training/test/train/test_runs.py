@@ -10,7 +10,8 @@ import time
 from niki_ros.body.skeleton import open_skeleton
 from niki_ros.common.errors import ModelError
 from niki_training.cli import train as train_cli
-from niki_training.train import ablations
+from niki_training.cli import train_solver
+from niki_training.evaluate import ablations
 from niki_training.train.loop import load_checkpoint, Trainer
 from niki_training.train.settings import TrainConfig
 import numpy as np
@@ -138,7 +139,7 @@ def test_a_kill_while_the_checkpoint_is_written_leaves_the_old_one(motion, tmp_p
 
 
 def test_smoke_ends_by_itself_and_leaves_a_checkpoint(store, tmp_path, monkeypatch):
-    monkeypatch.setattr(train_cli, 'SMOKE_S', 1.0)
+    monkeypatch.setattr(train_solver, 'SMOKE_S', 1.0)
     command = small_command(store, tmp_path, 'steps=1000000', 'epoch=1000000')
     assert train_cli.main([*command, '--smoke']) == 0
     record = load_checkpoint(tmp_path / 'last.pt')[2]

@@ -23,6 +23,7 @@ PAGE = ROOT / 'docs' / 'train.md'
 PROGRAMS = {'niki-data': data_cli.main, 'niki-train': train_cli.main,
             'niki-export': export_cli.main, 'niki-evaluate': evaluate_cli.main,
             'niki': niki.main}
+DEFAULT_VERBS = {'niki-train': ['solver'], 'niki-evaluate': ['solvers']}
 ELSEWHERE = {
     'python3': 'an environment', '.': 'an environment', 'pip': 'the network',
     'mkdir': 'a fresh folder', 'cd': 'a fresh folder',
@@ -129,6 +130,7 @@ def test_options_of_commands_in_sentences_exist(capsys):
             continue
         verbs = [w for w in words[1:3] if re.fullmatch('[a-z]+', w)]
         deep = verbs[:2] if verbs[:1] == ['kinematic'] else verbs[:1]
+        deep = deep or DEFAULT_VERBS.get(words[0], [])
         with pytest.raises(SystemExit) as end:
             PROGRAMS[words[0]]([*deep, '--help'])
         assert not end.value.code, ' '.join(words)

@@ -1,15 +1,15 @@
-"""Kinds of arguments that several commands take."""
+"""Types of command-line arguments."""
 
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
 
 
-def positive(text: str) -> int:
+def positive_int(text: str) -> int:
     """
     Return a whole number of at least 1.
 
-    :raises ArgumentTypeError: for anything else.
+    :raises ArgumentTypeError: for any other text.
     """
     try:
         number = int(text)

@@ -8,15 +8,15 @@ folder of its own; started again it goes on where it was. Then all are scored on
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 import sys
+from typing import Dict
 
-from niki_ros.common.errors import ConfigError, NikiError
+from niki_ros.common.errors import ConfigError
 from niki_ros.solvers import load_solver
 import torch
 
-from niki_training.cli.arguments import positive
+from niki_training.common.arguments import positive_int
 from niki_training.corrupt import corrupt
 from niki_training.data.body import load_skeleton
 from niki_training.data.motion import load_motion
@@ -34,7 +34,7 @@ from niki_training.files.outputs import write_text
 from niki_training.train.loop import load_checkpoint, Trainer
 from niki_training.train.settings import TrainConfig
 
-VARIANTS = {
+VARIANTS: Dict[str, Dict[str, object]] = {
     'two-stage': {},
     'one-stage': {'net.kind': 'one_stage', 'net.blocks': 16},
     'without-inverse': {'loss.boundary': 0, 'loss.independence': 0, 'loss.prior': 0,
@@ -56,37 +56,30 @@ TRACK_ROWS = {'noise-20': 0, 'noise-40': 0, 'occluded-2': 24, 'truncated-legs': 
 """Rows of the table of tracks, and the frame at which the corruption starts."""
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog='niki-train ablations', description=__doc__)
+def add_arguments(parser) -> None:
+    """Add the options of ``niki-train ablations``."""
     parser.add_argument('--data', type=Path, required=True, help='motion to train on')
     parser.add_argument('--val', type=Path, required=True, help='held-out motion to score on')
     parser.add_argument('--out', type=Path, required=True, help='folder for runs and tables')
     length = parser.add_mutually_exclusive_group(required=True)
     length.add_argument('--steps', type=int, help='of each; the same on every machine')
     length.add_argument('--minutes', type=float,
-                        help='training time of each; fair only where nothing else runs')
+                        help='training time of each; fair only where no other program runs')
     parser.add_argument('--only', action='append', choices=list(VARIANTS), metavar='VARIANT',
                         help=f'may be repeated; default: all of {", ".join(VARIANTS)}')
     parser.add_argument('--set', action='append', default=[], metavar='NAME=VALUE',
                         help='change a setting of every variant')
     parser.add_argument('--limit', type=int, default=1500, help='frames to score (1500)')
     parser.add_argument('--sequences', type=int, default=40, help='sequences to score (40)')
-    parser.add_argument('--threads', type=positive, default=2, help='CPU threads (2)')
-    return parser
+    parser.add_argument('--threads', type=positive_int, default=2, help='CPU threads (2)')
 
 
-def main(argv=None) -> int:
-    """Run the command; errors become one line of text and exit code 2."""
-    args = _parser().parse_args(argv)
+def main(args) -> int:
+    """Train and score the chosen variants, print the tables in Markdown."""
     torch.set_num_threads(args.threads)
-    try:
-        if (args.steps if args.minutes is None else args.minutes) <= 0:
-            raise ConfigError(f'--{_length(args)}; expected more than 0')
-        text = run(args)
-    except (NikiError, OSError) as error:
-        print(f'niki-train ablations: {error}', file=sys.stderr)
-        return 2
-    print(text)
+    if (args.steps if args.minutes is None else args.minutes) <= 0:
+        raise ConfigError(f'--{_length(args)}; expected more than 0')
+    print(run(args))
     return 0
 
 
@@ -118,12 +111,8 @@ def variant(name: str, steps: int | None, minutes: float | None, changes=()) -> 
     config.set('steps', steps or 1_000_000_000)     # without steps the clock ends the run
     config.set('minutes', minutes or 0.0)
     given = [f'{key}={value}' for key, value in VARIANTS[name].items()]
-    for item in (*given, *changes):
-        key, equals, value = item.partition('=')
-        if not equals:
-            raise ConfigError(f'--set {item}: expected NAME=VALUE')
-        config.set(key, value)
-    config.net.kind = VARIANTS[name].get('net.kind', 'two_stage')
+    config.set_all((*given, *changes))
+    config.net.kind = str(VARIANTS[name].get('net.kind', 'two_stage'))
     return config.check()
 
 

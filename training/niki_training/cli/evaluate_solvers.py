@@ -1,0 +1,131 @@
+"""Score solvers on held-out motion under every corruption of the protocol, in one table."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+
+from niki_ros.body.skeleton import open_skeleton
+from niki_ros.solvers import load_solver, shipped_models
+
+from niki_training.common.arguments import positive_int
+from niki_training.corrupt import corrupt
+from niki_training.data.motion import load_motion
+from niki_training.evaluate.model_fit import model_fit
+from niki_training.evaluate.plots import draw_tables
+from niki_training.evaluate.protocol import (
+    by_solver,
+    frame_row,
+    markdown,
+    note_figures,
+    observation,
+    rows_of,
+    SEQUENCE,
+    sequence_row,
+    test_poses,
+    write_json,
+)
+from niki_training.files.outputs import check_arguments
+
+SEQUENCE_ROWS = {'clean': 0, 'noise-20': 0, 'noise-40': 0, 'occluded-2': 24, 'truncated-legs': 24,
+                 'truncated-waist': 24, 'silent-2': 24}
+"""Rows of the table of sequences → the frame at which the corruption begins."""
+SCORES = ('mpjpe_mm', 'pa_mpjpe_mm', 'rotation_deg', 'auroc')
+SEQUENCE_SCORES = ('mpjpe_mm', 'acceleration_mm', 'rotation_deg')
+
+
+def add_arguments(parser) -> None:
+    """Add the options of ``niki-evaluate solvers``."""
+    parser.add_argument('--data', type=Path, required=True, help='held-out motion')
+    parser.add_argument('--model', action='append', default=[], metavar='NAME[=FOLDER]',
+                        help='a solver by name, or a model folder; may be repeated')
+    parser.add_argument('--tracks', action='store_true', help='score sequences through tracks too')
+    parser.add_argument('--no-frames', action='store_true', help='leave out single frames')
+    parser.add_argument('--model-fit', action='store_true', help='add gradient descent')
+    parser.add_argument('--unrefined', action='store_true', help='add models without refinement')
+    parser.add_argument('--every', type=positive_int, default=12,
+                        help='take every n-th frame (12)')
+    parser.add_argument('--limit', type=positive_int, help='number of frames at most')
+    parser.add_argument('--sequences', type=positive_int, default=100,
+                        help='number of sequences (100)')
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--json', nargs='?', const='-', metavar='FILE',
+                        help='print one JSON object instead of tables, or write it to FILE')
+    parser.add_argument('--plot', type=Path, help='draw the tables here (.png, .svg or .pdf)')
+    parser.add_argument('--note', action='store_true',
+                        help="write each model's figures into the manifest of its folder")
+
+
+def main(args) -> int:
+    """Print the tables and write the files of the options."""
+    check_arguments(args, {'--json': args.json, '--plot': args.plot})
+    tables = evaluate(args)
+    if args.json and args.json != '-':
+        write_json(Path(args.json), tables)
+    if args.plot:
+        draw_tables(tables, args.plot)
+    if args.note:
+        _note_models(args, tables)
+    if args.json == '-':
+        print(json.dumps(tables))
+    else:
+        _print(args, tables)
+    return 0
+
+
+def evaluate(args) -> dict:
+    """Return {frames, sequences} → solver → corruption → scores."""
+    motion, skeleton = load_motion(args.data), open_skeleton()
+    solvers = {name: load_solver(folder or name)
+               for name, folder in [('analytic', ''), *map(_name_and_folder, args.model)]}
+    poses = test_poses(motion, skeleton, args.seed, args.every, 1, args.limit)
+    methods = {'observation': observation}
+    if args.model_fit:
+        methods['model fit'] = model_fit(skeleton)
+    methods.update({name: by_solver(solver) for name, solver in solvers.items()})
+    if args.unrefined:
+        methods.update({f'{name}, unrefined': by_solver(_unrefined(solver))
+                        for name, solver in solvers.items() if name != 'analytic'})
+    tables = {'frames': {
+        name: {row: frame_row(solve, poses, row, args.seed) for row in corrupt.PROTOCOL}
+        for name, solve in methods.items() if not args.no_frames}}
+    if args.tracks:
+        poses = test_poses(motion, skeleton, args.seed + 1, SEQUENCE, SEQUENCE, args.sequences)
+        tables['sequences'] = {
+            name: {row: sequence_row(solver, poses, row, args.seed, begin)
+                   for row, begin in SEQUENCE_ROWS.items()}
+            for name, solver in solvers.items()}
+    return tables
+
+
+def _name_and_folder(item: str) -> tuple:
+    """Return the name and the folder of ``NAME[=FOLDER]``; the folder is empty for a name."""
+    name, _, folder = item.partition('=')
+    return name, folder
+
+
+def _unrefined(solver):
+    """Return a copy of the solver without refinement."""
+    twin = copy.copy(solver)
+    twin.refine = False
+    return twin
+
+
+def _note_models(args, tables: dict) -> None:
+    """Write the figures of each model into its manifest."""
+    protocol = (f'niki-evaluate on {args.data.name}, seed {args.seed}, one frame in '
+                f'{args.every}, at most {args.limit or "all"}; '
+                f'{args.sequences} sequences as the pipeline runs them; sizes 0.85 … 1.15')
+    for name, folder in map(_name_and_folder, args.model):
+        note_figures(Path(folder) if folder else shipped_models() / name,
+                     rows_of(name, tables), protocol)
+
+
+def _print(args, tables: dict) -> None:
+    """Print the tables in Markdown."""
+    for score in () if args.no_frames else SCORES:
+        print(f'\n{score}, frames\n\n{markdown(tables["frames"], score)}')
+    for score in SEQUENCE_SCORES:
+        if tables.get('sequences'):
+            print(f'\n{score}, sequences\n\n{markdown(tables["sequences"], score)}')

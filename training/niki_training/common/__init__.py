@@ -1,0 +1,1 @@
+"""Command lines with verbs, and types of their arguments. Imports no other room."""
