@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from niki_ros.common.errors import InputError
+from niki_ros.images.boxes import checked_box
 from niki_ros.scene.camera import Camera
 import numpy as np
 
@@ -32,9 +32,7 @@ class Crop:
 
         :raises InputError: when the box is empty or not finite.
         """
-        box = np.asarray(box_px, dtype=np.float64)
-        if box.shape != (4,) or not np.isfinite(box).all() or (box[2:] <= box[:2]).any():
-            raise InputError(f'box {box.tolist()} is none; expected x0 < x1 and y0 < y1, pixels')
+        box = checked_box(box_px)
         side = max(float((box[2:] - box[:2]).max()) * margin, _MIN_SIDE_PX)
         return cls((box[:2] + box[2:]) / 2, side)
 

@@ -21,7 +21,7 @@ from niki_ros.observers.cut_off import CutOff
 from niki_ros.observers.network import Look, PersonNetwork
 from niki_ros.observers.search import Found, Search
 from niki_ros.scene.camera import Camera
-from niki_ros.scene.duplicates import same_person
+from niki_ros.scene.duplicates import is_same_person
 import numpy as np
 
 MIN_PRESENT = 0.5
@@ -360,7 +360,7 @@ def _without_doubles(people: List[_Followed]) -> List[_Followed]:
     for one in sorted(people, key=lambda p: (p.look is None, p.moved)):
         seen = one.look.observation if one.look else None
         others = (other.look.observation for other in kept if other.look)
-        if seen is None or not any(same_person(seen, other) for other in others):
+        if seen is None or not any(is_same_person(seen, other) for other in others):
             kept.append(one)
     return sorted(kept, key=lambda p: p.since_ns)
 

@@ -94,7 +94,7 @@ class LandmarkNetwork:
         :return: sum over two crops of the median shift of joints, over the body's size, and of
             the doubt that somebody is there.
         """
-        places = [look.place.larger(_WIDER, up) for look in looks for up in _ABOVE]
+        places = [look.place.enlarged(_WIDER, up) for look in looks for up in _ABOVE]
         points, outputs = self._points(image_rgb, camera, places)
         total = np.zeros(len(looks))
         for row, place in enumerate(places):

@@ -1,1 +1,1 @@
-"""Camera, lens, ground, depth and time of an image. May import images and body."""
+"""Camera, lens, ground, depth, duplicates and stamps of images. May import images and body."""

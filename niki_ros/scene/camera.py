@@ -1,19 +1,22 @@
-"""The pinhole camera with ROS's distortion models, and a body's place in front of it."""
+"""Camera model with ROS's distortion models, and the position of a body in front of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
 from niki_ros.common.errors import InputError
-from niki_ros.scene.lens import COEFFICIENTS, distorted, MAX_DISTORTION, undistorted
+from niki_ros.scene.lens import COEFFICIENTS, distorted, MAX_COEFFICIENT, undistorted
 import numpy as np
 
 MODELS = tuple(COEFFICIENTS)
 MAX_TANGENT = 100.0
-"""A pinhole sees nothing that is further off its axis than 89.4 degrees."""
+"""Pixels further off the axis than 89.4 degrees have no ray."""
 
-# what no camera has, in widths of the image
-_FOCAL_RANGE, _MAX_CENTRE = (0.01, 1000.0), 10.0
+# plausible focal lengths and distance of the principal point, over the size of the image
+_FOCAL_RATIOS, _MAX_CENTRE_RATIO = (0.01, 1000.0), 10.0
+# solve_root: an outlier is further off than this, as a tangent (2 % of the focal length)
+_HUBER_TANGENT = 0.02
+_SOLVE_ROOT_ITERATIONS, _MIN_ROOT_Z_M, _MIN_JOINT_Z_M = 3, 0.1, 0.05
 
 
 @dataclass(frozen=True)
@@ -22,11 +25,11 @@ class Camera:
     Intrinsics as in ``sensor_msgs/CameraInfo``.
 
     :param matrix: (3, 3) fx 0 cx / 0 fy cy / 0 0 1, pixels.
-    :param width: of the image in pixels.
-    :param height: of the image in pixels.
-    :param distortion: up to 5 (plumb_bob), 14 (rational_polynomial) or 4 (equidistant) numbers.
+    :param width: of the image, pixels. :param height: of the image, pixels.
+    :param distortion: up to 5 (plumb_bob), 14 (rational_polynomial) or 4 (equidistant)
+        coefficients.
     :param model: one of ``MODELS``.
-    :param source: where the numbers come from: ``camera_info``, ``file`` or ``fov``.
+    :param source: origin of the values: ``camera_info``, ``file`` or ``fov``.
     :param quarter_turns: clockwise rotation of the image relative to the lens; the distortion is
         computed in the axes of the lens.
     """
@@ -40,7 +43,7 @@ class Camera:
     quarter_turns: int = 0
 
     def __post_init__(self):
-        """Refuse numbers that no camera has."""
+        """Raise :class:`InputError` for values that no camera has."""
         k = np.asarray(self.matrix, dtype=np.float64)
         d = np.asarray(self.distortion, dtype=np.float64).ravel()
         if k.shape != (3, 3) or not np.isfinite(k).all() or k[0, 0] <= 0 or k[1, 1] <= 0:
@@ -48,30 +51,30 @@ class Camera:
         _check_extent(k, d, self.width, self.height)
         if self.model not in MODELS:
             raise InputError(f'distortion model {self.model!r} is unknown; expected {MODELS}')
-        wanted = COEFFICIENTS[self.model]
-        if len(d) > wanted and np.any(d[wanted:]):
-            raise InputError(f'{self.model} takes {wanted} distortion numbers, got {len(d)}')
-        full = np.zeros(wanted)
-        full[:min(len(d), wanted)] = d[:wanted]
+        count = COEFFICIENTS[self.model]
+        if len(d) > count and np.any(d[count:]):
+            raise InputError(f'{self.model} takes {count} distortion numbers, got {len(d)}')
+        full = np.zeros(count)
+        full[:min(len(d), count)] = d[:count]
         object.__setattr__(self, 'matrix', k)
         object.__setattr__(self, 'distortion', full)
 
     @classmethod
     def from_fov(cls, width: int, height: int, fov_deg: float) -> Camera:
-        """Return a camera without distortion whose image is ``fov_deg`` wide, centred."""
+        """Return a camera without distortion with a horizontal field of view of ``fov_deg``."""
         focal = width / 2 / np.tan(np.radians(fov_deg) / 2)
         matrix = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
         return cls(matrix, width, height, source='fov')
 
     def resized(self, width: int, height: int) -> Camera:
-        """Return the same camera for an image of another size (a driver that scales)."""
+        """Return the camera of the same image, scaled to another size in pixels."""
         if (width, height) == (self.width, self.height):
             return self
         scale = np.diag([width / self.width, height / self.height, 1.0])
         return replace(self, matrix=scale @ self.matrix, width=width, height=height)
 
     def cropped(self, x_px: float, y_px: float, width: int, height: int) -> Camera:
-        """Return the same camera for a part of its image that begins at (x, y)."""
+        """Return the camera of a part of the image whose upper left corner is at (x, y)."""
         if (x_px, y_px, width, height) == (0, 0, self.width, self.height):
             return self
         shift = np.array([[1.0, 0, -x_px], [0, 1.0, -y_px], [0, 0, 1.0]])
@@ -88,14 +91,14 @@ class Camera:
         k, last = self.matrix, self.height - 1.0
         if k[0, 1]:
             raise InputError(f'camera matrix K has a skew of {k[0, 1]:g}; images of such a camera '
-                             'cannot be turned: set image_rotation to 0')
-        turned = np.array([[k[1, 1], 0, last - k[1, 2]], [0, k[0, 0], k[0, 2]], [0, 0, 1.0]])
-        once = replace(self, matrix=turned, width=self.height, height=self.width,
+                             'cannot be rotated: set image_rotation to 0')
+        matrix = np.array([[k[1, 1], 0, last - k[1, 2]], [0, k[0, 0], k[0, 2]], [0, 0, 1.0]])
+        once = replace(self, matrix=matrix, width=self.height, height=self.width,
                        quarter_turns=(self.quarter_turns + 1) % 4)
         return once.rotated(quarter_turns - 1)
 
     def project(self, points_m) -> np.ndarray:
-        """Pixels (..., 2) of points (..., 3) in the optical frame; NaN behind the camera."""
+        """Return pixels (..., 2) of points (..., 3) in the optical frame; NaN behind it."""
         points = np.asarray(points_m, dtype=np.float64)
         z = np.where(points[..., 2] > 1e-6, points[..., 2], np.nan)
         with np.errstate(over='ignore', invalid='ignore', divide='ignore'):
@@ -111,9 +114,9 @@ class Camera:
 
     def rays(self, pixels) -> np.ndarray:
         """
-        Directions (..., 3) with z = 1 that pixels (..., 2) look along, distortion undone.
+        Return directions (..., 3) with z = 1, optical axes, of pixels (..., 2), undistorted.
 
-        NaN where the lens, by its calibration, looks along none.
+        NaN where the calibration of the lens gives no direction.
         """
         pixels = np.asarray(pixels, dtype=np.float64)
         k = self.matrix
@@ -121,7 +124,7 @@ class Camera:
         x = (pixels[..., 0] - k[0, 2] - k[0, 1] * y) / k[0, 0]
         plane = np.stack([x, y], axis=-1)
         if self.distortion.any():
-            # a calibration that does not hold out there can run away
+            # outside its valid range a calibration can diverge
             with np.errstate(over='ignore', invalid='ignore', divide='ignore'):
                 in_lens = _rotated_plane(plane, -self.quarter_turns)
                 plane = _rotated_plane(undistorted(in_lens, self.model, self.distortion),
@@ -144,38 +147,38 @@ def _rotated_plane(plane, quarter_turns: int) -> np.ndarray:
 
 
 def _check_extent(k, d, width: int, height: int):
-    """Refuse finite numbers that no camera has, such as a focal length of 1e300 pixels."""
+    """Raise :class:`InputError` for implausible values, such as a focal length of 1e300 pixels."""
     if width <= 0 or height <= 0:
         raise InputError(f'camera image is {width}x{height}; expected positive')
-    if not np.isfinite(d).all() or (np.abs(d) > MAX_DISTORTION).any():
+    if not np.isfinite(d).all() or (np.abs(d) > MAX_COEFFICIENT).any():
         raise InputError(f'distortion is {d.tolist()}; every value must be finite, and below '
-                         f'{MAX_DISTORTION:g}')
-    low, high = _FOCAL_RANGE
+                         f'{MAX_COEFFICIENT:g}')
+    low, high = _FOCAL_RATIOS
     side = max(width, height)
     focal = k[[0, 1], [0, 1]]
     if focal.min() < low * min(width, height) or focal.max() > high * side:
         raise InputError(f'focal lengths are {focal.tolist()} pixels; expected {low:g} … {high:g} '
                          f'times the image of {width}x{height}')
     far = np.abs(k[[0, 1, 0], [2, 2, 1]]).max()
-    if far > _MAX_CENTRE * side or not np.array_equal(k[2], (0, 0, 1)) or k[1, 0]:
+    if far > _MAX_CENTRE_RATIO * side or not np.array_equal(k[2], (0, 0, 1)) or k[1, 0]:
         raise InputError(f'camera matrix K is {k.tolist()}; expected fx s cx / 0 fy cy / 0 0 1, '
                          f'with the centre near an image of {width}x{height}')
 
 
 def solve_root(joints_m, keypoints_px, weights, camera: Camera):
     """
-    Where the pelvis is, so that the body's joints project onto their keypoints.
+    Return the position of the pelvis with which the joints project onto their keypoints.
 
     For a joint X and the ray (u, v, 1) of its keypoint, X + t lies on the ray when
     t_x - u t_z = u X_z - X_x and t_y - v t_z = v X_z - X_y: linear in the root t. Solved by
-    weighted least squares, twice more with the rows scaled to pixels at the distance found and
-    outliers held back (Huber, 2 % of the focal length).
+    weighted least squares, twice more with the rows scaled to pixels at the distance of the last
+    solution and with Huber weights (2 % of the focal length).
 
-    :param joints_m: (n, 3) root-relative, camera axes.
-    :param keypoints_px: (n, 2); rows with a weight of 0 may be NaN.
+    :param joints_m: (n, 3) relative to the pelvis, camera axes.
+    :param keypoints_px: (n, 2), pixels; rows with a weight of 0 may be NaN.
     :param weights: (n,) >= 0.
-    :return: root_m (3,), or None where fewer than three joints have weight or the body would be
-        behind the camera.
+    :return: (3,) in the optical frame, metres; None where fewer than three joints have weight, or
+        the body would be behind the camera.
     """
     rays = camera.rays(keypoints_px)
     good = (np.asarray(weights) > 0) & np.isfinite(rays).all(-1)
@@ -189,13 +192,13 @@ def solve_root(joints_m, keypoints_px, weights, camera: Camera):
     b[0::2] = ray[:, 0] * x[:, 2] - x[:, 0]
     b[1::2] = ray[:, 1] * x[:, 2] - x[:, 1]
     scale = np.ones(len(x))
-    for _ in range(3):
+    for _ in range(_SOLVE_ROOT_ITERATIONS):
         rows = np.repeat(np.sqrt(weight * scale), 2)
         root = np.linalg.lstsq(a * rows[:, None], b * rows, rcond=None)[0]
         depth = x[:, 2] + root[2]
-        if root[2] <= 0.1 or (depth <= 0.05).any():
+        if root[2] <= _MIN_ROOT_Z_M or (depth <= _MIN_JOINT_Z_M).any():
             return None
         off = np.linalg.norm(((x + root)[:, :2] / depth[:, None]) - ray[:, :2], axis=1)
-        scale = np.minimum(1.0, 0.02 / np.maximum(off, 1e-9)) / depth**2
+        scale = np.minimum(1.0, _HUBER_TANGENT / np.maximum(off, 1e-9)) / depth**2
         scale = scale / scale.max()
     return root

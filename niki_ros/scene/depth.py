@@ -1,30 +1,48 @@
-"""The distance of a person from a depth image that is aligned with the colour image."""
+"""Distance of a person by a depth image that is aligned with the colour image."""
 
 from __future__ import annotations
 
-from typing import Optional
+from dataclasses import dataclass
+from typing import Optional, Tuple
 
 from niki_ros.body.skeleton import JOINT
 from niki_ros.common.errors import InputError
 import numpy as np
 
-RANGE_M = (0.2, 30.0)
-_CORNERS = [JOINT[name] for name in ('left_shoulder', 'right_shoulder', 'left_hip', 'right_hip')]
-# a depth camera sees the surface of the trunk, the joints lie about so far behind it
-SURFACE_M = 0.11
-_GRID = 12
-_EDGE = 0.15     # of the trunk's width and height, left out at the edges
-_GROSS_M = 0.25  # from the median: an arm in front, or what is seen past the body
-_LEAST_SHARE = 0.3
+_TRUNK_CORNERS = [JOINT[name] for name in (
+    'left_shoulder', 'right_shoulder', 'left_hip', 'right_hip')]
+
+
+@dataclass(frozen=True)
+class DepthConfig:
+    """
+    Numbers of :func:`depth_z_offset_m`.
+
+    :param range_m: of depths that are used.
+    :param surface_m: joints of the trunk lie about this far behind its surface, which a depth
+        camera measures.
+    :param grid_count: samples across and down the trunk.
+    :param edge_ratio: of the trunk's width and height, left out at each edge.
+    :param max_deviation_m: from the median; farther samples are an arm in front of the trunk, or
+        the background.
+    :param min_samples_ratio: of the samples that must be measured, and near the median.
+    """
+
+    range_m: Tuple[float, float] = (0.2, 30.0)
+    surface_m: float = 0.11
+    grid_count: int = 12
+    edge_ratio: float = 0.15
+    max_deviation_m: float = 0.25
+    min_samples_ratio: float = 0.3
 
 
 def checked_depth(depth, width: int, height: int) -> np.ndarray:
     """
-    Return a depth image in metres, (h, w) float32, 0 where nothing was measured.
+    Return a depth image (h, w) float32, metres, 0 where nothing was measured.
 
-    :param depth: (h, w) float metres or uint16 millimetres, of the image of ``width`` ×
-        ``height`` or that image reduced or enlarged.
-    :raises InputError: for another form, or another shape than the image's.
+    :param depth: (h, w) float metres or uint16 millimetres, aligned with the image of ``width`` ×
+        ``height`` pixels, of the same or another resolution.
+    :raises InputError: for another shape or type, or another aspect ratio than the image's.
     """
     depth = np.asarray(depth)
     if depth.ndim != 2 or 0 in depth.shape or depth.dtype.kind not in 'fu':
@@ -37,38 +55,41 @@ def checked_depth(depth, width: int, height: int) -> np.ndarray:
     return depth.astype(np.float32) * np.float32(scale)
 
 
-def depth_z_offset_m(depth_m, image_size, keypoints_px, joints_m, hidden) -> Optional[float]:
+def depth_z_offset_m(depth_m, image_size, keypoints_px, joints_m, hidden,
+                     config: DepthConfig = DepthConfig()) -> Optional[float]:
     """
-    How much farther (m, along the camera's axis) the body is than it was put.
+    Return by how much to move the body along the camera's z axis, metres, positive is farther.
 
-    The trunk is sampled between shoulders and hips; what is not measured and what lies far from
-    the median is left out.
+    The depth is sampled on the trunk, between shoulders and hips.
 
-    :param depth_m: (h, w) metres, 0 or NaN = nothing. :param image_size: width, height, pixels.
-    :param keypoints_px: (29, 2) image positions. :param joints_m: (29, 3) in the optical frame.
-    :param hidden: (29,) joints not seen.
+    :param depth_m: (h, w) metres, 0 or NaN where nothing was measured.
+    :param image_size: width and height of the colour image, pixels.
+    :param keypoints_px: (29, 2) positions in the colour image.
+    :param joints_m: (29, 3) in the camera's optical frame.
+    :param hidden: (29,) bool, True where not seen.
     :return: None where too little of the trunk is seen or measured.
     """
-    corners = np.asarray(keypoints_px, dtype=np.float64)[_CORNERS]
-    if np.asarray(hidden)[_CORNERS].any() or not np.isfinite(corners).all():
+    corners = np.asarray(keypoints_px, dtype=np.float64)[_TRUNK_CORNERS]
+    if np.asarray(hidden)[_TRUNK_CORNERS].any() or not np.isfinite(corners).all():
         return None
-    across, down = np.meshgrid(*[np.linspace(_EDGE, 1 - _EDGE, _GRID)] * 2)
+    steps = np.linspace(config.edge_ratio, 1 - config.edge_ratio, config.grid_count)
+    across, down = np.meshgrid(steps, steps)
     weights = np.stack([(1 - across) * (1 - down), across * (1 - down),
                         (1 - across) * down, across * down], axis=-1).reshape(-1, 4)
-    measured = _at(depth_m, weights @ corners, image_size)
-    expected = weights @ np.asarray(joints_m)[_CORNERS, 2] - SURFACE_M
-    good = np.isfinite(measured) & (measured > RANGE_M[0]) & (measured < RANGE_M[1])
-    if good.sum() < _LEAST_SHARE * len(weights):
+    measured = _depth_at(depth_m, weights @ corners, image_size)
+    expected = weights @ np.asarray(joints_m)[_TRUNK_CORNERS, 2] - config.surface_m
+    low, high = config.range_m
+    valid = np.isfinite(measured) & (measured > low) & (measured < high)
+    min_samples = config.min_samples_ratio * len(weights)
+    if valid.sum() < min_samples:
         return None
-    shift = (measured - expected)[good]
-    near = np.abs(shift - np.median(shift)) < _GROSS_M
-    if near.sum() < _LEAST_SHARE * len(weights):
-        return None
-    return float(np.median(shift[near]))
+    offset = (measured - expected)[valid]
+    near = np.abs(offset - np.median(offset)) < config.max_deviation_m
+    return float(np.median(offset[near])) if near.sum() >= min_samples else None
 
 
-def _at(depth_m, pixels, image_size) -> np.ndarray:
-    """Return the depth (n,) at image positions (n, 2); NaN outside."""
+def _depth_at(depth_m, pixels, image_size) -> np.ndarray:
+    """Return the depth (n,) at positions (n, 2) in the colour image; NaN outside."""
     height, width = depth_m.shape
     scale = np.array([width, height]) / np.asarray(image_size, dtype=np.float64)
     column, row = np.floor(pixels * scale).astype(np.int64).T
@@ -78,7 +99,7 @@ def _at(depth_m, pixels, image_size) -> np.ndarray:
     return out
 
 
-def moved_along_ray(root_m, shift_m: float) -> np.ndarray:
-    """Return the root (3,) on the same ray, ``shift_m`` farther along the camera's axis."""
+def moved_along_ray(root_m, z_offset_m: float) -> np.ndarray:
+    """Return the root (3,) on the same ray, ``z_offset_m`` farther along the camera's z axis."""
     root_m = np.asarray(root_m, dtype=np.float64)
-    return root_m * max((root_m[2] + shift_m) / root_m[2], 0.05)
+    return root_m * max((root_m[2] + z_offset_m) / root_m[2], 0.05)

@@ -1,7 +1,8 @@
-"""Two observations of one person in one image."""
+"""Duplicate observations of one person in one image."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import List
 
 from niki_ros.body.observation import JointObservation
@@ -9,41 +10,55 @@ from niki_ros.body.skeleton import MIRROR_29
 from niki_ros.images.boxes import overlap, share_within
 import numpy as np
 
-# two observations are one person: boxes that share this much, or keypoints this near each other,
-# as a share of the height
-SAME_BOX = 0.7
-SAME_KEYPOINTS = 0.12
-# half a person can be seen as a smaller whole one: most of its box in the other one, and the upper
-# or the lower part of the body near the other's
-_MOSTLY_WITHIN, NEAR_PART = 0.75, 0.18
-_UPPER, _LOWER = [12, 15, 16, 17, 18, 19], [0, 1, 2, 4, 5, 7, 8]
+_UPPER_BODY, _LOWER_BODY = [12, 15, 16, 17, 18, 19], [0, 1, 2, 4, 5, 7, 8]
+
+
+@dataclass(frozen=True)
+class DuplicateConfig:
+    """
+    Numbers of :func:`is_same_person`.
+
+    :param min_overlap_ratio: intersection over union of two boxes of one person.
+    :param max_keypoint_ratio: median distance of the keypoints over the height of the box.
+    :param min_within_ratio: share of the smaller box in the larger one, where half a person is
+        seen as a smaller whole one.
+    :param max_part_ratio: median distance of the keypoints of the upper or of the lower body over
+        the height of the box, in that case.
+    """
+
+    min_overlap_ratio: float = 0.7
+    max_keypoint_ratio: float = 0.12
+    min_within_ratio: float = 0.75
+    max_part_ratio: float = 0.18
 
 
 def suppress_duplicates(observations: List[JointObservation]) -> List[JointObservation]:
-    """Drop the worse of two observations of one person."""
+    """Return the observations, of each person only the one with the highest score."""
     kept: List[JointObservation] = []
     for one in sorted(observations, key=lambda o: -o.score):
-        if not any(same_person(one, other) for other in kept):
+        if not any(is_same_person(one, other) for other in kept):
             kept.append(one)
     return kept
 
 
-def same_person(one: JointObservation, other: JointObservation) -> bool:
+def is_same_person(one: JointObservation, other: JointObservation,
+                   config: DuplicateConfig = DuplicateConfig()) -> bool:
     """
-    Whether two observations of one image lie on each other.
+    Return whether two observations of one image show the same person.
 
-    Joint on joint, also with left and right exchanged (the same body seen from the front and from
-    behind), or box on box: of two people so close only the one in front can be seen.
+    Their boxes coincide, or their joints do, also with left and right exchanged (front and back
+    mistaken). Of two people as close as that only the one in front is visible.
     """
-    if overlap(one.box_px, other.box_px) > SAME_BOX:
+    if overlap(one.box_px, other.box_px) > config.min_overlap_ratio:
         return True
     size = max(float(one.box_px[3] - one.box_px[1]), float(other.box_px[3] - other.box_px[1]), 1.0)
-    if share_within(one.box_px, other.box_px) > _MOSTLY_WITHIN:
+    if share_within(one.box_px, other.box_px) > config.min_within_ratio:
         apart = np.linalg.norm(one.keypoints_px - other.keypoints_px, axis=1) / size
-        if any(np.median(apart[group]) < NEAR_PART for group in (_UPPER, _LOWER)):
+        if any(np.median(apart[part]) < config.max_part_ratio
+               for part in (_UPPER_BODY, _LOWER_BODY)):
             return True
     for order in (list(range(24)), list(MIRROR_29[:24])):
         apart = np.linalg.norm(one.keypoints_px[:24] - other.keypoints_px[order], axis=1)
-        if np.isfinite(apart).any() and np.nanmedian(apart) < SAME_KEYPOINTS * size:
+        if np.isfinite(apart).any() and np.nanmedian(apart) < config.max_keypoint_ratio * size:
             return True
     return False

@@ -1,31 +1,19 @@
-"""The ground: feet that stand are on it, which tells the distance and keeps feet in place."""
+"""The ground plane: a standing foot tells the distance, and stays where it stands."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional
+from typing import List, Optional, Tuple
 
 from niki_ros.body.skeleton import JOINT
 from niki_ros.common.errors import InputError
 import numpy as np
 
-# joints that touch the ground, and how far above it they are then
-_SOLES = np.array([JOINT[f'{side}_{part}'] for side in ('left', 'right')
-                   for part in ('ankle', 'foot', 'big_toe')])
-_SOLE_M = np.array([0.075, 0.026, 0.015] * 2)
+# joints of the feet, their heights above the ground in standing, and their sides
+_FOOT_JOINTS = np.array([JOINT[f'{side}_{part}'] for side in ('left', 'right')
+                         for part in ('ankle', 'foot', 'big_toe')])
+_FOOT_JOINT_HEIGHT_M = np.array([0.075, 0.026, 0.015] * 2)
 _SIDE = np.array([0, 0, 0, 1, 1, 1])
-# expected error of a foot over a second of images, metres at the foot, and of the distance that
-# one camera tells by the size, as a share
-_FOOT_M, _SIZE_SHARE = 0.03, 0.05
-# a distance that differs more than this from the one by size: no foot of this person stands there
-_MOST = 0.25
-# the lowest sole is put on the ground when it is as near as the first, and left alone from the
-# second on: whoever jumps or climbs is higher
-_LIFT_M = (0.12, 0.24)
-# a foot stands that is this much higher than the lowest, and as slow as this
-_STANDS_M, _STILL_M_S = 0.03, 0.35
-# a standing foot is held at its place, which gives way with this time constant, so far at most
-_HOLD, _YIELD_S, _SLIP_M = 0.8, 0.7, 0.10
 
 
 @dataclass(frozen=True)
@@ -44,9 +32,9 @@ class Ground:
         """
         Return the plane z = 0 of a frame such as base_footprint.
 
-        :param camera_from_ground: (3, 3) rotation. :param origin_m: (3,) of that frame; both in
-            the camera's optical frame.
-        :raises InputError: when they are not finite, or the camera is below the ground.
+        :param camera_from_ground: (3, 3) rotation to the camera's optical axes.
+        :param origin_m: (3,) origin of that frame in the camera's optical frame.
+        :raises InputError: when a value is not finite, or the camera is below the ground.
         """
         rotmat = np.asarray(camera_from_ground, dtype=np.float64)
         origin = np.asarray(origin_m, dtype=np.float64)
@@ -60,90 +48,133 @@ class Ground:
         return cls(up, height)
 
     def heights(self, points_m) -> np.ndarray:
-        """Return how far above the ground points (..., 3) are, metres."""
+        """Return the heights (...) of points (..., 3) above the ground, metres."""
         return np.asarray(points_m) @ self.up + self.height_m
 
 
-def ground_z_offset_m(ground: Ground, joints_m, hidden) -> Optional[float]:
+@dataclass(frozen=True)
+class GroundDistanceConfig:
     """
-    How much farther (m, along the camera's axis) the body is than it was put by its size.
+    Numbers of :func:`ground_z_offset_m`.
 
-    The lowest foot stands on the ground: where the ray through it meets the plane is its place.
-    That and the size in the image are weighed by their errors: a low camera sees a foot's distance
-    badly.
+    :param foot_error_m: expected error of a foot's position over a second of images.
+    :param size_error_ratio: expected error of a distance that is measured by size in the image.
+    :param max_log_ratio: largest difference of the two distances, as a logarithm of their ratio;
+        beyond it the foot does not stand on this ground.
+    """
 
-    :param joints_m: (29, 3) in the optical frame, on their pixels. :param hidden: (29,).
+    foot_error_m: float = 0.03
+    size_error_ratio: float = 0.05
+    max_log_ratio: float = 0.25
+
+
+def ground_z_offset_m(ground: Ground, joints_m, hidden,
+                      config: GroundDistanceConfig = GroundDistanceConfig()) -> Optional[float]:
+    """
+    Return by how much to move the body along the camera's z axis, metres, positive is farther.
+
+    The lowest foot stands on the ground, at the point where the ray through it meets the plane.
+    That distance and the distance by size are weighted by their errors: a low camera measures the
+    distance of a foot badly.
+
+    :param joints_m: (29, 3) in the camera's optical frame, consistent with their pixels.
+    :param hidden: (29,) bool, True where not seen.
     :return: None where no foot is seen, or the lowest one cannot stand.
     """
-    points = np.asarray(joints_m, dtype=np.float64)[_SOLES]
-    seen = ~np.asarray(hidden)[_SOLES]
+    points = np.asarray(joints_m, dtype=np.float64)[_FOOT_JOINTS]
+    seen = ~np.asarray(hidden)[_FOOT_JOINTS]
     if not seen.any() or (points[:, 2] <= 0.1).any():
         return None
-    above = np.where(seen, ground.heights(points) - _SOLE_M, np.inf)
+    above = np.where(seen, ground.heights(points) - _FOOT_JOINT_HEIGHT_M, np.inf)
     lowest = int(np.argmin(above))
     point = points[lowest]
-    fall = -(point @ ground.up) / point[2]
-    reach = ground.height_m - _SOLE_M[lowest]
-    if fall <= 0.02 or reach <= 0.05:
+    descent = -(point @ ground.up) / point[2]
+    camera_height = ground.height_m - _FOOT_JOINT_HEIGHT_M[lowest]
+    if descent <= 0.02 or camera_height <= 0.05:
         return None
-    distance = reach / fall
-    by_ground = np.log(distance / point[2])
-    if abs(by_ground) > _MOST:
+    log_ratio = np.log(camera_height / descent / point[2])
+    if abs(log_ratio) > config.max_log_ratio:
         return None
-    weight = 1 / (_FOOT_M / reach)**2
-    share = weight / (weight + 1 / _SIZE_SHARE**2)
-    return float(point[2] * (np.exp(share * by_ground) - 1))
+    weight = 1 / (config.foot_error_m / camera_height)**2
+    share = weight / (weight + 1 / config.size_error_ratio**2)
+    return float(point[2] * (np.exp(share * log_ratio) - 1))
+
+
+@dataclass(frozen=True)
+class FootLockConfig:
+    """
+    Numbers of :class:`FootLock`.
+
+    :param lift_m: the lowest foot is put on the ground up to the first height, and left alone
+        from the second on: a person who jumps or climbs is higher.
+    :param standing_height_m: a standing foot is less than this above the lowest one.
+    :param standing_speed_m_s: a standing foot is slower than this.
+    :param hold_ratio: share of a standing foot's motion that is taken back.
+    :param release_s: time constant with which the place of a standing foot follows the foot.
+    :param max_slip_m: a foot this far from its place stands at another place.
+    :param max_gap_s: after a longer time between two images no foot has a place.
+    """
+
+    lift_m: Tuple[float, float] = (0.12, 0.24)
+    standing_height_m: float = 0.03
+    standing_speed_m_s: float = 0.35
+    hold_ratio: float = 0.8
+    release_s: float = 0.7
+    max_slip_m: float = 0.10
+    max_gap_s: float = 0.5
 
 
 class FootLock:
-    """Feet of one person that stand: they neither sink nor slide."""
+    """Keeps the standing feet of one person on the ground and in place."""
 
-    def __init__(self):
-        """No foot stands."""
-        self._anchors = [None, None]
-        self._before: Optional[np.ndarray] = None
+    def __init__(self, config: FootLockConfig = FootLockConfig()):
+        """Start without a standing foot."""
+        self._config = config
+        self._places_m: List[Optional[np.ndarray]] = [None, None]
+        self._before_m: Optional[np.ndarray] = None
 
     def correction_m(self, ground: Ground, joints_m, hidden, dt_s: float) -> np.ndarray:
         """
-        Return by how much (3,) the whole body is to be moved, metres.
+        Return the translation (3,) of the whole body, metres, camera's optical axes.
 
-        :param joints_m: (29, 3) in the optical frame. :param hidden: (29,) joints not seen.
+        :param joints_m: (29, 3) in the camera's optical frame.
+        :param hidden: (29,) bool, True where not seen. :param dt_s: since the last image.
         """
-        points = np.asarray(joints_m, dtype=np.float64)[_SOLES]
-        above = ground.heights(points) - _SOLE_M
-        before, self._before = self._before, points
+        points = np.asarray(joints_m, dtype=np.float64)[_FOOT_JOINTS]
+        above = ground.heights(points) - _FOOT_JOINT_HEIGHT_M
+        before, self._before_m = self._before_m, points
         lift = self._lift(ground, above)
-        if before is None or not 0 < dt_s < 0.5:
-            self._anchors = [None, None]
+        if before is None or not 0 < dt_s < self._config.max_gap_s:
+            self._places_m = [None, None]
             return lift
         speed = np.linalg.norm(points - before, axis=1) / dt_s
-        pulls = [pull for side in (0, 1) if (pull := self._pull(
-            side, points, above, speed, np.asarray(hidden)[_SOLES], dt_s)) is not None]
-        if not pulls:
+        hidden = np.asarray(hidden)[_FOOT_JOINTS]
+        moves = [move for side in (0, 1) if (move := self._move_back(
+            side, points, above, speed, hidden, dt_s)) is not None]
+        if not moves:
             return lift
-        slide = np.mean(pulls, axis=0)
-        return lift + _HOLD * (slide - (slide @ ground.up) * ground.up)
+        slide = np.mean(moves, axis=0)
+        return lift + self._config.hold_ratio * (slide - (slide @ ground.up) * ground.up)
 
-    @staticmethod
-    def _lift(ground: Ground, above) -> np.ndarray:
-        """Return the move that puts the lowest sole on the ground, if it is near or below it."""
-        low = float(above.min())
-        near, far = _LIFT_M
-        share = np.clip((far - abs(low)) / (far - near), 0.0, 1.0)
-        return -share * low * ground.up
+    def _lift(self, ground: Ground, above) -> np.ndarray:
+        """Return the translation (3,) that puts the lowest foot on the ground where it is near."""
+        lowest = float(above.min())
+        near, far = self._config.lift_m
+        share = np.clip((far - abs(lowest)) / (far - near), 0.0, 1.0)
+        return -share * lowest * ground.up
 
-    def _pull(self, side, points, above, speed, hidden, dt_s) -> Optional[np.ndarray]:
-        """Return the way (3,) back to where the foot stands, None where it does not."""
-        mine = (_SIDE == side) & ~hidden
-        stands = mine.any() and above[mine].min() < above.min() + _STANDS_M and (
-            speed[mine].min() < _STILL_M_S)
+    def _move_back(self, side, points, above, speed, hidden, dt_s) -> Optional[np.ndarray]:
+        """Return the way (3,) of a foot back to its place, None where it does not stand."""
+        config, seen = self._config, (_SIDE == side) & ~hidden
+        stands = (seen.any() and above[seen].min() < above.min() + config.standing_height_m
+                  and speed[seen].min() < config.standing_speed_m_s)
         if not stands:
-            self._anchors[side] = None
+            self._places_m[side] = None
             return None
         foot = points[_SIDE == side].mean(axis=0)
-        anchor = self._anchors[side]
-        if anchor is None or np.linalg.norm(foot - anchor) > _SLIP_M:
-            anchor = foot
-        anchor = anchor + min(dt_s / _YIELD_S, 1.0) * (foot - anchor)
-        self._anchors[side] = anchor
-        return anchor - foot
+        place = self._places_m[side]
+        if place is None or np.linalg.norm(foot - place) > config.max_slip_m:
+            place = foot
+        place = place + min(dt_s / config.release_s, 1.0) * (foot - place)
+        self._places_m[side] = place
+        return place - foot

@@ -1,7 +1,8 @@
 """
-Lenses: from the ideal image plane to the one behind the glass, and back.
+Lens distortion between the ideal and the distorted image plane.
 
-Formulas of OpenCV's calib3d and fisheye documentation, which ROS's distortion models are.
+The formulas are those of OpenCV's calib3d and fisheye documentation, which ROS's distortion models
+refer to. The image plane lies at distance 1; its coordinates are tangents.
 """
 
 from __future__ import annotations
@@ -12,35 +13,35 @@ from typing import Tuple
 import numpy as np
 
 COEFFICIENTS = {'plumb_bob': 5, 'rational_polynomial': 14, 'equidistant': 4}
-"""How many numbers each model takes; missing ones are 0."""
-MAX_DISTORTION = 1e6
+"""Number of coefficients of each distortion model; missing ones are 0."""
+MAX_COEFFICIENT = 1e6
 
-# what drivers, SDKs and calibration tools call them, letters and digits only
+# names of the models in drivers, SDKs and calibration tools, letters and digits only
 _NAMES = {
     'plumb_bob': ('plumbbob', 'radtan', 'radialtangential', 'brownconrady', 'opencv'),
     'rational_polynomial': ('rationalpolynomial', 'rational', 'thinprism', 'tilted'),
     'equidistant': ('equidistant', 'equi', 'fisheye', 'opencvfisheye', 'kannalabrandt',
                     'kannalabrandt4', 'kb4')}
 _MODEL_OF = {name: model for model, names in _NAMES.items() for name in names}
-# OpenCV tells its pinhole models apart by the number of coefficients, whatever their name
-_COUNTS_OF_RATIONAL = (8, 12, 14)
-# of the focal length: a thousandth of a pixel at 1000
-_CONVERGED, _NO_ANSWER = 1e-7, 1e-3
-_ROUNDS, _STEP = 15, 1e-6
-_MAX_ANGLE = np.pi / 2 * 0.99
+# OpenCV distinguishes its pinhole models by the number of coefficients, not by a name
+_RATIONAL_COUNTS = (8, 12, 14)
+# tangents: 1e-3 is one pixel at a focal length of 1000 pixels
+_CONVERGED_TANGENT, _FAILED_TANGENT, _STEP_TANGENT = 1e-7, 1e-3, 1e-6
+_MAX_ITERATIONS = 15
+_MAX_ANGLE_RAD = np.pi / 2 * 0.99
 
 
 def parse_distortion(name: str, numbers) -> Tuple[str, np.ndarray, str]:
     """
-    Return model, coefficients, and what is wrong with them, of what a driver says.
+    Return a distortion model, its coefficients (n,), and a fault, of the values of a driver.
 
-    :param name: as in ``distortion_model`` of sensor_msgs/CameraInfo, in any spelling.
-    :param numbers: D of the same.
-    :return: a lens that can be used in any case (without distortion where nothing else is
-        known), and a text that is empty where nothing had to be left out.
+    :param name: ``distortion_model`` of sensor_msgs/CameraInfo, in any spelling.
+    :param numbers: D of the same message.
+    :return: a usable lens in any case, without distortion where the values cannot be used; the
+        fault is empty where all values are used.
     """
     given = np.asarray(numbers, dtype=np.float64).ravel()
-    if not np.isfinite(given).all() or (np.abs(given) > MAX_DISTORTION).any():
+    if not np.isfinite(given).all() or (np.abs(given) > MAX_COEFFICIENT).any():
         return 'plumb_bob', np.zeros(5), f'D is {given[:14].tolist()}, which no lens has'
     if not given.any():
         return 'plumb_bob', np.zeros(5), ''
@@ -50,86 +51,94 @@ def parse_distortion(name: str, numbers) -> Tuple[str, np.ndarray, str]:
         return 'plumb_bob', np.zeros(5), (
             f'distortion model {name[:50]!r} is unknown; expected one of '
             f'{", ".join(COEFFICIENTS)}')
-    if model == 'plumb_bob' and len(given) in _COUNTS_OF_RATIONAL:
+    if model == 'plumb_bob' and len(given) in _RATIONAL_COUNTS:
         model = 'rational_polynomial'
     wanted = COEFFICIENTS[model]
     if not given[wanted:].any():
         return model, given[:wanted], ''
     wrong = f'{model} takes {wanted} distortion numbers, D has {len(given)}'
-    if model == 'equidistant':  # the first four say most
+    if model == 'equidistant':  # the first four coefficients determine most of it
         return model, given[:wanted], wrong
     return 'plumb_bob', np.zeros(5), wrong
 
 
 def distorted(plane, model: str, d) -> np.ndarray:
-    """Return the lens's image plane (..., 2) of the ideal one."""
+    """
+    Return points (..., 2) on the distorted image plane.
+
+    :param plane: (..., 2) points on the ideal image plane. :param d: coefficients of ``model``.
+    """
     if model == 'equidistant':
         radius = np.linalg.norm(plane, axis=-1, keepdims=True)
         theta = np.arctan(radius)
         t2 = theta**2
-        bent = theta * (1 + t2 * (d[0] + t2 * (d[1] + t2 * (d[2] + t2 * d[3]))))
-        return plane * np.where(radius > 1e-9, bent / np.maximum(radius, 1e-9), 1.0)
+        radius_bent = theta * (1 + t2 * (d[0] + t2 * (d[1] + t2 * (d[2] + t2 * d[3]))))
+        return plane * np.where(radius > 1e-9, radius_bent / np.maximum(radius, 1e-9), 1.0)
     x, y = plane[..., 0], plane[..., 1]
     r2 = x * x + y * y
     radial = 1 + r2 * (d[0] + r2 * (d[1] + r2 * d[4]))
     if model == 'rational_polynomial':
         radial = radial / (1 + r2 * (d[5] + r2 * (d[6] + r2 * d[7])))
-    seen = np.stack([
+    bent = np.stack([
         x * radial + 2 * d[2] * x * y + d[3] * (r2 + 2 * x * x),
         y * radial + d[2] * (r2 + 2 * y * y) + 2 * d[3] * x * y], axis=-1)
     if len(d) > 8 and d[8:].any():
         prism = np.stack([r2 * (d[8] + r2 * d[9]), r2 * (d[10] + r2 * d[11])], axis=-1)
-        return _tilted(seen + prism, d[12], d[13])
-    return seen
+        return _tilted(bent + prism, d[12], d[13])
+    return bent
 
 
-def undistorted(seen, model: str, d) -> np.ndarray:
-    """Return the ideal image plane (..., 2) of the lens's; NaN where there is none."""
+def undistorted(bent, model: str, d) -> np.ndarray:
+    """
+    Return points (..., 2) on the ideal image plane, by Newton's method; NaN without a solution.
+
+    :param bent: (..., 2) points on the distorted image plane. :param d: coefficients of ``model``.
+    """
     if model == 'equidistant':
-        return _undistorted_fisheye(seen, d)
-    plane = seen.copy()
-    for _ in range(_ROUNDS):
-        off = seen - distorted(plane, model, d)
-        # four rounds do for most lenses; NaN, where there is no answer, goes on to the end
-        if np.abs(off).max(initial=0.0) < _CONVERGED:
+        return _undistorted_fisheye(bent, d)
+    plane = bent.copy()
+    for _ in range(_MAX_ITERATIONS):
+        off = bent - distorted(plane, model, d)
+        # four iterations suffice for most lenses; a NaN, where there is no solution, uses all
+        if np.abs(off).max(initial=0.0) < _CONVERGED_TANGENT:
             return plane
         plane = plane + _newton_step(plane, off, model, d)
-    off = np.abs(seen - distorted(plane, model, d)).max(axis=-1, keepdims=True)
-    return np.where(off < _NO_ANSWER, plane, np.nan)
+    off = np.abs(bent - distorted(plane, model, d)).max(axis=-1, keepdims=True)
+    return np.where(off < _FAILED_TANGENT, plane, np.nan)
 
 
 def _newton_step(plane, off, model: str, d) -> np.ndarray:
     """
-    Return what moves ``plane`` so that its distortion moves by ``off``.
+    Return the step (..., 2) of ``plane`` that moves its distorted points by ``off`` (..., 2).
 
-    Adding ``off`` itself, as is often done, does not converge for wide lenses.
+    The common fixed-point iteration, which adds ``off`` itself, does not converge for wide lenses.
     """
     here = distorted(plane, model, d)
-    along_x = (distorted(plane + [_STEP, 0.0], model, d) - here) / _STEP
-    along_y = (distorted(plane + [0.0, _STEP], model, d) - here) / _STEP
+    along_x = (distorted(plane + [_STEP_TANGENT, 0.0], model, d) - here) / _STEP_TANGENT
+    along_y = (distorted(plane + [0.0, _STEP_TANGENT], model, d) - here) / _STEP_TANGENT
     determinant = along_x[..., 0] * along_y[..., 1] - along_x[..., 1] * along_y[..., 0]
     step = np.stack([off[..., 0] * along_y[..., 1] - off[..., 1] * along_y[..., 0],
                      off[..., 1] * along_x[..., 0] - off[..., 0] * along_x[..., 1]],
                     axis=-1) / determinant[..., None]
-    # from beyond the fold of a calibration a whole step leads to nowhere
+    # where a calibration folds back on itself a whole step diverges
     longest = 0.5 + np.linalg.norm(plane, axis=-1, keepdims=True)
     length = np.linalg.norm(step, axis=-1, keepdims=True)
     return step * np.minimum(1.0, longest / np.maximum(length, 1e-12))
 
 
-def _undistorted_fisheye(seen, d) -> np.ndarray:
+def _undistorted_fisheye(bent, d) -> np.ndarray:
     """Invert the equidistant model by fixed-point iteration of the angle."""
-    theta_seen = np.linalg.norm(seen, axis=-1, keepdims=True)
-    theta = np.minimum(theta_seen, _MAX_ANGLE)
-    for _ in range(_ROUNDS):
+    radius = np.linalg.norm(bent, axis=-1, keepdims=True)
+    theta = np.minimum(radius, _MAX_ANGLE_RAD)
+    for _ in range(_MAX_ITERATIONS):
         t2 = theta**2
-        theta = theta_seen / (1 + t2 * (d[0] + t2 * (d[1] + t2 * (d[2] + t2 * d[3]))))
-    theta = np.clip(theta, 0, _MAX_ANGLE)
-    return seen * np.where(theta_seen > 1e-9, np.tan(theta) / np.maximum(theta_seen, 1e-9), 1.0)
+        theta = radius / (1 + t2 * (d[0] + t2 * (d[1] + t2 * (d[2] + t2 * d[3]))))
+    theta = np.clip(theta, 0, _MAX_ANGLE_RAD)
+    return bent * np.where(radius > 1e-9, np.tan(theta) / np.maximum(radius, 1e-9), 1.0)
 
 
 def _tilted(plane, tau_x: float, tau_y: float) -> np.ndarray:
-    """Return where the rays of an image plane meet a sensor that is tilted by two angles, rad."""
+    """Return points (..., 2) of the image plane on a sensor tilted by two angles, radians."""
     if not (tau_x or tau_y):
         return plane
     cx, sx, cy, sy = np.cos(tau_x), np.sin(tau_x), np.cos(tau_y), np.sin(tau_y)

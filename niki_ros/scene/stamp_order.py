@@ -1,4 +1,4 @@
-"""Whether an image comes in its order in time: newer, a little late, or of another recording."""
+"""Order of the stamps of images: newer, repeated, late, or restarted."""
 
 from __future__ import annotations
 
@@ -11,53 +11,54 @@ NEWER, REPEATED, LATE, RESTARTED = 'newer', 'repeated', 'late', 'restarted'
 
 class StampOrder:
     """
-    Judges the stamp of every image by those that went through before.
+    Classifies the stamp of every image by the stamps of the images accepted before.
 
-    Drivers send an image now and then after one that was taken later: it is left out. Where time
-    itself has jumped back (a bag that loops, a simulation that starts again, a clock that was
-    set), everything begins anew. A jump back by less than ``late_s`` looks the same at first; it
-    is one when images have been late for as long as that, by their own stamps.
+    Drivers sometimes send an image after one that was taken later; such an image is late and is
+    left out. Where time has jumped back (a bag that loops, a simulation that starts again, a
+    clock that was set) the stream has restarted. A jump back by less than ``late_s`` looks like a
+    late image at first. It counts as a restart once images have been late for ``late_s``, by
+    their own stamps.
 
-    :param config: ``late_s`` of it may change at any time.
+    :param config: its ``late_s`` may change at any time.
     """
 
     def __init__(self, config: TrackingConfig):
-        """No image has come."""
+        """Start without images."""
         self._config = config
-        self._last_ns: Optional[int] = None
+        self._accepted_ns: Optional[int] = None
         self._late_ns: Optional[int] = None
         self._late_for_ns = 0
-        self._judged: Tuple[Optional[int], str] = None, NEWER
+        self._classified: Tuple[Optional[int], str] = None, NEWER
 
     def classify(self, stamp_ns: int) -> str:
-        """Return what an image of this stamp is; asked twice in a row it answers the same."""
-        if self._judged[0] != stamp_ns:
-            self._judged = stamp_ns, self._verdict(stamp_ns)
-        return self._judged[1]
+        """Return the class of an image; a second call with the same stamp changes nothing."""
+        if self._classified[0] != stamp_ns:
+            self._classified = stamp_ns, self._class_of(stamp_ns)
+        return self._classified[1]
 
     def accept(self, stamp_ns: int):
-        """Remember that the image of this stamp went through."""
-        self._last_ns, self._late_ns, self._late_for_ns = stamp_ns, None, 0
-        self._judged = None, NEWER
+        """Remember that the image of this stamp was processed."""
+        self._accepted_ns, self._late_ns, self._late_for_ns = stamp_ns, None, 0
+        self._classified = None, NEWER
 
     def reset(self):
-        """Forget what came, as at the start of another recording."""
-        self._last_ns = self._late_ns = None
+        """Start again, for another recording."""
+        self._accepted_ns = self._late_ns = None
         self._late_for_ns = 0
-        self._judged = None, NEWER
+        self._classified = None, NEWER
 
     def lag_s(self, stamp_ns: int) -> float:
-        """Return by how much this stamp is before the last one."""
-        return 0.0 if self._last_ns is None else (self._last_ns - stamp_ns) * 1e-9
+        """Return by how much this stamp is before the last accepted one, seconds."""
+        return 0.0 if self._accepted_ns is None else (self._accepted_ns - stamp_ns) * 1e-9
 
-    def _verdict(self, stamp_ns: int) -> str:
-        if self._last_ns is None or stamp_ns > self._last_ns:
+    def _class_of(self, stamp_ns: int) -> str:
+        if self._accepted_ns is None or stamp_ns > self._accepted_ns:
             return NEWER
-        if stamp_ns == self._last_ns:
+        if stamp_ns == self._accepted_ns:
             return REPEATED
         if self._late_ns is not None:
             self._late_for_ns += max(stamp_ns - self._late_ns, 0)
         self._late_ns = stamp_ns
-        most_s = self._config.late_s
-        late = self.lag_s(stamp_ns) < most_s and self._late_for_ns * 1e-9 < most_s
-        return LATE if late else RESTARTED
+        late_s = self._config.late_s
+        is_late = self.lag_s(stamp_ns) < late_s and self._late_for_ns * 1e-9 < late_s
+        return LATE if is_late else RESTARTED
