@@ -15,6 +15,8 @@ VERBS = {
                 'every baseline and model under every corruption of motion (default)'),
     'video': ('niki_training.evaluate.video',
               'the pipeline on calibrated video with measured joints (Pose2Sim trials)'),
+    'sweep': ('niki_training.evaluate.sweep',
+              'the effect of one number of a stage on the figures of calibrated video'),
     'occlude': ('niki_training.evaluate.occlude',
                 'the effect of rectangles over parts of a person on every joint, on any clip'),
     'rendered': ('niki_training.evaluate.rendered',

@@ -83,7 +83,7 @@ def add_arguments(parser):
 
 def main(args) -> int:
     """Evaluate every camera of the folder and print a table or JSON."""
-    from niki_ros.cli.run import parse_settings
+    from niki_ros.cli.arguments import parse_settings
     result = evaluate_folder(args.folder, args.solver, parse_settings(args.set), args.passer_by)
     if args.json:
         print(json.dumps(result))
@@ -117,7 +117,7 @@ def evaluate_folder(folder: Path, solver: str, settings: Dict, passer_by=None) -
                           'expected one trial and a video per camera')
     truth = limb_joints(read_trc(trials[0]))
     cameras = sorted(read_calibration(folder / 'calibration.toml').items())
-    draw = _passers_by(passer_by)
+    draw = passers_by(passer_by)
     result, rows, covered, steps = {}, [], [], []
     for (name, calibrated), video in zip(cameras, videos):
         print(f'{name}: {video.name}', file=sys.stderr, flush=True)
@@ -136,7 +136,7 @@ def evaluate_folder(folder: Path, solver: str, settings: Dict, passer_by=None) -
     return total
 
 
-def _passers_by(path):
+def passers_by(path):
     """Return what draws somebody in front of a camera; None without a motion."""
     if path is None:
         return None
