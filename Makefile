@@ -14,6 +14,7 @@ OUT ?= out/demo
 VIDEO ?=
 PYTHON ?=
 PYTEST_ARGS ?=
+TEST_WORKERS ?= 2
 
 # Passed on literally, so that names may contain spaces, quotes and dollar signs.
 override VIDEO := $(value VIDEO)
@@ -28,6 +29,9 @@ unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 unexport PYTHONHOME
 
 RUN := $(VENV)/bin/python
+# All tests of a file run in one process, so that they share its fixtures. Each process has one
+# thread for PyTorch.
+PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(TEST_WORKERS) --dist loadfile
 SETUP := python3 tools/setup_venv.py --venv $(VENV) $(if $(PYTHON),--python $(PYTHON))
 SETUP_INPUTS := setup.py package.xml tools/setup_venv.py tools/demo_clip.py \
 	$(wildcard requirements/*.txt) \
@@ -49,16 +53,16 @@ demo: $(VENV)/.made-demo
 	exec $(RUN) -m niki_ros.demo.demo --video="$$VIDEO" --out="$$OUT"
 
 test: $(VENV)/.made-test
-	@$(RUN) -m pytest $(PYTEST_ARGS) test training/test
+	@$(PYTEST) $(PYTEST_ARGS) test training/test
 
 test-fast: $(VENV)/.made-fast
-	@$(RUN) -m pytest -m 'not slow and not long and not gpu' $(PYTEST_ARGS) $(FAST_TESTS)
+	@$(PYTEST) -m 'not slow and not long and not gpu' $(PYTEST_ARGS) $(FAST_TESTS)
 
 test-tensorrt: $(VENV)/.made-tensorrt
-	@$(RUN) -m pytest $(PYTEST_ARGS) $(TENSORRT_TESTS)
+	@$(PYTEST) $(PYTEST_ARGS) $(TENSORRT_TESTS)
 
 test-long: $(VENV)/.made-long
-	@$(RUN) -m pytest -m 'not gpu' $(PYTEST_ARGS) test training/test
+	@$(PYTEST) -m 'not gpu' $(PYTEST_ARGS) test training/test
 
 check: $(VENV)/.made-test
 	@$(RUN) -m ruff check .

@@ -83,9 +83,9 @@ setup(
         'rerun': ['rerun-sdk>=0.31'],
         # only to cast a graph of your own to FP16 (niki engine cast)
         'onnx': ['onnx'],
-        'test': ['pytest', 'pytest-timeout', 'hypothesis', 'onnx', 'yourdfpy', 'rosbags>=0.11',
-                 'matplotlib', 'ruff', 'mypy', 'import-linter', 'types-PyYAML', 'types-tqdm',
-                 'catkin-pkg', 'setuptools>=70.1'],
+        'test': ['pytest', 'pytest-timeout', 'pytest-xdist', 'hypothesis', 'onnx', 'yourdfpy',
+                 'rosbags>=0.11', 'matplotlib', 'ruff', 'mypy', 'import-linter', 'types-PyYAML',
+                 'types-tqdm', 'catkin-pkg', 'setuptools>=70.1'],
     },
     entry_points={'console_scripts': [f'{name} = {target}'
                                       for name, target in EXECUTABLES.items()]},

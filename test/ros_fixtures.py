@@ -150,10 +150,17 @@ def wait_for(condition, timeout_s=5.0):
     return True
 
 
+def free_domain() -> int:
+    """Return a random DDS domain of 1 … 74; parallel test processes never share one."""
+    workers = int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', '1'))
+    worker = int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0')[len('gw'):])
+    return 1 + worker + workers * random.randrange(max(74 // workers, 1))
+
+
 @contextmanager
-def ros_graph(*node_makers, domains=(1, 100)):
+def ros_graph(*node_makers, domain=None):
     """Spin every node in an executor and a thread of its own, on a domain of its own."""
-    os.environ['ROS_DOMAIN_ID'] = str(random.randint(*domains))
+    os.environ['ROS_DOMAIN_ID'] = str(domain or free_domain())
     use_large_image_profile()
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     stop, threads, nodes = threading.Event(), [], []

@@ -25,7 +25,8 @@ KEYS = {'frames', 'frames_processed', 'frames_skipped', 'tf_messages', 'joint_st
 def demo(*arguments):
     """Run the demonstration."""
     environment = {key: value for key, value in os.environ.items()
-                   if key not in ('ROS_DOMAIN_ID', '_ROS_WHEELS_BOOTSTRAP_COMPLETE')}
+                   if key != '_ROS_WHEELS_BOOTSTRAP_COMPLETE'}
+    environment['ROS_DOMAIN_ID'] = '75'
     return subprocess.run([sys.executable, '-m', 'niki_ros.demo.demo', *arguments],
                           env=environment, capture_output=True, text=True, timeout=120)
 

@@ -213,7 +213,7 @@ def test_the_graphs_are_as_the_jetson_page_says():
 
 def test_every_fault_has_its_row_in_troubleshooting():
     pytest.importorskip('rclpy', reason='the names of the faults stand beside ROS messages')
-    from niki_ros.ros.diagnostics import REMEDIES
+    from niki_ros.ros.faults import REMEDIES
     text = (ROOT / 'docs' / 'troubleshooting.md').read_text('utf-8')
     missing = [name for name in REMEDIES if f'`{name}' not in text]
     assert not missing, f'add to docs/troubleshooting.md: {missing}'

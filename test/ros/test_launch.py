@@ -132,7 +132,7 @@ def test_a_lifecycle_manager_owns_the_node(ros2_launch):
     process = ros2_launch('pose.launch.py', 'autostart:=false', 'namespace:=robot')
     os.environ['ROS_DOMAIN_ID'] = '78'
     wait_for_line(process, 'process started')
-    with ros_graph(lambda: Client('robot'), domains=(78, 78)) as (client,):
+    with ros_graph(lambda: Client('robot'), domain=78) as (client,):
         assert state(client) == 'unconfigured'
         assert change(client, Transition.TRANSITION_CONFIGURE)
         time.sleep(1.0)
