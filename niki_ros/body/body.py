@@ -1,4 +1,4 @@
-"""One person as it is published."""
+"""Published state of one person."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ STATUS_NAMES = ('observed', 'predicted', 'unobserved')
 @dataclass
 class Body:
     """
-    One person as published.
+    Published state of one person in one image.
 
-    :param id: stays the same while the person is tracked.
-    :param stamp_ns: of the image, integer nanoseconds.
-    :param rotmat: (24, 3, 3) local rotations; joint 0: camera axes from body axes.
+    :param id: positive, the same in all images in which the person is tracked.
+    :param stamp_ns: of the image, nanoseconds.
+    :param rotmat: (24, 3, 3) local rotations; joint 0: camera's optical axes from body axes.
     :param betas: (10,) body shape on the open skeleton.
     :param root_m: (3,) pelvis in the camera's optical frame, metres.
     :param joints_m: (29, 3) in the camera's optical frame, metres.
-    :param confidence: (24,) 0 … 1: how likely the joint is within 150 mm of where it is,
+    :param confidence: (24,) probability that the joint is within 150 mm of its true position,
         relative to the pelvis.
     :param status: (24,) uint8, index into ``STATUS_NAMES``.
     :param angular_velocity_rad_s: (24, 3) of each local rotation, in the joint's own axes.
-    :param root_velocity_m_s: (3,) camera's optical frame.
-    :param keypoints_px: (29, 2) image positions as observed, NaN where not.
-    :param root_source: what fixed the distance, such as ``camera``.
+    :param root_velocity_m_s: (3,) in the camera's optical frame.
+    :param keypoints_px: (29, 2) observed image positions, NaN where there is none.
+    :param root_source: source of the distance: ``camera`` (size in the image), ``depth``,
+        ``ground`` or ``predicted``.
     """
 
     id: int  # noqa: A003

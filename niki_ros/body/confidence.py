@@ -1,4 +1,4 @@
-"""What an expected error means as a probability, and what is published of each joint."""
+"""Confidence of joints: the probability that a joint is within 150 mm of its true position."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ import numpy as np
 from scipy.special import gammainc
 
 CONFIDENT_WITHIN_M = 0.15
-"""A confidence is the probability that a joint lies within this distance of the truth."""
+"""A confidence is the probability of an error below this distance."""
 
 
 def confidence_from_sigma(sigma) -> np.ndarray:
     """
-    Probability (...) that a joint with expected error ``sigma`` per coordinate is within 150 mm.
+    Return the probability (...) that a joint is within 150 mm, for a Gaussian error in 3D.
 
-    For a Gaussian error in three dimensions: the chi-square distribution with three degrees of
-    freedom. A sigma of 1 stands for "unobserved" and gives 0.
+    That is the chi-square distribution with three degrees of freedom.
+
+    :param sigma: (...) expected error per coordinate in units of 200 mm; 1 = unobserved gives 0.
     """
     sigma = np.asarray(sigma, dtype=np.float64)
     ratio = CONFIDENT_WITHIN_M / np.maximum(SIGMA_UNIT_M * sigma, 1e-6)
@@ -27,37 +28,39 @@ def confidence_from_sigma(sigma) -> np.ndarray:
 # 3,465 rendered frames of training subjects and 18,000 of 1,162 frames of others, which are 0.03
 # to 0.2 lower: midway; landmarks-full, the lifter that ships, and niki-temporal.
 _SIGMA_KNOTS = (0.0, 0.12, 0.17, 0.20, 0.24, 0.28, 0.33, 0.39, 0.45, 0.54, 0.67, 0.93)
-_WITHIN = (1.0, 0.965, 0.955, 0.925, 0.835, 0.785, 0.65, 0.54, 0.47, 0.43, 0.41, 0.34)
-# the two doubts are nearly independent: 1 = they are, 0 = only the larger one counts
-_INDEPENDENT = 0.8
+_WITHIN_RATIO = (1.0, 0.965, 0.955, 0.925, 0.835, 0.785, 0.65, 0.54, 0.47, 0.43, 0.41, 0.34)
+# 1 = the errors of solver and front end are independent, 0 = only the larger one counts
+_INDEPENDENT_RATIO = 0.8
 
 _ELBOWS = [JOINT['left_elbow'], JOINT['right_elbow']]
 _SHOULDERS = [JOINT['left_shoulder'], JOINT['right_shoulder']]
-# of unseen elbows whose shoulders are seen 68 % are within 150 mm; what is not seen never counts
-# as much as what is
-_ELBOW_BY_SHOULDER = 0.5
+# of unseen elbows whose shoulders are seen 68 % are within 150 mm; an unseen joint never counts
+# as much as a seen one
+_ELBOW_BY_SHOULDER_RATIO = 0.5
 
 
 def confidence_of_seen(solved, sigma) -> np.ndarray:
     """
-    Probability (...) that a seen joint is within 150 mm of the truth.
+    Return the probability (...) that a seen joint is within 150 mm of its true position.
 
-    :param solved: (...) the solver's confidence. :param sigma: (...) the front end's.
+    :param solved: (...) confidence of the solver.
+    :param sigma: (...) expected error per coordinate of the front end, units of 200 mm.
     """
-    within = np.interp(sigma, _SIGMA_KNOTS, _WITHIN)
-    return _INDEPENDENT * solved * within + (1.0 - _INDEPENDENT) * np.minimum(solved, within)
+    within = np.interp(sigma, _SIGMA_KNOTS, _WITHIN_RATIO)
+    return (_INDEPENDENT_RATIO * solved * within
+            + (1.0 - _INDEPENDENT_RATIO) * np.minimum(solved, within))
 
 
 def confidence_by_neighbours(confidence, hidden) -> np.ndarray:
     """
-    Return confidences (24,) with what a seen joint tells of an unseen one beside it.
+    Return confidences (24,), those of unseen elbows raised where the shoulder is seen.
 
-    An upper arm is short: an elbow is never far from where a seen shoulder lets it hang. Legs are
-    longer, and of those that nobody sees nothing is claimed.
+    An upper arm is short, so that the elbow is near the position of a hanging arm. Legs are
+    longer: the confidence of unseen ones stays.
 
-    :param hidden: (24,) bool, True where not seen.
+    :param confidence: (24,). :param hidden: (24,) bool, True where not seen.
     """
     known = np.array(confidence)
     hangs = hidden[_ELBOWS] & ~hidden[_SHOULDERS]
-    known[_ELBOWS] = np.maximum(known[_ELBOWS], _ELBOW_BY_SHOULDER * hangs)
+    known[_ELBOWS] = np.maximum(known[_ELBOWS], _ELBOW_BY_SHOULDER_RATIO * hangs)
     return known

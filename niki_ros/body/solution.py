@@ -1,4 +1,4 @@
-"""What a solver is given of one person in one image, and what it returns."""
+"""Input and output of a solver for one person in one image."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ import numpy as np
 
 class TrackFrame(NamedTuple):
     """
-    What one step of a solver's track takes.
+    Input of one step of a solver's track.
 
-    :param joints_m: (29, 3) root-relative, camera axes.
-    :param sigma_200mm: (29,) 0 … 1, as in ``JointObservation``.
-    :param betas: (10,) the person's shape, where known.
-    :param twist_cos_sin: (23, 2) of the bones, where the front end knows them.
-    :param errors_last: whether errors are the same from image to image, as of lifted joints,
-        which look at one and the same past.
+    :param joints_m: (29, 3) relative to the pelvis, camera's optical axes.
+    :param sigma_200mm: (29,) expected error per coordinate, 0 exact … 1 unobserved.
+    :param stamp_ns: of the image.
+    :param betas: (10,) shape of the person; None = estimated from the joints.
+    :param twist_cos_sin: (23, 2) cosine and sine of the twist of joints 1 … 23; None = unknown.
+    :param has_correlated_errors: errors are correlated from image to image, as for lifted joints,
+        which are computed from overlapping windows of images.
     """
 
     joints_m: np.ndarray
@@ -25,19 +26,19 @@ class TrackFrame(NamedTuple):
     stamp_ns: int
     betas: Optional[np.ndarray] = None
     twist_cos_sin: Optional[np.ndarray] = None
-    errors_last: bool = False
+    has_correlated_errors: bool = False
 
 
 @dataclass
 class Solution:
     """
-    What a solver makes of N people, or of N frames (no leading axis from ``Track.step``).
+    Output of a solver for N people or N frames; without leading axis from ``Track.step``.
 
-    :param rotmat: (N, 24, 3, 3) local rotations; joint 0: camera axes from body axes.
-    :param joints_m: (N, 29, 3) root-relative joints by forward kinematics of ``rotmat``.
+    :param rotmat: (N, 24, 3, 3) local rotations; joint 0: camera's optical axes from body axes.
+    :param joints_m: (N, 29, 3) relative to the pelvis, by forward kinematics of ``rotmat``.
     :param confidence: (N, 24) 0 … 1.
-    :param error_z: (N, k) the solver's own account of what did not fit (NIKI's latent error).
-    :param betas: (N, 10) the body shape that was used.
+    :param error_z: (N, k) latent error of NIKI, or residual of the solver.
+    :param betas: (N, 10) shape that was used.
     """
 
     rotmat: np.ndarray
@@ -48,10 +49,5 @@ class Solution:
 
     def __getitem__(self, index) -> Solution:
         """Return the solutions at ``index`` along the leading axis."""
-        return Solution(
-            self.rotmat[index],
-            self.joints_m[index],
-            self.confidence[index],
-            self.error_z[index],
-            self.betas[index],
-        )
+        return Solution(self.rotmat[index], self.joints_m[index], self.confidence[index],
+                        self.error_z[index], self.betas[index])

@@ -146,7 +146,7 @@ class NikiSolver:
         """Run the graph on what the network was trained on."""
         n = len(joints)
         inputs = {
-            'joints': (frame.into(joints) / scale[:, None, None]).reshape(n, 87),
+            'joints': (frame.to_trunk(joints) / scale[:, None, None]).reshape(n, 87),
             'sigma': sigma,
             'condition': np.concatenate(
                 [shape.betas, frame.camera_axes(), shape.doubt[:, None]], axis=-1),
@@ -275,7 +275,7 @@ class NikiTrack:
             rest = self._solver.skeleton.rest(shape.betas)
             points = joints - trunk_frame(joints, sigma, rest).origin_m[:, None]
             dt_s = max(passed_ns * 1e-9, 1e-3)
-            if frame.errors_last:
+            if frame.has_correlated_errors:
                 sigma = sigma_per_image(sigma, dt_s)
             joints, sigma = self._filter.step(points, sigma, dt_s)
         return _Prepared(joints, sigma, twist, shape, raw)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from niki_ros.body.kinematics import forward_kinematics, MOVES
+from niki_ros.body.kinematics import ANCESTORS, forward_kinematics
 from niki_ros.body.observation import SIGMA_UNIT_M
 from niki_ros.body.rotations import cross, rotmat_from_rotvec, rotvec_from_rotmat
 import numpy as np
@@ -35,7 +35,8 @@ class RefineConfig:
 
 
 _TOGETHER = 4
-_BELOW = MOVES.T.copy()     # (24, 29) 1 where turning the first joint moves the second
+# (24, 29) 1 where the rotation of the first joint moves the second
+_DESCENDANTS = ANCESTORS.T.copy()
 
 
 def refine(rotmat, offsets_m, joints_m, sigma, config: RefineConfig = RefineConfig(),
@@ -93,7 +94,7 @@ def _pull(found, joints_m, information) -> np.ndarray:
     # after the best shift: the root is noisy as well
     miss = miss - (information / total)[:, None] @ miss
     force = miss * information[..., None]
-    return _BELOW @ cross(found, force) - cross(found[:, :24], _BELOW @ force)
+    return _DESCENDANTS @ cross(found, force) - cross(found[:, :24], _DESCENDANTS @ force)
 
 
 def _normal(found, information, stiffness) -> np.ndarray:
@@ -106,7 +107,7 @@ def _normal(found, information, stiffness) -> np.ndarray:
     """
     count = len(found)
     place = found.swapaxes(1, 2)
-    lever = (place[:, :, None] - place[:, :, :24, None]).reshape(count, 3, 24, 29) * _BELOW
+    lever = (place[:, :, None] - place[:, :, :24, None]).reshape(count, 3, 24, 29) * _DESCENDANTS
     lever = lever.reshape(count, 72, 29)
     total = np.maximum(information.sum(axis=1), 1e-12)[:, None]
     lever -= (lever @ (information / total)[..., None])

@@ -50,7 +50,8 @@ def _track_frame(frame: PersonFrame) -> Optional[TrackFrame]:
     # betas without their doubt, by which the solver would choose a size of its own: on video
     # 98.1 mm instead of 99.6, on tracks with 40 mm of noise 28 instead of 30
     return TrackFrame(seen.joints_m, seen.sigma_200mm, frame.stamp_ns, frame.betas,
-                      seen.twist_cos_sin, errors_last=seen.unlifted_sigma_200mm is not None)
+                      seen.twist_cos_sin,
+                      has_correlated_errors=seen.unlifted_sigma_200mm is not None)
 
 
 def _with_solution(frame: PersonFrame, solution) -> PersonFrame:

@@ -237,7 +237,7 @@ def observed(joints, sigma, skeleton: Skeleton, betas=None, doubt=None) -> dict:
     scale = body_scale(betas, skeleton)
     frame = trunk_frame(joints, sigma, skeleton.rest(betas))
     return {
-        'joints': frame.into(joints) / scale[:, None, None],
+        'joints': frame.to_trunk(joints) / scale[:, None, None],
         'sigma': sigma,
         'condition': np.concatenate([betas, frame.camera_axes(), doubt[:, None]], axis=-1),
         'turn': frame.camera_from_trunk,

@@ -45,7 +45,7 @@ def test_trunk_frame_turns_with_the_body():
     sigma = np.zeros((20, 29))
     one = trunk_frame(joints, sigma, SKELETON.rest_joints_m)
     two = trunk_frame(joints @ turn.T + 0.2, sigma, SKELETON.rest_joints_m)
-    assert np.allclose(one.into(joints), two.into(joints @ turn.T + 0.2), atol=1e-9)
+    assert np.allclose(one.to_trunk(joints), two.to_trunk(joints @ turn.T + 0.2), atol=1e-9)
 
 
 def test_refine_meets_trusted_joints_and_leaves_hidden_ones():
