@@ -1,6 +1,8 @@
-"""A rendered person who walks between a calibrated camera and the person that is measured."""
+"""A rendered person who walks between a calibrated camera and the measured person."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from niki_ros.body.skeleton import open_skeleton
 from niki_ros.common.errors import InputError
@@ -8,111 +10,126 @@ import numpy as np
 
 from niki_training.evaluate.video_truth import LIMBS
 from niki_training.render import scene
-from niki_training.render.body import BodyModel
-from niki_training.render.draw import Canvas, MAIN_ID
-from niki_training.render.looks import draw_patterns, dress
+from niki_training.render.anny_body import AnnyModel
+from niki_training.render.clothing import draw_patterns, dress
+from niki_training.render.opengl import MAIN_ID, OpenGLRenderer
 
 _ADULT = {'gender': 0.9, 'age': 0.75, 'height': 0.45, 'weight': 0.5, 'muscle': 0.5,
           'proportions': 0.5}
-_NEARER = 0.55
-_WALK_M_S = 1.3
-_ANKLE_M = 0.08
 _ANKLES = [LIMBS.index('left_ankle'), LIMBS.index('right_ankle')]
 _HIPS = [LIMBS.index('left_hip'), LIMBS.index('right_hip')]
 
 
+@dataclass(frozen=True)
+class PasserByNumbers:
+    """
+    Numbers of :class:`PasserBy`.
+
+    :param distance_ratio: of the walk, over the distance of the measured person.
+    :param speed_m_s: of the walk. :param ankle_m: height of an ankle joint above the floor.
+    """
+
+    distance_ratio: float = 0.55
+    speed_m_s: float = 1.3
+    ankle_m: float = 0.08
+
+
 class PasserBy:
     """
-    Walks through the view once, from left to right, at about half the distance.
+    Draws a person who walks through the view once, from left to right.
 
-    :ivar covers: (frames, 12) True where the passer-by stands before a limb joint.
+    :param motion: :class:`~niki_training.render.motion.RootedMotion` with a long straight walk.
+    :param calibrated: :class:`~niki_training.evaluate.video_truth.CalibratedCamera`, world z up.
+    :param limbs_m: (frames, 12, 3) of the measured person, camera axes.
+    :param size: width and height of the images; None = those of the calibration.
+    :raises InputError: when ``motion`` has no walk of this length.
+    :ivar covers: (frames, 12) True where the passer-by is in front of a limb joint; set by
+        :meth:`paint`.
     """
 
-    def __init__(self, motion, calibrated, limbs_m, size=None, seed: int = 0):
-        """
-        Choose a walk and a body, and open a canvas.
-
-        :param motion: of :func:`niki_training.render.motion.load_rooted_motion`.
-        :param calibrated: a :class:`~niki_training.evaluate.video_truth.CalibratedCamera`,
-            world z up.
-        :param limbs_m: (frames, 12, 3) of the measured person, camera axes, metres.
-        :param size: width and height of the images, where not those of the calibration.
-        :raises InputError: when nobody walks that far in ``motion``.
-        """
+    def __init__(self, motion, calibrated, limbs_m, size=None, seed: int = 0,
+                 numbers: PasserByNumbers = PasserByNumbers()):
+        """Choose a walk and a body, and make the renderer."""
         rng = np.random.default_rng(seed)
         camera = calibrated.camera.resized(*size) if size else calibrated.camera
-        frames = len(limbs_m)
-        model = BodyModel(open_skeleton())
+        frame_count = len(limbs_m)
+        model = AnnyModel(open_skeleton())
         body = model.body(_ADULT)
-        start = straightest_walk(motion, frames, _WALK_M_S * frames / motion.fps)
-        rotmat, root = scene.person_motion(motion, start, frames, body, rng)
-        stage, origin = _stage(limbs_m, calibrated.camera_from_world[:, 2])
-        turn = _about_up(root)
-        root = (root - root[frames // 2] * (1, 0, 1)) @ turn.T
-        rotmat[:, 0] = stage @ turn @ rotmat[:, 0]
-        _, self._bones = body.posed(rotmat, root @ stage.T + origin)
+        start = straightest_walk(motion, frame_count,
+                                 numbers.speed_m_s * frame_count / motion.fps)
+        rotmat, root_m = scene.person_motion(motion, start, frame_count, body, rng)
+        camera_from_stage, origin_m = stage_in_front(
+            limbs_m, calibrated.camera_from_world[:, 2], numbers)
+        turn = rotmat_to_x(root_m)
+        root_m = (root_m - root_m[frame_count // 2] * (1, 0, 1)) @ turn.T
+        rotmat[:, 0] = camera_from_stage @ turn @ rotmat[:, 0]
+        _, self._bones = body.posed(rotmat, root_m @ camera_from_stage.T + origin_m)
         self._matrix = camera.matrix
-        self._canvas = Canvas(model, camera.width, camera.height)
+        self._renderer = OpenGLRenderer(model, camera.width, camera.height)
         blank = np.zeros((camera.height, camera.width, 3), np.uint8)
-        self._canvas.load([dress(body, model.weights, rng)], draw_patterns(rng), blank)
-        self._lights = scene.lights_in_camera(scene.draw_lights(rng), stage)
-        self._pixels = camera.project(limbs_m)
-        self.covers = np.zeros((frames, len(LIMBS)), dtype=bool)
+        self._renderer.load([dress(body, model.weights, rng)], draw_patterns(rng), blank)
+        self._lights = scene.lights_in_camera(scene.draw_lights(rng), camera_from_stage)
+        self._limbs_px = camera.project(limbs_m)
+        self.covers = np.zeros((frame_count, len(LIMBS)), dtype=bool)
 
-    def on(self, image_rgb, index: int) -> np.ndarray:
-        """Return the image of frame ``index`` with the passer-by in it; lenses are not bent."""
-        drawn, identity, _ = self._canvas.draw(
-            self._matrix, self._lights, self._bones[index][None], truth=False)
+    def paint(self, image_rgb, index: int) -> np.ndarray:
+        """Return frame ``index`` (H, W, 3) with the passer-by; lens distortion is left out."""
+        drawn, identity, _ = self._renderer.draw(
+            self._matrix, self._lights, self._bones[index][None], with_depth=False)
         mask = identity == MAIN_ID
         height, width = mask.shape
-        pixels = np.nan_to_num(self._pixels[index], nan=-1.0)
+        pixels = np.nan_to_num(self._limbs_px[index], nan=-1.0)
         column, row = np.floor(pixels).astype(int).T
         inside = (column >= 0) & (row >= 0) & (column < width) & (row < height)
         self.covers[index, inside] = mask[row[inside], column[inside]]
         return np.where(mask[..., None], drawn, image_rgb)
 
     def close(self) -> None:
-        """Free the canvas."""
-        self._canvas.close()
+        """Free the renderer."""
+        self._renderer.close()
 
 
-def straightest_walk(motion, frames: int, length_m: float) -> int:
+def straightest_walk(motion, frame_count: int, length_m: float) -> int:
     """
-    Return the first frame of the window that covers ``length_m`` best, and straight.
+    Return the first frame of the straight window whose length is nearest to ``length_m``.
 
-    :raises InputError: when no piece is long enough, or nobody gets half as far.
+    :raises InputError: when no piece is long enough, or no walk is half as long.
     """
-    best, found = np.inf, None
+    best_m, start = np.inf, None
     for begin, count in zip(motion.starts, motion.lengths):
-        at = np.arange(begin, begin + count - frames + 1, 10)
+        at = np.arange(begin, begin + count - frame_count + 1, 10)
         if not len(at):
             continue
-        path = motion.root_m[at[:, None] + np.linspace(0, frames - 1, 9).astype(int)]
-        path = path[..., [0, 2]].astype(np.float64)
-        direct = np.linalg.norm(path[:, -1] - path[:, 0], axis=-1)
-        walked = np.linalg.norm(np.diff(path, axis=1), axis=-1).sum(1)
-        cost = np.abs(direct - length_m) + 3 * (walked - direct)
-        if cost.min() < best:
-            best, found = cost.min(), int(at[cost.argmin()])
-    if found is None or best > length_m / 2:
-        raise InputError(f'nobody walks {length_m:.1f} m in {frames} frames of this motion')
-    return found
+        path_m = motion.root_m[at[:, None] + np.linspace(0, frame_count - 1, 9).astype(int)]
+        path_m = path_m[..., [0, 2]].astype(np.float64)
+        direct_m = np.linalg.norm(path_m[:, -1] - path_m[:, 0], axis=-1)
+        walked_m = np.linalg.norm(np.diff(path_m, axis=1), axis=-1).sum(1)
+        cost_m = np.abs(direct_m - length_m) + 3 * (walked_m - direct_m)
+        if cost_m.min() < best_m:
+            best_m, start = cost_m.min(), int(at[cost_m.argmin()])
+    if start is None or best_m > length_m / 2:
+        raise InputError(f'the motion has no walk of {length_m:.1f} m in {frame_count} frames')
+    return start
 
 
-def _stage(limbs_m, up) -> tuple:
-    """Return the rotation camera from stage (x right, y up, z towards the camera), its origin."""
-    middle = limbs_m[:, _HIPS].mean((0, 1))
-    ahead = middle - up * (middle @ up)
-    distance = np.linalg.norm(ahead)
-    ahead = ahead / distance
-    floor = np.nanmin(limbs_m[:, _ANKLES] @ up) - _ANKLE_M
-    stage = np.stack([np.cross(ahead, up), up, -ahead], axis=1)
-    return stage, _NEARER * distance * ahead + floor * up
+def stage_in_front(limbs_m, up, numbers: PasserByNumbers = PasserByNumbers()) -> tuple:
+    """
+    Return the floor in front of a person: camera_from_stage (3, 3) and the origin (3,), metres.
+
+    Stage axes: x right in the image, y up, z towards the camera.
+
+    :param limbs_m: (frames, 12, 3) camera axes. :param up: (3,) unit vector, camera axes.
+    """
+    middle_m = limbs_m[:, _HIPS].mean((0, 1))
+    ahead = middle_m - up * (middle_m @ up)
+    distance_m = np.linalg.norm(ahead)
+    ahead = ahead / distance_m
+    floor_m = np.nanmin(limbs_m[:, _ANKLES] @ up) - numbers.ankle_m
+    camera_from_stage = np.stack([np.cross(ahead, up), up, -ahead], axis=1)
+    return camera_from_stage, numbers.distance_ratio * distance_m * ahead + floor_m * up
 
 
-def _about_up(root_m) -> np.ndarray:
-    """Return the turn about y after which the path (frames, 3) leads along x."""
-    way = root_m[-1] - root_m[0]
-    angle = np.arctan2(way[2], way[0])
-    cosine, sine = np.cos(angle), np.sin(angle)
-    return np.array([[cosine, 0, sine], [0, 1, 0], [-sine, 0, cosine]])
+def rotmat_to_x(root_m) -> np.ndarray:
+    """Return the rotation (3, 3) about y after which the path (frames, 3) leads along x."""
+    way_m = root_m[-1] - root_m[0]
+    return scene.rotmat_about_y(np.arctan2(way_m[2], way_m[0]))

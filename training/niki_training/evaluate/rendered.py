@@ -29,7 +29,12 @@ import numpy as np
 from niki_training.evaluate import metrics
 from niki_training.evaluate.plots import new_figure
 from niki_training.files.outputs import check_arguments, write_text
-from niki_training.front_end.observe import anew, FRAME_NS, observed_anew, OWN
+from niki_training.front_end.observe import (
+    FRAME_NS,
+    recomputed_observation,
+    UNCORRECTED_JOINTS,
+    with_recomputed_observations,
+)
 from niki_training.render.shards import read_shards
 
 HELP = 'error against percent of the body hidden, on rendered people (niki-data render --observe)'
@@ -64,7 +69,7 @@ def main(args) -> int:
     shards = read_shards(args.folder, args.split)
     if args.clips:
         shards = {key: array[:args.clips] for key, array in shards.items()}
-    result = evaluate(observed_anew(shards), args.solver or SOLVERS, args.tracks)
+    result = evaluate(with_recomputed_observations(shards), args.solver or SOLVERS, args.tracks)
     if args.json == '-':
         print(json.dumps(result))
     else:
@@ -88,7 +93,7 @@ def evaluate(shards: Dict, solvers, tracks: bool = False) -> Dict:
     found, hidden = shards['obs_found'], shards['hidden_percent']
     joints = shards['joints_m'] - shards['joints_m'][:, :, :1]
     truth = {'joints': joints[found], 'hidden': hidden[found], 'visible': shards['visible'][found]}
-    seen = shards[OWN if OWN in shards else 'obs_joints_m'][found]
+    seen = shards[UNCORRECTED_JOINTS if UNCORRECTED_JOINTS in shards else 'obs_joints_m'][found]
     ways = {OBSERVER: figures(seen, None, truth)}
     for item in solvers:
         name, _, folder = item.partition('=')
@@ -137,7 +142,7 @@ class Replay:
         if not self._shards['obs_found'][self._clip, t]:
             return []
         if 'obs_landmarks' in self._shards:
-            return [anew(self._shards, self._clip, t, self._errors)]
+            return [recomputed_observation(self._shards, self._clip, t, self._errors)]
         fields = ('joints_m', 'sigma', 'keypoints_px', 'box_px', 'score', 'keypoint_sigma_px',
                   'lengths_m', 'length_sigma_m')
         seen = {key: self._shards[f'obs_{key}'][self._clip, t]

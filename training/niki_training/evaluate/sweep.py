@@ -143,7 +143,7 @@ def record(folder: Path, settings: Dict, passer_by=None) -> List[RecordedClip]:
         with open_source(str(path)) as source:
             size = source.width, source.height
             for index, frame in enumerate(source):
-                image = passer.on(frame.image_rgb, index) if passer else frame.image_rgb
+                image = passer.paint(frame.image_rgb, index) if passer else frame.image_rgb
                 stamps_ns.append(frame.stamp_ns)
                 seen.append(observer.observe(image, calibrated.camera, frame.stamp_ns))
         observer.close()

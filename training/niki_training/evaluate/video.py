@@ -175,7 +175,7 @@ def evaluate_clip(video, calibrated, truth, solver, settings, passer_by=None):
     with open_source(str(video)) as source:
         for index, (frame, world) in enumerate(zip(source, truth)):
             true = calibrated.points(world)
-            image = passer_by.on(frame.image_rgb, index) if passer_by else frame.image_rgb
+            image = passer_by.paint(frame.image_rgb, index) if passer_by else frame.image_rgb
             bodies = pipeline.process(image, calibrated.camera, frame.stamp_ns)
             body = nearest(bodies, true)
             there = calibrated.camera.project(true)

@@ -1,176 +1,187 @@
-"""A real front end looks at rendered people: pairs of observation and truth."""
+"""Records a front end on rendered people, for pairs of observation and ground truth."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Iterable
+from typing import Dict, Iterable, List, Optional
 
 from niki_ros.body.observation import JointObservation
 from niki_ros.body.skeleton import JOINT
 from niki_ros.common.errors import InputError
 from niki_ros.common.settings import ObserverConfig
+from niki_ros.observers.landmark_errors import LandmarkErrors
 from niki_ros.scene.camera import Camera
 import numpy as np
 
 OBSERVERS = ('landmarks',)
 FRAME_NS = 33_333_333
+UNCORRECTED_JOINTS = 'obs_uncorrected_m'
+"""Name in shards of the front end's joints before the correction of average errors."""
 _LIMBS = [JOINT[f'{side}_{part}'] for side in ('left', 'right')
           for part in ('hip', 'knee', 'ankle', 'shoulder', 'elbow', 'wrist')]
-_SAME_PERSON = 0.35
+_MAX_MISS_RATIO = 0.35
 """An observation is of the person whose limbs it misses by less than this share of their size."""
-_SHAPES = {'joints_m': (29, 3), 'sigma': (29,), 'keypoints_px': (29, 2),
-           'keypoint_sigma_px': (29,), 'box_px': (4,), 'score': (), 'lengths_m': (34,),
-           'length_sigma_m': (34,), 'uncorrected_m': (29, 3)}
-OWN = 'obs_uncorrected_m'
-"""The front end's own joints in shards, where ``obs_joints_m`` are corrected."""
-_LANDMARKS = {'landmarks': (33, 2), 'landmarks_world_m': (33, 3), 'landmarks_seen': (33,)}
-_CIRCUMSTANCES = {'landmarks_ray': (3,), 'covered': (29,)}
-"""Absent in older shards: rays then go to the hips, and nothing is covered."""
+_SHAPES: Dict[str, tuple] = {
+    'joints_m': (29, 3), 'sigma': (29,), 'keypoints_px': (29, 2), 'keypoint_sigma_px': (29,),
+    'box_px': (4,), 'score': (), 'lengths_m': (34,), 'length_sigma_m': (34,),
+    'uncorrected_m': (29, 3)}
+_LANDMARK_SHAPES: Dict[str, tuple] = {
+    'landmarks': (33, 2), 'landmarks_world_m': (33, 3), 'landmarks_seen': (33,)}
+_OPTIONAL_SHAPES: Dict[str, tuple] = {'landmarks_ray': (3,), 'covered': (29,)}
+"""Absent in older shards: the ray is then that to the hips, and no joint is covered."""
 _FIELDS = {'uncorrected_m': 'own_joints_m', 'sigma': 'sigma_200mm'}
-_NOBODY = {'sigma': 1.0, 'keypoint_sigma_px': np.inf, 'length_sigma_m': np.inf, 'score': 0.0}
-
-
-def _recording_observer(model: str, people: int):
-    """Return the front end of the pipeline, whose observations carry their landmarks."""
-    from niki_ros.models.model_folder import find_model
-    from niki_ros.observers.detectors import load_detector
-    from niki_ros.observers.following import FollowingObserver
-    from niki_ros.observers.landmark_errors import LandmarkErrors
-    from niki_ros.observers.landmark_network import LandmarkNetwork
-    from niki_ros.observers.search import Search
-    settings = ObserverConfig()
-
-    class Recording(LandmarkNetwork):
-        def observation(self, normalized, world_m, visible, size, camera_from_upright):
-            one = super().observation(normalized, world_m, visible, size, camera_from_upright)
-            return WithLandmarks(**vars(one), landmarks=normalized, landmarks_world_m=world_m,
-                                 landmarks_seen=visible, landmarks_ray=camera_from_upright[:, 2],
-                                 sigma_alone=one.sigma_200mm)
-    network = Recording(find_model(f'landmarks-{model}').path, LandmarkErrors.read())
-    search = Search(load_detector(find_model(settings.detector).path), settings.min_score,
-                    settings.search_period_s)
-    return FollowingObserver(network, search, people)
+"""Field of the observation, where its name in shards is another."""
+_MISSING = {'sigma': 1.0, 'keypoint_sigma_px': np.inf, 'length_sigma_m': np.inf, 'score': 0.0}
+"""Values of frames without an observation, where they are not NaN."""
 
 
 @dataclass
-class WithLandmarks(JointObservation):
+class RecordedObservation(JointObservation):
     """
-    An observation with what the network itself said.
+    An observation with the output of the landmark network.
 
     :param landmarks: (33, 2) image positions over width and height.
     :param landmarks_world_m: (33, 3) metres, axes of a camera that points at the person.
     :param landmarks_seen: (33,) visibility 0 … 1.
-    :param landmarks_ray: (3,) where that camera points, axes of the image's camera.
-    :param sigma_alone: (29,) what sigma would be if nobody stood in front.
+    :param landmarks_ray: (3,) direction of that camera, axes of the image's camera.
+    :param uncovered_sigma_200mm: (29,) sigma without regard to people in front.
     """
 
-    landmarks: np.ndarray | None = None
-    landmarks_world_m: np.ndarray | None = None
-    landmarks_seen: np.ndarray | None = None
-    landmarks_ray: np.ndarray | None = None
-    sigma_alone: np.ndarray | None = None
+    landmarks: Optional[np.ndarray] = None
+    landmarks_world_m: Optional[np.ndarray] = None
+    landmarks_seen: Optional[np.ndarray] = None
+    landmarks_ray: Optional[np.ndarray] = None
+    uncovered_sigma_200mm: Optional[np.ndarray] = None
 
     @property
     def covered(self) -> np.ndarray:
-        """Tell which joints (29,) lie behind another person."""
-        return self.sigma_200mm != self.sigma_alone
+        """Return (29,) True for joints behind another person."""
+        return self.sigma_200mm != self.uncovered_sigma_200mm
 
 
-class Onlooker:
-    """Runs a front end over clips, each a stream of its own."""
+def _recording_observer(model: str, max_people: int):
+    """Return the default front end; its observations are :class:`RecordedObservation`."""
+    from niki_ros.models.model_folder import find_model
+    from niki_ros.observers.detectors import load_detector
+    from niki_ros.observers.following import FollowingObserver
+    from niki_ros.observers.landmark_network import LandmarkNetwork
+    from niki_ros.observers.search import Search
+    settings = ObserverConfig()
+
+    class RecordingNetwork(LandmarkNetwork):
+        def observation(self, normalized, world_m, visible, size, camera_from_upright):
+            one = super().observation(normalized, world_m, visible, size, camera_from_upright)
+            return RecordedObservation(
+                **vars(one), landmarks=normalized, landmarks_world_m=world_m,
+                landmarks_seen=visible, landmarks_ray=camera_from_upright[:, 2],
+                uncovered_sigma_200mm=one.sigma_200mm)
+    network = RecordingNetwork(find_model(f'landmarks-{model}').path, LandmarkErrors.read())
+    search = Search(load_detector(find_model(settings.detector).path), settings.min_score,
+                    settings.search_period_s)
+    return FollowingObserver(network, search, max_people)
+
+
+class ClipRecorder:
+    """
+    Runs a front end on clips, each of them a new stream.
+
+    :param observer: one of ``OBSERVERS``. :param model: size of the landmark network.
+    :raises InputError: for another observer.
+    """
 
     def __init__(self, observer: str = 'landmarks', model: str = 'full'):
-        """Choose the front end; it is loaded when the first clip comes."""
+        """Check the name; the front end is loaded with the first clip."""
         if observer not in OBSERVERS:
             raise InputError(f'observer {observer!r} is unknown; expected one of {OBSERVERS}')
-        self.observer, self._model, self._loaded = observer, model, {}
+        self._model = model
+        self._front_ends: dict = {}
 
-    def _front_end(self, people: int):
-        """Return a front end that follows ``people``, with no memory of other clips."""
-        if people not in self._loaded:
-            self._loaded[people] = _recording_observer(self._model, people)
-        self._loaded[people].reset()
-        return self._loaded[people]
+    def _front_end(self, max_people: int):
+        """Return a front end that follows up to ``max_people``, without a past."""
+        if max_people not in self._front_ends:
+            self._front_ends[max_people] = _recording_observer(self._model, max_people)
+        self._front_ends[max_people].reset()
+        return self._front_ends[max_people]
 
-    def look(self, frames: Iterable, camera: Camera, people: int) -> list:
+    def observe(self, frames: Iterable, camera: Camera,
+                max_people: int) -> List[Optional[JointObservation]]:
         """
-        Observe a clip.
+        Return the observation of the main person in each frame of a clip, or None.
 
-        :param frames: have ``image_rgb`` and ``keypoints_px`` of the person that counts.
-        :return: for each frame the observation of that person, or None.
+        :param frames: with ``image_rgb`` (H, W, 3) and ``keypoints_px`` (29, 2) of that person.
         """
-        front_end = self._front_end(people)
-        seen = []
-        for number, frame in enumerate(frames):
-            found = front_end.observe(frame.image_rgb, camera, number * FRAME_NS)
-            seen.append(of_person(found, frame.keypoints_px))
-        return seen
+        front_end = self._front_end(max_people)
+        return [observation_of_person(front_end.observe(frame.image_rgb, camera, t * FRAME_NS),
+                                      frame.keypoints_px) for t, frame in enumerate(frames)]
 
     def close(self) -> None:
         """Free the front ends."""
-        for front_end in self._loaded.values():
+        for front_end in self._front_ends.values():
             front_end.close()
 
 
-def of_person(observations, keypoints_px) -> JointObservation | None:
-    """Return the observation of the person with these true keypoints (29, 2), if there is one."""
-    true = keypoints_px[_LIMBS]
-    good = np.isfinite(true).all(1)
-    if good.sum() < 3:
+def observation_of_person(observations: Iterable[JointObservation],
+                          keypoints_px) -> Optional[JointObservation]:
+    """Return the observation of the person with true keypoints (29, 2), or None."""
+    true_px = keypoints_px[_LIMBS]
+    known = np.isfinite(true_px).all(1)
+    if known.sum() < 3:
         return None
-    size = max(np.ptp(true[good], axis=0).max(), 40.0)
+    size_px = max(np.ptp(true_px[known], axis=0).max(), 40.0)
 
-    def miss(one):
-        off = np.linalg.norm(one.keypoints_px[_LIMBS] - true, axis=1)[good]
-        return float(np.nanmedian(off)) / size
-    best = min(observations, key=miss, default=None)
-    return best if best is not None and miss(best) < _SAME_PERSON else None
+    def miss_ratio(one):
+        off_px = np.linalg.norm(one.keypoints_px[_LIMBS] - true_px, axis=1)[known]
+        return float(np.nanmedian(off_px)) / size_px
+    best = min(observations, key=miss_ratio, default=None)
+    return best if best is not None and miss_ratio(best) < _MAX_MISS_RATIO else None
 
 
-def pairs(observations) -> dict:
-    """Return the arrays of a clip's observations (T, ...); NaN where there is none."""
-    count = len(observations)
-    out = {'obs_found': np.array([one is not None for one in observations])}
-    for key, shape in (_SHAPES | _LANDMARKS | _CIRCUMSTANCES).items():
-        values = np.full((count, *shape), _NOBODY.get(key, np.nan), dtype=np.float32)
-        for number, one in enumerate(observations):
-            value = getattr(one, _FIELDS.get(key, key), None)
+def observation_arrays(observations: List[Optional[JointObservation]]) -> Dict[str, np.ndarray]:
+    """Return the arrays (T, ...) of a clip by their names in shards, ``obs_found`` first."""
+    arrays = {'obs_found': np.array([one is not None for one in observations])}
+    for key, shape in (_SHAPES | _LANDMARK_SHAPES | _OPTIONAL_SHAPES).items():
+        values = np.full((len(observations), *shape), _MISSING.get(key, np.nan), np.float32)
+        for t, one in enumerate(observations):
+            value = None
+            if one is not None and (key in _SHAPES or isinstance(one, RecordedObservation)):
+                value = getattr(one, _FIELDS.get(key, key))
             if value is not None:
-                values[number] = value
-        out[f'obs_{key}'] = values
-    return out
+                values[t] = value
+        arrays[f'obs_{key}'] = values
+    return arrays
 
 
-def observed_anew(shards: dict) -> dict:
+def with_recomputed_observations(shards: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
     """
-    Return shards (clips, frames, ...) with what today's code makes of the stored landmarks.
+    Return shards (clips, frames, ...) with observations recomputed from the stored landmarks.
 
-    The network is not asked again; only what comes after it may have changed since.
+    The network does not run; the code behind it may have changed since the shards were made.
+    Shards without landmarks are returned as they are.
     """
     if 'obs_landmarks' not in shards:
         return shards
-    from niki_ros.observers.landmark_errors import LandmarkErrors
     errors = LandmarkErrors.read()
-    parts = [pairs([anew(shards, clip, t, errors) if here else None
-                    for t, here in enumerate(found)])
-             for clip, found in enumerate(shards['obs_found'])]
-    kept = [f'obs_{key}' for key in _LANDMARKS | _CIRCUMSTANCES]
-    return {**shards, **{key: np.stack([part[key] for part in parts])
-                         for key in parts[0] if key not in kept}}
+    clips = [observation_arrays([
+        recomputed_observation(shards, clip, t, errors) if is_found else None
+        for t, is_found in enumerate(found)]) for clip, found in enumerate(shards['obs_found'])]
+    stored = [f'obs_{key}' for key in _LANDMARK_SHAPES | _OPTIONAL_SHAPES]
+    return {**shards, **{key: np.stack([arrays[key] for arrays in clips])
+                         for key in clips[0] if key not in stored}}
 
 
-def anew(shards: dict, clip: int, t: int, errors) -> JointObservation:
-    """Return what today's code makes of the landmarks of one frame."""
+def recomputed_observation(shards: Dict[str, np.ndarray], clip: int, t: int,
+                           errors: LandmarkErrors) -> JointObservation:
+    """Return the observation of one frame, computed from the stored landmarks."""
     from niki_ros.observers.landmark_keypoints import keypoint_rays
     from niki_ros.observers.landmark_network import observation_of
-    flat, world_m, visible = (shards[f'obs_{key}'][clip, t].astype(np.float64)
-                              for key in _LANDMARKS)
-    size = tuple(int(v) for v in shards['image_size'][clip])
+    normalized, world_m, visible = (shards[f'obs_{key}'][clip, t].astype(np.float64)
+                                    for key in _LANDMARK_SHAPES)
+    width, height = (int(side) for side in shards['image_size'][clip])
     axes = landmark_axes(shards, [clip], [t])[0]
-    one = observation_of(flat, world_m, visible, size, axes, errors)
-    camera = Camera(shards['camera_matrix'][clip], *size)
-    one.keypoint_rays = keypoint_rays(
-        camera.rays(flat * size), visible, world_m @ axes.T, one, camera)
+    one = observation_of(normalized, world_m, visible, (width, height), axes, errors)
+    camera = Camera(shards['camera_matrix'][clip], width, height)
+    one = replace(one, keypoint_rays=keypoint_rays(
+        camera.rays(normalized * (width, height)), visible, world_m @ axes.T, one, camera))
     if 'obs_covered' not in shards:
         return one
     covered = shards['obs_covered'][clip, t] > 0
@@ -178,19 +189,19 @@ def anew(shards: dict, clip: int, t: int, errors) -> JointObservation:
                    keypoint_sigma_px=np.where(covered, np.inf, one.keypoint_sigma_px))
 
 
-def landmark_axes(shards: dict, clip, t) -> np.ndarray:
+def landmark_axes(shards: Dict[str, np.ndarray], clip, t) -> np.ndarray:
     """
-    Return what turns landmarks in metres into the camera's axes (n, 3, 3).
+    Return rotations (n, 3, 3) from the axes of the stored metric landmarks to the camera's.
 
-    :param clip: (n,) in the shards. :param t: (n,) in the clip.
+    :param clip: (n,) indices of clips. :param t: (n,) indices of frames.
     """
     from niki_ros.observers.landmarks import HIPS, rotation_to_ray
     if 'obs_landmarks_ray' in shards:
         rays = shards['obs_landmarks_ray'][clip, t].astype(np.float64)
     else:
-        size, matrix = (shards[key][clip].astype(np.float64)
-                        for key in ('image_size', 'camera_matrix'))
+        size_px, matrix = (shards[key][clip].astype(np.float64)
+                           for key in ('image_size', 'camera_matrix'))
         hips = shards['obs_landmarks'][clip, t][:, list(HIPS)].astype(np.float64).mean(1)
-        tangent = (hips * size - matrix[:, [0, 1], 2]) / matrix[:, [0, 1], [0, 1]]
-        rays = np.concatenate([tangent, np.ones((len(hips), 1))], axis=1)
+        tangents = (hips * size_px - matrix[:, [0, 1], 2]) / matrix[:, [0, 1], [0, 1]]
+        rays = np.concatenate([tangents, np.ones((len(hips), 1))], axis=1)
     return np.array([rotation_to_ray(ray) for ray in rays]).reshape(-1, 3, 3)

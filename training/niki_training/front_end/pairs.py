@@ -10,7 +10,7 @@ from niki_ros.common.errors import InputError
 import numpy as np
 from tqdm import tqdm
 
-from niki_training.front_end.observe import observed_anew
+from niki_training.front_end.observe import with_recomputed_observations
 from niki_training.render.shards import read_shard
 
 _KEYS = ('rotmat', 'betas', 'joints_m', 'obs_found', 'obs_joints_m', 'obs_sigma')
@@ -80,7 +80,7 @@ def _observed(folder: Path, split: str) -> dict:
     paths = sorted(folder.glob(f'{split}-*.npz'))
     parts = []
     for path in tqdm(paths, disable=None, unit='shard', desc='pairs'):
-        shard = observed_anew(read_shard(path))
+        shard = with_recomputed_observations(read_shard(path))
         missing = [key for key in _KEYS if key not in shard]
         if missing:
             raise InputError(f'{path} has no {missing[0]}; niki-data observe adds what is seen')

@@ -16,7 +16,7 @@ import numpy as np
 
 from niki_training.evaluate.plots import new_figure
 from niki_training.files.outputs import check_arguments, write_text
-from niki_training.front_end.observe import observed_anew, OWN
+from niki_training.front_end.observe import UNCORRECTED_JOINTS, with_recomputed_observations
 from niki_training.render.shards import read_shards
 
 SIGMA_EDGES = (0.0, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.8, 0.999, 1.01)
@@ -34,7 +34,7 @@ def add_arguments(parser) -> None:
 def main(args) -> int:
     """Read the pairs, write the report."""
     check_arguments(args, {'--out': args.out, '--plot': args.plot})
-    errors = Errors(observed_anew(read_shards(args.folder, args.split)))
+    errors = Errors(with_recomputed_observations(read_shards(args.folder, args.split)))
     text = markdown(errors)
     if args.out:
         write_text(args.out, text + '\n')
@@ -58,7 +58,7 @@ class Errors:
         along = np.einsum('nja,nja->nj', off, ray)
         self.along = along
         self.total = np.linalg.norm(off, axis=-1)
-        own = shards.get(OWN, shards['obs_joints_m'])[found].astype(np.float64)
+        own = shards.get(UNCORRECTED_JOINTS, shards['obs_joints_m'])[found].astype(np.float64)
         self.own = 1e3 * np.linalg.norm(own - own[:, :1] - joints + joints[:, :1], axis=-1)
         self.across = np.sqrt(np.maximum(self.total**2 - along**2, 0.0) / 2)
         self.visible = shards['visible'][found]

@@ -72,21 +72,21 @@ def person_box(pixels, mask, rng, size):
 def thinned(clip, step: int):
     """Return the clip with every ``step``-th frame only."""
     view = replace(clip.view, camera_from_world=clip.view.camera_from_world[::step],
-                   place_m=clip.view.place_m[::step])
-    solids = [replace(solid, velocity_m=solid.velocity_m * step) for solid in clip.solids]
+                   position_m=clip.view.position_m[::step])
+    boxes = [replace(box, velocity_m=box.velocity_m * step) for box in clip.boxes]
     return replace(clip, rotmat=clip.rotmat[:, ::step], root_m=clip.root_m[:, ::step], view=view,
-                   solids=solids)
+                   boxes=boxes)
 
 
-def clip_crops(studio, index: int) -> list:
+def clip_crops(renderer, index: int) -> list:
     """Return the crops of one clip as dictionaries of arrays."""
-    clip = thinned(studio.plan(index), STEP)
-    rng = np.random.default_rng([studio.seed, index, 2])
+    clip = thinned(renderer.plan(index), STEP)
+    rng = np.random.default_rng([renderer.seed, index, 2])
     rotmat, betas = clip.camera_rotmat(), clip.people[0].betas
-    camera = Camera(clip.view.matrix, *studio.size)
+    camera = Camera(clip.view.matrix, *renderer.size)
     crops = []
-    for t, frame in enumerate(studio.frames_of(clip, index)):
-        box = person_box(frame.keypoints_px, frame.identity == 1, rng, np.asarray(studio.size))
+    for t, frame in enumerate(renderer.draw(clip, index)):
+        box = person_box(frame.keypoints_px, frame.identity == 1, rng, np.asarray(renderer.size))
         if box is None or frame.joints_m[0, 2] < 0.3 or not np.isfinite(frame.keypoints_px).all():
             continue
         view = CropView.of(Crop.around(box), camera)
@@ -103,23 +103,23 @@ def render_crops(motion_path: Path, folder: Path, split: str, clips: int, seed: 
     import cv2
     from niki_ros.body.skeleton import open_skeleton
 
-    from niki_training.render.clips import Studio
+    from niki_training.render.clips import ClipRenderer
     from niki_training.render.motion import load_rooted_motion
     cv2.setNumThreads(1)
     motion = load_rooted_motion(motion_path)
     start_run(folder, {'split': split, 'seed': seed, 'motion': motion.digest(), 'size': SIZE_PX})
-    studio = Studio(motion, open_skeleton(), split, seed, STEP * (FRAMES - 1) + 1)
+    renderer = ClipRenderer(motion, open_skeleton(), split, seed, STEP * (FRAMES - 1) + 1)
     begun = time.process_time()
     for number in range(-(-clips // CLIPS)):
         path = shard_path(folder, split, number)
         if path.is_file():
             continue
         crops = [crop for index in range(number * CLIPS, (number + 1) * CLIPS)
-                 for crop in clip_crops(studio, index)]
+                 for crop in clip_crops(renderer, index)]
         write_shard(path, crops)
         print(f'{path.name}: {len(crops)} crops, {time.process_time() - begun:.0f} s of processor '
               'time', file=sys.stderr, flush=True)
-    studio.close()
+    renderer.close()
 
 
 def read_crops(folder: Path, split: str, limit: int | None = None) -> dict:

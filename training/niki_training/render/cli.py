@@ -1,4 +1,8 @@
-"""``niki-data render``: motion to clips with truth, drawn, and looked at by a front end."""
+"""
+Render clips of people who move as in a motion archive, with exact ground truth.
+
+An interrupted run is resumed at whole shards.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +19,11 @@ import numpy as np
 
 from niki_training.common.arguments import positive_int
 from niki_training.files.outputs import check_arguments
-from niki_training.front_end.observe import OBSERVERS, Onlooker, pairs
+from niki_training.front_end.observe import ClipRecorder, observation_arrays, OBSERVERS
+from niki_training.render.image_shards import read_image_shard, write_image_shard
 from niki_training.render.shards import shard_path, start_run, TRUTH_KEYS, write_shard
-from niki_training.render.tars import read_tar, write_tar
 
-SIZE = (640, 480)
+SIZE_PX = (640, 480)
 
 
 def add_arguments(parser) -> None:
@@ -34,21 +38,22 @@ def add_arguments(parser) -> None:
                         help='clips in a shard (32)')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--observe', choices=OBSERVERS,
-                        help='let this front end look at once: pairs are stored, no images')
+                        help='run this front end: pairs of observation and ground truth are '
+                        'stored, no images')
     parser.add_argument('--sheet', type=Path, metavar='PNG',
-                        help='draw a contact sheet of the first clips, and nothing else')
+                        help='only draw a contact sheet of the first clips')
 
 
 def add_observe_arguments(parser) -> None:
     """Add the options of ``niki-data observe``."""
     parser.add_argument('shards', type=Path, nargs='+', help='.tar shards of niki-data render')
     parser.add_argument('--observer', choices=OBSERVERS, default='landmarks')
-    parser.add_argument('--out', type=Path, help='folder of the pairs (beside the shards)')
+    parser.add_argument('--out', type=Path, help='folder of the pairs (that of the shards)')
 
 
 def main(args) -> int:
-    """Render what is missing; a killed run goes on where it was."""
-    from niki_training.render.clips import Studio
+    """Render the shards that are missing, or the contact sheet."""
+    from niki_training.render.clips import ClipRenderer
     from niki_training.render.motion import load_rooted_motion
     check_arguments(args, {'--sheet': args.sheet})
     cv2.setNumThreads(1)
@@ -57,76 +62,76 @@ def main(args) -> int:
         start_run(args.out, {
             'split': args.split, 'seed': args.seed, 'frames': args.frames,
             'motion': motion.digest(), 'per_shard': args.per_shard, 'observer': args.observe})
-    studio = Studio(motion, open_skeleton(), args.split, args.seed, args.frames, SIZE)
+    renderer = ClipRenderer(motion, open_skeleton(), args.split, args.seed, args.frames, SIZE_PX)
     try:
         if args.sheet:
             with atomic_write(args.sheet, ('.png',)) as part:
-                cv2.imwrite(str(part), contact_sheet(studio)[..., ::-1])
+                cv2.imwrite(str(part), contact_sheet(renderer)[..., ::-1])
         else:
-            _render(studio, args)
+            _render(renderer, args)
     finally:
-        studio.close()
+        renderer.close()
     return 0
 
 
-def _render(studio, args) -> None:
-    """Write the shards that are not there yet; whole ones stay."""
-    onlooker = Onlooker(args.observe) if args.observe else None
-    begun, made = time.monotonic(), 0
+def _render(renderer, args) -> None:
+    """Write the shards that are missing."""
+    recorder = ClipRecorder(args.observe) if args.observe else None
+    start_s, frame_count = time.monotonic(), 0
     for number in range(-(-args.clips // args.per_shard)):
-        path = shard_path(args.out, args.split, number, 'npz' if onlooker else 'tar')
+        path = shard_path(args.out, args.split, number, 'npz' if recorder else 'tar')
         if path.is_file():
             continue
         clips = range(number * args.per_shard, (number + 1) * args.per_shard)
-        if onlooker:
-            write_shard(path, [seen_clip(studio, onlooker, index) for index in clips])
+        if recorder:
+            write_shard(path, [observed_clip(renderer, recorder, index) for index in clips])
         else:
-            write_tar(path, (_drawn(studio, index) for index in clips))
-        made += args.per_shard * args.frames
-        print(f'{path.name}: {made / (time.monotonic() - begun):.1f} frames/s',
+            write_image_shard(path, (_drawn_clip(renderer, index) for index in clips))
+        frame_count += args.per_shard * args.frames
+        print(f'{path.name}: {frame_count / (time.monotonic() - start_s):.1f} frames/s',
               file=sys.stderr, flush=True)
-    if onlooker:
-        onlooker.close()
+    if recorder:
+        recorder.close()
 
 
-class _Recorder:
-    """Passes frames on and keeps their truth."""
+class _TruthCollector:
+    """Iterates over the frames of a clip and collects their ground truth."""
 
     def __init__(self, clip, frames):
         self._clip, self._frames = clip, frames
-        self._kept = {key: [] for key in TRUTH_KEYS}
+        self._rows = {key: [] for key in TRUTH_KEYS}
 
     def __iter__(self):
         for frame in self._frames:
             for key in TRUTH_KEYS:
-                self._kept[key].append(getattr(frame, key))
+                self._rows[key].append(getattr(frame, key))
             yield frame
 
     def truth(self) -> dict:
-        """Return the truth of the clip, once all frames have been drawn."""
-        return {**self._clip.describe(), 'image_size': np.array(SIZE),
-                **{key: np.stack(kept) for key, kept in self._kept.items()}}
+        """Return the ground truth of the clip, after the last frame."""
+        return {**self._clip.describe(), 'image_size': np.array(SIZE_PX),
+                **{key: np.stack(rows) for key, rows in self._rows.items()}}
 
 
-def _drawn(studio, index: int):
-    """Return what :func:`write_tar` wants of one clip."""
-    clip = studio.plan(index)
-    recorder = _Recorder(clip, studio.frames_of(clip, index))
-    return index, recorder, recorder.truth
+def _drawn_clip(renderer, index: int):
+    """Return one clip as :func:`write_image_shard` expects it."""
+    clip = renderer.plan(index)
+    frames = _TruthCollector(clip, renderer.draw(clip, index))
+    return index, frames, frames.truth
 
 
-def seen_clip(studio, onlooker, index: int) -> dict:
-    """Return truth and observations of one clip."""
-    clip = studio.plan(index)
-    recorder = _Recorder(clip, studio.frames_of(clip, index))
-    camera = Camera(clip.view.matrix, *studio.size)
-    observed = onlooker.look(recorder, camera, len(clip.people))
-    return {**recorder.truth(), **pairs(observed)}
+def observed_clip(renderer, recorder: ClipRecorder, index: int) -> dict:
+    """Return ground truth and observations of one clip, arrays by name."""
+    clip = renderer.plan(index)
+    frames = _TruthCollector(clip, renderer.draw(clip, index))
+    observations = recorder.observe(
+        frames, Camera(clip.view.matrix, *renderer.size), len(clip.people))
+    return {**frames.truth(), **observation_arrays(observations)}
 
 
 def observe_shards(args) -> int:
-    """Let a front end look at stored shards; pairs that are there already stay."""
-    onlooker = Onlooker(args.observer)
+    """Run a front end on stored shards; pairs that exist stay."""
+    recorder = ClipRecorder(args.observer)
     for path in args.shards:
         if not path.is_file():
             raise InputError(f'{path}: no such file; niki-data render writes shards')
@@ -134,26 +139,27 @@ def observe_shards(args) -> int:
         if out.is_file():
             continue
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_shard(out, [_seen_stored(onlooker, *stored) for stored in read_tar(path)])
+        write_shard(out, [_observed_stored_clip(recorder, *clip)
+                          for clip in read_image_shard(path)])
         print(out.name, file=sys.stderr, flush=True)
-    onlooker.close()
+    recorder.close()
     return 0
 
 
-def _seen_stored(onlooker, truth: dict, frames) -> dict:
-    """Return truth and observations of one stored clip."""
+def _observed_stored_clip(recorder: ClipRecorder, truth: dict, frames) -> dict:
+    """Return ground truth and observations of one stored clip, arrays by name."""
     camera = Camera(truth['camera_matrix'], *truth['image_size'].tolist())
-    return {**truth, **pairs(onlooker.look(frames, camera, int(truth['people'])))}
+    observations = recorder.observe(frames, camera, int(truth['people']))
+    return {**truth, **observation_arrays(observations)}
 
 
-def contact_sheet(studio, columns: int = 8, rows: int = 6, width: int = 200) -> np.ndarray:
-    """Return the middle frames of the first clips side by side, (H, W, 3) uint8."""
-    small = (width, width * SIZE[1] // SIZE[0])
-    pictures = []
+def contact_sheet(renderer, columns: int = 8, rows: int = 6, width_px: int = 200) -> np.ndarray:
+    """Return the middle frames of the first clips side by side, (H, W, 3) uint8 RGB."""
+    size_px = (width_px, width_px * SIZE_PX[1] // SIZE_PX[0])
+    images = []
     for index in range(columns * rows):
-        clip = studio.plan(index)
-        frames = studio.frames_of(clip, index)
-        for _ in range(studio.frames // 2):
+        frames = renderer.draw(renderer.plan(index), index)
+        for _ in range(renderer.frame_count // 2):
             next(frames)
-        pictures.append(cv2.resize(next(frames).image_rgb, small, interpolation=cv2.INTER_AREA))
-    return np.vstack([np.hstack(pictures[r * columns:(r + 1) * columns]) for r in range(rows)])
+        images.append(cv2.resize(next(frames).image_rgb, size_px, interpolation=cv2.INTER_AREA))
+    return np.vstack([np.hstack(images[r * columns:(r + 1) * columns]) for r in range(rows)])

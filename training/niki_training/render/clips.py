@@ -1,35 +1,39 @@
-"""A clip from its number: the same seed and number give the same people, motion and pictures."""
+"""Random clips of people: the same seed and number give the same people, motion and images."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Iterator
+from typing import Iterator, List, NamedTuple
 
 from niki_ros.body.skeleton import Skeleton
 from niki_ros.common.errors import InputError
 import numpy as np
 
-from niki_training.data.motion import subject_of, Windows
-from niki_training.render import scene, truth
-from niki_training.render.body import BodyModel, draw_phenotype
-from niki_training.render.draw import Canvas, MAIN_ID
-from niki_training.render.looks import draw_patterns, dress
+from niki_training.data.motion import subject_of
+from niki_training.data.sampling import WindowSampler
+from niki_training.render import furniture, scene, visibility
+from niki_training.render.anny_body import AnnyModel, draw_phenotype, RenderedBody
+from niki_training.render.background import draw_background
+from niki_training.render.camera_effects import CameraEffects
+from niki_training.render.clothing import draw_patterns, dress
 from niki_training.render.motion import RootedMotion
-from niki_training.render.surroundings import draw_background, Lens
+from niki_training.render.opengl import MAIN_ID, OpenGLRenderer
 
 SPLITS = ('train', 'val', 'test')
-FRAME_NS = 33_333_333
+_CROWD_ODDS, _COMPANION_ODDS = 0.4, 0.08
+"""Of a clip with occlusion to show two to four people, and of any other to show two."""
 
 
 @dataclass
-class Frame:
+class RenderedFrame:
     """
-    One picture with its truth, camera axes, metres and pixels.
+    One image with its ground truth in camera axes.
 
-    :param image_rgb: (H, W, 3) uint8 as the camera delivers it.
-    :param identity: (H, W) uint8: 1 = the main person, 2 … others, 100 … furniture, 0 = nothing.
+    :param image_rgb: (H, W, 3) uint8, after the effects of the camera.
+    :param identity: (H, W) uint8: 0 = background, 1 = main person, 2 … other people, 100 …
+        furniture.
     :param joints_m: (29, 3). :param keypoints_px: (29, 2). :param visible: (29,) bool.
-    :param hidden_percent: of the person's silhouette, 0 … 100.
+    :param hidden_percent: of the main person's silhouette, 0 … 100.
     """
 
     image_rgb: np.ndarray
@@ -41,32 +45,34 @@ class Frame:
 
 
 @dataclass
-class Clip:
+class ClipPlan:
     """
-    A clip that is planned, not yet drawn.
+    People, motion, camera and furniture of a clip.
 
-    :param rotmat: (P, T, 24, 3, 3) of every person, joint 0 in world axes.
-    :param root_m: (P, T, 3) world. :param kind: one of ``scene.KINDS``.
-    :param piece: name of the main person's motion, and ``start`` its first frame there.
+    :param people: the main person first.
+    :param rotmat: (P, T, 24, 3, 3) of all people, joint 0 in world axes.
+    :param root_m: (P, T, 3) world axes. :param boxes: of the furniture.
+    :param kind: one of ``scene.KINDS``.
+    :param piece: name of the main person's piece of motion. :param start: its first frame there.
     """
 
-    people: list
+    people: List[RenderedBody]
     rotmat: np.ndarray
     root_m: np.ndarray
     view: scene.View
-    solids: list
+    boxes: List[furniture.Box]
     kind: str
     piece: str
     start: int
 
     def camera_rotmat(self) -> np.ndarray:
-        """Return the main person's local rotations, joint 0 in camera axes, (T, 24, 3, 3)."""
+        """Return the main person's local rotations (T, 24, 3, 3), joint 0 in camera axes."""
         rotmat = self.rotmat[0].copy()
         rotmat[:, 0] = self.view.camera_from_world @ rotmat[:, 0]
         return rotmat
 
     def describe(self) -> dict:
-        """Return the truth that holds for the whole clip."""
+        """Return the ground truth of the whole clip."""
         body = self.people[0]
         return {'betas': body.betas, 'rotmat': self.camera_rotmat(),
                 'camera_matrix': self.view.matrix, 'height_m': body.height_m,
@@ -76,110 +82,129 @@ class Clip:
                 'people': len(self.people)}
 
 
-class Studio:
-    """Makes clips: everything that is loaded once."""
+class _PosedPerson(NamedTuple):
+    """Joints (T, 29, 3) and bones (T, 24, 3, 4) of one person, camera axes, metres."""
+
+    joints_m: np.ndarray
+    bones: np.ndarray
+
+
+class ClipRenderer:
+    """
+    Plans and draws clips.
+
+    :param motion: of the split. :param split: one of ``SPLITS``.
+    :param frame_count: frames of a clip, 30 a second. :param size: width and height in pixels.
+    :raises InputError: for another split.
+    :raises BackendError: when Anny or OpenGL is absent.
+    """
 
     def __init__(self, motion: RootedMotion, skeleton: Skeleton, split: str, seed: int = 0,
-                 frames: int = 36, size=(640, 480)):
-        """Load the bodies and open a canvas."""
+                 frame_count: int = 36, size=(640, 480)):
+        """Load the body model and make the renderer."""
         if split not in SPLITS:
             raise InputError(f'split {split!r} is unknown; expected one of {SPLITS}')
-        self.motion, self.skeleton, self.split = motion, skeleton, split
-        self.seed, self.frames, self.size = seed, frames, tuple(size)
-        self.windows = Windows(motion, frames)
-        self.model = BodyModel(skeleton)
-        self.canvas = Canvas(self.model, *size)
+        self.motion, self.split, self.seed = motion, split, seed
+        self.frame_count, self.size = frame_count, tuple(size)
+        self.windows = WindowSampler(motion, frame_count)
+        self.model = AnnyModel(skeleton)
+        self._renderer = OpenGLRenderer(self.model, *size)
 
-    def _rng(self, index: int, part: int):
-        return np.random.default_rng([self.seed, SPLITS.index(self.split), index, part])
+    def _rng(self, index: int, stream: int):
+        return np.random.default_rng([self.seed, SPLITS.index(self.split), index, stream])
 
-    def plan(self, index: int) -> Clip:
-        """Decide what happens in clip ``index``."""
+    def plan(self, index: int) -> ClipPlan:
+        """Return the plan of clip ``index``."""
         rng = self._rng(index, 0)
-        kind = str(rng.choice(scene.KINDS, p=scene.KIND_SHARES))
-        crowd = kind in ('occluded', 'both') and rng.random() < 0.4
-        count = int(rng.integers(2, 5)) if crowd else 1 + int(rng.random() < 0.08)
+        kind = str(rng.choice(scene.KINDS, p=scene.KIND_ODDS))
+        is_occluded = kind in ('occluded', 'both')
+        is_crowd = is_occluded and rng.random() < _CROWD_ODDS
+        count = int(rng.integers(2, 5)) if is_crowd else 1 + int(rng.random() < _COMPANION_ODDS)
         people = [self.model.body(draw_phenotype(rng)) for _ in range(count)]
         starts = self.windows.draw_starts(count, rng)
-        moves = [scene.person_motion(self.motion, start, self.frames, body, rng)
+        moves = [scene.person_motion(self.motion, start, self.frame_count, body, rng)
                  for start, body in zip(starts, people)]
-        rotmat, root = (np.stack(part) for part in zip(*moves))
-        joints, _ = people[0].posed(rotmat[0], root[0])
-        view = scene.draw_view(joints, kind, self.size, rng)
-        self._spread(root, view, crowd, rng)
-        pieces = 0
-        if kind in ('occluded', 'both'):
-            pieces = int(rng.integers(0 if crowd else 1, 3))
-        solids = scene.draw_furniture(joints, view, pieces, rng)
-        solids += scene.draw_furniture(joints, view, int(rng.integers(4)), rng, behind=True)
+        rotmat, root_m = (np.stack(part) for part in zip(*moves))
+        joints_m, _ = people[0].posed(rotmat[0], root_m[0])
+        view = scene.draw_view(joints_m, kind, self.size, rng)
+        _place_others(root_m, view, is_crowd, rng)
+        piece_count = int(rng.integers(0 if is_crowd else 1, 3)) if is_occluded else 0
+        boxes = furniture.draw_furniture(joints_m, view, piece_count, rng)
+        boxes += furniture.draw_furniture(joints_m, view, int(rng.integers(4)), rng, behind=True)
         piece, start = self.motion.piece_of(int(starts[0]))
-        return Clip(people, rotmat, root, view, solids, kind, piece, start)
+        return ClipPlan(people, rotmat, root_m, view, boxes, kind, piece, start)
 
-    @staticmethod
-    def _spread(root, view, crowd: bool, rng) -> None:
-        """Place the others around the main person; in a crowd some stand in front."""
-        main = root[0].mean(0)
-        to_camera = (view.place_m[0] - main) * (1, 0, 1)
-        aside = np.array([to_camera[2], 0, -to_camera[0]]) / max(np.linalg.norm(to_camera), 0.1)
-        for other in root[1:]:
-            before = rng.uniform(0.15, 0.55) if crowd and rng.random() < 0.6 else (
-                rng.uniform(-1.0, -0.1))
-            across = rng.normal() * (0.35 if before > 0 else 1.0)
-            other += main * (1, 0, 1) + before * to_camera + across * aside
-
-    def frames_of(self, clip: Clip, index: int) -> Iterator[Frame]:
-        """Draw a clip."""
+    def draw(self, clip: ClipPlan, index: int) -> Iterator[RenderedFrame]:
+        """Yield the frames of clip ``index``."""
         rng = self._rng(index, 1)
-        looks = [dress(body, self.model.weights, rng) for body in clip.people]
-        self.canvas.load(looks, draw_patterns(rng), draw_background(self.size, clip.view, rng))
-        lights, lens = scene.draw_lights(rng), Lens(self.size, rng)
-        probe = truth.Probe(clip.people[0], self.model.weights, looks[0]['vertices'], rng)
-        view, matrix = clip.view, clip.view.matrix
-        posed = [_in_camera(body, clip.rotmat[p], clip.root_m[p], view)
-                 for p, body in enumerate(clip.people)]
+        outfits = [dress(body, self.model.weights, rng) for body in clip.people]
+        self._renderer.load(outfits, draw_patterns(rng),
+                            draw_background(self.size, clip.view, rng))
+        lights, effects = scene.draw_lights(rng), CameraEffects(self.size, rng)
+        surface = visibility.SurfaceSamples(
+            clip.people[0], self.model.weights, outfits[0]['vertices'], rng)
+        matrix = clip.view.matrix
+        posed = [_posed_in_camera(*person, clip.view)
+                 for person in zip(clip.people, clip.rotmat, clip.root_m)]
         for t in range(clip.rotmat.shape[1]):
-            bones = [moves[t] for _, moves in posed]
-            image, identity, depth = self.canvas.draw(
-                matrix, scene.lights_in_camera(lights, view.camera_from_world[t]), bones,
-                scene.triangles(clip.solids, view, t), _drift(view, t, self.size))
-            if lens.exposure:
-                image = self._exposed(clip, lights, posed, t, lens.exposure, image)
-            joints = posed[0][0][t]
-            points, normals = probe.posed(bones[0])
-            yield Frame(
-                lens.take(image), identity, joints, truth.pixels_of(joints, matrix),
-                truth.visible_joints(joints, matrix, identity, depth, MAIN_ID, probe.depth_m),
-                truth.hidden_percent(points, normals, matrix, identity, MAIN_ID))
+            bones = [person.bones[t] for person in posed]
+            image, identity, depth_m = self._draw(clip, lights, bones, t)
+            if effects.exposure:
+                image = self._motion_blurred(clip, lights, posed, t, effects.exposure, image)
+            joints_m = posed[0].joints_m[t]
+            points_m, normals = surface.posed(bones[0])
+            yield RenderedFrame(
+                effects.apply(image), identity, joints_m, visibility.project(joints_m, matrix),
+                visibility.visible_joints(joints_m, matrix, identity, depth_m, MAIN_ID,
+                                          surface.depth_m),
+                visibility.hidden_percent(points_m, normals, matrix, identity, MAIN_ID))
 
-    def _exposed(self, clip, lights, posed, t: int, exposure: float, image):
-        """Blend ``image`` with what there was shortly before and after it."""
+    def _draw(self, clip: ClipPlan, lights: dict, bones, t: int, with_depth: bool = True):
+        """Return image, ids and depth of frame ``t`` with people at ``bones`` (P, 24, 3, 4)."""
+        camera_lights = scene.lights_in_camera(lights, clip.view.camera_from_world[t])
+        return self._renderer.draw(
+            clip.view.matrix, camera_lights, bones, furniture.triangles(clip.boxes, clip.view, t),
+            _background_shift(clip.view, t, self.size), with_depth)
+
+    def _motion_blurred(self, clip: ClipPlan, lights: dict, posed: List[_PosedPerson], t: int,
+                        exposure: float, image) -> np.ndarray:
+        """Return the mean of ``image`` and of images at both ends of the exposure."""
         total, last = image.astype(np.uint16), clip.rotmat.shape[1] - 1
         for share in (-exposure / 2, exposure / 2):
             other = min(max(t + (1 if share > 0 else -1), 0), last)
-            bones = [(1 - abs(share)) * moves[t] + abs(share) * moves[other]
-                     for _, moves in posed]
-            view = clip.view
-            total += self.canvas.draw(
-                view.matrix, scene.lights_in_camera(lights, view.camera_from_world[t]), bones,
-                scene.triangles(clip.solids, view, t), _drift(view, t, self.size), False)[0]
+            bones = [(1 - abs(share)) * person.bones[t] + abs(share) * person.bones[other]
+                     for person in posed]
+            total += self._draw(clip, lights, bones, t, with_depth=False)[0]
         return (total // 3).astype(np.uint8)
 
     def close(self) -> None:
-        """Free the canvas."""
-        self.canvas.close()
+        """Free the renderer."""
+        self._renderer.close()
 
 
-def _in_camera(body, rotmat, root_m, view):
-    """Return joints (T, 29, 3) and bones (T, 24, 3, 4) of a person in the camera's axes."""
-    turned = rotmat.copy()
-    turned[:, 0] = view.camera_from_world @ turned[:, 0]
-    return body.posed(turned, view.into(root_m))
+def _place_others(root_m, view: scene.View, is_crowd: bool, rng) -> None:
+    """Move all but the main person (P, T, 3) next to that person, some of a crowd in front."""
+    main_m = root_m[0].mean(0)
+    to_camera = (view.position_m[0] - main_m) * (1, 0, 1)
+    aside = np.array([to_camera[2], 0, -to_camera[0]]) / max(np.linalg.norm(to_camera), 0.1)
+    for other_m in root_m[1:]:
+        forward = rng.uniform(0.15, 0.55) if is_crowd and rng.random() < 0.6 else (
+            rng.uniform(-1.0, -0.1))
+        across = rng.normal() * (0.35 if forward > 0 else 1.0)
+        other_m += main_m * (1, 0, 1) + forward * to_camera + across * aside
 
 
-def _drift(view, t: int, size):
-    """Return how far the background has moved since the first frame, in widths and heights."""
+def _posed_in_camera(body: RenderedBody, rotmat, root_m, view: scene.View) -> _PosedPerson:
+    """Return the person of rotations (T, 24, 3, 3) and roots (T, 3) in world axes."""
+    in_camera = rotmat.copy()
+    in_camera[:, 0] = view.camera_from_world @ in_camera[:, 0]
+    return _PosedPerson(*body.posed(in_camera, view.to_camera(root_m)))
+
+
+def _background_shift(view: scene.View, t: int, size):
+    """Return the motion (2,) of the background since frame 0, in widths and heights."""
     ahead = view.camera_from_world[t] @ view.camera_from_world[0].T @ (0.0, 0.0, 1.0)
     if ahead[2] < 0.1:
         return 0.0, 0.0
-    moved = ahead[:2] / ahead[2] * view.matrix[[0, 1], [0, 1]]
-    return tuple(-moved / size)
+    moved_px = ahead[:2] / ahead[2] * view.matrix[[0, 1], [0, 1]]
+    return tuple(-moved_px / size)

@@ -1,4 +1,4 @@
-"""Shards of clips on disk: written whole or not at all, so that a run can be taken up again."""
+"""Shards of clips on disk, one ``.npz`` each; an interrupted run is resumed at whole shards."""
 
 from __future__ import annotations
 
@@ -6,29 +6,25 @@ import json
 from pathlib import Path
 
 from niki_ros.common.errors import InputError
+from niki_ros.files.atomic_write import atomic_write
 import numpy as np
 
 from niki_training.files.archives import opened_npz
 
-CLIP_KEYS = ('betas', 'rotmat', 'camera_matrix', 'height_m', 'age', 'gender', 'weight', 'name',
-             'start', 'subject', 'kind', 'people')
-"""What holds for a clip; ``rotmat`` has its frames inside."""
-
 TRUTH_KEYS = ('joints_m', 'keypoints_px', 'visible', 'hidden_percent')
-OBSERVED_KEYS = ('obs_found', 'obs_joints_m', 'obs_sigma', 'obs_keypoints_px',
-                 'obs_keypoint_sigma_px', 'obs_box_px', 'obs_score')
+"""Arrays with one row per clip and frame."""
 
 
 def shard_path(folder: Path, split: str, number: int, suffix: str = 'npz') -> Path:
-    """Return where shard ``number`` lies."""
+    """Return the path of shard ``number``."""
     return Path(folder) / f'{split}-{number:05d}.{suffix}'
 
 
 def start_run(folder: Path, settings: dict) -> None:
     """
-    Make the folder, or take up an earlier run there.
+    Make the folder of a run, or check that it holds the same run.
 
-    :raises InputError: when the folder was made with other settings.
+    :raises InputError: when the folder holds a run with other settings.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f'{settings["split"]}.json'
@@ -36,13 +32,13 @@ def start_run(folder: Path, settings: dict) -> None:
         before = json.loads(path.read_text('utf-8'))
         other = {k: (before.get(k), v) for k, v in settings.items() if before.get(k) != v}
         if other:
-            raise InputError(f'{folder} was begun with other settings: {other} (before, now); '
+            raise InputError(f'{folder} holds a run with other settings: {other} (before, now); '
                              'choose another folder')
     path.write_text(json.dumps(settings, indent=1) + '\n', 'utf-8')
 
 
-def joined(clips) -> dict:
-    """Join dictionaries of clips into arrays with the clips along the first axis."""
+def _joined(clips) -> dict:
+    """Return arrays (clips, ...) of dictionaries of clips; float64 becomes float32."""
     arrays = {}
     for key in clips[0]:
         array = np.stack([np.asarray(clip[key]) for clip in clips])
@@ -51,24 +47,26 @@ def joined(clips) -> dict:
 
 
 def write_shard(path: Path, clips) -> None:
-    """Write clips (dictionaries of arrays) as one ``.npz``; a ``.part`` until it is whole."""
-    half = path.with_suffix('.part')
-    with open(half, 'wb') as file:
-        np.savez_compressed(file, **joined(clips))
-    half.replace(path)
+    """Write clips (dictionaries of arrays) as one ``.npz``, whole or not at all."""
+    with atomic_write(path) as part, open(part, 'wb') as file:
+        np.savez_compressed(file, **_joined(clips))
 
 
 def read_shard(path: Path) -> dict:
-    """Read one shard; arrays (clips, ...)."""
+    """
+    Return the arrays (clips, ...) of one shard.
+
+    :raises InputError: when the file is no shard.
+    """
     with opened_npz(path, 'a shard', 'niki-data render writes them') as z:
         return {key: z[key] for key in z.files}
 
 
 def read_shards(folder: Path, split: str, keys=None) -> dict:
     """
-    Read all shards of a split; arrays (clips, ...).
+    Return the arrays (clips, ...) of all shards of a split.
 
-    :param keys: what is wanted; None = all that the first shard holds.
+    :param keys: names of arrays; None = all of the first shard.
     :raises InputError: when there is no shard, or one lacks a key.
     """
     paths = sorted(Path(folder).glob(f'{split}-*.npz'))
@@ -80,4 +78,4 @@ def read_shards(folder: Path, split: str, keys=None) -> dict:
         return {key: np.concatenate([part[key] for part in parts]) for key in wanted}
     except KeyError as error:
         raise InputError(f'{folder}: a shard of {split!r} has no {error}; '
-                         'run niki-data observe, or read shards of one version') from error
+                         'run niki-data observe, or give shards of one version') from error

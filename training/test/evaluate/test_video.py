@@ -6,7 +6,7 @@ from pathlib import Path
 
 from niki_ros.common.errors import InputError, SourceError
 from niki_training.cli import evaluate as evaluate_cli
-from niki_training.evaluate.passer_by import _about_up, _stage, straightest_walk
+from niki_training.evaluate.passer_by import rotmat_to_x, stage_in_front, straightest_walk
 from niki_training.evaluate.video import bend_error, is_there, nearest
 from niki_training.evaluate.video_truth import (
     LIMB_JOINTS,
@@ -118,16 +118,16 @@ class Walk:
 
 def test_the_walk_is_the_straight_one():
     assert 60 <= straightest_walk(Walk, 40, 1.6) <= 80
-    with pytest.raises(InputError, match='nobody walks 9.0 m'):
+    with pytest.raises(InputError, match='9.0 m'):
         straightest_walk(Walk, 40, 9.0)
-    way = Walk.root_m[60:100] @ _about_up(Walk.root_m[60:100]).T
+    way = Walk.root_m[60:100] @ rotmat_to_x(Walk.root_m[60:100]).T
     assert way[-1, 0] - way[0, 0] > 1.5 and np.abs(np.diff(way[:, [1, 2]], axis=0)).max() < 1e-9
 
 
 def test_the_stage_stands_between_camera_and_person():
     limbs = np.zeros((5, 12, 3)) + [0.2, 0.5, 4.0]
     limbs[:, 4:6, 1] = 1.4
-    stage, origin = _stage(limbs, np.array([0.0, -1.0, 0.0]))
+    stage, origin = stage_in_front(limbs, np.array([0.0, -1.0, 0.0]))
     np.testing.assert_allclose(stage @ stage.T, np.eye(3), atol=1e-12)
     assert np.linalg.det(stage) == pytest.approx(1.0)
     assert stage[0, 0] > 0.99, 'x leads to the right in the image'

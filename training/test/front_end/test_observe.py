@@ -13,7 +13,11 @@ from niki_ros.observers.covered_joints import without_covered_joints
 from niki_ros.scene.camera import Camera
 from niki_training.front_end import observe
 from niki_training.front_end.landmark_errors import read_samples
-from niki_training.front_end.observe import observed_anew, Onlooker, pairs
+from niki_training.front_end.observe import (
+    ClipRecorder,
+    observation_arrays,
+    with_recomputed_observations,
+)
 from niki_training.render import cli
 from niki_training.render.shards import write_shard
 import numpy as np
@@ -34,7 +38,7 @@ def shard_of(observations) -> dict:
     """Return what a shard of one clip holds of its camera and of these observations."""
     return {'image_size': np.array([[CAMERA.width, CAMERA.height]]),
             'camera_matrix': np.float32(CAMERA.matrix)[None],
-            **{key: array[None] for key, array in pairs(observations).items()}}
+            **{key: array[None] for key, array in observation_arrays(observations).items()}}
 
 
 @pytest.fixture(scope='module')
@@ -48,18 +52,19 @@ def seen():
 
 
 @pytest.fixture(scope='module')
-def onlooker():
+def recorder():
     """Return a front end that is recorded."""
-    one = Onlooker()
+    one = ClipRecorder()
     yield one
     one.close()
 
 
 @pytest.fixture(scope='module')
-def looked(seen, onlooker):
+def looked(seen, recorder):
     """Return what is recorded of each of the two people."""
-    return [onlooker.look([SimpleNamespace(image_rgb=drawn(t), keypoints_px=both[k].keypoints_px)
-                           for t, both in enumerate(seen)], CAMERA, 2) for k in range(2)]
+    return [recorder.observe([
+        SimpleNamespace(image_rgb=drawn(t), keypoints_px=both[k].keypoints_px)
+        for t, both in enumerate(seen)], CAMERA, 2) for k in range(2)]
 
 
 @pytest.mark.parametrize('person', [0, 1])
@@ -79,7 +84,7 @@ def test_observations_can_be_made_anew_from_a_shard(looked, person):
     shard = shard_of(looked[person])
     changed = {**shard, **{key: np.zeros_like(shard[key]) for key in (
         'obs_joints_m', 'obs_sigma', 'obs_keypoints_px', 'obs_lengths_m')}}
-    again = observed_anew(changed)
+    again = with_recomputed_observations(changed)
     assert again.keys() == shard.keys() and shard['obs_found'].all()
     for key, array in shard.items():
         np.testing.assert_allclose(again[key], array, rtol=1e-5, atol=1e-5, err_msg=key)
@@ -90,7 +95,7 @@ def test_older_shards_are_turned_to_the_hips(looked):
     shard = shard_of(looked[0])
     older = {key: array for key, array in shard.items()
              if key not in ('obs_landmarks_ray', 'obs_covered')}
-    again = observed_anew(older)
+    again = with_recomputed_observations(older)
     assert again.keys() == older.keys()
     apart = np.linalg.norm(again['obs_joints_m'] - shard['obs_joints_m'], axis=-1)
     assert 1e-5 < apart.mean() < 0.01
@@ -103,7 +108,7 @@ def test_joints_behind_somebody_stay_hidden(looked):
     behind, _ = without_covered_joints([one, replace(one, keypoints_px=points, box_px=box)])
     assert not one.covered.any() and behind.covered.sum() > 5
     assert (behind.sigma_200mm[behind.covered] == 1).all()
-    again = observed_anew(shard_of([behind, None]))
+    again = with_recomputed_observations(shard_of([behind, None]))
     np.testing.assert_allclose(again['obs_sigma'][0, 0], behind.sigma_200mm, atol=1e-6)
     np.testing.assert_allclose(again['obs_keypoint_sigma_px'][0, 0], behind.keypoint_sigma_px,
                                rtol=1e-5)
@@ -111,12 +116,12 @@ def test_joints_behind_somebody_stay_hidden(looked):
     assert np.isnan(again['obs_joints_m'][0, 1]).all() and (again['obs_sigma'][0, 1] == 1).all()
 
 
-def test_an_empty_clip_after_another_has_nobody(looked, onlooker):
+def test_an_empty_clip_after_another_has_nobody(looked, recorder):
     blank = np.full((CAMERA.height, CAMERA.width, 3), 90, np.uint8)
     frame = SimpleNamespace(image_rgb=blank, keypoints_px=looked[0][-1].keypoints_px)
-    seen = onlooker.look([frame] * 3, CAMERA, 2)
+    seen = recorder.observe([frame] * 3, CAMERA, 2)
     assert seen == [None] * 3
-    assert not pairs(seen)['obs_found'].any()
+    assert not observation_arrays(seen)['obs_found'].any()
 
 
 def test_shards_are_what_the_errors_are_learned_from(looked, tmp_path):
@@ -133,7 +138,7 @@ def test_shards_are_what_the_errors_are_learned_from(looked, tmp_path):
 
 def test_only_front_ends_that_are_known(capsys):
     with pytest.raises(InputError, match='landmarks'):
-        Onlooker('mediapipe')
+        ClipRecorder('mediapipe')
     parser = argparse.ArgumentParser()
     cli.add_observe_arguments(parser)
     with pytest.raises(SystemExit):

@@ -1,4 +1,4 @@
-"""Rendered people: what needs no body model. Drawing needs moderngl and EGL, else it skips."""
+"""Rendering without a body model; drawing is skipped without moderngl and EGL."""
 
 import io
 import tarfile
@@ -8,10 +8,11 @@ from niki_ros.body.observation import JointObservation
 from niki_ros.body.skeleton import open_skeleton
 from niki_ros.common.errors import InputError
 from niki_ros.scene.camera import Camera
-from niki_training.front_end.observe import of_person, pairs
-from niki_training.render import scene, shards, surroundings, truth
-from niki_training.render.body import _turn_onto, straightening, tpose
-from niki_training.render.tars import read_tar, write_tar
+from niki_training.front_end.observe import observation_arrays, observation_of_person
+from niki_training.render import furniture, scene, shards, visibility
+from niki_training.render.anny_body import rotmat_between, t_pose, t_pose_rotmats
+from niki_training.render.camera_effects import CameraEffects
+from niki_training.render.image_shards import read_image_shard, write_image_shard
 import numpy as np
 import pytest
 
@@ -29,10 +30,9 @@ def test_a_camera_sees_its_aim_where_it_should():
     for _ in range(20):
         place, aim = rng.normal(size=3) * 3, rng.normal(size=3)
         pixel = rng.uniform((50, 50), (590, 430))
-        turn = scene._look(place, aim, pixel, MATRIX, 0.0)
+        turn = scene.look_at(place, aim, pixel, MATRIX, 0.0)
         assert np.allclose(turn @ turn.T, np.eye(3)) and np.linalg.det(turn) > 0.99
         seen = Camera(MATRIX, 640, 480).project(turn @ (aim - place))
-        # yaw and pitch are set one after the other: exact in the middle, near it elsewhere
         assert np.linalg.norm(seen - pixel) < 0.2 * np.linalg.norm(pixel - MATRIX[:2, 2]) + 0.01
 
 
@@ -42,15 +42,15 @@ def test_cameras_are_where_robots_have_them():
     for kind in np.resize(scene.KINDS, 200):
         joints = _standing()
         view = scene.draw_view(joints, str(kind), (640, 480), rng)
-        heights.append(view.place_m[0, 1])
-        seen = view.into(joints)
+        heights.append(view.position_m[0, 1])
+        seen = view.to_camera(joints)
         assert np.allclose(np.linalg.norm(seen[0, 3] - seen[0, 7]),
                            np.linalg.norm(joints[0, 3] - joints[0, 7]))
         if kind == 'clean':
             middle = joints[15].mean(0)
-            distances.append(np.linalg.norm(view.place_m[0] - middle))
-            pixels = truth.pixels_of(seen, view.matrix)[0]
-            inside.append(truth.inside(pixels, (640, 480)).mean())
+            distances.append(np.linalg.norm(view.position_m[0] - middle))
+            pixels = visibility.project(seen, view.matrix)[0]
+            inside.append(visibility.is_inside(pixels, (640, 480)).mean())
     assert min(heights) >= 0.3 and max(heights) <= 2.0
     assert max(distances) < 9 and min(distances) > 0.6
     assert np.mean(inside) > 0.95
@@ -60,15 +60,15 @@ def test_the_t_pose_is_straight_and_keeps_the_bones():
     rest = open_skeleton().rest_joints_m[:24]
     rng = np.random.default_rng(2)
     bent = rest + rng.normal(size=(24, 3)) * 0.03
-    turns = straightening(bent)
-    joints = tpose(bent, turns)
+    turns = t_pose_rotmats(bent)
+    joints = t_pose(bent, turns)
     assert np.allclose(turns @ np.swapaxes(turns, 1, 2), np.eye(3))
     for upper, lower in ((1, 4), (5, 8), (16, 18), (19, 21)):
         bone = joints[lower] - joints[upper]
         assert np.isclose(np.linalg.norm(bone), np.linalg.norm(bent[lower] - bent[upper]))
         axis = 1 if upper < 6 else 0
         assert np.isclose(abs(bone[axis]), np.linalg.norm(bone))
-    assert np.allclose(_turn_onto(np.array([0, 2.0, 0]), (1, 0, 0)) @ (0, 1, 0), (1, 0, 0))
+    assert np.allclose(rotmat_between(np.array([0, 2.0, 0]), (1, 0, 0)) @ (0, 1, 0), (1, 0, 0))
 
 
 def test_joints_behind_a_known_occluder_are_not_visible():
@@ -76,16 +76,16 @@ def test_joints_behind_a_known_occluder_are_not_visible():
     depth_m = np.full(29, 0.05)
     identity = np.ones((480, 640), np.uint8)
     depth = np.full((480, 640), 2.95, np.float32)
-    seen = truth.visible_joints(joints, MATRIX, identity, depth, 1, depth_m)
-    pixels = truth.pixels_of(joints, MATRIX)
-    assert seen.sum() > 20 and not seen[~truth.inside(pixels, (640, 480))].any()
+    seen = visibility.visible_joints(joints, MATRIX, identity, depth, 1, depth_m)
+    pixels = visibility.project(joints, MATRIX)
+    assert seen.sum() > 20 and not seen[~visibility.is_inside(pixels, (640, 480))].any()
     identity[:, :320], depth[:, :320] = 100, 1.5
     left = pixels[:, 0] < 319
-    now = truth.visible_joints(joints, MATRIX, identity, depth, 1, depth_m)
+    now = visibility.visible_joints(joints, MATRIX, identity, depth, 1, depth_m)
     assert not now[left].any() and (now[~left] == seen[~left]).all() and left.sum() > 8
     # an arm of the person's own, half a metre in front
     identity[:], depth[:] = 1, 2.4
-    assert not truth.visible_joints(joints, MATRIX, identity, depth, 1, depth_m).any()
+    assert not visibility.visible_joints(joints, MATRIX, identity, depth, 1, depth_m).any()
 
 
 def test_hidden_percent_is_the_share_of_the_silhouette():
@@ -93,14 +93,14 @@ def test_hidden_percent_is_the_share_of_the_silhouette():
     points = np.stack([x, y, np.full_like(x, 3.0)], -1).reshape(-1, 3)
     normals = np.tile((0.0, 0.0, -1.0), (len(points), 1))
     identity = np.ones((480, 640), np.uint8)
-    assert truth.hidden_percent(points, normals, MATRIX, identity, 1) == 0
+    assert visibility.hidden_percent(points, normals, MATRIX, identity, 1) == 0
     identity[240:] = 100
-    assert abs(truth.hidden_percent(points, normals, MATRIX, identity, 1) - 50) < 2
+    assert abs(visibility.hidden_percent(points, normals, MATRIX, identity, 1) - 50) < 2
     # half of it beyond the left edge
     off = points - (1.92, 0, 0)
-    assert abs(truth.hidden_percent(off, normals, MATRIX, np.ones_like(identity), 1) - 50) < 4
+    assert abs(visibility.hidden_percent(off, normals, MATRIX, np.ones_like(identity), 1) - 50) < 4
     # what looks away from the camera does not count
-    assert truth.hidden_percent(points, -normals, MATRIX, identity, 1) == 100
+    assert visibility.hidden_percent(points, -normals, MATRIX, identity, 1) == 100
 
 
 def _observation(keypoints_px):
@@ -109,11 +109,11 @@ def _observation(keypoints_px):
 
 
 def test_the_observation_of_the_right_person_is_taken():
-    true = truth.pixels_of(open_skeleton().rest_joints_m * (1, -1, 1) + (0, 0, 4.0), MATRIX)
+    true = visibility.project(open_skeleton().rest_joints_m * (1, -1, 1) + (0, 0, 4.0), MATRIX)
     other, mine = _observation(true + (150, 0)), _observation(true + 5)
-    assert of_person([other, mine], true) is mine
-    assert of_person([other], true) is None and of_person([], true) is None
-    out = pairs([mine, None])
+    assert observation_of_person([other, mine], true) is mine
+    assert observation_of_person([other], true) is None and observation_of_person([], true) is None
+    out = observation_arrays([mine, None])
     np.testing.assert_array_equal(out['obs_uncorrected_m'][0], out['obs_joints_m'][0])
     assert out['obs_found'].tolist() == [True, False]
     assert np.isfinite(out['obs_joints_m'][0]).all() and np.isnan(out['obs_joints_m'][1]).all()
@@ -149,24 +149,24 @@ def test_shards_with_images_come_back(tmp_path):
     path = tmp_path / 'val-00000.tar'
     frames = [_Picture(40), _Picture(200)]
     keypoints = np.arange(2 * 29 * 2.0).reshape(2, 29, 2)
-    write_tar(path, [(7, iter(frames), lambda: {'keypoints_px': keypoints, 'people': 1})])
+    write_image_shard(path, [(7, iter(frames), lambda: {'keypoints_px': keypoints, 'people': 1})])
     with tarfile.open(path) as tar:
         assert '000007-001.jpg' in tar.getnames() and '000007.npz' in tar.getnames()
-    (found, images), = [(t, list(f)) for t, f in read_tar(path)]
+    (found, images), = [(t, list(f)) for t, f in read_image_shard(path)]
     assert found['people'] == 1 and len(images) == 2
     assert abs(int(images[1].image_rgb.mean()) - 200) < 3
     assert images[0].mask[10:20].all() and images[0].mask.sum() == 640
     assert (images[1].keypoints_px == keypoints[1]).all()
     path.write_bytes(io.BytesIO(b'nothing').getvalue())
     with pytest.raises(InputError, match='not a shard with images'):
-        list(read_tar(path))
+        list(read_image_shard(path))
 
 
 def test_a_lens_is_seeded_and_does_what_it_says():
     image = cv2.resize(np.random.default_rng(0).integers(0, 255, (6, 8, 3), np.uint8), (640, 480))
     noisy = plain = 0
     for seed in range(30):
-        first, second = (surroundings.Lens((640, 480), np.random.default_rng(seed)).take(image)
+        first, second = (CameraEffects((640, 480), np.random.default_rng(seed)).apply(image)
                          for _ in range(2))
         assert (first == second).all() and first.shape == image.shape
         change = np.abs(first.astype(int) - image).mean()
@@ -180,15 +180,15 @@ def test_furniture_stands_between_camera_and_person():
     joints, hit = _standing(), 0
     for _ in range(40):
         view = scene.draw_view(joints, 'clean', (640, 480), rng)
-        solids = scene.draw_furniture(joints, view, 1, rng)
-        assert solids
+        boxes = furniture.draw_furniture(joints, view, 1, rng)
+        assert boxes
         hidden = False
         for frame in range(0, 30, 5):
-            corners = scene.triangles(solids, view, frame)
-            assert corners.shape == (36 * len(solids), 13) and np.isfinite(corners).all()
+            corners = furniture.triangles(boxes, view, frame)
+            assert corners.shape == (36 * len(boxes), 13) and np.isfinite(corners).all()
             at = corners[corners[:, 2] > 0.1]
-            box = truth.pixels_of(at[:, :3], view.matrix)
-            person = truth.pixels_of(view.into(joints)[frame], view.matrix)
+            box = visibility.project(at[:, :3], view.matrix)
+            person = visibility.project(view.to_camera(joints)[frame], view.matrix)
             hidden |= len(at) > 0 and bool((
                 (person > box.min(0)) & (person < box.max(0))).all(1).any())
         hit += hidden
@@ -204,38 +204,38 @@ class _Card:
 
 
 @pytest.fixture
-def canvas():
-    """Return a canvas that draws a square, or skip where there is no OpenGL."""
+def renderer():
+    """Return a renderer that draws a square, or skip where there is no OpenGL."""
     pytest.importorskip('moderngl', reason="needs moderngl: pip install 'niki_training[render]'")
     from niki_ros.common.errors import BackendError
-    from niki_training.render.draw import Canvas
+    from niki_training.render.opengl import OpenGLRenderer
     try:
-        canvas = Canvas(_Card())
+        renderer = OpenGLRenderer(_Card())
     except BackendError as error:
         pytest.skip(str(error))
-    yield canvas
-    canvas.close()
+    yield renderer
+    renderer.close()
 
 
-def _load_card(canvas):
+def _load_card(renderer):
     square = np.array([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0.0]]) * 0.3
     flat = {'vertices': square, 'normals': np.tile((0, 0, -1.0), (4, 1)),
             'colour': np.full((4, 3), 0.8), 'colour2': np.full((4, 3), 0.8),
             'texture_at': np.zeros((4, 3))}
-    canvas.load([flat], np.zeros((1, 128, 128), np.uint8), np.full((480, 640, 3), 90, np.uint8))
+    renderer.load([flat], np.zeros((1, 128, 128), np.uint8), np.full((480, 640, 3), 90, np.uint8))
 
 
 LIGHTS = {'light_to': np.eye(3)[:2], 'light_colour': np.zeros((2, 3)), 'sky': np.ones(3),
           'ground': np.ones(3), 'up': np.array([0, -1.0, 0]), 'gloss': 0.0}
 
 
-def test_the_canvas_draws_where_the_camera_projects(canvas):
-    _load_card(canvas)
+def test_the_canvas_draws_where_the_camera_projects(renderer):
+    _load_card(renderer)
     matrix = np.array([[480.0, 0, 300], [0, 510.0, 250], [0, 0, 1]])
     bones = np.zeros((1, 24, 3, 4))
     bones[..., :3] = np.eye(3)
     bones[..., 3] = (0.2, -0.1, 2.0)
-    image, identity, depth = canvas.draw(matrix, LIGHTS, bones)
+    image, identity, depth = renderer.draw(matrix, LIGHTS, bones)
     rows, columns = np.nonzero(identity == 1)
     corners = Camera(matrix, 640, 480).project(np.array([(-0.1, -0.4, 2.0), (0.5, 0.2, 2.0)]))
     assert np.allclose([columns.min(), rows.min()], corners[0], atol=1)
@@ -244,18 +244,18 @@ def test_the_canvas_draws_where_the_camera_projects(canvas):
     assert (image[identity == 0] == 90).all() and (image[identity == 1] == 204).all()
 
 
-def test_what_stands_in_front_hides(canvas):
-    _load_card(canvas)
+def test_what_stands_in_front_hides(renderer):
+    _load_card(renderer)
     bones = np.zeros((1, 24, 3, 4))
     bones[..., :3] = np.eye(3)
     bones[..., 3] = (0, 0, 2.0)
     view = scene.View(MATRIX, np.eye(3)[None], np.zeros((1, 3)))
-    box = scene.Solid(np.array([0.3, 0, 1.0]), np.full(3, 0.3), 0.0, np.zeros(3), 0)
-    behind = scene.Solid(np.array([0, 0, 4.0]), np.full(3, 0.5), 0.0, np.zeros(3), 0, group=1)
-    _, alone, _ = canvas.draw(MATRIX, LIGHTS, bones)
-    _, identity, depth = canvas.draw(MATRIX, LIGHTS, bones,
-                                     scene.triangles([box, behind], view, 0))
-    assert (identity == scene.FIRST_SOLID_ID).any()
+    box = furniture.Box(np.array([0.3, 0, 1.0]), np.full(3, 0.3), 0.0, np.zeros(3), 0)
+    behind = furniture.Box(np.array([0, 0, 4.0]), np.full(3, 0.5), 0.0, np.zeros(3), 0, piece=1)
+    _, alone, _ = renderer.draw(MATRIX, LIGHTS, bones)
+    _, identity, depth = renderer.draw(MATRIX, LIGHTS, bones,
+                                     furniture.triangles([box, behind], view, 0))
+    assert (identity == furniture.FIRST_FURNITURE_ID).any()
     assert (identity[:, 321:] != 1).all()
     assert (identity[:, :319][alone[:, :319] == 1] == 1).all()
     assert abs(depth[240, 330] - 0.7) < 1e-3

@@ -1,13 +1,15 @@
-"""Drawing with OpenGL through EGL: no window, Mesa's llvmpipe where there is no GPU."""
+"""Rendering with OpenGL through EGL, without a window; Mesa's llvmpipe serves without a GPU."""
 
 from __future__ import annotations
+
+from typing import Any, List
 
 from niki_ros.common.errors import BackendError
 import numpy as np
 
-NEAR_M, FAR_M = 0.05, 60.0
+_NEAR_M, _FAR_M = 0.05, 60.0
 MAIN_ID = 1
-"""Alpha value of the main person's pixels; 0 is background, 2 … 9 others, 10 … occluders."""
+"""Id of the main person in the image of identities: 0 = background, 2 … other people."""
 PATTERN_PX = 128
 
 _BODY_VERTEX = """
@@ -75,22 +77,27 @@ void main() { pixel = vec4(texture(picture, v_at + shift).rgb, 0.0); }
 
 
 def projection(matrix, width: int, height: int) -> np.ndarray:
-    """Return OpenGL's clip_from_camera (4, 4) of a camera matrix; row 0 of the image first."""
+    """Return OpenGL's clip_from_camera (4, 4) of a camera matrix (3, 3); image row 0 is first."""
     k = np.asarray(matrix, dtype=np.float64)
     clip = np.zeros((4, 4))
     clip[0, 0], clip[0, 2] = 2 * k[0, 0] / width, 2 * k[0, 2] / width - 1
     clip[1, 1], clip[1, 2] = 2 * k[1, 1] / height, 2 * k[1, 2] / height - 1
-    clip[2, 2] = (FAR_M + NEAR_M) / (FAR_M - NEAR_M)
-    clip[2, 3] = -2 * FAR_M * NEAR_M / (FAR_M - NEAR_M)
+    clip[2, 2] = (_FAR_M + _NEAR_M) / (_FAR_M - _NEAR_M)
+    clip[2, 3] = -2 * _FAR_M * _NEAR_M / (_FAR_M - _NEAR_M)
     clip[3, 2] = 1.0
     return clip
 
 
-class Canvas:
-    """An OpenGL context with a picture of one size; draws the frames of one clip after another."""
+class OpenGLRenderer:
+    """
+    Draws the frames of one clip after another into an image of one size.
+
+    :param model: :class:`~niki_training.render.anny_body.AnnyModel` of the meshes.
+    :raises BackendError: when moderngl or EGL is absent.
+    """
 
     def __init__(self, model, width: int = 640, height: int = 480):
-        """Make the context; ``model`` is the :class:`BodyModel` whose mesh is drawn."""
+        """Make the context and its buffers."""
         self.size = width, height
         self._gl, self.context = _context()
         context = self.context
@@ -105,19 +112,21 @@ class Canvas:
         self._back_array = context.vertex_array(self._back, context.buffer(corners), 'at')
         self._faces = context.buffer(np.ascontiguousarray(model.faces[:, ::-1], dtype='i4'))
         self._skin = context.buffer(_interleaved(model.vertex_weights, model.vertex_bones))
-        self._people, self._solids, self._made = [], None, []
+        self._people: List[Any] = []
+        self._loaded: List[Any] = []
 
     def load(self, people, patterns, background) -> None:
         """
-        Take over the people and the surroundings of one clip.
+        Load the people and the background of one clip.
 
-        :param people: list of dictionaries ``vertices``, ``normals``, ``colour``, ``colour2``
-            (V, 3) and ``texture_at`` (V, 3).
-        :param patterns: (L, 128, 128) uint8, how much of the second colour.
-        :param background: (H, W, 3) uint8, repeated beyond its edges.
+        :param people: dictionaries of arrays (V, 3): ``vertices`` at rest, metres, ``normals``,
+            ``colour`` and ``colour2``, RGB 0 … 1, and ``texture_at``: place and layer of the
+            pattern.
+        :param patterns: (L, 128, 128) uint8, weight of the second colour.
+        :param background: (H, W, 3) uint8 RGB, repeated beyond its edges.
         """
-        for thing in self._made:
-            thing.release()
+        for resource in self._loaded:
+            resource.release()
         gl, context = self._gl, self.context
         buffers = [context.buffer(np.hstack([p[key] for key in (
             'vertices', 'normals', 'colour', 'colour2', 'texture_at')]).astype('f4'))
@@ -134,20 +143,20 @@ class Canvas:
                                   alignment=1)
         picture.filter = gl.NEAREST, gl.NEAREST
         picture.repeat_x = picture.repeat_y = True
-        self._made = [*buffers, *self._people, layers, picture]
+        self._loaded = [*buffers, *self._people, layers, picture]
         self._layers, self._picture = layers, picture
 
-    def draw(self, matrix, lights: dict, bones, solids=None, shift=(0.0, 0.0),
-             truth: bool = True):
+    def draw(self, matrix, lights: dict, bones, triangles=None, shift=(0.0, 0.0),
+             with_depth: bool = True):
         """
         Draw one frame.
 
-        :param matrix: camera matrix (3, 3). :param lights: uniforms, in camera axes.
+        :param matrix: (3, 3) of the camera. :param lights: uniforms, in camera axes.
         :param bones: (people, 24, 3, 4) camera axes from the mesh at rest.
-        :param solids: (n, 13) floats: at, normal, colour, texture_at, identity; or None.
-        :param shift: of the background, in its width and height.
-        :param truth: read the depth too.
-        :return: image (H, W, 3) uint8, identity (H, W) uint8, depth (H, W) metres or None.
+        :param triangles: (n, 13) corners: position, normal, colour, texture_at (3 each), id; or
+            None.
+        :param shift: (2,) of the background, in its width and height.
+        :return: image (H, W, 3) uint8 RGB, ids (H, W) uint8, depth (H, W) metres or None.
         """
         gl, context = self._gl, self.context
         clip = projection(matrix, *self.size).T.astype('f4').tobytes()
@@ -170,35 +179,35 @@ class Canvas:
             self._body['bones'].write(np.ascontiguousarray(
                 np.swapaxes(moved, -1, -2), dtype='f4').tobytes())
             array.render(gl.TRIANGLES)
-        self._draw_solids(solids)
+        self._draw_triangles(triangles)
         context.disable(gl.DEPTH_TEST)
-        return self._read(truth)
+        return self._read(with_depth)
 
-    def _draw_solids(self, solids) -> None:
-        """Draw triangles, grouped by identity."""
-        if solids is None or not len(solids):
+    def _draw_triangles(self, triangles) -> None:
+        """Draw triangles (n, 13), grouped by id."""
+        if triangles is None or not len(triangles):
             return
         gl, context = self._gl, self.context
         context.disable(gl.CULL_FACE)
-        buffer = context.buffer(np.ascontiguousarray(solids[:, :12], dtype='f4').tobytes())
+        buffer = context.buffer(np.ascontiguousarray(triangles[:, :12], dtype='f4').tobytes())
         array = context.vertex_array(
             self._solid, [(buffer, '3f 3f 3f 3f', 'at', 'normal', 'colour', 'texture_at')])
-        edges = np.flatnonzero(np.diff(solids[:, 12], prepend=-1, append=-1))
+        edges = np.flatnonzero(np.diff(triangles[:, 12], prepend=-1, append=-1))
         for first, end in zip(edges, edges[1:]):
-            self._solid['identity'] = solids[first, 12]
+            self._solid['identity'] = triangles[first, 12]
             array.render(gl.TRIANGLES, end - first, first=first)
         array.release()
         buffer.release()
 
-    def _read(self, truth: bool):
-        """Return what was drawn."""
+    def _read(self, with_depth: bool):
+        """Return image, ids and depth of the last frame."""
         width, height = self.size
         pixels = np.frombuffer(self._frame.read(components=4), np.uint8).reshape(
             height, width, 4)
-        if not truth:
+        if not with_depth:
             return pixels[..., :3], pixels[..., 3], None
         raw = np.frombuffer(self._depth.read(), np.float32).reshape(height, width)
-        depth = 2 * FAR_M * NEAR_M / (FAR_M + NEAR_M - (2 * raw - 1) * (FAR_M - NEAR_M))
+        depth = 2 * _FAR_M * _NEAR_M / (_FAR_M + _NEAR_M - (2 * raw - 1) * (_FAR_M - _NEAR_M))
         return pixels[..., :3], pixels[..., 3], depth
 
     def close(self) -> None:
@@ -207,7 +216,7 @@ class Canvas:
 
 
 def _interleaved(weights, bones) -> bytes:
-    """Return each vertex's four weights and four bones, one after the other."""
+    """Return the four weights and the four bones of each vertex, interleaved."""
     data = np.empty((len(weights), 8), dtype='f4')
     data[:, :4] = weights
     data[:, 4:] = bones.astype('i4').view('f4')
@@ -215,7 +224,7 @@ def _interleaved(weights, bones) -> bytes:
 
 
 def _context():
-    """Return moderngl and a context without a window; say what is missing."""
+    """Return moderngl and a context without a window."""
     try:
         import moderngl
     except ImportError as error:

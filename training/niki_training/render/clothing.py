@@ -1,4 +1,4 @@
-"""What people wear: colours by region of the mesh, patterns, hair, loose cloth. All seeded."""
+"""Random skin, hair, clothes and patterns of people, by region of the mesh. All seeded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import cv2
 from niki_ros.body.skeleton import JOINT
 import numpy as np
 
-from niki_training.render.draw import PATTERN_PX
+from niki_training.render.opengl import PATTERN_PX
 
 _TRUNK = ('spine1', 'spine2', 'spine3', 'left_collar', 'right_collar')
 _UPPER_ARM = ('left_shoulder', 'right_shoulder')
@@ -16,12 +16,12 @@ _FOREARM = ('left_elbow', 'right_elbow')
 _THIGH = ('pelvis', 'left_hip', 'right_hip')
 _SHANK = ('left_knee', 'right_knee')
 _FOOT = ('left_ankle', 'right_ankle', 'left_foot', 'right_foot')
-PLAIN = 0
-"""The layer of patterns that shows the first colour only."""
+_PLAIN = 0
+"""Layer of the pattern without the second colour."""
 
 
 def draw_patterns(rng) -> np.ndarray:
-    """Return (6, 128, 128) uint8: plain, stripes, checks, dots, blotches, fine weave."""
+    """Return patterns (6, 128, 128) uint8: plain, stripes, checks, dots, blotches, fine weave."""
     y, x = np.mgrid[:PATTERN_PX, :PATTERN_PX] / PATTERN_PX
     bands = rng.integers(2, 9)
     stripes = (y * bands % 1) < rng.uniform(0.2, 0.6)
@@ -37,7 +37,7 @@ def draw_patterns(rng) -> np.ndarray:
 
 
 def _colour(rng) -> np.ndarray:
-    """Return a cloth's colour (3,): greys, darks and saturated ones."""
+    """Return the colour (3,) of a cloth, RGB: grey, dark or saturated."""
     if rng.random() < 0.3:
         return np.full(3, rng.uniform(0.03, 0.95)) + rng.uniform(-0.02, 0.02, 3)
     return np.array(colorsys.hsv_to_rgb(
@@ -45,7 +45,7 @@ def _colour(rng) -> np.ndarray:
 
 
 def _skin(rng) -> np.ndarray:
-    """Return a skin tone (3,), from dark to fair."""
+    """Return a skin tone (3,), RGB, from dark to fair."""
     fair, dark = np.array([0.95, 0.76, 0.65]), np.array([0.25, 0.14, 0.09])
     share = rng.random()
     return (share * fair + (1 - share) * dark) * rng.uniform(0.9, 1.08, 3)
@@ -57,21 +57,26 @@ def _hair_colour(rng) -> np.ndarray:
     return np.array(colours[rng.integers(len(colours))]) * rng.uniform(0.8, 1.2)
 
 
-class Regions:
-    """Where on the mesh of a body each garment can be: masks over the vertices."""
+class _Regions:
+    """
+    Masks over the vertices of a body.
+
+    :param body: :class:`~niki_training.render.anny_body.RenderedBody`.
+    :param weights: (V, 24) skinning weights.
+    :ivar joint_of_vertex: (V,) joint with the largest weight.
+    """
 
     def __init__(self, body, weights):
-        """``weights`` (V, 24) of :class:`BodyModel`."""
-        self.body = body
-        self.owner = weights.argmax(1)
+        """Find the joint that carries each vertex."""
+        self.joint_of_vertex = weights.argmax(1)
         self._pivots, self._at = body.pivots_m, body.vertices_m
 
     def of(self, names) -> np.ndarray:
-        """Return the vertices that these joints carry, (V,) bool."""
-        return np.isin(self.owner, [JOINT[name] for name in names])
+        """Return (V,) True for vertices that one of these joints carries."""
+        return np.isin(self.joint_of_vertex, [JOINT[name] for name in names])
 
     def along(self, upper: str, lower: str) -> np.ndarray:
-        """Return for each vertex how far it is from joint ``upper`` to ``lower``, 0 … 1."""
+        """Return the place (V,) of each vertex on the way from ``upper`` (0) to ``lower`` (1)."""
         share = np.full(len(self._at), np.inf)
         for side in ('left_', 'right_'):
             a, b = (self._pivots[JOINT[side + name]] for name in (upper, lower))
@@ -80,7 +85,7 @@ class Regions:
         return share
 
     def hair(self, length: float) -> np.ndarray:
-        """Return the vertices under the hair; ``length`` 0 (short) … 1 (down to the neck)."""
+        """Return (V,) True for vertices under hair of ``length`` 0 (short) … 1 (to the neck)."""
         head = self._pivots[JOINT['head']]
         off = self._at - head
         size = self._at[:, 1].max() - head[1]
@@ -91,20 +96,20 @@ class Regions:
 
 def dress(body, weights, rng) -> dict:
     """
-    Dress a body.
+    Return the arrays (V, 3) of one person for :meth:`OpenGLRenderer.load`, in random clothes.
 
-    :return: what :meth:`Canvas.load` takes: ``vertices``, ``normals``, ``colour``, ``colour2``
-        and ``texture_at`` (V, 3).
+    :param body: :class:`~niki_training.render.anny_body.RenderedBody`.
+    :param weights: (V, 24) skinning weights.
     """
-    regions = Regions(body, weights)
+    regions = _Regions(body, weights)
     count = len(body.vertices_m)
     colour = np.tile(_skin(rng), (count, 1))
     colour2 = colour * 0.92
-    layer = np.full(count, PLAIN)
+    layer = np.full(count, _PLAIN)
     thick = np.zeros(count)
     for mask, loose in _garments(regions, rng):
         colour[mask], colour2[mask] = _colour(rng), _colour(rng)
-        layer[mask] = rng.choice([PLAIN, 1, 2, 3, 4, 5], p=[0.55, 0.1, 0.08, 0.05, 0.07, 0.15])
+        layer[mask] = rng.choice([_PLAIN, 1, 2, 3, 4, 5], p=[0.55, 0.1, 0.08, 0.05, 0.07, 0.15])
         thick[mask] = loose
     _paint_face(body, regions, colour, rng)
     if rng.random() < 0.94:
@@ -125,9 +130,9 @@ def dress(body, weights, rng) -> dict:
     }
 
 
-def _paint_face(body, regions: Regions, colour, rng) -> None:
-    """Paint eyes, brows and lips: a front end looks for a face."""
-    skin = colour[regions.owner == JOINT['head']][0].copy()
+def _paint_face(body, regions: _Regions, colour, rng) -> None:
+    """Paint eyes, brows and lips into ``colour`` (V, 3): detectors rely on a face."""
+    skin = colour[regions.joint_of_vertex == JOINT['head']][0].copy()
     at, size = body.vertices_m, np.linalg.norm(body.eyes_m[0] - body.eyes_m[1]) / 0.066
     front = regions.of(('head', 'neck')) & (body.normals[:, 2] > 0.1)
     lips = body.eyes_m.mean(0) - (0.0, 0.073 * size, 0.0)
@@ -137,17 +142,17 @@ def _paint_face(body, regions: Regions, colour, rng) -> None:
     for eye in body.eyes_m:
         off = (at - eye) / size
         near = np.hypot(off[:, 0] / 0.024, off[:, 1] / 0.016) < 1
-        colour[front & near & ~body.eyeballs] *= 0.8
+        colour[front & near & ~body.is_eyeball] *= 0.8
         brow = (np.abs(off[:, 0]) < 0.026) & (np.abs(off[:, 1] - 0.024) < 0.006)
         colour[front & brow] = skin * 0.3
-        ball = body.eyeballs & (np.linalg.norm(off, axis=1) < 0.03)
+        ball = body.is_eyeball & (np.linalg.norm(off, axis=1) < 0.03)
         colour[ball] = 0.9
         iris = ball & (np.hypot(off[:, 0], off[:, 1]) < 0.0065) & (off[:, 2] > 0)
         colour[iris] = np.array((0.1, 0.08, 0.06)) * rng.uniform(0.5, 3)
 
 
-def _garments(regions: Regions, rng):
-    """Yield (vertices, thickness in metres) of each garment; later ones on top."""
+def _garments(regions: _Regions, rng):
+    """Yield (mask of vertices, thickness in metres) of each garment, the outer ones last."""
     sleeve, leg = rng.uniform(0.1, 0.95), rng.uniform(0.15, 1.0)
     upper_arm, forearm = regions.along('shoulder', 'elbow'), regions.along('elbow', 'wrist')
     thigh, shank = regions.along('hip', 'knee'), regions.along('knee', 'ankle')

@@ -1,4 +1,4 @@
-"""Backgrounds, and what a camera does to a picture: blur, noise, compression."""
+"""Random backgrounds: rooms and blurred photographs. All seeded."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-# no people and nothing that looks like a face: not coins, not a cup from above
+# without people, and without coins and cups, which detectors take for faces
 _PHOTOGRAPHS = ('motorcycle_left.png', 'motorcycle_right.png', 'rocket.jpg')
 _TEXTURES = ('brick.png', 'grass.png', 'gravel.png')
 
 
 @lru_cache(maxsize=1)
 def photographs() -> dict:
-    """Return the photographs that ship with scikit-image, without people, {name: RGB}."""
+    """Return file name → (H, W, 3) uint8 RGB of scikit-image's photographs; empty without it."""
     found = util.find_spec('skimage')
-    if found is None:
+    if found is None or found.origin is None:
         return {}
     folder = Path(found.origin).parent / 'data'
     pictures = {}
@@ -30,7 +30,12 @@ def photographs() -> dict:
 
 
 def draw_background(size, view, rng) -> np.ndarray:
-    """Return a picture (H, W, 3) uint8 behind a clip: a room, or a photograph."""
+    """
+    Return the background of a clip, (H, W, 3) uint8 RGB: a room, or a photograph.
+
+    :param size: width and height in pixels.
+    :param view: :class:`~niki_training.render.scene.View`.
+    """
     kinds = [name for name in photographs() if name in _PHOTOGRAPHS]
     if kinds and rng.random() < 0.2:
         return _photograph(photographs()[kinds[rng.integers(len(kinds))]], size, rng)
@@ -38,10 +43,10 @@ def draw_background(size, view, rng) -> np.ndarray:
 
 
 def _photograph(picture, size, rng) -> np.ndarray:
-    """Return a part of a photograph as a far background: out of focus, paler, other colours."""
+    """Return a random part of a photograph, out of focus, with less contrast, in other colours."""
     height, width = picture.shape[:2]
-    share = rng.uniform(0.6, 1.0)
-    wide = int(share * min(width, height * size[0] / size[1]))
+    scale = rng.uniform(0.6, 1.0)
+    wide = int(scale * min(width, height * size[0] / size[1]))
     high = int(wide * size[1] / size[0])
     left, top = rng.integers(width - wide + 1), rng.integers(height - high + 1)
     part = cv2.resize(picture[top:top + high, left:left + wide], size)
@@ -54,7 +59,7 @@ def _photograph(picture, size, rng) -> np.ndarray:
 
 
 def _texture(rng) -> np.ndarray:
-    """Return a tile (128, 128) of 0 … 1."""
+    """Return a random tile (128, 128), 0 … 1."""
     names = [name for name in photographs() if name in _TEXTURES]
     kind = rng.integers(5)
     if kind == 0 and names:
@@ -73,27 +78,27 @@ def _texture(rng) -> np.ndarray:
 
 
 def _room(size, view, rng) -> np.ndarray:
-    """Return floor and four walls as the camera of the first frame sees them."""
+    """Return floor, ceiling and four walls, seen by the camera of the first frame."""
     width, height = size
-    turn, place = view.camera_from_world[0], view.place_m[0]
-    step = 2  # drawn at half size, which also softens it
+    camera_from_world, position_m = view.camera_from_world[0], view.position_m[0]
+    step = 2  # half size: faster, and softer
     u, v = np.meshgrid(np.arange(0, width, step) + 0.5, np.arange(0, height, step) + 0.5)
     k = view.matrix
-    ray = np.stack([(u - k[0, 2]) / k[0, 0], (v - k[1, 2]) / k[1, 1], np.ones_like(u)], -1) @ turn
-    half = rng.uniform(3, 9, 2)
-    top = rng.uniform(2.4, 5)
+    ray = np.stack([(u - k[0, 2]) / k[0, 0], (v - k[1, 2]) / k[1, 1], np.ones_like(u)], -1)
+    ray = ray @ camera_from_world
+    half_m, ceiling_m = rng.uniform(3, 9, 2), rng.uniform(2.4, 5)
     with np.errstate(divide='ignore', invalid='ignore'):
         reach = np.stack([
-            np.where(ray[..., 1] < 0, -place[1] / ray[..., 1], np.inf),
-            np.where(ray[..., 1] > 0, (top - place[1]) / ray[..., 1], np.inf),
-            (np.sign(ray[..., 0]) * half[0]) / ray[..., 0],
-            (np.sign(ray[..., 2]) * half[1]) / ray[..., 2]])
-    which = np.nanargmin(np.where(np.isfinite(reach), reach, 1e9), axis=0)
-    distance = np.take_along_axis(reach, which[None], axis=0)[0]
-    at = ray * np.minimum(distance, 100)[..., None] + (0, place[1], 0)
-    picture = np.zeros((*which.shape, 3))
+            np.where(ray[..., 1] < 0, -position_m[1] / ray[..., 1], np.inf),
+            np.where(ray[..., 1] > 0, (ceiling_m - position_m[1]) / ray[..., 1], np.inf),
+            (np.sign(ray[..., 0]) * half_m[0]) / ray[..., 0],
+            (np.sign(ray[..., 2]) * half_m[1]) / ray[..., 2]])
+    surface = np.nanargmin(np.where(np.isfinite(reach), reach, 1e9), axis=0)
+    distance = np.take_along_axis(reach, surface[None], axis=0)[0]
+    at = ray * np.minimum(distance, 100)[..., None] + (0, position_m[1], 0)
+    picture = np.zeros((*surface.shape, 3))
     for side, axes in enumerate(((0, 2), (0, 2), (2, 1), (0, 1))):
-        tile, here = _texture(rng), which == side
+        tile, here = _texture(rng), surface == side
         scale = rng.uniform(30, 160)
         row = (at[..., axes[1]][here] * scale).astype(int) % 128
         column = (at[..., axes[0]][here] * scale).astype(int) % 128
@@ -103,39 +108,3 @@ def _room(size, view, rng) -> np.ndarray:
     shade = rng.uniform(0.6, 1.0)
     picture = np.clip(picture * shade * 255, 0, 255).astype(np.uint8)
     return cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR)
-
-
-class Lens:
-    """What one camera does to its pictures over a clip."""
-
-    def __init__(self, size, rng):
-        """
-        Draw its faults: one in five has none.
-
-        ``exposure`` is how long the shutter is open, as a share of the time between frames.
-        """
-        self._rng = rng
-        faults = rng.random(5) < np.array([0.6, 0.5, 0.5, 0.5, 0.2]) * (rng.random() < 0.8)
-        self.noise = rng.uniform(2, 14) if faults[0] else 0.0
-        self.soft = rng.uniform(0.4, 1.4) if faults[1] else 0.0
-        self.quality = int(rng.uniform(25, 95)) if faults[2] else None
-        self.gain = rng.uniform(0.75, 1.2) if faults[3] else 1.0
-        self.exposure = rng.uniform(0.3, 0.9) if faults[4] else 0.0
-        self._bank = rng.normal(0, self.noise, (size[1] + 64, size[0] + 64, 3)).astype(np.int16)
-
-    def take(self, image) -> np.ndarray:
-        """Return the picture (H, W, 3) uint8 that the camera delivers of ``image``."""
-        picture = np.ascontiguousarray(image)
-        if self.soft:
-            picture = cv2.GaussianBlur(picture, (0, 0), self.soft)
-        if self.gain != 1.0:
-            picture = cv2.convertScaleAbs(picture, alpha=self.gain)
-        if self.noise:
-            # another part of a large picture of noise
-            (height, width), (top, left) = picture.shape[:2], self._rng.integers(64, size=2)
-            noise = self._bank[top:top + height, left:left + width]
-            picture = cv2.add(picture, noise, dtype=cv2.CV_8U)
-        if self.quality is not None:
-            coded = cv2.imencode('.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, self.quality])[1]
-            picture = cv2.imdecode(coded, cv2.IMREAD_COLOR)
-        return picture
