@@ -17,25 +17,18 @@ _FORBIDDEN = 1e6
 
 @dataclass(frozen=True)
 class AssociationNumbers:
-    """
-    Numbers of :func:`associate`. Costs are in units of the distance that the gap allows.
+    """Numbers of :func:`associate`; costs are shares of the distance that the gap allows."""
 
-    :param reach_m: a person can be so far from the predicted place in any image.
-    :param depth_weight: of the distance from the camera, which is estimated; positions across the
-        viewing direction are measured.
-    :param min_within_ratio: share of the smaller box inside the larger one, from which both can
-        be one person: front ends see half a person as a small whole one.
-    :param within_cost: of such a pair; any other pair is better.
-    :param unconfirmed_cost: a person without an id takes no observation that fits one with an id.
-    :param follower_gain: for a crop that has followed the person from the last image.
-    """
-
+    # distance from the predicted place that is possible in any image
     reach_m: float = 0.5
+    # distances from the camera are estimated, positions across the ray are measured
     depth_weight: float = 1 / 3
+    # one box of which so much lies in the other: front ends see half a person as a small whole one
     min_within_ratio: float = 0.5
-    within_cost: float = 5.0
+    within_cost: float = 5.0  # of such a pair; any other is better
+    # a person without an id takes no observation that fits one with an id
     unconfirmed_cost: float = 2.0
-    follower_gain: float = 1.5
+    follower_gain: float = 1.5  # of a crop that has followed the person from the last image
 
 
 def associate(people: Sequence[Person], observations: Sequence[JointObservation],

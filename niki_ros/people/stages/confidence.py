@@ -18,13 +18,9 @@ import numpy as np
 
 @dataclass(frozen=True)
 class ConfidenceNumbers:
-    """
-    Numbers of :class:`EstimateConfidence`.
+    """Numbers of :class:`EstimateConfidence`."""
 
-    :param half_life_s: the confidence of a hidden joint halves in this time; of joints hidden for
-        a second a third is within 150 mm.
-    """
-
+    # half-life without sight; of joints hidden for a second a third is within 150 mm
     half_life_s: float = 0.5
 
 

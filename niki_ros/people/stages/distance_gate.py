@@ -12,19 +12,12 @@ import numpy as np
 
 @dataclass(frozen=True)
 class DistanceGateNumbers:
-    """
-    Numbers of :class:`GateDistance`.
+    """Numbers of :class:`GateDistance`."""
 
-    :param max_step_ratio: sudden change of the distance that a front end's noise explains.
-    :param max_speed_m_s: of a person along the ray, beyond that.
-    :param max_rejection_s: after this time another distance is accepted.
-    :param memory_s: time constant of the mean distance.
-    """
-
-    max_step_ratio: float = 0.12
-    max_speed_m_s: float = 1.0
-    max_rejection_s: float = 1.0
-    memory_s: float = 1.0
+    max_step_ratio: float = 0.12  # sudden change that the noise of a front end explains
+    max_speed_m_s: float = 1.0  # of a person along the ray, in addition
+    max_rejection_s: float = 1.0  # then another distance is accepted
+    memory_s: float = 1.0  # time constant of the mean distance
 
 
 class GateDistance(Stage):

@@ -11,15 +11,10 @@ from niki_ros.people.stages.stage import Stage
 
 @dataclass(frozen=True)
 class EndPredictionNumbers:
-    """
-    Numbers of :class:`EndPrediction`.
+    """Numbers of :class:`EndPrediction`."""
 
-    :param per_seen_ratio: a person is predicted for this many times as long as observed before.
-    :param min_s: and for this long at least.
-    """
-
-    per_seen_ratio: float = 8.0
-    min_s: float = 0.25
+    per_seen_ratio: float = 8.0  # longest prediction over the time for which the person was seen
+    min_s: float = 0.25  # shortest limit of the prediction
 
 
 class EndPrediction(Stage):

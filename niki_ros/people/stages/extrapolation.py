@@ -23,16 +23,13 @@ class ExtrapolationNumbers:
     """
     Numbers of :class:`ExtrapolateHiddenJoints`.
 
-    Of a joint that has been hidden for long, or always, the guess of the front end is better than
-    the last pose: hidden joints of rendered people, most of them hidden from the start, 169 mm
-    instead of 173; but a real arm that is hidden for 0.75 s, 257 mm instead of 53.
-
-    :param full_weight_s: the last pose replaces the guess for so long after a joint was seen,
-    :param no_weight_s: and has no weight after this time.
+    The guess of the front end is better for joints that are hidden for long: rendered people,
+    most joints hidden from the start, 169 mm instead of 173. The last pose is better for a short
+    time: a real arm that is hidden for 0.75 s, 53 mm instead of 257.
     """
 
-    full_weight_s: float = 1.0
-    no_weight_s: float = 2.0
+    full_weight_s: float = 1.0  # so long after a joint was seen only the last pose counts
+    no_weight_s: float = 2.0  # after this time only the guess of the front end
 
     def weights(self, unseen_s) -> np.ndarray:
         """Return the weight (...) of the last pose, 1 … 0, for joints unseen for (...) s."""

@@ -22,21 +22,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class FitNumbers:
-    """
-    Numbers of :class:`FitKeypoints`; ``pixels.prior_rad`` of the settings belongs to them.
-
-    :param iteration_count: Gauss-Newton steps.
-    :param huber_sigmas: the weight of a keypoint falls beyond this many of its sigmas.
-    :param min_keypoint_count: with fewer keypoints the pose stays.
-    :param min_depth_m: no joint is nearer to the camera.
-    :param root_sigma_ratio: (x, y, z) expected error of the root, as a share of the distance.
-    """
+    """Numbers of :class:`FitKeypoints`, in addition to the settings ``pixels``."""
 
     iteration_count: int = 2
-    huber_sigmas: float = 2.0
+    huber_sigmas: float = 2.0  # a keypoint that is farther off loses weight
     min_keypoint_count: int = 4
-    min_depth_m: float = 0.2
-    root_sigma_ratio: tuple = (0.01, 0.01, 0.03)
+    min_depth_m: float = 0.2  # of a joint
+    root_sigma_ratio: tuple = (0.01, 0.01, 0.03)  # x, y, z over the distance
 
 
 class FitKeypoints(Stage):

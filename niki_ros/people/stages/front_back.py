@@ -25,24 +25,14 @@ _MIRROR = list(MIRROR_29)
 
 @dataclass(frozen=True)
 class FrontBackNumbers:
-    """
-    Numbers of :class:`CorrectFrontBack`.
+    """Numbers of :class:`CorrectFrontBack`; cosines are to the remembered direction."""
 
-    :param accept_after_s: a reading that lasts for this time is accepted.
-    :param start_s: readings of this first time of a track are averaged, none is corrected.
-    :param max_turned_cos: cosine of the trunk's direction to the remembered one, below which a
-        reading contradicts it.
-    :param min_gain_cos: by this much the other reading must be nearer.
-    :param seen_s: time constant of the remembered direction for readings as they are,
-    :param corrected_s: and for corrected ones.
-    """
-
-    accept_after_s: float = 1.0
-    start_s: float = 0.3
-    max_turned_cos: float = 0.2
-    min_gain_cos: float = 0.6
-    seen_s: float = 0.1
-    corrected_s: float = 1.0
+    accept_after_s: float = 1.0  # a reading that lasts for this time is accepted
+    start_s: float = 0.3  # first readings of a track are averaged, none is corrected
+    max_turned_cos: float = 0.2  # a reading below this contradicts the remembered direction
+    min_gain_cos: float = 0.6  # by which the other reading must be nearer
+    seen_s: float = 0.1  # time constant of the remembered direction
+    corrected_s: float = 1.0  # the same while readings are corrected
 
 
 # sigma of the joints of another reading, whose depth is a guess (measured on the Pose2Sim trial:

@@ -18,23 +18,14 @@ LIMBS = np.array([JOINT[f'{side}_{part}'] for side in ('left', 'right') for part
 
 @dataclass(frozen=True)
 class LimbJumpNumbers:
-    """
-    Numbers of :class:`RejectLimbJumps`.
+    """Numbers of :class:`RejectLimbJumps`."""
 
-    :param max_speed_m_s: of a joint relative to the pelvis.
-    :param noise_m: no joint is measured better than this.
-    :param drift_m_s: speed at which a rejected joint may have moved on meanwhile.
-    :param well_seen_sigma_200mm: below this a joint is seen well.
-    :param max_rejection_well_seen_s: after this time the new place of such a joint is accepted.
-    :param max_rejection_s: the same for other joints.
-    """
-
-    max_speed_m_s: float = 8.0
-    noise_m: float = 0.12
-    drift_m_s: float = 0.5
+    max_speed_m_s: float = 8.0  # of a joint relative to the pelvis
+    noise_m: float = 0.12  # of the measurement of a joint
+    drift_m_s: float = 0.5  # speed of a joint while it is rejected
     well_seen_sigma_200mm: float = 0.6
-    max_rejection_well_seen_s: float = 0.15
-    max_rejection_s: float = 1.0
+    max_rejection_well_seen_s: float = 0.15  # then the new place is accepted
+    max_rejection_s: float = 1.0  # the same for joints that are not well seen
 
 
 class RejectLimbJumps(Stage):

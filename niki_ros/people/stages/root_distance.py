@@ -16,13 +16,9 @@ import numpy as np
 
 @dataclass(frozen=True)
 class DistanceNumbers:
-    """
-    Numbers of :class:`MeasureDistance`.
+    """Numbers of :class:`MeasureDistance`."""
 
-    :param memory_s: time constant of the ratio between the measured distance and that by size.
-    """
-
-    memory_s: float = 1.0
+    memory_s: float = 1.0  # time constant of the measured distance over that by size
 
 
 class MeasureDistance(Stage):

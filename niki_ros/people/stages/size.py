@@ -23,30 +23,19 @@ LIMBS = np.array([JOINT[f'{side}_{part}'] for side in ('left', 'right')
 
 @dataclass(frozen=True)
 class SizeNumbers:
-    """
-    Numbers of :class:`BodyShape`.
+    """Numbers of :class:`BodyShape`."""
 
-    :param seen_sigma_200mm: a joint counts below this sigma.
-    :param steps_s: the betas change after so much time in view,
-    :param settled_s: and after this only where a bone would change
-    :param min_change_m: by more than this.
-    :param views_per_s: independent views in a second of video; errors of lengths last.
-    :param memory_s: time constant with which old views fade, so that a bad start is corrected.
-    :param common_error_ratio: a front end sees one person too small or too large by about as much
-        as people differ; no number of frames removes that.
-    :param cut_off_error_ratio: the same for a view that is not complete.
-    :param unmeasured_m: sigma of a length with an end that is not seen.
-    """
-
-    seen_sigma_200mm: float = 0.6
-    steps_s: tuple = (0.0, 0.3, 1.0, 3.0)
-    settled_s: float = 3.0
-    min_change_m: float = 0.01
-    views_per_s: float = 5.0
-    memory_s: float = 60.0
+    seen_sigma_200mm: float = 0.6  # joints with a larger sigma do not count
+    steps_s: tuple = (0.0, 0.3, 1.0, 3.0)  # times in view at which the betas change
+    settled_s: float = 3.0  # later they change only where
+    min_change_m: float = 0.01  # a bone changes by more than this
+    views_per_s: float = 5.0  # independent views in a second; errors of lengths last
+    memory_s: float = 60.0  # time constant with which old views fade
+    # a front end sees a person too small or too large by about as much as people differ; no
+    # number of images removes that
     common_error_ratio: float = 0.04
-    cut_off_error_ratio: float = 0.08
-    unmeasured_m: float = 1.0
+    cut_off_error_ratio: float = 0.08  # the same for a view that is not complete
+    unmeasured_m: float = 1.0  # sigma of a length with an end that is not seen
 
 
 class EstimateSize(Stage):

@@ -16,17 +16,11 @@ _UNFILTERED = (1e6, 0.0)
 
 @dataclass(frozen=True)
 class RotationNumbers:
-    """
-    Numbers of :class:`SmoothRotations`.
+    """Numbers of :class:`SmoothRotations`."""
 
-    :param min_turn_rad_s: how fast a joint may turn that is not seen; it is a guess.
-    :param max_turn_rad_s: how fast a joint may turn that is seen; people turn no faster.
-    :param return_s: a joint that is seen again may turn at full speed after this time.
-    """
-
-    min_turn_rad_s: float = 4.0
-    max_turn_rad_s: float = 25.0
-    return_s: float = 0.5
+    min_turn_rad_s: float = 4.0  # fastest turn of a joint that is not seen: it is a guess
+    max_turn_rad_s: float = 25.0  # of a joint that is seen: people turn no faster
+    return_s: float = 0.5  # a joint that is seen again may turn at full speed after this time
 
 
 class SmoothRotations(Stage):
@@ -60,18 +54,11 @@ class SmoothRotations(Stage):
 
 @dataclass(frozen=True)
 class RootNumbers:
-    """
-    Numbers of :class:`SmoothRoot`.
+    """Numbers of :class:`SmoothRoot`."""
 
-    :param depth_cutoff_ratio: cut-off of the distance, the least certain coordinate, over that of
-        the others.
-    :param min_depth_rate_hz: how much the distance may change in a second, as a share of it,
-        where no joint is seen, :param max_depth_rate_hz: and where all are seen.
-    """
-
-    depth_cutoff_ratio: float = 0.5
-    min_depth_rate_hz: float = 0.2
-    max_depth_rate_hz: float = 3.0
+    depth_cutoff_ratio: float = 0.5  # cut-off of the distance over that of the other coordinates
+    min_depth_rate_hz: float = 0.2  # change of the distance in a second, as a share, of a person
+    max_depth_rate_hz: float = 3.0  # with no joint seen, and with all joints seen
 
 
 class SmoothRoot(Stage):
