@@ -8,7 +8,7 @@ import cv2
 from niki_ros.body.kinematics import forward_kinematics
 from niki_ros.body.rotations import rotmat_from_rotvec, rotvec_from_rotmat
 from niki_ros.body.skeleton import open_skeleton
-from niki_training.data.body import SMPL_LEAVES
+from niki_training.data.smpl_skeleton import SMPL_LEAVES
 import numpy as np
 from test_body import body_model
 from test_data_sets import agora_frame

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from niki_training.data.body import skeleton_from_smpl
+from niki_training.data.smpl_skeleton import skeleton_from_smpl
 from niki_training.files.outputs import check_arguments, write_text
 
 

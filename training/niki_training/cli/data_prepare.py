@@ -7,7 +7,7 @@ from pathlib import Path
 
 from niki_ros.common.errors import InputError
 
-from niki_training.data.motion import joined
+from niki_training.data.motion import join_motions
 from niki_training.data.readers import FORMATS, read_motion
 from niki_training.data.readers.bvh import CMU
 from niki_training.data.store import summary, write_store
@@ -40,7 +40,7 @@ def main(args) -> int:
         raise InputError('--licence is empty; say under which terms the motion may be used')
     names = _joint_map(args.joint_map)
     first = (args.t_pose or ('first-frame' if names is CMU else 'rest')) == 'first-frame'
-    motion = joined([read_motion(path, args.format, names, args.fps, first)
+    motion = join_motions([read_motion(path, args.format, names, args.fps, first)
                      for path in args.files])
     write_store(args.out, motion, args.licence, [path.name for path in args.files])
     print(summary(motion))

@@ -11,7 +11,7 @@ from niki_ros.solvers import load_solver, shipped_models
 
 from niki_training.common.arguments import positive_int
 from niki_training.corrupt import corrupt
-from niki_training.data.motion import load_motion
+from niki_training.data.store import load_motion
 from niki_training.evaluate.model_fit import model_fit
 from niki_training.evaluate.plots import draw_tables
 from niki_training.evaluate.protocol import (

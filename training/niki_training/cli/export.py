@@ -62,7 +62,7 @@ def run(args) -> dict:
 
 def _export_solver(args) -> dict:
     """Export a solver, and fit the confidence of the exported model."""
-    from niki_training.data.body import load_skeleton
+    from niki_training.data.smpl_skeleton import load_skeleton
     from niki_training.evaluate.protocol import rows_of
     from niki_training.export.niki import export
     from niki_training.train.loop import load_checkpoint
@@ -112,7 +112,7 @@ def _with_confidence(manifest: dict, args, skeleton) -> dict:
     """Fit the confidence of the exported solver on held-out motion and store it."""
     from niki_ros.solvers.niki import NikiSolver
 
-    from niki_training.data.motion import load_motion
+    from niki_training.data.store import load_motion
     from niki_training.evaluate.protocol import test_poses
     from niki_training.export.confidence import fit_confidence
     poses = test_poses(load_motion(args.val), skeleton, seed=3, limit=1500)

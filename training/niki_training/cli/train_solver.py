@@ -8,8 +8,8 @@ from niki_ros.common.errors import ConfigError
 import torch
 
 from niki_training.common.arguments import positive_int
-from niki_training.data.body import load_skeleton
-from niki_training.data.motion import load_motion
+from niki_training.data.smpl_skeleton import load_skeleton
+from niki_training.data.store import load_motion
 from niki_training.front_end.pairs import Pairs
 from niki_training.train.loop import Trainer
 from niki_training.train.settings import read_config, TrainConfig

@@ -18,8 +18,8 @@ import torch
 
 from niki_training.common.arguments import positive_int
 from niki_training.corrupt import corrupt
-from niki_training.data.body import load_skeleton
-from niki_training.data.motion import load_motion
+from niki_training.data.smpl_skeleton import load_skeleton
+from niki_training.data.store import load_motion
 from niki_training.evaluate.protocol import (
     by_solver,
     frame_row,

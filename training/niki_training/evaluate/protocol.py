@@ -19,7 +19,8 @@ from niki_ros.people.stages import make_stages, StageParts
 import numpy as np
 
 from niki_training.corrupt import corrupt
-from niki_training.data.motion import camera_views, Motion
+from niki_training.data.augmentation import random_cameras
+from niki_training.data.motion import Motion
 from niki_training.evaluate import metrics
 from niki_training.files.outputs import write_text
 
@@ -46,7 +47,7 @@ def test_poses(motion: Motion, skeleton: Skeleton, seed: int, every: int = 12, f
     if limit and len(first) > limit:
         first = np.sort(rng.choice(first, limit, replace=False))
     rotmat = rotmat_from_rotvec(motion.rotvec[first[:, None] + np.arange(frames)])
-    views = camera_views(len(first), rng, pitch_deg=25)
+    views = random_cameras(len(first), rng, pitch_deg=25)
     rotmat[:, :, 0] = views[:, None] @ rotmat[:, :, 0]
     offsets = skeleton.offsets() * rng.uniform(0.85, 1.15, len(first))[:, None, None]
     joints, _ = forward_kinematics(rotmat, offsets[:, None])

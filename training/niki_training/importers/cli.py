@@ -12,7 +12,7 @@ from niki_ros.models.model_folder import write_model_folder
 import torch
 
 from niki_training.common.arguments import positive_int
-from niki_training.data.body import skeleton_from_smpl
+from niki_training.data.smpl_skeleton import skeleton_from_smpl
 from niki_training.importers import released_camera, released_hybrik, released_niki
 from niki_training.importers.blazepose import import_blazepose, VARIANTS
 from niki_training.importers.checkpoint import read_checkpoint, take

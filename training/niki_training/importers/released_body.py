@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from niki_training.data.body import BETAS, skeleton_of_arrays, SMPL_LEAVES
+from niki_training.data.smpl_skeleton import BETAS, skeleton_of_arrays, SMPL_LEAVES
 
 JOINTS, POSE_VALUES = 24, 23 * 9
 BUFFERS = ('faces_tensor', 'v_template', 'shapedirs', 'posedirs', 'J_regressor',

@@ -11,7 +11,8 @@ from niki_ros.lifters.window import AGES_S
 import numpy as np
 import torch
 
-from niki_training.data.motion import CAMERA_FROM_UPRIGHT, mirrored, Windows
+from niki_training.data.augmentation import CAMERA_FROM_UPRIGHT, mirror_poses
+from niki_training.data.sampling import WindowSampler
 from niki_training.lift.errors import Seen, with_errors
 from niki_training.networks.kinematic import KinematicLayer
 from niki_training.networks.swing import bone_axes, swing_twist
@@ -87,7 +88,7 @@ class LiftBatches:
         """Prepare draws."""
         self.motion, self.skeleton, self.pieces = motion, skeleton, pieces
         self.errors = errors
-        self._windows = Windows(motion, FRAMES)
+        self._windows = WindowSampler(motion, FRAMES)
         self._bones, self._joints, self._offsets = keypoint_leaves()
         self._layer = KinematicLayer([*PARENTS_29, *self._bones], rotating=24)
         self._axes = torch.as_tensor(bone_axes(skeleton.rest_joints_m), dtype=torch.float32)
@@ -118,7 +119,7 @@ class LiftBatches:
         return Batch(seen, heading, joints, twist)
 
     def posed(self, rng) -> Posed:
-        """Draw pieces of motion: limbs exchanged, mirrored, of random bodies."""
+        """Draw pieces of motion: limbs exchanged, mirror_poses, of random bodies."""
         starts = self._windows.draw_starts(self.pieces, rng)
         at = starts[:, None] + np.arange(FRAMES)
         rotvec = self.motion.rotvec[at].copy()
@@ -131,7 +132,7 @@ class LiftBatches:
         turn[:, :, 0] = 0
         rotvec[:, :, :22] += turn
         mirror = rng.random(self.pieces) < 0.5
-        rotvec[mirror] = mirrored(rotvec[mirror])
+        rotvec[mirror] = mirror_poses(rotvec[mirror])
         root[mirror] *= np.array([-1, 1, 1], np.float32)
         betas = np.clip(rng.normal(size=(self.pieces, 10)), -2.5, 2.5)
         offsets = self.skeleton.offsets(betas)

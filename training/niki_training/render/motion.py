@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from niki_training.data.motion import load_motion, Motion, running_sums
+from niki_training.data.motion import Motion
+from niki_training.data.store import load_motion, running_sums
 
 
 @dataclass
@@ -27,7 +28,7 @@ class RootedMotion(Motion):
 
 
 def load_rooted_motion(path) -> RootedMotion:
-    """Read what :func:`niki_training.data.motion.load_motion` reads, and the pelvis with it."""
+    """Read what :func:`niki_training.data.store.load_motion` reads, and the pelvis with it."""
     motion = load_motion(path)
     root = np.zeros((len(motion.rotvec), 3), dtype=np.float32)
     with np.load(Path(path), allow_pickle=False) as z:

@@ -16,7 +16,8 @@ import torch
 from torch import distributed
 from tqdm import tqdm
 
-from niki_training.data.motion import Batches, Motion
+from niki_training.data.batches import Batches
+from niki_training.data.motion import Motion
 from niki_training.files.archives import read_record, reason
 from niki_training.networks.kinematic import six_from_rotmat
 from niki_training.networks.niki import MlpNet, NetConfig, NikiNet

@@ -4,7 +4,7 @@ import os
 import pickle
 
 from niki_training.cli import data as data_cli
-from niki_training.data.motion import Batches
+from niki_training.data.batches import Batches
 import numpy as np
 import pytest
 from small_runs import SMALL
@@ -60,8 +60,8 @@ def scratched(path):
     ({'lengths': [60, 70]}, '130 frames, rotvec has 120'),
     ({'lengths': [0, 120]}, 'empty piece'),
     ({'lengths': [180, -60]}, 'empty piece'),
-    ({'names': ['a/0']}, 'expected one a piece'),
-    ({'rotvec': np.zeros((0, 24, 3)), 'lengths': [], 'names': []}, 'none at all'),
+    ({'names': ['a/0']}, 'names (1,)'),
+    ({'rotvec': np.zeros((0, 24, 3)), 'lengths': [], 'names': []}, 'empty piece'),
     ({'lengths': ['x', 'y']}, 'not a motion archive'),
 ])
 def test_a_store_that_is_not_whole(tmp_path, capsys, change, message):

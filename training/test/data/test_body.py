@@ -8,7 +8,7 @@ from niki_ros.body.skeleton import open_skeleton, PARENTS_29
 from niki_ros.common.errors import InputError
 from niki_training.cli import data as data_cli
 from niki_training.cli import export as export_cli
-from niki_training.data.body import HANDS, load_skeleton, skeleton_from_smpl, SMPL_LEAVES
+from niki_training.data.smpl_skeleton import HANDS, load_skeleton, skeleton_from_smpl, SMPL_LEAVES
 import numpy as np
 import pytest
 from scipy import sparse

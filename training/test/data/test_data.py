@@ -4,12 +4,15 @@ import json
 import pickle
 
 from niki_ros.body.kinematics import forward_kinematics
+from niki_ros.body.rotations import rotmat_from_rotvec
 from niki_ros.body.skeleton import MIRROR_29, open_skeleton
 from niki_ros.common.errors import InputError
 from niki_training.cli import data as data_cli
 from niki_training.corrupt import corrupt
-from niki_training.data import motion as data
+from niki_training.data.augmentation import mirror_poses
+from niki_training.data.batches import Batches
 from niki_training.data.readers import read_motion
+from niki_training.data.store import load_motion
 import numpy as np
 import pytest
 
@@ -37,7 +40,7 @@ Frame Time: 0.0333333
 
 
 def test_batch_truth_fits_the_observation(motion):
-    batches = data.Batches(motion, open_skeleton(), 16, clean_share=1.0)
+    batches = Batches(motion, open_skeleton(), 16, clean_share=1.0)
     batch = {k: v[:, 0] for k, v in batches.draw(np.random.default_rng(0)).items()}
     seen = batch['joints'] - batch['joints'][:, :1]
     assert np.abs(seen - batch['target']).max() < 1e-5
@@ -46,7 +49,7 @@ def test_batch_truth_fits_the_observation(motion):
 
 
 def test_same_seed_same_batch(motion):
-    batches = data.Batches(motion, open_skeleton(), 8, frames=20)
+    batches = Batches(motion, open_skeleton(), 8, frames=20)
     one, two = (batches.draw(np.random.default_rng(5)) for _ in range(2))
     assert all(np.array_equal(one[k], two[k]) for k in one)
     assert one['joints'].shape == (8, 20, 29, 3)
@@ -57,10 +60,10 @@ def test_mirrored_motion_is_the_mirrored_body(motion):
     pose = motion.rotvec[:5]
 
     def joints(rotvec):
-        return forward_kinematics(data.rotmat_from_rotvec(rotvec), skeleton.offsets())[0]
+        return forward_kinematics(rotmat_from_rotvec(rotvec), skeleton.offsets())[0]
 
     mirrored = joints(pose)[:, list(MIRROR_29)] * (-1, 1, 1)
-    assert np.abs(joints(data.mirrored(pose)) - mirrored).max() < 1e-3
+    assert np.abs(joints(mirror_poses(pose)) - mirrored).max() < 1e-3
 
 
 @pytest.mark.parametrize('row', corrupt.PROTOCOL)
@@ -85,7 +88,7 @@ def test_store_round_trip(motion, tmp_path, capsys):
     assert data_cli.main(['prepare', str(tmp_path / 'a.npz'), '--licence', 'CC0', '--out',
                           str(out)]) == 0
     assert '4 subjects' in capsys.readouterr().out
-    assert np.abs(data.load_motion(out).rotvec - motion.rotvec).max() < 2e-3
+    assert np.abs(load_motion(out).rotvec - motion.rotvec).max() < 2e-3
 
 
 def test_amass_turns_z_up(tmp_path):
@@ -135,4 +138,4 @@ def test_not_a_motion_archive(tmp_path):
     path = tmp_path / 'x.npz'
     path.write_bytes(b'no')
     with pytest.raises(InputError, match='not a motion archive'):
-        data.load_motion(path)
+        load_motion(path)

@@ -10,9 +10,11 @@ from niki_ros.body.rotations import rotmat_from_rotvec, rotvec_from_rotmat
 from niki_ros.body.skeleton import JOINTS_29, open_skeleton
 from niki_ros.common.errors import InputError
 from niki_training.cli import data as data_cli
-from niki_training.data import motion as data
+from niki_training.data.augmentation import CAMERA_FROM_UPRIGHT
+from niki_training.data.motion import subject_of
 from niki_training.data.readers import read_motion
 from niki_training.data.readers.hp3d_joints import HP3D_28
+from niki_training.data.store import load_motion
 from niki_training.files.data_frames import read_frame
 import numpy as np
 import pytest
@@ -44,10 +46,10 @@ def test_amass_as_it_comes(tmp_path):
         'ACCAD/Female1General_c3d/A1_-_Stand_poses', 'CMU/01/01_01_poses', 'CMU/01/01_02_poses',
         'SFU/0005/jump_stageii']
     assert motion.lengths.tolist() == [30, 30, 30, 59]
-    assert [data.subject_of(name) for name in motion.names] == [
+    assert [subject_of(name) for name in motion.names] == [
         'ACCAD/Female1General_c3d', 'CMU/01', 'CMU/01', 'SFU/0005']
     alone = read_motion(tmp_path / 'AMASS/CMU/01/01_01_poses.npz', 'amass')
-    assert data.subject_of(alone.names[0]) == '01'
+    assert subject_of(alone.names[0]) == '01'
     with pytest.raises(InputError, match='no .*_poses.npz'):
         (tmp_path / 'empty').mkdir()
         read_motion(tmp_path / 'empty', 'amass')
@@ -64,9 +66,9 @@ def test_3dpw_and_its_occluded_sequences(tmp_path):
         }, protocol=2))
     motion = read_motion(tmp_path / '3DPW', '3dpw')
     assert len(motion.lengths) == 8 and set(motion.lengths) == {4}
-    assert data.subject_of(motion.names[0]) == 'downtown_cafe_00'
+    assert subject_of(motion.names[0]) == 'downtown_cafe_00'
     hidden = read_motion(tmp_path / '3DPW', '3dpw-occ')
-    assert {data.subject_of(n) for n in hidden.names} == {
+    assert {subject_of(n) for n in hidden.names} == {
         'flat_packBags_00', 'courtyard_laceShoe_00'}
 
 
@@ -140,7 +142,7 @@ def test_agora(tmp_path, monkeypatch, old):
     for path in (frame, tmp_path):
         motion = read_motion(path, 'agora')
         assert motion.lengths.tolist() == [1, 1]
-        assert [data.subject_of(n) for n in motion.names] == ['10004_w_Gregory', '10010_w_Anna']
+        assert [subject_of(n) for n in motion.names] == ['10004_w_Gregory', '10010_w_Anna']
         np.testing.assert_allclose(motion.rotvec[:, 1, 0], [0.1, 0.2], atol=1e-6)
     (fits / '10010_w_Anna.pkl').unlink()
     with pytest.raises(InputError, match='unpack the fits'):
@@ -190,7 +192,7 @@ def h36m_json(path, numbers, field='thetas'):
 def test_frames_of_one_video_are_one_piece(tmp_path):
     h36m_json(tmp_path / 'a.json', range(1, 101, 5))      # 50 fps, every fifth: 10 a second
     motion = read_motion(tmp_path / 'a.json', 'h36m')
-    assert [data.subject_of(n) for n in motion.names] == ['s_01', 's_05']
+    assert [subject_of(n) for n in motion.names] == ['s_01', 's_05']
     assert motion.lengths.tolist() == [58, 58]
     wanted = 0.01 * (1 + 50 / 30 * np.arange(58))
     np.testing.assert_allclose(motion.rotvec[:58, 1, 0], wanted, atol=1e-5)
@@ -218,7 +220,7 @@ def test_3dpw_in_hybriks_form(tmp_path):
     (tmp_path / 'a.json').write_text(json.dumps({'images': images, 'annotations': annotations}))
     motion = read_motion(tmp_path / 'a.json', 'hybrik')
     assert motion.lengths.tolist() == [5, 5]
-    assert data.subject_of(motion.names[0]) == 'downtown_cafe_00'
+    assert subject_of(motion.names[0]) == 'downtown_cafe_00'
     assert motion.rotvec[:5, 1, 0].tolist() == [0] * 5 and motion.rotvec[5:, 1, 0].min() == 1
 
 
@@ -237,10 +239,10 @@ def test_mpi_inf_3dhp_has_joints_only(tmp_path, motion):
     path = tmp_path / 'annotation_mpi_inf_3dhp_train_v2.json'
     path.write_text(json.dumps({'images': images, 'annotations': rows}))
     found = read_motion(path, '3dhp', video_fps=30)
-    assert found.lengths.tolist() == [30] and data.subject_of(found.names[0]) == 'S1'
+    assert found.lengths.tolist() == [30] and subject_of(found.names[0]) == 'S1'
     posed, _ = forward_kinematics(rotmat_from_rotvec(found.rotvec), open_skeleton().offsets())
     # the bones of knees, elbows and wrists point as they did; turns about bones are not seen
-    upright = joints @ data.CAMERA_FROM_UPRIGHT
+    upright = joints @ CAMERA_FROM_UPRIGHT
     for name in ('left_knee', 'right_ankle', 'left_elbow', 'right_wrist', 'head_top'):
         child, parent = JOINTS_29.index(name), open_skeleton().parents[JOINTS_29.index(name)]
         bones = [p[:, child] - p[:, parent] for p in (posed, upright)]
@@ -313,14 +315,14 @@ def test_cmu_as_its_converter_left_it(tmp_path, motion, capsys):
     words = ['prepare', str(tmp_path / 'cmu-mocap/data'), '--format', 'bvh', '--licence', 'free',
              '--out', str(tmp_path / 'store.npz')]
     assert data_cli.main([*words, '--joint-map', 'cmu']) == 0
-    found = data.load_motion(tmp_path / 'store.npz')
-    assert found.names.tolist() == ['002/02_01'] and data.subject_of(found.names[0]) == '002'
+    found = load_motion(tmp_path / 'store.npz')
+    assert found.names.tolist() == ['002/02_01'] and subject_of(found.names[0]) == '002'
     assert len(found.rotvec) == 40
     turned, expected = (rotmat_from_rotvec(r.astype(float)) for r in (found.rotvec, moves))
     assert np.abs(turned - expected).max() < 3e-3, 'FP16 in the store, four digits in the file'
     # read as if the pose of zero angles were the T-pose, the legs are apart
     assert data_cli.main([*words, '--joint-map', 'cmu', '--t-pose', 'rest']) == 0
-    wrong = rotmat_from_rotvec(data.load_motion(tmp_path / 'store.npz').rotvec.astype(float))
+    wrong = rotmat_from_rotvec(load_motion(tmp_path / 'store.npz').rotvec.astype(float))
     assert np.abs(wrong[1:39, 1] - expected[1:39, 1]).min(axis=0).max() > 0.1
     capsys.readouterr()
     write_cmu_bvh(tmp_path / 'cmu-mocap/data/003/03_01.bvh', moves[:0])
@@ -336,21 +338,21 @@ def test_split_by_subject(tmp_path, capsys):
     np.savez(store, rotvec=0.1 * rng.normal(size=(lengths.sum(), 24, 3)), lengths=lengths,
              names=names, fps=30.0, licence='CC0')
     assert data_cli.main(['split', str(store), '--out', str(tmp_path / 'a')]) == 0
-    parts = {n: data.load_motion(tmp_path / 'a' / f'{n}.npz') for n in ('train', 'val', 'test')}
-    owners = [{data.subject_of(n) for n in part.names} for part in parts.values()]
+    parts = {n: load_motion(tmp_path / 'a' / f'{n}.npz') for n in ('train', 'val', 'test')}
+    owners = [{subject_of(n) for n in part.names} for part in parts.values()]
     assert sum(map(len, owners)) == len(set().union(*owners)) == 12
     assert sorted(n for p in parts.values() for n in p.names) == sorted(names)
     assert sum(p.lengths.sum() for p in parts.values()) == lengths.sum()
     assert 0.7 < parts['train'].lengths.sum() / lengths.sum() < 0.9
-    whole = data.load_motion(store)
+    whole = load_motion(store)
     at = int(np.flatnonzero(whole.names == parts['val'].names[0])[0])
     np.testing.assert_allclose(parts['val'].rotvec[0], whole.rotvec[whole.starts[at]], atol=1e-3)
     assert data_cli.main(['split', str(store), '--out', str(tmp_path / 'b')]) == 0
-    assert data.load_motion(tmp_path / 'b/val.npz').names.tolist() == parts['val'].names.tolist()
+    assert load_motion(tmp_path / 'b/val.npz').names.tolist() == parts['val'].names.tolist()
     capsys.readouterr()
     assert data_cli.main(['split', str(store), '--val', '0.6', '--test', '0.5', '--out',
                           str(tmp_path / 'c')]) == 2
-    assert 'leave something for training' in capsys.readouterr().err
+    assert '--val 0.6' in capsys.readouterr().err
     np.savez(store, rotvec=np.zeros((4, 24, 3)), lengths=[2, 2], names=['a/0', 'a/1'])
     assert data_cli.main(['split', str(store), '--out', str(tmp_path / 'c')]) == 2
     assert '1 subjects (a) cannot fill three splits' in capsys.readouterr().err
@@ -362,7 +364,7 @@ def test_prepare_by_name(tmp_path, capsys):
              '--licence', 'of Human3.6M', '--out', str(tmp_path / 'store.npz')]
     assert data_cli.main(words) == 0
     assert '2 pieces' in capsys.readouterr().out
-    assert data.load_motion(tmp_path / 'store.npz').lengths.tolist() == [115, 115]
+    assert load_motion(tmp_path / 'store.npz').lengths.tolist() == [115, 115]
 
 
 def test_rotvec_of_a_theta_of_matrices(tmp_path):

@@ -2,9 +2,9 @@
 
 from niki_ros.body.rotations import rotmat_from_rotvec
 from niki_ros.common.errors import InputError
-from niki_training.data import motion as data
 from niki_training.data.frame_rate import at_30_fps, checked_rate_hz
 from niki_training.data.readers import read_motion
+from niki_training.data.store import load_motion
 import numpy as np
 import pytest
 from test_data import BVH
@@ -65,7 +65,7 @@ def test_a_store_of_another_rate_is_resampled_piece_by_piece(tmp_path):
     rotvec = np.zeros((180, 24, 3))
     rotvec[:, 1] = np.tile(spinning(60, 1.5), (2, 1))
     np.savez(tmp_path / 'a.npz', rotvec=rotvec, lengths=[90, 90], names=['a_0', 'a_1'], fps=60.0)
-    motion = data.load_motion(tmp_path / 'a.npz')
+    motion = load_motion(tmp_path / 'a.npz')
     assert motion.lengths.tolist() == [45, 45] and motion.fps == 30
     check(motion.rotvec[45:, 1], 60, 1.5)
 

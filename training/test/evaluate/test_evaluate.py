@@ -10,7 +10,7 @@ from niki_ros.common.errors import ConfigError
 from niki_ros.solvers import load_solver, shipped_models
 from niki_training.cli import evaluate as evaluate_cli
 from niki_training.cli.evaluate_solvers import SEQUENCE_ROWS
-from niki_training.data.motion import load_motion
+from niki_training.data.store import load_motion
 from niki_training.evaluate.metrics import mpjpe_mm
 from niki_training.evaluate.model_fit import model_fit
 from niki_training.evaluate.plots import draw_tables

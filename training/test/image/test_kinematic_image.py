@@ -11,7 +11,7 @@ from niki_ros.observers.kinematic import KinematicNetwork
 from niki_ros.scene.camera import Camera
 from niki_training.cli import export as export_cli
 from niki_training.cli import train as train_cli
-from niki_training.data.motion import augmented as posed_bodies
+from niki_training.data.augmentation import random_bodies as posed_bodies
 from niki_training.image.backbone import build_backbone
 from niki_training.image.crops import crop_truth, person_box, read_crops
 from niki_training.image.data import augmented, mirrored, tensors, turned

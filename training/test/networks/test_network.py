@@ -3,7 +3,7 @@
 from niki_ros.body.kinematics import forward_kinematics
 from niki_ros.body.rotations import rotmat_from_rotvec
 from niki_ros.body.skeleton import open_skeleton, PARENTS_29
-from niki_training.data.motion import Batches
+from niki_training.data.batches import Batches
 from niki_training.export.niki import example_inputs
 from niki_training.networks.flow import Coupling, Flow
 from niki_training.networks.kinematic import KinematicLayer

@@ -8,7 +8,7 @@ from niki_ros.common.errors import InputError, ModelError
 from niki_ros.lifters.lifter import Lifter
 from niki_ros.solvers import shipped_models
 from niki_training.cli.evaluate import main as evaluate_main
-from niki_training.data.motion import Batches
+from niki_training.data.batches import Batches
 from niki_training.data.store import write_store
 from niki_training.lift.data import LiftBatches
 from niki_training.lift.pairs import LENGTH, LiftedPairs

@@ -3,7 +3,8 @@
 from niki_ros.body.kinematics import forward_kinematics
 from niki_ros.body.skeleton import MIRROR_29, open_skeleton
 from niki_ros.common.errors import InputError
-from niki_training.data.motion import Batches, Motion
+from niki_training.data.batches import Batches
+from niki_training.data.motion import Motion
 from niki_training.front_end.pairs import Pairs
 from niki_training.render.shards import write_shard
 import numpy as np

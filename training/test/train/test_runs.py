@@ -23,7 +23,7 @@ RANKS = """
 import sys, torch
 from torch import distributed
 from niki_ros.body.skeleton import open_skeleton
-from niki_training.data.motion import load_motion
+from niki_training.data.store import load_motion
 from niki_training.train.losses import total
 from niki_training.train.loop import Trainer
 from small_runs import small_config

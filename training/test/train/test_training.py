@@ -84,16 +84,18 @@ def shipped(request):
 
 def test_shipped_generate_of_solve_is_the_observation(shipped, motion):
     from niki_ros.solvers import shipped_models
-    from niki_training.data.motion import augmented, observed, Windows
+    from niki_training.data.augmentation import random_bodies
+    from niki_training.data.sampling import WindowSampler
+    from niki_training.data.solver_inputs import solver_inputs
     from niki_training.export.niki import load_exported
     net, config = load_exported(shipped_models() / shipped.name)
     rng = np.random.default_rng(0)
-    _, joints, _ = augmented(Windows(motion, 4).draw(16, rng), rng, open_skeleton())
+    _, joints, _ = random_bodies(WindowSampler(motion, 4).draw(16, rng), rng, open_skeleton())
     joints = joints + 0.03 * rng.normal(size=joints.shape)
     sigma = np.where(rng.random((16, 29)) < 0.2, 1.0, 0.15)
     state, twist = (), torch.zeros(16, 46)
     for t in range(4):
-        seen = observed(joints[:, t], sigma, open_skeleton())
+        seen = solver_inputs(joints[:, t], sigma, open_skeleton())
         x, s, c, turn = (torch.from_numpy(seen[k]).float()
                          for k in ('joints', 'sigma', 'condition', 'turn'))
         x = x.flatten(1)
@@ -109,7 +111,7 @@ def test_shipped_generate_of_solve_is_the_observation(shipped, motion):
 
 
 def test_shipped_rows_on_real_motion(shipped, real_motion):
-    from niki_training.data.motion import load_motion
+    from niki_training.data.store import load_motion
     motion = load_motion(real_motion / 'cmu_smpl24_30fps_val.npz')
     poses = make_poses(motion, open_skeleton(), seed=0, limit=100)
     rows = {r: frame_row(by_solver(shipped), poses, r, 0)['mpjpe_mm']

@@ -14,7 +14,8 @@ import numpy as np
 from tqdm import tqdm
 
 from niki_training.data.frame_rate import checked_rate_hz
-from niki_training.data.motion import joined, load_motion, Motion
+from niki_training.data.motion import join_motions, Motion
+from niki_training.data.store import load_motion
 
 PATTERNS = {
     'archive': ('*.npz',), 'amass': ('*_poses.npz', '*_stageii.npz'), '3dpw': ('*.pkl',),
@@ -49,7 +50,7 @@ def read_motion(path, kind: str, joint_map: dict | None = None,
             folder = file.parent.relative_to(path).as_posix()   # that of the subject
             motion.names = np.asarray([f'{folder}/{file.stem}'])
         parts.append(motion)
-    return joined(parts)
+    return join_motions(parts)
 
 
 def _clips(folder: Path, kind: str) -> List[Path]:

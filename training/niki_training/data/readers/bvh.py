@@ -124,7 +124,8 @@ def _from_t_pose(turns: dict, parents: dict, joint_map: dict) -> np.ndarray:
         parent = parents[name]
         world[name] = turn if parent is None else world[parent] @ turn
     still = np.broadcast_to(np.eye(3), next(iter(turns.values()))[1:].shape)
-    moved, rotvec = [], np.zeros((len(still), 24, 3))
+    moved: list = []
+    rotvec = np.zeros((len(still), 24, 3))
     for joint, ours in enumerate(BODY_24):
         above = moved[PARENTS_29[joint]] if joint else still
         theirs = joint_map.get(ours)

@@ -15,8 +15,9 @@ from niki_ros.body.rotations import rotmat_from_rotvec, rotvec_from_rotmat
 from niki_ros.common.errors import InputError
 import numpy as np
 
+from niki_training.data.augmentation import CAMERA_FROM_UPRIGHT
 from niki_training.data.frame_rate import at_30_fps
-from niki_training.data.motion import CAMERA_FROM_UPRIGHT, Motion
+from niki_training.data.motion import Motion
 from niki_training.data.readers.hp3d_joints import rotvec_of_hp3d
 from niki_training.files.archives import reason
 

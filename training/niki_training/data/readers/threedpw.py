@@ -5,7 +5,7 @@ from __future__ import annotations
 from niki_ros.common.errors import InputError
 import numpy as np
 
-from niki_training.data.motion import joined, Motion
+from niki_training.data.motion import join_motions, Motion
 from niki_training.data.readers.amass import from_body_poses
 from niki_training.files.archives import reason
 from niki_training.files.pickles import restricted_load
@@ -40,7 +40,7 @@ def read_3dpw(path) -> Motion:
         people.append(from_body_poses(poses, 30.0, f'{path.stem}/{i}'))
     if not people:
         raise InputError(f'{path}: there is no person in it')
-    return joined(people)
+    return join_motions(people)
 
 
 def is_occluded(path) -> bool:

@@ -17,7 +17,7 @@ from niki_ros.body.skeleton import PARENTS_29
 from niki_ros.common.errors import InputError
 import numpy as np
 
-from niki_training.data.body import BETAS, read_arrays, skeleton_of_arrays
+from niki_training.data.smpl_skeleton import BETAS, read_arrays, skeleton_of_arrays
 from niki_training.files.archives import reason
 from niki_training.files.pickles import dense
 
