@@ -8,7 +8,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional
 
 
 def add_source_arguments(parser, prefix: str = ''):
-    """Add the options of a source that the pipeline runs over; ``prefix`` begins each help text."""
+    """Add the options of a source for the pipeline; ``prefix`` begins each help text."""
     lens = parser.add_mutually_exclusive_group()
     lens.add_argument('--camera', metavar='CAMERA.yaml',
                       help=f'{prefix}calibration as written by ROS camera_calibration')

@@ -59,7 +59,7 @@ def _between(kind, low, high):
 def main(args) -> int:
     """Run the sub-verb and print its figures."""
     if args.plot:
-        from niki_ros.cli.files import check_files
+        from niki_ros.cli.arguments import check_files
         check_files({'--plot': args.plot}, getattr(args, 'video', None), None,
                     {'solver': args.solver}, plot=_PLOTS)
     figures, lines, draw = args.bench_verb(args)
@@ -104,7 +104,7 @@ def _solver(args) -> tuple:
 def _pipeline(args) -> tuple:
     from niki_ros import load_pipeline
     from niki_ros.benchmarks.speed import bench_pipeline
-    from niki_ros.cli.run import parse_settings
+    from niki_ros.cli.arguments import parse_settings
     from niki_ros.sources.open import open_source
     settings = {**parse_settings(args.set),
                 'solver.name': args.solver or _first_shipped(temporal=True)}

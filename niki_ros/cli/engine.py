@@ -74,7 +74,7 @@ def _limit(parser):
 
 def _settings(args):
     """Return the settings of the pipeline with those of the command line."""
-    from niki_ros.cli.run import parse_settings
+    from niki_ros.cli.arguments import parse_settings
     from niki_ros.common.setting import apply_settings
     from niki_ros.common.settings import PipelineConfig
     config = PipelineConfig()

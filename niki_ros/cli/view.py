@@ -1,12 +1,19 @@
-"""``niki view``: bodies of a video or a bag beside the image, in the viewer Rerun or a browser."""
+"""``niki view``: bodies of a video or a bag, in the viewer Rerun or a browser."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 import sys
-from typing import List
+from typing import Iterable, Iterator, List
 
-HELP = ('Look at the bodies in a video or a bag: skeletons in 3D, beside the image. In the viewer '
+from niki_ros.cli.arguments import (
+    add_source_arguments,
+    check_files,
+    open_source_of,
+    settings_from,
+)
+
+HELP = ('Show the bodies in a video or a bag: skeletons in 3D, beside the image. In the viewer '
         'Rerun, or with --web in any browser.')
 
 
@@ -14,75 +21,104 @@ def add_arguments(parser):
     """Add the options of the verb."""
     parser.add_argument('source', metavar='SOURCE',
                         help='a bag with joints, image and camera_info, or what niki run reads')
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument('--save', metavar='OUT.rrd',
-                       help='write a recording instead; open it with: rerun OUT.rrd')
-    where.add_argument('--screenshot', metavar='OUT.png',
-                       help='write a picture instead, of the moment with most joints observed')
-    where.add_argument('--web', action='store_true',
-                       help='serve a web page instead, which needs nothing but a browser')
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument('--save', metavar='OUT.rrd',
+                        help='write a recording instead; open it with: rerun OUT.rrd')
+    output.add_argument('--screenshot', metavar='OUT.png',
+                        help='write an image instead, of the frame with most joints observed')
+    output.add_argument('--web', action='store_true',
+                        help='serve a web page instead, for which a browser is enough')
     parser.add_argument('--host', metavar='ADDRESS', default='127.0.0.1',
-                        help='of --web: where it can be reached; 0.0.0.0 = from other machines, '
-                             'without any password (default: %(default)s, this machine alone)')
+                        help='of --web: address to listen on; 0.0.0.0 = all, so that other '
+                             'machines see the page without a password (default: %(default)s)')
     parser.add_argument('--port', metavar='N', type=int, default=8080,
-                        help='of --web; 0 = any that is free (default: %(default)s)')
+                        help='of --web; 0 = any free one (default: %(default)s)')
     parser.add_argument('--at', metavar='S', type=float,
-                        help='moment of the screenshot, seconds from the first image')
+                        help='of --screenshot: seconds from the first image')
     parser.add_argument('--joints', metavar='TOPIC',
                         help='topic of the bodies, where a bag has several')
-    lens = parser.add_mutually_exclusive_group()
-    lens.add_argument('--camera', metavar='CAMERA.yaml',
-                      help='of a video: calibration as written by ROS camera_calibration')
-    lens.add_argument('--fov-deg', metavar='DEG', type=float,
-                      help='of a video: horizontal field of view where there is no calibration')
-    parser.add_argument('--max-frames', metavar='N', type=int,
-                        help='of a video: stop after so many')
-    parser.add_argument('--set', metavar='NAME=VALUE', action='append', default=[],
-                        help='of a video: any setting, as in niki run; may be repeated')
+    add_source_arguments(parser, prefix='of a video: ')
 
 
 def main(args) -> int:
-    """Show, record or draw what there is."""
-    from niki_ros.cli.files import check_files
-    from niki_ros.cli.run import parse_settings
-    from niki_ros.viewers import rerun as rerun_view
-    # first of all: nobody waits for a pipeline to learn that there is no viewer
+    """Show, record, draw or serve the frames; the exit code is 1 where the source ends early."""
+    from niki_ros.sources.bag_files import is_bag
+    from niki_ros.viewers import rerun
+    # first, so that a missing viewer is reported before the models are loaded
     if not args.web:
-        rerun_view.load_rerun()
+        rerun.load_rerun()
     check_files({'--save': args.save, '--screenshot': args.screenshot}, args.source, args.camera,
-                parse_settings(args.set), screenshot=('.png',))
-    bag = rerun_view.is_bag(args.source)
-    broken_off: List[str] = []
-    with _moments(args, bag) as moments:
-        moments = _until_it_breaks(moments, broken_off)
+                settings_from(args), screenshot=('.png',))
+    bag = is_bag(args.source)
+    errors: List[str] = []
+    with _recorded(args) if bag else _processed(args) as frames:
+        frames = _without_late_error(frames, errors)
         if args.web:
-            _serve(moments, args, broken_off)
+            _serve(frames, args, errors)
         elif args.screenshot:
-            rerun_view.screenshot(_chosen(moments, args), args.screenshot, absolute=bag)
+            rerun.save_screenshot(_chosen(frames, args), args.screenshot, absolute_time=bag)
         elif args.save:
-            _save(rerun_view, moments, args.save, bag)
+            count = rerun.save_recording(frames, args.save, absolute_time=bag)
+            print(f'{count} frames: {args.save}   (open it with: rerun {args.save})',
+                  file=sys.stderr)
         else:
-            rerun_view.show(moments, rerun_view.open_window, absolute=bag)
-    for text in broken_off:
-        print(f'niki: {text}; what came before it is shown', file=sys.stderr)
-    return 1 if broken_off else 0
+            rerun.show_window(frames, absolute_time=bag)
+    for text in errors:
+        print(f'niki: {text}; the frames before it are shown', file=sys.stderr)
+    return 1 if errors else 0
 
 
-def _serve(moments, args, broken_off: List[str]):
-    """Serve the page while moments come, and after that until Ctrl-C."""
+@contextmanager
+def _recorded(args):
+    """Yield the frames of a bag with the recorded bodies."""
+    from niki_ros.viewers.recorded_frames import recorded_frames
+    yield recorded_frames(args.source, args.joints)
+
+
+@contextmanager
+def _processed(args):
+    """Yield the frames of a source while the pipeline runs over it."""
+    from niki_ros import load_pipeline
+    from niki_ros.loading.process_source import process_source
+    settings = settings_from(args)
+    source, camera = open_source_of(args, settings)
+    with source:
+        pipeline = load_pipeline(**settings)
+        try:
+            yield process_source(source, pipeline, camera)
+        finally:
+            pipeline.close()
+
+
+def _without_late_error(frames: Iterable, errors: List[str]) -> Iterator:
+    """Yield the frames; append an error of the source after the first frame to ``errors``."""
+    from niki_ros.common.errors import SourceError
+    any_frame = False
+    try:
+        for frame in frames:
+            yield frame
+            any_frame = True
+    except SourceError as error:
+        if not any_frame:
+            raise
+        errors.append(str(error))
+
+
+def _serve(frames, args, errors: List[str]):
+    """Serve the page while frames are processed, and then until Ctrl-C."""
     from pathlib import Path
     import threading
 
-    from niki_ros.viewers.web_page import fill, MomentStore, WebView
-    store = MomentStore(Path(args.source).name or str(args.source))
+    from niki_ros.viewers.web_page import FrameStore, WebView
+    store = FrameStore(Path(args.source).name or str(args.source))
     try:
         view = WebView(store, args.host, args.port)
         try:
             print(f'niki: open {view.url} in a browser; Ctrl-C ends it', file=sys.stderr,
                   flush=True)
-            count = fill(store, moments)
-            store.finish('; '.join(broken_off))
-            print(f'niki: all {count} images are there', file=sys.stderr, flush=True)
+            count = store.add_all(frames)
+            store.finish('; '.join(errors))
+            print(f'niki: the page has all {count} images', file=sys.stderr, flush=True)
             threading.Event().wait()
         except KeyboardInterrupt:
             print('', file=sys.stderr)
@@ -92,73 +128,17 @@ def _serve(moments, args, broken_off: List[str]):
         store.close()
 
 
-def _until_it_breaks(moments, broken_off: List[str]):
-    """Yield the moments; an error of the source after the first one is kept for the end."""
-    from niki_ros.common.errors import SourceError
-    any_came = False
-    try:
-        for moment in moments:
-            yield moment
-            any_came = True
-    except SourceError as error:
-        if not any_came:
-            raise
-        broken_off.append(str(error))
-
-
-@contextmanager
-def _moments(args, bag):
-    """Hand out the moments of a bag, or of a video while the pipeline runs over it."""
-    from niki_ros.viewers.rerun import bag_moments, video_moments
-    if bag:
-        yield bag_moments(args.source, args.joints)
-        return
-    from niki_ros import load_pipeline
-    from niki_ros.cli.run import parse_settings
-    from niki_ros.sources.open import open_source
-    settings = parse_settings(args.set)
-    if args.fov_deg is not None:
-        settings['camera.fov_deg'] = args.fov_deg
-    for part in ('observer', 'solver'):
-        if f'{part}.name' in settings:
-            settings[part] = settings.pop(f'{part}.name')
-    with open_source(args.source, max_frames=args.max_frames) as source:
-        camera = _camera(args.camera, source, settings)
-        pipeline = load_pipeline(**settings)
-        try:
-            yield video_moments(source, pipeline, camera)
-        finally:
-            pipeline.close()
-
-
-def _camera(path, source, settings):
-    """Return the camera of the file at the size of the images, None where none is given."""
-    if path is None:
-        return None
-    from niki_ros.sources.camera_file import camera_for_source
-    return camera_for_source(path, source, settings.get('camera.images') == 'rectified')
-
-
-def _save(rerun_view, moments, path, absolute):
-    """Write the recording; it gets its name when it is whole."""
-    from niki_ros.files.atomic_write import atomic_write
-    with atomic_write(path) as part:
-        count = rerun_view.show(moments, lambda recording, layout: recording.save(
-            str(part), default_blueprint=layout), absolute)
-    print(f'{count} moments: {path}   (open it with: rerun {path})', file=sys.stderr)
-
-
-def _chosen(moments, args):
-    """Return the moment to draw."""
+def _chosen(frames, args):
+    """Return the frame with most joints observed, or the first one at or after --at."""
     from niki_ros.common.errors import SourceError
     if args.at is None:
-        chosen = max(moments, key=lambda moment: moment.observed(), default=None)
+        chosen = max(frames, key=lambda frame: frame.observed_count(), default=None)
     else:
-        first, chosen = None, None
-        for chosen in moments:
-            first = chosen.stamp_ns if first is None else first
-            if chosen.stamp_ns - first >= args.at * 1e9:
+        first_ns, chosen = None, None
+        for chosen in frames:
+            first_ns = chosen.stamp_ns if first_ns is None else first_ns
+            if chosen.stamp_ns - first_ns >= args.at * 1e9:
                 break
     if chosen is None:
-        raise SourceError(f'{args.source} holds no moment with bodies to draw')
+        raise SourceError(f'{args.source} holds no frame with bodies to draw')
     return chosen

@@ -1,4 +1,4 @@
-"""The demonstration: video source and node as processes, a listener over DDS, files at the end."""
+"""Demonstration: video source and node as processes, a listener over DDS, files at the end."""
 
 from __future__ import annotations
 
@@ -12,23 +12,27 @@ import subprocess
 import sys
 import threading
 import time
-from typing import List
+from typing import Callable, Dict
 
-from niki_ros.common.errors import InputError, NikiError, SourceError
+from niki_ros.common.errors import NikiError, SourceError
 from niki_ros.common.plain_text import write_plainly
+from niki_ros.demo.output_folder import BAG, IMAGE, OVERLAY, prepare_output_folder
 
-_START_S = 60.0
+_START_TIMEOUT_S = 60.0
+# without a message for this time, the node has processed all images
 _QUIET_S = 1.0
-_STOP_S = 20.0
-_BAG_FILES = {'metadata.yaml', 'bag.mcap'}
+# the last diagnostics of the node arrive within this time
+_LAST_DIAGNOSTICS_S = 1.2
+_STOP_TIMEOUT_S = 20.0
+_TERMINAL_PERIOD_S, _LOG_PERIOD_S = 0.2, 5.0
 
 
 class DemoError(NikiError):
-    """A process of the demonstration did not do its part."""
+    """A process of the demonstration failed."""
 
 
 def main(argv=None) -> int:
-    """Run the demonstration; the last line of stdout is one JSON object."""
+    """Run the demonstration; the last line of stdout is one JSON object with the figures."""
     write_plainly()
     args = _parse(argv)
     stop = threading.Event()
@@ -53,198 +57,172 @@ def _parse(argv) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _run(args, stop) -> int:
+def _run(args, stop: threading.Event) -> int:
+    """Run the processes, write the files and return the exit code."""
     from niki_ros.sources.open import open_source
-    # a file that cannot be read is refused before anything is started
+    # an unreadable file is refused before a process is started
     with open_source(args.video) as source:
-        frames = source.frame_count
+        frame_count = source.frame_count
         if source.live:
-            raise SourceError('the demonstration ends with the video; a camera has no end')
-    _make_out(args)
-    environment = _own_graph()
+            raise SourceError('the demonstration ends with the video, but a camera has no end')
+    prepare_output_folder(args.out, args.video, args.camera)
+    _isolate_ros_graph()
     from niki_ros.ros.process import start_ros
     import rclpy
     from rclpy.signals import SignalHandlerOptions
     start_ros([], SignalHandlerOptions.NO)
     from niki_ros.demo.listener import DemoListener
-    listener = DemoListener()
-    processes: List[subprocess.Popen] = []
-    line = _LiveLine()
+    listener, progress = DemoListener(), _ProgressLine()
+    processes = _Processes(listener, stop, progress)
     try:
-        broken_off = _play(args, listener, processes, environment, stop, line, frames)
+        source_code = _play(args, processes, frame_count)
         if stop.is_set():
             return 130
     finally:
-        _end(processes)
+        processes.close()
         listener.destroy_node()
         rclpy.try_shutdown()
-    _report(args, listener, line)
-    return 1 if broken_off else 0
+    _report(args, listener, progress)
+    return 1 if source_code else 0
 
 
-def _make_out(args):
-    """Make the folder; nothing in it that is an input, or not of a demonstration, is replaced."""
-    from niki_ros.files.atomic_write import make_folder
-    from niki_ros.files.file_kinds import name_for_opencv
-    from niki_ros.files.output_paths import check_outputs
-    from niki_ros.sources.open import source_files
-    name_for_opencv(args.out)
-    make_folder(args.out)
-    read = source_files(args.video)
-    check_outputs({'the overlay': args.out / 'overlay.mp4',
-                   'the picture': args.out / 'skeleton.png'}, [*read, args.camera])
-    bag = args.out / 'bag'
-    if not (bag.exists() or bag.is_symlink()):
-        # the bag is the first thing that a demonstration writes, and the one with our mark
-        for name in ('overlay.mp4', 'skeleton.png'):
-            if (args.out / name).is_file():
-                raise InputError(f'{args.out / name} is there already without the bag of an '
-                                 'earlier demonstration, and would be replaced; choose another '
-                                 'folder (make demo OUT=…)')
-        return
-    described = bag / 'metadata.yaml'
-    about = described.read_text('utf-8') if described.is_file() else ''
-    # as write_bag makes it: our mark, since then, or the library's and our topics
-    ours = 'niki_ros demo' in about or ('ros_distro: rosbags' in about and '/tf' in about
-                                        and '/image/compressed' in about)
-    others = {one.name for one in bag.iterdir()} - _BAG_FILES if ours else set()
-    if not ours or others or bag.is_symlink() or any(
-            bag.resolve() in file.resolve().parents for file in read):
-        raise InputError(f'{bag} is there already and not the bag of an earlier demonstration, '
-                         'which would be replaced; choose another folder (make demo OUT=…)')
-
-
-def _own_graph() -> dict:
-    """Choose a ROS domain that nobody else uses, on this machine alone."""
+def _isolate_ros_graph() -> None:
+    """Choose a random ROS domain on this machine only, unless the user has set one."""
     os.environ.setdefault('ROS_DOMAIN_ID', str(random.randint(1, 100)))
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    environment = dict(os.environ)
-    # the wheels start Python anew with their library path; a child does that by itself
-    environment.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
-    return environment
 
 
-def _play(args, listener, processes, environment, stop, line, frames) -> bool:
-    """
-    Start the node, then the source; listen until both have no more to say.
-
-    Return whether the source broke off, after its message on stderr.
-    """
-    from rclpy.executors import SingleThreadedExecutor
-    executor = SingleThreadedExecutor()
-    executor.add_node(listener)
-
-    def listen(until, limit_s, doing, must_live=processes):
-        end = time.monotonic() + limit_s
-        while not stop.is_set() and not until():
-            executor.spin_once(timeout_sec=0.02)
-            line.show(doing())
-            _check(must_live)
-            if time.monotonic() > end:
-                raise DemoError(f'nothing came for {limit_s:.0f} s while: {doing()}')
-    node = _start('pose_node', _node_parameters(args), environment)
-    processes.append(node)
-    listen(listener.ready, _START_S, lambda: 'loading the models')
-    source = _start('video_source', _source_parameters(args), environment)
-    processes.append(source)
-    listen(lambda: source.poll() is not None, float('inf'),
-           lambda: f'{listener.line()}   of {frames or "?"}', [node])
-    broken_off = source.returncode not in (None, 0) and listener.counts['camera_info'] > 0
-    if broken_off:
-        processes.remove(source)
-    listen(lambda: time.monotonic() - listener.last_heard > _QUIET_S, _START_S, listener.line)
-    # one more second, so that the node's own last counters arrive
-    until = time.monotonic() + 1.2
-    listen(lambda: time.monotonic() > until, 10.0, listener.line)
-    executor.remove_node(listener)
-    return broken_off
+def _play(args, processes: _Processes, frame_count) -> int:
+    """Run node and source until the node has processed all; return the exit code of the source."""
+    listener = processes.listener
+    node = {'camera.fov_deg': str(args.fov_deg)}
+    node.update(text.partition(':=')[::2] for text in args.param)
+    processes.start('pose_node', node)
+    processes.wait(listener.is_node_ready, _START_TIMEOUT_S, lambda: 'loading the models')
+    # DDS takes up to seconds to connect the listener, which counts every camera_info
+    source = {'source': yaml_string(str(args.video)), 'fov_deg': str(args.fov_deg),
+              'wait_for_subscribers': '1',
+              'qos_overrides./camera_info.publisher.depth': '1000'}
+    if args.camera:
+        source['camera_info_file'] = yaml_string(args.camera)
+    processes.start('video_source', source)
+    source_code = processes.wait_for_end(
+        'video_source', lambda: f'{listener.progress()}   of {frame_count or "?"}')
+    if source_code and not listener.counts['camera_info']:
+        raise DemoError(f'video_source ended with code {source_code}; its message is above')
+    processes.wait(lambda: time.monotonic() - listener.last_arrival_s > _QUIET_S,
+                   _START_TIMEOUT_S, listener.progress)
+    end_s = time.monotonic() + _LAST_DIAGNOSTICS_S
+    processes.wait(lambda: time.monotonic() > end_s, 10.0, listener.progress)
+    return source_code
 
 
-def _node_parameters(args) -> dict:
-    given = dict(text.partition(':=')[::2] for text in args.param)
-    return {'camera.fov_deg': str(args.fov_deg), **given}
-
-
-def _source_parameters(args) -> dict:
-    # quoted: a folder named 0 is text in YAML too
-    # DDS can take seconds until the listener is known, and it counts every camera_info
-    values = {'source': _quoted(str(args.video)), 'fov_deg': str(args.fov_deg),
-              'wait_for_subscribers': '1', 'qos_overrides./camera_info.publisher.depth': '1000'}
-    return {**values, 'camera_info_file': _quoted(args.camera)} if args.camera else values
-
-
-def _quoted(text: str) -> str:
-    """Return a text for YAML; it takes any letter as it is, and none in two halves."""
+def yaml_string(text: str) -> str:
+    """Return a text quoted for YAML, so that a folder named 0 is not a number."""
+    # not escaped: YAML has no surrogate pairs
     return json.dumps(text, ensure_ascii=False)
 
 
-def _start(module: str, parameters: dict, environment) -> subprocess.Popen:
-    """Start an executable of this package with parameters; its log goes to stderr."""
-    command = [sys.executable, '-m', f'niki_ros.ros.{module}', '--ros-args', '--log-level', 'warn']
-    for name, value in parameters.items():
-        command += ['-p', f'{name}:={value}']
-    return subprocess.Popen(command, env=environment, stdout=sys.stderr)
+class _Processes:
+    """Executables of this package, and the listener that runs until they have done their part."""
 
+    def __init__(self, listener, stop: threading.Event, progress: _ProgressLine):
+        from rclpy.executors import SingleThreadedExecutor
+        self.listener, self._stop, self._progress = listener, stop, progress
+        self._running: Dict[str, subprocess.Popen] = {}
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(listener)
 
-def _check(processes):
-    """Refuse to go on where a process has failed."""
-    for process in processes:
-        if process.poll() not in (None, 0):
-            module = process.args[2]
-            raise DemoError(f'{module} ended with code {process.returncode}; its message is above')
+    def start(self, module: str, parameters: Dict[str, str]):
+        """Start an executable with parameters; its log goes to stderr."""
+        command = [sys.executable, '-m', f'niki_ros.ros.{module}', '--ros-args', '--log-level',
+                   'warn']
+        for name, value in parameters.items():
+            command += ['-p', f'{name}:={value}']
+        # the ROS wheels restart Python with their library path, unless this variable is set
+        environment = {name: value for name, value in os.environ.items()
+                       if name != '_ROS_WHEELS_BOOTSTRAP_COMPLETE'}
+        self._running[module] = subprocess.Popen(command, env=environment, stdout=sys.stderr)
 
+    def wait(self, is_done: Callable[[], bool], timeout_s: float, progress: Callable[[], str]):
+        """
+        Run the listener until ``is_done`` or until the user stops the demonstration.
 
-def _end(processes):
-    """Ask every process to end; one that does not is killed."""
-    for process in processes:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-    for process in processes:
+        :raises DemoError: after the timeout, or when a process has failed.
+        """
+        end_s = time.monotonic() + timeout_s
+        while not self._stop.is_set() and not is_done():
+            self._executor.spin_once(timeout_sec=0.02)
+            self._progress.show(progress())
+            for module, process in self._running.items():
+                if process.poll() not in (None, 0):
+                    raise DemoError(f'{module} ended with code {process.returncode}; its message '
+                                    'is above')
+            if time.monotonic() > end_s:
+                raise DemoError(f'nothing happened for {timeout_s:.0f} s while: {progress()}')
+
+    def wait_for_end(self, module: str, progress: Callable[[], str]) -> int:
+        """Wait until an executable has ended and return its exit code, which may be an error."""
+        process = self._running.pop(module)
         try:
-            process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            self.wait(lambda: process.poll() is not None, float('inf'), progress)
+        finally:
+            if process.poll() is None:
+                self._running[module] = process
+        return process.returncode or 0
+
+    def close(self):
+        """Interrupt every process; kill those that do not end."""
+        self._executor.remove_node(self.listener)
+        for process in self._running.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+        for process in self._running.values():
+            try:
+                process.wait(_STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
-def _report(args, listener, line):
+def _report(args, listener, progress: _ProgressLine):
     """Write the files and print the figures."""
-    from niki_ros.demo.files import draw_skeletons, summary, write_pictures
+    from niki_ros.demo.results import draw_skeletons, summary, write_overlay_and_bag
     figures = summary(listener)
-    write_pictures(listener, args.video, args.out, line.show)
-    draw_skeletons(listener.bodies, args.out / 'skeleton.png')
-    line.end()
-    told = {key: value for key, value in listener.diagnostics.items()
-            if key.startswith('frames_') or key.endswith('_ms_p50')}
-    print('the node says: ' + ', '.join(f'{key} {value}' for key, value in told.items()))
-    print(f'files in {args.out}: overlay.mp4, bag, skeleton.png')
+    write_overlay_and_bag(listener, args.video, args.out, progress.show)
+    draw_skeletons(listener.bodies, args.out / IMAGE)
+    progress.end()
+    diagnostics = [f'{key} {value}' for key, value in listener.diagnostics.items()
+                   if key.startswith('frames_') or key.endswith('_ms_p50')]
+    print(f'diagnostics of the node: {", ".join(diagnostics)}')
+    print(f'files in {args.out}: {OVERLAY}, {BAG}, {IMAGE}')
     print(json.dumps(figures), flush=True)
 
 
-class _LiveLine:
-    """One line that is written over; without a terminal a line every five seconds."""
+class _ProgressLine:
+    """One line that is overwritten; without a terminal, a line every few seconds."""
 
     def __init__(self):
-        """Nothing is shown yet."""
-        self._terminal = sys.stderr.isatty()
+        self._is_terminal = sys.stderr.isatty()
         self._shown_s = 0.0
         self._width = 0
 
     def show(self, text: str):
-        """Show ``text``, not more often than can be read."""
-        now = time.monotonic()
-        if now - self._shown_s < (0.2 if self._terminal else 5.0):
+        """Show ``text``, unless the last one was shown just before."""
+        now_s = time.monotonic()
+        period_s = _TERMINAL_PERIOD_S if self._is_terminal else _LOG_PERIOD_S
+        if now_s - self._shown_s < period_s:
             return
-        self._shown_s = now
-        if self._terminal:
+        self._shown_s = now_s
+        if self._is_terminal:
             print('\r' + text.ljust(self._width), end='', file=sys.stderr, flush=True)
             self._width = len(text)
         else:
             print(text, file=sys.stderr, flush=True)
 
     def end(self):
-        """Leave the line."""
-        if self._terminal and self._width:
+        """Start a new line after the last text."""
+        if self._is_terminal and self._width:
             print(file=sys.stderr)
 
 

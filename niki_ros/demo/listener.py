@@ -1,4 +1,4 @@
-"""The consumer in the demonstration: knows the node only by its topics, keeps what it hears."""
+"""Node of the demonstration that records what ``niki_pose`` publishes and measures its latency."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Dict, List, NamedTuple
 
 from diagnostic_msgs.msg import DiagnosticArray
 from niki_ros.body.body import Body
+from niki_ros.messages.joint_cloud import bodies_from_cloud
 from niki_ros.messages.stamps import ns_from_stamp
-from niki_ros.ros.publishers import LATCHED_QOS, POINT_DTYPE
+from niki_ros.ros.qos import LATCHED_QOS
 import numpy as np
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -18,13 +19,15 @@ from sensor_msgs.msg import CameraInfo, JointState, PointCloud2
 from std_msgs.msg import String
 from tf2_msgs.msg import TFMessage
 
-_QUEUE = QoSProfile(depth=1000)
-_SENT_QOS = QoSProfile(depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-_FIRST_IDS = 8
+_QUEUE_QOS = QoSProfile(depth=1000)
+_CAMERA_INFO_QOS = QoSProfile(depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+# ids whose topics are subscribed before the bodies appear, so that no message is missed
+_FIRST_ID_COUNT = 8
+_RECENT_LATENCIES = 50
 
 
 class Record(NamedTuple):
-    """One message as it came."""
+    """A message as it was received."""
 
     topic: str
     kind: type
@@ -33,63 +36,76 @@ class Record(NamedTuple):
 
 
 class DemoListener(Node):
-    """Keeps every message as bytes, and measures image stamp → TF received."""
+    """
+    Records every message as bytes, and measures the time from image stamp to TF.
+
+    :ivar records: the messages in the order of arrival.
+    :ivar counts: topic → number of messages.
+    :ivar latencies_ms: image stamp to arrival of its TF, in the order of arrival.
+    :ivar bodies: image stamp in nanoseconds → bodies in that image.
+    :ivar arrivals_ns: image stamp in nanoseconds → arrival of its bodies.
+    :ivar frames_with_body: stamps of the images with TF.
+    :ivar body_ids: ids of all bodies.
+    :ivar diagnostics: newest values of the node's diagnostics.
+    :ivar last_arrival_s: monotonic time of the last message other than diagnostics.
+    """
 
     def __init__(self, **options):
-        """Subscribe; the topics of the first people before they appear, so that none is missed."""
+        """Subscribe to the topics of the node and of the first bodies."""
         super().__init__('niki_demo', **options)
         self.records: List[Record] = []
-        self.latencies_ms: List[float] = []
         self.counts: Counter = Counter()
-        self.frames_with_body: set = set()
+        self.latencies_ms: List[float] = []
         self.bodies: Dict[int, List[Body]] = {}
         self.arrivals_ns: Dict[int, int] = {}
-        self.body_ids: Counter = Counter()
+        self.frames_with_body: set = set()
+        self.body_ids: set = set()
         self.diagnostics: Dict[str, str] = {}
-        self._known: set = set()
-        self.last_heard = time.monotonic()
-        self._listen(TFMessage, '/tf', QoSProfile(depth=1000), self._on_tf)
-        self._listen(CameraInfo, 'camera_info', _SENT_QOS)
-        self._listen(PointCloud2, 'joints', _QUEUE, self._on_joints)
-        self._listen(DiagnosticArray, '/diagnostics', _QUEUE, self._on_diagnostics, waited=False)
-        for body_id in range(1, _FIRST_IDS + 1):
-            self._listen_to_body(body_id)
+        self.last_arrival_s = time.monotonic()
+        self._subscribed_ids: set = set()
+        self._record(TFMessage, '/tf', _QUEUE_QOS, self._on_tf)
+        self._record(CameraInfo, 'camera_info', _CAMERA_INFO_QOS)
+        self._record(PointCloud2, 'joints', _QUEUE_QOS, self._on_joints)
+        self._record(DiagnosticArray, '/diagnostics', _QUEUE_QOS, self._on_diagnostics,
+                     periodic=True)
+        for body_id in range(1, _FIRST_ID_COUNT + 1):
+            self._subscribe_to_body(body_id)
 
-    def ready(self) -> bool:
-        """Whether the node reads images."""
+    def is_node_ready(self) -> bool:
+        """Whether the node subscribes to images."""
         return self.count_subscribers('image') > 0 and self.count_publishers('joints') > 0
 
-    def line(self) -> str:
-        """Return how it stands, in one line."""
-        latency = np.median(self.latencies_ms[-50:]) if self.latencies_ms else float('nan')
-        now = len(self.bodies[max(self.bodies)]) if self.bodies else 0
-        frames, transforms = self.counts['camera_info'], self.counts['/tf']
-        return (f'frames {frames:5d}   bodies {now}   TF {transforms:5d}'
-                f'   image to TF {latency:5.1f} ms')
+    def progress(self) -> str:
+        """Return the counters in one line."""
+        recent_ms = self.latencies_ms[-_RECENT_LATENCIES:]
+        latency_ms = np.median(recent_ms) if recent_ms else float('nan')
+        body_count = len(self.bodies[max(self.bodies)]) if self.bodies else 0
+        return (f'frames {self.counts["camera_info"]:5d}   bodies {body_count}   '
+                f'TF {self.counts["/tf"]:5d}   image to TF {latency_ms:5.1f} ms')
 
-    def _listen(self, kind, topic, qos, act=None, waited=True):
+    def _record(self, kind, topic, qos, on_message=None, periodic=False):
         """
-        Keep the raw messages of a topic; ``act`` sees the message.
+        Record the messages of a topic.
 
-        :param waited: the end of the run is when nothing comes any more.
+        :param on_message: called with the message and its arrival in nanoseconds.
+        :param periodic: the topic goes on after the end of the source.
         """
         def callback(data):
             arrival_ns = time.time_ns()
             self.records.append(Record(topic, kind, arrival_ns, data))
             self.counts[topic] += 1
-            if waited:
-                self.last_heard = time.monotonic()
-            if act:
-                act(deserialize_message(data, kind), arrival_ns)
+            if not periodic:
+                self.last_arrival_s = time.monotonic()
+            if on_message:
+                on_message(deserialize_message(data, kind), arrival_ns)
         self.create_subscription(kind, topic, callback, qos, raw=True)
 
-    def _listen_to_body(self, body_id: int):
-        """Subscribe to one person."""
-        if body_id not in self._known:
-            self._known.add(body_id)
+    def _subscribe_to_body(self, body_id: int):
+        if body_id not in self._subscribed_ids:
+            self._subscribed_ids.add(body_id)
             topic = f'bodies/body_{body_id}'
-            self._listen(JointState, f'{topic}/joint_states', _QUEUE)
-            self._listen(String, f'{topic}/robot_description', LATCHED_QOS)
+            self._record(JointState, f'{topic}/joint_states', _QUEUE_QOS)
+            self._record(String, f'{topic}/robot_description', LATCHED_QOS)
 
     def _on_tf(self, message, arrival_ns):
         stamp_ns = ns_from_stamp(message.transforms[0].header.stamp)
@@ -97,33 +113,14 @@ class DemoListener(Node):
         self.frames_with_body.add(stamp_ns)
 
     def _on_joints(self, message, arrival_ns):
-        """Note who was in the image."""
-        bodies = bodies_from_cloud(message)
         stamp_ns = ns_from_stamp(message.header.stamp)
-        self.bodies[stamp_ns], self.arrivals_ns[stamp_ns] = bodies, arrival_ns
-        for body in bodies:
-            self.body_ids[body.id] += 1
-            self._listen_to_body(body.id)
+        self.bodies[stamp_ns] = bodies_from_cloud(message)
+        self.arrivals_ns[stamp_ns] = arrival_ns
+        for body in self.bodies[stamp_ns]:
+            self.body_ids.add(body.id)
+            self._subscribe_to_body(body.id)
 
     def _on_diagnostics(self, message, _):
         for status in message.status:
             if status.name.endswith(': pose'):
                 self.diagnostics = {value.key: value.value for value in status.values}
-
-
-def bodies_from_cloud(message: PointCloud2) -> List[Body]:
-    """Return what the topic ``joints`` says of everybody: places and confidence, no rotations."""
-    points = np.frombuffer(message.data, POINT_DTYPE)
-    bodies = []
-    for body_id in np.unique(points['body']):
-        own = points[points['body'] == body_id]
-        own = own[np.argsort(own['joint'])]
-        joints_m = np.stack([own['x'], own['y'], own['z']], axis=1)
-        bodies.append(Body(
-            id=int(body_id), stamp_ns=ns_from_stamp(message.header.stamp),
-            rotmat=np.tile(np.eye(3), (24, 1, 1)), betas=np.zeros(10), root_m=joints_m[0],
-            joints_m=joints_m, confidence=own['confidence'][:24],
-            status=own['status'][:24].astype(np.uint8),
-            angular_velocity_rad_s=np.zeros((24, 3)), root_velocity_m_s=np.zeros(3),
-            keypoints_px=np.full((29, 2), np.nan)))
-    return bodies

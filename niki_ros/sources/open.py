@@ -48,6 +48,8 @@ def open_source(spec, **options) -> FrameSource:
     known, path = SourceOptions(**options), _local_path(str(spec))
     for kind in KINDS:
         if path and kind.matches(path):
+            if kind.open is not BagSource:
+                _check_no_topic(spec, known)
             return kind.open(path, known)
     raise _no_source_error(str(spec), path)
 
@@ -58,6 +60,15 @@ def source_files(spec) -> List[Path]:
     if is_bag(path):
         return bag_files(path)
     return image_files(path) if path.is_dir() else [path]
+
+
+def _check_no_topic(spec, options: SourceOptions):
+    """Raise a SourceError where an option names a topic, which only a bag has."""
+    for name in ('image_topic', 'info_topic', 'depth_topic'):
+        topic = getattr(options, name)
+        if topic is not None:
+            raise SourceError(f'{spec} is no bag and has no topic {topic}: leave out {name} '
+                              f'(--{name.replace("_", "-")})')
 
 
 def _local_path(spec: str) -> str:

@@ -1,1 +1,1 @@
-"""Bodies drawn for a person: Rerun and a web page. May import sources."""
+"""Viewers of bodies: Rerun and a web page. May import loading and sources."""

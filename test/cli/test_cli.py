@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 from niki_ros.cli import main as cli
-from niki_ros.cli.run import parse_settings
+from niki_ros.cli.arguments import parse_settings
 from niki_ros.common.errors import ConfigError
 import pytest
 
@@ -100,7 +100,7 @@ def test_settings_take_the_type_of_their_default():
 
 
 @pytest.mark.parametrize('pair, message', [
-    ('smoothing.beta', 'no setting; expected NAME=VALUE'), ('beta=1', 'smoothing.beta'),
+    ('smoothing.beta', 'NAME=VALUE'), ('beta=1', 'smoothing.beta'),
     ('smoothing.beta=x', "smoothing.beta is 'x'"), ('smoothing.enabled=1', 'type bool'),
     ('observer.max_people=2.5', 'type int')])
 def test_settings_that_cannot_be_read_are_named(pair, message):

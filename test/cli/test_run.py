@@ -11,12 +11,13 @@ import time
 
 from niki_ros import load_pipeline
 from niki_ros.cli import main as cli
-from niki_ros.cli.run import body_record
 from niki_ros.files.video_writer import VideoWriter
+from niki_ros.loading.process_source import body_record
 from niki_ros.people.pipeline import Pipeline
 from niki_ros.scene.camera import Camera
 from niki_ros.solvers import load_solver
 from niki_ros.sources.camera_file import camera_to_yaml
+from niki_ros.sources.frame_source import SourceOptions
 from niki_ros.sources.open import open_source
 from niki_ros.sources.video_file import VideoFile
 import numpy as np
@@ -59,7 +60,7 @@ def test_real_clip_twice_is_the_same_bytes(clip, tmp_path, capfd):
                    path.with_suffix('.mp4')) == 0
     assert paths[0].read_bytes() == paths[1].read_bytes()
     said = capfd.readouterr().err
-    assert f'{FRAMES} frames in ' in said and 'people seen: 1' in said and 'b.mp4' in said
+    assert f'{FRAMES} frames in ' in said and 'ids of people: 1' in said and 'b.mp4' in said
     lines = lines_of(paths[0])
     assert [line['stamp_ns'] for line in lines] == [round(i * 1e9 / 60) for i in range(FRAMES)]
     seen = [body for line in lines for body in line['bodies']]
@@ -91,7 +92,7 @@ def test_json_to_stdout_is_nothing_but_json(blank, capsys):
     captured = capsys.readouterr()
     assert [json.loads(line) for line in captured.out.splitlines()] == [
         {'stamp_ns': 50_000_000 * i, 'bodies': []} for i in range(4)]
-    assert 'people seen: nobody' in captured.err
+    assert 'ids of people: none' in captured.err
 
 
 def test_quiet_says_nothing(blank, capsys):
@@ -121,7 +122,7 @@ def test_record_of_a_known_person(blank, tmp_path, monkeypatch):
     given = scripted(monkeypatch, [0.2, 0.1, 4.0], keypoint=20)
     path = tmp_path / 'out.jsonl'
     assert run(blank, '--json', path, '--set', 'smoothing.beta=0.5', '--fov-deg', 60) == 0
-    assert given == {'smoothing.beta': 0.5, 'camera.fov_deg': 60.0, 'solver': 'analytic'}
+    assert given == {'smoothing.beta': 0.5, 'camera.fov_deg': 60.0, 'solver.name': 'analytic'}
     bodies = [line['bodies'] for line in lines_of(path)]
     assert bodies[-1][0]['id'] == bodies[-2][0]['id']
     body = bodies[-1][0]
@@ -171,7 +172,7 @@ def test_failure_leaves_no_half_file(blank, tmp_path, monkeypatch):
     out = tmp_path / 'out'
     out.mkdir()
     (out / 'bodies.jsonl').write_text('from before')
-    monkeypatch.setattr('niki_ros.images.overlay.draw_overlay', lambda *_: 1 / 0)
+    monkeypatch.setattr('niki_ros.loading.process_source.draw_overlay', lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run(blank, '--json', out / 'bodies.jsonl', '--overlay', out / 'overlay.mp4')
     assert [path.name for path in out.iterdir()] == ['bodies.jsonl']
@@ -198,12 +199,13 @@ def test_interrupt_is_how_a_camera_ends(blank, tmp_path, monkeypatch, end):
     class Webcam4Frames(VideoFile):
         live = True
 
-        def _one_pass(self):
-            yield from super()._one_pass()
+        def __iter__(self):
+            yield from super().__iter__()
             raise end
 
     scripted(monkeypatch, [0.0, 0.0, 4.0])
-    monkeypatch.setattr('niki_ros.sources.video_file.VideoFile', Webcam4Frames)
+    monkeypatch.setattr('niki_ros.sources.open.open_source',
+                        lambda path, **_: Webcam4Frames(path, SourceOptions()))
     assert run(blank, '--json', tmp_path / 'out.jsonl') == 0
     assert len(lines_of(tmp_path / 'out.jsonl')) == 4
 

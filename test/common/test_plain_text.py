@@ -42,8 +42,8 @@ def test_make_hands_names_over_as_they_are(name, tmp_path):
 
 def test_the_demonstration_quotes_for_yaml():
     pytest.importorskip('rclpy', reason='no ROS 2 here')
-    from niki_ros.demo.demo import _quoted
+    from niki_ros.demo.demo import yaml_string
     import yaml
     for name in ("it's", '"q" \\ $x', '日本 😀', '0', 'a: b # c', '- x', 'tab\tline\n'):
-        assert yaml.safe_load(f'source: {_quoted(name)}') == {'source': name}
-        assert 'd83d' not in _quoted(name)
+        assert yaml.safe_load(f'source: {yaml_string(name)}') == {'source': name}
+        assert 'd83d' not in yaml_string(name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 import json
 import os
 from pathlib import Path
@@ -11,7 +10,7 @@ import sys
 
 import cv2
 from niki_ros.common.errors import InputError
-from niki_ros.demo.demo import _make_out
+from niki_ros.demo.output_folder import prepare_output_folder
 from niki_ros.files.video_writer import VideoWriter
 import numpy as np
 import pytest
@@ -67,10 +66,10 @@ def test_demo(clip, tmp_path):
     assert cv2.imread(str(out / 'skeleton.png')).std() > 5
     check_bag(out / 'bag', figures)
     # another run may replace what this one has left, and nothing else
-    _make_out(Namespace(out=out, video=str(clip), camera=None))
+    prepare_output_folder(out, clip)
     (out / 'bag' / 'notes.txt').write_text('mine')
     with pytest.raises(InputError, match='choose another folder'):
-        _make_out(Namespace(out=out, video=str(clip), camera=None))
+        prepare_output_folder(out, clip)
 
 
 def check_bag(folder, figures):
@@ -186,7 +185,7 @@ def test_the_demo_leaves_files_that_are_not_its_own(tmp_path, name):
     """A folder with videos and pictures of the user's is no folder of a demonstration."""
     (tmp_path / name).write_text('mine')
     with pytest.raises(InputError, match='choose another folder'):
-        _make_out(Namespace(out=tmp_path, video=str(tmp_path / 'clip.mp4'), camera=None))
+        prepare_output_folder(tmp_path, tmp_path / 'clip.mp4')
     assert (tmp_path / name).read_text() == 'mine'
 
 

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip('rclpy', reason='no ROS 2 here')
 
-from niki_ros.demo.listener import bodies_from_cloud  # noqa: E402
+from niki_ros.messages.joint_cloud import bodies_from_cloud  # noqa: E402
 from niki_ros.messages.calibration import (  # noqa: E402, I100
     calibration_from_info,
     camera_from_calibration,
@@ -194,7 +194,7 @@ class Heard:
 
     def camera_info_is(self, message) -> bool:
         """Whether the newest camera_info is this one."""
-        return str(self._node._handler._decoder._info) == str(message)
+        return str(self._node.activation.processor.decoder.camera_info) == str(message)
 
 
 def test_over_dds_a_person_is_where_they_are():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from bags import camera_messages, pixel_pipeline, STEP_NS, write_bag
-from niki_ros.demo.listener import bodies_from_cloud
+from niki_ros.messages.joint_cloud import bodies_from_cloud
 from niki_ros.messages.stamps import ns_from_stamp
 from niki_ros.sources.open import open_source
 import numpy as np

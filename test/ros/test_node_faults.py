@@ -6,8 +6,8 @@ from array import array
 import time
 
 from niki_ros.common.errors import ConfigError
-from niki_ros.demo.listener import bodies_from_cloud
 from niki_ros.messages.encodings import ENCODINGS
+from niki_ros.messages.joint_cloud import bodies_from_cloud
 from niki_ros.ros.conversions import image_from_rgb, info_from_camera, stamp_from_ns
 import numpy as np
 import pytest
@@ -22,6 +22,7 @@ from ros_fixtures import (
     ros_graph,
     running,
     scripted,
+    state,
     T0,
     wait_for,
 )
@@ -148,7 +149,7 @@ def test_pipeline_that_always_fails_ends_in_error(capfd):
             if node.state == 'unconfigured':
                 break
         assert wait_for(lambda: node.state == 'unconfigured')
-        assert node._state_machine.current_state[1] == 'unconfigured'
+        assert state(client) == 'unconfigured'
         assert 'the engine is gone' in node.reason
     assert 'error state' in capfd.readouterr().err
 

@@ -7,11 +7,11 @@ import sys
 
 from lifecycle_msgs.msg import Transition
 from niki_ros.body.skeleton import JOINTS_29
-from niki_ros.demo.listener import bodies_from_cloud
+from niki_ros.messages.joint_cloud import bodies_from_cloud
 from niki_ros.messages.stamps import ns_from_stamp
 from niki_ros.robot_model.human_description import JOINT_NAMES, joint_names
 from niki_ros.robot_model.urdf import REVOLUTE_NAMES
-from niki_ros.ros.humans import TrackedIds
+from niki_ros.ros.ros4hri import TrackedIds
 import numpy as np
 import pytest
 from rclpy.parameter import Parameter

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip('rclpy', reason='no ROS 2 here: pip install the wheels with "make test"')
 
-from niki_ros.demo.listener import bodies_from_cloud  # noqa: E402
+from niki_ros.messages.joint_cloud import bodies_from_cloud  # noqa: E402
 from niki_ros.ros.conversions import image_from_rgb, info_from_camera  # noqa: E402, I100
 import numpy as np  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
@@ -83,7 +83,7 @@ def test_clock_that_jumps_to_and_fro():
         assert wait_for(lambda: 'niki_pose: stamp_jumped_back' in client.diagnostics)
         topics = [name for name, _ in client.get_topic_names_and_types()
                   if name.endswith('/joint_states')]
-        assert wait_for(lambda: len(node._outputs._bodies) == 1) and len(topics) < 10
+        assert wait_for(lambda: len(node.publisher.body_ids) == 1) and len(topics) < 10
 
 
 def test_camera_that_stops_is_named_and_may_come_back():

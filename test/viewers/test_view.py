@@ -1,4 +1,4 @@
-"""``niki view``: bags and videos to moments, recordings and pictures; faults with remedies."""
+"""``niki view``: bags and videos to frames, recordings and pictures; faults with remedies."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from niki_ros.cli import main as niki
 from niki_ros.cli import view
 from niki_ros.common.errors import InputError, SourceError
 from niki_ros.common.settings import PipelineConfig
+from niki_ros.loading.process_source import process_source
 from niki_ros.people.pipeline import Pipeline
 from niki_ros.scene.camera import Camera
 from niki_ros.solvers import load_solver
+from niki_ros.sources.bag_files import is_bag
 from niki_ros.sources.open import open_source
-from niki_ros.viewers.rerun import bag_moments, is_bag, Moment, video_moments
+from niki_ros.viewers.recorded_frames import recorded_frames
 import numpy as np
 import pytest
 from scenes import FACING, observe_body, ScriptedObserver
@@ -138,15 +140,15 @@ def bag(tmp_path):
 
 
 def test_bag_gives_bodies_over_their_images(bag):
-    moments = list(bag_moments(bag))
-    assert [(m.stamp_ns - T0) // STEP_NS for m in moments] == [0, 1, 3, 4, 5]
-    assert all(m.image_rgb.shape == (240, 320, 3) for m in moments)
-    assert abs(moments[0].image_rgb[0, 0].astype(int) - [90, 120, 150]).max() < 6
-    assert np.allclose(moments[0].camera.matrix, CAMERA.matrix)
-    first, second = moments[-1].bodies
+    frames = list(recorded_frames(bag))
+    assert [(m.stamp_ns - T0) // STEP_NS for m in frames] == [0, 1, 3, 4, 5]
+    assert all(m.image_rgb.shape == (240, 320, 3) for m in frames)
+    assert abs(frames[0].image_rgb[0, 0].astype(int) - [90, 120, 150]).max() < 6
+    assert np.allclose(frames[0].camera.matrix, CAMERA.matrix)
+    first, second = frames[-1].bodies
     assert (first.id, second.id) == (1, 7) and abs(second.root_m[2] - 4.0) < 1e-5
     assert np.allclose(second.confidence, 0.2) and first.status[4] == PREDICTED
-    assert [m.observed() for m in moments] == [21, 21, 21, 21, 42]
+    assert [m.observed_count() for m in frames] == [21, 21, 21, 21, 42]
 
 
 @pytest.mark.parametrize('encoding', ['rgb8', 'bgr8'])
@@ -155,17 +157,17 @@ def test_bag_in_sqlite_with_raw_images(tmp_path, encoding):
     with bag_at(tmp_path / 'bag', storage='SQLITE3') as written:
         written.image(T0, encoding)
         written.joints(T0, (1, 3.0, 0.9))
-    moment, = bag_moments(tmp_path / 'bag')
+    frame, = recorded_frames(tmp_path / 'bag')
     wanted = [90, 120, 150] if encoding == 'rgb8' else [150, 120, 90]
-    assert moment.image_rgb[239, 319].tolist() == wanted and moment.camera is None
-    assert moment.jpeg()[:2] == b'\xff\xd8'
+    assert frame.image_rgb[239, 319].tolist() == wanted and frame.camera is None
+    assert frame.overlay_jpeg()[:2] == b'\xff\xd8'
 
 
 def test_empty_cloud_and_missing_image(tmp_path):
     with bag_at(tmp_path / 'bag') as written:
         written.joints(T0)
-    moment, = bag_moments(tmp_path / 'bag')
-    assert moment.bodies == [] and moment.image_rgb is None and moment.jpeg() is None
+    frame, = recorded_frames(tmp_path / 'bag')
+    assert frame.bodies == [] and frame.image_rgb is None and frame.overlay_jpeg() is None
 
 
 def test_faults_of_a_bag_say_their_remedy(tmp_path, bag):
@@ -173,34 +175,34 @@ def test_faults_of_a_bag_say_their_remedy(tmp_path, bag):
         written.joints(T0, topic='/left/joints')
         written.joints(T0, (3, 2.0, 0.5), topic='/right/joints')
     with pytest.raises(SourceError, match='/left/joints, /right/joints; choose one: --joints'):
-        next(bag_moments(tmp_path / 'two'))
-    assert next(bag_moments(tmp_path / 'two', '/right/joints')).bodies[0].id == 3
+        next(recorded_frames(tmp_path / 'two'))
+    assert next(recorded_frames(tmp_path / 'two', '/right/joints')).bodies[0].id == 3
     with bag_at(tmp_path / 'none') as written:
         written.image(T0)
     with pytest.raises(SourceError, match='none; record joints of niki_pose'):
-        next(bag_moments(tmp_path / 'none'))
+        next(recorded_frames(tmp_path / 'none'))
     with bag_at(tmp_path / 'depth') as written:
         written.image(T0, 'x264')
         written.joints(T0)
-    with pytest.raises(InputError, match="encoding 'x264'"):
-        next(bag_moments(tmp_path / 'depth'))
+    with pytest.raises(SourceError, match="encoding_unknown: .*'x264'"):
+        next(recorded_frames(tmp_path / 'depth'))
     with bag_at(tmp_path / 'foreign') as written:
         written.joints(T0, (1, 3.0, 0.9), (1, 2.0, 0.9))
     with bag_at(tmp_path / 'nowhere') as written:
         written.joints(T0, (1, float('nan'), 0.9))
-    with pytest.raises(InputError, match='body 1 has joints in the bag that are no numbers'):
-        next(bag_moments(tmp_path / 'nowhere'))
+    with pytest.raises(InputError, match='body 1 '):
+        next(recorded_frames(tmp_path / 'nowhere'))
     with pytest.raises(InputError, match='body 1 has the joints .*expected 0 to 28'):
-        next(bag_moments(tmp_path / 'foreign'))
+        next(recorded_frames(tmp_path / 'foreign'))
     cut = tmp_path / 'cut.mcap'
     cut.write_bytes(next(bag.glob('*.mcap')).read_bytes()[:2000])
-    with pytest.raises(SourceError, match='cut.mcap cannot be read as a bag: .*ros2 bag info'):
-        next(bag_moments(cut))
+    with pytest.raises(SourceError, match='cut.mcap cannot be read as a bag: .*mcap recover'):
+        next(recorded_frames(cut))
 
 
 def test_what_is_a_bag(bag, tmp_path):
-    assert is_bag(bag) and is_bag('a.mcap') and is_bag('a.db3')
-    assert not is_bag(tmp_path) and not is_bag('video.mp4') and not is_bag('0')
+    assert is_bag(bag) and is_bag(next(bag.glob('*.mcap')))
+    assert not any(is_bag(path) for path in (tmp_path, 'none.mcap', 'video.mp4', '0'))
 
 
 def scripted_pipeline():
@@ -223,10 +225,10 @@ def folder(tmp_path):
 
 def test_video_gives_every_frame(folder):
     with open_source(folder) as source:
-        moments = list(video_moments(source, scripted_pipeline(), None))
-    assert len(moments) == 4 and moments[0].camera is not None
-    assert all(len(moment.bodies) == 1 for moment in moments)
-    assert cv2.imdecode(np.frombuffer(moments[0].jpeg(), np.uint8), 1).std() > 5
+        frames = list(process_source(source, scripted_pipeline()))
+    assert len(frames) == 4 and frames[0].camera is not None
+    assert all(len(frame.bodies) == 1 for frame in frames)
+    assert cv2.imdecode(np.frombuffer(frames[0].overlay_jpeg(), np.uint8), 1).std() > 5
 
 
 def test_without_the_viewer_one_line_says_what_to_install(monkeypatch, capsys, bag):
@@ -236,17 +238,15 @@ def test_without_the_viewer_one_line_says_what_to_install(monkeypatch, capsys, b
     assert 'pip install rerun-sdk' in capsys.readouterr().err
 
 
-def test_moment_of_the_screenshot():
+def test_frame_of_the_screenshot(bag, tmp_path, monkeypatch):
     """The one with most joints observed, or the first at or after --at."""
-    class Arguments:
-        at, source = None, 'clip.mp4'
-    moments = [Moment(T0 + n * 10**9, None, [], None) for n in range(4)]
-    moments[2].observed = lambda: 5
-    assert view._chosen(iter(moments), Arguments) is moments[2]
-    Arguments.at = 0.5
-    assert view._chosen(iter(moments), Arguments) is moments[1]
-    with pytest.raises(SourceError, match='clip.mp4 holds no moment'):
-        view._chosen(iter([]), Arguments)
+    drawn = []
+    monkeypatch.setattr('niki_ros.viewers.rerun.load_rerun', lambda: None)
+    monkeypatch.setattr('niki_ros.viewers.rerun.save_screenshot',
+                        lambda frame, path, absolute_time: drawn.append(frame.stamp_ns - T0))
+    assert run_view(bag, '--screenshot', tmp_path / 'a.png') == 0
+    assert run_view(bag, '--screenshot', tmp_path / 'a.png', '--at', '0.05') == 0
+    assert drawn == [5 * STEP_NS, 3 * STEP_NS]
 
 
 @pytest.fixture
@@ -258,7 +258,7 @@ def rerun():
 def test_recording_holds_what_was_shown(rerun, bag, tmp_path, capsys):
     out = tmp_path / 'out.rrd'
     assert run_view(bag, '--save', out) == 0
-    assert '5 moments' in capsys.readouterr().err
+    assert '5 frames' in capsys.readouterr().err
     assert out.read_bytes()[:3] == b'RRF' and [p.name for p in tmp_path.glob('.*')] == []
     paths = recorded_paths(out)
     assert {'/image', '/bodies/1/bones', '/bodies/1/joints', '/bodies/7/joints'} <= paths
@@ -269,11 +269,11 @@ def test_a_source_that_breaks_off_is_shown_up_to_there(folder, monkeypatch, caps
     (folder / '~.png').write_bytes(b'no image')
     shown = []
 
-    def show(moments, sink, absolute=False):
-        shown.append(len(list(moments)))
+    def show(frames, absolute_time=False):
+        shown.append(len(list(frames)))
 
     monkeypatch.setattr('niki_ros.viewers.rerun.load_rerun', lambda: None)
-    monkeypatch.setattr('niki_ros.viewers.rerun.show', show)
+    monkeypatch.setattr('niki_ros.viewers.rerun.show_window', show)
     monkeypatch.setattr('niki_ros.load_pipeline', lambda **_: scripted_pipeline())
     assert run_view(folder) == 1
     assert '~.png cannot be read' in capsys.readouterr().err and shown == [4]
@@ -338,8 +338,8 @@ def test_foxglove_layout_fits_the_node():
     space = panels['3D!bodies']
     assert set(space['topics']) == {'/markers', '/joints'}
     assert space['topics']['/joints']['colorField'] in POINT.names
-    sources = ''.join((LAYOUT.parents[1] / 'niki_ros' / 'ros' / f'{name}.py').read_text('utf-8')
-                      for name in ('publishers', 'pose_node', 'frames', 'diagnostics'))
+    sources = ''.join(file.read_text('utf-8')
+                      for file in (LAYOUT.parents[1] / 'niki_ros' / 'ros').glob('*.py'))
     for word in ('joints', 'markers', 'overlay', '/diagnostics', space['followTf'], 'niki_ros'):
         assert f"'{word}'" in sources, word
 

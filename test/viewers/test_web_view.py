@@ -21,9 +21,9 @@ from niki_ros.body.skeleton import open_skeleton, PARENTS_29
 from niki_ros.cli import main as niki
 from niki_ros.common.errors import ConfigError, SourceError
 from niki_ros.images.overlay import confidence_rgb
+from niki_ros.loading.process_source import AnnotatedFrame
 from niki_ros.scene.camera import Camera
-from niki_ros.viewers.rerun import Moment
-from niki_ros.viewers.web_page import fill, MomentStore, WebView
+from niki_ros.viewers.web_page import FrameStore, WebView
 import numpy as np
 import pytest
 from scenes import FACING
@@ -43,20 +43,20 @@ def somebody(number: int, x_m: float, confidence: float = 1.0) -> Body:
                 status, np.zeros((24, 3)), np.zeros(3), np.full((29, 2), np.nan))
 
 
-def moments(count=4):
+def frames(count=4):
     """Yield images of one grey; nobody is in the first, and the second has no image."""
     for index in range(count):
         image = None if index == 1 else np.full((480, 640, 3), (90, 120, 150), np.uint8)
         bodies = [somebody(1, -0.9), somebody(2, 0.9)] if index else []
-        yield Moment(T0 + index * STEP_NS, image, bodies, CAMERA)
+        yield AnnotatedFrame(T0 + index * STEP_NS, image, bodies, CAMERA)
 
 
 @contextmanager
 def served(source=None, title='clip.mp4', **options):
     """Yield a store and the server for it."""
-    store = MomentStore(title)
+    store = FrameStore(title)
     if source is not None:
-        fill(store, source)
+        store.add_all(source)
     view = WebView(store, port=0, **options)
     try:
         yield store, view
@@ -75,23 +75,23 @@ def get(view, path, host=None):
     return answer.status, dict(answer.getheaders()), body
 
 
-def test_moments_as_they_come():
+def test_frames_as_they_come():
     """What the page asks for, while the source goes on and at its end."""
     with served(title='a <b>') as (store, view):
-        assert json.loads(get(view, '/moments.json')[2]) == {
-            'moments': [], 'done': False, 'note': ''}
-        assert fill(store, moments()) == 4
-        found = json.loads(get(view, '/moments.json?from=1')[2])
-        assert [one['time_s'] for one in found['moments']] == [0.04, 0.08, 0.12]
-        assert not found['done'] and [one['image'] for one in found['moments']] == [
+        assert json.loads(get(view, '/frames.json')[2]) == {
+            'frames': [], 'done': False, 'note': ''}
+        assert store.add_all(frames()) == 4
+        found = json.loads(get(view, '/frames.json?from=1')[2])
+        assert [one['time_s'] for one in found['frames']] == [0.04, 0.08, 0.12]
+        assert not found['done'] and [one['image'] for one in found['frames']] == [
             False, True, True]
-        body = found['moments'][0]['bodies'][1]
+        body = found['frames'][0]['bodies'][1]
         assert body['id'] == 2 and len(body['confidence']) == len(body['status']) == 29
         assert np.allclose(body['joints_m'], somebody(2, 0.9).joints_m, atol=6e-4)
         assert body['status'][28] == body['status'][PARENTS_29[28]]
         store.finish('it breaks off')
-        assert json.loads(get(view, '/moments.json?from=4')[2]) == {
-            'moments': [], 'done': True, 'note': 'it breaks off'}
+        assert json.loads(get(view, '/frames.json?from=4')[2]) == {
+            'frames': [], 'done': True, 'note': 'it breaks off'}
         about = json.loads(get(view, '/about.json')[2])
         assert about['title'] == 'a <b>' and about['parents'] == list(PARENTS_29)
         assert tuple(about['colours_rgb'][-1]) == confidence_rgb(1.0)
@@ -100,14 +100,14 @@ def test_moments_as_they_come():
         assert image.shape == (480, 640, 3) and image.std() > 2
 
 
-def test_many_moments_come_in_parts():
-    with served(Moment(T0 + n, None, [], None) for n in range(1201)) as (store, view):
+def test_many_frames_come_in_parts():
+    with served(AnnotatedFrame(T0 + n, None, [], None) for n in range(1201)) as (store, view):
         store.finish()
         sizes, begin, done = [], 0, False
         while not done:
-            part = store.part(begin)
-            done, begin = part['done'], begin + len(part['moments'])
-            sizes.append(len(part['moments']))
+            part = store.frames_from(begin)
+            done, begin = part['done'], begin + len(part['frames'])
+            sizes.append(len(part['frames']))
         assert sum(sizes) == 1201 and len(sizes) == 3
 
 
@@ -115,22 +115,22 @@ def test_many_moments_come_in_parts():
     '/images/1.jpg', '/images/99.jpg', '/images/-1.jpg', '/images/x', '/images/0', '/view.py',
     '/../web_view.py', '/images/..%2f', '/images/99999999999999999999.jpg'])
 def test_nothing_else_is_served(path):
-    with served(moments()) as (store, view):
+    with served(frames()) as (store, view):
         expected = 200 if path == '/images/0' else 404
         assert get(view, path)[0] == expected
 
 
 def test_odd_questions_are_answered():
-    with served(moments()) as (store, view):
+    with served(frames()) as (store, view):
         for asked in ('-1', 'x', '', '9' * 30):
-            assert len(json.loads(get(view, f'/moments.json?from={asked}')[2])['moments']) == 4
+            assert len(json.loads(get(view, f'/frames.json?from={asked}')[2])['frames']) == 4
 
 
 @pytest.mark.parametrize('asked', [
     'GET / HTTP/1.1\r\nHost: [x', 'GET http://[x HTTP/1.1\r\nHost: x'])
 def test_addresses_that_are_none_are_refused(asked, capfd):
     """As scanners of ports send them; the terminal stays quiet."""
-    with served(moments()) as (store, view):
+    with served(frames()) as (store, view):
         with socket.create_connection(('127.0.0.1', urlsplit(view.url).port), 10) as connection:
             connection.sendall(f'{asked}\r\n\r\n'.encode())
             assert connection.recv(100).startswith(b'HTTP/1.1 400')
@@ -139,20 +139,20 @@ def test_addresses_that_are_none_are_refused(asked, capfd):
 
 def test_a_page_of_others_reads_nothing():
     """Not under another name that leads here, and nothing of others is on ours."""
-    with served(moments()) as (store, view):
-        assert get(view, '/moments.json', host='evil.example:8080')[0] == 403
-        assert get(view, '/moments.json', host='localhost:8080')[0] == 200
+    with served(frames()) as (store, view):
+        assert get(view, '/frames.json', host='evil.example:8080')[0] == 403
+        assert get(view, '/frames.json', host='localhost:8080')[0] == 200
         for path in ('/', '/view.js', '/view.css'):
             status, headers, body = get(view, path)
             assert status == 200 and not re.search(rb'(https?:)?//[a-z]+\.', body)
             assert "default-src 'self'" in headers['Content-Security-Policy']
-    with served(moments(), host='0.0.0.0') as (store, view):
-        assert get(view, '/moments.json', host='robot.local:8080')[0] == 200
+    with served(frames(), host='0.0.0.0') as (store, view):
+        assert get(view, '/frames.json', host='robot.local:8080')[0] == 200
         assert view.url.startswith('http://localhost:')
 
 
 def test_a_port_that_is_taken_is_named():
-    with served(moments()) as (store, view):
+    with served(frames()) as (store, view):
         port = urlsplit(view.url).port
         with pytest.raises(ConfigError, match=f'127.0.0.1:{port} .*--port'):
             WebView(store, port=port)
@@ -162,9 +162,9 @@ def test_a_port_that_is_taken_is_named():
 
 
 def test_nothing_to_show_is_an_error():
-    store = MomentStore('x')
-    with pytest.raises(SourceError, match='no moment'):
-        fill(store, [])
+    store = FrameStore('x')
+    with pytest.raises(SourceError, match='nothing to show'):
+        store.add_all([])
     store.close()
 
 
@@ -197,7 +197,7 @@ def shows_colour(picture, rgb) -> float:
 
 def test_a_browser_shows_skeletons_and_image(tmp_path):
     """Two people in the colour of sure joints on the left, on their feet; the image right."""
-    with served(moments()) as (store, view):
+    with served(frames()) as (store, view):
         store.finish()
         page = screenshot(f'{view.url}?at=0.1', tmp_path / 'page.png')
     left, right = np.split(page[:, :page.shape[1] // 2 * 2], 2, axis=1)
@@ -213,7 +213,7 @@ def test_a_browser_shows_skeletons_and_image(tmp_path):
 
 def test_a_browser_shows_who_is_not_there_yet(tmp_path):
     """Without people and image: no error, an empty floor."""
-    with served(iter([Moment(T0, None, [], None)])) as (store, view):
+    with served(iter([AnnotatedFrame(T0, None, [], None)])) as (store, view):
         store.finish()
         page = screenshot(view.url, tmp_path / 'page.png')
     assert shows_colour(page, (28, 28, 31)) > 0.4
@@ -239,12 +239,12 @@ def test_the_command(folder):
         stderr=subprocess.PIPE, text=True, env=environment)
     try:
         url = re.search(r'http://\S+', process.stderr.readline())[0]
-        assert 'all 3 images' in process.stderr.readline()
+        assert 'has all 3 images' in process.stderr.readline()
 
         class View:
             pass
         View.url = url
-        assert json.loads(get(View, '/moments.json')[2])['done'] is True
+        assert json.loads(get(View, '/frames.json')[2])['done'] is True
         assert get(View, '/images/2.jpg')[0] == 200
     finally:
         process.send_signal(signal.SIGINT)

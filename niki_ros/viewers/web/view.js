@@ -1,15 +1,15 @@
-// Draws the moments that the server hands out. Points are in the camera's optical frame, metres:
-// x right, y down, z forward. Without a library, so that nothing is fetched and nothing goes stale.
+// Draws the frames of the server: images and bodies, whose joints are in metres in the optical
+// frame of the camera: x right, y down, z forward. No library, so that no network is needed.
 'use strict';
 
 const element = (id) => document.getElementById(id);
 const canvas = element('space');
 const context = canvas.getContext('2d');
-const moments = [];
+const frames = [];
 const OBSERVED = 0, PREDICTED = 1;
 const POLL_MS = 300;
 let about = null;
-let shown = -1;
+let shown = -1;  // index of the frame on the page
 let playing = false;
 let done = false;
 let eye = null;
@@ -28,38 +28,38 @@ async function load() {
   drawLegend();
   const wanted = parseFloat(new URLSearchParams(location.search).get('at'));
   while (!done) {
-    const part = await json(`moments.json?from=${moments.length}`);
-    moments.push(...part.moments);
+    const part = await json(`frames.json?from=${frames.length}`);
+    frames.push(...part.frames);
     done = part.done;
-    tellCount(part.note);
-    element('moment').max = Math.max(0, moments.length - 1);
-    if (shown < 0 && moments.length && (!(wanted > 0) || done || last().time_s >= wanted)) {
-      show(wanted > 0 ? momentAt(wanted) : 0);
+    showCount(part.note);
+    element('position').max = Math.max(0, frames.length - 1);
+    if (shown < 0 && frames.length && (!(wanted > 0) || done || last().time_s >= wanted)) {
+      show(wanted > 0 ? indexAt(wanted) : 0);
     }
-    if (!done && part.moments.length === 0) await new Promise((go) => setTimeout(go, POLL_MS));
+    if (!done && part.frames.length === 0) await new Promise((go) => setTimeout(go, POLL_MS));
   }
   document.body.dataset.loaded = 'true';
 }
 
-function tellCount(note) {
-  const text = `${moments.length} images${done ? '' : ', more to come'}`;
+function showCount(note) {
+  const text = `${frames.length} images${done ? '' : ', more to come'}`;
   element('count').textContent = note ? `${text} · ${note}` : text;
 }
 
-const last = () => moments[moments.length - 1];
+const last = () => frames[frames.length - 1];
 
-function momentAt(time_s) {
-  let low = 0, high = moments.length - 1;
+function indexAt(time_s) {
+  let low = 0, high = frames.length - 1;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (moments[middle].time_s < time_s) low = middle + 1; else high = middle;
+    if (frames[middle].time_s < time_s) low = middle + 1; else high = middle;
   }
   return low;
 }
 
-// the eye stands behind the camera, a little to its right and above, and looks at everybody
-function lookAtEverybody() {
-  const points = moments[shown].bodies.flatMap((body) => body.joints_m);
+// places the eye behind the camera, a little to its right and above, so that all bodies are in view
+function showAllBodies() {
+  const points = frames[shown].bodies.flatMap((body) => body.joints_m);
   if (!points.length) return;
   const low = [0, 1, 2].map((axis) => Math.min(...points.map((one) => one[axis])));
   const high = [0, 1, 2].map((axis) => Math.max(...points.map((one) => one[axis])));
@@ -70,20 +70,20 @@ function lookAtEverybody() {
 }
 
 function show(number) {
-  shown = Math.min(Math.max(0, number), moments.length - 1);
-  const moment = moments[shown];
-  if (!moment) return;
-  element('moment').value = shown;
-  element('time').textContent = `${moment.time_s.toFixed(2)} s`;
-  element('no-image').hidden = moment.image;
-  element('image').hidden = !moment.image;
-  if (moment.image) element('image').src = `images/${shown}.jpg`;
-  element('people').textContent = moment.bodies.map((body) => {
+  shown = Math.min(Math.max(0, number), frames.length - 1);
+  const frame = frames[shown];
+  if (!frame) return;
+  element('position').value = shown;
+  element('time').textContent = `${frame.time_s.toFixed(2)} s`;
+  element('no-image').hidden = frame.image;
+  element('image').hidden = !frame.image;
+  if (frame.image) element('image').src = `images/${shown}.jpg`;
+  element('people').textContent = frame.bodies.map((body) => {
     const [x, y, z] = body.joints_m[0];
-    const sure = body.status.slice(0, 24).filter((one) => one === OBSERVED).length;
-    return `body ${body.id}: ${Math.hypot(x, y, z).toFixed(2)} m away, ${sure} of 24 joints observed`;
-  }).join('   ·   ') || 'nobody';
-  if (!eye) lookAtEverybody();
+    const observed = body.status.slice(0, 24).filter((one) => one === OBSERVED).length;
+    return `body ${body.id}: ${Math.hypot(x, y, z).toFixed(2)} m away, ${observed} of 24 joints observed`;
+  }).join('   ·   ') || 'no body found';
+  if (!eye) showAllBodies();
   draw();
 }
 
@@ -103,7 +103,8 @@ function drawLegend() {
   }
 }
 
-// returns what turns a point in metres into pixels and the distance from the eye, or null behind it
+// returns the projection of a point in metres: x and y in pixels, distance from the eye in metres,
+// pixels per metre there; null for a point behind the eye
 function projector() {
   const width = canvas.clientWidth, height = canvas.clientHeight;
   const focal = 0.9 * Math.min(width, height);
@@ -207,27 +208,27 @@ function draw() {
   const project = projector();
   drawFloor(project);
   drawCamera(project);
-  const bodies = moments[shown].bodies;
+  const bodies = frames[shown].bodies;
   drawBodies(project, bodies);
   bodies.forEach((body) => drawName(project, body));
 }
 
-// time goes by the clock, and waits for the image: what is too slow to show is left out
+// plays by the clock; a frame is skipped while the image before it is still loading
 function play() {
   playing = !playing;
   element('play').textContent = playing ? 'Pause' : 'Play';
   if (!playing) return;
-  if (shown >= moments.length - 1 && done) show(0);
-  let before_ms = performance.now(), time_s = moments[shown] ? moments[shown].time_s : 0;
+  if (shown >= frames.length - 1 && done) show(0);
+  let before_ms = performance.now(), time_s = frames[shown] ? frames[shown].time_s : 0;
   const step = (now_ms) => {
     if (!playing) return;
     time_s += (now_ms - before_ms) * 1e-3 * parseFloat(element('speed').value);
     before_ms = now_ms;
-    time_s = Math.min(time_s, moments.length ? last().time_s : 0);
+    time_s = Math.min(time_s, frames.length ? last().time_s : 0);
     let number = shown;
-    while (number + 1 < moments.length && moments[number + 1].time_s <= time_s) number++;
+    while (number + 1 < frames.length && frames[number + 1].time_s <= time_s) number++;
     if (number !== shown && (element('image').complete || element('image').hidden)) show(number);
-    if (done && shown >= moments.length - 1) play(); else requestAnimationFrame(step);
+    if (done && shown >= frames.length - 1) play(); else requestAnimationFrame(step);
   };
   requestAnimationFrame(step);
 }
@@ -239,8 +240,8 @@ function pause() {
 function listen() {
   element('play').addEventListener('click', play);
   element('back').addEventListener('click', () => { pause(); show(shown - 1); });
-  element('on').addEventListener('click', () => { pause(); show(shown + 1); });
-  element('moment').addEventListener('input', (event) => { pause(); show(Number(event.target.value)); });
+  element('next').addEventListener('click', () => { pause(); show(shown + 1); });
+  element('position').addEventListener('input', (event) => { pause(); show(Number(event.target.value)); });
   window.addEventListener('resize', draw);
   window.addEventListener('keydown', (event) => {
     if (['INPUT', 'SELECT', 'BUTTON'].includes(event.target.tagName)) return;
@@ -250,7 +251,7 @@ function listen() {
     else return;
     event.preventDefault();
   });
-  canvas.addEventListener('dblclick', () => { if (shown >= 0) { lookAtEverybody(); draw(); } });
+  canvas.addEventListener('dblclick', () => { if (shown >= 0) { showAllBodies(); draw(); } });
   canvas.addEventListener('wheel', (event) => {
     if (!eye) return;
     eye.away_m = Math.min(60, Math.max(0.4, eye.away_m * Math.exp(event.deltaY * 1e-3)));

@@ -78,7 +78,7 @@ def add_arguments(parser) -> None:
 
 def main(args) -> int:
     """Run what is missing, score everything, print and write the tables."""
-    from niki_ros.cli.run import parse_settings
+    from niki_ros.cli.arguments import parse_settings
     benchmark = BENCHMARKS[args.benchmark]
     settings = parse_settings(args.set)
     boxes = args.boxes or benchmark.boxes

@@ -55,7 +55,7 @@ def add_arguments(parser):
 
 def main(args) -> int:
     """Evaluate the clip and print a table or JSON."""
-    from niki_ros.cli.run import parse_settings
+    from niki_ros.cli.arguments import parse_settings
     check_arguments(args, {'--overlay': args.overlay})
     settings = {'camera.fov_deg': args.fov_deg, **parse_settings(args.set)}
     clip = Clip(args.video, args.camera, args.max_frames)
