@@ -1,17 +1,15 @@
 """
-Rotations that scipy does not have, batched over leading axes.
+Rotations, batched over leading axes.
 
-Matrices rotate column vectors: ``v_parent = rotmat @ v_child``.
+Matrices rotate column vectors: ``v_parent = rotmat @ v_child``. Scipy has some of these functions;
+for the few rotations of one body they are several times slower.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-_TINY = 1e-9
-
-
-# a rotation matrix is linear in the ten products of the parts of its quaternion (x, y, z, w)
+# a rotation matrix is linear in the ten products of the components of its quaternion x y z w
 _FIRST, _SECOND = np.triu_indices(4)
 _QUADRATIC = np.asarray([
     [1, 0, 0, 0, -1, 0, 0, 0, -1],      # xx
@@ -25,7 +23,7 @@ _QUADRATIC = np.asarray([
     [0, -2, 0, 2, 0, 0, 0, 0, 0],       # zw
     [1, 0, 0, 0, 1, 0, 0, 0, 1],        # ww
 ], dtype=np.float64)
-# the same as a symmetric form (4, 4) for each entry of the matrix, (9, 16)
+# (9, 16) the same as a symmetric form (4, 4) for each entry of the matrix
 _FORM = np.zeros((9, 4, 4))
 _FORM[:, _FIRST, _SECOND] += _QUADRATIC.T / 2
 _FORM[:, _SECOND, _FIRST] += _QUADRATIC.T / 2
@@ -35,23 +33,18 @@ _NEXT, _AFTER = np.asarray([1, 2, 0]), np.asarray([2, 0, 1])
 
 
 def rotmat_from_quat(quat_xyzw) -> np.ndarray:
-    """Rotation matrices (..., 3, 3) of unit quaternions (..., 4), x y z w."""
+    """Return rotation matrices (..., 3, 3) of unit quaternions (..., 4), x y z w."""
     quat = np.asarray(quat_xyzw, dtype=np.float64)
     products = quat.take(_FIRST, -1) * quat.take(_SECOND, -1)
     return (products @ _QUADRATIC).reshape(quat.shape[:-1] + (3, 3))
 
 
 def rotmat_from_rotvec(rotvec) -> np.ndarray:
-    """
-    Rotation matrices (..., 3, 3) of rotation vectors (..., 3) in radians.
-
-    Equal to scipy's, and several times faster on the few rotations of one body.
-    """
+    """Return rotation matrices (..., 3, 3) of rotation vectors (..., 3), radians."""
     rotvec = np.asarray(rotvec, dtype=np.float64)
     angle = np.sqrt(np.einsum('...i,...i->...', rotvec, rotvec))
     quat = np.empty(rotvec.shape[:-1] + (4,))
     half = 0.5 * angle
-    # below the least angle the vector part is 0 to within that angle
     factor = np.sin(half) / np.maximum(angle, 1e-15)
     np.multiply(rotvec, factor[..., None], out=quat[..., :3])
     quat[..., 3] = np.cos(half)
@@ -59,8 +52,8 @@ def rotmat_from_rotvec(rotvec) -> np.ndarray:
 
 
 def rotvec_from_rotmat(rotmat) -> np.ndarray:
-    """Rotation vectors (..., 3), angle in [0, π], of rotation matrices (..., 3, 3)."""
-    # by way of the quaternion (Shepperd's choice of the largest component): stable at 0 and at π
+    """Return rotation vectors (..., 3), angle in [0, π], of rotation matrices (..., 3, 3)."""
+    # the way through the quaternion is stable at 0 and at π
     quat = quat_xyzw_from_rotmat(rotmat)
     quat = np.where(quat[..., 3:] < 0, -quat, quat)
     sine = np.linalg.norm(quat[..., :3], axis=-1, keepdims=True)
@@ -69,7 +62,11 @@ def rotvec_from_rotmat(rotmat) -> np.ndarray:
 
 
 def quat_xyzw_from_rotmat(rotmat) -> np.ndarray:
-    """Return unit quaternions (..., 4), x y z w, of rotation matrices (..., 3, 3)."""
+    """
+    Return unit quaternions (..., 4), x y z w, of rotation matrices (..., 3, 3).
+
+    Shepperd 1978: computed from the largest component.
+    """
     m = np.asarray(rotmat, dtype=np.float64)
     d0, d1, d2 = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
     four = np.stack([1 + d0 - d1 - d2, 1 - d0 + d1 - d2, 1 - d0 - d1 + d2, 1 + d0 + d1 + d2], -1)
@@ -85,7 +82,7 @@ def quat_xyzw_from_rotmat(rotmat) -> np.ndarray:
 
 
 def skew(v) -> np.ndarray:
-    """Return cross-product matrices (..., 3, 3): multiplied by w they give v × w."""
+    """Return cross-product matrices (..., 3, 3) of v (..., 3); their product with w is v × w."""
     v = np.asarray(v)
     out = np.zeros(v.shape[:-1] + (3, 3), dtype=v.dtype)
     out[..., 0, 1], out[..., 0, 2], out[..., 1, 2] = -v[..., 2], v[..., 1], -v[..., 0]
@@ -94,23 +91,23 @@ def skew(v) -> np.ndarray:
 
 
 def cross(a, b) -> np.ndarray:
-    """Cross products (..., 3) of vectors (..., 3); numpy's own takes ten times as long."""
+    """Return cross products (..., 3) of vectors (..., 3); numpy's own takes ten times as long."""
     return (a.take(_NEXT, -1) * b.take(_AFTER, -1)) - (a.take(_AFTER, -1) * b.take(_NEXT, -1))
 
 
 def unit(v) -> np.ndarray:
-    """Vectors (..., 3) at length 1; a zero vector stays zero."""
+    """Return vectors (..., 3) of length 1; a zero vector stays zero."""
     v = np.asarray(v, dtype=np.float64)
     length = np.sqrt(np.einsum('...i,...i->...', v, v))
-    return v / np.maximum(length, _TINY)[..., None]
+    return v / np.maximum(length, 1e-9)[..., None]
 
 
 def swing_rotmat(rest, observed) -> np.ndarray:
     """
-    Return the smallest rotation (..., 3, 3) that turns ``rest`` onto ``observed`` (..., 3).
+    Return the smallest rotation (..., 3, 3) from directions ``rest`` to ``observed`` (..., 3).
 
-    At opposite directions any axis across ``rest`` will do; the one nearest to x or y is taken.
-    A zero vector on either side gives the identity.
+    For opposite directions the axis is perpendicular to ``rest`` and to x or y. A zero vector on
+    either side gives the identity.
     """
     a, b = unit(rest), unit(observed)
     axis = cross(a, b)
@@ -120,15 +117,15 @@ def swing_rotmat(rest, observed) -> np.ndarray:
     across = unit(cross(a, other))
     direction = np.where(sine > 1e-7, axis / np.maximum(sine, 1e-12), across)
     angle = np.arctan2(sine, cosine)
-    nothing = (np.linalg.norm(a, axis=-1) < 0.5) | (np.linalg.norm(b, axis=-1) < 0.5)
-    return rotmat_from_rotvec(np.where(nothing[..., None], 0.0, direction * angle))
+    is_zero = (np.linalg.norm(a, axis=-1) < 0.5) | (np.linalg.norm(b, axis=-1) < 0.5)
+    return rotmat_from_rotvec(np.where(is_zero[..., None], 0.0, direction * angle))
 
 
-def rotmat_from_two_sets(rest, observed, weights) -> np.ndarray:
+def rotmat_from_point_sets(rest, observed, weights) -> np.ndarray:
     """
-    Return the rotation (..., 3, 3) that best turns points ``rest`` onto ``observed`` (..., n, 3).
+    Return the rotation (..., 3, 3) that best fits points ``rest`` to ``observed`` (..., n, 3).
 
-    Weighted by ``weights`` (..., n); never a reflection.
+    :param weights: (..., n) of the squared distances.
     """
     weighted = np.asarray(observed) * np.asarray(weights)[..., None]
     return rotmat_from_covariance(weighted.swapaxes(-1, -2) @ rest)
@@ -138,8 +135,8 @@ def rotmat_from_covariance(covariance) -> np.ndarray:
     """
     Return the rotation R (..., 3, 3) with the largest sum of R · ``covariance`` (..., 3, 3).
 
-    Horn 1987: that sum is a quadratic form of R's quaternion, so the best one is an eigenvector;
-    unlike Kabsch's SVD it needs no case for reflections.
+    Horn 1987: that sum is a quadratic form of the quaternion of R, so that the best one is an
+    eigenvector. Unlike Kabsch's SVD this never gives a reflection.
     """
     covariance = np.asarray(covariance, dtype=np.float64)
     form = (covariance.reshape(-1, 9) @ _FORM).reshape(covariance.shape[:-2] + (4, 4))
@@ -148,9 +145,10 @@ def rotmat_from_covariance(covariance) -> np.ndarray:
 
 def twist_swing_from_rotmat(rotmat, axis):
     """
-    Split ``rotmat`` = swing @ twist, the twist about the unit vector ``axis`` (..., 3).
+    Return swing and twist of ``rotmat`` (..., 3, 3) = swing @ twist.
 
-    :return: swing (..., 3, 3) and the twist angle (...,) in radians.
+    :param axis: (..., 3) unit vectors, the axes of the twists.
+    :return: swing (..., 3, 3) and angle of the twist (...,), radians, in [-π, π).
     """
     quat = quat_xyzw_from_rotmat(rotmat)
     along = np.einsum('...i,...i->...', quat[..., :3], axis)
@@ -162,9 +160,9 @@ def twist_swing_from_rotmat(rotmat, axis):
 
 def rotmat_from_rot6d(rot6d) -> np.ndarray:
     """
-    Rotation matrices (..., 3, 3) of 6D representations (..., 6): the first two rows, Gram-Schmidt.
+    Return rotation matrices (..., 3, 3) of 6D representations (..., 6).
 
-    Zhou et al. 2019, with rows as in PyTorch3D.
+    Zhou et al. 2019: Gram-Schmidt on the first two rows; rows, not columns, as in PyTorch3D.
     """
     rot6d = np.asarray(rot6d, dtype=np.float64)
     out = np.empty(rot6d.shape[:-1] + (3, 3))
@@ -177,12 +175,16 @@ def rotmat_from_rot6d(rot6d) -> np.ndarray:
 
 
 def rot6d_from_rotmat(rotmat) -> np.ndarray:
-    """Return the first two rows of rotation matrices (..., 3, 3) as (..., 6)."""
+    """Return 6D representations (..., 6), the first two rows, of matrices (..., 3, 3)."""
     rotmat = np.asarray(rotmat)
     return rotmat[..., :2, :].reshape(rotmat.shape[:-2] + (6,))
 
 
 def angle_rad(a, b=None) -> np.ndarray:
-    """Geodesic angle (...,) in radians between rotation matrices, or from the identity."""
+    """
+    Return geodesic angles (...,), radians, between rotation matrices.
+
+    :param a: (..., 3, 3). :param b: (..., 3, 3); None = the identity.
+    """
     difference = np.asarray(a) if b is None else np.swapaxes(np.asarray(a), -1, -2) @ np.asarray(b)
     return np.linalg.norm(rotvec_from_rotmat(difference), axis=-1)

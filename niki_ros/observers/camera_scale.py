@@ -9,7 +9,7 @@ joints lie best on the observed rays (HybrIK, Li et al. 2021; as released in 202
 from __future__ import annotations
 
 from niki_ros.body.kinematics import forward_kinematics, LEVELS
-from niki_ros.body.rotations import rotmat_from_rotvec, rotmat_from_two_sets, swing_rotmat, unit
+from niki_ros.body.rotations import rotmat_from_point_sets, rotmat_from_rotvec, swing_rotmat, unit
 from niki_ros.body.skeleton import JOINT, PARENTS_29
 import numpy as np
 
@@ -38,7 +38,7 @@ def adaptive_rotations(joints_m, offsets_m, twist_cos_sin) -> np.ndarray:
     angle = np.arctan2(twist_cos_sin[:, 1], twist_cos_sin[:, 0])
     local, turned, solved = np.empty((24, 3, 3)), np.empty((24, 3, 3)), np.zeros((29, 3))
     hips = _CHILDREN[0]
-    local[0] = turned[0] = rotmat_from_two_sets(offsets_m[hips], bones[hips], np.ones(len(hips)))
+    local[0] = turned[0] = rotmat_from_point_sets(offsets_m[hips], bones[hips], np.ones(len(hips)))
     for joints, parents in LEVELS:
         solved[joints] = solved[parents] + (turned[parents] @ offsets_m[joints, :, None])[..., 0]
         parents, joints = parents[joints < 24], joints[joints < 24]
@@ -54,7 +54,7 @@ def adaptive_rotations(joints_m, offsets_m, twist_cos_sin) -> np.ndarray:
         if _SPINE3 in joints:
             above = _CHILDREN[_SPINE3]
             inside = (joints_m[above] - solved[_SPINE3]) @ turned[PARENTS_29[_SPINE3]]
-            local[_SPINE3] = rotmat_from_two_sets(offsets_m[above], inside, np.ones(len(above)))
+            local[_SPINE3] = rotmat_from_point_sets(offsets_m[above], inside, np.ones(len(above)))
         turned[joints] = turned[parents] @ local[joints]
     return local
 

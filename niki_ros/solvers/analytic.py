@@ -12,7 +12,7 @@ from typing import List, Optional
 
 from niki_ros.body.confidence import confidence_from_sigma
 from niki_ros.body.kinematics import forward_kinematics, LEVELS
-from niki_ros.body.rotations import rotmat_from_rotvec, rotmat_from_two_sets, swing_rotmat, unit
+from niki_ros.body.rotations import rotmat_from_point_sets, rotmat_from_rotvec, swing_rotmat, unit
 from niki_ros.body.shape import betas_from_joints
 from niki_ros.body.skeleton import JOINT, open_skeleton, PARENTS_29, Skeleton
 from niki_ros.body.solution import Solution
@@ -63,7 +63,7 @@ def local_rotations(joints_m, sigma, offsets_m, twist_cos_sin=None) -> np.ndarra
 def _from_children(joint, bones, offsets_m, weights):
     """Rotation of a joint with several children, by weighted SVD of their bones."""
     children = list(CHILDREN[joint])
-    return rotmat_from_two_sets(offsets_m[:, children], bones[:, children], weights[:, children])
+    return rotmat_from_point_sets(offsets_m[:, children], bones[:, children], weights[:, children])
 
 
 class AnalyticSolver:

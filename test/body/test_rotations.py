@@ -60,9 +60,10 @@ def test_kabsch_finds_the_rotation_and_never_mirrors():
     rng = np.random.default_rng(3)
     rest = rng.normal(size=(50, 4, 3))
     true = rot.rotmat_from_rotvec(rng.normal(size=(50, 3)))
-    found = rot.rotmat_from_two_sets(rest, np.einsum('nij,nkj->nki', true, rest), np.ones((50, 4)))
+    turned = np.einsum('nij,nkj->nki', true, rest)
+    found = rot.rotmat_from_point_sets(rest, turned, np.ones((50, 4)))
     np.testing.assert_allclose(found, true, atol=1e-9)
-    mirrored = rot.rotmat_from_two_sets(rest, rest * [-1, 1, 1], np.ones((50, 4)))
+    mirrored = rot.rotmat_from_point_sets(rest, rest * [-1, 1, 1], np.ones((50, 4)))
     np.testing.assert_allclose(np.linalg.det(mirrored), 1.0)
 
 
