@@ -56,7 +56,7 @@ test: $(VENV)/.made-test
 	@$(PYTEST) $(PYTEST_ARGS) test training/test
 
 test-fast: $(VENV)/.made-fast
-	@$(PYTEST) -m 'not slow and not long and not gpu' $(PYTEST_ARGS) $(FAST_TESTS)
+	@$(PYTEST) $(PYTEST_ARGS) $(FAST_TESTS)
 
 test-tensorrt: $(VENV)/.made-tensorrt
 	@$(PYTEST) $(PYTEST_ARGS) $(TENSORRT_TESTS)
