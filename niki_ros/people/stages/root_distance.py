@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from niki_ros.body.kinematics import forward_kinematics
-from niki_ros.body.observation import HIDDEN_SIGMA
 from niki_ros.people.person_frame import PersonFrame
 from niki_ros.people.stages.stage import Stage
 from niki_ros.scene.depth import depth_z_offset_m, moved_along_ray
@@ -62,13 +61,12 @@ class MeasureDistance(Stage):
             return None, 'camera'
         offsets_m = self.parts.solver.skeleton.offsets(frame.betas)
         joints_m = forward_kinematics(frame.rotmat, offsets_m)[0] + frame.root_m
-        uncertain = np.asarray(seen.sigma_200mm) >= HIDDEN_SIGMA
         if scene.depth_m is not None:
             size = (scene.camera.width, scene.camera.height)
             z_offset_m = depth_z_offset_m(
-                scene.depth_m, size, seen.keypoints_px, joints_m, uncertain)
+                scene.depth_m, size, seen.keypoints_px, joints_m, frame.hidden)
             if z_offset_m is not None:
                 return z_offset_m, 'depth'
         if scene.ground is not None:
-            return ground_z_offset_m(scene.ground, joints_m, uncertain), 'ground'
+            return ground_z_offset_m(scene.ground, joints_m, frame.hidden), 'ground'
         return None, 'camera'
