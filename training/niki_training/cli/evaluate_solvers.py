@@ -10,7 +10,7 @@ from niki_ros.body.skeleton import open_skeleton
 from niki_ros.solvers import load_solver, shipped_models
 
 from niki_training.common.arguments import positive_int
-from niki_training.corrupt import corrupt
+from niki_training.corrupt.protocol import PROTOCOL_ROWS
 from niki_training.data.store import load_motion
 from niki_training.evaluate.model_fit import model_fit
 from niki_training.evaluate.plots import draw_tables
@@ -88,7 +88,7 @@ def evaluate(args) -> dict:
         methods.update({f'{name}, unrefined': by_solver(_unrefined(solver))
                         for name, solver in solvers.items() if name != 'analytic'})
     tables = {'frames': {
-        name: {row: frame_row(solve, poses, row, args.seed) for row in corrupt.PROTOCOL}
+        name: {row: frame_row(solve, poses, row, args.seed) for row in PROTOCOL_ROWS}
         for name, solve in methods.items() if not args.no_frames}}
     if args.tracks:
         poses = test_poses(motion, skeleton, args.seed + 1, SEQUENCE, SEQUENCE, args.sequences)

@@ -8,7 +8,8 @@ from niki_ros.body.skeleton import Skeleton
 import numpy as np
 import torch
 
-from niki_training.corrupt import corrupt
+from niki_training.corrupt.odds import CorruptionOdds
+from niki_training.corrupt.training import corrupt_for_training
 from niki_training.data.augmentation import random_bodies
 from niki_training.data.motion import Motion
 from niki_training.data.sampling import WindowSampler
@@ -46,15 +47,16 @@ class Batches:
     :param clean_share: share of each batch, at its beginning, without corruption.
     :param pairs: observations of a front end, or None.
     :param pairs_share: share of each batch, at its end, drawn from ``pairs``.
+    :param odds: odds of the corruptions; None = the defaults.
     """
 
     def __init__(self, motion: Motion, skeleton: Skeleton, batch: int, frames: int = 1,
                  seed: int = 0, clean_share: float = 0.125, pairs: Optional[PairSource] = None,
-                 pairs_share: float = 0.0):
+                 pairs_share: float = 0.0, odds: Optional[CorruptionOdds] = None):
         """Prepare the draws."""
         self.windows = WindowSampler(motion, frames)
         self.skeleton, self.batch, self.frames, self.seed = skeleton, batch, frames, seed
-        self.clean = int(batch * clean_share)
+        self.clean, self.odds = int(batch * clean_share), odds
         self.pairs = pairs
         self.paired = int(batch * pairs_share) if pairs else 0
 
@@ -94,7 +96,8 @@ class Batches:
         """
         rotmat, true_joints_m, betas = random_bodies(
             self.windows.draw(self.batch - self.paired, rng), rng, self.skeleton)
-        joints_m, sigma = corrupt.training_mix(true_joints_m, rng, self.clean)
+        joints_m, sigma = corrupt_for_training(
+            true_joints_m, rng, self.clean, self.odds)
         twist = np.zeros((self.batch, self.frames, TWISTS), np.float32)
         drawn = {'rotmat': rotmat, 'joints': true_joints_m, 'betas': betas, 'noisy': joints_m,
                  'sigma': sigma}

@@ -17,7 +17,7 @@ from niki_ros.solvers import load_solver
 import torch
 
 from niki_training.common.arguments import positive_int
-from niki_training.corrupt import corrupt
+from niki_training.corrupt.protocol import PROTOCOL_ROWS
 from niki_training.data.smpl_skeleton import load_skeleton
 from niki_training.data.store import load_motion
 from niki_training.evaluate.protocol import (
@@ -127,7 +127,7 @@ def _score(folder: Path, name: str, frames, windows, tables: dict) -> None:
         for refined, title in ((False, f'{name}, unrefined'), (True, name)):
             solver.refine = refined
             tables['frames'][title] = {
-                row: frame_row(by_solver(solver), frames, row, 0) for row in corrupt.PROTOCOL}
+                row: frame_row(by_solver(solver), frames, row, 0) for row in PROTOCOL_ROWS}
     if name in ('two-stage', 'temporal'):
         tables['sequences'][name] = {row: sequence_row(solver, windows, row, 0, begin)
                                      for row, begin in TRACK_ROWS.items()}

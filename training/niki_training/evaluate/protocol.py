@@ -18,7 +18,7 @@ from niki_ros.people.person import Person, Sighting, step_people
 from niki_ros.people.stages import make_stages, StageParts
 import numpy as np
 
-from niki_training.corrupt import corrupt
+from niki_training.corrupt.protocol import corrupt_for_row, PROTOCOL_ROWS
 from niki_training.data.augmentation import random_cameras
 from niki_training.data.motion import Motion
 from niki_training.evaluate import metrics
@@ -61,8 +61,8 @@ def frame_row(solve, poses, name: str, seed: int) -> dict:
     :param solve: (joints, sigma) → (joints, rotmat or None, confidence or None).
     """
     rotmat, joints, _ = poses
-    rng = np.random.default_rng([seed, corrupt.PROTOCOL.index(name)])
-    noisy, sigma, wrong = corrupt.protocol(name, joints, rng)
+    rng = np.random.default_rng([seed, PROTOCOL_ROWS.index(name)])
+    noisy, sigma, wrong = corrupt_for_row(name, joints, rng)
     found, turned, confidence = solve(noisy[:, 0], sigma[:, 0])
     return _scores(found, turned, confidence, joints[:, 0], rotmat[:, 0], wrong[:, 0])
 
@@ -114,8 +114,8 @@ def sequence_row(solver, poses, name: str, seed: int, occluded_from: int = 0) ->
     :param occluded_from: frame before which nothing is corrupted.
     """
     rotmat, joints, _ = poses
-    rng = np.random.default_rng([seed, 77, corrupt.PROTOCOL.index(name)])
-    noisy, sigma, wrong = corrupt.protocol(name, joints, rng)
+    rng = np.random.default_rng([seed, 77, PROTOCOL_ROWS.index(name)])
+    noisy, sigma, wrong = corrupt_for_row(name, joints, rng)
     noisy[:, :occluded_from] = joints[:, :occluded_from]
     sigma[:, :occluded_from] = 0
     found = np.empty(joints.shape)

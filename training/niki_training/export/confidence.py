@@ -8,10 +8,10 @@ from niki_ros.solvers.niki import confidence_features
 import numpy as np
 from scipy.optimize import minimize
 
-from niki_training.corrupt import corrupt
+from niki_training.corrupt.protocol import corrupt_for_row, PROTOCOL_ROWS
 
 
-def fit_confidence(solver, poses, rows=corrupt.PROTOCOL, seed: int = 3) -> dict:
+def fit_confidence(solver, poses, rows=PROTOCOL_ROWS, seed: int = 3) -> dict:
     """
     Fit a logistic model of "the answer and the observation are as near as confidence says".
 
@@ -22,8 +22,8 @@ def fit_confidence(solver, poses, rows=corrupt.PROTOCOL, seed: int = 3) -> dict:
     _, joints, _ = poses
     refined, solver.refine = solver.refine, False
     for row in rows:
-        rng = np.random.default_rng([seed, corrupt.PROTOCOL.index(row)])
-        noisy, sigma, _ = corrupt.protocol(row, joints, rng)
+        rng = np.random.default_rng([seed, PROTOCOL_ROWS.index(row)])
+        noisy, sigma, _ = corrupt_for_row(row, joints, rng)
         noisy, sigma, truth = noisy[:, 0], sigma[:, 0], joints[:, 0]
         solution = solver.solve(noisy, sigma)
         offsets = solver.skeleton.offsets(solution.betas)

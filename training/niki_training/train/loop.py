@@ -80,7 +80,7 @@ class Trainer:
         frames = config.frames if config.net.kind == 'temporal' else 1
         self.batches = Batches(
             motion, skeleton, config.batch, frames, config.seed + 1000 * self.rank,
-            config.clean_share, pairs, config.pairs_share)
+            config.clean_share, pairs, config.pairs_share, config.corruption)
         self.net = build_net(config.net)
         self._normalise()
         self._start(start_from)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from niki_ros.common.errors import ConfigError
 
+from niki_training.corrupt.odds import CorruptionOdds
 from niki_training.networks.niki import NetConfig, ROTATIONS
 from niki_training.train.losses import LossConfig
 
@@ -47,20 +48,23 @@ class TrainConfig:
     bf16: bool = True
     net: NetConfig = field(default_factory=NetConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+    corruption: CorruptionOdds = field(default_factory=CorruptionOdds)
 
     def set(self, name: str, value) -> None:
         """Change one setting, such as ``net.hidden`` or ``steps``, keeping its type."""
-        owner, _, leaf = name.rpartition('.')
-        target = getattr(self, owner, None) if owner else self
-        if not is_dataclass(target) or leaf not in {f.name for f in fields(target)}:
-            known = ', '.join(f.name for f in fields(self))
-            raise ConfigError(f'no setting {name!r}; there are {known}, net.… and loss.…')
-        kind = type(getattr(target, leaf))
+        owner, target = self, self
+        for leaf in name.split('.'):
+            if not is_dataclass(target) or leaf not in {f.name for f in fields(target)}:
+                known = ', '.join(f'{f.name}.…' if is_dataclass(getattr(self, f.name)) else f.name
+                                  for f in fields(self))
+                raise ConfigError(f'no setting {name!r}; there are {known}')
+            owner, target = target, getattr(target, leaf)
+        kind = type(target)
         if is_dataclass(kind):
             raise ConfigError(f'{name} is a group of settings; expected {name}.…={value}')
         try:
             plain = {'true': True, 'false': False}[str(value).lower()] if kind is bool else value
-            setattr(target, leaf, kind(plain))
+            setattr(owner, leaf, kind(plain))
         except (ValueError, KeyError) as error:
             raise ConfigError(f'{name} = {value!r} is not of type {kind.__name__}') from error
 
@@ -83,6 +87,7 @@ class TrainConfig:
         :raises ConfigError: naming the first that no run can have.
         """
         self._check_ranges()
+        self.corruption.check()
         net = self.net
         if net.kind not in KINDS:
             raise ConfigError(f'net.kind is {net.kind!r}; expected one of {", ".join(KINDS)}')
@@ -121,12 +126,19 @@ class TrainConfig:
 
     @classmethod
     def from_dict(cls, data: dict) -> TrainConfig:
-        """Build from what :meth:`to_dict` gave."""
+        """
+        Build the settings from the plain values of :meth:`to_dict`.
+
+        Runs without odds of corruptions in their settings were trained with the default odds.
+
+        :raises TypeError: for values of another form. :raises KeyError: without ``net``, ``loss``.
+        """
         if not isinstance(data, dict):
             raise TypeError(f'a {type(data).__name__}, no object with settings')
         data = dict(data)
         net, loss = NetConfig(**data.pop('net')), LossConfig(**data.pop('loss'))
-        return cls(**data, net=net, loss=loss)
+        odds = CorruptionOdds.from_dict(data.pop('corruption', {}))
+        return cls(**data, net=net, loss=loss, corruption=odds)
 
 
 def read_config(path: Path) -> TrainConfig:

@@ -8,7 +8,6 @@ from niki_ros.body.rotations import rotmat_from_rotvec
 from niki_ros.body.skeleton import MIRROR_29, open_skeleton
 from niki_ros.common.errors import InputError
 from niki_training.cli import data as data_cli
-from niki_training.corrupt import corrupt
 from niki_training.data.augmentation import mirror_poses
 from niki_training.data.batches import Batches
 from niki_training.data.readers import read_motion
@@ -64,22 +63,6 @@ def test_mirrored_motion_is_the_mirrored_body(motion):
 
     mirrored = joints(pose)[:, list(MIRROR_29)] * (-1, 1, 1)
     assert np.abs(joints(mirror_poses(pose)) - mirrored).max() < 1e-3
-
-
-@pytest.mark.parametrize('row', corrupt.PROTOCOL)
-def test_protocol(row):
-    joints = np.zeros((200, 2, 29, 3)) + open_skeleton().rest_joints_m
-    noisy, sigma, wrong = corrupt.protocol(row, joints, np.random.default_rng(0))
-    assert np.allclose(noisy[..., 0, :], 0)
-    assert 0 <= sigma.min() and sigma.max() <= 1
-    kind, _, value = row.partition('-')
-    if kind == 'noise':
-        assert np.allclose(sigma, int(value) / 200)
-        assert (noisy[..., 1, :] - joints[..., 1, :]).std() == pytest.approx(
-            np.sqrt(2) * int(value) / 1000, rel=0.1)
-    if kind in ('occluded', 'silent'):
-        assert (wrong.sum(-1) == 4 * int(value)).all()
-        assert (sigma[wrong] == (kind == 'occluded')).all()
 
 
 def test_store_round_trip(motion, tmp_path, capsys):
