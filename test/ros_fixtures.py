@@ -24,8 +24,8 @@ from niki_ros.common.settings import PipelineConfig  # noqa: E402
 from niki_ros.people.pipeline import Pipeline  # noqa: E402
 from niki_ros.ros.conversions import image_from_rgb, info_from_camera  # noqa: E402
 from niki_ros.ros.pose_node import PoseNode  # noqa: E402
-from niki_ros.ros.process import spin_once, use_large_image_profile  # noqa: E402
-from niki_ros.ros.publishers import LATCHED_QOS, TF_QOS  # noqa: E402
+from niki_ros.ros.process import ProcessNode, spin_once, use_large_image_profile  # noqa: E402
+from niki_ros.ros.qos import LATCHED_QOS, TF_QOS  # noqa: E402
 from niki_ros.scene.camera import Camera  # noqa: E402
 from niki_ros.solvers import load_solver  # noqa: E402
 import rclpy  # noqa: E402
@@ -169,7 +169,7 @@ def ros_graph(*node_makers, domain=None):
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         while not stop.is_set():
-            spin_once(executor, node)
+            spin_once(executor, getattr(node, 'on_unreadable', print))
     try:
         for make in node_makers:
             node = make()
@@ -182,7 +182,7 @@ def ros_graph(*node_makers, domain=None):
         for thread in threads:
             thread.join()
         for node in nodes:
-            if hasattr(node, 'close'):
+            if isinstance(node, ProcessNode):
                 node.close()
             node.destroy_node()
         rclpy.try_shutdown()

@@ -75,6 +75,7 @@ class FrameDecoder:
     :param order: stamp order of the pipeline; None = one with the default settings.
     :param images: setting ``camera.images``: raw, rectified or auto.
     :param image_topic: full name of the image topic; for ``auto``, its name can say rectified.
+    :ivar camera_info: the newest CameraInfo, None before the first one.
     """
 
     def __init__(self, fov_deg: float, warn: Callable[[str, str], None],
@@ -84,14 +85,14 @@ class FrameDecoder:
         self._fov_deg, self._warn, self._info_topic = fov_deg, warn, info_topic
         self._rectified = images == 'rectified' or (
             images == 'auto' and is_rectified_topic(image_topic))
-        self._info: Optional[object] = None
+        self.camera_info: Optional[object] = None
         self._cache: Optional[_CachedCamera] = None
         self._levels = Levels()
         self._order = order or StampOrder(TrackingConfig())
 
     def set_camera_info(self, message) -> None:
         """Take the newest CameraInfo; None = none has arrived."""
-        self._info = message
+        self.camera_info = message
 
     def decode(self, message) -> DecodedFrame:
         """
@@ -115,7 +116,7 @@ class FrameDecoder:
 
     def calibrated_camera(self, width: int, height: int) -> Optional[Camera]:
         """Return the camera of images with this size by CameraInfo, None without a usable one."""
-        info, topic = self._info, self._info_topic
+        info, topic = self.camera_info, self._info_topic
         assumption = (f'camera.fov_deg = {self._fov_deg:g}° is assumed, and distances are only '
                       'as accurate as that')
         if info is None:

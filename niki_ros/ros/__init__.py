@@ -1,1 +1,1 @@
-"""The ROS nodes and topics; the only room with rclpy. Converts, calls the algorithm, publishes."""
+"""ROS nodes and topics, the only room with rclpy. May import loading, messages and robot_model."""

@@ -1,4 +1,4 @@
-"""The transforms of one person: the messages are made once, then only their numbers change."""
+"""TF transforms of one body; the messages are made once, then only their numbers change."""
 
 from __future__ import annotations
 
@@ -7,50 +7,51 @@ from typing import Iterable, List, Tuple
 from geometry_msgs.msg import TransformStamped
 import numpy as np
 
-_HERE_M, _UNTURNED_XYZW = np.zeros((1, 3)), np.array([[0.0, 0.0, 0.0, 1.0]])
+_ZERO_M, _IDENTITY_XYZW = np.zeros((1, 3)), np.array([[0.0, 0.0, 0.0, 1.0]])
 
 
 class BodyFrames:
     """
-    Every frame of a person has one parent, whatever conventions are published together.
+    The transforms of one body in all conventions; every frame has one parent.
 
-    :param roots: frames of the body itself: the first hangs from the image's frame, and another,
-        at the same place, from the first.
-    :param links: of every convention, each link with its parent.
+    :param roots: root frames of the body: the first is a child of the frame of the image, the
+        others are at the same place and children of the first.
+    :param links: for each convention the pairs (link, parent).
     """
 
     def __init__(self, roots: List[str], links: List[List[Tuple[str, str]]]):
         """Make the messages."""
         self._root = _messages([(roots[0], '')])
-        self._twins = _messages([(twin, roots[0]) for twin in roots[1:]])
-        self._links = [_messages(one) for one in links]
+        self._other_roots = _messages([(name, roots[0]) for name in roots[1:]])
+        self._links = [_messages(pairs) for pairs in links]
 
-    def root(self, stamp, frame_id: str, at_m, quat_xyzw) -> List[TransformStamped]:
-        """Return where the body is."""
+    def root(self, stamp, frame_id: str, root_m, quat_xyzw) -> List[TransformStamped]:
+        """Return the transforms of the roots; ``root_m`` (3,) in metres in the image's frame."""
         self._root[0].header.frame_id = frame_id
-        _set(self._root, stamp, np.reshape(at_m, (1, 3)), np.reshape(quat_xyzw, (1, 4)))
-        for twin in self._twins:
-            _set([twin], stamp, _HERE_M, _UNTURNED_XYZW)
-        return self._root + self._twins
+        _fill(self._root, stamp, np.reshape(root_m, (1, 3)), np.reshape(quat_xyzw, (1, 4)))
+        for message in self._other_roots:
+            _fill([message], stamp, _ZERO_M, _IDENTITY_XYZW)
+        return self._root + self._other_roots
 
     def links(self, stamp, transforms: Iterable) -> List[TransformStamped]:
-        """Return the links, given translations and quaternions of each convention."""
-        for messages, (xyz_m, quats_xyzw) in zip(self._links, transforms):
-            _set(messages, stamp, xyz_m, quats_xyzw)
+        """Return the transforms of the links, from translations and quaternions per convention."""
+        for messages, (translations_m, quats_xyzw) in zip(self._links, transforms):
+            _fill(messages, stamp, translations_m, quats_xyzw)
         return [message for messages in self._links for message in messages]
 
 
-def _messages(links: List[Tuple[str, str]]) -> List[TransformStamped]:
-    messages = [TransformStamped(child_frame_id=child) for child, _ in links]
-    for message, (_, parent) in zip(messages, links):
+def _messages(pairs: List[Tuple[str, str]]) -> List[TransformStamped]:
+    messages = [TransformStamped(child_frame_id=child) for child, _ in pairs]
+    for message, (_, parent) in zip(messages, pairs):
         message.header.frame_id = parent
     return messages
 
 
-def _set(messages: List[TransformStamped], stamp, xyz_m, quats_xyzw):
-    """Put stamp and numbers into the messages."""
-    for message, xyz, quat in zip(messages, xyz_m.tolist(), quats_xyzw.tolist()):
+def _fill(messages: List[TransformStamped], stamp, translations_m: np.ndarray,
+          quats_xyzw: np.ndarray) -> None:
+    """Write stamp, translations (n, 3) and quaternions (n, 4) into n messages."""
+    for message, xyz, xyzw in zip(messages, translations_m.tolist(), quats_xyzw.tolist()):
         message.header.stamp = stamp
-        place, turn = message.transform.translation, message.transform.rotation
-        place.x, place.y, place.z = xyz
-        turn.x, turn.y, turn.z, turn.w = quat
+        translation, rotation = message.transform.translation, message.transform.rotation
+        translation.x, translation.y, translation.z = xyz
+        rotation.x, rotation.y, rotation.z, rotation.w = xyzw

@@ -8,9 +8,9 @@ import time
 from typing import Any, Dict, List, NamedTuple, Tuple
 
 from niki_ros.common.errors import ConfigError
-from niki_ros.ros.humans import hri_message, TRACKED
 from niki_ros.ros.parameters import NodeParameters
-from niki_ros.ros.process import run_node
+from niki_ros.ros.process import ProcessNode, run_node
+from niki_ros.ros.ros4hri import hri_message, TRACKED_TOPIC
 from niki_ros.ros.settings import MergerConfig
 from niki_ros.ros.topics import type_name
 from rclpy.clock import Clock, ClockType
@@ -67,7 +67,7 @@ class IdLists:
         return {one: tuple(found) for one, found in topics.items() if len(found) > 1}
 
 
-class HumansMerger(Node):
+class HumansMerger(ProcessNode, Node):
     """Publishes the union of all lists on /humans/bodies/tracked whenever one of them comes."""
 
     def __init__(self, **options):
@@ -85,7 +85,7 @@ class HumansMerger(Node):
             raise ConfigError(f'hri_msgs is not installed ({error}): sudo apt install '
                               'ros-$ROS_DISTRO-hri-msgs') from error
         self._lists, self._last = IdLists(), None
-        self._output = self.create_publisher(self._kind, TRACKED, _LISTS_QOS)
+        self._output = self.create_publisher(self._kind, TRACKED_TOPIC, _LISTS_QOS)
         self._inputs: Dict[str, Any] = {}
         # not the node's own clock: with use_sim_time that stands still where a bag is paused
         self._timer = self.create_timer(_LOOK_S, self._look,

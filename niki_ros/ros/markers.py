@@ -12,52 +12,56 @@ import numpy as np
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
-_LIFE_S = 1
-_BONES = [joint for one in range(1, 29) for joint in (PARENTS_29[one], one)]
+_LIFETIME_S = 1
+_BONE_WIDTH_M, _JOINT_DIAMETER_M = 0.015, 0.04
+# the ends of every bone, one after the other
+_BONE_ENDS = [end for joint in range(1, 29) for end in (PARENTS_29[joint], joint)]
 
 
 class SkeletonMarkers:
-    """Makes the messages of one topic, and remembers who has been drawn."""
+    """Makes the messages of the topic ``markers``; they delete the markers of absent people."""
 
     def __init__(self):
-        """Nobody is drawn yet."""
+        """Start without markers."""
+        # body id → frame of its markers
         self._drawn: Dict[int, str] = {}
 
-    def of(self, bodies: List[Body], stamp, frame_id: str) -> MarkerArray:
-        """Return the skeletons, and the removal of those who have left."""
+    def message(self, bodies: List[Body], stamp, frame_id: str) -> MarkerArray:
+        """Return the markers of the bodies, and the deletion of all others."""
         message = MarkerArray()
         for body in bodies:
             message.markers += _body_markers(body, stamp, frame_id)
         present = {body.id for body in bodies}
-        for gone in [body_id for body_id in self._drawn if body_id not in present]:
+        for absent in [body_id for body_id in self._drawn if body_id not in present]:
             for namespace in ('skeleton', 'joints'):
-                marker = Marker(ns=namespace, id=gone, action=Marker.DELETE)
-                marker.header.stamp, marker.header.frame_id = stamp, self._drawn[gone]
+                marker = Marker(ns=namespace, id=absent, action=Marker.DELETE)
+                marker.header.stamp, marker.header.frame_id = stamp, self._drawn[absent]
                 message.markers.append(marker)
-            del self._drawn[gone]
+            del self._drawn[absent]
         self._drawn.update(dict.fromkeys(present, frame_id))
         return message
 
 
-def _body_markers(body, stamp, frame_id) -> List[Marker]:
-    """Return bones and joints of one person."""
+def _body_markers(body: Body, stamp, frame_id: str) -> List[Marker]:
+    """Return the bones and the joints of one body."""
     points = [Point(x=float(x), y=float(y), z=float(z)) for x, y, z in body.joints_m]
     colours = []
     for value in np.asarray(body.confidence)[CARRIER_29]:
         red, green, blue = confidence_rgb(float(value))
         colours.append(ColorRGBA(r=red / 255, g=green / 255, b=blue / 255, a=1.0))
-    lines = _marker(body.id, 'skeleton', Marker.LINE_LIST, 0.015, stamp, frame_id)
-    lines.points = [points[joint] for joint in _BONES]
-    lines.colors = [colours[joint] for joint in _BONES]
-    spheres = _marker(body.id, 'joints', Marker.SPHERE_LIST, 0.04, stamp, frame_id)
+    lines = _marker(body.id, 'skeleton', Marker.LINE_LIST, _BONE_WIDTH_M, stamp, frame_id)
+    lines.points = [points[joint] for joint in _BONE_ENDS]
+    lines.colors = [colours[joint] for joint in _BONE_ENDS]
+    spheres = _marker(body.id, 'joints', Marker.SPHERE_LIST, _JOINT_DIAMETER_M, stamp, frame_id)
     spheres.points, spheres.colors = points, colours
     return [lines, spheres]
 
 
-def _marker(body_id, namespace, kind, size_m, stamp, frame_id) -> Marker:
-    marker = Marker(ns=namespace, id=body_id, type=kind, action=Marker.ADD)
+def _marker(body_id: int, namespace: str, shape: int, size_m: float, stamp,
+            frame_id: str) -> Marker:
+    marker = Marker(ns=namespace, id=body_id, type=shape, action=Marker.ADD)
     marker.header.stamp, marker.header.frame_id = stamp, frame_id
     marker.pose.orientation.w = 1.0
     marker.scale.x = marker.scale.y = marker.scale.z = size_m
-    marker.lifetime.sec = _LIFE_S
+    marker.lifetime.sec = _LIFETIME_S
     return marker

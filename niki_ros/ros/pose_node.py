@@ -1,97 +1,79 @@
-"""The lifecycle node niki_pose: images in, bodies out."""
+"""The lifecycle node ``niki_pose``: subscribes to images, publishes bodies."""
 
 from __future__ import annotations
 
 import sys
-import time
-import traceback
-from typing import Callable, Optional
+from typing import Any, Callable, Optional
 
 from diagnostic_msgs.msg import DiagnosticArray
-from niki_ros.common.errors import NikiError
 from niki_ros.common.settings import PipelineConfig
-from niki_ros.ros.diagnostics import Health, OK, REMEDIES, WARN, what_runs
-from niki_ros.ros.frames import FrameHandler
-from niki_ros.ros.inputs import SideInputs
+from niki_ros.ros.activation import Activation
+from niki_ros.ros.body_publisher import BodyPublisher
+from niki_ros.ros.faults import ERROR as ERROR_LEVEL
+from niki_ros.ros.faults import FaultLog, OK, WARN
+from niki_ros.ros.graph_checks import duplicate_node_faults, other_publishers
+from niki_ros.ros.health import Health, node_statuses, pipeline_summary
+from niki_ros.ros.lifecycle import ERROR, ReportingLifecycleNode, SUCCESS
 from niki_ros.ros.parameters import NodeParameters
-from niki_ros.ros.process import release_memory, run_node
-from niki_ros.ros.publishers import Outputs
-from niki_ros.ros.qos import image_qos, info_qos, offers_too_little, overridable
+from niki_ros.ros.process import ProcessNode, release_memory, run_node
 from niki_ros.ros.settings import LaunchConfig, NodeConfig
-from niki_ros.ros.topics import (
-    elsewhere,
-    image_topic,
-    others_who_publish,
-    what_is_there_instead,
-    who_doubles,
-)
-from niki_ros.ros.watch import Watch
-from niki_ros.ros.worker import NewestWorker
-from niki_ros.scene.image_rotation import AUTO
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
-from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
-
-SUCCESS, ERROR = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.ERROR
-# numbers that grow faster than any camera sends are those of another publisher, not a loss
-_MAX_RATE_HZ = 250
 
 
-def _load_pipeline(config: PipelineConfig):
-    from niki_ros.loading.pipeline import load_pipeline
-    return load_pipeline(config, wait=False)
+def load_pipeline(config: PipelineConfig):
+    """Return the pipeline of the settings; models that are missing are an error."""
+    from niki_ros.loading import pipeline
+    return pipeline.load_pipeline(config, wait=False)
 
 
-class PoseNode(LifecycleNode):
+class PoseNode(ProcessNode, ReportingLifecycleNode):
     """
-    Its topics and parameters are in the README.
+    Tracks people in the images of one camera; docs/topics.md describes its topics.
 
-    :param make_pipeline: ``PipelineConfig`` → ``Pipeline``; None = the one that ships.
+    :param make_pipeline: ``PipelineConfig`` → ``Pipeline``.
+    :ivar config: settings of the node; ``pipeline_config`` has those of the pipeline.
+    :ivar pipeline: made by ``configure``, as is ``publisher``; None without one.
+    :ivar activation: made by ``activate``, None while the node is not active.
+    :ivar health: counters since ``configure``. :ivar faults: faults since then.
     """
 
     def __init__(self, make_pipeline: Optional[Callable] = None, **options):
-        """Declare the parameters; nothing is loaded before ``configure``."""
+        """Declare the parameters; the models are loaded by the transition ``configure``."""
         super().__init__('niki_pose', **options)
-        self._make_pipeline = make_pipeline or _load_pipeline
-        self._pipeline_config, self._config = PipelineConfig(), NodeConfig()
-        self.exit_code: Optional[int] = None
-        self.health = Health()
-        self.state = 'unconfigured'
-        self.reason = ''
-        self._pipeline = self._outputs = self._handler = self._worker = self._beside = None
-        self._overlay = None
-        self._subscriptions_on: list = []
-        self._sequence = self._heard_ns = 0
-        self._model = ''
-        self._refused: set = set()
-        self._outdated = False
-        self._watch = Watch(self._config.health, self.health, self._warn)
+        self._make_pipeline = make_pipeline or load_pipeline
+        self.pipeline_config, self.config = PipelineConfig(), NodeConfig()
+        self.health, self.faults = Health(), FaultLog(self.get_logger())
+        self.pipeline: Any = None
+        self.publisher: Any = None
+        self.activation: Optional[Activation] = None
+        self._observer_model = ''
+        # parameters have changed that take effect in a new pipeline
+        self._is_outdated = False
         launch = LaunchConfig()
-        self._settings = NodeParameters(self, self._pipeline_config, self._config, launch,
-                                        until_active=(self._pipeline_config, self._config))
+        self._settings = NodeParameters(self, self.pipeline_config, self.config, launch,
+                                        until_active=(self.pipeline_config, self.config))
         self.add_on_set_parameters_callback(self._on_parameters)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        # not the node's own clock: with use_sim_time that stands still until somebody sets it
+        # not the clock of the node, which stands still with use_sim_time until /clock is published
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = self.create_timer(
-            self._config.diagnostics_period_s, self._on_timer, clock=steady)
-        self._start = (self.create_timer(0.0, self._on_start, clock=steady)
-                       if launch.autostart else None)
-        self._guard_transitions()
+            self.config.diagnostics_period_s, self._on_timer, clock=steady)
+        if launch.autostart:
+            self._autostart_timer = self.create_timer(0.0, self._on_autostart, clock=steady)
 
     def on_configure(self, state):
         """Load the models and create the publishers."""
-        return self._transition('inactive', self._configure)
+        return self.run_transition('inactive', self._configure)
 
     def on_activate(self, state):
         """Subscribe."""
-        return self._transition('active', self._activate)
+        return self.run_transition('active', self._activate)
 
     def on_deactivate(self, state):
-        """Stop listening and publishing; the models stay."""
-        fatal = self._worker.fatal if self._worker else None
-        result = self._transition('inactive', self._deactivate)
+        """Unsubscribe; the models stay loaded."""
+        fatal = self.activation.fatal if self.activation else None
+        result = self.run_transition('inactive', self._deactivate)
         if fatal:
             self.reason = fatal
             return ERROR
@@ -99,14 +81,14 @@ class PoseNode(LifecycleNode):
 
     def on_cleanup(self, state):
         """Free the models."""
-        return self._transition('unconfigured', self._free)
+        return self.run_transition('unconfigured', self._free)
 
     def on_shutdown(self, state):
-        """Free everything, whatever the state was."""
-        return self._transition('finalized', self._free)
+        """Free everything, in any state."""
+        return self.run_transition('finalized', self._free)
 
     def on_error(self, state):
-        """Say why, free everything, and be ready to be configured again."""
+        """Report the reason and free everything, so that the node can be configured again."""
         self.get_logger().error(f'error state: {self.reason}')
         try:
             self._free()
@@ -116,166 +98,52 @@ class PoseNode(LifecycleNode):
             self.state = 'unconfigured'
         return SUCCESS
 
-    def on_unreadable(self, error: Exception):
-        """Count what came and cannot even be read as a message."""
-        self._warn('message_unreadable', f'message dropped, {type(error).__name__}: {error}')
+    def on_unreadable(self, error: Exception) -> None:
+        """Count a message that rclpy could not deserialize."""
+        self.faults.warn('message_unreadable', f'message dropped, {type(error).__name__}: {error}')
 
-    def close(self):
-        """End the thread and free everything, before ROS is shut down."""
+    def close(self) -> None:
+        """Join the thread and free everything, before ROS is shut down."""
         self._free()
 
-    def _transition(self, state: str, work: Callable):
-        """Do the work of one transition; an error is remembered with its reason."""
-        try:
-            work()
-        except NikiError as error:
-            self.reason = str(error)
-            return ERROR
-        except Exception as error:  # rclpy would swallow it without a word
-            self.reason = f'{type(error).__name__}: {error}'
-            self.get_logger().error(f'in the transition to {state}: {traceback.format_exc()}')
-            return ERROR
-        self.state, self.reason = state, ''
-        return SUCCESS
-
-    def _guard_transitions(self):
-        """Refuse what the state does not allow; rclpy's own answer ends the process."""
-        service, = [one for one in self.services if one.srv_name.endswith('/change_state')]
-        change = service.callback
-
-        def guarded(request, response):
-            try:
-                return change(request, response)
-            except RuntimeError as error:
-                self.get_logger().warning(f'transition {request.transition.id} refused in state '
-                                          f'{self.state}: {error}')
-                response.success = False
-                return response
-        service.callback = guarded
-
-    def _configure(self):
-        self._outdated = False
-        self._pipeline = self._make_pipeline(self._pipeline_config)
-        self.health = Health()
-        self._outputs = Outputs(self, self._pipeline.solver.skeleton, self._config,
-                                self._pipeline_config.tracking.keep_s)
-        self._overlay = self._outputs.overlay
+    def _configure(self) -> None:
+        self._is_outdated = False
+        self.pipeline = self._make_pipeline(self.pipeline_config)
+        self.health, self.faults = Health(), FaultLog(self.get_logger())
+        self.publisher = BodyPublisher(self, self.pipeline.solver.skeleton, self.config,
+                                        self.pipeline_config.tracking, self.faults)
         if self._settings.foreign:
-            self.health.hold('parameter_foreign', self._settings.foreign,
-                             WARN if self._settings.perhaps_misspelled else OK)
-        if self._outputs.missing:
-            self._hold('hri_msgs_missing', self._outputs.missing)
-        self.get_logger().info(f'configured: {what_runs(self._pipeline.describe())}')
+            level = WARN if self._settings.perhaps_misspelled else OK
+            self.faults.hold('parameter_foreign', self._settings.foreign, level, log=False)
+        self.get_logger().info(f'configured: {pipeline_summary(self.pipeline.describe())}')
 
-    def _activate(self):
-        if self._outdated:
+    def _activate(self) -> None:
+        if self._is_outdated:
             self._free()
             self._configure()
-        topic, kind = image_topic(self, self._config.image_transport)
-        info_topic, full_name = map(self.resolve_topic_name, ('camera_info', topic))
-        handler = FrameHandler(self._pipeline, self._outputs, self.health, self._config,
-                               self._warn, info_topic, full_name)
-        handler.now_ns = lambda: self.get_clock().now().nanoseconds
-        handler.overlay_wanted = lambda: self._overlay.get_subscription_count() > 0
-        handler.publish_overlay = self._overlay.publish
-        self._beside = handler.side_inputs = SideInputs(
-            self, self._listen, self._config, self._pipeline_config.observer.min_score,
-            self._warn, find_up=self._pipeline_config.image_rotation == AUTO)
-        self._pipeline.reset()
-        self._handler, self._sequence = handler, 0
-        self._worker = NewestWorker(handler.handle, self.health.skip, self._failed)
-        self._subscriptions_on = [
-            self._listen(CameraInfo, 'camera_info', handler.set_camera_info, info_qos),
-            self._subscribe(kind, topic, self._on_image, image_qos)]
-        self._watch = Watch(self._config.health, self.health, self._warn, full_name)
-        self._watch.elsewhere = lambda: elsewhere(self, full_name, Image, CompressedImage)
-        self.get_logger().info(f'active: reading {full_name} and {info_topic}')
+        self.activation = Activation(self, self.pipeline, self.publisher, self.config,
+                                      self.health, self.faults)
+        self.get_logger().info(f'active: reading {self.activation.image_topic} and '
+                               f'{self.activation.info_topic}')
 
-    def _subscribe(self, kind, topic: str, callback, profile):
-        """Subscribe with the QoS of the settings; a publisher that offers less gets a name."""
-        def refused(policy):
-            self._refused.add(name)
-            self._hold('qos_incompatible', f'{name}: a publisher offers less {policy} than was '
-                       'asked for, so nothing of it arrives')
-        name = self.resolve_topic_name(topic)
-        return self.create_subscription(
-            kind, topic, callback, profile(self._config.qos),
-            event_callbacks=offers_too_little(refused), qos_overriding_options=overridable())
+    def _deactivate(self) -> None:
+        if self.activation:
+            self.activation.stop()
+        self.activation = None
+        if self.publisher:
+            self.publisher.clear_tracked()
 
-    def _listen(self, kind, topic: str, callback, profile):
-        """Subscribe likewise; what comes ends the complaint about its publisher."""
-        name = self.resolve_topic_name(topic)
-
-        def heard(message):
-            self._heard(name)
-            callback(message)
-        return self._subscribe(kind, topic, heard, profile)
-
-    def _heard(self, topic: str):
-        if topic in self._refused:
-            self._refused.remove(topic)
-            if not self._refused:
-                self.health.release('qos_incompatible')
-
-    def _deactivate(self):
-        for subscription in self._subscriptions_on:
-            self.destroy_subscription(subscription)
-        self._subscriptions_on = []
-        if self._worker:
-            self._worker.stop()
-        if self._outputs:
-            self._outputs.end()
-        if self._beside:
-            self._beside.destroy()
-        self._beside = None
-        self._worker = self._handler = None
-
-    def _free(self):
+    def _free(self) -> None:
         self._deactivate()
-        if self._outputs:
-            self._outputs.destroy()
-        if self._pipeline:
-            self._pipeline.close()
-        self._pipeline = self._outputs = self._overlay = None
+        if self.publisher:
+            self.publisher.destroy()
+        if self.pipeline:
+            self.pipeline.close()
+        self.pipeline = self.publisher = None
         release_memory()
 
-    def _on_image(self, message, info):
-        """Hand the image over; what DDS has overwritten meanwhile is seen in the numbering."""
-        now_ns = time.monotonic_ns()
-        number = info.get('publication_sequence_number') or 0
-        lost = number - self._sequence - 1 if self._sequence else 0
-        if not 0 < lost <= _MAX_RATE_HZ * 1e-9 * (now_ns - self._heard_ns):
-            lost = 0
-        self._sequence, self._heard_ns = number, now_ns
-        self._watch.heard()
-        self._heard(self._watch.topic)
-        self.health.arrived(1 + lost, lost)
-        if self._worker:
-            self._worker.put(message)
-        else:
-            self.health.skip('deactivated')
-
-    def _warn(self, name: str, text: str, level: Optional[bytes] = None):
-        """Count a fault; say it, but not more often than every five seconds."""
-        if self.health.fault(name, text, level):
-            self._say(name, text)
-
-    def _hold(self, name: str, text: str):
-        """Report a fault that lasts; it is said once."""
-        if self.health.hold(name, text):
-            self._say(name, text)
-
-    def _say(self, name: str, text: str):
-        remedy = REMEDIES.get(name, 'see the log')
-        self.get_logger().warning(f'{name}: {text}. Remedy: {remedy}')
-
-    def _failed(self, text: str):
-        """Count a failure of the pipeline."""
-        if self.health.fault('inference_failed', text.splitlines()[0]):
-            self.get_logger().error(f'inference_failed: {text}')
-
-    def _on_parameters(self, parameters):
-        """Check a change, and let it act: at once, or when the node is activated again."""
+    def _on_parameters(self, parameters) -> SetParametersResult:
+        """Check a change; it takes effect at once, or when the node is activated again."""
         values = self._settings.owned(parameters)
         result = self._settings.validate(values)
         later = self._settings.not_live(values)
@@ -284,75 +152,65 @@ class PoseNode(LifecycleNode):
                                        'node is unconfigured or inactive, and it is active')
         if result.successful:
             self._settings.apply(values)
-            self._outdated = self._outdated or bool(later)
-            self._timer.timer_period_ns = round(self._config.diagnostics_period_s * 1e9)
-            now = {name: value for name, value in values.items() if name not in later}
-            if self._pipeline:
-                self._pipeline.update(self._settings.of(self._pipeline_config, now))
-            if self._outputs:
-                self._outputs.keep_s = self._pipeline_config.tracking.keep_s
+            self._is_outdated = self._is_outdated or bool(later)
+            self._timer.timer_period_ns = round(self.config.diagnostics_period_s * 1e9)
+            live = {name: value for name, value in values.items() if name not in later}
+            if self.pipeline:
+                self.pipeline.update(self._settings.of(self.pipeline_config, live))
         return result
 
-    def _on_start(self):
-        """Configure and activate by itself, unless somebody else has begun to."""
-        self._start.cancel()
+    def _on_autostart(self) -> None:
+        """Configure and activate, unless a lifecycle manager has begun to."""
+        self._autostart_timer.cancel()
         if self.state != 'unconfigured':
             return
         if self.trigger_configure() != SUCCESS or self.trigger_activate() != SUCCESS:
             self.exit_code = 1
 
-    def _on_timer(self):
-        """Publish diagnostics; notice silence, slowness, and a worker that gave up."""
-        if self.state == 'active':
-            self._watch.check()
-            self._check_topics()
-        topic = self.resolve_topic_name('joints') if self._outputs else ''
-        for name, text in who_doubles(self, topic).items():
-            self._warn(name, text)
-        self._check_clock()
+    def _on_timer(self) -> None:
+        """Check the topics and publish diagnostics; deactivate after repeated failures."""
+        if self.activation:
+            self.activation.check()
+        self._check_other_publishers()
+        if self.get_clock().now().nanoseconds == 0:
+            self.faults.hold('no_clock', 'use_sim_time is true, but /clock has no messages')
+        else:
+            self.faults.release('no_clock')
         self._publish_diagnostics()
-        if self._worker and self._worker.fatal:
+        if self.activation and self.activation.fatal:
             self.trigger_deactivate()
 
-    def _check_topics(self):
-        """Say where something else is published than what is read."""
-        self._handler.infos_elsewhere = elsewhere(
-            self, self.resolve_topic_name('camera_info'), CameraInfo)
-        for one in (*self._subscriptions_on, *self._beside.named):
-            found = what_is_there_instead(self, one.topic_name, one.msg_type)
-            for name, text in found.items():
-                self._warn(name, text)
-        topic = self._outputs.lists_topic if self._outputs else ''
-        others = others_who_publish(self, topic) if topic else []
+    def _check_other_publishers(self) -> None:
+        """Report other nodes that publish on the topics of this node."""
+        topic = self.resolve_topic_name('joints') if self.publisher else ''
+        for name, text in duplicate_node_faults(self, topic).items():
+            self.faults.warn(name, text)
+        topic = self.publisher.tracked_topic if self.publisher and self.activation else ''
+        others = other_publishers(self, topic) if topic else []
         if others:
-            self._warn('tracked_shared', f'{" and ".join(others)} publish on {topic} too: each '
-                       'list there is whole, so people of the others come and go with every one')
+            self.faults.warn('tracked_shared', f'{" and ".join(others)} publish on {topic} too: '
+                             'each list replaces the one before, so bodies disappear and return '
+                             'with every list')
 
-    def _check_clock(self):
-        """Say where the time is to come from /clock, and does not."""
-        if self.get_clock().now().nanoseconds == 0:
-            self._hold('no_clock', 'use_sim_time is true, and nothing comes on /clock')
-        else:
-            self.health.release('no_clock')
-
-    def _publish_diagnostics(self):
-        about = dict(self._pipeline.describe()) if self._pipeline else {}
-        if self._beside and self._beside.up_frame:
-            about['gravity_frame'] = self._beside.up_frame
+    def _publish_diagnostics(self) -> None:
+        about = dict(self.pipeline.describe()) if self.pipeline else {}
+        if self.activation and self.activation.up_frame:
+            about['gravity_frame'] = self.activation.up_frame
         if self.reason:
             about['reason'] = self.reason
         name = self.get_fully_qualified_name().lstrip('/')
-        message = DiagnosticArray(status=self.health.report(name, self.state, about))
-        message.header.stamp = self.get_clock().now().to_msg()
+        statuses = node_statuses(name, self.state, about, self.health, self.faults)
         if self.reason:
-            message.status[0].level = type(message.status[0]).ERROR
-            message.status[0].message = self.reason
+            statuses[0].level, statuses[0].message = ERROR_LEVEL, self.reason
+        message = DiagnosticArray(status=statuses)
+        message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
         model = about.get('observer_model', '')
-        if self._model and model and model != self._model:
-            self.get_logger().info(f'the front end runs {model} now: '
+        # observer.model:=auto changes it
+        if self._observer_model and model and model != self._observer_model:
+            self.get_logger().info(f'the front end now uses the model {model}: '
                                    f'{about.get("observer_auto", "")}')
-        self._model = model
+        self._observer_model = model
 
 
 def main(args=None) -> int:

@@ -9,22 +9,45 @@ from pathlib import Path
 import signal
 import sys
 import threading
+from typing import Callable, Optional
 
 from niki_ros.common.errors import ConfigError, NikiError
 from niki_ros.common.plain_text import write_plainly
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
 
-_SPIN_S = 0.1
+_SPIN_TIMEOUT_S = 0.1
 _LOG_PERIOD_S = 5.0
-# beyond it DDS has no ports
-_LAST_DOMAIN = 232
-_LOG_WORDS = ('logging', 'log director', 'for writing', '.log')
+# DDS has no ports for higher domains
+_MAX_DOMAIN_ID = 232
+_LOG_FOLDER_WORDS = ('logging', 'log director', 'for writing', '.log')
 _M_ARENA_MAX = -8
-# Python lets a thread that waits for another one wait 5 ms each time; that is a third of a frame
-_SWITCH_S = 0.0002
+_MAX_ARENAS = 2
+# a Python thread waits 5 ms for another one by default, which is a third of a frame
+_SWITCH_INTERVAL_S = 0.0002
 
 
-def use_large_image_profile():
-    """Give this process's publishers room for raw images; a profile of the user's own wins."""
+class ProcessNode:
+    """
+    Base class, beside rclpy's, of nodes for :func:`run_node`.
+
+    :ivar exit_code: of the process; None while the node runs.
+    """
+
+    exit_code: Optional[int] = None
+
+    def close(self) -> None:
+        """Join the threads and free everything, before ROS is shut down."""
+
+    def on_unreadable(self, error: Exception) -> None:
+        """Log a message that rclpy could not deserialize."""
+        self.get_logger().error(f'message dropped, {type(error).__name__}: {error}',  # type: ignore
+                                throttle_duration_sec=_LOG_PERIOD_S)
+
+
+def use_large_image_profile() -> None:
+    """Give the publishers of this process memory for raw images, unless the user has a profile."""
     names = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
     if not any(os.environ.get(name) for name in names):
         profile = str(Path(__file__).with_name('fastdds_shm.xml'))
@@ -32,33 +55,28 @@ def use_large_image_profile():
             os.environ[name] = profile
 
 
-def run_node(make_node, args=None, name: str = 'niki_ros') -> int:
+def run_node(make_node: Callable[[], ProcessNode], args=None, name: str = 'niki_ros') -> int:
     """
-    Run the node that ``make_node()`` returns until it is done or a signal comes.
+    Run the node that ``make_node`` returns until it has an exit code or a signal arrives.
 
-    The node may have ``exit_code`` (None while it runs) and ``close()``, which joins its threads.
-
-    :return: 0, or 1 after an error, which is printed.
+    :return: exit code: that of the node, or 1 after an error, which is printed.
     """
-    sys.setswitchinterval(_SWITCH_S)
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     write_plainly()
-    use_few_arenas()
+    limit_arenas()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    import rclpy
-    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-    from rclpy.signals import SignalHandlerOptions
-    node = None
+    node: Optional[ProcessNode] = None
     try:
         start_ros(args, SignalHandlerOptions.NO)
         node = make_node()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
-        # a signal handler of Python runs only between calls: wait in short pieces
-        while not stop.is_set() and getattr(node, 'exit_code', None) is None:
-            spin_once(executor, node)
-        return getattr(node, 'exit_code', None) or 0
+        # Python runs signal handlers only between calls: wait in short intervals
+        while not stop.is_set() and node.exit_code is None:
+            spin_once(executor, node.on_unreadable)
+        return node.exit_code or 0
     except NikiError as error:
         print(f'{name}: {error}', file=sys.stderr)
         return 1
@@ -66,27 +84,26 @@ def run_node(make_node, args=None, name: str = 'niki_ros') -> int:
         return 0
     finally:
         if node is not None:
-            if hasattr(node, 'close'):
-                node.close()
-            node.destroy_node()
+            node.close()
+            node.destroy_node()  # type: ignore[attr-defined]
         rclpy.try_shutdown()
 
 
-def use_few_arenas():
+def limit_arenas() -> None:
     """
-    Let all threads share two heaps (glibc); ``MALLOC_ARENA_MAX`` of the user's own wins.
+    Let all threads share two heaps (glibc), unless the user has set ``MALLOC_ARENA_MAX``.
 
-    A heap for every thread of every configuration leaves holes that nobody can give back.
+    With a heap for each thread, memory between the blocks of every configuration is not returned.
     """
     if 'MALLOC_ARENA_MAX' not in os.environ:
         try:
-            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
+            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _MAX_ARENAS)
         except (AttributeError, OSError):
             pass  # another C library
 
 
-def release_memory():
-    """Collect garbage, and hand what the C library keeps for later back to the system (glibc)."""
+def release_memory() -> None:
+    """Collect garbage and return the free memory of the C library to the system (glibc)."""
     gc.collect()
     try:
         ctypes.CDLL(None).malloc_trim(0)
@@ -94,51 +111,45 @@ def release_memory():
         pass  # another C library
 
 
-def start_ros(args, signals):
+def start_ros(args, signals: SignalHandlerOptions) -> None:
     """
-    Let ROS read its arguments and start.
+    Initialize rclpy.
 
-    :raises ConfigError: with what is wrong: arguments, log folder, domain or keys of SROS 2.
+    :raises ConfigError: for wrong arguments, log folder, domain id or SROS 2 keys.
     """
-    import rclpy
     domain = os.environ.get('ROS_DOMAIN_ID', '').strip()
-    if domain and not (domain.isdecimal() and int(domain) <= _LAST_DOMAIN):
-        raise ConfigError(f'ROS_DOMAIN_ID is {domain!r}; expected a number 0 to {_LAST_DOMAIN}: '
+    if domain and not (domain.isdecimal() and int(domain) <= _MAX_DOMAIN_ID):
+        raise ConfigError(f'ROS_DOMAIN_ID is {domain!r}; expected a number 0 to {_MAX_DOMAIN_ID}: '
                           'export ROS_DOMAIN_ID=0')
     try:
         rclpy.init(args=args, signal_handler_options=signals)
     except Exception as error:  # RCLError and others, without a common base class
-        said = str(error).partition(', at /')[0].replace('failed to initialize rcl: ', '')
-        raise ConfigError(_what_is_wrong(said)) from error
+        text = str(error).partition(', at /')[0].replace('failed to initialize rcl: ', '')
+        raise ConfigError(_start_error_text(text)) from error
 
 
-def _what_is_wrong(said: str) -> str:
-    """Return what ROS said when it did not start, with what mends it."""
-    if any(word in said for word in _LOG_WORDS):
-        return (f'the log folder of ROS cannot be written: {said}; choose another: '
-                'export ROS_LOG_DIR=/tmp/ros_log, or write no log: --ros-args '
+def _start_error_text(rcl_text: str) -> str:
+    """Return the error text of rcl with a remedy."""
+    if any(word in rcl_text for word in _LOG_FOLDER_WORDS):
+        return (f'the log folder of ROS cannot be written: {rcl_text}; choose another one with '
+                'export ROS_LOG_DIR=/tmp/ros_log, or write no log with --ros-args '
                 '--disable-external-lib-logs')
     secure = os.environ.get('ROS_SECURITY_ENABLE', '').lower() == 'true'
-    if 'SECURITY' in said or (secure and said == 'error not set'):
-        where = os.environ.get('ROS_SECURITY_KEYSTORE') or 'not set'
-        return (f'ROS_SECURITY_ENABLE is true, and the keys cannot be read: {said} '
-                f'(ROS_SECURITY_KEYSTORE is {where}); docs/security.md has the commands')
-    if "Couldn't parse" in said or said.startswith('['):
-        return (f'ROS does not take these arguments: {said}; config/pose.yaml shows the form of a '
-                'parameter file')
-    return f'ROS 2 does not start: {said}'
+    if 'SECURITY' in rcl_text or (secure and rcl_text == 'error not set'):
+        keystore = os.environ.get('ROS_SECURITY_KEYSTORE') or 'not set'
+        return (f'ROS_SECURITY_ENABLE is true, and the keys cannot be read: {rcl_text} '
+                f'(ROS_SECURITY_KEYSTORE is {keystore}); docs/security.md has the commands')
+    if "Couldn't parse" in rcl_text or rcl_text.startswith('['):
+        return (f'ROS does not take these arguments: {rcl_text}; config/pose.yaml is an example '
+                'of a parameter file')
+    return f'ROS 2 does not start: {rcl_text}'
 
 
-def spin_once(executor, node):
-    """Handle what has come; a message that rclpy cannot even read must not end the node."""
-    from rclpy.executors import ExternalShutdownException
+def spin_once(executor, on_unreadable: Callable[[Exception], None]) -> None:
+    """Handle the callbacks that are ready; pass errors to ``on_unreadable`` and continue."""
     try:
-        executor.spin_once(timeout_sec=_SPIN_S)
+        executor.spin_once(timeout_sec=_SPIN_TIMEOUT_S)
     except ExternalShutdownException:
         raise
-    except Exception as error:
-        if hasattr(node, 'on_unreadable'):
-            node.on_unreadable(error)
-            return
-        node.get_logger().error(f'message dropped, {type(error).__name__}: {error}',
-                                throttle_duration_sec=_LOG_PERIOD_S)
+    except Exception as error:  # rclpy raises where it cannot deserialize a message
+        on_unreadable(error)

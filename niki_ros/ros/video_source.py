@@ -1,4 +1,4 @@
-"""A video file, a folder of images or a webcam as image and camera_info, at its own rate."""
+"""The node ``video_source``: publishes a video, images or a webcam as image and camera_info."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ import queue
 import sys
 import threading
 import time
-from typing import Optional
 
 from niki_ros.common.errors import NikiError
 from niki_ros.ros.conversions import image_from_rgb, info_from_camera, stamp_from_ns
 from niki_ros.ros.parameters import NodeParameters
-from niki_ros.ros.process import run_node, use_large_image_profile
+from niki_ros.ros.process import ProcessNode, run_node, use_large_image_profile
 from niki_ros.ros.qos import overridable
 from niki_ros.ros.settings import SourceConfig
 from niki_ros.scene.camera import Camera
@@ -21,32 +20,34 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-# reliable for those who ask for it (rviz, bags); who reads best-effort loses nothing by it
+# reliable, as rviz and bags request it; best-effort subscribers receive it too
 IMAGE_QOS = QoSProfile(depth=5)
-# who comes late gets the last calibration, and only that
+# late subscribers get the last calibration
 INFO_QOS = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-_DECODE_AHEAD = 8
+_MAX_DECODED_FRAMES = 8
+# the last messages leave the process before it ends
 _FLUSH_S = 0.5
-# we know of a subscriber a little before it knows of us
+# a publisher discovers a subscription a little before the subscription discovers it
 _MATCH_S = 0.5
+_POLL_S = 0.1
+_SUBSCRIBER_POLL_S = 0.02
 
 
-class VideoSource(Node):
+class VideoSource(ProcessNode, Node):
     """
-    Sends every frame once, stamped start + its offset in the recording.
+    Publishes every frame once, with the stamp: start of the node + offset in the recording.
 
-    :ivar exit_code: None while frames come, 0 at the end, 1 after an error.
+    :ivar exit_code: None while frames are published, 0 at the end, 1 after an error.
+    :ivar sent_count: published frames.
     """
 
     def __init__(self, **options):
-        """Open the source, so that a bad one is refused before anything is sent."""
+        """Open the source and start the threads; a source that cannot be opened is an error."""
         super().__init__('video_source', **options)
         self.config = SourceConfig()
         NodeParameters(self, self.config)
-        self.exit_code: Optional[int] = None
-        self.sent = 0
+        self.sent_count = 0
         self._stop = threading.Event()
-        self._threads: list = []
         self._source = self._open()
         self._camera = self._make_camera()
         self._compressed = self.config.image_transport == 'compressed'
@@ -55,14 +56,14 @@ class VideoSource(Node):
             IMAGE_QOS, qos_overriding_options=overridable())
         self._infos = self.create_publisher(CameraInfo, 'camera_info', INFO_QOS,
                                             qos_overriding_options=overridable())
-        self._ready: queue.Queue = queue.Queue(_DECODE_AHEAD)
+        self._decoded: queue.Queue = queue.Queue(_MAX_DECODED_FRAMES)
         self._threads = [threading.Thread(target=work, name=work.__name__, daemon=True)
                          for work in (self._decode, self._send)]
         for thread in self._threads:
             thread.start()
 
-    def close(self):
-        """End the threads and free the source."""
+    def close(self) -> None:
+        """End the threads and close the source."""
         self._stop.set()
         for thread in self._threads:
             thread.join()
@@ -78,7 +79,7 @@ class VideoSource(Node):
         return source
 
     def _make_camera(self) -> Camera:
-        """Return the calibration, or a camera of the field of view that was given."""
+        """Return the camera of the calibration file, or one with the field of view ``fov_deg``."""
         width, height = self._source.width, self._source.height
         if not self.config.camera_info_file:
             return Camera.from_fov(width, height, self.config.fov_deg)
@@ -86,7 +87,7 @@ class VideoSource(Node):
         return camera_for_source(self.config.camera_info_file, self._source)
 
     def _decode(self):
-        """Keep some messages ready; what ends the source goes through the queue too."""
+        """Fill the queue with messages; the end or the error of the source is its last entry."""
         end = None
         try:
             for frame in self._source:
@@ -98,17 +99,17 @@ class VideoSource(Node):
         self._put(end)
 
     def _put(self, item) -> bool:
-        """Wait for room; return False where the node is to stop."""
+        """Wait for room in the queue; return False once the node stops."""
         while not self._stop.is_set():
             try:
-                self._ready.put(item, timeout=0.1)
+                self._decoded.put(item, timeout=_POLL_S)
                 return True
             except queue.Full:
                 pass
         return False
 
     def _message(self, image_rgb):
-        """Return the message without stamp."""
+        """Return the message of an image (H, W, 3), without a stamp."""
         if not self._compressed:
             return image_from_rgb(image_rgb, 0, self.config.frame_id)
         from niki_ros.images.pixels import jpeg_from_rgb
@@ -118,10 +119,10 @@ class VideoSource(Node):
         return message
 
     def _send(self):
-        """Publish each frame at its time."""
+        """Publish each frame at its time, once there are the required subscribers."""
         while min(topic.get_subscription_count() for topic in (self._images, self._infos)
                   ) < self.config.wait_for_subscribers:
-            if self._stop.wait(0.02):
+            if self._stop.wait(_SUBSCRIBER_POLL_S):
                 return
         if self.config.wait_for_subscribers:
             self._stop.wait(_MATCH_S)
@@ -139,34 +140,34 @@ class VideoSource(Node):
             self._finish(item)
 
     def _next(self):
-        """Return the next item of the decoder, None at the end."""
+        """Return the next entry of the queue, None once the node stops."""
         while not self._stop.is_set():
             try:
-                return self._ready.get(timeout=0.1)
+                return self._decoded.get(timeout=_POLL_S)
             except queue.Empty:
                 pass
         return None
 
     def _publish(self, message, stamp_ns: int, camera: Camera):
-        """Send camera_info first, so that it is there when the image is."""
+        """Publish camera_info first, so that it arrives before the image."""
         self._infos.publish(info_from_camera(camera, stamp_ns, self.config.frame_id))
         message.header.stamp = stamp_from_ns(stamp_ns)
         self._images.publish(message)
-        self.sent += 1
+        self.sent_count += 1
 
     def _finish(self, error):
-        """Let the last messages leave, then end the process."""
+        """Wait for the last messages to leave, then end the process."""
         self._stop.wait(_FLUSH_S)
         if error is not None:
             print(f'video_source: {error}', file=sys.stderr)
-        self.get_logger().info(f'sent {self.sent} frames')
+        self.get_logger().info(f'published {self.sent_count} frames')
         self.exit_code = 0 if error is None else 1
 
 
 def main(args=None) -> int:
     """Run the node."""
     use_large_image_profile()
-    # what they write to stderr our own errors say better; the user's value wins
+    # this node reports their errors; a value of the user wins
     os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
     os.environ.setdefault('OPENCV_LOG_LEVEL', 'ERROR')
     return run_node(VideoSource, args, 'video_source')

@@ -221,12 +221,12 @@ def test_planes_that_do_not_fit_are_refused(kind, change):
 def observed_by(node) -> dict:
     """Return the pictures that the front end is given from now on, by their stamps."""
     pictures = {}
-    observe = node._pipeline.observer.observe
+    observe = node.pipeline.observer.observe
 
     def noted(image_rgb, camera, stamp_ns, *others):
         pictures[stamp_ns] = image_rgb
         return observe(image_rgb, camera, stamp_ns, *others)
-    node._pipeline.observer.observe = noted
+    node.pipeline.observer.observe = noted
     return pictures
 
 

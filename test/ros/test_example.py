@@ -13,7 +13,7 @@ import time
 import cv2
 from niki_ros.body.body import Body, OBSERVED, PREDICTED, UNOBSERVED
 from niki_ros.ros.conversions import image_from_rgb, info_from_camera, stamp_from_ns
-from niki_ros.ros.publishers import cloud_from_bodies
+from niki_ros.ros.joint_cloud import cloud_from_bodies
 from niki_ros.scene.camera import Camera
 from niki_ros.sources.open import open_source
 import numpy as np

@@ -127,10 +127,11 @@ def accounted(node) -> bool:
 def feed(node, message):
     """Hand a message to the node's own callback, as the executor does, and wait for its end."""
     start = time.monotonic()
-    node._on_image(message, {})
+    node.activation.on_image(message, {})
     assert wait_for(lambda: accounted(node), 30), node.health.counts()
     assert time.monotonic() - start < 10
-    assert node._worker.fatal is None and not node.health.skipped['inference_failed'], node.reason
+    assert node.activation.fatal is None, node.reason
+    assert not node.health.skipped['inference_failed'], node.reason
 
 
 @pytest.mark.parametrize('more', MORE)
@@ -145,7 +146,7 @@ def test_node_counts_every_hostile_message(node, more):
                 feed(node, message)
                 sent.append(message)
             elif hasattr(message, 'k'):
-                node._handler.set_camera_info(message)
+                node.activation.processor.set_camera_info(message)
             else:
                 whole.header = message
                 feed(node, whole)
@@ -155,7 +156,7 @@ def test_node_counts_every_hostile_message(node, more):
     fuzz(check, 25 * more, st.lists(one, min_size=5, max_size=20))
     assert node.health.received == len(sent) > 120 * more
     assert node.health.processed > 20 * more and node.state == 'active'
-    assert len(node._outputs._bodies) < 20, 'topics of people who are gone are removed'
+    assert len(node.publisher.body_ids) < 20, 'topics of people who are gone are removed'
     assert rss_mb() - before < 100
 
 
@@ -176,7 +177,7 @@ def try_parameters(values):
 
 def check_config(node):
     """Whatever was accepted is of the right type and in its range."""
-    for item in (*settings_of(node._pipeline_config), *settings_of(node._config)):
+    for item in (*settings_of(node.pipeline_config), *settings_of(node.config)):
         wanted = next(other for other in SETTINGS if other.name == item.name)
         assert type(item.default) is type(wanted.default)
         assert wanted.low is None or wanted.low <= item.default <= wanted.high
@@ -291,7 +292,7 @@ def test_front_end_gives_nonsense():
         return [seen]
     with running(scripted(nonsense)) as (node, client):
         for index in range(60):
-            node._on_image(image_from_rgb(GREY, T0 + index * 10**7, 'c'), {})
+            node.activation.on_image(image_from_rgb(GREY, T0 + index * 10**7, 'c'), {})
             assert wait_for(lambda: accounted(node), 10)
         assert node.state == 'active' and node.health.processed == 60
         assert wait_for(lambda: len(client.clouds) == 60)

@@ -1,18 +1,20 @@
-"""/diagnostics: figures, thresholds that are settings, levels, faults that last, the reason."""
+"""/diagnostics: figures, thresholds, levels, held faults, and the reason of an error."""
 
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 import re
 import time
 
 from lifecycle_msgs.msg import Transition
 from niki_ros.common.errors import ModelError
-from niki_ros.ros import diagnostics, watch
-from niki_ros.ros.diagnostics import ERROR, Health, OK, REMEDIES, WARN
+from niki_ros.ros import faults
+from niki_ros.ros.faults import ERROR, FaultLog, OK, REMEDIES, WARN
+from niki_ros.ros.health import Health, node_statuses
+from niki_ros.ros.health_monitor import HealthMonitor
 from niki_ros.ros.settings import HealthConfig
-from niki_ros.ros.watch import Watch
 import pytest
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
@@ -34,127 +36,111 @@ CONFIG = Path(__file__).resolve().parents[2] / 'config'
 FAST = Parameter('diagnostics_period_s', value=0.1)
 
 
-class Seconds:
-    """A clock that stands until it is told."""
+class Watched:
+    """Health, faults and monitor of a node, on a clock that stands still until it is moved."""
 
-    def __init__(self, monkeypatch):
-        """Stand in for time.monotonic of both modules."""
-        self.now = 1000.0
-        for module in (diagnostics, watch):
-            monkeypatch.setattr(module.time, 'monotonic', lambda: self.now)
+    def __init__(self, monkeypatch, **settings):
+        self.now_s = 1000.0
+        monkeypatch.setattr(time, 'monotonic', lambda: self.now_s)
+        self.health, self.faults = Health(), FaultLog(logging.getLogger('test_health'))
+        self.monitor = HealthMonitor(HealthConfig(**settings), self.health, self.faults.warn,
+                                     '/image')
+
+    def run(self, seconds, rate_hz, latency_s=0.02, lost_count=0):
+        """Receive images for a while, each with ``lost_count`` more that were overwritten."""
+        for _ in range(round(seconds * rate_hz)):
+            self.now_s += 1 / rate_hz
+            self.monitor.arrived()
+            self.health.arrived(1 + lost_count, lost_count)
+            self.health.done(latency_s, {'observe': 0.01}, 1, 2)
+
+    def statuses(self) -> dict:
+        """Return the statuses after a check: name → status."""
+        self.monitor.check()
+        found = node_statuses('n', 'active', {}, self.health, self.faults)
+        return {status.name.removeprefix('n: '): status for status in found}
+
+    def levels(self) -> dict:
+        """Return the levels after a check: name → level."""
+        return {name: status.level for name, status in self.statuses().items()}
 
 
 @pytest.fixture
-def clock(monkeypatch):
-    """Return the clock that Health and Watch go by."""
-    return Seconds(monkeypatch)
+def watched(monkeypatch):
+    """Return a function that makes a :class:`Watched` with settings of the thresholds."""
+    return lambda **settings: Watched(monkeypatch, **settings)
 
 
-def watched(**settings):
-    """Return a Health and the Watch over it."""
-    health = Health()
-    return health, Watch(HealthConfig(**settings), health, health.fault, '/image')
-
-
-def run(health, eye, clock, seconds, rate_hz, latency_s=0.02, lost=0):
-    """Let images come for a while; of each, ``lost`` more were overtaken."""
-    for _ in range(round(seconds * rate_hz)):
-        clock.now += 1 / rate_hz
-        eye.heard()
-        health.arrived(1 + lost, lost)
-        health.done(latency_s, {'observe': 0.01}, 1, 2)
-
-
-def levels(health):
-    """Return the level of the whole and of every fault."""
-    statuses = health.report('n', 'active', {})
-    return {status.name.removeprefix('n: '): status.level for status in statuses}
-
-
-def test_all_well(clock):
-    health, eye = watched()
-    run(health, eye, clock, 12, 20)
-    eye.check()
-    assert levels(health) == {'pose': OK}
-    values = diagnostic_values(health.report('n', 'active', {})[0])
+def test_values_without_faults(watched):
+    node = watched()
+    node.run(12, 20)
+    assert node.levels() == {'pose': OK}
+    values = diagnostic_values(node.statuses()['pose'])
     assert values['tracks'] == '2' and values['bodies'] == '1' and values['rate_in_hz'] == '20.0'
     assert values['latency_ms_p99'] == '20.0' and values['stage.observe_ms_p50'] == '10.0'
 
 
-@pytest.mark.parametrize('latency_s, level', [(0.02, OK), (0.25, WARN), (2.0, ERROR)])
-def test_latency(clock, latency_s, level):
-    health, eye = watched()
-    run(health, eye, clock, 5, 10, latency_s)
-    eye.check()
-    assert levels(health).get('latency_high', OK) == levels(health)['pose'] == level
+@pytest.mark.parametrize('fault, level, settings, run', [
+    ('latency_high', OK, {}, {'latency_s': 0.02}), ('latency_high', WARN, {}, {'latency_s': 0.25}),
+    ('latency_high', ERROR, {}, {'latency_s': 2.0}),
+    ('latency_high', OK, {'latency_warn_ms': 0.0, 'latency_error_ms': 0.0}, {'latency_s': 5.0}),
+    ('clock_differs', WARN, {}, {'latency_s': -1.0}),
+    ('clock_differs', WARN, {}, {'latency_s': 3e7}),
+    ('rate_low', OK, {}, {'rate_hz': 20}), ('rate_low', WARN, {}, {'rate_hz': 8}),
+    ('rate_low', ERROR, {}, {'rate_hz': 3}), ('slow', OK, {}, {'lost_count': 0}),
+    ('slow', WARN, {}, {'lost_count': 1}), ('slow', ERROR, {}, {'lost_count': 19})])
+def test_levels_by_threshold(watched, fault, level, settings, run):
+    """A threshold of 0 is none; a latency of another clock is no latency."""
+    if fault == 'rate_low':
+        settings = {'rate_warn_hz': 10.0, 'rate_error_hz': 5.0}
+    node = watched(**settings)
+    node.run(12, **{'rate_hz': 10, **run})
+    assert node.levels() == ({'pose': OK} if level == OK else {'pose': level, fault: level})
 
 
-def test_latency_threshold_of_zero_is_none(clock):
-    health, eye = watched(latency_warn_ms=0.0, latency_error_ms=0.0)
-    run(health, eye, clock, 5, 10, 5.0)
-    eye.check()
-    assert levels(health) == {'pose': OK}
-
-
-@pytest.mark.parametrize('latency_s', [-1.0, 3e7])
-def test_another_clock_is_no_latency(clock, latency_s):
-    health, eye = watched()
-    run(health, eye, clock, 5, 10, latency_s)
-    eye.check()
-    assert levels(health) == {'pose': WARN, 'clock_differs': WARN}
-
-
-@pytest.mark.parametrize('rate_hz, level', [(20, OK), (8, WARN), (3, ERROR)])
-def test_rate(clock, rate_hz, level):
-    health, eye = watched(rate_warn_hz=10.0, rate_error_hz=5.0)
-    run(health, eye, clock, 12, rate_hz)
-    eye.check()
-    assert levels(health).get('rate_low', OK) == levels(health)['pose'] == level
-
-
-@pytest.mark.parametrize('lost, level', [(0, OK), (1, WARN), (19, ERROR)])
-def test_overtaken(clock, lost, level):
-    health, eye = watched()
-    run(health, eye, clock, 2, 10, lost=lost)
-    eye.check()
-    assert levels(health).get('slow', OK) == levels(health)['pose'] == level
-
-
-def test_silence_and_its_end(clock):
-    """WARN, then ERROR; ten seconds after the camera is back all is well."""
-    health, eye = watched()
+def test_silence_and_its_end(watched):
+    """WARN, then ERROR; OK ten seconds after the next image."""
+    node = watched()
     for seconds, level in ((4, OK), (2, WARN), (25, ERROR)):
-        clock.now += seconds
-        eye.check()
-        assert levels(health)['pose'] == level
-    assert 'no image on /image for 31 s' in health.report('n', 'active', {})[1].message
-    run(health, eye, clock, 11, 10)
-    eye.check()
-    assert levels(health) == {'pose': OK, 'no_images': OK}
-    assert 'not seen for' in health.report('n', 'active', {})[1].message
+        node.now_s += seconds
+        assert node.levels()['pose'] == level
+    assert '/image for 31 s' in node.statuses()['no_images'].message
+    node.run(11, 10)
+    assert node.levels() == {'pose': OK, 'no_images': OK}
+    assert '/image for 31 s' in node.statuses()['no_images'].message
 
 
-def test_a_fault_that_is_held_stays(clock):
-    health = Health()
-    assert health.hold('no_clock', 'x') and not health.hold('no_clock', 'x')
-    clock.now += 3600
-    assert levels(health) == {'pose': WARN, 'no_clock': WARN}
-    health.release('no_clock')
-    health.release('never_held')
-    assert levels(health) == {'pose': OK, 'no_clock': OK}
-    assert health.hold('no_clock', 'again')
+def test_a_held_fault_stays_until_it_is_released(watched, caplog):
+    node = watched(silent_warn_s=0.0, silent_error_s=0.0)
+    for _ in range(2):
+        node.faults.hold('no_clock', 'x')
+    assert len(caplog.records) == 1
+    node.now_s += 3600
+    assert node.levels() == {'pose': WARN, 'no_clock': WARN}
+    node.faults.release('no_clock')
+    node.faults.release('never_held')
+    assert node.levels() == {'pose': OK, 'no_clock': OK}
+    node.faults.hold('no_clock', 'again')
+    assert len(caplog.records) == 2
+
+
+def test_overtaken_images_during_warm_up_do_not_count(watched):
+    """Libraries fill their caches during the first images."""
+    node = watched()
+    node.health.arrived(8, 6)
+    for _ in range(2):
+        node.health.done(0.1, {}, 1)
+    assert node.levels() == {'pose': OK}
+    node.run(2, 10)
+    assert node.levels() == {'pose': OK}
 
 
 def test_every_fault_of_the_sources_has_a_remedy():
-    """A name without a remedy tells nobody what to do."""
-    from pathlib import Path
-    import re
-    root = Path(diagnostics.__file__).parents[1]
     named = set()
-    for path in [*root.rglob('*.py')]:
+    for path in Path(faults.__file__).parents[1].rglob('*.py'):
         text = path.read_text('utf-8')
-        for pattern in (r"\b(?:_warn|RejectedFrame|_hold|fault|hold|_above)\(\s*'(\w+)'",
-                        r"faults\['(\w+)'\]"):
+        for pattern in (r"faults\.(?:warn|hold|note|fail)\(\s*'(\w+)'", r"faults\['(\w+)'\]",
+                        r"\b(?:_warn|RejectedFrame|_check_maximum)\(\s*'(\w+)'"):
             named |= set(re.findall(pattern, text))
     assert {'image_invalid', 'no_images', 'stamp_jumped_back', 'qos_incompatible'} <= named
     assert named <= set(REMEDIES), named - set(REMEDIES)
@@ -207,7 +193,7 @@ def test_a_failed_configure_stays_an_error_until_the_next():
             Parameter('autostart', value=False), Parameter('diagnostics_period_s', value=0.1)])
     with ros_graph(make, Client) as (node, client):
         assert not change(client, Transition.TRANSITION_CONFIGURE)
-        assert state(client) == 'unconfigured' and node._outputs is None
+        assert state(client) == 'unconfigured' and node.publisher is None
         assert client.count_publishers('joints') == 0
         client.diagnostics.clear()
         assert wait_for(lambda: 'niki_pose: pose' in client.diagnostics)
@@ -218,18 +204,6 @@ def test_a_failed_configure_stays_an_error_until_the_next():
         assert change(client, Transition.TRANSITION_ACTIVATE)
         assert wait_for(lambda: client.diagnostics['niki_pose: pose'].level == OK)
         client.send_until_processed(time.time_ns())
-
-
-def test_images_that_are_overtaken_while_libraries_warm_up_are_no_slowness(clock):
-    health, eye = watched()
-    health.arrived(8, 6)
-    for _ in range(2):
-        health.done(0.1, {}, 1)
-    eye.check()
-    assert levels(health) == {'pose': OK}
-    run(health, eye, clock, 2, 10)
-    eye.check()
-    assert levels(health) == {'pose': OK}
 
 
 def test_the_analyzers_that_ship_take_every_row():
@@ -252,6 +226,6 @@ def test_every_row_has_the_hardware_id_that_the_foxglove_layout_selects():
               panels['DiagnosticStatusPanel!node']['selectedHardwareId']}
     arguments = ['--ros-args', '-r', 'image:=/left_camera/image_raw']
     with running(overrides=[FAST], cli_args=arguments) as (node, client):
-        node._warn('slow', 'for once')
+        node.faults.warn('slow', 'for once')
         assert wait_for(lambda: 'niki_pose: slow' in client.diagnostics)
         assert {row.hardware_id for row in client.diagnostics.values()} == wanted

@@ -11,7 +11,7 @@ from niki_ros.messages.stamps import ns_from_stamp
 from niki_ros.ros.conversions import image_from_rgb
 from niki_ros.ros.humans_merger import HumansMerger, IdLists
 from niki_ros.ros.launch_settings import CameraNode, need_merger
-from niki_ros.ros.pose_node import SUCCESS
+from niki_ros.ros.lifecycle import SUCCESS
 import numpy as np
 import pytest
 from rclpy.node import Node

@@ -22,14 +22,15 @@ import numpy as np
 import rclpy
 from niki_ros.benchmarks.check_images import check_images
 from niki_ros.ros.conversions import image_from_rgb
-from niki_ros.ros.pose_node import PoseNode, SUCCESS
-from niki_ros.ros.process import use_few_arenas
+from niki_ros.ros.pose_node import PoseNode
+from niki_ros.ros.lifecycle import SUCCESS
+from niki_ros.ros.process import limit_arenas
 from rclpy.parameter import Parameter
 
 def rss_mb():
     return int(re.search(r'VmRSS:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]) / 1024
 
-use_few_arenas()
+limit_arenas()
 rclpy.init(args=[])
 node = PoseNode(parameter_overrides=[Parameter('autostart', value=False)])
 picture = check_images()[0].image_rgb
@@ -42,7 +43,7 @@ for cycle in range({CYCLES}):
     assert node.trigger_activate() == SUCCESS, node.reason
     for index in range(6):
         stamp_ns = 10**18 + cycle * 10**9 + index * 40_000_000
-        node._handler.handle(image_from_rgb(image, stamp_ns, 'camera'))
+        node.activation.processor.process(image_from_rgb(image, stamp_ns, 'camera'))
     configured.append(rss_mb())
     bodies.append(node.health.bodies)
     assert node.trigger_deactivate() == node.trigger_cleanup() == SUCCESS

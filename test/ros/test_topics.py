@@ -42,15 +42,16 @@ def test_another_type_under_the_name():
         other.create_publisher(String, '/image', 1)
         assert wait_for(lambda: 'niki_pose: topic_type_differs' in client.diagnostics)
         text = client.diagnostics['niki_pose: topic_type_differs'].message
-        assert text == '/image carries std_msgs/msg/String, and sensor_msgs/msg/Image is read'
+        assert all(fact in text for fact in (
+            '/image ', 'std_msgs/msg/String', 'sensor_msgs/msg/Image'))
 
 
 def test_only_a_compressed_transport():
     with running(overrides=[FAST]) as (node, client):
         client.create_publisher(CompressedImage, '/depth/compressedDepth', 1)
         assert wait_for(lambda: 'niki_pose: transport_differs' in client.diagnostics)
-        assert ('/depth, but there is /depth/compressedDepth'
-                in client.diagnostics['niki_pose: transport_differs'].message)
+        assert '/depth/compressedDepth' in client.diagnostics[
+            'niki_pose: transport_differs'].message
 
 
 def test_compressed_depth_sets_the_distance():
@@ -101,7 +102,7 @@ def test_raw_where_compressed_was_asked_for():
     transport = Parameter('image_transport', value='compressed')
     with running(overrides=[FAST, transport]) as (node, client):
         assert wait_for(lambda: 'niki_pose: transport_differs' in client.diagnostics)
-        assert 'there is /image, which is raw' in client.diagnostics[
+        assert '/image, which is raw' in client.diagnostics[
             'niki_pose: transport_differs'].message
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 from geometry_msgs.msg import TransformStamped
 from niki_ros.ros.conversions import image_from_rgb, info_from_camera
-from niki_ros.ros.pose_node import _load_pipeline
+from niki_ros.ros.pose_node import load_pipeline
 from niki_ros.scene.camera import Camera
 from niki_ros.sources.open import open_source
 import numpy as np
@@ -46,7 +46,7 @@ def transforms(parent: str, roll_deg: float) -> TFMessage:
 def played(frames, camera, overrides, message):
     """Return the last root of the first body in TF, and the diagnostics."""
     overrides = [Parameter(name, value=value) for name, value in overrides.items()]
-    with running(_load_pipeline, overrides=overrides) as (node, client):
+    with running(load_pipeline, overrides=overrides) as (node, client):
         statics = client.create_publisher(TFMessage, '/tf_static', QoSProfile(
             depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
         if message is not None:
