@@ -1,4 +1,4 @@
-"""Libraries that run a graph, behind one :class:`Engine` protocol; each imported when chosen."""
+"""Libraries that run graphs, behind the protocol :class:`Engine`. May import models."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Speed and exactness of graphs, solvers and the pipeline on this machine."""
+"""Speed and accuracy of graphs, solvers and the pipeline on this machine. May import loading."""

@@ -1,1 +1,1 @@
-"""The command niki: one verb a file, arguments and a call."""
+"""The command niki: one verb per file, arguments and a call. May import viewers and benchmarks."""

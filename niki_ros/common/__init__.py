@@ -1,1 +1,1 @@
-"""What every room uses: errors, checks of arrays, settings. Imports nothing of this package."""
+"""Errors, settings and checks of arrays that all rooms use. Imports no other room."""

@@ -1,1 +1,1 @@
-"""The demonstration behind make demo, an application of its own on top of the ROS nodes."""
+"""The application behind make demo, on top of the ROS nodes. May import ros."""

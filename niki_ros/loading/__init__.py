@@ -1,1 +1,1 @@
-"""Put the pipeline together from names and settings. May import all parts of the algorithm."""
+"""Composition of the pipeline from settings. May import observers, solvers and people."""

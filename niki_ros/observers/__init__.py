@@ -1,4 +1,4 @@
-"""Front ends: an image in, one observation of 29 joints per person out."""
+"""Front ends: an image to one observation per person. May import lifters, backends and scene."""
 
 from __future__ import annotations
 

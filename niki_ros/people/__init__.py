@@ -1,1 +1,1 @@
-"""The algorithm: who is who, and the stages that each person passes. No file, no graph."""
+"""Association, tracking, and the stages that each person passes. May import lifters and scene."""
