@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """
-Make the pictures of the documentation from a video: ``python docs/make_pictures.py VIDEO S``.
+Images of the documentation from second S of a video: ``python docs/make_pictures.py VIDEO S``.
 
-Writes docs/images/scene.png, what config/niki.rviz shows, drawn by matplotlib because rviz needs
-a screen, and docs/images/stages.jpg, the steps of the pipeline at second S.
+docs/images/scene.png is the view of config/niki.rviz, drawn by matplotlib because rviz needs a
+screen. docs/images/stages.jpg shows the steps of the pipeline.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from niki_ros import load_pipeline
 from niki_ros.body.body import STATUS_NAMES
 from niki_ros.body.skeleton import CARRIER_29, PARENTS_29
 from niki_ros.images.overlay import confidence_rgb, draw_overlay
+from niki_ros.loading.process_source import process_source
 from niki_ros.robot_model.urdf import link_names, link_poses, root_quat_xyzw
 from niki_ros.sources.open import open_source
 import numpy as np
@@ -32,40 +33,22 @@ BONES = [(parent, joint) for joint, parent in enumerate(PARENTS_29) if parent >=
 AXES_RGB = ('#e04040', '#40c040', '#4060ff')
 
 
-class Seen:
-    """An observer that remembers what the real one has seen last."""
-
-    def __init__(self, observer):
-        """Stand before ``observer``."""
-        self._observer, self.last = observer, []
-
-    def observe(self, *arguments):
-        """Pass on and remember."""
-        self.last = self._observer.observe(*arguments)
-        return self.last
-
-    def __getattr__(self, name):
-        """Be the observer in all else."""
-        return getattr(self._observer, name)
-
-
-def moment(video, seconds: float):
-    """Run the pipeline up to a moment; return image, camera, bodies, observations, offsets."""
+def process_until(video, seconds: float):
+    """Return image, camera, bodies, observations and bone offsets at a time of a video."""
     pipeline = load_pipeline()
-    pipeline.observer = Seen(pipeline.observer)
     with open_source(video) as source:
-        for frame in source:
-            bodies = pipeline.process(frame.image_rgb, None, frame.stamp_ns)
+        for frame in process_source(source, pipeline):
             if frame.stamp_ns >= seconds * 1e9:
                 break
-    camera = pipeline.assumed_camera(frame.image_rgb)
-    offsets = [pipeline.solver.skeleton.offsets(body.betas) for body in bodies]
+    # the front end again on the same image: the pipeline does not return its observations
+    observations = pipeline.observer.observe(frame.image_rgb, frame.camera, frame.stamp_ns + 1)
+    offsets_m = [pipeline.solver.skeleton.offsets(body.betas) for body in frame.bodies]
     pipeline.close()
-    return frame.image_rgb, camera, bodies, pipeline.observer.last, offsets
+    return frame.image_rgb, frame.camera, frame.bodies, observations, offsets_m
 
 
 def rviz_view(display: dict):
-    """Return eye (3,) and what it looks at (3,) of rviz's orbit view, in the fixed frame."""
+    """Return the eye (3,) and the focus (3,) of rviz's orbit view, metres in the fixed frame."""
     view = display['Visualization Manager']['Views']['Current']
     focus = np.array([view['Focal Point'][axis] for axis in 'XYZ'])
     pitch, yaw = view['Pitch'], view['Yaw']
@@ -74,33 +57,34 @@ def rviz_view(display: dict):
 
 
 class Eye:
-    """A pinhole at ``place`` that looks at ``target`` with the optical y axis down."""
+    """Pinhole camera at ``position`` (3,) that looks at ``target`` (3,), in the fixed frame."""
 
-    def __init__(self, place, target, size=(960, 600), focal_px=760.0):
-        """Turn so that the image is upright."""
-        forward = (target - place) / np.linalg.norm(target - place)
+    def __init__(self, position, target, size=(960, 600), focal_px=760.0):
+        """Rotate the camera so that the image is upright."""
+        forward = (target - position) / np.linalg.norm(target - position)
         right = np.cross([0.0, 1.0, 0.0], forward)
         right /= np.linalg.norm(right)
-        self.turn = np.stack([right, np.cross(forward, right), forward])
-        self.place, self.size, self.focal_px = place, size, focal_px
+        self.rotmat = np.stack([right, np.cross(forward, right), forward])
+        self.position, self.size, self.focal_px = position, size, focal_px
 
     def __call__(self, points_m) -> np.ndarray:
-        """Return pixels (..., 2) of points (..., 3) of the fixed frame; NaN behind."""
-        seen = (np.asarray(points_m) - self.place) @ self.turn.T
-        z = np.where(seen[..., 2:] > 0.1, seen[..., 2:], np.nan)
-        return seen[..., :2] / z * self.focal_px + np.array(self.size) / 2
+        """Return pixels (..., 2) of points (..., 3) in the fixed frame; NaN behind the eye."""
+        points_m = (np.asarray(points_m) - self.position) @ self.rotmat.T
+        z = np.where(points_m[..., 2:] > 0.1, points_m[..., 2:], np.nan)
+        return points_m[..., :2] / z * self.focal_px + np.array(self.size) / 2
 
 
 def frames_of(body, offsets_m):
-    """Return places (30, 3) and rotations (30, 3, 3) of the TF frames in the camera's frame."""
-    turn = Rotation.from_quat(root_quat_xyzw(body.rotmat)).as_matrix()
-    places, turns = link_poses(body.rotmat, offsets_m)
-    places = np.asarray(body.root_m) + np.concatenate([np.zeros((1, 3)), places]) @ turn.T
-    return places, turn @ np.concatenate([np.eye(3)[None], turns])
+    """Return positions (30, 3) and rotations (30, 3, 3) of the TF frames in the camera frame."""
+    root_rotmat = Rotation.from_quat(root_quat_xyzw(body.rotmat)).as_matrix()
+    links_m, rotmats = link_poses(body.rotmat, offsets_m)
+    links_m = np.concatenate([np.zeros((1, 3)), links_m]) @ root_rotmat.T
+    return (np.asarray(body.root_m) + links_m,
+            root_rotmat @ np.concatenate([np.eye(3)[None], rotmats]))
 
 
 def scene(bodies, offsets, out: Path):
-    """Draw grid, skeletons, joints by confidence and frames as config/niki.rviz has them."""
+    """Draw grid, skeletons, joints by confidence and frames as in config/niki.rviz."""
     config = yaml.safe_load((ROOT / 'config' / 'niki.rviz').read_text('utf-8'))
     shown = {item['Name']: item for item in config['Visualization Manager']['Displays']}
     back = [int(part) / 255 for part in
@@ -127,7 +111,7 @@ def scene(bodies, offsets, out: Path):
 
 
 def draw_body(axes, eye, body):
-    """Draw bones and joints, coloured by confidence as the markers are."""
+    """Draw bones and joints in the colours of the markers, by confidence."""
     pixels = eye(body.joints_m)
     colours = [np.array(confidence_rgb(body.confidence[joint])) / 255 for joint in CARRIER_29]
     for parent, joint in BONES:
@@ -136,16 +120,16 @@ def draw_body(axes, eye, body):
     axes.scatter(*pixels.T, s=16, color=colours, zorder=3)
 
 
-def draw_frames(axes, eye, places, turns, length_m):
+def draw_frames(axes, eye, positions_m, rotmats, length_m):
     """Draw the three axes of every frame."""
-    for place, turn in zip(places, turns):
+    for position, rotmat in zip(positions_m, rotmats):
         for axis, colour in enumerate(AXES_RGB):
-            ends = eye([place, place + length_m * 0.6 * turn[:, axis]])
+            ends = eye([position, position + length_m * 0.6 * rotmat[:, axis]])
             axes.plot(*ends.T, color=colour, linewidth=0.9)
 
 
 def cropped(image, box, margin=0.25):
-    """Return the part of the image around a box, and its corner."""
+    """Return the part of an image around a box x0, y0, x1, y1, and its upper left corner (2,)."""
     x0, y0, x1, y1 = box
     grow = margin * (y1 - y0)
     middle = (x0 + x1) / 2
@@ -155,29 +139,29 @@ def cropped(image, box, margin=0.25):
 
 
 def stages(image, camera, bodies, observations, out: Path):
-    """Draw what is observed, solved, placed and judged."""
+    """Draw observation, solution, position and confidence of a person."""
     body = max(bodies, key=lambda one: one.confidence.mean())
-    seen = min(observations, key=lambda one: np.nanmean(np.linalg.norm(
+    observation = min(observations, key=lambda one: np.nanmean(np.linalg.norm(
         one.keypoints_px - body.keypoints_px, axis=1)))
     figure, axes = pyplot.subplots(1, 4, figsize=(13.6, 4.4), dpi=100, layout='constrained')
-    part, corner = cropped(image, seen.box_px)
+    part, corner = cropped(image, observation.box_px)
     axes[0].imshow(part)
-    axes[0].scatter(*(seen.keypoints_px - corner).T, s=8 + 120 * seen.sigma, facecolors='none',
-                    edgecolors='#ffd000', linewidths=1.3)
+    axes[0].scatter(*(observation.keypoints_px - corner).T, s=8 + 120 * observation.sigma_200mm,
+                    facecolors='none', edgecolors='#ffd000', linewidths=1.3)
     axes[0].set_title('observe: 29 joints\ncircle = expected error')
-    draw_solved(axes[1], body, seen)
+    draw_solved(axes[1], body, observation)
     draw_placed(axes[2], bodies, camera)
-    axes[3].imshow(cropped(draw_overlay(image, bodies, camera), seen.box_px)[0])
-    axes[3].set_title('judge: blue = sure\norange, dashed = a guess')
+    axes[3].imshow(cropped(draw_overlay(image, bodies, camera), observation.box_px)[0])
+    axes[3].set_title('confidence: blue = certain\norange, dashed = predicted')
     for one in (axes[0], axes[3]):
         one.axis('off')
     figure.savefig(out, pil_kwargs={'quality': 88})
 
 
-def draw_solved(axes, body, seen):
-    """Draw the front end's joints and the solved body from the side, where depth shows."""
+def draw_solved(axes, body, observation):
+    """Draw the joints of the front end and of the solved body from the side."""
     solved = body.joints_m - body.root_m
-    for joints, style in ((seen.joints_m, {'color': '#999999', 'linestyle': ':'}),
+    for joints, style in ((observation.joints_m, {'color': '#999999', 'linestyle': ':'}),
                           (solved, {'color': '#2070b4'})):
         for parent, joint in BONES:
             axes.plot(joints[[parent, joint], 2], -joints[[parent, joint], 1], **style)
@@ -187,7 +171,7 @@ def draw_solved(axes, body, seen):
 
 
 def draw_placed(axes, bodies, camera):
-    """Draw where people stand, from above, with the camera's field of view."""
+    """Draw the positions of people from above, with the field of view of the camera."""
     half = camera.width / 2 / camera.matrix[0, 0]
     far = max(body.root_m[2] for body in bodies) + 1.0
     axes.plot([-half * far, 0, half * far], [far, 0, far], color='#999999')
@@ -201,8 +185,8 @@ def draw_placed(axes, bodies, camera):
 
 
 def main(video, seconds):
-    """Make both pictures."""
-    image, camera, bodies, observations, offsets = moment(video, seconds)
+    """Write both images."""
+    image, camera, bodies, observations, offsets = process_until(video, seconds)
     for body in bodies:
         print(body.id, [STATUS_NAMES[one] for one in np.unique(body.status)])
     IMAGES.mkdir(exist_ok=True)

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """
-Print the path of the demo clip; with ``--fetch`` get it first where it is missing.
+Print the path of the demo clip; with ``--fetch``, download it first where it is missing.
 
-It is one BSD-3 video file out of a wheel on PyPI. ``tools/setup_venv.py`` fetches it with the
-packages, so that ``make demo`` needs no network.
+It is a video of the package sports2d (BSD-3) on PyPI. ``tools/setup_venv.py`` downloads it with
+the packages, so that ``make demo`` needs no network.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def sha256(data: bytes) -> str:
 
 
 def cached_path() -> Path:
-    """Return where the clip is kept."""
+    """Return the path of the clip in the cache."""
     cache = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
     if cache.startswith('~'):
         raise SystemExit('This user has no home folder. Name one for the demo clip: '
@@ -37,7 +37,7 @@ def cached_path() -> Path:
 
 
 def fetch(path: Path):
-    """Take the clip out of the wheel, check it and move it into place at once."""
+    """Extract the clip from the wheel, check it and rename it to ``path``."""
     print('Demo clip from the sports2d package (BSD-3) …', file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, '-m', 'pip', 'download', '--quiet', '--no-deps',
@@ -60,14 +60,14 @@ def fetch(path: Path):
 def main() -> int:
     """Print the path, for the Makefile."""
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
-    parser.add_argument('--fetch', action='store_true', help='get it where it is missing')
+    parser.add_argument('--fetch', action='store_true', help='download it where it is missing')
     args = parser.parse_args()
     path = cached_path()
     if not path.is_file() or sha256(path.read_bytes()) != SHA256:
         if not args.fetch:
             print(f'The demo clip is not at {path}, or is damaged. "{sys.executable} '
-                  f'{__file__} --fetch" gets it from PyPI; or give a video of your own: make demo '
-                  'VIDEO=file.mp4', file=sys.stderr)
+                  f'{__file__} --fetch" downloads it from PyPI; or give a video of your own: '
+                  'make demo VIDEO=file.mp4', file=sys.stderr)
             return 1
         fetch(path)
     print(path)

@@ -1,34 +1,33 @@
 """
-The command ``niki``.
+Command ``niki``, which runs one verb.
 
 A verb is a module with ``HELP: str``, ``add_arguments(parser)`` and ``main(args) -> int``. Only
-argparse is imported before the verb is known, so that ``niki --help`` answers at once.
+the module of the verb in the arguments is imported, so that ``niki --help`` answers at once.
 """
 
 from __future__ import annotations
 
 import argparse
 from importlib import import_module
-from importlib.util import find_spec
 import os
 import signal
 import sys
 
 VERBS = {
-    'run': 'a video, webcam or folder of images to bodies, without ROS',
-    'models': 'fetch, list and verify the models',
+    'run': 'turn a video, webcam or folder of images into bodies, without ROS',
+    'models': 'list and verify the models',
     'engine': 'build and inspect TensorRT engines',
-    'view': 'bodies of a video or a bag in the viewer Rerun, or in a browser',
+    'view': 'show the bodies in a video or a bag in the viewer Rerun or in a browser',
     'bench': 'measure the speed on this machine',
-    'doctor': 'what is installed, what is missing, how to mend it',
+    'doctor': 'list what is installed, what is missing and how to install it',
 }
-"""Name and help of each verb; its module is ``niki_ros.cli.<name>``, listed where it exists."""
+"""Name and help of each verb; its module is ``niki_ros.cli.<name>``."""
 
 
 def main(argv=None) -> int:
-    """Run one verb and return the exit code: 0, 1 error, 2 usage, 130 interrupted."""
+    """Run one verb and return the exit code: 0 success, 1 error, 2 usage, 130 interrupted."""
     argv = sys.argv[1:] if argv is None else list(argv)
-    # libraries write to stderr what our own errors say better; the user's value wins
+    # libraries write errors to stderr that our own messages explain; the user's value has priority
     os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
     os.environ.setdefault('OPENCV_LOG_LEVEL', 'ERROR')
     from niki_ros.common.plain_text import write_plainly
@@ -47,21 +46,21 @@ def main(argv=None) -> int:
         print('niki: interrupted', file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # the reader (head, less) has seen enough
-        _drop_stdout()
+        # the reader of stdout (head, less) has closed it
+        _discard_stdout()
         return 0
     except OSError as error:
         where = f'{error.filename}: ' if error.filename else ''
         print(f'niki: {where}{error.strerror or error}', file=sys.stderr)
-        _drop_stdout()
+        _discard_stdout()
         return 1
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def _drop_stdout():
-    """Keep Python from complaining at exit about what it cannot write."""
+def _discard_stdout():
+    """Redirect stdout to /dev/null where it cannot be flushed, so that Python exits silently."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -69,42 +68,39 @@ def _drop_stdout():
 
 
 def _end_on_signals() -> dict:
-    """Let SIGTERM and a closed terminal end the verb as Ctrl-C does: no half file, no child."""
+    """Make SIGTERM and SIGHUP end the verb with its clean-up; return the handlers before."""
     def end(number, _):
         raise SystemExit(128 + number)
     before = {}
     for number in (signal.SIGTERM, signal.SIGHUP):
-        # who starts it with nohup wants it to go on
+        # nohup ignores SIGHUP, so that the verb continues without its terminal
         if signal.getsignal(number) is not signal.SIG_IGN:
             try:
                 before[number] = signal.signal(number, end)
-            except ValueError:  # not the main thread, which alone may set handlers
+            except ValueError:  # only the main thread may set handlers
                 break
     return before
 
 
 def _parse(argv) -> argparse.Namespace:
-    """Return the arguments; only the module of the verb that was asked for is imported."""
+    """Return the arguments of the verb, with its function ``main`` as ``run_verb``."""
     parser = argparse.ArgumentParser(
         prog='niki', description='3D human pose: images to joint rotations, metres and ids.')
     parser.add_argument('--version', action=_Version)
     verbs = parser.add_subparsers(metavar='VERB', required=True)
-    asked = next((word for word in argv if not word.startswith('-')), None)
+    chosen = next((word for word in argv if not word.startswith('-')), None)
     for name, text in VERBS.items():
-        module = f'niki_ros.cli.{name}'
-        if find_spec(module) is None:
-            continue
-        verb = verbs.add_parser(name, help=text, description=f'{text[0].upper()}{text[1:]}.')
-        if name == asked:
-            code = import_module(module)
-            verb.description = code.HELP
-            code.add_arguments(verb)
-            verb.set_defaults(run_verb=code.main)
+        verb = verbs.add_parser(name, help=text)
+        if name == chosen:
+            module = import_module(f'niki_ros.cli.{name}')
+            verb.description = module.HELP
+            module.add_arguments(verb)
+            verb.set_defaults(run_verb=module.main)
     return parser.parse_args(argv)
 
 
 class _Version(argparse.Action):
-    """Print the installed version, looked up only when asked for."""
+    """Print the installed version, which is only looked up for this option."""
 
     def __init__(self, option_strings, dest):
         super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help='print the version')

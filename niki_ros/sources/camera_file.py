@@ -1,4 +1,4 @@
-"""The camera file that ROS's camera_calibration writes and camera_info_manager reads."""
+"""Camera files, as camera_calibration of ROS writes and camera_info_manager reads them."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ import re
 from niki_ros.common.errors import InputError
 from niki_ros.messages.calibration import Calibration, camera_from_calibration
 from niki_ros.scene.camera import Camera
+from niki_ros.sources.frame_source import FrameSource
 import numpy as np
 import yaml
 
 _LOG = logging.getLogger(__name__)
-_SAME_SHAPE = 0.01
-# what OpenCV's FileStorage begins its files with is no YAML
+_MAX_ASPECT_ERROR_RATIO = 0.01
+# the first line of files of OpenCV's FileStorage, which is not YAML
 _OPENCV_HEAD = re.compile(r'\A%YAML:1\.\d+\s*\n')
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML, with the matrices that OpenCV's FileStorage writes."""
+    """Loader of YAML with the matrices of OpenCV's FileStorage."""
 
 
 def _opencv_matrix(loader: _Loader, node: yaml.MappingNode) -> dict:
@@ -31,21 +32,12 @@ _Loader.add_constructor('tag:yaml.org,2002:opencv-matrix', _opencv_matrix)
 
 def camera_from_yaml(path, rectified: bool = False) -> Camera:
     """
-    Read a calibration; a distortion that cannot be used is left out, and logged.
+    Read a calibration; a distortion that cannot be used is logged and ignored.
 
-    :param rectified: the images are: the projection matrix counts, without distortion.
-    :raises InputError: naming the file and the key that is missing or wrong.
+    :param rectified: the images are rectified: the projection matrix, without distortion.
+    :raises InputError: with the file and the key that is missing or wrong.
     """
-    try:
-        data = yaml.load(_OPENCV_HEAD.sub('', Path(path).read_text('utf-8')), _Loader)
-    except OSError as error:
-        raise InputError(f'camera file {path} cannot be read: {error.strerror}') from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f'camera file {path} is not YAML: {" ".join(str(error).split())}'
-                         ) from error
-    if not isinstance(data, dict):
-        raise InputError(f'camera file {path} is not a mapping; expected the output of '
-                         'camera_calibration with image_width, camera_matrix, …')
+    data = _read_mapping(path)
     matrix = _numbers(path, data, 'camera_matrix', lengths=(9,)).reshape(3, 3)
     distortion = np.zeros(0)
     if data.get('distortion_coefficients') is None:
@@ -53,7 +45,7 @@ def camera_from_yaml(path, rectified: bool = False) -> Camera:
     else:
         distortion = _numbers(path, data, 'distortion_coefficients', lengths=range(0, 33))
     width, height = (_size(path, data, key) for key in ('image_width', 'image_height'))
-    # older files have the latter
+    # older files have the key camera_model
     model = str(data.get('distortion_model', data.get('camera_model')) or '')
     projection = np.zeros((3, 3))
     if rectified or data.get('projection_matrix') is not None:
@@ -69,47 +61,60 @@ def camera_from_yaml(path, rectified: bool = False) -> Camera:
     return camera
 
 
-def camera_for_source(path, source, rectified: bool = False) -> Camera:
+def camera_for_source(path, source: FrameSource, rectified: bool = False) -> Camera:
     """
-    Read a calibration for the images of a source, which may be of another size.
+    Read a calibration and scale it to the size of the images of a source.
 
-    :param source: a :class:`niki_ros.sources.frame_source.FrameSource`.
-    :param rectified: its images are.
-    :raises InputError: also where they are of another shape: what was cut off is not known.
+    :param rectified: as in :func:`camera_from_yaml`.
+    :raises InputError: also for another aspect ratio: the cropped part of the image is unknown.
     """
     camera = camera_from_yaml(path, rectified)
     wide = camera.width * source.height
-    if abs(wide - camera.height * source.width) > _SAME_SHAPE * wide:
+    if abs(wide - camera.height * source.width) > _MAX_ASPECT_ERROR_RATIO * wide:
         raise InputError(f'{path} is for {camera.width}x{camera.height}, {source.name} has '
-                         f'{source.width}x{source.height}: another shape; calibrate at this size')
+                         f'{source.width}x{source.height}, another aspect ratio; calibrate at '
+                         'this size')
     return camera.resized(source.width, source.height)
 
 
 def camera_to_yaml(camera: Camera, path, name: str = 'camera') -> None:
-    """Write ``camera`` so that :func:`camera_from_yaml` and camera_info_manager can read it."""
-    k = camera.matrix
-    projection = np.concatenate([k, np.zeros((3, 1))], axis=1)
+    """Write a camera file that :func:`camera_from_yaml` and camera_info_manager can read."""
     data = {
         'image_width': int(camera.width),
         'image_height': int(camera.height),
         'camera_name': name,
-        'camera_matrix': _matrix(k),
+        'camera_matrix': _matrix(camera.matrix),
         'distortion_model': camera.model,
         'distortion_coefficients': _matrix(camera.distortion[None]),
         'rectification_matrix': _matrix(np.eye(3)),
-        'projection_matrix': _matrix(projection),
+        'projection_matrix': _matrix(np.hstack([camera.matrix, np.zeros((3, 1))])),
     }
     Path(path).write_text(yaml.safe_dump(data, sort_keys=False, default_flow_style=None), 'utf-8')
 
 
-def _matrix(array) -> dict:
-    """Return the file's form of a matrix."""
+def _matrix(array: np.ndarray) -> dict:
+    """Return the mapping of a matrix (rows, columns)."""
     rows, cols = array.shape
     return {'rows': rows, 'cols': cols, 'data': [float(x) for x in array.ravel()]}
 
 
+def _read_mapping(path) -> dict:
+    """Return the mapping in a YAML file."""
+    try:
+        data = yaml.load(_OPENCV_HEAD.sub('', Path(path).read_text('utf-8')), _Loader)
+    except OSError as error:
+        raise InputError(f'camera file {path} cannot be read: {error.strerror}') from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f'camera file {path} is not YAML: {" ".join(str(error).split())}'
+                         ) from error
+    if not isinstance(data, dict):
+        raise InputError(f'camera file {path} is not a mapping; expected the output of '
+                         'camera_calibration with image_width, camera_matrix, …')
+    return data
+
+
 def _numbers(path, data, key, lengths) -> np.ndarray:
-    """Return ``data[key]['data']`` as a flat array, or name what is wrong with it."""
+    """Return ``data[key]['data']`` as an array (n,) whose length is one of ``lengths``."""
     try:
         values = np.asarray(data[key]['data'], dtype=np.float64).ravel()
     except KeyError as error:
@@ -123,7 +128,7 @@ def _numbers(path, data, key, lengths) -> np.ndarray:
 
 
 def _size(path, data, key) -> int:
-    """Return a whole number of pixels."""
+    """Return ``data[key]``, a positive integer number of pixels."""
     value = data.get(key)
     if type(value) is not int or value <= 0:
         raise InputError(f'camera file {path}: {key} is {value!r}; expected a number of pixels')

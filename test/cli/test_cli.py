@@ -31,15 +31,13 @@ def test_help_imports_nothing_heavy():
     assert done.stdout.endswith('HEAVY []\n'), done.stdout + done.stderr
 
 
-def test_help_lists_the_verbs_that_exist():
+def test_help_lists_the_verbs():
     text = niki('--help').stdout
     for verb in cli.VERBS:
-        there = (ROOT / 'niki_ros' / 'cli' / f'{verb}.py').exists()
-        assert (f'    {verb} ' in text) == there, verb
+        assert f'    {verb} ' in text, verb
 
 
-@pytest.mark.parametrize('verb', [
-    verb for verb in cli.VERBS if (ROOT / 'niki_ros' / 'cli' / f'{verb}.py').exists()])
+@pytest.mark.parametrize('verb', cli.VERBS)
 def test_every_verb_explains_itself_without_heavy_imports(verb, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main([verb, '--help'])
