@@ -210,7 +210,7 @@ def answers(engine: Engine, given: Dict[str, np.ndarray], manifest: dict) -> dic
     if 'condition' not in {spec.name for spec in engine.inputs}:
         return run_in_portions(engine, engine_inputs(engine, given))
     from niki_ros.solvers.niki import NikiSolver
-    solver = NikiSolver(engine, manifest, refine_pose=False)
+    solver = NikiSolver(engine, manifest, refine=False)
     if not solver.temporal:
         return {'rotmat': solver.solve(**given).rotmat}
     track = solver.start_track()

@@ -19,6 +19,9 @@ def _levels():
 LEVELS = tuple(_levels())
 """Indices of the joints and of their parents, level by level of the tree."""
 
+CHILDREN = tuple([c for c in range(29) if PARENTS_29[c] == joint] for joint in range(24))
+"""Indices of the children of each body joint."""
+
 # the same levels, body joints only, as slices: (joints, their parents); SMPL's order makes that
 # possible, and a slice is a view where a list of indices is a copy
 _SLICES = ((slice(1, 4), slice(0, 1)), (slice(4, 7), slice(1, 4)), (slice(7, 10), slice(4, 7)),

@@ -1,8 +1,9 @@
 """
-A causal filter of observed joints: a Kalman filter per joint that knows how bodies accelerate.
+Causal Kalman filter of observed joints, one filter per joint, with realistic accelerations.
 
-Position and velocity relative to the trunk; the measurement's error is the observation's own
-sigma, so exact joints pass unchanged and hidden ones are carried on, less and less surely.
+The state is position and velocity relative to the trunk. The error of a measurement is the sigma
+of the observation, so that exact joints pass unchanged and hidden ones are extrapolated with
+growing uncertainty.
 """
 
 from __future__ import annotations
@@ -13,97 +14,118 @@ from typing import Any
 from niki_ros.body.observation import SIGMA_UNIT_M
 import numpy as np
 
-_FLOOR_M = 0.001
-_UNSEEN_M = 0.5     # error of a joint that the front end calls unobserved: it may be anywhere
-_SPREAD_M = 0.25    # of a joint about which nothing is known
-_LASTING_HZ = 60.0  # at this rate an image of which the errors last counts in full
-_LEAST_SHARE, _MOST_SHARE = 0.1, 2.0
-_SEEN_SIGMA = 0.94  # a joint that is seen stays one
-
-
-# root mean square acceleration of each joint relative to the trunk, m/s², in the held-out motion,
-# doubled: fast motion should pass, and the tails are long
-ACCELERATION = 2.0 * np.asarray([
+# root mean square acceleration of each joint relative to the trunk in the held-out motion,
+# doubled: fast motion shall pass, and the tails of the distribution are long
+_ACCELERATION_M_S2 = 2.0 * np.asarray([
     2.0, 2.0, 2.0, 2.0, 5.0, 5.0, 2.0, 7.5, 7.5, 2.0, 8.8, 8.8, 2.7, 2.4, 2.4, 3.3, 2.7, 2.7, 3.7,
     3.7, 5.4, 5.4, 6.8, 6.8, 4.1, 8.1, 8.1, 9.7, 9.7])
+# correlated errors: at this rate an image has the weight 1
+_FULL_WEIGHT_HZ = 60.0
+_WEIGHT_RATIOS = (0.1, 2.0)
+# a seen joint stays below HIDDEN_SIGMA
+_MAX_SEEN_SIGMA_200MM = 0.94
 
 
 @dataclass(frozen=True)
 class FilterConfig:
     """
-    How joints move.
+    Numbers of :class:`JointFilter`.
 
     :param acceleration_m_s2: (29,) standard deviation of each joint's acceleration.
-    :param calm_s: time in which a velocity dies out when nothing is seen.
-    :param gate: distance, in standard deviations, from which a measurement is doubted.
+    :param velocity_decay_s: time constant with which a velocity decays.
+    :param gate_sigmas: a measurement further off, in standard deviations, has a larger error than
+        its sigma.
+    :param min_error_m: error of a measurement with sigma 0.
+    :param unobserved_error_m: error of a measurement with ``unobserved_sigma_200mm`` or more.
+    :param max_error_m: of a joint of which nothing is known.
+    :param initial_speed_m_s: standard deviation of the velocity in the first frame.
     """
 
-    acceleration_m_s2: np.ndarray = field(default_factory=lambda: ACCELERATION)
-    calm_s: float = 0.25
-    gate: float = 5.0
+    acceleration_m_s2: np.ndarray = field(default_factory=lambda: _ACCELERATION_M_S2)
+    velocity_decay_s: float = 0.25
+    gate_sigmas: float = 5.0
+    min_error_m: float = 0.001
+    unobserved_sigma_200mm: float = 0.99
+    unobserved_error_m: float = 0.5
+    max_error_m: float = 0.25
+    initial_speed_m_s: float = 0.5
 
 
-def sigma_per_image(sigma, dt_s: float) -> np.ndarray:
+def sigma_of_correlated_errors(sigma, dt_s: float) -> np.ndarray:
     """
-    Return the sigma (..., 29) of one image among those whose errors last.
+    Return the sigma (..., 29) of one image whose errors are those of the image before.
 
-    Where each image has the errors of the one before, many images say no more than few. So an
-    image counts by the time that it stands for, and what comes out depends less on the camera's
-    rate: every second, third, fifth image of a video of 60 Hz 10.5, 14.5, 17.7 mm from all of
-    them instead of 12.3, 18.4, 23.4.
+    Many such images tell no more than few. An image therefore has a weight by the time since the
+    image before, so that the result depends less on the rate of the camera: with every second,
+    third, fifth image of a video of 60 Hz it differs by 10.5, 14.5, 17.7 mm from the result with
+    all of them, instead of 12.3, 18.4, 23.4.
+
+    :param sigma: (..., 29) expected error per coordinate, units of 200 mm.
+    :param dt_s: since the image before.
     """
-    share = np.clip(1.0 / (_LASTING_HZ * max(dt_s, 1e-3)), _LEAST_SHARE, _MOST_SHARE)
-    scaled = np.minimum(sigma * np.sqrt(share), _SEEN_SIGMA)
-    return np.where(sigma > _SEEN_SIGMA, sigma, scaled)
+    weight = np.clip(1.0 / (_FULL_WEIGHT_HZ * max(dt_s, 1e-3)), *_WEIGHT_RATIOS)
+    scaled = np.minimum(sigma * np.sqrt(weight), _MAX_SEEN_SIGMA_200MM)
+    return np.where(sigma > _MAX_SEEN_SIGMA_200MM, sigma, scaled)
 
 
 class JointFilter:
-    """State of B people, for frames in order; all arrays (B, 29, …)."""
+    """Filter of the joints of B people, for frames in order."""
 
     def __init__(self, config: FilterConfig = FilterConfig()):
-        """Start without a past."""
-        self.config = config
-        self._place: Any = None
-        self._speed: Any = None
+        """Start without frames."""
+        self._config = config
+        self._position_m: Any = None
+        self._velocity_m_s: Any = None
+        # covariance of position and velocity, per coordinate (B, 29)
+        self._var_p: Any = None
+        self._cov_pv: Any = None
+        self._var_v: Any = None
 
     def step(self, points_m, sigma, dt_s: float):
         """
-        Take in one frame.
+        Return filtered points (B, 29, 3), metres, and their sigma (B, 29), units of 200 mm.
 
-        :param points_m: (B, 29, 3) joints relative to the trunk, axes that do not turn.
-        :param sigma: (B, 29). :param dt_s: since the frame before.
-        :return: points (B, 29, 3) and sigma (B, 29).
+        :param points_m: (B, 29, 3) joints relative to the trunk, camera axes.
+        :param sigma: (B, 29) expected error per coordinate, units of 200 mm.
+        :param dt_s: since the frame before.
         """
-        noise = (SIGMA_UNIT_M * np.minimum(sigma, 1.0))**2 + _FLOOR_M**2
-        noise = np.where(sigma >= 0.99, _UNSEEN_M**2, noise)
-        if self._place is None:
-            self._place, self._speed = points_m.copy(), np.zeros_like(points_m)
-            self._pp, self._pv = noise.copy(), np.zeros_like(noise)
-            self._vv = np.full_like(noise, 0.5**2)
+        config = self._config
+        noise = (SIGMA_UNIT_M * np.minimum(sigma, 1.0))**2 + config.min_error_m**2
+        noise = np.where(sigma >= config.unobserved_sigma_200mm, config.unobserved_error_m**2,
+                         noise)
+        if self._position_m is None:
+            self._start(points_m, noise)
             return points_m, sigma
         self._predict(dt_s)
-        miss = points_m - self._place
-        total = self._pp + noise
-        far = np.sum(miss**2, axis=-1) / (total * self.config.gate**2)
-        # a jump that no body makes: the measurement is worse than it says
-        noise = np.where(far > 1, noise + (far - 1) * total, noise)
-        total = self._pp + noise
-        gain, gain_v = self._pp / total, self._pv / total
-        self._place = self._place + gain[..., None] * miss
-        self._speed = self._speed + gain_v[..., None] * miss
-        self._vv = self._vv - gain_v * self._pv
-        self._pv = self._pv * (1 - gain)
-        self._pp = self._pp * (1 - gain)
-        known = np.sqrt(np.maximum(self._pp - _FLOOR_M**2, 0)) / SIGMA_UNIT_M
-        return self._place, np.minimum(known, 1.0)
+        innovation = points_m - self._position_m
+        total = self._var_p + noise
+        excess = np.sum(innovation**2, axis=-1) / (total * config.gate_sigmas**2)
+        noise = np.where(excess > 1, noise + (excess - 1) * total, noise)
+        total = self._var_p + noise
+        gain_p, gain_v = self._var_p / total, self._cov_pv / total
+        self._position_m = self._position_m + gain_p[..., None] * innovation
+        self._velocity_m_s = self._velocity_m_s + gain_v[..., None] * innovation
+        self._var_v = self._var_v - gain_v * self._cov_pv
+        self._cov_pv = self._cov_pv * (1 - gain_p)
+        self._var_p = self._var_p * (1 - gain_p)
+        error = np.sqrt(np.maximum(self._var_p - config.min_error_m**2, 0)) / SIGMA_UNIT_M
+        return self._position_m, np.minimum(error, 1.0)
+
+    def _start(self, points_m, noise) -> None:
+        """Set the state to the first measurement."""
+        self._position_m, self._velocity_m_s = points_m.copy(), np.zeros_like(points_m)
+        self._var_p, self._cov_pv = noise.copy(), np.zeros_like(noise)
+        self._var_v = np.full_like(noise, self._config.initial_speed_m_s**2)
 
     def _predict(self, dt_s: float) -> None:
-        """Carry position, velocity and their covariance over ``dt_s``."""
-        keep = np.exp(-dt_s / self.config.calm_s)
-        power = (self.config.acceleration_m_s2 * dt_s)**2
-        self._place = self._place + dt_s * self._speed
-        self._speed = keep * self._speed
-        pp = self._pp + 2 * dt_s * self._pv + dt_s**2 * self._vv + power * dt_s**2 / 4
-        self._pv = keep * (self._pv + dt_s * self._vv) + power * dt_s / 2
-        self._vv = keep**2 * self._vv + power
-        self._pp = np.minimum(pp, _SPREAD_M**2)
+        """Propagate position, velocity and their covariance over ``dt_s``."""
+        config = self._config
+        keep = np.exp(-dt_s / config.velocity_decay_s)
+        power = (config.acceleration_m_s2 * dt_s)**2
+        self._position_m = self._position_m + dt_s * self._velocity_m_s
+        self._velocity_m_s = keep * self._velocity_m_s
+        var_p = (self._var_p + 2 * dt_s * self._cov_pv + dt_s**2 * self._var_v
+                 + power * dt_s**2 / 4)
+        self._cov_pv = keep * (self._cov_pv + dt_s * self._var_v) + power * dt_s / 2
+        self._var_v = keep**2 * self._var_v + power
+        self._var_p = np.minimum(var_p, config.max_error_m**2)

@@ -1,8 +1,8 @@
 """
-Kinematic refinement: from a solver's pose towards the joints that deserve trust.
+Kinematic refinement: Gauss-Newton on the rotations, from a solver's pose to the observed joints.
 
-Gauss-Newton on the rotations of the tree with the solver's pose as prior: exact where the
-evidence is good, the solver's where it is not. Batched numpy.
+The solver's pose is the prior. The result is exact where the observation is good, and the solver's
+pose where it is not.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from scipy.linalg.lapack import dpotrf, dpotrs
 @dataclass(frozen=True)
 class RefineConfig:
     """
-    How far the observation is followed.
+    Numbers of the refinement; a manifest may replace them.
 
     :param iterations: Gauss-Newton steps.
     :param floor_m: error of an observed joint even when its sigma is 0.
-    :param gross_m: distance between the solver's pose and an exactly known joint from which on
-        the joint is taken to be silently wrong.
-    :param prior_rad: how far the solver's rotations are off, per axis.
+    :param gross_m: distance between the solver's joint and an exactly known joint from which on
+        the observed joint counts less.
+    :param prior_rad: expected error of the solver's rotations, per axis.
     """
 
     iterations: int = 2
@@ -34,100 +34,102 @@ class RefineConfig:
     prior_rad: float = 0.08
 
 
-_TOGETHER = 4
+# the normal matrices of so many bodies fit into the cache together
+_BODIES_PER_BATCH = 4
 # (24, 29) 1 where the rotation of the first joint moves the second
 _DESCENDANTS = ANCESTORS.T.copy()
 
 
-def refine(rotmat, offsets_m, joints_m, sigma, config: RefineConfig = RefineConfig(),
-           posed=None):
+def refine_rotations(rotmat, offsets_m, joints_m, sigma, config: RefineConfig = RefineConfig(),
+                     posed=None):
     """
-    Turn the joints of each body so that it meets its trusted observations.
+    Return rotations and joints of each body, fitted to its observed joints.
 
-    Unknown are small rotations about the axes of the world, one for each joint: the prior is as
-    stiff about every axis, and in these axes a joint moves by rotation × lever alone.
+    The unknowns are small rotations of every joint about the axes of the world. In these axes a
+    joint moves by rotation × lever alone, and the prior has the same stiffness about every axis.
 
     :param rotmat: (N, 24, 3, 3) local rotations of the solver, the prior.
     :param offsets_m: (N, 29, 3) bones at rest. :param joints_m: (N, 29, 3) observed joints.
-    :param sigma: (N, 29) expected error per coordinate over 200 mm.
-    :param posed: what forward kinematics gave for ``rotmat``, where that is known.
-    :return: rotmat (N, 24, 3, 3) and joints (N, 29, 3) relative to the pelvis.
+    :param sigma: (N, 29) expected error per coordinate, units of 200 mm; 1 = unobserved.
+    :param posed: result of forward kinematics for ``rotmat``, where it is known.
+    :return: rotmat (N, 24, 3, 3), and joints (N, 29, 3) relative to the pelvis, metres.
     """
     now = prior = np.asarray(rotmat, dtype=np.float64)
-    found, turned = posed or forward_kinematics(prior, offsets_m)
+    posed_m, world = posed or forward_kinematics(prior, offsets_m)
     sigma = np.asarray(sigma)
-    # nothing is said about a joint that is not observed at all
-    information = trust(found, joints_m, sigma, config) * (sigma < 0.999) / (
+    information = _robust_weights(posed_m, joints_m, sigma, config) * (sigma < 0.999) / (
         (SIGMA_UNIT_M * sigma)**2 + config.floor_m**2)
     stiffness = 1 / config.prior_rad**2
     step = None
     for i in range(config.iterations):
-        pull = _pull(found, joints_m, information)
+        moments = _moments(posed_m, joints_m, information)
         if step is not None:
-            back = -step if i == 1 else rotvec_from_rotmat(now.swapaxes(-1, -2) @ prior)
-            pull += stiffness * (turned @ back[..., None])[..., 0]
-        turn = _turn(found, information, stiffness, pull)
-        step = (turn[..., None, :] @ turned)[..., 0, :]
+            to_prior = -step if i == 1 else rotvec_from_rotmat(now.swapaxes(-1, -2) @ prior)
+            moments += stiffness * (world @ to_prior[..., None])[..., 0]
+        rotvec = _solve_normal_equations(posed_m, information, stiffness, moments)
+        step = (rotvec[..., None, :] @ world)[..., 0, :]
         now = now @ rotmat_from_rotvec(step)
-        found, turned = forward_kinematics(now, offsets_m)
-    return now, found
+        posed_m, world = forward_kinematics(now, offsets_m)
+    return now, posed_m
 
 
-def trust(found, joints_m, sigma, config: RefineConfig = RefineConfig()) -> np.ndarray:
+def _robust_weights(posed_m, joints_m, sigma, config: RefineConfig) -> np.ndarray:
     """
-    Return how much each observed joint is to be believed (N, 29), 0 … 1.
+    Return the weight (N, 29), 0 … 1, of each observed joint.
 
-    Geman-McClure on the distance between the solver's joint and the observed one, beyond what the
-    stated sigma explains: a silent error stands out because the solver did not follow it.
+    Geman-McClure on the distance between the solver's joint and the observed one, beyond the
+    stated sigma: the solver does not follow a joint whose error is larger than its sigma.
     """
-    miss = joints_m - found
+    miss = joints_m - posed_m
     miss = miss - np.add.reduce(miss, axis=1, keepdims=True) / miss.shape[1]
     squared = np.einsum('nji,nji->nj', miss, miss)
-    scale = config.gross_m**2 + 3 * (SIGMA_UNIT_M * np.asarray(sigma))**2
+    scale = config.gross_m**2 + 3 * (SIGMA_UNIT_M * sigma)**2
     return (scale / (scale + squared))**4
 
 
-def _pull(found, joints_m, information) -> np.ndarray:
-    """Return the moments (N, 24, 3) about each joint of what pulls at the joints below it."""
-    miss = joints_m - found
+def _moments(posed_m, joints_m, information) -> np.ndarray:
+    """Return the moments (N, 24, 3) about each joint, the right side of the normal equations."""
+    miss = joints_m - posed_m
     total = np.maximum(information.sum(axis=1, keepdims=True), 1e-12)
-    # after the best shift: the root is noisy as well
+    # without the best common shift, because the root is noisy as well
     miss = miss - (information / total)[:, None] @ miss
     force = miss * information[..., None]
-    return _DESCENDANTS @ cross(found, force) - cross(found[:, :24], _DESCENDANTS @ force)
+    return _DESCENDANTS @ cross(posed_m, force) - cross(posed_m[:, :24], _DESCENDANTS @ force)
 
 
-def _normal(found, information, stiffness) -> np.ndarray:
+def _normal_matrices(posed_m, information, stiffness) -> np.ndarray:
     """
-    Return the normal matrix (N, 72, 72); unknowns are ordered axis by axis, not joint by joint.
+    Return the normal matrices (N, 72, 72); unknowns are ordered axis by axis, not joint by joint.
 
-    A joint moves by w × a for the turn w of a joint above it, with the lever a between the two;
-    (v × a) · (w × b) = (v · w) (a · b) - (v · b) (a · w), so sums of products of levers are all
-    that is needed.
+    A joint moves by w × a for the rotation w of a joint above it, with the lever a between the
+    two. Because (v × a) · (w × b) = (v · w) (a · b) - (v · b) (a · w), all entries are sums of
+    products of levers.
     """
-    count = len(found)
-    place = found.swapaxes(1, 2)
-    lever = (place[:, :, None] - place[:, :, :24, None]).reshape(count, 3, 24, 29) * _DESCENDANTS
+    count = len(posed_m)
+    positions = posed_m.swapaxes(1, 2)
+    lever = (positions[:, :, None] - positions[:, :, :24, None]).reshape(
+        count, 3, 24, 29) * _DESCENDANTS
     lever = lever.reshape(count, 72, 29)
     total = np.maximum(information.sum(axis=1), 1e-12)[:, None]
     lever -= (lever @ (information / total)[..., None])
     lever *= np.sqrt(information)[:, None]
     products = (lever @ lever.swapaxes(1, 2)).reshape(count, 3, 24, 3, 24)
     normal = np.negative(products.swapaxes(1, 3), order='C')
-    both = products[:, 0, :, 0] + products[:, 1, :, 1] + products[:, 2, :, 2]
-    both.reshape(count, -1)[:, ::25] += stiffness
+    trace = products[:, 0, :, 0] + products[:, 1, :, 1] + products[:, 2, :, 2]
+    trace.reshape(count, -1)[:, ::25] += stiffness
     for axis in range(3):
-        normal[:, axis, :, axis] += both
+        normal[:, axis, :, axis] += trace
     return normal.reshape(count, 72, 72)
 
 
-def _turn(found, information, stiffness, pull) -> np.ndarray:
-    """Solve for the turns (N, 24, 3), a few bodies at a time: their matrices stay in the cache."""
-    turn = np.empty((len(pull), 72))
-    right = pull.swapaxes(1, 2).reshape(-1, 72)
-    for begin in range(0, len(turn), _TOGETHER):
-        few = np.s_[begin:begin + _TOGETHER]
-        for i, matrix in enumerate(_normal(found[few], information[few], stiffness), begin):
+def _solve_normal_equations(posed_m, information, stiffness, moments) -> np.ndarray:
+    """Return rotation vectors (N, 24, 3), world axes, radians, by Cholesky decomposition."""
+    rotvec = np.empty((len(moments), 72))
+    right = moments.swapaxes(1, 2).reshape(-1, 72)
+    for begin in range(0, len(rotvec), _BODIES_PER_BATCH):
+        batch = np.s_[begin:begin + _BODIES_PER_BATCH]
+        matrices = _normal_matrices(posed_m[batch], information[batch], stiffness)
+        for i, matrix in enumerate(matrices, begin):
             factor, _ = dpotrf(matrix.T, lower=1, clean=0, overwrite_a=1)
-            turn[i] = dpotrs(factor, right[i], lower=1)[0]
-    return turn.reshape(-1, 3, 24).swapaxes(1, 2)
+            rotvec[i] = dpotrs(factor, right[i], lower=1)[0]
+    return rotvec.reshape(-1, 3, 24).swapaxes(1, 2)

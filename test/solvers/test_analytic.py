@@ -1,11 +1,10 @@
 """The closed-form solver: exact on clean joints, stable on bad ones, clear on wrong ones."""
 
 from niki_ros import load_solver
-from niki_ros.body.kinematics import forward_kinematics
+from niki_ros.body.kinematics import CHILDREN, forward_kinematics
 from niki_ros.body.rotations import twist_swing_from_rotmat, unit
 from niki_ros.body.skeleton import open_skeleton
 from niki_ros.common.errors import InputError, ModelError
-from niki_ros.solvers.analytic import CHILDREN
 import numpy as np
 import pytest
 from scenes import random_pose

@@ -1,6 +1,6 @@
 """The filter of observed joints: what it knows after a while at several rates."""
 
-from niki_ros.solvers.joint_filter import JointFilter, sigma_per_image
+from niki_ros.solvers.joint_filter import JointFilter, sigma_of_correlated_errors
 import numpy as np
 import pytest
 
@@ -9,7 +9,7 @@ def known_after(seconds, rate_hz, errors_last):
     """Return the sigma that the filter reports of joints seen with 0.3 at ``rate_hz``."""
     joints, sigma, state = np.zeros((1, 29, 3)), np.full((1, 29), 0.3), JointFilter()
     for _ in range(round(seconds * rate_hz)):
-        given = sigma_per_image(sigma, 1 / rate_hz) if errors_last else sigma
+        given = sigma_of_correlated_errors(sigma, 1 / rate_hz) if errors_last else sigma
         _, known = state.step(joints, given, 1 / rate_hz)
     return float(known.mean())
 
@@ -24,8 +24,8 @@ def test_many_images_with_the_same_error_say_no_more_than_few():
 def test_what_is_not_seen_stays_so_at_any_rate():
     sigma = np.array([0.0, 0.3, 0.9, 0.96, 1.0])
     for dt_s in (0.0, 0.008, 0.05, 0.5):
-        per_image = sigma_per_image(sigma, dt_s)
+        per_image = sigma_of_correlated_errors(sigma, dt_s)
         assert per_image[0] == 0 and (per_image[3:] == sigma[3:]).all()
         assert (np.diff(per_image) > 0).all()
         assert per_image[2] < 0.95
-    assert sigma_per_image(np.float64(0.3), 1 / 60) == pytest.approx(0.3)
+    assert sigma_of_correlated_errors(np.float64(0.3), 1 / 60) == pytest.approx(0.3)

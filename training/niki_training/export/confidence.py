@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from niki_ros.body.confidence import CONFIDENT_WITHIN_M
 from niki_ros.body.kinematics import forward_kinematics
-from niki_ros.solvers.niki import confidence_features
+from niki_ros.solvers.niki_confidence import confidence_features
 import numpy as np
 from scipy.optimize import minimize
 

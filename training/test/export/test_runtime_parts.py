@@ -6,7 +6,7 @@ from niki_ros.body.shape import betas_from_joints, resized_betas
 from niki_ros.body.skeleton import open_skeleton
 from niki_ros.body.trunk_frame import trunk_frame
 from niki_ros.solvers.joint_filter import JointFilter
-from niki_ros.solvers.refine import refine
+from niki_ros.solvers.refine import refine_rotations
 import numpy as np
 
 SKELETON = open_skeleton()
@@ -54,9 +54,9 @@ def test_refine_meets_trusted_joints_and_leaves_hidden_ones():
     offsets = np.broadcast_to(SKELETON.offsets(), (20, 29, 3))
     first, _ = forward_kinematics(start, offsets)
     sigma = np.zeros((20, 29))
-    _, found = refine(start, offsets, joints, sigma)
+    _, found = refine_rotations(start, offsets, joints, sigma)
     assert np.linalg.norm(found - joints, axis=-1).mean() < 1e-3
-    unchanged, _ = refine(start, offsets, joints + 1.0, np.ones((20, 29)))
+    unchanged, _ = refine_rotations(start, offsets, joints + 1.0, np.ones((20, 29)))
     assert np.allclose(unchanged, start)
     lengths = np.linalg.norm(found[:, 4] - found[:, 1], axis=-1)
     assert np.allclose(lengths, SKELETON.bone_lengths()[4])

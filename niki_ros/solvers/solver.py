@@ -1,0 +1,100 @@
+"""The interface of solvers, and the track of solvers without memory."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Optional, Protocol, Sequence
+
+from niki_ros.body.skeleton import open_skeleton, Skeleton
+from niki_ros.body.solution import Solution, TrackFrame
+import numpy as np
+
+
+class Track(Protocol):
+    """Causal state of one person."""
+
+    def step(self, joints_m: np.ndarray, sigma: np.ndarray, stamp_ns: int,
+             betas: Optional[np.ndarray] = None,
+             twist_cos_sin: Optional[np.ndarray] = None) -> Solution:
+        """
+        Return the solution of one frame, without leading axis.
+
+        :param joints_m: (29, 3) relative to the pelvis, camera's optical axes.
+        :param sigma: (29,) expected error per coordinate, units of 200 mm; 1 = unobserved.
+        :param stamp_ns: of the image. :param betas: (10,) shape; None = from the joints.
+        :param twist_cos_sin: (23, 2) cosine and sine of the twist of joints 1 … 23, or None.
+        :raises InputError: with the name of the argument and its value.
+        """
+
+
+class Solver(Protocol):
+    """
+    Inverse kinematics: joints with expected errors to rotations.
+
+    :ivar temporal: the tracks of this solver use the frames before; its answer for a hidden joint
+        is then worth more than the guess of a front end.
+    :ivar refine: the kinematic refinement runs after the network; may be changed between two
+        frames. Without effect on solvers that have none.
+    """
+
+    name: str
+    skeleton: Skeleton
+    temporal: bool
+    refine: bool
+
+    def solve(self, joints_m, sigma, twist_cos_sin=None, betas=None) -> Solution:
+        """
+        Return the solution of N people, or of N independent frames.
+
+        :param joints_m: (N, 29, 3) relative to the pelvis, camera's optical axes, metres.
+        :param sigma: (N, 29) expected error per coordinate, units of 200 mm; 1 = unobserved.
+        :param twist_cos_sin: (N, 23, 2) cosine and sine of the twist of joints 1 … 23, or None.
+        :param betas: (N, 10) shape; None = from the joints.
+        :raises InputError: with the name of the argument and its value.
+        """
+
+    def start_track(self) -> Track:
+        """Return the causal state of one person."""
+
+    def step_tracks(self, tracks: Sequence[Track],
+                    frames: Sequence[TrackFrame]) -> List[Solution]:
+        """Return the solution of one frame of each track, in one batch where the solver can."""
+
+    def describe(self) -> Dict[str, str]:
+        """Return ``solver``, ``backend`` and what the engine reports, for diagnostics."""
+
+
+class IndependentTrack:
+    """
+    Track of a solver without memory: every frame is solved on its own.
+
+    :param uses_betas: pass the betas of a frame on to the solver.
+    """
+
+    def __init__(self, solver: Solver, uses_betas: bool = True):
+        """Keep the solver."""
+        self._solver, self._uses_betas = solver, uses_betas
+
+    def step(self, joints_m, sigma, stamp_ns: int, betas=None, twist_cos_sin=None) -> Solution:
+        """Return the solution of one frame; see :meth:`Track.step`."""
+        twist, betas = (None if one is None else np.asarray(one)[None] for one in (
+            twist_cos_sin, betas if self._uses_betas else None))
+        return self._solver.solve(
+            np.asarray(joints_m)[None], np.asarray(sigma)[None], twist, betas)[0]
+
+
+def step_one_by_one(tracks: Sequence[Track], frames: Sequence[TrackFrame]) -> List[Solution]:
+    """Return the solution of one frame of each track, for solvers that gain nothing by a batch."""
+    return [track.step(frame.joints_m, frame.sigma_200mm, frame.stamp_ns, frame.betas,
+                       frame.twist_cos_sin) for track, frame in zip(tracks, frames)]
+
+
+def skeleton_of(manifest: dict) -> Skeleton:
+    """Return the skeleton in a manifest of a solver, or the open one where it has none."""
+    data = manifest.get('skeleton')
+    return Skeleton.from_dict(data) if isinstance(data, dict) else open_skeleton()
+
+
+def describe_engine(name: str, engine) -> Dict[str, str]:
+    """Return what runs, for diagnostics, of a solver with an engine."""
+    facts = {key: str(value) for key, value in engine.describe().items()}
+    return {'solver': name, 'backend': facts['library'], **facts}
