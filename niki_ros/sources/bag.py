@@ -15,7 +15,7 @@ from niki_ros.messages.stamps import ns_from_stamp
 from niki_ros.scene.stamp_order import StampOrder
 from niki_ros.sources.bag_files import lacks_metadata
 from niki_ros.sources.bag_reader import BagReader
-from niki_ros.sources.bag_topics import choose_depth_topic, choose_image_topic, choose_info_topic
+from niki_ros.sources.bag_topics import choose_image_topic, choose_info_topic
 from niki_ros.sources.frame_source import (
     DEFAULT_RATE_HZ,
     Frame,
@@ -24,7 +24,6 @@ from niki_ros.sources.frame_source import (
     SourceOptions,
 )
 
-# a rate outside of these follows from stamps that are wrong
 _MIN_RATE_HZ = 0.1
 # images that wait for their depth
 _MAX_WAITING_FRAMES = 2
@@ -50,7 +49,8 @@ class BagSource(FrameSource):
         with BagReader(path) as bag:
             self.image_topic = choose_image_topic(bag, options.image_topic)
             self.info_topic = choose_info_topic(bag, self.image_topic, options.info_topic)
-            self.depth_topic = choose_depth_topic(bag, options.depth_topic)
+            self.depth_topic = (options.depth_topic
+                                and choose_image_topic(bag, options.depth_topic))
             count = bag.message_count(self.image_topic)
             rate_hz = (count - 1) * 1e9 / max(bag.duration_ns, 1)
             self._first_info = bag.first_message(self.info_topic)

@@ -54,15 +54,6 @@ def choose_info_topic(bag: BagReader, image_topic: str, name: Optional[str] = No
     return topics[0] if len(topics) == 1 else None
 
 
-def choose_depth_topic(bag: BagReader, name: Optional[str]) -> Optional[str]:
-    """
-    Return the image topic with this name; None = no depth.
-
-    :raises SourceError: with the topics, when none has the name.
-    """
-    return None if name is None else _find_topic(bag, name, 'images', *IMAGE_TYPES)
-
-
 def _find_topic(bag: BagReader, name: str, content: str, *types: str) -> str:
     """Return the topic with a name, with or without its first slash and the transport."""
     topics = bag.topics(*types)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Optional
 
 import cv2
@@ -11,19 +10,8 @@ import numpy as np
 
 # a jump back by at least this joins another recording; a smaller one is an error of one stamp
 _MIN_JOINED_NS = 300_000_000
-
-
-@dataclass(frozen=True)
-class RateCheckConfig:
-    """
-    Check of a stated rate against the time stamps of the first frames.
-
-    :ivar frame_counts: numbers of first frames to compare; the second where the first disagrees.
-    :ivar max_rate_ratio: largest ratio of the two rates.
-    """
-
-    frame_counts: tuple = (12, 60)
-    max_rate_ratio: float = 1.25
+# a stated rate is compared with the first frames, and with more where they disagree
+_RATE_CHECK_FRAMES, _MAX_RATE_RATIO = (12, 60), 1.25
 
 
 class FrameTimes:
@@ -59,8 +47,7 @@ class FrameTimes:
         return time_ns
 
 
-def measured_rate_hz(capture: cv2.VideoCapture, stated_hz: float,
-                     config: RateCheckConfig = RateCheckConfig()) -> Optional[float]:
+def measured_rate_hz(capture: cv2.VideoCapture, stated_hz: float) -> Optional[float]:
     """
     Return the stated rate of a video, or the mean rate of its first frames where they disagree.
 
@@ -78,10 +65,11 @@ def measured_rate_hz(capture: cv2.VideoCapture, stated_hz: float,
         gaps_ms = gaps_ms[gaps_ms > 0]
         return float(1e3 / gaps_ms.mean()) if len(gaps_ms) else None
 
-    plausible, ratio = 0 < stated_hz < MAX_RATE_HZ, config.max_rate_ratio
-    for frame_count in config.frame_counts:
+    plausible = 0 < stated_hz < MAX_RATE_HZ
+    for frame_count in _RATE_CHECK_FRAMES:
         found_hz = mean_hz(frame_count)
-        if plausible and (found_hz is None or 1 / ratio < stated_hz / found_hz < ratio):
+        if plausible and (found_hz is None or
+                          1 / _MAX_RATE_RATIO < stated_hz / found_hz < _MAX_RATE_RATIO):
             return stated_hz
     # one frame at each tick of a 1 kHz clock: the container has no times
     return found_hz if found_hz and found_hz < MAX_RATE_HZ - 1 else None

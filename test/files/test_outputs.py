@@ -16,6 +16,7 @@ from niki_ros.files.atomic_write import atomic_write, line_writer, make_folder
 from niki_ros.files.output_paths import check_outputs
 from niki_ros.files.video_writer import VIDEO_SUFFIXES, VideoWriter
 from niki_ros.models.model_folder import shipped_models
+from niki_ros.sources.open import open_source
 import numpy as np
 import pytest
 
@@ -280,11 +281,34 @@ def test_what_cannot_be_an_output_is_refused(tmp_path):
     for path in ('file/out.txt', 'none/out.txt', 'around', 'x' * 300):
         with pytest.raises(InputError, match='cannot be written'), atomic_write(tmp_path / path):
             pass
-    with pytest.raises(InputError, match='is a folder'):
+    with pytest.raises(InputError, match='folder'):
         check_outputs({'--json': tmp_path}, [])
+    with pytest.raises(InputError, match='folder'), atomic_write(tmp_path):
+        pass
     for path in ('file', 'file/out', 'around'):
         with pytest.raises(InputError, match='cannot be made'):
             make_folder(tmp_path / path)
     assert make_folder(tmp_path / 'a' / 'b').is_dir() and make_folder(tmp_path).is_dir()
     with atomic_write(tmp_path / ('é' * 100 + '.txt')) as part:
         part.write_text('long names are names')
+
+
+def test_a_video_of_odd_size_loses_one_row_and_column(tmp_path):
+    with VideoWriter(tmp_path / 'odd.mp4', 29.97, 65, 49) as writer:
+        for level in range(5):
+            writer.write(np.full((49, 65, 3), level, np.uint8))
+    source = open_source(tmp_path / 'odd.mp4')
+    assert (source.width, source.height, len(list(source))) == (64, 48, 5)
+
+
+def test_a_file_is_complete_or_absent(tmp_path):
+    target = tmp_path / 'out.txt'
+    target.write_text('old')
+    with pytest.raises(RuntimeError), atomic_write(target) as part:
+        part.write_text('half')
+        raise RuntimeError
+    assert target.read_text() == 'old'
+    with atomic_write(target) as part:
+        part.write_text('new')
+    assert target.read_text() == 'new'
+    assert [path.name for path in tmp_path.iterdir()] == ['out.txt']

@@ -20,9 +20,9 @@ from bags import (
 )
 import cv2
 from niki_ros.cli import main as cli
-from niki_ros.loading.process_source import body_record
 from niki_ros.common.errors import SourceError
 from niki_ros.images.pixels import rgb_from_jpeg
+from niki_ros.loading.process_source import body_record
 from niki_ros.scene.camera import Camera
 from niki_ros.sources.bag_files import is_bag
 from niki_ros.sources.open import open_source

@@ -5,8 +5,7 @@ from __future__ import annotations
 import struct
 
 import cv2
-from niki_ros.common.errors import InputError, SourceError
-from niki_ros.files.atomic_write import atomic_write
+from niki_ros.common.errors import SourceError
 from niki_ros.files.video_writer import VideoWriter
 from niki_ros.sources.open import open_source
 import numpy as np
@@ -122,38 +121,31 @@ def test_video_that_breaks_off_gives_its_frames_then_says_where(shared, tmp_path
     assert len(list(open_source(cut, max_frames=readable))) == readable
 
 
-@pytest.mark.parametrize('make, message', [
-    (lambda path: path, 'does not exist'),
-    (lambda path: path.write_bytes(b''), 'is empty'),
-    (lambda path: path.write_bytes(b'no video' * 99), 'is not a video'),
-    (lambda path: path.mkdir(), 'holds no image'),
-])
-def test_refused_with_path_and_reason(tmp_path, make, message):
+@pytest.mark.parametrize('content, fact', [
+    (None, 'does not exist'), (b'', '0 bytes'), (b'no video' * 99, 'ffprobe'),
+    ('folder', 'png'), ('truncated', 'thing.mp4')])
+def test_refused_with_path_and_reason(tmp_path, video, content, fact):
     path = tmp_path / 'thing.mp4'
-    make(path)
-    with pytest.raises(SourceError, match=message) as error:
+    if content == 'folder':
+        path.mkdir()
+    elif content is not None:
+        path.write_bytes(video.read_bytes()[:300] if content == 'truncated' else content)
+    with pytest.raises(SourceError, match=fact) as error:
         open_source(path)
     assert 'thing.mp4' in str(error.value)
 
 
-def test_truncated_video_is_refused(video, tmp_path):
-    path = tmp_path / 'half.mp4'
-    path.write_bytes(video.read_bytes()[:300])
-    with pytest.raises(SourceError, match='half.mp4'):
-        open_source(path)
-
-
 def test_broken_or_odd_image_in_a_folder_is_named(folder):
     (folder / 'd.png').write_bytes(b'\x89PNG broken')
-    with pytest.raises(SourceError, match=r'd\.png cannot be read'):
+    with pytest.raises(SourceError, match=r'd\.png'):
         list(open_source(folder))
     cv2.imwrite(str(folder / 'd.png'), np.zeros((21, 30, 3), np.uint8))
-    with pytest.raises(SourceError, match=r'd\.png is 30x21, the first image is 30x20'):
+    with pytest.raises(SourceError, match=r'd\.png .*30x21.* 30x20'):
         list(open_source(folder))
 
 
 def test_missing_camera_is_refused_with_what_to_do():
-    with pytest.raises(SourceError, match='no camera answers at /dev/video97; plug one in'):
+    with pytest.raises(SourceError, match='/dev/video97'):
         open_source('/dev/video97')
 
 
@@ -163,31 +155,3 @@ def test_missing_camera_is_refused_with_what_to_do():
 def test_senseless_options_are_refused(video, options, message):
     with pytest.raises(SourceError, match=message):
         open_source(video, **options)
-
-
-def test_overlay_of_odd_size_loses_one_row_and_column(tmp_path):
-    with VideoWriter(tmp_path / 'odd.mp4', 29.97, 65, 49) as writer:
-        for level in range(5):
-            writer.write(np.full((49, 65, 3), level, np.uint8))
-    source = open_source(tmp_path / 'odd.mp4')
-    assert (source.width, source.height, len(list(source))) == (64, 48, 5)
-
-
-def test_whole_file_or_none(tmp_path):
-    target = tmp_path / 'out.txt'
-    target.write_text('old')
-    with pytest.raises(RuntimeError), atomic_write(target) as part:
-        part.write_text('half')
-        raise RuntimeError
-    assert target.read_text() == 'old'
-    with atomic_write(target) as part:
-        part.write_text('new')
-    assert target.read_text() == 'new'
-    assert [path.name for path in tmp_path.iterdir()] == ['out.txt']
-
-
-def test_output_that_cannot_be_written_is_refused(tmp_path):
-    with pytest.raises(InputError, match='make the folder'), atomic_write(tmp_path / 'no' / 'x'):
-        pass
-    with pytest.raises(InputError, match='is a folder'), atomic_write(tmp_path):
-        pass

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 try:
@@ -94,3 +95,30 @@ def test_values_are_of_the_right_type(panels):
     written = {key: value for key, value in made._to_dict().items() if key in joints}
     assert {key: list(value) if isinstance(value, tuple) else value
             for key, value in written.items()} == joints
+
+
+def test_the_layout_fits_the_node(panels):
+    """Every panel has its place; topics, frame, field and names are those that the node uses."""
+
+    def leaves(node):
+        return [node] if isinstance(node, str) else leaves(node['first']) + leaves(node['second'])
+    assert sorted(leaves(json.loads(LAYOUT.read_text('utf-8'))['layout'])) == sorted(panels)
+    assert {name.partition('!')[0] for name in panels} == {
+        '3D', 'Image', 'DiagnosticSummary', 'DiagnosticStatusPanel'}
+    space = panels['3D!bodies']
+    assert set(space['topics']) == {'/markers', '/joints'}
+    assert space['topics']['/joints']['colorField'] == 'confidence'
+    sources = ''.join(file.read_text('utf-8')
+                      for file in (LAYOUT.parents[1] / 'niki_ros' / 'ros').glob('*.py'))
+    for word in ('joints', 'markers', 'overlay', '/diagnostics', space['followTf'], 'niki_ros'):
+        assert f"'{word}'" in sources, word
+
+
+def test_the_camera_stands_behind_the_robots_and_upright(panels):
+    """With Foxglove's angles: polar from z, up is z. People have their heads up (y is down)."""
+    state = panels['3D!bodies']['cameraState']
+    phi = np.radians(state['phi'])
+    place = np.array([0, -np.sin(phi), np.cos(phi)]) * state['distance'] + state['targetOffset']
+    up, forward = np.array([0, np.cos(phi), np.sin(phi)]), np.array([0, np.sin(phi), -np.cos(phi)])
+    assert place[2] < 0 and place[1] < -1 and state['thetaOffset'] == 0
+    assert up[1] < -0.9 and forward[2] > 0.9
