@@ -1,4 +1,4 @@
-"""Play a video file or webcam into ``niki_pose`` and look at it in rviz."""
+"""Publish a video file or webcam, and start ``niki_pose`` and rviz."""
 
 import sys
 
@@ -14,16 +14,17 @@ from niki_ros.common.errors import ConfigError
 from niki_ros.ros.launch_settings import unknown_arguments
 
 ARGUMENTS = {
-    'source': (None, 'A video file, a folder of images, or the number of a webcam (0, 1, …)'),
-    'loop': ('true', 'Start again at the end of the file'),
+    'source': (None, 'Video file, folder of images, or number of a webcam (0, 1, …)'),
+    'loop': ('true', 'Repeat the file'),
     'rviz': (str('rviz2' in get_packages_with_prefixes()).lower(),
-             'Open rviz with a view of image, skeletons and frames; as it is installed, or not'),
+             'Open rviz with images, skeletons and frames; the default depends on the '
+             'installation'),
     'namespace': ('', 'Namespace of the nodes and their topics'),
 }
 
 
 def generate_launch_description():
-    """Describe the source of images and include the launch file of the node."""
+    """Start the source of images and include the launch file of the node."""
     share = FindPackageShare('niki_ros')
     source = Node(
         package='niki_ros', executable='video_source', name='video_source', output='screen',
@@ -40,7 +41,7 @@ def generate_launch_description():
 
 
 def check(context):
-    """Refuse a misspelled argument, where this is the file that was asked for."""
+    """Refuse unknown arguments if this file was launched directly."""
     unknown = unknown_arguments(context.argv, ARGUMENTS)
     if unknown and any(word.endswith('demo.launch.py') for word in sys.argv):
         raise ConfigError('; '.join(unknown))

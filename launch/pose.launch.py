@@ -1,4 +1,4 @@
-"""Start the lifecycle node ``niki_pose``, one or one for each camera, with rviz if asked for."""
+"""Start the lifecycle node ``niki_pose``, or one for each camera, with or without rviz."""
 
 import sys
 
@@ -15,35 +15,35 @@ from niki_ros.ros.launch_settings import (
     existing_file,
     flag,
     given_parameters,
-    need_merger,
+    needs_merger,
     unknown_arguments,
 )
 
 SHARE = FindPackageShare('niki_ros')
-# an empty default = what the parameter file says
+# an empty default = the value of the parameter file
 ARGUMENTS = {
-    'image': ('image', 'Topic of the camera image; <image>/compressed is its compressed one'),
+    'image': ('image', 'Topic of the camera images; compressed ones are on <image>/compressed'),
     'camera_info': ('camera_info', 'Topic with the calibration of that camera'),
-    'camera_frame': ('', "Frame of the camera; empty = the images'. rviz looks from it"),
-    'cameras': ('', 'File with several cameras, such as config/cameras.yaml: a node for each'),
-    'params_file': (PathJoinSubstitution([SHARE, 'config', 'pose.yaml']), 'Parameters, YAML'),
+    'camera_frame': ('', 'Optical frame of the camera, also for rviz; empty = that of the images'),
+    'cameras': ('', 'File of several cameras, such as config/cameras.yaml; each has a node'),
+    'params_file': (PathJoinSubstitution([SHARE, 'config', 'pose.yaml']), 'Parameter file, YAML'),
     'namespace': ('', 'Namespace of the node and its topics'),
-    'autostart': ('true', 'Configure and activate; false = a lifecycle manager does it'),
-    'conventions': ('', 'niki, ros4hri, or niki,ros4hri'),
-    'id_prefix': ('', 'Put before every id'),
-    'frame_prefix': ('', 'Put before every body frame'),
-    'ground_frame': ('', 'Frame whose z = 0 is the ground'),
-    'publish_tf': ('', 'all, root or none'),
-    'enclave': ('', 'Enclave of SROS 2'),
-    'rviz': ('false', 'Open rviz with a view of image, skeletons and frames'),
-    'use_sim_time': ('false', 'Take the time from /clock, for bags'),
-    'on_exit': ('shutdown', 'When the node ends: shutdown ends the launch, ignore goes on'),
+    'autostart': ('true', 'Configure and activate; false = leave it to a lifecycle manager'),
+    'conventions': ('', 'Conventions of the outputs: niki, ros4hri, or niki,ros4hri'),
+    'id_prefix': ('', 'Prefix of every id'),
+    'frame_prefix': ('', 'Prefix of every body frame'),
+    'ground_frame': ('', 'Frame with the ground at z = 0'),
+    'publish_tf': ('', 'Frames of people in TF: all, root or none'),
+    'enclave': ('', 'SROS 2 enclave of the nodes'),
+    'rviz': ('false', 'Open rviz with images, skeletons and frames'),
+    'use_sim_time': ('false', 'Use the time of /clock, for bags'),
+    'on_exit': ('shutdown', 'Action when a node ends: shutdown of the launch, or ignore'),
 }
 PARAMETERS = ('conventions', 'id_prefix', 'frame_prefix', 'ground_frame', 'publish_tf')
 
 
 def generate_launch_description():
-    """Declare the arguments; the rest needs their values."""
+    """Declare the arguments; the nodes are made from their values."""
     arguments = [DeclareLaunchArgument(name, default_value=default, description=description)
                  for name, (default, description) in ARGUMENTS.items()]
     return LaunchDescription([*arguments, OpaqueFunction(function=start)])
@@ -58,20 +58,20 @@ def start(context):
     choice('on_exit', values['on_exit'], ('shutdown', 'ignore'))
     existing_file('params_file', values['params_file'])
     cameras = camera_nodes(values, given_parameters(values, PARAMETERS))
-    # of a launch file that includes this one they may be its own
+    # unknown arguments may belong to a launch file that includes this one
     hints = [LogInfo(msg=text) for text in unknown if 'did you mean' in text]
-    merged = need_merger(cameras, values['params_file'])
+    merged = needs_merger(cameras, values['params_file'])
     return [*hints, *(pose_node(camera, values, merged) for camera in cameras),
             *([merger(values)] if merged else []), *rviz(cameras[0], values)]
 
 
 def shut_down(_, context):
-    """End the launch because a node has ended, unless that is why it did."""
+    """End the launch after the end of a node, unless the launch is ending already."""
     return None if context.is_shutdown else [Shutdown(reason='niki_pose has ended')]
 
 
 def merger(values):
-    """Return the node that makes one list of people out of those of several cameras."""
+    """Return the node that merges the lists of people of several cameras."""
     return Node(package='niki_ros', executable='humans_merger', name='humans_merger',
                 output='screen', namespace=values['namespace'],
                 ros_arguments=['--enclave', values['enclave']] if values['enclave'] else None)
@@ -79,9 +79,9 @@ def merger(values):
 
 def pose_node(camera, values, merged=False):
     """
-    Return the node of one camera, which makes its first two transitions itself.
+    Return the node of one camera; with ``autostart`` it configures and activates itself.
 
-    :param merged: its list of people is one of several.
+    :param merged: whether humans_merger merges its list of people with others.
     """
     own = {'autostart': flag('autostart', values['autostart']),
            'use_sim_time': flag('use_sim_time', values['use_sim_time'])}
@@ -99,7 +99,7 @@ def pose_node(camera, values, merged=False):
 
 
 def rviz(camera, values):
-    """Return rviz, which looks at what one camera sees, where it is asked for."""
+    """Return rviz with the topics of one camera, or nothing without the argument ``rviz``."""
     if not flag('rviz', values['rviz']):
         return []
     try:

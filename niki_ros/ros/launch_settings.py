@@ -1,4 +1,4 @@
-"""What the launch files make of their arguments; needs neither launch nor a graph of ROS."""
+"""Arguments of the launch files: checks, and the nodes to start; independent of launch."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from niki_ros.common.setting import settings_of
 from niki_ros.ros.settings import NodeConfig
 import yaml
 
-_LISTS = {item.name for item in settings_of(NodeConfig()) if isinstance(item.default, tuple)}
-_OF_CAMERA = ('image', 'camera_info', 'camera_frame', 'parameters')
-# with several cameras each has its own: of what the launch file knows, and of the parameters
-_OF_ONE = {'image': 'image', 'camera_info': 'camera_info', 'camera_frame': '', 'id_prefix': '',
-           'frame_prefix': ''}
+_LIST_PARAMETERS = {
+    item.name for item in settings_of(NodeConfig()) if isinstance(item.default, tuple)}
+_CAMERA_KEYS = ('image', 'camera_info', 'camera_frame', 'parameters')
+# arguments that differ between cameras, so the file of cameras sets them; name → default
+_PER_CAMERA = {'image': 'image', 'camera_info': 'camera_info', 'camera_frame': '',
+               'id_prefix': '', 'frame_prefix': ''}
 
 
 class CameraNode(NamedTuple):
     """
-    One node for one camera.
+    The node of one camera.
 
     :ivar namespace: of the node; ``image`` and ``camera_info`` are topics of the camera.
-    :ivar camera_frame: empty = as the images say.
-    :ivar parameters: those that were given; the rest is the parameter file's.
+    :ivar camera_frame: empty = the frame of the images.
+    :ivar parameters: name → value; the parameter file has the others.
     """
 
     namespace: str
@@ -36,19 +37,23 @@ class CameraNode(NamedTuple):
 
 
 def unknown_arguments(argv: Iterable[str], known: Iterable[str]) -> List[str]:
-    """Return a sentence for every ``name:=value`` of a command line that has no known name."""
-    said = []
+    """Return a text for every ``name:=value`` of a command line with an unknown name."""
+    texts = []
     for word in argv:
         name, sign, _ = word.partition(':=')
         if sign and name not in known:
             near = get_close_matches(name, known, n=1)
             hint = f'did you mean {near[0]!r}?' if near else f'known: {", ".join(sorted(known))}'
-            said.append(f'unknown launch argument {name!r}; {hint}')
-    return said
+            texts.append(f'unknown launch argument {name!r}; {hint}')
+    return texts
 
 
 def flag(name: str, text: str) -> bool:
-    """Return true or false of an argument, as YAML has them."""
+    """
+    Return the truth value of an argument in YAML.
+
+    :raises ConfigError: when it is neither true nor false.
+    """
     value = yaml.safe_load(text)
     if not isinstance(value, bool):
         raise ConfigError(f'{name}:={text}; expected true or false')
@@ -56,100 +61,110 @@ def flag(name: str, text: str) -> bool:
 
 
 def choice(name: str, text: str, known: Iterable[str]) -> str:
-    """Return the argument, one of the known words."""
+    """
+    Return the argument.
+
+    :raises ConfigError: when it is not one of the known words.
+    """
     if text not in known:
         raise ConfigError(f'{name}:={text}; expected {" or ".join(known)}')
     return text
 
 
 def existing_file(name: str, path: str) -> str:
-    """Return the path of a file that is there: launch itself would go on without it."""
+    """
+    Return the path of an existing file; launch itself ignores a missing one.
+
+    :raises ConfigError: when there is no such file.
+    """
     if not Path(path).is_file():
         raise ConfigError(f'{name}:={path}: there is no such file')
     return path
 
 
 def given_parameters(arguments: Dict[str, str], names: Iterable[str]) -> Dict[str, Any]:
-    """Return those of the arguments that are parameters and not empty; commas make lists."""
+    """Return the arguments with these names that are not empty; commas separate list items."""
     given = {name: arguments[name] for name in names if arguments[name]}
-    return {name: [one.strip() for one in value.strip('[]').split(',')] if name in _LISTS
+    return {name: [one.strip() for one in value.strip('[]').split(',')] if name in _LIST_PARAMETERS
             else value for name, value in given.items()}
 
 
 def camera_nodes(arguments: Dict[str, str], parameters: Dict[str, Any]) -> List[CameraNode]:
     """
-    Return the nodes to start: one, or one for each camera of a file.
+    Return the nodes to start: one, or one for each camera in the file ``cameras``.
 
     :param arguments: of the launch file: namespace, image, camera_info, camera_frame, cameras.
     :param parameters: of every node.
+    :raises ConfigError: when the file or a combination of arguments is invalid.
     """
     if not arguments['cameras']:
         return [CameraNode(arguments['namespace'], arguments['image'], arguments['camera_info'],
                            arguments['camera_frame'], parameters)]
-    twice = [name for name, default in _OF_ONE.items()
-             if arguments.get(name, default) != default]
-    if twice:
-        raise ConfigError(f'{twice[0]}:={arguments[twice[0]]} and cameras:='
-                          f'{arguments["cameras"]}: with several cameras it is said for each in '
-                          'the file')
-    return [_camera_node(name, about, arguments['namespace'], parameters)
-            for name, about in _read(arguments['cameras']).items()]
+    conflicts = [name for name, default in _PER_CAMERA.items()
+                 if arguments.get(name, default) != default]
+    if conflicts:
+        raise ConfigError(f'{conflicts[0]}:={arguments[conflicts[0]]} and cameras:='
+                          f'{arguments["cameras"]}: with several cameras, set it for each camera '
+                          'in the file')
+    return [_camera_node(name, entry, arguments['namespace'], parameters)
+            for name, entry in _read_cameras(arguments['cameras']).items()]
 
 
-def _camera_node(name: str, about: Optional[dict], namespace: str, parameters) -> CameraNode:
-    """Return the node of one entry; what tells its bodies from others' is its name."""
-    about = about or {}
+def _camera_node(name: str, entry: Optional[dict], namespace: str, parameters) -> CameraNode:
+    """Return the node of one entry of the file; its name is the prefix of its bodies."""
+    entry = entry or {}
     if not isinstance(name, str) or not re.fullmatch('[A-Za-z]([A-Za-z0-9_]*[A-Za-z0-9])?', name):
-        raise ConfigError(f'camera {name!r}: expected a name of letters, digits and _, a letter '
-                          'first: namespace, ids and frames begin with it')
-    odd = [key for key in about if key not in _OF_CAMERA]
-    if odd:
-        raise ConfigError(f'camera {name!r}: {odd[0]!r} is not one of {", ".join(_OF_CAMERA)}')
-    for key, kind in (*dict.fromkeys(_OF_CAMERA[:3], str).items(), ('parameters', dict)):
-        if not isinstance(about.get(key, kind()), kind):
-            raise ConfigError(f'camera {name!r}: {key} is {about[key]!r}; expected ' + (
+        raise ConfigError(f'camera {name!r}: expected letters, digits and _, a letter first: '
+                          'namespace, ids and frames begin with the name')
+    unknown = [key for key in entry if key not in _CAMERA_KEYS]
+    if unknown:
+        raise ConfigError(f'camera {name!r}: {unknown[0]!r} is not one of '
+                          f'{", ".join(_CAMERA_KEYS)}')
+    for key, kind in (*dict.fromkeys(_CAMERA_KEYS[:3], str).items(), ('parameters', dict)):
+        if not isinstance(entry.get(key, kind()), kind):
+            raise ConfigError(f'camera {name!r}: {key} is {entry[key]!r}; expected ' + (
                 'a text' if kind is str else '{name: value, …}'))
     own = {'id_prefix': f'{name}_', 'frame_prefix': f'{name}/'}
     return CameraNode(f'{namespace.rstrip("/")}/{name}' if namespace else name,
-                      about.get('image', 'image'), about.get('camera_info', 'camera_info'),
-                      about.get('camera_frame', ''),
-                      {**parameters, **own, **about.get('parameters', {})})
+                      entry.get('image', 'image'), entry.get('camera_info', 'camera_info'),
+                      entry.get('camera_frame', ''),
+                      {**parameters, **own, **entry.get('parameters', {})})
 
 
-def need_merger(cameras: List[CameraNode], params_file: str) -> bool:
+def needs_merger(cameras: List[CameraNode], params_file: str) -> bool:
     """
-    Return whether several nodes publish by REP-155, so that their lists of people must be merged.
+    Return whether several nodes publish lists of people by REP-155, which must be merged.
 
-    :param params_file: the parameter file of all of them.
+    :param params_file: the parameter file of all nodes.
     """
     return sum('ros4hri' in camera.parameters.get('conventions', _conventions(params_file))
                for camera in cameras) > 1
 
 
 def _conventions(params_file: str) -> List[str]:
-    """Return what the parameter file says, of whichever node it says it."""
+    """Return the conventions in a parameter file, of any node."""
     try:
-        found = [yaml.safe_load(Path(params_file).read_text('utf-8'))]
+        sections = [yaml.safe_load(Path(params_file).read_text('utf-8'))]
     except (OSError, UnicodeError, yaml.YAMLError):
-        return []  # the node that reads it too says what is wrong
-    said: List[str] = []
-    while found:
-        about = found.pop()
-        if isinstance(about, dict):
-            words = about.get('conventions', [])
-            said += [words] if isinstance(words, str) else words
-            found += about.values()
-    return said
+        return []  # the node reads the file too and reports the error
+    conventions: List[str] = []
+    while sections:
+        section = sections.pop()
+        if isinstance(section, dict):
+            value = section.get('conventions', [])
+            conventions += [value] if isinstance(value, str) else value
+            sections += section.values()
+    return conventions
 
 
-def _read(path: str) -> dict:
-    """Return name → what is known of each camera."""
+def _read_cameras(path: str) -> dict:
+    """Return the entries of a file of cameras: name → entry or None."""
     try:
         cameras = yaml.safe_load(Path(path).read_text('utf-8'))
     except (OSError, UnicodeError, yaml.YAMLError) as error:
         raise ConfigError(f'cameras:={path}: {error}') from error
     if not isinstance(cameras, dict) or not cameras or not all(
-            isinstance(about, (dict, type(None))) for about in cameras.values()):
+            isinstance(entry, (dict, type(None))) for entry in cameras.values()):
         raise ConfigError(f'cameras:={path}: expected a name for each camera, and below it '
-                          f'{", ".join(_OF_CAMERA)}; config/cameras.yaml is an example')
+                          f'{", ".join(_CAMERA_KEYS)}; config/cameras.yaml is an example')
     return cameras

@@ -1,4 +1,4 @@
-"""Parameter files that several nodes share: what in them is meant for every node, and whose."""
+"""Parameter files that several nodes share: the parameters in them for every node."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Dict, Iterator, List, Sequence, Set, Tuple
 import yaml
 
 _WILDCARDS = ('*', '**')
-_HERE = 'ros__parameters'
-# what launch writes for one node, under the name of every node
-_OF_LAUNCH = 'launch_params_'
+_PARAMETERS_KEY = 'ros__parameters'
+# launch writes the parameters of one node under the wildcard of every node
+_LAUNCH_FILE_PREFIX = 'launch_params_'
 
 
 def shared_names(argv: Sequence[str], node_name: str) -> Dict[str, str]:
     """
-    Return parameters that the files on a command line give to every node: name → file.
+    Return name → file of the parameters that files on a command line give to every node.
 
-    Those that a file or the command line gives to this node are not among them.
+    Parameters that a file or the command line gives to this node are left out.
 
     :param argv: with ``--ros-args``. :param node_name: without namespace.
     """
@@ -29,7 +29,7 @@ def shared_names(argv: Sequence[str], node_name: str) -> Dict[str, str]:
         elif option == '--params-file':
             for section, names in _sections(value):
                 last = section[-1] if section else '**'
-                if last in _WILDCARDS and not Path(value).name.startswith(_OF_LAUNCH):
+                if last in _WILDCARDS and not Path(value).name.startswith(_LAUNCH_FILE_PREFIX):
                     shared.update(dict.fromkeys(names, value))
                 elif last in (node_name, *_WILDCARDS):
                     own.update(names)
@@ -37,7 +37,7 @@ def shared_names(argv: Sequence[str], node_name: str) -> Dict[str, str]:
 
 
 def _ros_arguments(argv: Sequence[str]) -> Iterator[Tuple[str, str]]:
-    """Yield pairs of words that follow each other between --ros-args and --."""
+    """Yield pairs of consecutive words between --ros-args and --."""
     inside = False
     for word, after in zip(argv, [*argv[1:], '']):
         inside = word == '--ros-args' or (inside and word != '--')
@@ -46,17 +46,17 @@ def _ros_arguments(argv: Sequence[str]) -> Iterator[Tuple[str, str]]:
 
 
 def _sections(file: str) -> List[Tuple[List[str], List[str]]]:
-    """Return the path of every node in a file, and the names of its parameters."""
+    """Return for each section of a file the path of the node and the names of its parameters."""
     try:
         content = yaml.safe_load(Path(file).read_text('utf-8'))
     except (OSError, ValueError, yaml.YAMLError):
-        return []  # ROS has its own words for it
+        return []  # ROS reports it
     found = []
 
     def walk(path: List[str], inside):
         if isinstance(inside, dict):
             for key, value in inside.items():
-                if key == _HERE:
+                if key == _PARAMETERS_KEY:
                     found.append((path, list(_flat('', value))))
                 else:
                     walk([*path, *filter(None, str(key).split('/'))], value)

@@ -1,4 +1,4 @@
-"""ROS parameters from the core's settings: types, ranges and descriptions are written there."""
+"""Parameters of a node from config dataclasses, which have types, ranges and descriptions."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from rcl_interfaces.msg import (
 )
 from rclpy.parameter import Parameter
 
-_INFRASTRUCTURE = ('use_sim_time', 'start_type_description_service', 'qos_overrides.')
+_ROS_PARAMETERS = ('use_sim_time', 'start_type_description_service', 'qos_overrides.')
 
 
 class NodeParameters:
     """
-    The settings of one or more config objects as parameters of a node.
+    The settings of config objects, declared as parameters of a node.
 
-    :param until_active: those of them whose settings that are not live may be set as long as the
-        node is not active.
-    :ivar foreign: text about parameters that a shared file gives to every node and that this one
-        does not have; they are left out. Empty where there are none.
-    :ivar perhaps_misspelled: whether one of them is nearly one of this node's.
+    :param until_active: the config objects whose settings may change while the node is not active,
+        also those that are not live.
+    :ivar foreign: text about the parameters that a shared file gives to every node and that this
+        node does not have; they are ignored. Empty where there are none.
+    :ivar perhaps_misspelled: whether one of them resembles a parameter of this node.
     :raises ConfigError: for an override that is unknown, of the wrong type or out of range.
     """
 
     def __init__(self, node, *configs, until_active: tuple = ()):
-        """Declare everything; values from YAML and command line go into ``configs``."""
+        """Declare the parameters and set values of YAML and command line in ``configs``."""
         self.configs, self._until_active = configs, until_active
         self._owner = {item.name: config for config in configs for item in settings_of(config)}
         overrides = node._parameter_overrides
         self.foreign, self.perhaps_misspelled = '', False
-        self._look_at_unknown(overrides, shared_names(sys.argv, node.get_name()))
+        self._check_unknown(overrides, shared_names(sys.argv, node.get_name()))
         if self.foreign:
             node.get_logger().warning(f'parameter_foreign: {self.foreign}')
         for config in configs:
@@ -48,7 +48,7 @@ class NodeParameters:
                 self._declare(node, config, item, overrides)
 
     def validate(self, values: Dict[str, object]) -> SetParametersResult:
-        """Say whether a change of ``values`` would be taken."""
+        """Return whether a change to these values is valid, with the reason."""
         try:
             for name, value in values.items():
                 apply_settings(copy.deepcopy(self._owner[name]), {name: value})
@@ -57,16 +57,16 @@ class NodeParameters:
         return SetParametersResult(successful=True)
 
     def owned(self, parameters) -> Dict[str, object]:
-        """Return names and values of those ``parameters`` that are settings."""
+        """Return name → value of the parameters that are settings."""
         return {p.name: p.value for p in parameters if p.name in self._owner}
 
     def not_live(self, values: Dict[str, object]) -> List[str]:
-        """Return the names of those of the values that do not act while the node is active."""
+        """Return the names of the values that must not change while the node is active."""
         live = {item.name for config in self.configs for item in settings_of(config) if item.live}
         return [name for name in values if name not in live]
 
     def of(self, config, values: Dict[str, object]) -> Dict[str, object]:
-        """Return those of the values that belong to one of the config objects."""
+        """Return the values that belong to one of the config objects."""
         return {name: value for name, value in values.items() if self._owner[name] is config}
 
     def apply(self, values: Dict[str, object]):
@@ -79,25 +79,25 @@ class NodeParameters:
         given = overrides.get(item.name)
         if given is not None:
             value = given.value
-            # in YAML 5 is a natural way to write 5.0, and 0 a camera's name
+            # YAML files have 5 for 5.0, and 0 for the name of a camera
             if type(value) is int and type(item.default) in (float, str):
                 value = type(item.default)(value)
             elif isinstance(item.default, tuple):
-                value = texts_of(value)
+                value = text_list(value)
             if value is not given.value:
                 overrides[item.name] = Parameter(item.name, value=value)
             apply_settings(config, {item.name: value})
         default = list(item.default) if isinstance(item.default, tuple) else item.default
         read_only = not item.live and not any(config is one for one in self._until_active)
-        node.declare_parameter(item.name, default, descriptor_of(item, read_only))
+        node.declare_parameter(item.name, default, make_descriptor(item, read_only))
 
-    def _look_at_unknown(self, overrides, shared: Dict[str, str]):
-        """Refuse what is meant for this node and unknown; note what is meant for every node."""
+    def _check_unknown(self, overrides, shared: Dict[str, str]):
+        """Refuse unknown parameters of this node; note those that a file gives to every node."""
         notes = []
         for name in overrides:
-            if name in self._owner or name.startswith(_INFRASTRUCTURE):
+            if name in self._owner or name.startswith(_ROS_PARAMETERS):
                 continue
-            # no other node has tracking.keep_s but for a letter; auto_start many have
+            # a name such as trackin.keep_s is a misspelling; auto_start can belong to another node
             ours = '.' in name and get_close_matches(name, self._owner, n=1, cutoff=0.9)
             others = name in shared and not ours
             near = get_close_matches(name, self._owner, n=1, cutoff=0.8 if others else 0.6)
@@ -108,12 +108,12 @@ class NodeParameters:
             self.perhaps_misspelled |= bool(near)
             notes.append(f'{name!r}{f" ({hint})" if near else ""} of {shared[name]}')
         if notes:
-            self.foreign = (f'{", ".join(notes)}: given to every node (/**), and none of this '
-                            "node's parameters; left out")
+            self.foreign = (f'{", ".join(notes)}: given to every node (/**); this node has no '
+                            'such parameters and ignores them')
 
 
-def texts_of(value):
-    """Return the list that was meant by one word alone, or by class ids without quotes."""
+def text_list(value):
+    """Return the list of texts for a single word, or for class ids without quotes."""
     if isinstance(value, str) or type(value) is int:
         value = [value]
     if isinstance(value, (list, tuple, array)) and all(type(one) is int for one in value):
@@ -121,17 +121,17 @@ def texts_of(value):
     return value
 
 
-def descriptor_of(item: Setting, read_only: bool) -> ParameterDescriptor:
-    """Return the description, the range, and whether it can change after the start."""
+def make_descriptor(item: Setting, read_only: bool) -> ParameterDescriptor:
+    """Return the description, the range, and whether the parameter may change after the start."""
     unit = f' [{item.unit}]' if item.unit else ''
     when = '' if item.live or read_only else '; not while the node is active'
     descriptor = ParameterDescriptor(
         name=item.name, description=f'{item.help}{unit}{when}', read_only=read_only,
-        # a text among whose choices are numbers is naturally written as a number
+        # choices such as 0 and 90 may be given as numbers
         dynamic_typing=item.choices is not None and any(one.isdigit() for one in item.choices))
     if item.choices:
-        some = 'one or more of' if isinstance(item.default, tuple) else 'one of'
-        descriptor.additional_constraints = f'{some}: {", ".join(item.choices)}'
+        quantity = 'one or more of' if isinstance(item.default, tuple) else 'one of'
+        descriptor.additional_constraints = f'{quantity}: {", ".join(item.choices)}'
     elif item.pattern:
         descriptor.additional_constraints = item.pattern[1]
     if item.low is not None and isinstance(item.default, float):

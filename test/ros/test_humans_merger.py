@@ -10,7 +10,7 @@ from niki_ros.messages.image_decoding import rgb_from_image
 from niki_ros.messages.stamps import ns_from_stamp
 from niki_ros.ros.conversions import image_from_rgb
 from niki_ros.ros.humans_merger import HumansMerger, IdLists
-from niki_ros.ros.launch_settings import CameraNode, need_merger
+from niki_ros.ros.launch_settings import CameraNode, needs_merger
 from niki_ros.ros.lifecycle import SUCCESS
 import numpy as np
 import pytest
@@ -89,7 +89,7 @@ def test_two_cameras_are_one_list():
             left, right, merger, client, reader):
         assert wait_for(lambda: left.state == right.state == 'active', 20)
         assert wait_for(lambda: client.count_publishers(TRACKED) == 1
-                        and len(merger._inputs) == 2)
+                        and len(merger.input_topics) == 2)
         wait_for(lambda: run_cameras(client, 0.3) or len(reader.bodies) == 4, 10)
         run_cameras(client, 1.0)
         everybody = {f'{side}_{number}' for side in SIDES for number in (1, 2)}
@@ -153,17 +153,17 @@ def ids(*names, at_s=0):
 def test_lists():
     """Union in a fixed order, the newest header; a silent list is dropped; ids that clash."""
     lists = IdLists()
-    assert lists.everybody() == [] and lists.newest_header() is None
+    assert lists.merged() == [] and lists.newest_header() is None
     lists.put('/b', ids('b1', 'x', at_s=5), 1.0)
     lists.put('/a', ids('a1', at_s=3), 2.0)
-    assert lists.everybody() == ['a1', 'b1', 'x'] and lists.newest_header().frame_id == 'b1'
-    assert lists.twice() == {}
+    assert lists.merged() == ['a1', 'b1', 'x'] and lists.newest_header().frame_id == 'b1'
+    assert lists.duplicates() == {}
     lists.put('/a', ids('a1', 'x', at_s=6), 3.0)
-    assert lists.twice() == {'x': ('/a', '/b')} and lists.everybody() == ['a1', 'x', 'b1']
+    assert lists.duplicates() == {'x': ('/a', '/b')} and lists.merged() == ['a1', 'x', 'b1']
     assert lists.drop_older(0.5) == {}
-    assert lists.drop_older(2.0) == {'/b': ['b1', 'x']} and lists.everybody() == ['a1', 'x']
+    assert lists.drop_older(2.0) == {'/b': ['b1', 'x']} and lists.merged() == ['a1', 'x']
     lists.put('/a', ids(at_s=7), 4.0)
-    assert lists.drop_older(9.0) == {} and lists.everybody() == []
+    assert lists.drop_older(9.0) == {} and lists.merged() == []
 
 
 def test_without_hri_msgs_it_says_what_to_install(monkeypatch):
@@ -181,6 +181,6 @@ def test_when_several_cameras_need_a_merger(tmp_path, text, given, merged):
     path = tmp_path / 'pose.yaml'
     path.write_text(text, 'utf-8')
     cameras = [CameraNode(side, 'image', 'camera_info', '', given) for side in SIDES]
-    assert need_merger(cameras, str(path)) is merged
-    assert need_merger(cameras[:1], str(path)) is False
-    assert need_merger([], str(tmp_path / 'none.yaml')) is False
+    assert needs_merger(cameras, str(path)) is merged
+    assert needs_merger(cameras[:1], str(path)) is False
+    assert needs_merger([], str(tmp_path / 'none.yaml')) is False

@@ -65,7 +65,7 @@ def test_the_cameras_of_the_example():
     ('a: {image: [x]}', r"camera 'a': image is \['x'\]; expected a text"),
     ('a: {camera_info: 3}', 'camera_info is 3; expected a text'),
     ('a: {image: }', 'image is None'), ('a: {parameters: 3}', 'parameters is 3; expected {name'),
-    ('1: {image: x}', 'camera 1: expected a name of letters'), ('a b: {image: x}', "camera 'a b'"),
+    ('1: {image: x}', 'camera 1: expected letters'), ('a b: {image: x}', "camera 'a b'"),
     ('a/b: {image: x}', "camera 'a/b'"), ('a_: {image: x}', "camera 'a_'")])
 def test_a_file_that_is_none(tmp_path, text, said):
     (tmp_path / 'cameras.yaml').write_text(text, 'utf-8')
