@@ -1,4 +1,4 @@
-"""Fixtures that several tests share."""
+"""Fixtures of all tests of niki_ros."""
 
 from __future__ import annotations
 

@@ -10,11 +10,13 @@ import sys
 
 import cv2
 from niki_ros.common.errors import InputError
+from niki_ros.demo.demo import yaml_string
 from niki_ros.demo.output_folder import prepare_output_folder
 from niki_ros.files.video_writer import VideoWriter
 import numpy as np
 import pytest
 import ros_fixtures  # noqa: F401  (skips these tests where there is no ROS)
+import yaml
 
 LAYOUT = Path(__file__).resolve().parents[2] / 'config' / 'niki.foxglove.json'
 KEYS = {'frames', 'frames_processed', 'frames_skipped', 'tf_messages', 'joint_state_messages',
@@ -217,3 +219,10 @@ def test_a_demo_clip_that_is_missing_is_not_fetched(tmp_path):
                               env={**os.environ, 'XDG_CACHE_HOME': str(tmp_path)}, timeout=30)
         assert done.returncode == 1 and not done.stdout
         assert str(folder) in done.stderr and 'VIDEO=' in done.stderr and '--fetch' in done.stderr
+
+
+@pytest.mark.parametrize('name', ["it's", '"q" \\ $x', '日本 😀', '0', 'a: b # c', '- x',
+                                  'tab\tline\n'])
+def test_names_are_quoted_for_yaml(name):
+    assert yaml.safe_load(f'source: {yaml_string(name)}') == {'source': name}
+    assert 'd83d' not in yaml_string(name)

@@ -1,4 +1,4 @@
-"""The linters of ROS 2, as ``colcon test`` runs them; skipped where they are not installed."""
+"""The linters of ROS 2 that ``colcon test`` runs; skipped where they are not installed."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ('niki_ros', 'launch', 'test', 'examples', 'docs', 'tools', 'setup.py')
-"""The training is no ROS package: only ``make check`` looks at it."""
+"""niki_training is no ROS package; ``make check`` covers it."""
 
 pytestmark = pytest.mark.linter
 
 
 def run(name: str, arguments=()):
-    """Run the main function of a linter in the repository; skip where it is not installed."""
+    """Run a linter in the repository; skip the test if it is not installed."""
     main = pytest.importorskip(
         f'{name}.main', reason=f'{name} comes with a ROS 2 installation').main
     before = os.getcwd()
@@ -48,7 +48,7 @@ def test_xmllint():
 
 @pytest.mark.copyright
 def test_licence():
-    """One licence for the whole repository: its text, and no other one in any file."""
+    """ROS finds the licence of the repository."""
     parser = pytest.importorskip(
         'ament_copyright.parser', reason='ament_copyright comes with a ROS 2 installation')
     parsed = parser.parse_file(str(ROOT / 'LICENSE'))

@@ -1,4 +1,4 @@
-"""The Dockerfile, as far as it can be checked without a daemon: what it copies, installs, runs."""
+"""The Dockerfile, checked without a Docker daemon: copied files, packages and commands."""
 
 from __future__ import annotations
 
@@ -21,25 +21,26 @@ PREFIX = 'ros-jazzy-'
 
 
 def instructions() -> list:
-    """Return ``(word, rest)`` of every instruction, continued lines joined."""
+    """Return ``(word, rest)`` of every instruction, with continued lines joined."""
     text = re.sub(r'^\s*#.*\n', '', (ROOT / 'Dockerfile').read_text('utf-8'), flags=re.M)
     lines = text.replace('\\\n', ' ').splitlines()
     return [tuple(line.split(None, 1)) for line in lines if line.strip()]
 
 
-def of(word) -> list:
+def lines_of(word) -> list:
+    """Return the arguments of every instruction of one kind."""
     return [rest for name, rest in instructions() if name == word]
 
 
 def copies() -> list:
     """Return ``(sources, target)`` of every COPY."""
-    return [(words[:-1], words[-1]) for words in (rest.split() for rest in of('COPY'))]
+    return [(words[:-1], words[-1]) for words in (rest.split() for rest in lines_of('COPY'))]
 
 
 def installed_by_apt() -> list:
     """Return the packages of every apt-get install."""
     found = []
-    for rest in of('RUN'):
+    for rest in lines_of('RUN'):
         for step in rest.split('&&'):
             words = step.split()
             if words[:2] == ['apt-get', 'install']:
@@ -47,7 +48,7 @@ def installed_by_apt() -> list:
     return found
 
 
-def test_what_is_copied_is_there():
+def test_copied_files_exist():
     allowed = {line[1:] for line in (ROOT / '.dockerignore').read_text('utf-8').splitlines()
                if line.startswith('!')}
     sources = [source for some, _ in copies() for source in some]
@@ -55,8 +56,8 @@ def test_what_is_copied_is_there():
     assert {source.split('/')[0] for source in sources} == allowed
 
 
-def test_what_is_copied_builds(tmp_path):
-    """With the same setup.py that colcon calls: executables, launch files, every model."""
+def test_copied_files_build(tmp_path):
+    """The copied files build a wheel with executables, launch files and every model."""
     for sources, target in copies():
         if not target.startswith('src/niki_ros/'):
             continue
@@ -86,11 +87,11 @@ def test_what_is_copied_builds(tmp_path):
     assert data and data <= names
 
 
-def test_everything_that_the_package_needs_is_installed():
-    """By apt under the names of ROS and Ubuntu; what rosdep takes from PyPI by pip."""
+def test_every_dependency_is_installed():
+    """Packages of ROS and Ubuntu come from apt; those that rosdep takes from PyPI from pip."""
     needed = {one.text for kind in ('depend', 'exec_depend')
               for one in ElementTree.parse(ROOT / 'package.xml').findall(kind)}
-    apt, pip = set(installed_by_apt()), ' '.join(of('RUN'))
+    apt, pip = set(installed_by_apt()), ' '.join(lines_of('RUN'))
     for name in needed:
         if name.endswith('-pip'):
             module = name.removeprefix('python3-').removesuffix('-pip')
@@ -106,10 +107,10 @@ def test_everything_that_the_package_needs_is_installed():
 
 
 def test_layers_are_clean():
-    """Lists of packages are fresh and do not stay; nothing by the way; not as root."""
+    """Package lists do not stay, no optional package is installed, the user is not root."""
     words = [name for name, _ in instructions()]
-    assert words[0] == 'FROM' and of('FROM')[0].split(':')[1] not in ('', 'latest')
-    for rest in of('RUN'):
+    assert words[0] == 'FROM' and lines_of('FROM')[0].split(':')[1] not in ('', 'latest')
+    for rest in lines_of('RUN'):
         steps = [step.split() for step in rest.split('&&')]
         for number, step in enumerate(steps):
             if step[:2] == ['apt-get', 'install']:
@@ -117,21 +118,20 @@ def test_layers_are_clean():
                 assert {'-y', '--no-install-recommends'} <= set(step)
                 assert ['rm', '-rf', '/var/lib/apt/lists/*'] in steps[number:]
     assert installed_by_apt() == sorted(set(installed_by_apt()))
-    assert of('USER')[-1] not in ('root', '0') and of('WORKDIR')[0].startswith('/')
+    assert lines_of('USER')[-1] not in ('root', '0') and lines_of('WORKDIR')[0].startswith('/')
 
 
-def test_what_the_container_starts():
-    entry, = json.loads(of('ENTRYPOINT')[-1])
+def test_entry_point_and_command_exist():
+    entry, = json.loads(lines_of('ENTRYPOINT')[-1])
     source, = [some[0] for some, target in copies() if target == entry]
     assert os.access(ROOT / source, os.X_OK)
-    command = json.loads(of('CMD')[-1])
+    command = json.loads(lines_of('CMD')[-1])
     assert command[:3] == ['ros2', 'launch', 'niki_ros']
     assert (ROOT / 'launch' / command[3]).is_file()
 
 
 @pytest.mark.skipif(not shutil.which('bash'), reason='no bash here')
-def test_the_entry_point_hands_on_what_it_is_given(tmp_path):
-    """With words, and the exit code of the command."""
+def test_the_entry_point_passes_on_arguments_and_exit_code(tmp_path):
     text = (ROOT / 'docker' / 'entrypoint').read_text('utf-8')
     for name, folder in (('ROS', '/opt/ros/$ROS_DISTRO'), ('OURS', '/ws/install')):
         assert f'{folder}/setup.bash' in text
@@ -146,7 +146,7 @@ def test_the_entry_point_hands_on_what_it_is_given(tmp_path):
 
 
 def test_the_commands_of_the_page_exist():
-    """Launch files, their arguments, verbs and options that the page names."""
+    """Launch files, launch arguments, verbs and options in docs/docker.md exist."""
     page = (ROOT / 'docs' / 'docker.md').read_text('utf-8')
     for name in set(re.findall(r'\w+\.launch\.py', page)):
         assert (ROOT / 'launch' / name).is_file()

@@ -1,4 +1,4 @@
-"""What pip and colcon install is what ros2 run, ros2 launch and a robot look for."""
+"""The installed package has the files that ros2 run, ros2 launch and the node look for."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXECUTABLES = ('pose_node', 'video_source', 'humans_merger', 'demo_listener', 'n
 
 
 def run(*command, **options):
-    """Run a command; its output is the message when it fails."""
+    """Run a command and return its output, which is the message of a failure."""
     environment = {name: value for name, value in os.environ.items()
                    if name not in ('LD_LIBRARY_PATH', '_ROS_WHEELS_BOOTSTRAP_COMPLETE')}
     done = subprocess.run([str(part) for part in command], env=environment, text=True,
@@ -29,7 +29,7 @@ def run(*command, **options):
 
 @pytest.fixture(scope='module')
 def source(tmp_path_factory):
-    """Copy what the package is built from: a build leaves folders beside its sources."""
+    """Copy the sources of the package: a build leaves folders beside its sources."""
     copy = tmp_path_factory.mktemp('source') / 'niki_ros'
     copy.mkdir()
     for name in ('package.xml', 'setup.py', 'setup.cfg', 'pyproject.toml', 'LICENSE', 'NOTICE'):
@@ -41,7 +41,7 @@ def source(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def prefix(source, tmp_path_factory):
-    """Install the wheel into an environment of its own and return its folder."""
+    """Install the wheel into a new environment and return its folder."""
     folder = tmp_path_factory.mktemp('installed')
     run(sys.executable, '-m', 'pip', 'wheel', '-q', '--no-deps', '--no-build-isolation',
         '-w', folder, source)
@@ -77,7 +77,7 @@ def test_share(prefix):
     assert index.is_file()
     assert ElementTree.parse(share / 'package.xml').findtext('name') == 'niki_ros'
     assert 'Apache License' in (share / 'LICENSE').read_text('utf-8')
-    assert 'NanoDet' in (share / 'NOTICE').read_text('utf-8'), 'weights of others need it'
+    assert 'NanoDet' in (share / 'NOTICE').read_text('utf-8'), 'licences of weights'
     for folder in ('launch', 'config'):
         there = {path.name for path in (share / folder).iterdir()}
         assert there >= {path.name for path in (ROOT / folder).iterdir() if path.is_file()}
@@ -99,14 +99,14 @@ def test_version_is_written_once(prefix):
 
 
 def test_manifest_is_valid_to_ros():
-    """A wrong e-mail address alone makes colcon treat it as no ROS package at all."""
+    """With an invalid e-mail address colcon does not treat the package as a ROS package."""
     parser = pytest.importorskip('catkin_pkg.package', reason='catkin_pkg is not installed')
     package = parser.parse_package(str(ROOT / 'package.xml'))
     assert package.get_build_type() == 'ament_python'
 
 
 def code_of(path):
-    """Return the text of a file; of Python without comments and documentation strings."""
+    """Return the text of a file, without comments and docstrings of Python."""
     if path.suffix != '.py':
         return path.read_text('utf-8')
     with open(path, 'rb') as file:
@@ -116,7 +116,7 @@ def code_of(path):
 
 
 def test_mediapipe_is_named_only_as_the_origin_of_weights():
-    """No code, no requirement, no setting; only what says where weights are from."""
+    """MediaPipe is named in no code, requirement or setting, only as the origin of weights."""
     files = [path for name in ('niki_ros', 'launch', 'config', 'requirements', 'examples')
              for path in (ROOT / name).rglob('*') if path.is_file()
              and path.suffix in ('.py', '.yaml', '.xml', '.json', '.txt', '.rviz', '.toml')]
@@ -153,7 +153,7 @@ def test_colcon_build(source, tmp_path, options):
 
 
 def test_tf_message_is_the_one_of_ros():
-    """Another type hash, and no other node would hear our frames."""
+    """With another type hash no other node would receive the frames."""
     messages = pytest.importorskip('tf2_msgs.msg', reason='tf2_msgs is not installed')
     share = Path(messages.__file__).parents[5] / 'share' / 'tf2_msgs'
     described = share / 'msg' / 'TFMessage.json'

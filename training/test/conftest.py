@@ -1,4 +1,4 @@
-"""A tiny synthetic motion, and the real one where it is at hand."""
+"""Fixtures of all tests of niki_training."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope='session')
 def motion():
-    """Smooth random motion: 4 subjects, 60 frames each."""
+    """Return smooth random motion: 4 subjects, 60 frames each."""
     rng = np.random.default_rng(0)
     time = np.arange(60)[:, None, None] / 30
     pieces = []
