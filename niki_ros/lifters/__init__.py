@@ -1,1 +1,1 @@
-"""Keypoints over time to joints in metres, by a graph. May import backends and scene."""
+"""Keypoints over time to joints in metres, by a graph. May import backends, models and scene."""

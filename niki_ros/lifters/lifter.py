@@ -1,11 +1,11 @@
-"""The lifter at run time: keypoints of the last second and a half in, joints in metres out."""
+"""The lifter at run time: keypoints of the last 1.4 seconds to joints in metres."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Optional, Sequence
 
-from niki_ros.body.keypoints import JOINT_OF_KEYPOINT, KEYPOINTS
+from niki_ros.body.keypoints import JOINT_OF_KEYPOINT, KeypointRays, KEYPOINTS
 from niki_ros.body.observation import JointObservation, SIGMA_UNIT_M
 from niki_ros.lifters.window import AGES_S, LiftWindow
 import numpy as np
@@ -14,23 +14,17 @@ KIND = 'lift'
 INPUTS = {'rays': (len(AGES_S), len(KEYPOINTS), 2), 'seen': (len(AGES_S), len(KEYPOINTS)),
           'guess': (len(AGES_S), len(KEYPOINTS)), 'heading': (2,)}
 OUTPUTS = {'joints': (29, 3), 'spread': (29, 2), 'twist': (23, 2)}
-# of keypoints that a front end knows to be hidden, whatever it says of how well it sees them
-HIDDEN_SEEN = 0.3
-# Laplace's scale across is half of the mean distance, which is 1.27 times a coordinate's mean
-_ACROSS = 1.27
-# on rendered people errors are this many times what the network expects (seen joints 1.45,
-# hidden ones 1.24, 119,000 joints; from the smallest sigma to the largest 1.2 to 1.7)
-_EXPECTED = 1.45
-_LEAST_SIGMA = 0.02
+MAX_HIDDEN_SEEN = 0.3
+"""Largest visibility of a keypoint whose joint is hidden, 0 … 1."""
 
 
 class Lifter:
     """
-    Lifts people's keypoints.
+    Lifts keypoints of people to joints.
 
-    :param model: a model folder of kind ``lift``. :param engine_options: of
+    :param model: folder of a model of kind ``lift``. :param engine_options: of
         :func:`niki_ros.backends.load_engine`.
-    :raises ModelError: when the folder holds another kind of model.
+    :raises ModelError: for a folder of another kind.
     """
 
     def __init__(self, model, **engine_options):
@@ -45,26 +39,26 @@ class Lifter:
     def lift(self, windows: Sequence[LiftWindow], observations: Sequence[JointObservation],
              stamp_ns: int) -> List[JointObservation]:
         """
-        Return observations with lifted joints, all people in one batch.
+        Return observations with lifted joints, computed in one batch.
 
-        :param windows: of the people; they take in what is observed.
-        :param observations: with ``keypoint_rays``; others are returned as they are.
+        :param windows: of the people; the keypoints of this image are added to them.
+        :param observations: of the people; one without ``keypoint_rays`` is returned unchanged.
         """
-        now = [i for i, one in enumerate(observations) if one.keypoint_rays is not None]
-        if not now:
+        rows = [i for i, one in enumerate(observations) if one.keypoint_rays is not None]
+        if not rows:
             return list(observations)
-        given = []
-        for i in now:
-            windows[i].push(stamp_ns, _known(observations[i]))
-            given.append(windows[i].at_ages())
+        inputs = []
+        for i in rows:
+            windows[i].push(stamp_ns, _keypoints(observations[i]))
+            inputs.append(windows[i].at_ages())
         out = self.engine.run({
-            'rays': _stacked(one.rays for one in given),
-            'seen': _stacked(one.seen for one in given),
-            'guess': _stacked(one.guess_m for one in given),
-            'heading': _stacked(one.heading for one in given)})
+            'rays': _batch(one.rays for one in inputs),
+            'seen': _batch(one.seen for one in inputs),
+            'guess': _batch(one.guess_m for one in inputs),
+            'heading': _batch(one.heading for one in inputs)})
         lifted = list(observations)
-        for row, i in enumerate(now):
-            lifted[i] = _lifted(observations[i], given[row].camera_from_view, out['joints'][row],
+        for row, i in enumerate(rows):
+            lifted[i] = _lifted(observations[i], inputs[row].camera_from_view, out['joints'][row],
                                 out['spread'][row], out['twist'][row])
         return lifted
 
@@ -80,7 +74,7 @@ class Lifter:
 
 def load_lifter(config) -> Optional[Lifter]:
     """
-    Return the lifter that the settings name; None where the front end's own joints are used.
+    Return the lifter that the settings name; None where joints are not lifted.
 
     :param config: :class:`niki_ros.common.settings.PipelineConfig`.
     :raises ModelError: when the model folder is missing or damaged.
@@ -92,20 +86,20 @@ def load_lifter(config) -> Optional[Lifter]:
     return Lifter(find_model(config.lifter.name).path, **engine_options(config.engine))
 
 
-def _stacked(values) -> np.ndarray:
+def _batch(values) -> np.ndarray:
     return np.stack(list(values)).astype(np.float32)
 
 
-def _known(one: JointObservation):
-    """Return the keypoints, those of joints that are known to be hidden as hidden."""
-    points: Any = one.keypoint_rays
+def _keypoints(one: JointObservation) -> KeypointRays:
+    """Return the keypoints of an observation; those of hidden joints are hidden."""
+    keypoints: Any = one.keypoint_rays
     hidden = one.hidden[JOINT_OF_KEYPOINT]
-    return points._replace(seen=np.where(hidden, np.minimum(points.seen, HIDDEN_SEEN),
-                                         points.seen))
+    seen = np.where(hidden, np.minimum(keypoints.seen, MAX_HIDDEN_SEEN), keypoints.seen)
+    return keypoints._replace(seen=seen)
 
 
 def _lifted(one: JointObservation, camera_from_view, joints_m, spread_m, twist):
-    """Return the observation with the answer for one person, in the camera's axes."""
+    """Return the observation with lifted joints, camera axes."""
     sigma = lifted_sigma(spread_m, one.hidden)
     twist = twist / np.maximum(np.linalg.norm(twist, axis=-1, keepdims=True), 1e-6)
     return replace(
@@ -114,14 +108,33 @@ def _lifted(one: JointObservation, camera_from_view, joints_m, spread_m, twist):
         unlifted_sigma_200mm=one.own_sigma_200mm)
 
 
-def lifted_sigma(spread_m, hidden) -> np.ndarray:
+@dataclass(frozen=True)
+class LiftedSigmaConfig:
     """
-    Return the sigma (..., 29) of lifted joints.
+    Numbers of :func:`lifted_sigma`.
 
-    :param spread_m: (..., 29, 2) the graph's expected errors across and along the axis.
-    :param hidden: (..., 29) True where the front end does not see the joint.
+    :param across_ratio: mean error of one coordinate over the scale of the Laplace distribution
+        across the axis, which is half of the mean distance.
+    :param error_ratio: errors on rendered people over those that the network expects (seen joints
+        1.45, hidden ones 1.24, 119,000 joints; from the smallest sigma to the largest 1.2 to 1.7).
+    :param min_sigma_200mm: of a lifted joint.
     """
-    sigma = _EXPECTED * (2 * _ACROSS * spread_m[..., 0] + spread_m[..., 1]) / 3 / SIGMA_UNIT_M
-    # of a joint that is hidden the solver, which knows the pose of before, says more than the
-    # lifter: with a person walking past in front, 135 mm instead of 140 in covered frames
-    return np.where(hidden, 1.0, np.clip(sigma, _LEAST_SIGMA, 1.0))
+
+    across_ratio: float = 1.27
+    error_ratio: float = 1.45
+    min_sigma_200mm: float = 0.02
+
+
+def lifted_sigma(spread_m, hidden, config: LiftedSigmaConfig = LiftedSigmaConfig()) -> np.ndarray:
+    """
+    Return the sigma (..., 29) of lifted joints, units of 200 mm.
+
+    :param spread_m: (..., 29, 2) expected errors of the graph, across and along the axis, metres.
+    :param hidden: (..., 29) bool, True where the front end does not see the joint.
+    """
+    error_m = config.error_ratio * (
+        2 * config.across_ratio * spread_m[..., 0] + spread_m[..., 1]) / 3
+    sigma = error_m / SIGMA_UNIT_M
+    # for a hidden joint the solver, which uses the pose before, is better than the lifter: with a
+    # person walking past in front, 135 mm instead of 140 in covered frames
+    return np.where(hidden, 1.0, np.clip(sigma, config.min_sigma_200mm, 1.0))

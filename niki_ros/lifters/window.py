@@ -1,8 +1,8 @@
 """
-One person's keypoints over the last one and a half seconds, as the lifter is given them.
+Keypoints of one person over the last 1.4 seconds, input of the lifter.
 
-Cameras deliver 5 to 120 images a second and drop some. The lifter is not told about images: it is
-given the keypoints at fixed ages, interpolated between the images before and after.
+Cameras deliver 5 to 120 images per second and drop some. The lifter does not depend on the rate:
+its input is the keypoints at fixed ages, interpolated between the images before and after.
 """
 
 from __future__ import annotations
@@ -16,23 +16,28 @@ import numpy as np
 
 AGES_S = np.array([0.0, 0.04, 0.08, 0.12, 0.16, 0.2, 0.27, 0.34, 0.42, 0.5, 0.6, 0.7, 0.85, 1.0,
                    1.2, 1.4])
-"""Ages at which the lifter looks at the keypoints, seconds."""
-_LEAST_Z = 0.05
-_MOST_TANGENT = 20.0
-# between images further apart than this nothing is known
-_GAP_S = 0.3
-_FORWARD = np.array([0.0, 0.0, 1.0])
+"""Ages of the keypoints in the input of the lifter, seconds."""
+_MIN_Z = 0.05
+_MAX_TANGENT = 20.0
+# between images further apart than this no keypoint is known
+_MAX_GAP_S = 0.3
+# an age beyond the oldest image by less than this is known
+_AGE_TOLERANCE_S = 0.02
+_OPTICAL_AXIS = np.array([0.0, 0.0, 1.0])
 
 
 class LifterInput(NamedTuple):
     """
-    What the lifter's graph is given of one person.
+    Input of the lifter for one person.
 
-    :param rays: (16, 21, 2) tangents in the axes of a camera that points at the hips of today,
-        upright with the real camera, at the ages ``AGES_S``.
-    :param seen: (16, 21) 0 … 1, 0 where nothing is known. :param guess_m: (16, 21) guessed depth
-        about the hips in those axes. :param heading: (2,) tangents of the hips in the real camera.
-    :param camera_from_view: (3, 3) turns those axes into the real camera's.
+    The axes of the view are those of a camera that points at the middle of the hips in the newest
+    image, without roll relative to the real camera.
+
+    :param rays: (16, 21, 2) tangents in the axes of the view, at the ages ``AGES_S``.
+    :param seen: (16, 21) visibility 0 … 1, 0 where nothing is known.
+    :param guess_m: (16, 21) estimated depth relative to the hips, axes of the view, metres.
+    :param heading: (2,) tangents of the middle of the hips in the real camera.
+    :param camera_from_view: (3, 3) rotation from the axes of the view to the camera's.
     """
 
     rays: np.ndarray
@@ -43,39 +48,41 @@ class LifterInput(NamedTuple):
 
 
 class LiftWindow:
-    """The last ``AGES_S[-1]`` seconds of one person."""
+    """Keypoints of one person in the images of the last ``AGES_S[-1]`` seconds."""
 
     def __init__(self):
-        """Start without a past."""
+        """Start without images."""
         self._images: Deque[Tuple[int, KeypointRays]] = deque()
 
-    def push(self, stamp_ns: int, points: KeypointRays) -> None:
-        """Take in what one image shows; an earlier stamp than the last one starts afresh."""
+    def push(self, stamp_ns: int, keypoints: KeypointRays) -> None:
+        """Add the keypoints of one image; a stamp not after the last one starts a new window."""
         images = self._images
         if images and stamp_ns <= images[-1][0]:
             images.clear()
-        images.append((stamp_ns, points))
+        images.append((stamp_ns, keypoints))
         oldest_ns = stamp_ns - int(AGES_S[-1] * 1e9)
         while len(images) > 2 and images[1][0] <= oldest_ns:
             images.popleft()
 
     def at_ages(self) -> LifterInput:
-        """Return the keypoints at all ages, seen from the hips of the newest image."""
-        stamps_ns, points = zip(*reversed(self._images))
-        hips = points[0].rays[:2].sum(0)
-        turn = swing_rotmat(_FORWARD, hips)
-        first, share, known = _between((stamps_ns[0] - np.array(stamps_ns)) * 1e-9)
-        second = np.minimum(first + 1, len(points) - 1)
-        # at 120 images a second four of five are not asked for
-        after, before = (_in_view([points[i] for i in which], turn) for which in (first, second))
+        """Return the keypoints at all ages, in the view towards the hips of the newest image."""
+        stamps_ns, keypoints = zip(*reversed(self._images))
+        hips = keypoints[0].rays[:2].sum(0)
+        camera_from_view = swing_rotmat(_OPTICAL_AXIS, hips)
+        newer, share, known = _interpolation((stamps_ns[0] - np.array(stamps_ns)) * 1e-9)
+        older = np.minimum(newer + 1, len(keypoints) - 1)
+        # only the images next to an age are transformed: one of five at 120 images per second
+        after, before = (_in_view([keypoints[i] for i in which], camera_from_view)
+                         for which in (newer, older))
         rays, seen, guess_m = (_mixed(share, a, b) for a, b in zip(after, before))
-        return LifterInput(rays, seen * known[:, None], guess_m, _tangents(hips), turn)
+        return LifterInput(rays, seen * known[:, None], guess_m, _tangents(hips),
+                           camera_from_view)
 
 
-def _in_view(points, turn):
-    """Return tangents (n, 21, 2), sight (n, 21) and depth (n, 21) in the axes of the view."""
-    rays, seen, guess_m = (np.stack(values) for values in zip(*points))
-    return _tangents(rays @ turn), seen, (guess_m @ turn)[..., 2]
+def _in_view(keypoints, camera_from_view):
+    """Return tangents (n, 21, 2), visibility (n, 21) and depth (n, 21) in axes of the view."""
+    rays, seen, guess_m = (np.stack(values) for values in zip(*keypoints))
+    return _tangents(rays @ camera_from_view), seen, (guess_m @ camera_from_view)[..., 2]
 
 
 def _mixed(share, after, before):
@@ -84,23 +91,25 @@ def _mixed(share, after, before):
     return (1 - share) * after + share * before
 
 
-def _between(ages_s):
+def _interpolation(ages_s):
     """
-    Return for every age the image after it, the weight of the one before, and whether it is known.
+    Return how to interpolate between images: indices (16,), weights (16,) and validity (16,).
 
     :param ages_s: (n,) of the images, newest first.
+    :return: for every age the index of the next newer image, the weight of the next older image,
+        and 1 where the two images give keypoints, else 0.
     """
-    first = np.clip(np.searchsorted(ages_s, AGES_S + 1e-6, side='right') - 1, 0, None)
-    second = np.minimum(first + 1, len(ages_s) - 1)
-    gap = ages_s[second] - ages_s[first]
-    share = np.clip((AGES_S - ages_s[first]) / np.maximum(gap, 1e-6), 0.0, 1.0)
+    newer = np.clip(np.searchsorted(ages_s, AGES_S + 1e-6, side='right') - 1, 0, None)
+    older = np.minimum(newer + 1, len(ages_s) - 1)
+    gap = ages_s[older] - ages_s[newer]
+    share = np.clip((AGES_S - ages_s[newer]) / np.maximum(gap, 1e-6), 0.0, 1.0)
     share = np.where(gap > 1e-6, share, 0.0)
-    known = (AGES_S <= ages_s[-1] + 0.02) & (gap <= _GAP_S)
+    known = (AGES_S <= ages_s[-1] + _AGE_TOLERANCE_S) & (gap <= _MAX_GAP_S)
     known[0] = True
-    return first, share, known.astype(np.float64)
+    return newer, share, known.astype(np.float64)
 
 
 def _tangents(rays) -> np.ndarray:
-    """Return (..., 2) where rays (..., 3) meet the plane in front of a camera."""
-    depth = np.maximum(rays[..., 2:], _LEAST_Z)
-    return np.clip(rays[..., :2] / depth, -_MOST_TANGENT, _MOST_TANGENT)
+    """Return the points (..., 2) in which rays (..., 3) meet the plane at distance 1."""
+    depth = np.maximum(rays[..., 2:], _MIN_Z)
+    return np.clip(rays[..., :2] / depth, -_MAX_TANGENT, _MAX_TANGENT)

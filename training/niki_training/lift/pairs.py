@@ -15,7 +15,7 @@ from niki_ros.body.keypoints import JOINT_OF_KEYPOINT, KEYPOINTS
 from niki_ros.body.observation import HIDDEN_SIGMA
 from niki_ros.body.rotations import rotmat_from_rotvec, rotvec_from_rotmat, swing_rotmat
 from niki_ros.common.errors import InputError
-from niki_ros.lifters.lifter import HIDDEN_SEEN, lifted_sigma, Lifter
+from niki_ros.lifters.lifter import lifted_sigma, Lifter, MAX_HIDDEN_SEEN
 from niki_ros.lifters.window import AGES_S
 from niki_ros.observers.landmarks import joint_sigma, SHARES
 from niki_ros.people.stages.extrapolation import ExtrapolationNumbers
@@ -126,7 +126,7 @@ def _lifted_pieces(batches: LiftBatches, lifter: Lifter, frames: int, rng, way: 
     own_sigma_200mm = _own_sigma(seen.numpy())
     hidden = own_sigma_200mm >= HIDDEN_SIGMA
     known = torch.where(torch.as_tensor(hidden[..., JOINT_OF_KEYPOINT]),
-                        seen.clamp_max(HIDDEN_SEEN), seen)
+                        seen.clamp_max(MAX_HIDDEN_SEEN), seen)
     noisy, sigma, twist = _lift(lifter, rays, known, guess * way.guess, hidden[:, _HISTORY:],
                                 way.window)
     turn = (camera_from_view @ view)[:, None]
