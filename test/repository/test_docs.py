@@ -220,6 +220,25 @@ def test_every_fault_has_its_row_in_troubleshooting():
     assert not missing, f'add to docs/troubleshooting.md: {missing}'
 
 
+def test_messages_in_troubleshooting_are_those_of_the_programs():
+    """Each message in the first column occurs in a text of the code, up to its variable parts."""
+    texts = []
+    for folder in ('niki_ros', 'tools', 'launch'):
+        for path in (ROOT / folder).rglob('*.py'):
+            for node in ast.walk(ast.parse(path.read_text('utf-8'))):
+                if isinstance(node, ast.JoinedStr):
+                    texts.append(''.join(part.value if isinstance(part, ast.Constant) else '…'
+                                         for part in node.values))
+                elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    texts.append(node.value)
+    page = (ROOT / 'docs' / 'troubleshooting.md').read_text('utf-8')
+    for message in re.findall(r'^\| `([^`]+ [^`]+)` ', page, re.MULTILINE):
+        constant = re.sub(r" is ('mediapipe'|True)$", ' is …', message)
+        pattern = '.+'.join(re.escape(part) for part in constant.split('…'))
+        setting = constant.partition(' is …')[0] in SETTINGS
+        assert setting or any(re.search(pattern, text) for text in texts), message
+
+
 @pytest.mark.parametrize('path', sorted((ROOT / 'docs' / 'images').iterdir()), ids=ids)
 def test_pictures_are_small_and_shown(path):
     assert 10_000 < path.stat().st_size < 300_000
