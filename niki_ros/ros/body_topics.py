@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from typing import Optional
 
-from niki_ros.robot_model import urdf
+from niki_ros.robot_model import revolute_joints, urdf
 import numpy as np
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
@@ -47,8 +47,8 @@ class BodyTopics:
 
     def publish(self, body, stamp) -> None:
         """Publish angles and rates of one image, continuous from message to message."""
-        angles_rad = urdf.revolute_from_rotmat(body.rotmat, self._angles_rad)
-        rates_rad_s = urdf.revolute_rates(angles_rad, body.angular_velocity_rad_s)
+        angles_rad = revolute_joints.revolute_from_rotmat(body.rotmat, self._angles_rad)
+        rates_rad_s = revolute_joints.revolute_rates(angles_rad, body.angular_velocity_rad_s)
         message = JointState(name=list(urdf.REVOLUTE_NAMES))
         message.header.stamp, message.header.frame_id = stamp, self._version
         message.position = array('d', angles_rad.tobytes())

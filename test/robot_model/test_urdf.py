@@ -6,7 +6,7 @@ import io
 
 from niki_ros.body.rotations import angle_rad, rotmat_from_rotvec
 from niki_ros.body.skeleton import JOINTS_29, open_skeleton
-from niki_ros.robot_model import urdf
+from niki_ros.robot_model import revolute_joints, urdf
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -22,16 +22,16 @@ def poses(count, spread_rad, seed=3):
 def test_angles_give_the_rotation_back(spread_rad):
     """Rotation → angles → rotation is the identity."""
     for rotmat in poses(50, spread_rad):
-        back = urdf.rotmat_from_revolute(urdf.revolute_from_rotmat(rotmat))
+        back = revolute_joints.rotmat_from_revolute(revolute_joints.revolute_from_rotmat(rotmat))
         assert angle_rad(back[1:], rotmat[1:]).max() < 1e-6
 
 
 def test_agrees_with_scipy():
     """The triple is that of scipy's intrinsic sequence where the middle angle is small."""
     rotmat = poses(1, 0.4)[0]
-    ours = urdf.revolute_from_rotmat(rotmat)
-    turned = Rotation.from_matrix(urdf.ros_rotmats(rotmat)[1:])
-    for joint, order in enumerate(urdf.AXIS_ORDER):
+    ours = revolute_joints.revolute_from_rotmat(rotmat)
+    turned = Rotation.from_matrix(revolute_joints.ros_rotmats(rotmat)[1:])
+    for joint, order in enumerate(revolute_joints.AXIS_ORDER):
         theirs = turned[joint].as_euler(order.upper())
         assert np.allclose(ours[joint]['xyz'.index(order[0])], theirs[0], atol=1e-9)
         assert np.allclose(ours[joint]['xyz'.index(order[2])], theirs[2], atol=1e-9)
@@ -42,11 +42,11 @@ def test_continuous_through_the_singularity():
     previous, largest = None, 0.0
     for middle in np.radians(np.concatenate([np.arange(0, 150.5, 1.0), np.arange(150, -1, -1.0)])):
         angles = np.full((23, 3), 0.1)
-        for joint, order in enumerate(urdf.AXIS_ORDER):
+        for joint, order in enumerate(revolute_joints.AXIS_ORDER):
             angles[joint]['xyz'.index(order[1])] = middle
-        rotmat = urdf.rotmat_from_revolute(angles)
-        found = urdf.revolute_from_rotmat(rotmat, previous)
-        assert angle_rad(urdf.rotmat_from_revolute(found)[1:], rotmat[1:]).max() < 2e-6
+        rotmat = revolute_joints.rotmat_from_revolute(angles)
+        found = revolute_joints.revolute_from_rotmat(rotmat, previous)
+        assert angle_rad(revolute_joints.rotmat_from_revolute(found)[1:], rotmat[1:]).max() < 2e-6
         if previous is not None:
             largest = max(largest, np.abs(found - previous).max())
         previous = found
@@ -57,14 +57,14 @@ def test_continuous_through_the_singularity():
 def test_at_the_singularity(middle):
     """Exactly ±90° gives finite angles that are exact."""
     angles = np.full((23, 3), 0.3)
-    for joint, order in enumerate(urdf.AXIS_ORDER):
+    for joint, order in enumerate(revolute_joints.AXIS_ORDER):
         angles[joint]['xyz'.index(order[1])] = np.radians(middle)
-    rotmat = urdf.rotmat_from_revolute(angles)
-    found = urdf.revolute_from_rotmat(rotmat)
-    assert angle_rad(urdf.rotmat_from_revolute(found)[1:], rotmat[1:]).max() < 1e-5
-    kept = urdf.revolute_from_rotmat(rotmat, angles)
+    rotmat = revolute_joints.rotmat_from_revolute(angles)
+    found = revolute_joints.revolute_from_rotmat(rotmat)
+    assert angle_rad(revolute_joints.rotmat_from_revolute(found)[1:], rotmat[1:]).max() < 1e-5
+    kept = revolute_joints.revolute_from_rotmat(rotmat, angles)
     assert np.allclose(kept, angles, atol=1e-6)
-    rates = urdf.revolute_rates(kept, np.full((24, 3), 2.0))
+    rates = revolute_joints.revolute_rates(kept, np.full((24, 3), 2.0))
     assert np.isfinite(rates).all() and np.abs(rates).max() < 100
 
 
@@ -72,8 +72,8 @@ def test_endless_turning_stays_within_limits():
     """Ten turns about one axis never leave the limits of the URDF."""
     previous = None
     for angle in np.arange(0, 20 * np.pi, 0.2):
-        previous = urdf.revolute_from_rotmat(
-            urdf.rotmat_from_revolute(np.full((23, 3), [0.0, angle, 0.0])), previous)
+        previous = revolute_joints.revolute_from_rotmat(
+            revolute_joints.rotmat_from_revolute(np.full((23, 3), [0.0, angle, 0.0])), previous)
         assert np.abs(previous).max() <= 2 * np.pi
 
 
@@ -82,9 +82,9 @@ def test_rates_are_the_derivative():
     rotmat, dt = poses(1, 0.5)[0], 1e-6
     omega = np.random.default_rng(5).normal(size=(24, 3))
     later = rotmat @ rotmat_from_rotvec(omega * dt)
-    angles = urdf.revolute_from_rotmat(rotmat)
-    difference = (urdf.revolute_from_rotmat(later, angles) - angles) / dt
-    assert np.allclose(urdf.revolute_rates(angles, omega), difference, atol=1e-4)
+    angles = revolute_joints.revolute_from_rotmat(rotmat)
+    difference = (revolute_joints.revolute_from_rotmat(later, angles) - angles) / dt
+    assert np.allclose(revolute_joints.revolute_rates(angles, omega), difference, atol=1e-4)
 
 
 @pytest.mark.parametrize('prefix', ['', 'left_camera/', '<"&\'/'])
@@ -95,7 +95,7 @@ def test_yourdfpy_agrees(prefix):
     rotmat = poses(1, 1.0)[0]
     text = urdf.urdf_from_offsets(offsets, prefix, 7)
     robot = yourdfpy.URDF.load(io.BytesIO(text.encode()), load_meshes=False)
-    angles = urdf.revolute_from_rotmat(rotmat).ravel()
+    angles = revolute_joints.revolute_from_rotmat(rotmat).ravel()
     robot.update_cfg(dict(zip(urdf.REVOLUTE_NAMES, angles)))
     names = urdf.link_names(prefix, 7)
     positions, rotations = urdf.link_poses(rotmat, offsets)
