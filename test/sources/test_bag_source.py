@@ -105,15 +105,15 @@ def test_topics_are_found_or_asked_for(tmp_path):
         ('/left/image', image(picture(1), T0)), ('/right/image', image(picture(2), T0)),
         ('/left/camera_info', info(T0)),
         ('/right/camera_info', info(T0, Camera.from_fov(320, 240, 40)))])
-    with pytest.raises(SourceError, match='/left/image, /right/image; choose one with --image-t'):
+    with pytest.raises(SourceError, match='/left/image, /right/image; .*--image-topic'):
         open_source(two)
     frame, = open_source(two, image_topic='/right/image')
     assert frame.camera.matrix[0, 0] == Camera.from_fov(320, 240, 40).matrix[0, 0]
     frame, = open_source(two, image_topic='/right/image', info_topic='/left/camera_info')
     assert np.array_equal(frame.camera.matrix, CAMERA.matrix)
-    with pytest.raises(SourceError, match='/no/such is not among them'):
+    with pytest.raises(SourceError, match='/no/such'):
         open_source(two, image_topic='/left/image', info_topic='/no/such')
-    with pytest.raises(SourceError, match='none; record one of'):
+    with pytest.raises(SourceError, match='sensor_msgs/Image'):
         open_source(write_bag(tmp_path / 'none', [('/left/camera_info', info(T0))]))
 
 
@@ -158,7 +158,7 @@ def test_late_images_are_left_out_and_counted(tmp_path, monkeypatch, capsys):
     assert source.skipped == {'stamp_late': 2}
     assert run(monkeypatch, bag) == 0
     said = capsys.readouterr().err
-    assert 'skipped 2: stamp_late' in said and '0.034 s before' in said and '5 frames' in said
+    assert 'skipped 2: stamp_late' in said and '0.034 s' in said and '5 frames' in said
     assert run(monkeypatch, bag, '--set', 'tracking.late_s=0.01') == 0
     assert 'skipped 1: stamp_late' in capsys.readouterr().err
 
@@ -198,7 +198,7 @@ def test_depth_belongs_to_the_image_of_its_stamp(tmp_path, monkeypatch, first):
     near, far = (lines_of(tmp_path / name)[-1]['bodies'][0]['root_m'][2]
                  for name in ('a.jsonl', 'b.jsonl'))
     assert near < 2.5 < far
-    with pytest.raises(SourceError, match='/depth, /image; /no is not among them'):
+    with pytest.raises(SourceError, match='/depth, /image; /no '):
         open_source(bag, depth_topic='/no')
 
 
@@ -221,7 +221,7 @@ def test_compressed_depth_and_rectified_images(tmp_path):
 
 
 @pytest.mark.parametrize('damage, message', [
-    (lambda bag: next(bag.glob('*.mcap')).write_bytes(b'no bag'), 'cannot be read as a bag'),
+    (lambda bag: next(bag.glob('*.mcap')).write_bytes(b'no bag'), 'mcap recover'),
     (lambda bag: next(bag.glob('*.mcap')).unlink(), 'cannot be read as a bag'),
     (lambda bag: next(bag.glob('*.mcap')).write_bytes(
         next(bag.glob('*.mcap')).read_bytes()[:200_000]), 'bag')])
@@ -234,7 +234,7 @@ def test_damaged_bag_is_refused(tmp_path, damage, message, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize('words, message', [
-    (['--rate-hz', '10'], 'carry their own stamps'), (['--image-topic', '/x'], 'not among them')])
+    (['--rate-hz', '10'], 'stamps'), (['--image-topic', '/x'], '/camera/image_raw; /x')])
 def test_options_that_do_not_fit(tmp_path, words, message, monkeypatch, capsys):
     bag = write_bag(tmp_path / 'bag', camera_messages(2))
     assert run(monkeypatch, bag, *words) == 1
@@ -243,4 +243,4 @@ def test_options_that_do_not_fit(tmp_path, words, message, monkeypatch, capsys):
 
 def test_topic_of_what_is_no_bag(tmp_path, monkeypatch, capsys):
     assert run(monkeypatch, tmp_path, '--image-topic', '/x') == 1
-    assert 'is no bag' in capsys.readouterr().err
+    assert '--image-topic' in capsys.readouterr().err

@@ -88,7 +88,7 @@ def test_the_files_of_one_recording_are_read_in_order(tmp_path):
 def test_a_bag_under_another_name(tmp_path, storage, name):
     bag = write_bag(tmp_path / 'bag', camera_messages(2), storage)
     shutil.copy(next(one for one in bag.iterdir() if one.suffix != '.yaml'), tmp_path / 'walk')
-    with pytest.raises(SourceError, match=f'rename it to {name}'):
+    with pytest.raises(SourceError, match=f' {name}$'):
         open_source(tmp_path / 'walk')
     (tmp_path / 'walk').rename(tmp_path / name)
     assert len(list(open_source(tmp_path / name))) == 2
@@ -96,7 +96,7 @@ def test_a_bag_under_another_name(tmp_path, storage, name):
 
 def test_a_description_of_nothing(tmp_path):
     (tmp_path / 'metadata.yaml').write_text('rosbag2_bagfile_information: {}')
-    with pytest.raises(SourceError, match='no file of a bag'):
+    with pytest.raises(SourceError, match='metadata.yaml'):
         open_source(tmp_path)
 
 
@@ -108,7 +108,7 @@ def test_a_bag_whose_recorder_was_killed(tmp_path, storage, remedy, described):
     file.write_bytes(file.read_bytes()[:file.stat().st_size // 2])
     if not described:
         (bag / 'metadata.yaml').unlink()
-    with pytest.raises(SourceError, match=f'cannot be read as a bag: .*{remedy}'):
+    with pytest.raises(SourceError, match=remedy):
         open_source(bag)
 
 
@@ -123,7 +123,7 @@ def test_a_bag_of_ros_1_is_read_as_one(tmp_path):
     with pytest.raises(SourceError, match='rosbag reindex'):
         open_source(cut)
     path.rename(tmp_path / 'old.bag.active')
-    with pytest.raises(SourceError, match='rename it to old.bag'):
+    with pytest.raises(SourceError, match='old.bag;'):
         open_source(tmp_path / 'old.bag.active')
 
 
@@ -131,7 +131,7 @@ def test_pictures_in_another_file_are_no_video(tmp_path):
     """What looks for JPEGs finds them in anything: a dump, an archive."""
     jpegs = b''.join(jpeg_from_rgb(picture(i)) for i in range(20))
     (tmp_path / 'dump.bin').write_bytes(b'HEADER of some recorder' + jpegs)
-    with pytest.raises(SourceError, match='not a video'):
+    with pytest.raises(SourceError, match='dump.bin'):
         open_source(tmp_path / 'dump.bin')
     # the same as a video is one
     (tmp_path / 'stream.mjpeg').write_bytes(jpegs)
@@ -140,13 +140,13 @@ def test_pictures_in_another_file_are_no_video(tmp_path):
 
 def test_a_camera_by_its_link(tmp_path):
     (tmp_path / 'usb-Cam-index0').symlink_to('/dev/video63')
-    with pytest.raises(SourceError, match='no camera answers at .*usb-Cam-index0'):
+    with pytest.raises(SourceError, match='usb-Cam-index0'):
         open_source(tmp_path / 'usb-Cam-index0')
 
 
 @pytest.mark.parametrize('path, said', [
-    ('/dev/null', 'a device'), ('-', 'pipe'), ('/camera/image_raw', 'image:='),
-    ('gone.mp4', 'does not exist')])
+    ('/dev/null', 'device'), ('-', 'pipe'), ('/camera/image_raw', 'image:='),
+    ('gone.mp4', 'gone.mp4')])
 def test_what_is_no_file(path, said):
     with pytest.raises(SourceError, match=said):
         open_source(path)
@@ -154,7 +154,7 @@ def test_what_is_no_file(path, said):
 
 def test_a_pipe_is_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / 'pipe')
-    with pytest.raises(SourceError, match='is a pipe'):
+    with pytest.raises(SourceError, match='pipe'):
         open_source(tmp_path / 'pipe')
 
 
@@ -171,9 +171,9 @@ def test_names_that_are_not_utf_8(tmp_path):
     """OpenCV would crash; what reads without it reads them."""
     name = os.fsdecode(b'\xff\xfe')
     video(tmp_path / 'clip.mp4', 3).rename(tmp_path / f'{name}.mp4')
-    with pytest.raises(InputError, match='not UTF-8'):
+    with pytest.raises(InputError, match='UTF-8'):
         open_source(tmp_path / f'{name}.mp4')
-    with pytest.raises(InputError, match='not UTF-8'):
+    with pytest.raises(InputError, match='UTF-8'):
         VideoWriter(tmp_path / f'{name}out.mp4', 25.0, 64, 48)
     with pytest.raises(SourceError, match='address'):
         open_source(f'http://127.0.0.1:9/{name}.mp4')
@@ -210,7 +210,7 @@ def test_a_transport_stream_that_ends_within_a_packet(tmp_path, pad):
 def test_an_mp4_without_its_index(tmp_path):
     path = video(tmp_path / 'killed.mp4')
     path.write_bytes(path.read_bytes()[:path.stat().st_size // 2])
-    with pytest.raises(SourceError, match='recorder was killed'):
+    with pytest.raises(SourceError, match='untrunc'):
         open_source(path)
 
 
@@ -278,7 +278,7 @@ def test_a_recording_behind_an_address_is_whole(server):
 
 @pytest.mark.parametrize('page', ['page', 'gone.mkv'])
 def test_an_address_without_a_video(server, page):
-    with pytest.raises(SourceError, match='cannot be opened as a video') as error:
+    with pytest.raises(SourceError, match='ffplay') as error:
         open_source(f'{server}/{page}')
     assert 'secret' not in str(error.value) and page in str(error.value)
 
@@ -286,5 +286,5 @@ def test_an_address_without_a_video(server, page):
 @pytest.mark.skipif(cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER),
                     reason='this OpenCV has GStreamer')
 def test_a_pipeline_where_gstreamer_is_not():
-    with pytest.raises(SourceError, match='without GStreamer'):
+    with pytest.raises(SourceError, match='GStreamer'):
         open_source('v4l2src device=/dev/video0 ! videoconvert ! appsink')
