@@ -137,14 +137,23 @@ def test_settings_exist(path):
             assert any(fnmatch(one, name) for one in SETTINGS), name
 
 
+def anchors(page: Path) -> set:
+    """Return the anchors of the headings of a document, as GitHub makes them."""
+    headings = re.findall(r'^#+ (.*)$', page.read_text('utf-8'), re.MULTILINE)
+    return {re.sub(r'[^\w -]', '', heading.lower()).replace(' ', '-') for heading in headings}
+
+
 @pytest.mark.parametrize('path', DOCUMENTS, ids=ids)
 def test_files_exist(path):
     for name in re.findall(rf'(?<![\w/.]){TOP}/[\w/.-]*\w', code_of(path)):
         if not name.startswith(MADE):
             assert (ROOT / name).exists(), name
-    for target in re.findall(r'\]\(([^)#]+)\)', path.read_text('utf-8')):
+    for target in re.findall(r'\]\(([^)]+)\)', path.read_text('utf-8')):
+        name, _, anchor = target.partition('#')
         if not target.startswith('https://'):
-            assert (path.parent / target).exists(), target
+            page = path.parent / name if name else path
+            assert page.exists(), target
+            assert not anchor or anchor in anchors(page), target
 
 
 @pytest.mark.parametrize('path', DOCUMENTS, ids=ids)
