@@ -65,7 +65,7 @@ def _export_solver(args) -> dict:
     from niki_training.data.smpl_skeleton import load_skeleton
     from niki_training.evaluate.protocol import rows_of
     from niki_training.export.niki import export
-    from niki_training.train.loop import load_checkpoint
+    from niki_training.train.checkpoint import load_checkpoint
     net, config, record = load_checkpoint(args.checkpoint)
     name, skeleton = args.name or args.folder.name, load_skeleton(args.body)
     facts = {'motion_hash': record['data'], 'steps': record['step'],

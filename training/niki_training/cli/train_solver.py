@@ -11,8 +11,8 @@ from niki_training.common.arguments import positive_int
 from niki_training.data.smpl_skeleton import load_skeleton
 from niki_training.data.store import load_motion
 from niki_training.front_end.pairs import Pairs
-from niki_training.train.loop import Trainer
 from niki_training.train.settings import read_config, TrainConfig
+from niki_training.train.trainer import Trainer
 
 SMOKE_S = 60.0
 

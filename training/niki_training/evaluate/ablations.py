@@ -31,8 +31,9 @@ from niki_training.evaluate.protocol import (
 )
 from niki_training.export.niki import export
 from niki_training.files.outputs import write_text
-from niki_training.train.loop import load_checkpoint, Trainer
+from niki_training.train.checkpoint import load_checkpoint
 from niki_training.train.settings import TrainConfig
+from niki_training.train.trainer import Trainer
 
 VARIANTS: Dict[str, Dict[str, object]] = {
     'two-stage': {},

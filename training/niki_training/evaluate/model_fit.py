@@ -9,8 +9,7 @@ from niki_ros.body.trunk_frame import trunk_frame
 import numpy as np
 import torch
 
-from niki_training.networks.kinematic import rotmat_from_6d, six_from_rotmat
-from niki_training.train.losses import LAYER
+from niki_training.networks.kinematic import BODY_LAYER, rot6d_from_rotmat, rotmat_from_rot6d
 
 STEPS, RATE, REST_WEIGHT = 150, 0.03, 1e-3
 
@@ -46,16 +45,17 @@ def model_fit(skeleton: Skeleton):
         weight = weight / weight.sum(1, keepdim=True).clamp_min(1e-6)
         start = np.broadcast_to(np.eye(3), (len(joints), 24, 3, 3)).copy()
         start[:, 0] = frame.camera_from_trunk
-        rest = six_from_rotmat(torch.tensor(start, dtype=torch.float32))
+        rest = rot6d_from_rotmat(torch.tensor(start, dtype=torch.float32))
 
         def loss_of(six):
-            miss = target - LAYER(rotmat_from_6d(six), offsets)
+            miss = target - BODY_LAYER(rotmat_from_rot6d(six), offsets)
             miss = miss - (weight[..., None] * miss).sum(1, keepdim=True)
             loss = (weight * miss.square().sum(-1)).sum()
             return loss + REST_WEIGHT * (six - rest).square().sum()
 
         six = descend(rest, loss_of, STEPS, RATE)
         with torch.no_grad():
-            rotmat = rotmat_from_6d(six)
-            return LAYER(rotmat, offsets).numpy().astype(float), rotmat.numpy().astype(float), None
+            rotmat = rotmat_from_rot6d(six)
+            joints = BODY_LAYER(rotmat, offsets)
+            return joints.numpy().astype(float), rotmat.numpy().astype(float), None
     return solve

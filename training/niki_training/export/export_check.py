@@ -40,10 +40,10 @@ class Graph(nn.Module):
         """Solve; a network with memory takes and gives its state too."""
         if state:
             poses, past = self.net.solve(joints, sigma, condition, twist, *state)
-            return poses.six, poses.size, poses.z, past
+            return poses.rot6d, poses.size, poses.z, past
         poses = self.net.solve(joints, sigma, condition, twist)
         z = poses.z if poses.z.shape[-1] else poses.size
-        return poses.six, poses.size, z
+        return poses.rot6d, poses.size, z
 
 
 def example_inputs(kind: str, count: int, scale: float = 1.0, seed: int = 0) -> dict:

@@ -16,7 +16,7 @@ import torch
 from niki_training.export.export_check import check_graph, example_inputs, Graph
 from niki_training.importers.half_storage import stored_half
 from niki_training.networks.niki import parameters
-from niki_training.train.loop import build_net
+from niki_training.train.checkpoint import build_net
 from niki_training.train.settings import TrainConfig
 
 OPSET = 18

@@ -10,7 +10,7 @@ import torch
 from niki_training.evaluate.metrics import mpjpe_mm, pa_mpjpe_mm, rotation_deg
 from niki_training.image.data import resized, tensors, usable
 from niki_training.image.losses import crop_uv
-from niki_training.networks.kinematic import rotmat_from_6d
+from niki_training.networks.kinematic import rotmat_from_rot6d
 
 SCORES = {
     'mpjpe_mm': 'joints, mm', 'pa_mpjpe_mm': 'aligned, mm', 'bone_percent': 'bone lengths, %',
@@ -34,7 +34,7 @@ def predict(net, crops: dict) -> dict:
             image = resized(batch['image'], net.config.size_px)
             found = net(image.contiguous(memory_format=torch.channels_last))
             uv = crop_uv(found.joints_m, found.place, batch['projection'], batch['crops'])
-            rotmat = None if found.six is None else rotmat_from_6d(found.six)
+            rotmat = None if found.rot6d is None else rotmat_from_rot6d(found.rot6d)
             parts.append((found.joints_m, rotmat, found.place, found.log_error, uv))
     names = ('joints_m', 'rotmat', 'place', 'log_error', 'uv')
     return {name: None if column[0] is None else torch.cat(column).double().numpy()
@@ -77,8 +77,8 @@ def mean_pose(crops: dict, train: dict) -> dict:
     def same(values):
         return np.repeat(np.float64(values).mean(0, keepdims=True), count, axis=0)
 
-    six = torch.tensor(same(train['rotmat'][..., :2, :].reshape(-1, 24, 6)))
-    return {'joints_m': same(train['joints_m']), 'rotmat': rotmat_from_6d(six).numpy(),
+    rot6d = torch.tensor(same(train['rotmat'][..., :2, :].reshape(-1, 24, 6)))
+    return {'joints_m': same(train['joints_m']), 'rotmat': rotmat_from_rot6d(rot6d).numpy(),
             'place': same(train['place']), 'uv': same(train['uv'])}
 
 

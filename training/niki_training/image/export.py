@@ -39,7 +39,7 @@ class _Graph(nn.Module):
         """Return ``OUTPUTS``."""
         found = self.net(image)
         sigma = (SIGMA_OF_ERROR / SIGMA_UNIT_M * torch.exp(found.log_error)).clamp(0.01, 1.0)
-        return found.joints_m, found.place, sigma, found.six, found.betas
+        return found.joints_m, found.place, sigma, found.rot6d, found.betas
 
 
 def graph_bytes(net: PersonNet) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from niki_training.image.network import Person
-from niki_training.networks.kinematic import six_from_rotmat
+from niki_training.networks.kinematic import rot6d_from_rotmat
 
 JOINTS, PIXELS, SIX, BETAS, PLACE, ERROR = 10.0, 4.0, 0.3, 0.02, 4.0, 0.05
 """Weights: per metre, per width of the crop, of the squared 6D error, and so on."""
@@ -53,7 +53,7 @@ def head_losses(head: str, found: Person, truth: dict) -> dict:
         values['pixels'] = PIXELS * miss.clamp_max(1.0).mean()
     if head != 'direct joint':
         weight = SIX if head == 'kinematic' else ONLY_SIX
-        six = six_from_rotmat(truth['rotmat'])
-        values['six'] = weight * (found.six - six).square().sum(-1).mean()
+        rot6d = rot6d_from_rotmat(truth['rotmat'])
+        values['rot6d'] = weight * (found.rot6d - rot6d).square().sum(-1).mean()
         values['betas'] = BETAS * (found.betas - truth['betas']).square().mean()
     return values

@@ -11,8 +11,7 @@ import torch
 from torch import nn
 
 from niki_training.image.backbone import build_backbone
-from niki_training.networks.kinematic import rotmat_from_6d
-from niki_training.train.losses import LAYER
+from niki_training.networks.kinematic import BODY_LAYER, rotmat_from_rot6d
 
 HEADS = ('direct joint', 'direct parameter', 'kinematic')
 JOINTS, SIX, BETAS, PLACE = 29 * 3, 24 * 6, 10, 3
@@ -46,13 +45,13 @@ class Person(NamedTuple):
     """
     What a network says of each crop, in the axes of its view (``core.crop_view``).
 
-    :param joints_m: (N, 29, 3) relative to the pelvis. :param six: (N, 24, 6), or None.
+    :param joints_m: (N, 29, 3) relative to the pelvis. :param rot6d: (N, 24, 6), or None.
     :param betas: (N, 10), or None. :param place: (N, 3) uv of the pelvis and log scale.
     :param log_error: (N, 29) log of the expected error per coordinate, metres.
     """
 
     joints_m: torch.Tensor
-    six: Optional[torch.Tensor]
+    rot6d: Optional[torch.Tensor]
     betas: Optional[torch.Tensor]
     place: torch.Tensor
     log_error: torch.Tensor
@@ -96,9 +95,9 @@ class PersonNet(nn.Module):
     def _main(self) -> int:
         return JOINTS if self.direct else SIX + BETAS
 
-    def set_mean(self, joints_m, six, place) -> None:
-        """Start from the mean of the training data: joints (n, 29, 3), six (n, 24, 6), place."""
-        main = joints_m if self.direct else six
+    def set_mean(self, joints_m, rot6d, place) -> None:
+        """Start from the mean of the training data: joints (n, 29, 3), rot6d (n, 24, 6), place."""
+        main = joints_m if self.direct else rot6d
         mean = torch.cat([main.flatten(1).mean(0)]
                          + ([] if self.direct else [torch.zeros(BETAS)]) + [place.mean(0)])
         self.mean.copy_(mean)
@@ -111,13 +110,13 @@ class PersonNet(nn.Module):
         log_error = LOG_ERROR * (1 - torch.tanh(self.error(hidden.detach())))
         if self.direct:
             return Person(main.unflatten(-1, (29, 3)), None, None, place, log_error)
-        six, betas = main[:, :SIX].unflatten(-1, (24, 6)), main[:, SIX:]
-        return Person(self.posed(six, betas), six, betas, place, log_error)
+        rot6d, betas = main[:, :SIX].unflatten(-1, (24, 6)), main[:, SIX:]
+        return Person(self.posed(rot6d, betas), rot6d, betas, place, log_error)
 
-    def posed(self, six, betas):
+    def posed(self, rot6d, betas):
         """Return the joints (N, 29, 3) of rotations (N, 24, 6) and shape (N, 10)."""
         offsets = self.offsets + torch.einsum('nb,bji->nji', betas, self.basis)
-        return LAYER(rotmat_from_6d(six), offsets)
+        return BODY_LAYER(rotmat_from_rot6d(rot6d), offsets)
 
 
 def _bones(joints):

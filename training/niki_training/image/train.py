@@ -19,7 +19,7 @@ from niki_training.files.archives import read_record, reason
 from niki_training.image.data import augmented, tensors, usable
 from niki_training.image.losses import head_losses
 from niki_training.image.network import HEADS, PersonConfig, PersonNet
-from niki_training.networks.kinematic import six_from_rotmat
+from niki_training.networks.kinematic import rot6d_from_rotmat
 
 KIND = 'kinematic image'
 
@@ -76,7 +76,7 @@ class ImageTrainer:
     def _set_mean(self, net) -> None:
         joints, rotmat, place = (torch.from_numpy(np.float32(self.crops[key])) for key in (
             'joints_m', 'rotmat', 'place'))
-        net.set_mean(joints, six_from_rotmat(rotmat), place)
+        net.set_mean(joints, rot6d_from_rotmat(rotmat), place)
 
     def _resume(self) -> None:
         record = read_record(self.folder / 'last.pt', 'niki-train kinematic')

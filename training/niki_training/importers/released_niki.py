@@ -14,7 +14,7 @@ from niki_ros.common.errors import ModelError
 import torch
 from torch import nn
 
-from niki_training.networks.kinematic import rotmat_from_6d
+from niki_training.networks.kinematic import rotmat_from_rot6d
 
 BLOCKS, HIDDEN, BETAS = 16, 512, 10
 JOINTS_SIGMA, PAD, ROTATIONS = 116, 60, 144
@@ -151,11 +151,11 @@ class ReleasedNiki(nn.Module):
         six, error_z = y[:, :ROTATIONS], y[:, ROTATIONS:]
         if self.kind == 'one_stage':
             six = six.unflatten(-1, (24, 6))
-            return rotmat_from_6d(six), six, error_z
+            return rotmat_from_rot6d(six), six, error_z
         swing, swing_error_z = six, error_z
         y = self.flows[1](torch.cat([swing, twist_cos_sin.flatten(1)], dim=-1))
         six = y[:, :ROTATIONS].unflatten(-1, (24, 6))
-        return (rotmat_from_6d(six), six, y[:, ROTATIONS:], swing.unflatten(-1, (24, 6)),
+        return (rotmat_from_rot6d(six), six, y[:, ROTATIONS:], swing.unflatten(-1, (24, 6)),
                 swing_error_z)
 
 

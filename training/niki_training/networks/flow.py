@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+_MAX_LOG_SCALE = 0.5
+
 
 class Coupling(nn.Module):
     """
@@ -14,12 +16,16 @@ class Coupling(nn.Module):
     nets share their first two layers. ``context`` (c) is known in both directions.
     """
 
-    bf16 = False        # products in bfloat16: for training, several times faster on new CPUs
+    def __init__(self, changed: int, kept: int, context: int, hidden: int, bf16: bool = False):
+        """
+        Build the nets; the block starts near the identity.
 
-    def __init__(self, changed: int, kept: int, context: int, hidden: int, limit: float = 0.5):
-        """Set the widths; the block starts near the identity."""
+        :param changed: width of the half that changes. :param kept: of the other half.
+        :param context: width of the context. :param hidden: of the hidden layers.
+        :param bf16: products in bfloat16: for training, several times faster on new CPUs.
+        """
         super().__init__()
-        self.limit = limit
+        self.bf16 = bf16
         self.first = nn.Linear(kept + context, hidden)
         self.second = nn.Linear(hidden, hidden)
         self.last = nn.Linear(hidden, 2 * changed)
@@ -28,14 +34,14 @@ class Coupling(nn.Module):
         nn.init.zeros_(self.last.bias)
 
     def scale_shift(self, b, context):
-        """Return the log of the scale, bounded by ``limit``, and the shift, each (N, changed)."""
+        """Return the log of the scale, bounded, and the shift, each (N, changed)."""
         if self.bf16:
             with torch.autocast(b.device.type, torch.bfloat16):
                 out = self._nets(b, context)
         else:
             out = self._nets(b, context)
         log_scale, shift = out.to(b.dtype).chunk(2, dim=-1)
-        return self.limit * torch.tanh(log_scale), shift
+        return _MAX_LOG_SCALE * torch.tanh(log_scale), shift
 
     def _nets(self, b, context):
         hidden = self.act(self.first(torch.cat([b, context], dim=-1)))
@@ -48,7 +54,7 @@ class Coupling(nn.Module):
         return a * torch.exp(log_scale) + shift, log_scale.sum(dim=-1)
 
     def inverse(self, a, b, context):
-        """Return the a (N, changed) that :meth:`forward` turned into this."""
+        """Return the argument a (N, changed) for which :meth:`forward` gives this one."""
         log_scale, shift = self.scale_shift(b, context)
         return (a - shift) * torch.exp(-log_scale)
 
@@ -58,15 +64,17 @@ class Flow(nn.Module):
     A stack of couplings that change the second half, the first half, and so on.
 
     :param width: of the state. :param split: width of the first half.
+    :param context: width of the context. :param hidden: of the hidden layers.
     """
 
-    def __init__(self, width: int, split: int, context: int, blocks: int, hidden: int):
+    def __init__(self, width: int, split: int, context: int, blocks: int, hidden: int,
+                 bf16: bool = False):
         """Build the blocks."""
         super().__init__()
         self.width, self.split = width, split
         widths = [(width - split, split), (split, width - split)]
         self.blocks = nn.ModuleList(
-            Coupling(*widths[i % 2], context, hidden) for i in range(blocks))
+            Coupling(*widths[i % 2], context, hidden, bf16) for i in range(blocks))
 
     def _halves(self, x):
         return x[..., :self.split], x[..., self.split:]
@@ -84,7 +92,7 @@ class Flow(nn.Module):
         return torch.cat([a, b], dim=-1), log_det
 
     def inverse(self, y, context):
-        """Return the x (N, width) that :meth:`forward` turned into this."""
+        """Return the x (N, width) for which :meth:`forward` gives y (N, width)."""
         a, b = self._halves(y)
         for i, block in reversed(list(enumerate(self.blocks))):
             if i % 2:

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+from niki_ros.body.skeleton import PARENTS_29
 from niki_ros.common.errors import InputError
 import numpy as np
 import torch
 from torch import nn
 
 
-def rotmat_from_6d(six: torch.Tensor) -> torch.Tensor:
+def rotmat_from_rot6d(rot6d: torch.Tensor) -> torch.Tensor:
     """
     Rotation matrices (..., 3, 3) from their first two rows (..., 6), by Gram-Schmidt.
 
     Zhou et al. 2019, with rows as in PyTorch3D; the same as the core's.
     """
-    first = nn.functional.normalize(six[..., :3], dim=-1, eps=1e-6)
-    second = six[..., 3:]
+    first = nn.functional.normalize(rot6d[..., :3], dim=-1, eps=1e-6)
+    second = rot6d[..., 3:]
     second = second - (first * second).sum(-1, keepdim=True) * first
     second = nn.functional.normalize(second, dim=-1, eps=1e-6)
     return torch.stack([first, second, torch.linalg.cross(first, second)], dim=-2)
 
 
-def six_from_rotmat(rotmat: torch.Tensor) -> torch.Tensor:
+def rot6d_from_rotmat(rotmat: torch.Tensor) -> torch.Tensor:
     """Return the first two rows of rotation matrices (..., 3, 3) as (..., 6)."""
     return rotmat[..., :2, :].flatten(-2)
 
@@ -168,3 +169,7 @@ def joint_limit_loss(angle, low, high):
     """Squared hinge outside [low, high], mean over the batch; radians."""
     below, above = torch.relu(low - angle), torch.relu(angle - high)
     return (below**2 + above**2).mean()
+
+
+BODY_LAYER = KinematicLayer(PARENTS_29, rotating=24)
+"""The layer of the body's 29 joints, of which 24 rotate."""

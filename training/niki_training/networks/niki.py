@@ -9,9 +9,12 @@ import torch
 from torch import nn
 
 from niki_training.networks.flow import Flow
-from niki_training.networks.kinematic import rotmat_from_6d
+from niki_training.networks.kinematic import rot6d_from_rotmat, rotmat_from_rot6d
+from niki_training.networks.swing import swing_twist
 
 JOINTS, SIGMAS, ROTATIONS, TWISTS = 87, 29, 144, 46
+MIN_JOINTS_STD, MIN_ROT6D_STD = 0.08, 0.1
+"""Smallest deviations of the normalisations: metres of the mean body, and elements of 6D."""
 CONDITION = 17
 """betas (10), the camera's down and forward axes in the trunk's frame (6), doubt of the size."""
 
@@ -51,12 +54,12 @@ class Poses:
     """
     What the network makes of N observations.
 
-    :param six: (N, 144) 24 local rotations, 6D, root in the trunk's frame.
+    :param rot6d: (N, 144) 24 local rotations, 6D, root in the trunk's frame.
     :param size: (N, 1) log of the true size over the size that was assumed.
     :param z: (N, k) error latents. :param swing: (N, 144) 6D, or None.
     """
 
-    six: torch.Tensor
+    rot6d: torch.Tensor
     size: torch.Tensor
     z: torch.Tensor
     swing: Optional[torch.Tensor] = None
@@ -64,7 +67,7 @@ class Poses:
     @property
     def rotmat(self) -> torch.Tensor:
         """Return the rotations (N, 24, 3, 3)."""
-        return rotmat_from_6d(self.six.unflatten(-1, (24, 6)))
+        return rotmat_from_rot6d(self.rot6d.unflatten(-1, (24, 6)))
 
 
 class Standard(nn.Module):
@@ -99,20 +102,34 @@ class NikiNet(nn.Module):
     camera). The observation is padded with zeros.
     """
 
-    def __init__(self, config: NetConfig):
-        """Build the flows of ``config``."""
+    is_invertible = True
+
+    def __init__(self, config: NetConfig, bf16: bool = False):
+        """Build the flows of ``config``; products in bfloat16 where ``bf16``."""
         super().__init__()
         self.config = config
         context = SIGMAS + CONDITION
         self.z_width = config.width - ROTATIONS - 1
         self.pad = config.width - JOINTS - SIGMAS
         self.joints_norm, self.six_norm = Standard(JOINTS), Standard(ROTATIONS)
-        self.first = Flow(config.width, 89, context, config.blocks, config.hidden)
+        self.first = Flow(config.width, 89, context, config.blocks, config.hidden, bf16)
         self.two_stage = config.kind != 'one_stage'
         if self.two_stage:
             self.swing_norm = Standard(ROTATIONS)
             self.second = Flow(ROTATIONS + TWISTS, 95, context + self.z_width,
-                               config.twist_blocks, config.twist_hidden)
+                               config.twist_blocks, config.twist_hidden, bf16)
+
+    def set_normalisation(self, joints, rotmat, axes) -> None:
+        """
+        Set the normalisation from clean frames.
+
+        :param joints: (N, 87) in the trunk frame. :param rotmat: (N, 24, 3, 3).
+        :param axes: (24, 3) unit directions of the bones at rest.
+        """
+        set_norms(self, joints, rotmat)
+        if self.two_stage:
+            swing, _ = swing_twist(rotmat, axes)
+            self.swing_norm.set(rot6d_from_rotmat(swing).flatten(1), MIN_ROT6D_STD)
 
     def context(self, sigma, condition):
         """Join what is known beside the joints: sigma (N, 29) and condition (N, 17)."""
@@ -149,11 +166,11 @@ class NikiNet(nn.Module):
         if twist is None:
             twist = joints.new_zeros(joints.shape[:-1] + (TWISTS,))
         second, _ = self.second(torch.cat([body, twist], dim=-1), torch.cat([context, z], dim=-1))
-        six, twist_z = second.split([ROTATIONS, TWISTS], dim=-1)
-        return Poses(self.six_norm.inverse(six), size, torch.cat([z, twist_z], dim=-1),
+        rot6d, twist_z = second.split([ROTATIONS, TWISTS], dim=-1)
+        return Poses(self.six_norm.inverse(rot6d), size, torch.cat([z, twist_z], dim=-1),
                      self.swing_norm.inverse(body))
 
-    def generate(self, six, size, z, sigma, condition):
+    def generate(self, rot6d, size, z, sigma, condition):
         """
         Turn poses and errors into what a front end would see.
 
@@ -161,7 +178,7 @@ class NikiNet(nn.Module):
             swing (N, 144) or None.
         """
         context = self.context(sigma, condition)
-        body, twist, swing = self.six_norm(six), None, None
+        body, twist, swing = self.six_norm(rot6d), None, None
         if self.two_stage:
             z, twist_z = z.split([self.z_width, TWISTS], dim=-1)
             x = self.second.inverse(
@@ -180,12 +197,12 @@ class NikiNet(nn.Module):
 class MlpNet(nn.Module):
     """The plain residual regression network of the same size: the baseline."""
 
-    bf16 = False
+    is_invertible = False
 
-    def __init__(self, config: NetConfig):
+    def __init__(self, config: NetConfig, bf16: bool = False):
         """Build ``blocks`` residual layers of width ``hidden``."""
         super().__init__()
-        self.config = config
+        self.config, self.bf16 = config, bf16
         self.joints_norm, self.six_norm = Standard(JOINTS), Standard(ROTATIONS)
         self.enter = nn.Linear(JOINTS + SIGMAS + CONDITION, config.hidden)
         self.layers = nn.ModuleList(
@@ -193,6 +210,10 @@ class MlpNet(nn.Module):
         self.leave = nn.Linear(config.hidden, ROTATIONS + 1)
         self.act = nn.LeakyReLU(0.1)
         nn.init.normal_(self.leave.weight, std=0.02)
+
+    def set_normalisation(self, joints, rotmat, axes) -> None:
+        """Set the normalisation from clean frames, see :meth:`NikiNet.set_normalisation`."""
+        set_norms(self, joints, rotmat)
 
     def solve(self, joints, sigma, condition, twist=None) -> Poses:
         """Regress the rotations; there is no error."""
@@ -203,10 +224,16 @@ class MlpNet(nn.Module):
             for i in range(0, len(self.layers), 2):
                 h = h + self.layers[i + 1](self.act(self.layers[i](self.act(h))))
             y = self.leave(self.act(h)).float()
-        six, size = y.split([ROTATIONS, 1], dim=-1)
-        return Poses(self.six_norm.inverse(six), 0.1 * size, six[..., :0])
+        rot6d, size = y.split([ROTATIONS, 1], dim=-1)
+        return Poses(self.six_norm.inverse(rot6d), 0.1 * size, rot6d[..., :0])
 
     forward = solve
+
+
+def set_norms(net, joints, rotmat) -> None:
+    """Set a network's normalisation of joints (N, 87) and of rotations (N, 24, 3, 3)."""
+    net.joints_norm.set(joints, MIN_JOINTS_STD)
+    net.six_norm.set(rot6d_from_rotmat(rotmat).flatten(1), MIN_ROT6D_STD)
 
 
 def parameters(net) -> int:

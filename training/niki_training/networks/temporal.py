@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from niki_training.networks.flow import Coupling
-from niki_training.networks.kinematic import rotmat_from_6d
+from niki_training.networks.kinematic import rotmat_from_rot6d
 from niki_training.networks.niki import (
     CONDITION,
     JOINTS,
@@ -23,7 +23,6 @@ from niki_training.networks.niki import (
     ROTATIONS,
     SIGMAS,
 )
-from niki_training.train import losses
 
 TOKEN = 9 + 138 + JOINTS + SIGMAS + 1
 """Of one past frame: root rotation, the other rotations in 6D, joints, sigma, and 1 if it is one.
@@ -34,9 +33,9 @@ PAD = 32
 class PastCoupling(Coupling):
     """A coupling whose nets also attend to tokens (N, K, d) of past frames."""
 
-    def __init__(self, changed, kept, context, hidden, token, attention, heads):
+    def __init__(self, changed, kept, context, hidden, token, attention, heads, bf16=False):
         """Start as the identity: the temporal network begins as the per-frame one."""
-        super().__init__(changed, kept, context, hidden)
+        super().__init__(changed, kept, context, hidden, bf16)
         nn.init.zeros_(self.last.weight)
         self.heads = heads
         self.query = nn.Linear(hidden, attention)
@@ -61,12 +60,14 @@ class PastCoupling(Coupling):
 class TemporalNet(nn.Module):
     """The per-frame network, frozen, and the couplings over time."""
 
-    def __init__(self, config: NetConfig):
-        """Build both."""
+    is_invertible = True
+
+    def __init__(self, config: NetConfig, bf16: bool = False):
+        """Build both; products in bfloat16 where ``bf16``."""
         super().__init__()
-        self.config = config
+        self.config, self.bf16 = config, bf16
         frame = NetConfig(**{**config.to_dict(), 'kind': 'two_stage'})
-        self.frame = NikiNet(frame).requires_grad_(False)
+        self.frame = NikiNet(frame, bf16).requires_grad_(False)
         self.past = config.window - 1
         width = 128
         self.embed = nn.Sequential(
@@ -76,24 +77,28 @@ class TemporalNet(nn.Module):
         context = SIGMAS + CONDITION + 1 + self.frame.z_width + 46
         self.blocks = nn.ModuleList(
             PastCoupling(self.half, self.half, context, config.temporal_hidden, width,
-                         config.attention, config.heads)
+                         config.attention, config.heads, bf16)
             for _ in range(config.temporal_blocks))
 
+    def set_normalisation(self, joints, rotmat, axes) -> None:
+        """Set the normalisation from clean frames, see :meth:`NikiNet.set_normalisation`."""
+        self.frame.set_normalisation(joints, rotmat, axes)
+
     def start_from(self, frame: NikiNet) -> None:
-        """Take over a trained per-frame network."""
+        """Copy the weights of a trained per-frame network."""
         self.frame.load_state_dict(frame.state_dict())
 
-    def token(self, six, joints, sigma, turn):
+    def token(self, rot6d, joints, sigma, turn):
         """
         Describe one frame for later ones.
 
-        :param six: (N, 144), root in the trunk's frame. :param joints: (N, 87) likewise.
+        :param rot6d: (N, 144), root in the trunk's frame. :param joints: (N, 87) likewise.
         :param turn: (N, 3, 3) camera from trunk.
         :return: (N, 264) in camera axes.
         """
-        root = turn @ rotmat_from_6d(six[:, :6])
+        root = turn @ rotmat_from_rot6d(rot6d[:, :6])
         joints = joints.unflatten(-1, (29, 3)) @ turn.transpose(-1, -2)
-        return torch.cat([root.flatten(1), six[:, 6:], joints.flatten(1), sigma,
+        return torch.cat([root.flatten(1), rot6d[:, 6:], joints.flatten(1), sigma,
                           torch.ones_like(sigma[:, :1])], dim=-1)
 
     def tokens(self, past, turn):
@@ -102,19 +107,20 @@ class TemporalNet(nn.Module):
 
         :return: tokens (N, K, d), and what keeps absent frames out of the attention (N, K).
         """
-        root, six, joints, sigma, here = past.split([9, 138, JOINTS, SIGMAS, 1], dim=-1)
+        root, rot6d, joints, sigma, here = past.split([9, 138, JOINTS, SIGMAS, 1], dim=-1)
         back = turn.transpose(-1, -2)[:, None]
         root = back @ root.unflatten(-1, (3, 3))
         joints = joints.unflatten(-1, (29, 3)) @ turn[:, None]
         norm = self.frame.joints_norm
         joints = (joints.flatten(2) - norm.mean) / norm.std
-        six = (six - self.frame.six_norm.mean[6:]) / self.frame.six_norm.std[6:]
-        plain = torch.cat([3 * root.flatten(2), six, joints, 2 * sigma, here], dim=-1) * here
+        rot6d = (rot6d - self.frame.six_norm.mean[6:]) / self.frame.six_norm.std[6:]
+        plain = torch.cat([3 * root.flatten(2), rot6d, joints, 2 * sigma, here], dim=-1) * here
         return self.embed(plain) + self.age, -30 * (1 - here[..., 0])
 
-    def _flow(self, six, poses, context, tokens, absent):
+    def _flow(self, rot6d, poses, context, tokens, absent):
         """Run the couplings over time on the per-frame rotations (N, 144)."""
-        state = torch.cat([self.frame.six_norm(six), six.new_zeros(six.shape[0], PAD)], dim=-1)
+        pad = rot6d.new_zeros(rot6d.shape[0], PAD)
+        state = torch.cat([self.frame.six_norm(rot6d), pad], dim=-1)
         a, b = state.split(self.half, dim=-1)
         known = (torch.cat([context, 10 * poses.size, poses.z], dim=-1), tokens, absent)
         for i, block in enumerate(self.blocks):
@@ -135,12 +141,12 @@ class TemporalNet(nn.Module):
         poses = self.frame.solve(joints, sigma, condition, twist)
         tokens, absent = self.tokens(past, turn)
         context = self.frame.context(sigma, condition)
-        six, z = self._flow(poses.six, poses, context, tokens, absent)
-        token = self.token(poses.six, joints, sigma, turn)
-        solved = Poses(six, poses.size, torch.cat([poses.z, z], dim=-1), poses.swing)
+        rot6d, z = self._flow(poses.rot6d, poses, context, tokens, absent)
+        token = self.token(poses.rot6d, joints, sigma, turn)
+        solved = Poses(rot6d, poses.size, torch.cat([poses.z, z], dim=-1), poses.swing)
         return solved, torch.cat([past[:, 1:], token[:, None]], dim=1)
 
-    def generate(self, six, size, z, sigma, condition, turn, past):
+    def generate(self, rot6d, size, z, sigma, condition, turn, past):
         """
         Turn poses and errors of the newest frame back into observations, given the past.
 
@@ -149,7 +155,7 @@ class TemporalNet(nn.Module):
         z, time_z = z.split([z.shape[-1] - PAD, PAD], dim=-1)
         tokens, absent = self.tokens(past, turn)
         context = self.frame.context(sigma, condition)
-        a, b = torch.cat([self.frame.six_norm(six), time_z], dim=-1).split(self.half, dim=-1)
+        a, b = torch.cat([self.frame.six_norm(rot6d), time_z], dim=-1).split(self.half, dim=-1)
         known = (torch.cat([context, 10 * size, z], dim=-1), tokens, absent)
         for i, block in reversed(list(enumerate(self.blocks))):
             if i % 2:
@@ -172,47 +178,12 @@ class TemporalNet(nn.Module):
         joints = flat['joints'].flatten(1)
         with torch.no_grad():
             poses = self.frame.solve(joints, flat['sigma'], flat['condition'], flat.get('twist'))
-            token = self.token(poses.six, joints, flat['sigma'], flat['turn'])
+            token = self.token(poses.rot6d, joints, flat['sigma'], flat['turn'])
             token = token.unflatten(0, shape)
             token = torch.cat([token.new_zeros(shape[0], self.past, TOKEN), token], dim=1)
             past = token.unfold(1, self.past, 1)[:, :shape[1]].transpose(-1, -2).flatten(0, 1)
-        with torch.autocast(joints.device.type, torch.bfloat16, enabled=self.blocks[0].bf16):
+        with torch.autocast(joints.device.type, torch.bfloat16, enabled=self.bf16):
             tokens, absent = self.tokens(past, flat['turn'])
         context = self.frame.context(flat['sigma'], flat['condition'])
-        six, z = self._flow(poses.six, poses, context, tokens, absent)
-        return Poses(six, poses.size, torch.cat([poses.z, z], dim=-1)), past
-
-    def losses(self, batch, axes, clean: int = 0) -> dict:
-        """
-        Losses of windows: of each frame, of the acceleration, of the errors, and of the way back.
-
-        :param clean: so many of the first windows are uncorrupted.
-        """
-        shape = batch['sigma'].shape[:2]
-        solved, past = self.solve_windows(batch)
-        # the per-frame network is frozen: only the error that is added here can be trained
-        poses = Poses(solved.six, solved.size, solved.z[:, -PAD:])
-        flat = {k: v.flatten(0, 1) for k, v in batch.items()}
-        values = losses.regression_losses(poses, flat, axes)
-        joints = losses.posed_joints(poses.six, poses.size, flat)
-        error = (joints - flat['target']) @ flat['turn'].transpose(-1, -2)
-        error = (error * flat['scale'][:, None, None]).unflatten(0, shape)
-        jerk = error[:, 2:] - 2 * error[:, 1:-1] + error[:, :-2]
-        values['acceleration'] = jerk.square().sum(-1).add(1e-8).sqrt().mean()
-        newest = slice(shape[1] - 1, None, shape[1])   # of each window: neighbours are too alike
-        frames = {k: v[newest] for k, v in flat.items()}
-        values.update(losses.error_losses(
-            self.frame.six_norm, Poses(poses.six[newest], poses.size[newest], poses.z[newest]),
-            frames, clean))
-        if clean:
-            values['zero'] = poses.z[:clean * shape[1]].square().mean()
-            values['boundary'] = self._boundary(
-                {k: v[:clean] for k, v in frames.items()}, past[newest][:clean], axes)
-        return values
-
-    def _boundary(self, frames, past, axes):
-        """Return the boundary loss of single frames (N, …) with their past."""
-        def generate(six, size, z, sigma, condition):
-            return self.generate(six, size, z, sigma, condition, frames['turn'], past)
-
-        return losses.boundary_loss(self.frame, frames, axes, generate, more_z=PAD)
+        rot6d, z = self._flow(poses.rot6d, poses, context, tokens, absent)
+        return Poses(rot6d, poses.size, torch.cat([poses.z, z], dim=-1)), past

@@ -1,1 +1,5 @@
-"""Training of NIKI: losses, settings, the loop, checkpoints, ablations."""
+"""
+Training of the solver networks: settings, losses, checkpoints and the loop of steps.
+
+Imports the rooms data, corrupt, networks, files and common.
+"""

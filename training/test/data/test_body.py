@@ -152,7 +152,7 @@ def test_what_is_no_file_of_a_body_is_refused(tmp_path, name, content, says):
 
 def test_own_body_from_training_to_runtime(motion, tmp_path):
     from niki_ros.solvers import load_solver
-    from niki_training.train.loop import Trainer
+    from niki_training.train.trainer import Trainer
     from small_runs import small_config
     model, body = body_model(), tmp_path / 'body.json'
     model['v_template'] = 1.1 * model['v_template']

@@ -10,7 +10,8 @@ from niki_training.cli import export as export_cli
 from niki_training.export import niki as export_module
 from niki_training.export.export_check import check_graph, differences, LIMIT, SCALES
 from niki_training.export.niki import export, load_exported
-from niki_training.train.loop import load_checkpoint, Trainer
+from niki_training.train.checkpoint import load_checkpoint
+from niki_training.train.trainer import Trainer
 import onnx
 import pytest
 from small_runs import small_config

@@ -21,7 +21,7 @@ from niki_training.image.losses import crop_uv, head_losses
 from niki_training.image.network import HEADS, PersonConfig, PersonNet
 from niki_training.image.real_video import limb_angles_deg, limb_lengths
 from niki_training.image.train import ImageTrainConfig, ImageTrainer, load_people
-from niki_training.networks.kinematic import rotmat_from_6d
+from niki_training.networks.kinematic import rotmat_from_rot6d
 from niki_training.render.shards import shard_path, write_shard
 import numpy as np
 import pytest
@@ -124,10 +124,10 @@ def test_losses_vanish_at_the_truth_and_reach_every_weight(crops, head):
     (by_error,) = torch.autograd.grad(losses['error'], net.neck[4].weight, allow_unused=True)
     assert by_error is None, 'what is said about errors does not shape the features'
     assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
-    six = batch['rotmat'][..., :2, :].flatten(-2)
+    rot6d = batch['rotmat'][..., :2, :].flatten(-2)
     exact = found._replace(
         joints_m=batch['joints_m'], place=batch['place'],
-        six=None if net.direct else six, betas=None if net.direct else batch['betas'])
+        rot6d=None if net.direct else rot6d, betas=None if net.direct else batch['betas'])
     best = head_losses(head, exact, batch)
     assert sum(v for k, v in best.items() if k != 'error') < 0.02 < sum(losses.values())
 
@@ -138,7 +138,7 @@ def test_bone_lengths_of_the_layer_are_those_of_its_shape():
     torch.nn.init.normal_(net.out.weight, std=0.5)
     found = net(torch.rand(4, 3, SIZE, SIZE) * 255)
     joints, _ = forward_kinematics(
-        rotmat_from_6d(found.six).detach().double().numpy(),
+        rotmat_from_rot6d(found.rot6d).detach().double().numpy(),
         open_skeleton().offsets(found.betas.detach().double().numpy()))
     assert np.abs(joints - found.joints_m.detach().numpy()).max() < 1e-4
 
@@ -193,7 +193,7 @@ def test_settings_that_do_not_fit_are_refused():
 
 @pytest.fixture(scope='module')
 def run_folder(crops, tmp_path_factory):
-    """Return the folder of a run of six steps, with its crops beside it."""
+    """Return the folder of a run of rot6d steps, with its crops beside it."""
     folder = tmp_path_factory.mktemp('run')
     ImageTrainer(ImageTrainConfig(steps=6, batch=8), PLAIN, crops, folder / 'run').run()
     (folder / 'crops').mkdir()

@@ -9,7 +9,7 @@ from niki_training.networks.kinematic import (
     joint_limit_loss,
     KinematicLayer,
     planar_rotmat,
-    rotmat_from_6d,
+    rotmat_from_rot6d,
 )
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def test_gradients_in_space():
     inputs = [normal(2, 3), normal(2, 6, seed=1), normal(2, 4, seed=2), normal(2, seed=3)]
     inputs = [x.requires_grad_() for x in inputs]
     assert torch.autograd.gradcheck(
-        lambda root, six, angles, scale: layer.pose(root, rotmat_from_6d(six), angles, scale),
+        lambda root, rot6d, angles, scale: layer.pose(root, rotmat_from_rot6d(rot6d), angles, scale),
         inputs)
 
 
@@ -84,7 +84,7 @@ def test_angles_about_axes_are_the_cores_joints():
 def test_bone_lengths_hold_and_scale():
     for layer, d in ((planar_layer(), 2), (spatial_layer(), 3)):
         angles = normal(3, len(layer.axes), seed=4)
-        turn = planar_rotmat(normal(3)) if d == 2 else rotmat_from_6d(normal(3, 6))
+        turn = planar_rotmat(normal(3)) if d == 2 else rotmat_from_rot6d(normal(3, 6))
         scale = torch.rand(3, 5, dtype=torch.float64) + 0.5
         joints = layer.pose(normal(3, d), turn, angles, scale)
         bones = (joints[:, 1:] - joints[:, list(TREE[1:])]).norm(dim=-1)

@@ -13,8 +13,8 @@ from niki_training.data.store import write_store
 from niki_training.lift.data import LiftBatches
 from niki_training.lift.pairs import LENGTH, LiftedPairs
 from niki_training.render.motion import RootedMotion
-from niki_training.train.loop import Trainer
 from niki_training.train.settings import TrainConfig
+from niki_training.train.trainer import Trainer
 import numpy as np
 import pytest
 from small_runs import small_config

@@ -12,8 +12,9 @@ from niki_ros.common.errors import ModelError
 from niki_training.cli import train as train_cli
 from niki_training.cli import train_solver
 from niki_training.evaluate import ablations
-from niki_training.train.loop import load_checkpoint, Trainer
+from niki_training.train.checkpoint import load_checkpoint
 from niki_training.train.settings import TrainConfig
+from niki_training.train.trainer import Trainer
 import numpy as np
 import pytest
 from small_runs import SMALL, small_config
@@ -24,8 +25,8 @@ import sys, torch
 from torch import distributed
 from niki_ros.body.skeleton import open_skeleton
 from niki_training.data.store import load_motion
-from niki_training.train.losses import total
-from niki_training.train.loop import Trainer
+from niki_training.train.losses import weighted_sum
+from niki_training.train.trainer import Trainer
 from small_runs import small_config
 
 store, out = sys.argv[1:]
@@ -33,10 +34,10 @@ torch.set_num_threads(1)
 trainer = Trainer(small_config(clip=1e9), load_motion(store), open_skeleton(), out + '/run')
 batch = next(iter(trainer.batches))
 torch.manual_seed(7)
-total(trainer.losses(batch), trainer.config.loss).backward()
+weighted_sum(trainer.losses(batch), trainer.config.loss).backward()
 alone = [p.grad.clone() for p in trainer.net.parameters() if p.grad is not None]
 torch.manual_seed(7)
-trainer._train_step(batch)
+trainer.train_step(batch)
 shared = [p.grad.clone() for p in trainer.net.parameters() if p.grad is not None]
 trainer.run()
 torch.save({'joints': batch['joints'], 'alone': alone, 'shared': shared, 'step': trainer.step,
