@@ -1,4 +1,4 @@
-"""Build ``niki_ros`` with colcon or pip; either way ros2 run and ros2 launch find it."""
+"""Build ``niki_ros`` with colcon or pip, so that ros2 run and ros2 launch find it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXECUTABLES = {
     'demo_listener': 'niki_ros.demo.listener:main',
     'niki': 'niki_ros.cli.main:main',
 }
-# pip puts console scripts into bin/, ros2 looks in lib/<package>/: one calls the other.
+# pip installs console scripts into bin/, ros2 looks in lib/<package>/: the latter call the former
 FORWARDER = """#!/bin/sh
 self="$(readlink -f "$0")"
 exec "$(dirname "$self")/../../bin/$(basename "$self")" "$@"
@@ -79,7 +79,7 @@ setup(
     extras_require={
         'bag': ['rosbags>=0.11'],
         'view': ['matplotlib', 'pillow'],
-        # 170 MB, so only for those who run "niki view"
+        # 170 MB; only niki view without --web needs it
         'rerun': ['rerun-sdk>=0.31'],
         # only to cast a graph of your own to FP16 (niki engine cast)
         'onnx': ['onnx'],
