@@ -1,4 +1,4 @@
-"""What several tests share: where the real data lies, bodies, a scripted front end."""
+"""Shared parts of tests: the folder of real data, bodies, a scripted front end."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def shared_folder() -> Path:
 
 
 def random_pose(rng, people=1, spread_rad=0.4) -> np.ndarray:
-    """Local rotations (N, 24, 3, 3) of people who face the camera, more or less."""
+    """Return random local rotations (N, 24, 3, 3) of people who roughly face the camera."""
     rotmat = rotmat_from_rotvec(rng.normal(size=(people, 24, 3)) * spread_rad)
     rotmat[:, 0] = FACING @ rotmat[:, 0]
     return rotmat
 
 
 def observe_body(rotmat, root_m, camera, betas=None, sigma=0.0) -> JointObservation:
-    """Return what a perfect front end would see of the body (24, 3, 3) at ``root_m``."""
+    """Return the observation of a body (24, 3, 3) at ``root_m`` by an exact front end."""
     joints, _ = forward_kinematics(rotmat, open_skeleton().offsets(betas))
     pixels = camera.project(joints + root_m)
     box = np.concatenate([np.nanmin(pixels, axis=0), np.nanmax(pixels, axis=0)])
@@ -43,7 +43,7 @@ def observe_body(rotmat, root_m, camera, betas=None, sigma=0.0) -> JointObservat
 
 
 class ScriptedObserver:
-    """A front end that says what the test tells it: a function of the stamp."""
+    """A front end whose observations are a function of the stamp."""
 
     def __init__(self, script):
         """``script(stamp_ns)`` returns the observations."""
@@ -52,16 +52,16 @@ class ScriptedObserver:
         self.faults = {}
 
     def observe(self, image_rgb, camera, stamp_ns, boxes_px=None):
-        """Return what the script says."""
+        """Return the observations of the script."""
         return list(self.script(stamp_ns))
 
     def reset(self):
-        """Count."""
+        """Count the resets."""
         self.resets += 1
 
     def close(self):
-        """Nothing to free."""
+        """Do nothing: no resource is held."""
 
     def describe(self):
-        """Name it."""
+        """Return the name of the front end."""
         return {'observer': 'scripted'}

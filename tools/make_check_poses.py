@@ -1,8 +1,8 @@
 """
-Make ``niki_ros/models/check_poses.npz``: 1,000 poses of real people, to measure engines with.
+Make ``niki_ros/models/check_poses.npz``: 1,000 poses of real people to measure engines with.
 
-They are what the front end sees in videos under the BSD-3 licence: Sports2D's demo (a walking
-person) and Pose2Sim's balancing trial from four cameras, every frame and its mirror image.
+The front end observes them in videos under the BSD-3 licence: Sports2D's demo (a walking person)
+and Pose2Sim's balancing trial from four cameras; every frame and its mirror image.
 
 Usage: python tools/make_check_poses.py VIDEO... niki_ros/models/check_poses.npz
 """
@@ -20,17 +20,17 @@ COUNT = 1000
 
 
 def observed(video):
-    """Yield joints (29, 3) and sigma (29,) of the first person in every frame."""
+    """Yield joints (29, 3), metres, and sigma (29,) of the first person in every frame."""
     observer = load_observer(apply_settings(PipelineConfig(), {'observer.max_people': 1}))
     with open_source(video) as source:
         for frame in source:
             for seen in observer.observe(frame.image_rgb, None, frame.stamp_ns)[:1]:
-                yield seen.joints_m, seen.sigma
+                yield seen.joints_m, seen.sigma_200mm
     observer.close()
 
 
 def main(*videos, out):
-    """Observe, mirror, choose evenly and write."""
+    """Write an even choice of the observed poses and their mirror images."""
     found = [pose for video in videos for pose in observed(video)]
     joints, sigma = (np.stack(values) for values in zip(*found))
     mirror = list(MIRROR_29)

@@ -1,5 +1,5 @@
 """
-Make ``niki_ros/core/skeleton.json``, the open 29-joint skeleton and its shape space.
+Make ``niki_ros/body/skeleton.json``, the open 29-joint skeleton and its shape space.
 
 Source: 24 joints of 2,000 adults of the Anny body model (Apache-2.0, MakeHuman assets CC0), given
 as mean and principal components in an A-pose. The bone lengths are kept and the limbs are turned
@@ -7,7 +7,7 @@ into a T-pose. The first shape direction is the exact uniform scale (beta 1 = on
 deviation of adult size), so that a body that is merely larger lies inside the space; the others
 are Anny's components with that direction removed, ordered by variance.
 
-Usage: python tools/make_skeleton.py anny_adult_skeleton24.npz niki_ros/core/skeleton.json
+Usage: python tools/make_skeleton.py anny_adult_skeleton24.npz niki_ros/body/skeleton.json
 """
 
 import json

@@ -22,8 +22,8 @@ def load_pipeline(config: Optional[PipelineConfig] = None, *, detector=None, wai
         :class:`niki_ros.observers.detectors.Detector`.
     :param wait: wait for a search for people that is late, so that the same images give the same
         bodies on every machine; False: never hold an image up for it.
-    :param settings: dotted names as in ``core.config``; ``observer`` and ``solver`` are short for
-        ``observer.name`` and ``solver.name``.
+    :param settings: dotted names of :mod:`niki_ros.common.settings`; ``observer`` and ``solver``
+        are short for ``observer.name`` and ``solver.name``.
     :raises ConfigError: for a setting that does not exist or does not fit.
     :raises ModelError: for a model that is missing or damaged.
     """

@@ -1,4 +1,4 @@
-"""Build a package of messages from their definitions, for ROS 2 Jazzy installed from wheels."""
+"""Build of a message package from its definitions, for ROS 2 Jazzy installed from wheels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TYPE_SUPPORT = Path(__file__).with_name('type_support.c.in')
 
 
 def refuse_without_compiler(package: Package):
-    """Name the Debian packages to install instead of failing deep inside the compiler."""
+    """Raise SystemExit with the Debian packages to install if there is no compiler."""
     missing = []
     if not shutil.which('g++'):
         missing.append('g++')
@@ -27,7 +27,7 @@ def refuse_without_compiler(package: Package):
 
 
 def type_supports(package: Package, folder: Path) -> list[Path]:
-    """Write what hands out the type support of each message; return the paths."""
+    """Write the source that returns the type support of each message; return the paths."""
     from rosidl_pycommon import convert_camel_case_to_lower_case_underscore as snake_case
 
     class Template(string.Template):
@@ -43,7 +43,7 @@ def type_supports(package: Package, folder: Path) -> list[Path]:
 
 
 def sources_and_includes(package: Package, folders: dict[str, Path]):
-    """Return what to compile, relative to the package, and the folders of headers."""
+    """Return the sources, relative to the package, and the folders of headers."""
     sources = type_supports(package, folders['idl'].parent / 'type_supports')
     for name in ('rosidl_generator_c', 'rosidl_typesupport_fastrtps_c',
                  'rosidl_typesupport_introspection_c', 'rosidl_generator_py'):
@@ -56,7 +56,7 @@ def sources_and_includes(package: Package, folders: dict[str, Path]):
 
 
 def extension(package: Package, folders: dict[str, Path]) -> Extension:
-    """Everything in one extension, linked to the libraries of the installed wheels."""
+    """Return one extension with all sources, linked to the libraries of the installed wheels."""
     import numpy
     sources, includes = sources_and_includes(package, folders)
     own = ['generator_c', 'generator_py', 'typesupport_fastrtps_c', 'typesupport_introspection_c']
@@ -77,7 +77,7 @@ def extension(package: Package, folders: dict[str, Path]) -> Extension:
 
 
 def ament_files(package: Package, folders: dict[str, Path]) -> list[tuple[str, list[str]]]:
-    """Return the files by which ros2's tools know an interface package."""
+    """Return the files that the tools of ros2 read from an interface package."""
     def relative(path: Path) -> str:
         return str(path.relative_to(package.folder))
 
@@ -103,9 +103,9 @@ def ament_files(package: Package, folders: dict[str, Path]) -> list[tuple[str, l
 
 def build(folder: Path, uses: tuple[str, ...], hashes: dict[str, str], description: str):
     """
-    Generate, then hand over to setuptools.
+    Generate the sources and run setuptools.
 
-    :param folder: of the package. :param uses: packages whose messages are in these.
+    :param folder: of the package. :param uses: packages whose messages these messages contain.
     :param hashes: message → type hash in a real ROS 2.
     """
     package = Package(folder, uses, hashes)

@@ -1,4 +1,4 @@
-"""Turn messages into C and Python sources with the generators of ROS 2's own wheels."""
+"""C and Python sources of messages, made by the generators in the wheels of ROS 2."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Package(NamedTuple):
     One package of messages.
 
     :ivar folder: with package.xml and msg/.
-    :ivar uses: packages whose messages are in these.
-    :ivar hashes: message → type hash in a real ROS 2 Jazzy, where it is known; another one would
-        not talk to others.
+    :ivar uses: packages whose messages these messages contain.
+    :ivar hashes: message → type hash in ROS 2 Jazzy, where it is known; nodes with another hash
+        do not receive the message.
     """
 
     folder: Path
@@ -41,7 +41,7 @@ def ros_prefix() -> Path:
 
 
 class Generator:
-    """Runs each generator with the argument file that ROS's CMake would have written."""
+    """Runs each generator with the argument file that CMake writes in a ROS build."""
 
     def __init__(self, package: Package, build: Path):
         self.package = package
@@ -49,7 +49,7 @@ class Generator:
         self.share = ros_prefix() / 'share'
 
     def run(self) -> dict[str, Path]:
-        """Generate everything; return the folder of each generator's output."""
+        """Generate all sources; return the output folder of each generator."""
         from rosidl_generator_c import generate_c
         from rosidl_generator_py import generate_py
         from rosidl_typesupport_fastrtps_c import generate_typesupport_fastrtps_c

@@ -43,7 +43,7 @@ class PersonConfig:
 
 class Person(NamedTuple):
     """
-    What a network says of each crop, in the axes of its view (``core.crop_view``).
+    Outputs of the network for each crop, in the axes of :mod:`niki_ros.observers.crop_view`.
 
     :param joints_m: (N, 29, 3) relative to the pelvis. :param rot6d: (N, 24, 6), or None.
     :param betas: (N, 10), or None. :param place: (N, 3) uv of the pelvis and log scale.
