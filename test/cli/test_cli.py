@@ -1,4 +1,4 @@
-"""The command ``niki``: quick help, exit codes, and the doctor."""
+"""Command ``niki``: help, exit codes, settings, doctor."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HEAVY = ('numpy', 'scipy', 'cv2', 'onnxruntime', 'rclpy', 'yaml', 'tqdm')
 
 
 def niki(*words, **options):
-    """Run the command in a process of its own."""
+    """Run the command in its own process."""
     return subprocess.run([sys.executable, '-m', 'niki_ros.cli.main', *map(str, words)], cwd=ROOT,
                           capture_output=True, text=True, timeout=120, **options)
 
@@ -38,7 +38,7 @@ def test_help_lists_the_verbs():
 
 
 @pytest.mark.parametrize('verb', cli.VERBS)
-def test_every_verb_explains_itself_without_heavy_imports(verb, capsys):
+def test_help_of_every_verb(verb, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main([verb, '--help'])
     assert stop.value.code == 0
@@ -84,7 +84,7 @@ def test_interrupted_and_unread(error, code, monkeypatch):
         os.close(stdout)
 
 
-def test_reader_that_leaves_is_no_error():
+def test_closed_stdout_is_no_error():
     done = subprocess.run(f'{sys.executable} -m niki_ros.cli.main doctor --json | head -c 1',
                           shell=True, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.stdout == '{' and done.stderr == ''
@@ -122,7 +122,7 @@ def test_doctor_finds_what_the_tests_use():
     assert report['ok'] == (done.returncode == 0) == ('BROKEN' not in states.values())
 
 
-def test_doctor_names_what_is_missing_and_how_to_mend_it(tmp_path):
+def test_doctor_prints_the_remedy_of_a_missing_library(tmp_path):
     blocker = tmp_path / 'onnxruntime'
     blocker.mkdir()
     (blocker / '__init__.py').write_text('raise ImportError("made for another Python")')
@@ -136,7 +136,7 @@ def test_doctor_names_what_is_missing_and_how_to_mend_it(tmp_path):
 
 @pytest.mark.parametrize('folder, good', [('', True), ('/proc/nobody/log', False)])
 def test_doctor_looks_at_the_log_folder(tmp_path, monkeypatch, folder, good):
-    """Without one that can be written no node starts."""
+    """A node needs a log folder that it can write to."""
     from niki_ros.cli.doctor import _log_folder, OK, WARN
     monkeypatch.setenv('ROS_LOG_DIR', folder or str(tmp_path / 'new' / 'log'))
     found = _log_folder()
@@ -145,7 +145,7 @@ def test_doctor_looks_at_the_log_folder(tmp_path, monkeypatch, folder, good):
 
 
 def test_a_user_without_a_home_folder(monkeypatch, capsys):
-    """As in a container under any number: only what is kept needs one."""
+    """In a container with any user id, only the cache needs a home folder."""
     import pwd
 
     def unknown(number):

@@ -1,4 +1,4 @@
-"""``niki run`` on real clips with the real front end, and on a scripted one for exact numbers."""
+"""``niki run`` with the front end on real clips, and with scripted observations."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def clip_fixture(shared):
 
 @pytest.fixture
 def blank(tmp_path):
-    """Return a 64x48 video of four grey frames, on which nobody is seen."""
+    """Return a 64x48 video of four grey frames without people."""
     path = tmp_path / 'blank.mp4'
     with VideoWriter(path, 20.0, 64, 48) as writer:
         for _ in range(4):
@@ -95,13 +95,13 @@ def test_json_to_stdout_is_nothing_but_json(blank, capsys):
     assert 'ids of people: none' in captured.err
 
 
-def test_quiet_says_nothing(blank, capsys):
+def test_quiet_prints_nothing(blank, capsys):
     assert run(blank, '--quiet') == 0
     assert capsys.readouterr() == ('', '')
 
 
 def scripted(monkeypatch, root_m, keypoint=None):
-    """Let ``niki run`` see a person at ``root_m`` through a camera of 60 degrees."""
+    """Replace the front end of ``niki run`` by a person at ``root_m``, seen by a 60° camera."""
     camera = Camera.from_fov(64, 48, 60.0)
     pose = np.tile(np.eye(3), (24, 1, 1))
     pose[0] = FACING
@@ -142,14 +142,14 @@ def test_camera_file_is_used_and_scaled(blank, tmp_path, monkeypatch):
     assert distance == pytest.approx(4.0 * ratio, rel=0.05)
 
 
-def test_camera_file_of_another_shape_is_refused(blank, tmp_path, capsys):
+def test_camera_file_of_another_aspect_ratio_is_refused(blank, tmp_path, capsys):
     camera_to_yaml(Camera.from_fov(640, 640, 60.0), tmp_path / 'camera.yaml')
     assert run(blank, '--camera', tmp_path / 'camera.yaml') == 1
     assert '640x640' in capsys.readouterr().err
 
 
-def test_video_that_breaks_off_keeps_what_was_decoded(clip, tmp_path, monkeypatch, capsys):
-    """And the exit code says that it is not all."""
+def test_outputs_of_a_truncated_video_have_its_frames(clip, tmp_path, monkeypatch, capsys):
+    """The exit code is 1."""
     scripted(monkeypatch, [0.0, 0.0, 4.0])
     whole = clip.read_bytes()
     middle = len(whole) // 2
@@ -195,7 +195,7 @@ def test_interrupted_file_leaves_nothing(clip, tmp_path):
 
 
 @pytest.mark.parametrize('end', [KeyboardInterrupt(), SystemExit(128 + signal.SIGTERM)])
-def test_interrupt_is_how_a_camera_ends(blank, tmp_path, monkeypatch, end):
+def test_outputs_of_an_interrupted_camera_are_kept(blank, tmp_path, monkeypatch, end):
     class Webcam4Frames(VideoFile):
         live = True
 

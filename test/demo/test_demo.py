@@ -1,4 +1,4 @@
-"""The demonstration as a user runs it: three processes, a real clip, files for others."""
+"""The demonstration with a real clip: processes, figures, output files, errors."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def demo(*arguments):
 
 @pytest.fixture(scope='module')
 def clip(tmp_path_factory):
-    """Return 40 frames of a real clip, 1280x720 at 10 Hz: slow, for a machine that is busy."""
+    """Return 40 frames of a real clip, 1280x720 at 10 Hz, slow enough for a busy machine."""
     from scenes import shared_folder
     path = tmp_path_factory.mktemp('clip') / 'clip.mp4'
     capture = cv2.VideoCapture(str(shared_folder() / 'data' / 'pose2sim' / 'cam03.mp4'))
@@ -48,7 +48,7 @@ def clip(tmp_path_factory):
 
 
 def test_demo(clip, tmp_path):
-    """Every frame is counted, nearly all have a body, and the files say the same."""
+    """Every frame is counted, nearly all have a body, and the files have the same counts."""
     out = tmp_path / 'out'
     done = demo('--video', str(clip), '--out', str(out), '--param', 'solver.name:=analytic')
     assert done.returncode == 0, done.stderr
@@ -56,7 +56,7 @@ def test_demo(clip, tmp_path):
     assert KEYS <= set(figures)
     assert figures['frames'] == 40
     assert figures['frames'] == figures['frames_processed'] + figures['frames_skipped']
-    # how many are processed depends on what else the machine does; nearly all of those have a body
+    # the load of the machine limits the processed frames; nearly all of these have a body
     processed = figures['frames_processed']
     assert processed >= 3 and figures['bodies'] >= 1
     assert processed - 2 <= figures['tf_messages'] <= processed
@@ -67,7 +67,7 @@ def test_demo(clip, tmp_path):
     assert capture.get(cv2.CAP_PROP_FRAME_WIDTH) == 1280
     assert cv2.imread(str(out / 'skeleton.png')).std() > 5
     check_bag(out / 'bag', figures)
-    # another run may replace what this one has left, and nothing else
+    # another run may replace these files, but no other
     prepare_output_folder(out, clip)
     (out / 'bag' / 'notes.txt').write_text('mine')
     with pytest.raises(InputError, match='OUT='):
@@ -75,7 +75,7 @@ def test_demo(clip, tmp_path):
 
 
 def check_bag(folder, figures):
-    """Read the bag with rosbags: topics, types, counts, and stamps that meet."""
+    """Check topics, counts and stamps of the bag with rosbags."""
     reader = pytest.importorskip('rosbags.rosbag2').Reader
     from rosbags.typesys import get_typestore, Stores
     store = get_typestore(Stores.ROS2_JAZZY)
@@ -98,7 +98,7 @@ def check_bag(folder, figures):
 
 
 def check_layout(folder, reader, store):
-    """Ask for everything that the layout for Foxglove shows: topics, types, frames, names."""
+    """Check that the bag has the topics, types, frames and names of the layout for Foxglove."""
     panels = json.loads(LAYOUT.read_text('utf-8'))['configById']
     space = panels['3D!bodies']
     drawn, image = set(space['topics']), panels['Image!overlay']['imageMode']['imageTopic']
@@ -120,14 +120,14 @@ def check_layout(folder, reader, store):
     assert {marker.header.frame_id for message in messages['/markers']
             for marker in message.markers} <= frames
     assert cv2.imdecode(np.asarray(messages[image][-1].data), 1).shape == (720, 1280, 3)
-    told = [one for message in messages['/diagnostics'] for one in message.status]
-    assert {one.hardware_id for one in told} == {summary['hardwareIdFilter'],
+    statuses = [one for message in messages['/diagnostics'] for one in message.status]
+    assert {one.hardware_id for one in statuses} == {summary['hardwareIdFilter'],
                                                  details['selectedHardwareId']}
-    assert details['selectedName'] in {one.name for one in told}
+    assert details['selectedName'] in {one.name for one in statuses}
 
 
-def test_a_video_that_breaks_off(clip, tmp_path):
-    """Its good part is in the files, and the exit code says that it is not all."""
+def test_a_truncated_video(clip, tmp_path):
+    """The files have its readable part, and the exit code is 1."""
     whole = clip.read_bytes()
     begin, end = len(whole) // 2, whole.rfind(b'moov') - 4
     cut, out = tmp_path / 'cut.mp4', tmp_path / 'out'
@@ -143,7 +143,7 @@ def test_a_video_that_breaks_off(clip, tmp_path):
 
 
 def test_unreadable_video(tmp_path):
-    """Refused before anything is started."""
+    """It is refused before a process is started."""
     path = tmp_path / 'broken.mp4'
     path.write_bytes(b'no video')
     done = demo('--video', str(path), '--out', str(tmp_path / 'out'))
@@ -169,7 +169,7 @@ def test_out_that_cannot_be_made(still, tmp_path):
 
 
 @pytest.mark.parametrize('names', [['metadata.yaml', 'bag_0.mcap'], ['notes.txt'], None])
-def test_a_folder_named_bag_that_is_not_of_the_demo_stays(still, tmp_path, names):
+def test_another_folder_named_bag_is_kept(still, tmp_path, names):
     bag = tmp_path / 'bag'
     if names is None:
         bag.write_text('mine')
@@ -183,15 +183,14 @@ def test_a_folder_named_bag_that_is_not_of_the_demo_stays(still, tmp_path, names
 
 
 @pytest.mark.parametrize('name', ['overlay.mp4', 'skeleton.png'])
-def test_the_demo_leaves_files_that_are_not_its_own(tmp_path, name):
-    """A folder with videos and pictures of the user's is no folder of a demonstration."""
+def test_other_files_are_kept(tmp_path, name):
     (tmp_path / name).write_text('mine')
     with pytest.raises(InputError, match='OUT='):
         prepare_output_folder(tmp_path, tmp_path / 'clip.mp4')
     assert (tmp_path / name).read_text() == 'mine'
 
 
-def test_the_demo_does_not_write_over_its_video(tmp_path):
+def test_the_video_is_not_overwritten(tmp_path):
     with VideoWriter(tmp_path / 'overlay.mp4', 20.0, 64, 48) as writer:
         writer.write(np.zeros((48, 64, 3), np.uint8))
     before = (tmp_path / 'overlay.mp4').read_bytes()
@@ -201,14 +200,14 @@ def test_the_demo_does_not_write_over_its_video(tmp_path):
 
 
 def test_node_that_fails_ends_the_demo(clip, tmp_path):
-    """The node's own message, then which process it was; nothing hangs."""
+    """Its message comes first, then the name of the process."""
     done = demo('--video', str(clip), '--out', str(tmp_path), '--param', 'no.such:=1')
     assert done.returncode == 1
     assert "unknown parameter 'no.such'" in done.stderr and 'pose_node ended' in done.stderr
 
 
-def test_a_demo_clip_that_is_missing_is_not_fetched(tmp_path):
-    """``make demo`` works without a network: it says what to do, and does not try."""
+def test_a_missing_clip_is_not_downloaded(tmp_path):
+    """``make demo`` needs no network: it prints the command that downloads the clip."""
     program = Path(__file__).resolve().parents[2] / 'tools' / 'demo_clip.py'
     folder = tmp_path / 'niki_ros'
     for damaged in (False, True):

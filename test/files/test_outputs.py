@@ -1,4 +1,4 @@
-"""Nothing that was there before is lost: what outputs may replace, and what a failure leaves."""
+"""Output files: no input is replaced, and no incomplete file is left after a failure."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def symlink(clip, folder):
 
 @pytest.mark.parametrize('name', [lambda clip, _: clip, by_another_path, hard_link, symlink])
 @pytest.mark.parametrize('option', ['--overlay', '--json'])
-def test_the_input_is_no_output(clip, tmp_path, name, option, capsys):
+def test_an_output_may_not_be_the_source(clip, tmp_path, name, option, capsys):
     before, output = clip.read_bytes(), name(clip, tmp_path)
     assert run(clip, option, output) == 1
     assert run(output, option, clip) == 1
@@ -73,7 +73,7 @@ def test_the_input_is_no_output(clip, tmp_path, name, option, capsys):
     assert not list(tmp_path.glob('.*'))
 
 
-def test_other_inputs_are_no_outputs(clip, tmp_path, capsys):
+def test_an_output_may_not_be_another_input(clip, tmp_path, capsys):
     """Camera files, the images of a folder, the files of a bag, a model's graph."""
     camera, images, bag, model, part = (
         tmp_path / name for name in ('c.yaml', 'images', 'bag', 'model', 'part'))
@@ -96,14 +96,14 @@ def test_other_inputs_are_no_outputs(clip, tmp_path, capsys):
         assert f'niki: --json {words[words.index("--json") + 1]} ' in capsys.readouterr().err
     assert (images / '1.png').read_text() == '1.png'
     assert (bag / 'metadata.yaml').read_text() == 'metadata.yaml'
-    # one that runs without being named
+    # a model that is used by default
     with pytest.raises(InputError, match='model.onnx'):
         check_files({'--json': shipped_models() / 'lift' / 'model.onnx'}, None, None, {})
-    # what is beside the images, and is none, is as good a name as any
+    # another file in a folder of images may be replaced
     check_outputs({'--json': images / 'notes.txt'}, [images / '1.png'])
 
 
-def test_two_outputs_have_two_names(clip, tmp_path, capfd):
+def test_two_outputs_may_not_be_one_file(clip, tmp_path, capfd):
     (tmp_path / 'link.mp4').symlink_to('out.mp4')
     for other in ('out.mp4', 'link.mp4', '../' + tmp_path.name + '/out.mp4'):
         assert run(clip, '--overlay', tmp_path / 'out.mp4', '--json', tmp_path / other) == 1
@@ -122,7 +122,7 @@ def test_endings_that_the_encoder_cannot_write(clip, tmp_path, name, capfd):
 
 
 @pytest.mark.parametrize('suffix', [*VIDEO_SUFFIXES, '.MP4'])
-def test_every_ending_that_is_taken_can_be_read_back(tmp_path, suffix):
+def test_every_supported_ending_can_be_read_back(tmp_path, suffix):
     with atomic_write(tmp_path / f'o{suffix}', VIDEO_SUFFIXES) as part:
         write_video(part, 30)
     capture = cv2.VideoCapture(str(tmp_path / f'o{suffix}'))
@@ -131,7 +131,7 @@ def test_every_ending_that_is_taken_can_be_read_back(tmp_path, suffix):
 
 @pytest.mark.parametrize('rate_hz', [0.59801, 10.543390105, 29.97003, 65.6789, 99.35671, 239.76])
 def test_any_rate_can_be_written(tmp_path, rate_hz):
-    """The mean of a recording without a fixed rate is no round number."""
+    """The mean rate of a recording without a fixed rate has many digits."""
     with VideoWriter(tmp_path / 'out.mp4', rate_hz, 64, 48) as writer:
         for _ in range(3):
             writer.write(NOISE)
@@ -139,7 +139,7 @@ def test_any_rate_can_be_written(tmp_path, rate_hz):
     assert written_hz == pytest.approx(rate_hz, rel=1e-3)
 
 
-def test_a_link_stays_and_its_target_is_replaced(clip, tmp_path):
+def test_the_target_of_a_link_is_replaced(clip, tmp_path):
     (tmp_path / 'data').mkdir()
     for target in ('data/old.jsonl', 'data/new.jsonl'):
         link = tmp_path / f'{target[5:8]}.jsonl'
@@ -150,7 +150,7 @@ def test_a_link_stays_and_its_target_is_replaced(clip, tmp_path):
     assert len(list((tmp_path / 'data').iterdir())) == 2
 
 
-def test_the_mode_of_what_is_replaced_is_kept(tmp_path):
+def test_permissions_are_kept(tmp_path):
     target = tmp_path / 'private.jsonl'
     target.write_text('old')
     target.chmod(0o600)
@@ -159,7 +159,7 @@ def test_the_mode_of_what_is_replaced_is_kept(tmp_path):
     assert target.stat().st_mode & 0o777 == 0o600 and target.read_bytes() == b'new\n'
 
 
-def test_a_pipe_stays_a_pipe_and_gets_the_bytes(clip, tmp_path):
+def test_a_pipe_receives_the_bytes(clip, tmp_path):
     for option, enough in (('--json', b'{"stamp_ns":0,"bodies":[]}\n'), ('--overlay', b'ftyp')):
         pipe = tmp_path / f'pipe{option}'
         os.mkfifo(pipe)
@@ -190,8 +190,8 @@ def test_a_device_stays_a_device(clip, tmp_path):
     assert (tmp_path / 'to_null').is_symlink() and (tmp_path / 'to_null').is_char_device()
 
 
-def test_stdout_by_its_path_is_written_on_and_not_cut(tmp_path):
-    """What the shell has put into the file before stays, and comes first."""
+def test_stdout_by_its_path_is_appended_to(tmp_path):
+    """Earlier output of the shell stays before it."""
     log = tmp_path / 'log'
     program = ('import sys; from niki_ros.files.atomic_write import line_writer\n'
                'with line_writer(sys.argv[1]) as write: write("two")')
@@ -205,7 +205,7 @@ def test_stdout_by_its_path_is_written_on_and_not_cut(tmp_path):
 
 
 def limited(path, byte_count):
-    """Write a video where files may have so many bytes only, and return what was raised."""
+    """Write a video with a limited file size and return the text of the error."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (byte_count, before[1]))
     try:
@@ -231,8 +231,8 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path, suffix):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_disk_that_is_full_from_the_start_is_named(tmp_path):
-    """Not the size of the images, nor the encoder."""
+def test_error_of_a_disk_that_is_full_from_the_start(tmp_path):
+    """It names the disk, not the size of the images."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
     try:
@@ -268,7 +268,7 @@ def test_full_stdout_is_one_line(clip):
     assert done.stderr == 'niki: No space left on device\n'
 
 
-def test_a_reader_that_ends_does_not_pass_for_a_whole_file(tmp_path):
+def test_a_broken_pipe_leaves_no_file(tmp_path):
     path = tmp_path / 'out.mp4'
     with pytest.raises(OutputError, match='out.mp4'), atomic_write(path) as part:
         part.write_text('half')
@@ -276,7 +276,7 @@ def test_a_reader_that_ends_does_not_pass_for_a_whole_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_cannot_be_an_output_is_refused(tmp_path):
+def test_unwritable_paths_are_refused(tmp_path):
     (tmp_path / 'file').write_text('')
     (tmp_path / 'around').symlink_to('around')
     for path in ('file/out.txt', 'none/out.txt', 'around', 'x' * 300):
@@ -291,7 +291,7 @@ def test_what_cannot_be_an_output_is_refused(tmp_path):
             make_folder(tmp_path / path)
     assert make_folder(tmp_path / 'a' / 'b').is_dir() and make_folder(tmp_path).is_dir()
     with atomic_write(tmp_path / ('é' * 100 + '.txt')) as part:
-        part.write_text('long names are names')
+        part.write_text('long name')
 
 
 def test_a_video_of_odd_size_loses_one_row_and_column(tmp_path):

@@ -1,4 +1,4 @@
-"""The times of a video's frames are those of its container, whatever rate it states."""
+"""Frames of a video have the times of its container, not those of its stated rate."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from niki_ros.sources.open import open_source
 import numpy as np
 import pytest
 
-# irregular, as a phone in the dark records; the sum is that of 20 frames of 40 ms
+# irregular like a phone in the dark; the sum is that of 20 frames of 40 ms
 GAPS_MS = [40, 40, 120, 33, 33, 14, 40, 80, 20, 20, 10, 30, 40, 40, 100, 20, 40, 20, 20, 40]
 TIMES_MS = np.cumsum([0, *GAPS_MS[:-1]])
 
 
 def steady(path, rate_hz=25.0, images=20, code='mp4v'):
-    """Write a video of a fixed rate, each image a little brighter."""
+    """Write a video of a fixed rate with increasing brightness."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*code), rate_hz, (64, 48))
     if not writer.isOpened():
         pytest.skip(f'this OpenCV writes no {code}')
@@ -29,7 +29,7 @@ def steady(path, rate_hz=25.0, images=20, code='mp4v'):
 
 
 def retimed_mp4(path, gaps_ms):
-    """Give the frames of an mp4 other durations of the same sum: the box stts is replaced."""
+    """Replace the durations of the frames of an mp4, in its box stts, by others with their sum."""
     data = bytearray(path.read_bytes())
     timescale, = struct.unpack_from('>I', data, data.index(b'mdhd') + 16)
     start = data.index(b'stts') - 4
@@ -45,7 +45,7 @@ def retimed_mp4(path, gaps_ms):
 
 
 def retimed_webm(path, times_ms):
-    """Give the frames of a webm of 1000 frames a second other times, as a browser does."""
+    """Replace the times of the frames of a webm with 1000 frames a second."""
     data, at = bytearray(path.read_bytes()), 0
     for tick, time_ms in enumerate(times_ms):
         at = min(place for flags in (b'\x80', b'\x00') if (place := data.find(
@@ -72,27 +72,27 @@ def test_loop_of_a_variable_rate(tmp_path):
     assert (np.diff(stamps_ms) > 5).all()
 
 
-def test_a_rate_that_is_given_wins(tmp_path):
+def test_the_rate_of_the_option_has_priority(tmp_path):
     path = retimed_mp4(steady(tmp_path / 'phone.mp4'), GAPS_MS)
     assert [f.stamp_ns for f in open_source(path, rate_hz=10)] == [
         100_000_000 * i for i in range(20)]
 
 
-def test_a_browser_that_states_a_thousand_frames_a_second(tmp_path):
+def test_a_browser_states_a_thousand_frames_a_second(tmp_path):
     path = retimed_webm(steady(tmp_path / 'browser.webm', 1000.0, code='VP80'), TIMES_MS)
     assert cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FPS) == 1000
     source = open_source(path)
     assert [f.stamp_ns for f in source] == [1_000_000 * int(ms) for ms in TIMES_MS]
     assert source.rate_hz == pytest.approx(19e3 / TIMES_MS[-1], rel=1e-3)
-    # what is made of it plays as fast as what was recorded
+    # a video of these frames has the duration of the recording
     with VideoWriter(tmp_path / 'out.mp4', source.rate_hz, 64, 48) as writer:
         for frame in source:
             writer.write(frame.image_rgb)
     assert len(list(open_source(tmp_path / 'out.mp4'))) == 20
 
 
-def test_the_rate_is_the_mean_where_frames_are_left_out(tmp_path):
-    """In the dark every other frame is missing: what is stated is that of the light."""
+def test_the_rate_is_the_mean_where_frames_are_missing(tmp_path):
+    """In the dark, a camera skips frames of its stated rate."""
     path = steady(tmp_path / 'dark.webm', 1000.0, images=60, code='VP80')
     times_ms = np.cumsum(np.resize([20, 20, 20, 140], 60)) - 20
     source = open_source(retimed_webm(path, times_ms))
@@ -100,7 +100,7 @@ def test_the_rate_is_the_mean_where_frames_are_left_out(tmp_path):
 
 
 def test_a_clock_instead_of_a_rate_is_refused(tmp_path):
-    """A frame at every tick is no recording; with the rate of the user it can be read."""
+    """One frame per tick of a clock is not a rate; with a given rate, the file is read."""
     path = steady(tmp_path / 'ticks.mp4', 1000.0)
     with pytest.raises(SourceError, match='1000 .*--rate-hz'):
         open_source(path)
@@ -115,8 +115,8 @@ def test_fixed_rates_stay_exact(tmp_path):
         assert np.abs(np.subtract([f.stamp_ns for f in source], expected)).max() <= 1
 
 
-def test_times_that_jump_back_go_on_growing(tmp_path):
-    """Files that were joined: the second part keeps its own distances."""
+def test_times_increase_after_a_jump_back(tmp_path):
+    """In joined files, the second part keeps its intervals."""
     path = steady(tmp_path / 'joined.webm', 1000.0, code='VP80')
     times_ms = [0, 40, 90, 130, 500, 0, 40, 60, 100, 140, 180, 220, 260, 300, 340, 380, 420, 460,
                 500, 540]
@@ -126,15 +126,15 @@ def test_times_that_jump_back_go_on_growing(tmp_path):
     assert gaps_ms[:4].tolist() == [40, 50, 40, 370] and gaps_ms[5:8].tolist() == [40, 20, 40]
 
 
-def test_times_that_are_there_twice_do_not_move_the_others(tmp_path):
+def test_repeated_times_do_not_shift_the_others(tmp_path):
     path = steady(tmp_path / 'twice.webm', 1000.0, code='VP80')
     times_ms = np.array([0, 40, 40, 80, 120, 160, 200, 190, 240, 280, *range(320, 720, 40)])
     stamps_ms = np.array([f.stamp_ns for f in open_source(retimed_webm(path, times_ms))]) * 1e-6
     assert (np.diff(stamps_ms) > 1).all() and np.abs(stamps_ms - times_ms).max() < 20
 
 
-def test_a_stream_without_times_has_its_rate(tmp_path):
-    """MPEG-4 as it is, without a container."""
+def test_a_stream_without_times_uses_its_rate(tmp_path):
+    """MPEG-4 without a container."""
     packets = cv2.VideoCapture(str(steady(tmp_path / 'whole.avi')))
     packets.set(cv2.CAP_PROP_FORMAT, -1)
     with (tmp_path / 'raw.m4v').open('wb') as file:
@@ -162,7 +162,7 @@ def test_other_containers_that_break_off(tmp_path, suffix):
         for frame in open_source(cut):
             frames.append(frame)
     assert 15 < len(frames) < 35
-    # a few frames less than stated are no damage, unless the file is shorter than it says
+    # a few missing frames are an error only where the file is shorter than its header states
     cut.write_bytes(path.read_bytes()[:path.stat().st_size * 96 // 100])
     with pytest.raises(SourceError, match='4[5-9] of 50'):
         list(open_source(cut))

@@ -1,4 +1,4 @@
-"""``niki run BAG`` and the source under it: both storages, the choice of topics, what is wrong."""
+"""``niki run BAG`` and its source: both storages, choice of topics, malformed messages."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ import pytest
 
 
 def run(monkeypatch, *words) -> int:
-    """Run ``niki run`` with a pipeline that sees every pixel."""
+    """Run ``niki run`` with a pipeline whose bodies depend on every pixel."""
     monkeypatch.setattr('niki_ros.load_pipeline', lambda **settings: pixel_pipeline())
     return cli.main(['run', *map(str, words)])
 
@@ -44,7 +44,7 @@ def lines_of(path):
 @pytest.mark.parametrize('storage', ['sqlite3', 'mcap'])
 @pytest.mark.parametrize('encoding', ['rgb8', 'bgr8'])
 def test_run_equals_the_pipeline_on_the_same_images(tmp_path, monkeypatch, storage, encoding):
-    """Bodies of the bag = bodies of the arrays that were written into it, digit for digit."""
+    """The bodies of a bag are exactly those of the arrays that were written to it."""
     bag = write_bag(tmp_path / 'bag', camera_messages(12, encoding), storage)
     assert run(monkeypatch, bag, '--json', tmp_path / 'out.jsonl') == 0
     pipeline = pixel_pipeline()
@@ -54,7 +54,7 @@ def test_run_equals_the_pipeline_on_the_same_images(tmp_path, monkeypatch, stora
         bodies = pipeline.process(picture(index), CAMERA, stamp_ns)
         wanted.append({'stamp_ns': stamp_ns, 'bodies': [body_record(body) for body in bodies]})
     assert lines_of(tmp_path / 'out.jsonl') == wanted
-    # the same by the name of the file in the folder
+    # the path of the file in the folder gives the same
     file = next(path for path in bag.iterdir() if path.suffix in ('.db3', '.mcap'))
     assert run(monkeypatch, file, '--json', tmp_path / 'again.jsonl', '--quiet') == 0
     assert (tmp_path / 'again.jsonl').read_bytes() == (tmp_path / 'out.jsonl').read_bytes()
@@ -68,7 +68,7 @@ def test_a_file_without_its_metadata(tmp_path, storage, suffix):
     assert is_bag(file) and len(list(open_source(file))) == 3
 
 
-def test_what_a_source_tells(tmp_path):
+def test_properties_of_a_source(tmp_path):
     with open_source(write_bag(tmp_path / 'bag', camera_messages(9)), max_frames=5) as source:
         frames = list(source)
         assert (source.width, source.height, source.live) == (320, 240, False)
@@ -87,12 +87,12 @@ def test_compressed_images(tmp_path):
     messages = [('/cam/image/compressed', jpeg(picture(7), T0)), ('/cam/camera_info', info(T0))]
     frame, = open_source(write_bag(tmp_path / 'bag', messages))
     assert np.array_equal(frame.image_rgb, rgb_from_jpeg(bytes(messages[0][1].data)))
-    # the calibration came after the first image, as drivers do it
+    # drivers send the calibration after the first image
     assert np.array_equal(frame.camera.distortion, CAMERA.distortion)
 
 
-def test_topics_are_found_or_asked_for(tmp_path):
-    """Raw before compressed, no depth and no overlay; of two cameras one must be named."""
+def test_choice_of_topics(tmp_path):
+    """Raw is preferred to compressed; depth and overlay are ignored; two cameras need a name."""
     one = write_bag(tmp_path / 'one', [
         ('/a/image', image(picture(1), T0)), ('/a/image/compressed', jpeg(picture(2), T0)),
         ('/a/depth/image', image(picture(3), T0)), ('/overlay', image(picture(4), T0)),
@@ -118,7 +118,7 @@ def test_topics_are_found_or_asked_for(tmp_path):
 
 
 def test_malformed_images_are_counted_and_named(tmp_path, monkeypatch, capsys):
-    """Each under the node's name for it; the good ones in between are read."""
+    """Each fault has its name in the node; the images between are read."""
     good = picture(0)
     messages = [
         ('/image', image(good, T0 + 1)),
@@ -148,8 +148,8 @@ def test_malformed_images_are_counted_and_named(tmp_path, monkeypatch, capsys):
     assert (overlay.width, overlay.height, len(list(overlay))) == (320, 240, 3)
 
 
-def test_late_images_are_left_out_and_counted(tmp_path, monkeypatch, capsys):
-    """A driver that sends an image after one that was taken later; the limit is a setting."""
+def test_late_images_are_skipped_and_counted(tmp_path, monkeypatch, capsys):
+    """A driver may send images out of order; the limit is a setting."""
     offsets_ms = (0, 33, 100, 66, 133, 130, 166)
     bag = write_bag(tmp_path / 'bag', [
         ('/image', image(picture(0, 64, 48), T0 + ms * 1_000_000)) for ms in offsets_ms])
@@ -164,7 +164,7 @@ def test_late_images_are_left_out_and_counted(tmp_path, monkeypatch, capsys):
 
 
 def test_camera_without_calibration(tmp_path, monkeypatch):
-    """K of zeros: the field of view that was asked for, said by the node's name for it."""
+    """With K of zeros, the field of view of the settings is assumed, and a fault is counted."""
     bag = write_bag(tmp_path / 'bag', [
         ('/camera_info', info(T0, None)), ('/image', image(picture(0), T0))])
     source = open_source(bag, fov_deg=70.0)
@@ -174,8 +174,8 @@ def test_camera_without_calibration(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('first', ['image', 'depth'])
-def test_depth_belongs_to_the_image_of_its_stamp(tmp_path, monkeypatch, first):
-    """Whichever comes first in the bag; a depth image that is none is named, the rest is used."""
+def test_depth_is_paired_by_stamp(tmp_path, monkeypatch, first):
+    """The order in the bag does not matter; an invalid depth image is counted."""
     def depth(index, **fields):
         values = np.full((240, 320), 2000 + 10 * index, np.uint16)
         raw = np.frombuffer(values.tobytes(), np.uint8)
@@ -203,7 +203,7 @@ def test_depth_belongs_to_the_image_of_its_stamp(tmp_path, monkeypatch, first):
 
 
 def test_compressed_depth_and_rectified_images(tmp_path):
-    """The topic says that the images are rectified: P counts, and there is no distortion."""
+    """The name of the topic marks rectified images: P is used, without distortion."""
     lens = info(T0)
     lens.p[:] = [280.0, 0, 160, 0, 0, 280, 120, 0, 0, 0, 1, 0]
     flat = cv2.imencode('.png', np.full((240, 320), 2500, np.uint16))[1]
@@ -235,12 +235,12 @@ def test_damaged_bag_is_refused(tmp_path, damage, message, capsys, monkeypatch):
 
 @pytest.mark.parametrize('words, message', [
     (['--rate-hz', '10'], 'stamps'), (['--image-topic', '/x'], '/camera/image_raw; /x')])
-def test_options_that_do_not_fit(tmp_path, words, message, monkeypatch, capsys):
+def test_options_that_bags_do_not_have(tmp_path, words, message, monkeypatch, capsys):
     bag = write_bag(tmp_path / 'bag', camera_messages(2))
     assert run(monkeypatch, bag, *words) == 1
     assert message in capsys.readouterr().err
 
 
-def test_topic_of_what_is_no_bag(tmp_path, monkeypatch, capsys):
+def test_a_topic_needs_a_bag(tmp_path, monkeypatch, capsys):
     assert run(monkeypatch, tmp_path, '--image-topic', '/x') == 1
     assert '--image-topic' in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The calibration file of ROS: read, written, refused with file and key."""
+"""Calibration files of ROS: reading, writing, errors with file and key."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ projection_matrix:
   data: [393.653800, 0, 322.797939, 0, 0, 393.653800, 241.090902, 0, 0, 0, 1, 0]
 """
 
-# 14 numbers, as depthai's calibration of a wide lens has them
+# the 14 coefficients of depthai's calibration of a wide lens
 OAK_D_W = [0.93, 0.173, 0.0005, -0.0003, 0.0033, 1.243, 0.3825, 0.0232, 0, 0, 0, 0, 0.002, -0.003]
 
 
 @pytest.fixture
 def path(tmp_path):
-    """Return the calibration as a file."""
+    """Return the path of a calibration."""
     file = tmp_path / 'camera.yaml'
     file.write_text(WRITTEN_BY_ROS)
     return file
@@ -90,7 +90,7 @@ def test_refused_with_file_and_key(path, key, value, message):
     ('distortion_coefficients', {'data': [1.0] * 9}, 'D has 9'),
     ('distortion_coefficients', {'data': [float('nan')] * 5}, 'nan'),
     ('distortion_coefficients', {'data': [-9e5, 0, 0, 0, 0]}, '-900000.0')])
-def test_a_good_k_is_kept_where_d_is_of_no_use(path, caplog, key, value, message):
+def test_k_is_used_without_an_unusable_d(path, caplog, key, value, message):
     data = yaml.safe_load(path.read_text())
     data[key] = value
     path.write_text(yaml.safe_dump(data))
@@ -117,20 +117,20 @@ def test_names_of_other_tools(path, caplog, model, numbers, meant):
     assert np.array_equal(camera.distortion[:4], numbers[:4])
 
 
-def test_images_of_another_size_and_of_another_shape(path):
+def test_images_of_another_size_or_aspect_ratio(path):
     half = camera_for_source(path, SimpleNamespace(name='a.mp4', width=320, height=240))
     assert half.matrix[0, 0] == pytest.approx(438.783367 / 2)
     with pytest.raises(InputError, match='640x480.* a.mp4 .*640x360'):
         camera_for_source(path, SimpleNamespace(name='a.mp4', width=640, height=360))
 
 
-def test_rectified_images_go_by_the_projection_matrix(path):
+def test_rectified_images_use_the_projection_matrix(path):
     camera = camera_from_yaml(path, rectified=True)
     assert camera.matrix[0, 0] == 393.653800 and not camera.distortion.any()
 
 
 @pytest.mark.parametrize('value', [0.0, float('nan')])
-def test_where_k_is_empty_the_projection_matrix_counts(path, value):
+def test_without_k_the_projection_matrix_is_used(path, value):
     data = yaml.safe_load(path.read_text())
     data['camera_matrix']['data'] = [value] * 9
     path.write_text(yaml.safe_dump(data))
@@ -142,7 +142,7 @@ def test_where_k_is_empty_the_projection_matrix_counts(path, value):
 
 
 @pytest.mark.parametrize('key', ['distortion_coefficients', 'distortion_model'])
-def test_a_key_without_a_value_does_not_cost_k(path, key):
+def test_k_is_used_without_the_other_values(path, key):
     data = yaml.safe_load(path.read_text())
     data[key] = None
     path.write_text(yaml.safe_dump(data))
@@ -152,7 +152,7 @@ def test_a_key_without_a_value_does_not_cost_k(path, key):
 
 
 @pytest.mark.parametrize('text', ['', '- 1', 'a: [', '\x00'])
-def test_what_is_no_calibration_is_refused(path, text):
+def test_other_files_are_refused(path, text):
     path.write_text(text)
     with pytest.raises(InputError, match='camera.yaml'):
         camera_from_yaml(path)
@@ -166,8 +166,8 @@ def test_missing_file_and_missing_key(path):
         camera_from_yaml(path)
 
 
-def test_the_file_of_opencv(tmp_path):
-    """As its FileStorage writes it, under the names of its calibration sample."""
+def test_file_of_opencv(tmp_path):
+    """FileStorage writes it, with the keys of OpenCV's calibration sample."""
     path = tmp_path / 'opencv.yml'
     storage = cv2.FileStorage(str(path), cv2.FILE_STORAGE_WRITE)
     storage.write('image_width', 640)
@@ -180,7 +180,7 @@ def test_the_file_of_opencv(tmp_path):
     assert np.allclose(camera.distortion[:3], [0.1, -0.05, 0.001])
 
 
-def test_what_is_no_yaml_is_told_in_one_line(tmp_path):
+def test_error_of_invalid_yaml_is_one_line(tmp_path):
     (tmp_path / 'c.ini').write_text('[image]\nwidth\n640\n')
     with pytest.raises(InputError, match='YAML') as error:
         camera_from_yaml(tmp_path / 'c.ini')

@@ -1,4 +1,4 @@
-"""Images as files: deep grey, TIFF, transparency, EXIF, what macOS leaves behind, one alone."""
+"""Image files: 16-bit grey, TIFF, transparency, EXIF, hidden files of macOS, a single image."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pytest
 RAMP = np.tile(np.linspace(0, 1, 64), (48, 1))
 
 
-def folder_of(folder, suffix, *pictures):
-    """Write pictures under numbers; return the folder."""
+def folder_of(folder, suffix, *images):
+    """Write images with numbers as names; return the folder."""
     folder.mkdir(exist_ok=True)
-    for number, pixels in enumerate(pictures):
+    for number, pixels in enumerate(images):
         assert cv2.imwrite(str(folder / f'{number}{suffix}'), pixels)
     return folder
 
@@ -33,8 +33,8 @@ def test_deep_grey_is_stretched(tmp_path, suffix, low, high):
     assert any('values_stretched' in line for line in source.remarks())
 
 
-def test_the_stretch_does_not_flicker(tmp_path):
-    """One hot object in one image of a series changes the others little."""
+def test_stretching_does_not_flicker(tmp_path):
+    """A hot object in one image of a series hardly changes the others."""
     plain = (3000 + RAMP * 400).astype(np.uint16)
     hot = plain.copy()
     hot[:12] = 3600
@@ -43,19 +43,19 @@ def test_the_stretch_does_not_flicker(tmp_path):
     assert np.ptp(np.array(levels, int)) < 30
 
 
-def test_degrees_in_floats(tmp_path):
+def test_floats_are_stretched(tmp_path):
     pixels = (18 + 16 * RAMP).astype(np.float32)
     frame, = open_source(folder_of(tmp_path / 'thermal', '.tiff', pixels))
     assert frame.image_rgb.min() < 10 and frame.image_rgb.max() > 245
 
 
-def test_8_bits_stay_as_they_are(tmp_path):
+def test_8_bits_are_unchanged(tmp_path):
     grey = (90 + 20 * RAMP).astype(np.uint8)
     frame, = open_source(folder_of(tmp_path / 'grey', '.png', grey))
     assert (frame.image_rgb == grey[..., None]).all()
 
 
-def test_transparent_images_have_their_colours(tmp_path):
+def test_transparency_is_ignored(tmp_path):
     pixels = np.zeros((48, 64, 4), np.uint8)
     pixels[..., 2], pixels[..., 3] = 200, 255
     pixels[:, 32:, 3] = 90
@@ -65,7 +65,7 @@ def test_transparent_images_have_their_colours(tmp_path):
 
 @pytest.mark.parametrize('orientation, corner', [(1, 'nw'), (3, 'se'), (6, 'ne'), (8, 'sw')])
 def test_photographs_are_upright(tmp_path, orientation, corner):
-    """The camera of a phone says in EXIF how it was held."""
+    """EXIF has the orientation of a phone."""
     pixels = np.zeros((48, 64, 3), np.uint8)
     pixels[:16, :16] = 255
     jpeg = cv2.imencode('.jpg', pixels)[1].tobytes()
@@ -82,7 +82,7 @@ def test_photographs_are_upright(tmp_path, orientation, corner):
     assert frame.image_rgb[y, x].min() > 200 and frame.image_rgb.mean() < 60
 
 
-def test_what_macos_and_editors_leave_is_no_image(tmp_path):
+def test_hidden_files_are_no_images(tmp_path):
     folder = folder_of(tmp_path / 'copied', '.jpg', *[np.full((48, 64, 3), 99, np.uint8)] * 2)
     for name in ('._0.jpg', '._1.jpg', '.hidden.png'):
         (folder / name).write_bytes(b'\0\5\x16\7 resource fork')
@@ -91,15 +91,15 @@ def test_what_macos_and_editors_leave_is_no_image(tmp_path):
     assert [file.name for file in source_files(folder)] == ['0.jpg', '1.jpg']
 
 
-def test_one_image_alone_is_a_source(tmp_path):
-    """Not the first of a series that OpenCV looks for by its number."""
+def test_a_single_image_is_a_source(tmp_path):
+    """OpenCV alone would read the series of numbered files."""
     folder = folder_of(tmp_path / 'many', '.png', *[np.full((8, 8, 3), 9, np.uint8)] * 3)
     assert len(list(open_source(folder / '1.png'))) == 1
     (folder / '1.png').rename(folder / 'photo')
     assert len(list(open_source(folder / 'photo'))) == 1
 
 
-def test_a_folder_of_something_else_says_what_it_holds(tmp_path):
+def test_error_of_a_folder_without_images_lists_its_files(tmp_path):
     (tmp_path / 'clips').mkdir()
     with pytest.raises(SourceError, match='clips'):
         open_source(tmp_path / 'clips')
@@ -109,13 +109,13 @@ def test_a_folder_of_something_else_says_what_it_holds(tmp_path):
 
 
 @pytest.mark.parametrize('content', [b'', b'not an image', b'\x89PNG\r\n\x1a\n half'])
-def test_an_image_that_is_none_is_named(tmp_path, content):
+def test_unreadable_images_are_named(tmp_path, content):
     (tmp_path / '1.png').write_bytes(content)
     with pytest.raises(SourceError, match='1.png'):
         open_source(tmp_path)
 
 
-def test_a_few_bytes_that_claim_gigabytes(tmp_path):
+def test_stated_size_is_limited(tmp_path):
     header = struct.pack('>IIBBBBB', 60_000, 60_000, 8, 2, 0, 0, 0)
     (tmp_path / '1.png').write_bytes(
         b'\x89PNG\r\n\x1a\n\0\0\0\rIHDR' + header + bytes(64))

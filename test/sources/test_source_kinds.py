@@ -1,4 +1,4 @@
-"""What a source is goes by what is there: bags of any state, cameras by link, pipes, addresses."""
+"""Recognition of the kind of a source: damaged bags, links to cameras, pipes, addresses."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def bag_of_ros_1(path, images=4):
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
 @pytest.mark.parametrize('about', [None, b'', b'rosbag2_bagfile_information:\n  version: 9\n'])
-def test_a_bag_without_its_description(tmp_path, storage, about):
-    """The recorder was killed: there is none, or a part of it."""
+def test_a_bag_without_metadata(tmp_path, storage, about):
+    """A recorder that was killed leaves no metadata.yaml, or a part of it."""
     bag = write_bag(tmp_path / 'bag', camera_messages(3), storage)
     (bag / 'metadata.yaml').unlink()
     if about is not None:
@@ -85,7 +85,7 @@ def test_the_files_of_one_recording_are_read_in_order(tmp_path):
 
 
 @pytest.mark.parametrize('storage, name', [('mcap', 'walk.mcap'), ('sqlite3', 'walk.db3')])
-def test_a_bag_under_another_name(tmp_path, storage, name):
+def test_a_bag_with_another_suffix(tmp_path, storage, name):
     bag = write_bag(tmp_path / 'bag', camera_messages(2), storage)
     shutil.copy(next(one for one in bag.iterdir() if one.suffix != '.yaml'), tmp_path / 'walk')
     with pytest.raises(SourceError, match=f' {name}$'):
@@ -94,7 +94,7 @@ def test_a_bag_under_another_name(tmp_path, storage, name):
     assert len(list(open_source(tmp_path / name))) == 2
 
 
-def test_a_description_of_nothing(tmp_path):
+def test_metadata_without_a_bag(tmp_path):
     (tmp_path / 'metadata.yaml').write_text('rosbag2_bagfile_information: {}')
     with pytest.raises(SourceError, match='metadata.yaml'):
         open_source(tmp_path)
@@ -112,7 +112,7 @@ def test_a_bag_whose_recorder_was_killed(tmp_path, storage, remedy, described):
         open_source(bag)
 
 
-def test_a_bag_of_ros_1_is_read_as_one(tmp_path):
+def test_a_bag_of_ros_1(tmp_path):
     path = bag_of_ros_1(tmp_path / 'old.bag')
     source = open_source(path)
     frames = list(source)
@@ -127,28 +127,28 @@ def test_a_bag_of_ros_1_is_read_as_one(tmp_path):
         open_source(tmp_path / 'old.bag.active')
 
 
-def test_pictures_in_another_file_are_no_video(tmp_path):
-    """What looks for JPEGs finds them in anything: a dump, an archive."""
+def test_jpegs_in_another_file_are_no_video(tmp_path):
+    """FFmpeg finds JPEGs in any file, such as a dump or an archive."""
     jpegs = b''.join(jpeg_from_rgb(picture(i)) for i in range(20))
     (tmp_path / 'dump.bin').write_bytes(b'HEADER of some recorder' + jpegs)
     with pytest.raises(SourceError, match='dump.bin'):
         open_source(tmp_path / 'dump.bin')
-    # the same as a video is one
+    # in a video file, the same JPEGs are read
     (tmp_path / 'stream.mjpeg').write_bytes(jpegs)
     assert len(list(open_source(tmp_path / 'stream.mjpeg', rate_hz=25))) >= 19
 
 
-def test_a_camera_by_its_link(tmp_path):
+def test_a_camera_by_a_link(tmp_path):
     (tmp_path / 'usb-Cam-index0').symlink_to('/dev/video63')
     with pytest.raises(SourceError, match='usb-Cam-index0'):
         open_source(tmp_path / 'usb-Cam-index0')
 
 
-@pytest.mark.parametrize('path, said', [
+@pytest.mark.parametrize('path, fact', [
     ('/dev/null', 'device'), ('-', 'pipe'), ('/camera/image_raw', 'image:='),
     ('gone.mp4', 'gone.mp4')])
-def test_what_is_no_file(path, said):
-    with pytest.raises(SourceError, match=said):
+def test_other_paths_are_refused(path, fact):
+    with pytest.raises(SourceError, match=fact):
         open_source(path)
 
 
@@ -158,7 +158,7 @@ def test_a_pipe_is_refused_at_once(tmp_path):
         open_source(tmp_path / 'pipe')
 
 
-def test_names_that_look_like_something_else(tmp_path, monkeypatch):
+def test_unusual_file_names(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("it's 5 o'clock.mp4", 'take:1.mp4', '日本 😀.mp4', '-x.mp4', 'a%03d.mp4',
                  '$HOME.mp4'):
@@ -168,7 +168,7 @@ def test_names_that_look_like_something_else(tmp_path, monkeypatch):
 
 
 def test_names_that_are_not_utf_8(tmp_path):
-    """OpenCV would crash; what reads without it reads them."""
+    """OpenCV would crash; images are read without it."""
     name = os.fsdecode(b'\xff\xfe')
     video(tmp_path / 'clip.mp4', 3).rename(tmp_path / f'{name}.mp4')
     with pytest.raises(InputError, match='UTF-8'):
@@ -207,23 +207,23 @@ def test_a_transport_stream_that_ends_within_a_packet(tmp_path, pad):
     assert 5 < len(frames) < 30
 
 
-def test_an_mp4_without_its_index(tmp_path):
+def test_an_mp4_without_index(tmp_path):
     path = video(tmp_path / 'killed.mp4')
     path.write_bytes(path.read_bytes()[:path.stat().st_size // 2])
     with pytest.raises(SourceError, match='untrunc'):
         open_source(path)
 
 
-class Camera(BaseHTTPRequestHandler):
-    """A network camera with motion JPEG, a file server, and somebody who is not a camera."""
+class ServerHandler(BaseHTTPRequestHandler):
+    """A network camera with motion JPEG, a file server and a web page."""
 
     clip = b''
 
     def log_message(self, *_):
-        """Say nothing."""
+        """Log nothing."""
 
     def do_GET(self):
-        """Send 20 pictures at 50 Hz, the clip, or a page."""
+        """Send 20 images at 50 Hz, the clip, or a page."""
         self.send_response(404 if 'gone' in self.path else 200)
         if self.path.startswith('/live'):
             self.send_header('Content-Type', 'multipart/x-mixed-replace; boundary=frame')
@@ -240,8 +240,8 @@ class Camera(BaseHTTPRequestHandler):
 @pytest.fixture
 def server(tmp_path):
     """Return the address of a server, with user and password."""
-    Camera.clip = video(tmp_path / 'clip.mkv').read_bytes()
-    http = ThreadingHTTPServer(('127.0.0.1', 0), Camera)
+    ServerHandler.clip = video(tmp_path / 'clip.mkv').read_bytes()
+    http = ThreadingHTTPServer(('127.0.0.1', 0), ServerHandler)
     thread = threading.Thread(target=http.serve_forever)
     thread.start()
     yield f'http://user:secret@127.0.0.1:{http.server_port}'
@@ -251,7 +251,7 @@ def server(tmp_path):
 
 
 def test_a_network_camera(server):
-    """The newest picture wins; what was not worked on is counted; its end is no quiet one."""
+    """The newest image is yielded, skipped ones are counted, and the end is an error."""
     stamps = []
     with open_source(f'{server}/live') as source:
         assert source.live and source.frame_count is None and (source.width, source.height) == (
@@ -266,7 +266,7 @@ def test_a_network_camera(server):
         assert 'secret' not in source.name
 
 
-def test_a_recording_behind_an_address_is_whole(server):
+def test_a_recording_at_an_address_is_complete(server):
     with open_source(f'{server}/clip.mkv') as source:
         frames = []
         for frame in source:
@@ -285,6 +285,6 @@ def test_an_address_without_a_video(server, page):
 
 @pytest.mark.skipif(cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER),
                     reason='this OpenCV has GStreamer')
-def test_a_pipeline_where_gstreamer_is_not():
+def test_a_pipeline_without_gstreamer():
     with pytest.raises(SourceError, match='GStreamer'):
         open_source('v4l2src device=/dev/video0 ! videoconvert ! appsink')

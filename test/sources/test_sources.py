@@ -1,4 +1,4 @@
-"""Real files: videos written here, rotated, cut off; folders of images; what is refused."""
+"""Videos and folders of images: stamps, rates, rotation, damaged files, errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GREY_LEVELS = np.arange(20) * 12
 
 @pytest.fixture
 def video(tmp_path):
-    """Return a 64x48 video of 20 frames at 25 Hz, each a little brighter."""
+    """Return a 64x48 video of 20 frames at 25 Hz, with increasing brightness."""
     path = tmp_path / 'clip.mp4'
     with VideoWriter(path, 25.0, 64, 48) as writer:
         for level in GREY_LEVELS:
@@ -26,7 +26,7 @@ def video(tmp_path):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Return a folder of three images, written in another order than that of their names."""
+    """Return a folder of three images, not written in the order of their names."""
     path = tmp_path / 'images'
     path.mkdir()
     for name, level in (('b.png', 80), ('c.JPG', 160), ('a.jpg', 0)):
@@ -66,8 +66,8 @@ def test_colours_are_rgb(tmp_path):
         assert image[16, 16, 0] > 200 and image[16, 16, 1:].max() < 30
 
 
-def test_rotation_tag_is_obeyed(video, tmp_path):
-    """A phone held upright stores a lying picture and says so in the track's matrix."""
+def test_rotation_tag_is_applied(video, tmp_path):
+    """An upright phone stores landscape images and a rotation in the matrix of the track."""
     data = bytearray(video.read_bytes())
     matrix = data.index(b'tkhd') + 4 + 40
     one = 1 << 16
@@ -105,11 +105,11 @@ def test_folder_in_the_order_of_names(folder):
     assert [round(float(f.image_rgb.mean())) for f in source] == [0, 80, 160]
 
 
-def test_video_that_breaks_off_gives_its_frames_then_says_where(shared, tmp_path):
+def test_truncated_video_yields_its_frames_before_the_error(shared, tmp_path):
     whole = (shared / 'data' / 'pose2sim' / 'cam01.mp4').read_bytes()
     cut = tmp_path / 'cut.mp4'
     middle = len(whole) // 2
-    # the index is kept and the second half of the pictures overwritten
+    # the index stays; the second half of the images is overwritten
     tail = max(whole.rfind(b'moov') - 4, middle)
     cut.write_bytes(whole[:middle] + bytes(tail - middle) + whole[tail:])
     frames = []
@@ -144,7 +144,7 @@ def test_broken_or_odd_image_in_a_folder_is_named(folder):
         list(open_source(folder))
 
 
-def test_missing_camera_is_refused_with_what_to_do():
+def test_missing_camera_is_refused():
     with pytest.raises(SourceError, match='/dev/video97'):
         open_source('/dev/video97')
 
@@ -152,6 +152,6 @@ def test_missing_camera_is_refused_with_what_to_do():
 @pytest.mark.parametrize('options, message', [
     ({'rate_hz': 0}, 'rate_hz is 0'), ({'rate_hz': float('nan')}, 'rate_hz is nan'),
     ({'max_frames': 0}, 'max_frames is 0')])
-def test_senseless_options_are_refused(video, options, message):
+def test_invalid_options_are_refused(video, options, message):
     with pytest.raises(SourceError, match=message):
         open_source(video, **options)

@@ -1,5 +1,5 @@
 """
-The layout for Foxglove says only what its viewers know.
+The layout for Foxglove has only keys that its viewers read.
 
 That is what foxglove-sdk writes, where it is installed, and in any case what the open sources of
 Foxglove Studio read, and of Lichtblick, which goes on from there. One setting has two names.
@@ -21,7 +21,7 @@ needs_sdk = pytest.mark.skipif(
     layouts is None, reason='foxglove-sdk is not installed: pip install foxglove-sdk')
 
 LAYOUT = Path(__file__).resolve().parents[2] / 'config' / 'niki.foxglove.json'
-# as their sources declare the configuration of each panel
+# configuration keys of each panel in their sources
 OPEN_SOURCES = {
     '3D': {'cameraState', 'followTf', 'followMode', 'scene', 'publish', 'transforms', 'topics',
            'layers', 'imageMode'},
@@ -37,13 +37,13 @@ OPEN_SOURCES['Image'] = OPEN_SOURCES['3D']
 SDK_NAMES = {'3D': 'ThreeDeeConfig', 'Image': 'ImageConfig',
              'DiagnosticSummary': 'DiagnosticsSummaryConfig',
              'DiagnosticStatusPanel': 'DiagnosticsDetailConfig'}
-# kept by the application itself, and the same for every panel
+# keys of the application, the same for every panel
 OF_EVERY_PANEL = {'foxglovePanelTitle'}
 OF_THE_RENDERER = {'cameraState', 'followMode', 'publish', 'imageMode'}
 
 
 def words(name) -> set:
-    """Return the names that a part of a layout may have, as the library writes them."""
+    """Return the keys of a part of a layout in the library."""
     return set(getattr(layouts, name)()._to_dict())
 
 
@@ -52,7 +52,7 @@ def panels():
     return json.loads(LAYOUT.read_text('utf-8'))['configById']
 
 
-def test_the_open_sources_know_every_key(panels):
+def test_open_sources_have_every_key(panels):
     for name, config in panels.items():
         assert set(config) - OF_EVERY_PANEL <= OPEN_SOURCES[name.partition('!')[0]], name
     scene = panels['3D!bodies']['scene']
@@ -84,7 +84,7 @@ def test_parts_of_the_scene(panels):
 
 @needs_sdk
 def test_values_are_of_the_right_type(panels):
-    """The library's dataclasses take them."""
+    """The dataclasses of the library accept them."""
     joints = panels['3D!bodies']['topics']['/joints']
     made = layouts.BaseRendererPointCloudTopicSettings(
         visible=joints['visible'], color_mode=joints['colorMode'],
@@ -98,7 +98,7 @@ def test_values_are_of_the_right_type(panels):
 
 
 def test_the_layout_fits_the_node(panels):
-    """Every panel has its place; topics, frame, field and names are those that the node uses."""
+    """Every panel is placed; topics, frame, field and names are those of the node."""
 
     def leaves(node):
         return [node] if isinstance(node, str) else leaves(node['first']) + leaves(node['second'])
@@ -114,8 +114,8 @@ def test_the_layout_fits_the_node(panels):
         assert f"'{word}'" in sources, word
 
 
-def test_the_camera_stands_behind_the_robots_and_upright(panels):
-    """With Foxglove's angles: polar from z, up is z. People have their heads up (y is down)."""
+def test_the_view_is_upright_from_behind_the_camera(panels):
+    """Foxglove's phi is the polar angle from z; in the camera frame, y points down."""
     state = panels['3D!bodies']['cameraState']
     phi = np.radians(state['phi'])
     place = np.array([0, -np.sin(phi), np.cos(phi)]) * state['distance'] + state['targetOffset']

@@ -1,4 +1,4 @@
-"""``niki view``: bags and videos to frames, recordings and pictures; faults with remedies."""
+"""``niki view``: frames of bags and videos, recordings, screenshots, errors."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ GREY = np.full((240, 320, 3), (90, 120, 150), np.uint8)
 
 
 def run_view(*arguments) -> int:
-    """Run the verb as the command does."""
+    """Run the verb by the command."""
     return niki.main(['view', *map(str, arguments)])
 
 
@@ -100,7 +100,7 @@ def test_empty_cloud_and_missing_image(tmp_path):
     assert frame.bodies == [] and frame.image_rgb is None and frame.overlay_jpeg() is None
 
 
-def test_the_topic_of_the_bodies_is_chosen(tmp_path):
+def test_choice_of_the_topic_of_bodies(tmp_path):
     two = write_bag(tmp_path / 'two', [('/left/joints', joints(T0)),
                                        ('/right/joints', joints(T0, (3, 2.0, 0.5)))])
     with pytest.raises(SourceError, match='/left/joints, /right/joints; .*--joints'):
@@ -158,7 +158,7 @@ def test_video_gives_every_frame(folder):
     assert cv2.imdecode(np.frombuffer(frames[0].overlay_jpeg(), np.uint8), 1).std() > 5
 
 
-def test_without_the_viewer_one_line_says_what_to_install(monkeypatch, capsys, bag):
+def test_error_without_the_viewer(monkeypatch, capsys, bag):
     monkeypatch.setitem(sys.modules, 'rerun', None)
     monkeypatch.setitem(sys.modules, 'rerun.blueprint', None)
     assert run_view(bag) == 1
@@ -182,7 +182,7 @@ def rerun():
     return pytest.importorskip('rerun', reason='no viewer here: pip install rerun-sdk')
 
 
-def test_recording_holds_what_was_shown(rerun, bag, tmp_path, capsys):
+def test_recording_holds_image_and_bodies(rerun, bag, tmp_path, capsys):
     out = tmp_path / 'out.rrd'
     assert run_view(bag, '--save', out) == 0
     assert '5 frames' in capsys.readouterr().err
@@ -191,8 +191,8 @@ def test_recording_holds_what_was_shown(rerun, bag, tmp_path, capsys):
     assert {'/image', '/bodies/1/bones', '/bodies/1/joints', '/bodies/7/joints'} <= paths
 
 
-def test_a_source_that_breaks_off_is_shown_up_to_there(folder, monkeypatch, capsys):
-    """And the exit code says that it is not all."""
+def test_a_truncated_source_is_shown_to_its_end(folder, monkeypatch, capsys):
+    """The exit code is 1."""
     (folder / '~.png').write_bytes(b'no image')
     shown = []
 
@@ -209,7 +209,7 @@ def test_a_source_that_breaks_off_is_shown_up_to_there(folder, monkeypatch, caps
 
 
 def test_window_gets_the_recording(rerun, bag, monkeypatch):
-    """By the viewer's own program, whose place does not depend on PATH."""
+    """The program of the viewer is found without PATH."""
     spawned = create_autospec(rerun.spawn)
     monkeypatch.setattr(rerun, 'spawn', spawned)
     assert run_view(bag) == 0
@@ -231,7 +231,7 @@ def test_video_to_recording(rerun, folder, tmp_path, monkeypatch):
 
 
 def test_screenshot_shows_skeleton_and_image(rerun, bag, tmp_path, capsys):
-    """Drawn by the viewer itself: the colours of sure joints on the left, the image right."""
+    """The viewer draws the colours of certain joints on the left and the image on the right."""
     if not (os.environ.get('DISPLAY') or shutil.which('xvfb-run')):
         pytest.skip('no display here: apt install xvfb xauth mesa-vulkan-drivers')
     code = run_view(bag, '--screenshot', tmp_path / 'shot.png')
@@ -239,8 +239,8 @@ def test_screenshot_shows_skeleton_and_image(rerun, bag, tmp_path, capsys):
     if code and 'mesa-vulkan-drivers' in said:
         pytest.skip(said.strip())
     assert code == 0, said
-    picture = cv2.imread(str(tmp_path / 'shot.png'))[..., ::-1].astype(int)
-    left, right = np.split(picture[:, :picture.shape[1] // 2 * 2], 2, axis=1)
+    shot = cv2.imread(str(tmp_path / 'shot.png'))[..., ::-1].astype(int)
+    left, right = np.split(shot[:, :shot.shape[1] // 2 * 2], 2, axis=1)
     assert (abs(right - [90, 120, 150]).max(axis=2) < 12).mean() > 0.2
     blue = (left[..., 2] > left[..., 0] + 40) & (left[..., 2] > 120)
     assert blue.mean() > 0.002

@@ -1,4 +1,4 @@
-"""``niki view --web``: a page from this process alone, and what a browser shows of it."""
+"""``niki view --web``: the answers of the server, and the page in a browser."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ T0, STEP_NS = 1_700_000_000_000_000_000, 40_000_000
 BROWSERS = ('chromium', 'chromium-browser', 'chromium-headless-shell', 'google-chrome')
 
 
-def somebody(number: int, x_m: float, confidence: float = 1.0) -> Body:
+def person(number: int, x_m: float, confidence: float = 1.0) -> Body:
     """Return a person who stands 3 m away; the left leg is predicted."""
     joints_m = open_skeleton().rest() @ FACING + [x_m, 0, 3.0]
     status = np.full(24, OBSERVED, np.uint8)
@@ -44,10 +44,10 @@ def somebody(number: int, x_m: float, confidence: float = 1.0) -> Body:
 
 
 def frames(count=4):
-    """Yield images of one grey; nobody is in the first, and the second has no image."""
+    """Yield frames; the first has no person, and the second has no image."""
     for index in range(count):
         image = None if index == 1 else np.full((480, 640, 3), (90, 120, 150), np.uint8)
-        bodies = [somebody(1, -0.9), somebody(2, 0.9)] if index else []
+        bodies = [person(1, -0.9), person(2, 0.9)] if index else []
         yield AnnotatedFrame(T0 + index * STEP_NS, image, bodies, CAMERA)
 
 
@@ -75,8 +75,7 @@ def get(view, path, host=None):
     return answer.status, dict(answer.getheaders()), body
 
 
-def test_frames_as_they_come():
-    """What the page asks for, while the source goes on and at its end."""
+def test_frames_while_the_source_runs_and_at_its_end():
     with served(title='a <b>') as (store, view):
         assert json.loads(get(view, '/frames.json')[2]) == {
             'frames': [], 'done': False, 'note': ''}
@@ -87,7 +86,7 @@ def test_frames_as_they_come():
             False, True, True]
         body = found['frames'][0]['bodies'][1]
         assert body['id'] == 2 and len(body['confidence']) == len(body['status']) == 29
-        assert np.allclose(body['joints_m'], somebody(2, 0.9).joints_m, atol=6e-4)
+        assert np.allclose(body['joints_m'], person(2, 0.9).joints_m, atol=6e-4)
         assert body['status'][28] == body['status'][PARENTS_29[28]]
         store.finish('it breaks off')
         assert json.loads(get(view, '/frames.json?from=4')[2]) == {
@@ -120,7 +119,7 @@ def test_nothing_else_is_served(path):
         assert get(view, path)[0] == expected
 
 
-def test_odd_questions_are_answered():
+def test_invalid_queries_are_answered():
     with served(frames()) as (store, view):
         for asked in ('-1', 'x', '', '9' * 30):
             assert len(json.loads(get(view, f'/frames.json?from={asked}')[2])['frames']) == 4
@@ -128,8 +127,8 @@ def test_odd_questions_are_answered():
 
 @pytest.mark.parametrize('asked', [
     'GET / HTTP/1.1\r\nHost: [x', 'GET http://[x HTTP/1.1\r\nHost: x'])
-def test_addresses_that_are_none_are_refused(asked, capfd):
-    """As scanners of ports send them; the terminal stays quiet."""
+def test_invalid_hosts_are_refused(asked, capfd):
+    """Port scanners send them; nothing is printed."""
     with served(frames()) as (store, view):
         with socket.create_connection(('127.0.0.1', urlsplit(view.url).port), 10) as connection:
             connection.sendall(f'{asked}\r\n\r\n'.encode())
@@ -137,8 +136,8 @@ def test_addresses_that_are_none_are_refused(asked, capfd):
     assert not capfd.readouterr().err
 
 
-def test_a_page_of_others_reads_nothing():
-    """Not under another name that leads here, and nothing of others is on ours."""
+def test_other_sites_are_refused():
+    """Other host names are refused, and the page loads nothing from other servers."""
     with served(frames()) as (store, view):
         assert get(view, '/frames.json', host='evil.example:8080')[0] == 403
         assert get(view, '/frames.json', host='localhost:8080')[0] == 200
@@ -151,7 +150,7 @@ def test_a_page_of_others_reads_nothing():
         assert view.url.startswith('http://localhost:')
 
 
-def test_a_port_that_is_taken_is_named():
+def test_a_used_port_is_named():
     with served(frames()) as (store, view):
         port = urlsplit(view.url).port
         with pytest.raises(ConfigError, match=f'127.0.0.1:{port} .*--port'):
@@ -175,7 +174,7 @@ def test_options_exclude_each_other(capsys):
 
 
 def screenshot(url, path, window=(1200, 700)):
-    """Let a browser draw a page, without a screen and without the network."""
+    """Return the screenshot of a page by a headless browser without network."""
     browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if browser is None:
         pytest.skip(f'no browser here ({", ".join(BROWSERS)}): apt install chromium')
@@ -190,13 +189,13 @@ def screenshot(url, path, window=(1200, 700)):
     return cv2.imread(str(path))[..., ::-1].astype(int)
 
 
-def shows_colour(picture, rgb) -> float:
+def shows_colour(image, rgb) -> float:
     """Return the share of pixels of about that colour."""
-    return float((abs(picture - rgb).max(axis=2) < 25).mean())
+    return float((abs(image - rgb).max(axis=2) < 25).mean())
 
 
 def test_a_browser_shows_skeletons_and_image(tmp_path):
-    """Two people in the colour of sure joints on the left, on their feet; the image right."""
+    """Two people in the colour of certain joints on the left, the image on the right."""
     with served(frames()) as (store, view):
         store.finish()
         page = screenshot(f'{view.url}?at=0.1', tmp_path / 'page.png')
@@ -205,14 +204,14 @@ def test_a_browser_shows_skeletons_and_image(tmp_path):
     assert shows_colour(space, confidence_rgb(1.0)) > 0.004
     rows, columns = np.nonzero(abs(space - confidence_rgb(1.0)).max(axis=2) < 25)
     assert np.ptp(rows) > 150 and np.ptp(columns) > 150
-    # two people, nothing between them
+    # empty columns between two people
     filled = np.flatnonzero(np.bincount(columns, minlength=space.shape[1]))
     assert np.diff(filled).max() > 5
     assert shows_colour(right, (90, 120, 150)) > 0.3
 
 
-def test_a_browser_shows_who_is_not_there_yet(tmp_path):
-    """Without people and image: no error, an empty floor."""
+def test_a_browser_shows_a_frame_without_people(tmp_path):
+    """The page has an empty floor."""
     with served(iter([AnnotatedFrame(T0, None, [], None)])) as (store, view):
         store.finish()
         page = screenshot(view.url, tmp_path / 'page.png')
@@ -221,7 +220,7 @@ def test_a_browser_shows_who_is_not_there_yet(tmp_path):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Return a folder of three images without anybody."""
+    """Return a folder of three images without people."""
     path = tmp_path / 'images'
     path.mkdir()
     for number in range(3):
@@ -230,7 +229,7 @@ def folder(tmp_path):
 
 
 def test_the_command(folder):
-    """It says where, serves until Ctrl-C, and ends without an error."""
+    """It prints the address, serves until Ctrl-C, and has exit code 0."""
     environment = dict(os.environ)
     environment.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
     process = subprocess.Popen(
