@@ -33,7 +33,7 @@ def trial():
     truth = video_truth.limb_joints(video_truth.read_trc(folder / 'balancing_trial.trc'))
     with open_source(folder / 'cam04.mp4', max_frames=FRAMES) as source:
         images = [frame.image_rgb for frame in source]
-    return images, seen.camera, seen.points(truth[:FRAMES])
+    return images, seen.camera, seen.from_world(truth[:FRAMES])
 
 
 def observed(observer, images, camera):

@@ -14,16 +14,16 @@ from niki_training.corrupt.protocol import PROTOCOL_ROWS
 from niki_training.data.store import load_motion
 from niki_training.evaluate.model_fit import model_fit
 from niki_training.evaluate.plots import draw_tables
-from niki_training.evaluate.protocol import (
-    by_solver,
-    frame_row,
-    markdown,
+from niki_training.evaluate.solver_protocol import (
+    markdown_table,
     note_figures,
-    observation,
-    rows_of,
-    SEQUENCE,
-    sequence_row,
-    test_poses,
+    protocol_poses,
+    protocol_sequences,
+    rows_of_solver,
+    score_frames,
+    score_sequences,
+    solve_in_batches,
+    unsolved,
     write_json,
 )
 from niki_training.files.outputs import check_arguments
@@ -79,21 +79,21 @@ def evaluate(args) -> dict:
     motion, skeleton = load_motion(args.data), open_skeleton()
     solvers = {name: load_solver(folder or name)
                for name, folder in [('analytic', ''), *map(_name_and_folder, args.model)]}
-    poses = test_poses(motion, skeleton, args.seed, args.every, 1, args.limit)
-    methods = {'observation': observation}
+    poses = protocol_poses(motion, skeleton, args.seed, args.every, 1, args.limit)
+    methods = {'observation': unsolved}
     if args.model_fit:
         methods['model fit'] = model_fit(skeleton)
-    methods.update({name: by_solver(solver) for name, solver in solvers.items()})
+    methods.update({name: solve_in_batches(solver) for name, solver in solvers.items()})
     if args.unrefined:
-        methods.update({f'{name}, unrefined': by_solver(_unrefined(solver))
+        methods.update({f'{name}, unrefined': solve_in_batches(_unrefined(solver))
                         for name, solver in solvers.items() if name != 'analytic'})
     tables = {'frames': {
-        name: {row: frame_row(solve, poses, row, args.seed) for row in PROTOCOL_ROWS}
+        name: {row: score_frames(solve, poses, row, args.seed) for row in PROTOCOL_ROWS}
         for name, solve in methods.items() if not args.no_frames}}
     if args.tracks:
-        poses = test_poses(motion, skeleton, args.seed + 1, SEQUENCE, SEQUENCE, args.sequences)
+        poses = protocol_sequences(motion, skeleton, args.seed + 1, args.sequences)
         tables['sequences'] = {
-            name: {row: sequence_row(solver, poses, row, args.seed, begin)
+            name: {row: score_sequences(solver, poses, row, args.seed, begin)
                    for row, begin in SEQUENCE_ROWS.items()}
             for name, solver in solvers.items()}
     return tables
@@ -119,13 +119,13 @@ def _note_models(args, tables: dict) -> None:
                 f'{args.sequences} sequences as the pipeline runs them; sizes 0.85 … 1.15')
     for name, folder in map(_name_and_folder, args.model):
         note_figures(Path(folder) if folder else shipped_models() / name,
-                     rows_of(name, tables), protocol)
+                     rows_of_solver(name, tables), protocol)
 
 
 def _print(args, tables: dict) -> None:
     """Print the tables in Markdown."""
     for score in () if args.no_frames else SCORES:
-        print(f'\n{score}, frames\n\n{markdown(tables["frames"], score)}')
+        print(f'\n{score}, frames\n\n{markdown_table(tables["frames"], score)}')
     for score in SEQUENCE_SCORES:
         if tables.get('sequences'):
-            print(f'\n{score}, sequences\n\n{markdown(tables["sequences"], score)}')
+            print(f'\n{score}, sequences\n\n{markdown_table(tables["sequences"], score)}')

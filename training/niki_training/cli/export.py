@@ -63,7 +63,7 @@ def run(args) -> dict:
 def _export_solver(args) -> dict:
     """Export a solver, and fit the confidence of the exported model."""
     from niki_training.data.smpl_skeleton import load_skeleton
-    from niki_training.evaluate.protocol import rows_of
+    from niki_training.evaluate.solver_protocol import rows_of_solver
     from niki_training.export.niki import export
     from niki_training.train.checkpoint import load_checkpoint
     net, config, record = load_checkpoint(args.checkpoint)
@@ -74,7 +74,7 @@ def _export_solver(args) -> dict:
         facts.update(skeleton=skeleton.to_dict(), joint_set=skeleton.name)
     if args.figures:
         facts['evaluation'] = {'protocol': f'niki-evaluate, {args.figures.name}',
-                               **rows_of(name, _tables(args.figures))}
+                               **rows_of_solver(name, _tables(args.figures))}
     manifest = export(net, config, args.folder, name, facts, args.fp16)
     return _with_confidence(manifest, args, skeleton) if args.val else manifest
 
@@ -113,9 +113,9 @@ def _with_confidence(manifest: dict, args, skeleton) -> dict:
     from niki_ros.solvers.niki import NikiSolver
 
     from niki_training.data.store import load_motion
-    from niki_training.evaluate.protocol import test_poses
+    from niki_training.evaluate.solver_protocol import protocol_poses
     from niki_training.export.confidence import fit_confidence
-    poses = test_poses(load_motion(args.val), skeleton, seed=3, limit=1500)
+    poses = protocol_poses(load_motion(args.val), skeleton, seed=3, limit=1500)
     manifest['confidence'] = fit_confidence(NikiSolver.from_folder(args.folder), poses)
     text = json.dumps(manifest, indent=1) + '\n'
     (args.folder / 'manifest.json').write_text(text, 'utf-8')

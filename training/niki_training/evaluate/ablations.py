@@ -20,13 +20,13 @@ from niki_training.common.arguments import positive_int
 from niki_training.corrupt.protocol import PROTOCOL_ROWS
 from niki_training.data.smpl_skeleton import load_skeleton
 from niki_training.data.store import load_motion
-from niki_training.evaluate.protocol import (
-    by_solver,
-    frame_row,
-    markdown,
-    SEQUENCE,
-    sequence_row,
-    test_poses,
+from niki_training.evaluate.solver_protocol import (
+    markdown_table,
+    protocol_poses,
+    protocol_sequences,
+    score_frames,
+    score_sequences,
+    solve_in_batches,
     write_json,
 )
 from niki_training.export.niki import export
@@ -92,8 +92,8 @@ def run(args) -> str:
     configs = {name: variant(name, args.steps, args.minutes, args.set) for name in names}
     motion, skeleton = load_motion(args.data), load_skeleton()
     held_out = load_motion(args.val)
-    frames = test_poses(held_out, skeleton, 0, limit=args.limit)
-    windows = test_poses(held_out, skeleton, 1, SEQUENCE, SEQUENCE, args.sequences)
+    frames = protocol_poses(held_out, skeleton, 0, limit=args.limit)
+    windows = protocol_sequences(held_out, skeleton, 1, args.sequences)
     tables: dict = {'frames': {}, 'sequences': {}, 'runs': {}}
     for name, config in configs.items():
         print(f'{name}: {args.out / name}', file=sys.stderr)
@@ -127,10 +127,11 @@ def _score(folder: Path, name: str, frames, windows, tables: dict) -> None:
     if config.net.kind != 'temporal':
         for refined, title in ((False, f'{name}, unrefined'), (True, name)):
             solver.refine = refined
-            tables['frames'][title] = {
-                row: frame_row(by_solver(solver), frames, row, 0) for row in PROTOCOL_ROWS}
+            solve = solve_in_batches(solver)
+            tables['frames'][title] = {row: score_frames(solve, frames, row, 0)
+                                       for row in PROTOCOL_ROWS}
     if name in ('two-stage', 'temporal'):
-        tables['sequences'][name] = {row: sequence_row(solver, windows, row, 0, begin)
+        tables['sequences'][name] = {row: score_sequences(solver, windows, row, 0, begin)
                                      for row, begin in TRACK_ROWS.items()}
 
 
@@ -156,5 +157,5 @@ def _text(tables: dict, args) -> str:
             ('tracks: MPJPE, mm', tables['sequences'], 'mpjpe_mm'),
             ('tracks: acceleration error, mm/frame²', tables['sequences'], 'acceleration_mm')):
         if table:
-            lines += ['', f'## {title}', '', markdown(table, score)]
+            lines += ['', f'## {title}', '', markdown_table(table, score)]
     return '\n'.join(lines)

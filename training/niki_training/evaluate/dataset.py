@@ -1,8 +1,8 @@
 """
-``niki-evaluate dataset``: the benchmarks of papers, for those who hold the data.
+Score the pipeline on a benchmark of a paper, for users who hold its data.
 
-Images → front end → pipeline, as the node runs it, and the scores that each benchmark prescribes
-(``niki_training/protocols``), with published figures beside them.
+Images go through front end and pipeline as in the node. The scores are those that the benchmark
+prescribes; published scores are printed next to them. The same command resumes an interrupted run.
 """
 
 from __future__ import annotations
@@ -10,34 +10,50 @@ from __future__ import annotations
 import json
 from pathlib import Path
 import sys
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional
+from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from niki_ros.common.errors import InputError
 from niki_ros.models.model_folder import graphs_of
 import numpy as np
 
 from niki_training.common.arguments import positive_int
-from niki_training.evaluate.protocols import agora, h36m, predict, threedoh, threedpw
-from niki_training.evaluate.protocols.mesh import GENDERS, Meshes
-from niki_training.evaluate.protocols.published import PUBLISHED
-from niki_training.evaluate.protocols.scores import Errors, errors_of, summary
-from niki_training.evaluate.protocols.truth import Sequence
+from niki_training.evaluate.datasets import agora, h36m, predictions, threedoh, threedpw
+from niki_training.evaluate.datasets.annotations import Sequence
+from niki_training.evaluate.datasets.published import PUBLISHED
+from niki_training.evaluate.datasets.scores import score_sequence, SequenceErrors, summary
+from niki_training.evaluate.datasets.smpl_mesh import GENDERS, Meshes
 from niki_training.files.outputs import check_arguments, write_text
 
-HELP = 'the pipeline on a benchmark of the papers, with the scores that it prescribes'
-COLUMNS = ('mpjpe_mm', 'pa_mpjpe_mm', 'pve_mm', 'acceleration_mm_frame2', 'found_percent', 'f1',
+_COLUMNS = ('mpjpe_mm', 'pa_mpjpe_mm', 'pve_mm', 'acceleration_mm_frame2', 'found_percent', 'f1',
            'nmje_mm', 'nmve_mm')
+_INTERRUPTED = 130
+"""Exit code of a run that Ctrl-C has ended."""
 _FALLBACK = 'smpl24'
+"""Joint set without SMPL's files or the regressor."""
 
 
 class Benchmark(NamedTuple):
-    """How one benchmark is read and scored."""
+    """
+    Reader and rules of one benchmark.
+
+    :param read: returns the sequences for the arguments of the command.
+    :param joint_set: one of ``scores.JOINT_SETS``. :param boxes: ``truth`` or ``detector``.
+    :param genders: of the meshes of the ground truth. :param detection: F1 is scored too.
+    """
 
     read: Callable[..., Iterator[Sequence]]
     joint_set: str
     boxes: str
     genders: tuple = ('neutral',)
     detection: bool = False
+
+
+class Scoring(NamedTuple):
+    """Joint set, meshes, and vertices that count for PVE: arguments of :func:`score_sequence`."""
+
+    joint_set: str
+    meshes: Optional[Meshes]
+    vertices: Optional[np.ndarray]
 
 
 BENCHMARKS: Dict[str, Benchmark] = {
@@ -51,11 +67,11 @@ BENCHMARKS: Dict[str, Benchmark] = {
 
 
 def add_arguments(parser) -> None:
-    """Add the options of this verb."""
+    """Add the options of ``niki-evaluate dataset``."""
     parser.add_argument('benchmark', choices=tuple(BENCHMARKS))
-    parser.add_argument('folder', type=Path, help='the data set as it is unpacked')
-    parser.add_argument('--out', type=Path, required=True, help='a folder for predictions, '
-                        'results.json and results.md; the same command goes on where it ended')
+    parser.add_argument('folder', type=Path, help='the unpacked data set')
+    parser.add_argument('--out', type=Path, required=True, help='folder of predictions, '
+                        'results.json and results.md; a run that is there is resumed')
     parser.add_argument('--smpl', type=Path, help="folder of your SMPL files (3DPW's truth needs "
                         'all three genders), or the neutral one; from smpl.is.tue.mpg.de')
     parser.add_argument('--regressor', type=Path, metavar='J_regressor_h36m.npy',
@@ -63,9 +79,10 @@ def add_arguments(parser) -> None:
     parser.add_argument('--solver', default='niki-temporal')
     parser.add_argument('--set', action='append', default=[], metavar='NAME=VALUE',
                         help='a setting of the pipeline, as in niki run')
-    parser.add_argument('--boxes', choices=('truth', 'detector'), help='who tells where people '
-                        'are: the truth, as the papers do (not on agora), or our detector')
-    parser.add_argument('--joints', type=int, choices=(14, 17), default=14, help='h36m: how many')
+    parser.add_argument('--boxes', choices=('truth', 'detector'), help='boxes of people: '
+                        'annotated, as in the papers (but agora), or from the detector')
+    parser.add_argument('--joints', type=int, choices=(14, 17), default=14,
+                        help='h36m: number of joints (14)')
     parser.add_argument('--protocol', type=int, choices=(1, 2), default=2,
                         help='h36m: 1 = all cameras, 2 = the frontal one (2)')
     parser.add_argument('--body-vertices', type=Path, metavar='body_verts_smpl.npy',
@@ -77,70 +94,61 @@ def add_arguments(parser) -> None:
 
 
 def main(args) -> int:
-    """Run what is missing, score everything, print and write the tables."""
+    """Process the missing sequences, score all, print and write the tables."""
     from niki_ros.cli.arguments import parse_settings
     benchmark = BENCHMARKS[args.benchmark]
     settings = parse_settings(args.set)
     boxes = args.boxes or benchmark.boxes
     _check_out(args)
-    joint_set, meshes = _joints(args, benchmark)
-    vertices = _body_vertices(args.body_vertices)
+    scoring = Scoring(*_joints(args, benchmark), _body_vertices(args.body_vertices))
     sequences = [one for _, one in zip(range(args.limit or sys.maxsize), benchmark.read(args))]
     _check_sequences(sequences)
-    graphs = graphs_of(predict.settings_for(args.solver, settings, boxes, True))
+    graphs = graphs_of(predictions.pipeline_config(args.solver, settings, boxes, True))
     facts = {'benchmark': args.benchmark, 'solver': args.solver, 'settings': settings,
              'graphs': [[role, folder.manifest['sha256'][:16]] for role, folder in graphs],
              'boxes': boxes, 'every': args.every,
              'protocol': args.protocol if args.benchmark == 'h36m' else None,
              'seed': args.seed if args.benchmark == '3dpw-xocc' else None}
-    predict.begin(args.out, facts)
-    errors, whole = _run(args, sequences, settings, boxes, joint_set, meshes, vertices)
+    predictions.start_run(args.out, facts)
+    errors = _score(args, sequences, settings, boxes, scoring)
     if not errors:
-        return 130
-    result = {**facts, 'joint_set': joint_set, 'sequences_of': len(sequences), 'whole': whole,
+        return _INTERRUPTED
+    whole = len(errors) == len(sequences)
+    result = {**facts, 'joint_set': scoring.joint_set, 'sequences_of': len(sequences),
+              'whole': whole,
               'all': summary(list(errors.values()), benchmark.detection),
               'sequences': {n: summary([e], benchmark.detection) for n, e in errors.items()},
               'published': [one._asdict() for one in PUBLISHED[args.benchmark]],
-              'notes': _notes(args, benchmark, joint_set, meshes, whole)}
+              'notes': _notes(args, benchmark, scoring, whole)}
     write_text(args.out / 'results.json', json.dumps(result, indent=1) + '\n')
     write_text(args.out / 'results.md', table(result))
     print(json.dumps(result) if args.json else table(result), end='' if not args.json else '\n')
-    return 0 if whole else 130
+    return 0 if whole else _INTERRUPTED
 
 
-def _run(args, sequences, settings, boxes, joint_set, meshes, vertices):
-    """Return the errors by sequence, and whether all could be run before an interrupt."""
-    errors: Dict[str, Errors] = {}
+def _score(args, sequences: List[Sequence], settings: Dict, boxes: str,
+           scoring: Scoring) -> Dict[str, SequenceErrors]:
+    """Return the errors by sequence; after an interrupt those of the sequences before it."""
+    errors: Dict[str, SequenceErrors] = {}
     folder = args.out / 'predictions'
     folder.mkdir(exist_ok=True)
     for number, sequence in enumerate(sequences, 1):
         print(f'{number} of {len(sequences)}: {sequence.name}', file=sys.stderr, flush=True)
         try:
-            found = predict.run(
-                sequence, folder,
-                lambda video: predict.settings_for(args.solver, settings, boxes, video),
-                boxes, args.every)
-            errors[sequence.name] = errors_of(_thinned(sequence, args.every), _thin(
-                found, args.every), joint_set, meshes, vertices)
+            found = predictions.predict(
+                sequence, folder, lambda is_video: predictions.pipeline_config(
+                    args.solver, settings, boxes, is_video), boxes, args.every)
+            processed = sequence._replace(frames=sequence.frames[::args.every])
+            errors[sequence.name] = score_sequence(processed, found.every(args.every), *scoring)
         except KeyboardInterrupt:
-            print(f'interrupted in {sequence.name}; the same command goes on there',
+            print(f'interrupted in {sequence.name}; the same command resumes there',
                   file=sys.stderr)
-            return errors, False
-    return errors, True
+            break
+    return errors
 
 
-def _thinned(sequence: Sequence, every: int) -> Sequence:
-    """Return the sequence of the images that were run: those in a row are in a row again."""
-    return sequence._replace(frames=sequence.frames[::every])
-
-
-def _thin(found: predict.Predictions, every: int) -> predict.Predictions:
-    return predict.Predictions(found, row=found['row'][::every],
-                               strangers=found['strangers'][::every])
-
-
-def _joints(args, benchmark: Benchmark):
-    """Return the joint set that can be scored with the files at hand, and the meshes."""
+def _joints(args, benchmark: Benchmark) -> Tuple[str, Optional[Meshes]]:
+    """Return the joint set that the given files allow, and the meshes."""
     joint_set = benchmark.joint_set
     if args.benchmark == 'h36m' and args.joints == 17:
         joint_set = 'h36m17'
@@ -153,7 +161,7 @@ def _joints(args, benchmark: Benchmark):
 
 
 def _body_vertices(path: Optional[Path]) -> Optional[np.ndarray]:
-    """Read indices of vertices."""
+    """Return the indices (n,) of vertices in a file, or None."""
     if path is None:
         return None
     try:
@@ -161,14 +169,14 @@ def _body_vertices(path: Optional[Path]) -> Optional[np.ndarray]:
         if found.ndim != 1 or found.dtype.kind not in 'iu':
             raise ValueError(f'{found.dtype} of shape {found.shape}')
     except (OSError, ValueError, EOFError) as error:
-        raise InputError(f'{path}: not the indices of vertices ({error})') from error
+        raise InputError(f'{path}: no indices of vertices ({error})') from error
     return found
 
 
 def _check_out(args) -> None:
-    """Refuse to write where the data are."""
+    """Check that --out is not in the data set."""
     if args.out.is_dir():
-        check_arguments(args, {'--out': args.out / predict.RUN})
+        check_arguments(args, {'--out': args.out / predictions.RUN_FILE})
     out, folder = args.out.resolve(), args.folder.resolve()
     if out == folder or folder.is_dir() and folder in out.parents:
         raise InputError(f'--out {args.out} is in the data set {args.folder}; give a folder of '
@@ -176,27 +184,26 @@ def _check_out(args) -> None:
 
 
 def _check_sequences(sequences: List[Sequence]) -> None:
-    """Refuse what cannot be run to its end before hours are spent on the first part of it."""
+    """Check names and files of all sequences before the first, long one is processed."""
     if not sequences:
-        raise InputError('there is no sequence in the data set')
+        raise InputError('the data set has no sequence')
     files = set()
     for sequence in sequences:
-        if predict.file_name(sequence) in files:
-            raise InputError(f'two sequences are called {sequence.name}, and would be taken for '
-                             "one: give the folder of one of them, such as AGORA's of SMPL "
-                             'without SMPL-X')
-        files.add(predict.file_name(sequence))
+        if predictions.file_name(sequence) in files:
+            raise InputError(f'two sequences are called {sequence.name}; give the folder of one '
+                             "of them, such as AGORA's of SMPL without SMPL-X")
+        files.add(predictions.file_name(sequence))
         for frame in sequence.frames:
             if not frame.file.is_file():
-                raise InputError(f'{frame.file}: no such picture; unpack the images of the data '
+                raise InputError(f'{frame.file}: no such image; unpack the images of the data '
                                  'set there')
 
 
-def _notes(args, benchmark, joint_set, meshes, whole: bool) -> List[str]:
-    """Return what a reader of the figures has to know."""
-    notes = []
-    if joint_set == _FALLBACK != benchmark.joint_set:
-        notes.append("not the benchmark's joints but SMPL's 24 about the middle of the hips: for "
+def _notes(args, benchmark: Benchmark, scoring: Scoring, whole: bool) -> List[str]:
+    """Return the notes below the table."""
+    notes, meshes = [], scoring.meshes
+    if scoring.joint_set == _FALLBACK != benchmark.joint_set:
+        notes.append("SMPL's 24 joints about the middle of the hips, not the benchmark's: for "
                      f'{benchmark.joint_set} give '
                      + ('--smpl and ' if meshes is None else '') + '--regressor')
     if meshes is None:
@@ -207,15 +214,15 @@ def _notes(args, benchmark, joint_set, meshes, whole: bool) -> List[str]:
     if args.benchmark == 'agora' and meshes is not None and args.body_vertices is None:
         notes.append('PVE over all vertices: give --body-vertices for those of the body')
     if args.boxes == 'detector' or benchmark.boxes == 'detector':
-        notes.append('people are found by our detector; means are over those who were found')
+        notes.append('people are found by the detector; means are over those who were found')
     if args.every > 1 or args.limit or not whole:
-        notes.append('a part of the benchmark only')
+        notes.append('only a part of the benchmark')
     return notes
 
 
 def table(result: dict) -> str:
-    """Return the table in Markdown."""
-    columns = [c for c in COLUMNS if result['all'].get(c) is not None
+    """Return the table of results in Markdown."""
+    columns = [c for c in _COLUMNS if result['all'].get(c) is not None
                or any(c in one['figures'] for one in result['published'])]
     rows = [('this pipeline, ' + result['solver'], result['all'])]
     rows += [(one['method'], one['figures']) for one in result['published']]
@@ -227,7 +234,7 @@ def table(result: dict) -> str:
     lines += ['', *(f'- {note}' for note in result['notes']),
               *(f'- {one["method"]}: {one["source"]}' for one in result['published'])]
     if not result['published']:
-        lines.append('- no published figure could be read in a source at hand')
+        lines.append('- no published scores at hand')
     return '\n'.join(lines) + '\n'
 
 

@@ -1,10 +1,10 @@
 """
-``niki-evaluate landmarks``: what the landmark network gets wrong, which the lifter is trained on.
+Measure the errors of the landmark network, on which the lifter is trained.
 
 Errors in the image are shares of the mean distance of a person's limbs from the middle of the
-hips: on photographs with annotated keypoints, as they are and with single joints painted over; on
-rendered people, those that last through a clip and those that flicker. The guess of depth is held
-against the truth of rendered people and of calibrated video.
+hips. They are measured on photographs with annotated keypoints, as they are and with single joints
+painted over, and on rendered people, apart for errors that last through a clip and those that
+flicker. The estimated depth is compared with that of rendered people and of calibrated video.
 """
 
 from __future__ import annotations
@@ -17,16 +17,15 @@ from niki_ros.common.errors import ConfigError, InputError
 import numpy as np
 from tqdm import tqdm
 
-from niki_training.evaluate.plots import draw_landmark_noise
-from niki_training.front_end import landmark_noise
+from niki_training.evaluate import landmark_measurements as measurements
+from niki_training.evaluate.plots import draw_landmark_errors
 
-HELP = 'errors of the landmark network: photographs, parts painted over, rendered people, video'
-BINS = (0.0, 0.5, 0.9, 1.01)
-"""Of what the network calls its visibility."""
+_SEEN_EDGES = (0.0, 0.5, 0.9, 1.01)
+"""Bins of the visibility that the network reports."""
 
 
-def add_arguments(parser):
-    """Add the options of this verb."""
+def add_arguments(parser) -> None:
+    """Add the options of ``niki-evaluate landmarks``."""
     parser.add_argument('photographs', type=Path,
                         help='folder with images/ and persons.npz (coco_people)')
     parser.add_argument('--rendered', type=Path, metavar='PAIRS',
@@ -34,16 +33,16 @@ def add_arguments(parser):
     parser.add_argument('--video', type=Path, metavar='FOLDER',
                         help='calibrated video with measured joints (a Pose2Sim trial)')
     parser.add_argument('--model', default='full', choices=('lite', 'full', 'heavy'))
-    parser.add_argument('--limit', type=int, help='at most so many people')
+    parser.add_argument('--limit', type=int, help='number of people at most')
     parser.add_argument('--json', action='store_true', help='print one JSON object')
     parser.add_argument('--plot', type=Path, help='draw the report here (.png, .svg or .pdf)')
 
 
 def main(args) -> int:
-    """Measure and report."""
+    """Print the report as tables or as JSON."""
     report = measure(args)
     if args.plot:
-        draw_landmark_noise(report, args.plot)
+        draw_landmark_errors(report, args.plot)
     if args.json:
         print(json.dumps(report))
         return 0
@@ -53,42 +52,39 @@ def main(args) -> int:
 
 def measure(args) -> Dict:
     """
-    Return the report: photographs and painted ones, rendered people and video if asked for.
+    Return the report on photographs, and on rendered people and video where given.
 
-    :raises InputError: where a folder does not hold what it should.
+    :raises InputError: when a folder has files of another form, or no person.
+    :raises ConfigError: when the network finds no person in the photographs.
     """
-    people = landmark_noise.annotated_people(args.photographs)[:args.limit]
+    people = measurements.annotated_people(args.photographs)[:args.limit]
     if not people:
         raise InputError(f'{args.photographs}: no person has six keypoints or more')
-    network = landmark_noise.load_network(args.model)
+    network = measurements.load_network(args.model)
     rows, painted = [], []
     for person in tqdm(people, disable=None, unit='person'):
-        look = landmark_noise.settled_look(network, person)
+        look = measurements.settled_look(network, person)
         if look is None:
             continue
-        rows += landmark_noise.errors_of(person, look)
-        painted += landmark_noise.painted_over(network, person, look)
+        rows += measurements.keypoint_errors(person, look)
+        painted += measurements.painted_keypoint_errors(network, person, look)
     network.close()
     if not rows:
-        raise ConfigError('the network sees no person in these photographs')
+        raise ConfigError('the network finds no person in these photographs')
     report = {'model': args.model, 'people': len({row['person'] for row in rows}),
               'photographs': _by_joint(rows), 'painted': _by_joint(painted),
-              'exchanged_percent': 100 * _mean([row['exchanged'] for row in rows]),
-              'by_size_px': _by(rows, 'size_px', (0, 32, 64, 128, 1e9)),
-              'by_truncation': _by(rows, 'truncated', (0, 1, 2))}
+              'exchanged_percent': 100 * float(np.mean([row['exchanged'] for row in rows])),
+              'by_size_px': _by_value(rows, 'size_px', (0, 32, 64, 128, 1e9)),
+              'by_truncation': _by_value(rows, 'truncated', (0, 1, 2))}
     if args.rendered:
-        report['rendered'], report['depth_rendered'] = landmark_noise.of_rendered(args.rendered)
+        report['rendered'], report['depth_rendered'] = measurements.rendered_errors(args.rendered)
     if args.video:
-        report['depth_video'] = landmark_noise.depth_of_video(args.video, args.model)
+        report['depth_video'] = measurements.video_depth_slopes(args.video, args.model)
     return report
 
 
-def _mean(values) -> float:
-    return float(np.mean(values)) if len(values) else float('nan')
-
-
 def _by_joint(rows) -> Dict:
-    """Return joint → label → the figures of each bin of visibility."""
+    """Return joint → label → scores of each bin of visibility."""
     out: Dict = {}
     for name in dict.fromkeys(row['joint'] for row in rows):
         mine = [row for row in rows if row['joint'] == name]
@@ -102,7 +98,7 @@ def _in_bins(rows) -> Dict:
     seen = np.array([row['seen'] for row in rows])
     error = np.array([row['error'] for row in rows])
     out = {}
-    for low, high in zip(BINS[:-1], BINS[1:]):
+    for low, high in zip(_SEEN_EDGES[:-1], _SEEN_EDGES[1:]):
         inside = error[(seen >= low) & (seen < high)]
         out[f'{low:g}'] = {'count': len(inside), 'percent': 100 * len(inside) / len(rows),
                            'median': float(np.median(inside)) if len(inside) else None,
@@ -110,8 +106,8 @@ def _in_bins(rows) -> Dict:
     return out
 
 
-def _by(rows, key: str, edges) -> Dict:
-    """Return the median error of joints that annotators see, by the value of ``key``."""
+def _by_value(rows, key: str, edges) -> Dict:
+    """Return the errors of joints that the annotators see, by bins of ``key``."""
     out = {}
     for low, high in zip(edges[:-1], edges[1:]):
         inside = [row['error'] for row in rows

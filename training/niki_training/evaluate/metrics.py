@@ -1,4 +1,4 @@
-"""Scores of the evaluation protocol, numpy."""
+"""Scores of estimated joints and rotations against the ground truth."""
 
 from __future__ import annotations
 
@@ -7,36 +7,43 @@ import numpy as np
 
 
 def mpjpe_mm(found, truth) -> np.ndarray:
-    """Mean distance (N,) of the 24 joints after root alignment, mm."""
+    """Return the mean distance (N,) of the 24 joints of (N, 29, 3) after root alignment, mm."""
     found, truth = found[..., :24, :], truth[..., :24, :]
     difference = (found - found[..., :1, :]) - (truth - truth[..., :1, :])
     return 1000 * np.linalg.norm(difference, axis=-1).mean(axis=-1)
 
 
 def pa_mpjpe_mm(found, truth) -> np.ndarray:
-    """Mean distance (N,) of the 24 joints after the best similarity (Procrustes), mm."""
-    a, b = found[:, :24], truth[:, :24]
-    a, b = a - a.mean(1, keepdims=True), b - b.mean(1, keepdims=True)
-    u, s, vt = np.linalg.svd(np.einsum('nji,njk->nik', b, a))
-    sign = np.sign(np.linalg.det(u @ vt))
-    s[:, 2] *= sign
-    u[:, :, 2] *= sign[:, None]
-    scale = s.sum(1) / np.maximum((a**2).sum((1, 2)), 1e-12)
-    turned = np.einsum('nik,njk->nji', u @ vt, a) * scale[:, None, None]
-    return 1000 * np.linalg.norm(turned - b, axis=-1).mean(axis=-1)
+    """Return the mean distance (N,) of the 24 joints after :func:`procrustes_aligned`, mm."""
+    found, truth = found[:, :24], truth[:, :24]
+    off_m = procrustes_aligned(found, truth) - truth
+    return 1000 * np.linalg.norm(off_m, axis=-1).mean(axis=-1)
+
+
+def procrustes_aligned(found, truth) -> np.ndarray:
+    """Return ``found`` (..., n, 3) after the best similarity onto ``truth`` (Umeyama 1991)."""
+    a, b = found - found.mean(-2, keepdims=True), truth - truth.mean(-2, keepdims=True)
+    u, s, vt = np.linalg.svd(np.swapaxes(b, -1, -2) @ a)
+    flip = np.ones(s.shape)
+    flip[..., 2] = np.sign(np.linalg.det(u) * np.linalg.det(vt))
+    rotmat = (u * flip[..., None, :]) @ vt
+    scale = (s * flip).sum(-1) / np.maximum((a**2).sum((-1, -2)), 1e-12)
+    rotated = a @ np.swapaxes(rotmat, -1, -2) * scale[..., None, None]
+    return rotated + truth.mean(-2, keepdims=True)
 
 
 def rotation_deg(found, truth) -> np.ndarray:
-    """Mean geodesic angle (N,) between the 24 local rotations, degrees."""
+    """Return the mean geodesic angle (N,) between local rotations (N, 24, 3, 3), degrees."""
     return np.degrees(angle_rad(found, truth)).mean(axis=-1)
 
 
-def acceleration_mm(found, truth) -> float:
-    """Mean acceleration error of sequences (B, T, 29, 3), mm per frame squared."""
-    def bend(x):
+def acceleration_error_mm_frame2(found, truth) -> float:
+    """Return the mean acceleration error of sequences (B, T, 29, 3), mm per frame squared."""
+    def acceleration(x):
         x = x[:, :, :24] - x[:, :, :1]
         return x[:, 2:] - 2 * x[:, 1:-1] + x[:, :-2]
-    return float(1000 * np.linalg.norm(bend(found) - bend(truth), axis=-1).mean())
+    off_m = acceleration(found) - acceleration(truth)
+    return float(1000 * np.linalg.norm(off_m, axis=-1).mean())
 
 
 def auroc(score, positive) -> float:
@@ -48,3 +55,8 @@ def auroc(score, positive) -> float:
     rank = rankdata(score)
     n = positive.sum()
     return float((rank[positive].sum() - n * (n + 1) / 2) / (n * (len(score) - n)))
+
+
+def mean_or_none(values):
+    """Return the mean as a float; None where there are no values."""
+    return float(np.mean(values)) if np.size(values) else None

@@ -1,60 +1,67 @@
 """
-``niki-evaluate occlude``: parts of a person are painted over, and found again or not.
+Score the effect of grey rectangles over legs, an arm or the lower half, on any clip.
 
-A grey rectangle hides legs, an arm or the lower half for stretches of frames; every solver sees
-the same front end's observations. The truth is the same solver's run on the clean clip, so any
-video will do: what is measured is what an occlusion does, not how true the clean run is.
+The reference is the same solver on the clip without rectangles, not the ground truth: the scores
+are the effect of the occlusion, not the error of the bodies.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 import json
 from pathlib import Path
 import sys
-from typing import Dict, List
+from typing import Dict, List, Optional, Tuple
 
-from niki_ros.body.body import OBSERVED
+from niki_ros.body.body import Body, OBSERVED
+from niki_ros.body.observation import JointObservation
 from niki_ros.body.rotations import angle_rad
 from niki_ros.body.skeleton import JOINT
 from niki_ros.common.errors import SourceError
 from niki_ros.common.setting import apply_settings
 from niki_ros.common.settings import PipelineConfig
-from niki_ros.loading.pipeline import load_pipeline
+from niki_ros.observers import load_observer
+from niki_ros.scene.camera import Camera
 from niki_ros.sources.open import open_source
 import numpy as np
 
-from niki_training.evaluate.occluders import PARTS, Rectangles
+from niki_training.evaluate.metrics import mean_or_none
+from niki_training.evaluate.occluders import PARTS, RectangleOccluder, write_comparison
+from niki_training.evaluate.replay import replay, replay_pipeline
 from niki_training.files.outputs import check_arguments
 
-HELP = 'what rectangles over parts of a person do to every joint, on any clip'
 SOLVERS = ('analytic', 'niki', 'niki-temporal')
 COLUMNS = ('hidden_mm', 'seen_mm', 'root_mm', 'return_rad_s', 'missed_percent', 'ids',
            'claimed_percent', 'wrongly_percent')
-WRONG_MM = 150.0
-"""A joint that is called observed and is off by more than this is called so wrongly."""
-_PELVIS = JOINT['pelvis']
+_WRONG_MM = 150.0
+"""A joint with the status observed that is off by more than this has the wrong status."""
 _RETURN_S = 0.5
+"""Time after a stretch in which the fastest turn of a joint is measured."""
+_PELVIS = JOINT['pelvis']
 
 
-def add_arguments(parser):
-    """Add the options of this verb."""
+def add_arguments(parser) -> None:
+    """Add the options of ``niki-evaluate occlude``."""
     parser.add_argument('video', help='a clip with at least one person')
     parser.add_argument('--part', action='append', choices=sorted(PARTS), help='default: all')
     parser.add_argument('--solver', action='append', help=f'default: {", ".join(SOLVERS)}')
-    parser.add_argument('--hide-s', type=float, default=0.75, help='length of a stretch (0.75)')
-    parser.add_argument('--clear-s', type=float, default=0.5, help='time before each (0.5)')
+    parser.add_argument('--hide-s', type=float, default=0.75,
+                        help='length of a stretch with a rectangle (0.75)')
+    parser.add_argument('--clear-s', type=float, default=0.5,
+                        help='time without a rectangle before each stretch (0.5)')
     parser.add_argument('--camera', metavar='YAML', help='calibration of the camera')
-    parser.add_argument('--fov-deg', type=float, default=60.0, help='where there is none (60)')
+    parser.add_argument('--fov-deg', type=float, default=60.0,
+                        help='field of view without a calibration (60)')
     parser.add_argument('--max-frames', type=int)
     parser.add_argument('--set', action='append', default=[], metavar='NAME=VALUE',
                         help='a setting of the pipeline, as in niki run')
     parser.add_argument('--json', action='store_true', help='print one JSON object')
     parser.add_argument('--overlay', type=Path, metavar='OUT.mp4',
-                        help='clean and painted side by side, with the last solver of the list')
+                        help='write a video of the last solver without and with rectangles')
 
 
 def main(args) -> int:
-    """Evaluate the clip and print a table or JSON."""
+    """Print the scores of every part and solver as a table or as JSON."""
     from niki_ros.cli.arguments import parse_settings
     check_arguments(args, {'--overlay': args.overlay})
     settings = {'camera.fov_deg': args.fov_deg, **parse_settings(args.set)}
@@ -72,201 +79,197 @@ def main(args) -> int:
     return 0
 
 
+@dataclass(frozen=True)
 class Clip:
-    """A video that is read again for every pass, and its camera."""
+    """
+    A video that is read once for each recording, and its camera.
 
-    def __init__(self, video, camera=None, max_frames=None):
-        """Take the names; nothing is read yet."""
-        self.video, self._camera, self._max_frames = str(video), camera, max_frames
+    :param calibration: file of the camera, or None. :param max_frames: None = all.
+    """
+
+    video: str
+    calibration: Optional[str] = None
+    max_frames: Optional[int] = None
 
     def open(self):
         """Return the source of frames."""
-        return open_source(self.video, max_frames=self._max_frames)
+        return open_source(self.video, max_frames=self.max_frames)
 
-    def camera(self, width, height):
-        """Return the calibrated camera, or None."""
-        if self._camera is None:
+    def camera(self, width: int, height: int) -> Optional[Camera]:
+        """Return the calibrated camera for images of this size, or None."""
+        if self.calibration is None:
             return None
         from niki_ros.sources.camera_file import camera_from_yaml
-        given = self._camera
-        return (camera_from_yaml(given) if isinstance(given, (str, Path)) else given).resized(
-            width, height)
+        return camera_from_yaml(self.calibration).resized(width, height)
 
 
-class Replay:
-    """A front end that says again what another one said, frame by frame."""
+@dataclass
+class ClipRecording:
+    """
+    The observations of a front end in a clip.
 
-    def __init__(self, frames: List[list]):
-        """Play ``frames``, one list of observations each."""
-        self._frames = iter(frames)
-        self.faults: Dict[str, str] = {}
+    :param size: width and height of the images, pixels.
+    :param observations: list of observations of each image. :param stamps_ns: of the images.
+    """
 
-    def observe(self, image_rgb, camera, stamp_ns, boxes_px=None):
-        """Return the next frame's."""
-        return list(next(self._frames))
+    size: Tuple[int, int]
+    rate_hz: float
+    observations: List[List[JointObservation]] = field(default_factory=list)
+    stamps_ns: List[int] = field(default_factory=list)
 
-    def reset(self):
-        """Nothing is remembered."""
-
-    def close(self):
-        """Nothing to free."""
-
-    def describe(self):
-        """Name it."""
-        return {'observer': 'replay'}
+    def largest_person(self, index: int) -> Optional[JointObservation]:
+        """Return the observation with the tallest box in one image, or None."""
+        return max(self.observations[index], key=lambda o: float(o.box_px[3] - o.box_px[1]),
+                   default=None)
 
 
-def evaluate(clip, parts, solvers, settings, hide_s, clear_s, overlay=None) -> Dict:
-    """Return the figures of every part and solver."""
+def evaluate(clip: Clip, parts, solvers, settings: Dict, hide_s: float, clear_s: float,
+             overlay: Optional[Path] = None) -> Dict:
+    """
+    Return the scores of every part and solver.
+
+    :param overlay: file of a video of the first part and the last solver.
+    :raises SourceError: when the clip shows no person, or is too short.
+    """
     config = apply_settings(PipelineConfig(), settings)
-    clean = observed(clip, config)
-    if not any(clean.seen):
-        raise SourceError(f'{clip.video}: the front end sees nobody; nothing can be hidden')
-    runs = {name: replayed(clip, clean.seen, name, settings) for name in solvers}
+    clear = record(clip, config)
+    if not any(clear.observations):
+        raise SourceError(f'{clip.video}: the front end finds no person to hide')
+    clear_bodies = {name: replay_clip(clip, clear, name, settings) for name in solvers}
     result: Dict = {}
     for part in parts:
-        paint = Rectangles(PARTS[part], clean, hide_s, clear_s)
-        if not any(box is not None for box in paint.boxes):
-            raise SourceError(f'{clip.video} has {len(clean.seen)} frames; {clear_s} s clear and '
+        occluder = RectangleOccluder(PARTS[part], clear, hide_s, clear_s)
+        painted, count = occluder.painted_count(), len(clear.observations)
+        if not painted:
+            raise SourceError(f'{clip.video} has {count} frames; {clear_s} s clear and '
                               f'{hide_s} s hidden do not fit in with a person in view')
-        print(f'{part}: {sum(box is not None for box in paint.boxes)} of {len(clean.seen)} frames '
-              'painted', file=sys.stderr, flush=True)
-        dark = observed(clip, config, paint)
-        result[part] = {'observer': observer_row(clean, dark, paint)}
+        print(f'{part}: {painted} of {count} frames painted', file=sys.stderr, flush=True)
+        occluded = record(clip, config, occluder)
+        result[part] = {'observer': observer_scores(clear, occluded, occluder)}
         for name in solvers:
-            bodies = replayed(clip, dark.seen, name, settings)
-            result[part][name] = solver_row(runs[name], bodies, paint, clean.stamps_ns)
+            bodies = replay_clip(clip, occluded, name, settings)
+            result[part][name] = solver_scores(
+                clear_bodies[name], bodies, occluder, clear.stamps_ns)
             if overlay and part == parts[0] and name == solvers[-1]:
-                from niki_training.evaluate.occluders import write_overlay
-                write_overlay(overlay, clip, config, paint, runs[name], bodies)
+                write_comparison(overlay, clip, config, occluder, clear_bodies[name], bodies)
     return {'video': clip.video, 'hide_s': hide_s, 'clear_s': clear_s, 'parts': result}
 
 
-class Observed:
-    """What a front end saw in a clip: ``seen`` per frame, ``stamps_ns``, ``size`` of the image."""
-
-    def __init__(self, size, rate_hz):
-        """Start empty."""
-        self.size, self.rate_hz = size, rate_hz
-        self.seen: List[list] = []
-        self.stamps_ns: List[int] = []
-
-    def main(self, index):
-        """Return the largest person of a frame, or None."""
-        return max(self.seen[index], key=lambda o: float(o.box_px[3] - o.box_px[1]), default=None)
-
-
-def observed(clip, config, paint=None) -> Observed:
-    """Run the front end over the clip, painted where ``paint`` says so."""
-    from niki_ros.observers import load_observer
+def record(clip: Clip, config: PipelineConfig,
+           occluder: Optional[RectangleOccluder] = None) -> ClipRecording:
+    """Return the observations of the front end in the clip, with the rectangles if given."""
     observer = load_observer(config)
     try:
         with clip.open() as source:
-            out = Observed((source.width, source.height), source.rate_hz)
-            camera = clip.camera(*out.size)
+            recording = ClipRecording((source.width, source.height), source.rate_hz)
+            camera = clip.camera(*recording.size) or Camera.from_fov(
+                *recording.size, config.camera.fov_deg)
             for frame in source:
-                image = frame.image_rgb if paint is None else paint.on(
-                    frame.image_rgb, frame.index)
-                lens = camera or _assumed(config, out.size)
-                out.seen.append(observer.observe(image, lens, frame.stamp_ns))
-                out.stamps_ns.append(frame.stamp_ns)
+                image = frame.image_rgb
+                if occluder is not None:
+                    image = occluder.paint(image, frame.index)
+                recording.observations.append(
+                    observer.observe(image, camera, frame.stamp_ns))
+                recording.stamps_ns.append(frame.stamp_ns)
     finally:
         observer.close()
-    return out
+    return recording
 
 
-def _assumed(config, size):
-    from niki_ros.scene.camera import Camera
-    return Camera.from_fov(*size, config.camera.fov_deg)
-
-
-def replayed(clip, seen, solver, settings) -> List[list]:
-    """Return the bodies of every frame, by a pipeline whose front end is ``seen``."""
+def replay_clip(clip: Clip, recording: ClipRecording, solver: str,
+                settings: Dict) -> List[List[Body]]:
+    """Return the bodies of every image, by the pipeline behind the recorded front end."""
     config = apply_settings(PipelineConfig(), settings)
     config.solver.name = solver
-    pipeline = load_pipeline(config)
-    pipeline.observer.close()
-    pipeline.observer = Replay(seen)
-    bodies = []
-    with clip.open() as source:
-        camera = clip.camera(source.width, source.height)
-        for frame in source:
-            bodies.append(pipeline.process(frame.image_rgb, camera, frame.stamp_ns))
+    pipeline = replay_pipeline(config, recording.observations)
+    bodies = list(replay(pipeline, clip.camera(*recording.size), recording.size,
+                         recording.stamps_ns))
+    pipeline.close()
     return bodies
 
 
-def observer_row(clean: Observed, dark: Observed, paint) -> Dict:
-    """Return what the rectangles do to the front end's own joints."""
-    hidden, seen, missed = [], [], 0
-    for index in paint.painted():
-        was = clean.main(index)
-        now = min(dark.seen[index], key=lambda o, was=was: np.abs(o.box_px - was.box_px).sum(),
-                  default=None) if was else None
-        missed += was is not None and now is None
-        if now is not None:
-            apart = np.linalg.norm(now.own_joints_m[:24] - was.own_joints_m[:24], axis=1) * 1e3
-            hidden.extend(apart[paint.hides[index]])
-            seen.extend(apart[~paint.hides[index]])
-    return {'hidden_mm': _mean(hidden), 'seen_mm': _mean(seen), 'root_mm': None,
-            'return_rad_s': None, 'missed_percent': 100 * missed / len(paint.painted()),
-            'ids': None, 'claimed_percent': None, 'wrongly_percent': None}
-
-
-def solver_row(clean, dark, paint, stamps_ns) -> Dict:
-    """Return what the rectangles do to a solver's bodies."""
-    hidden, seen, roots, missed, claimed = [], [], [], 0, []
-    wrongly: List[bool] = []
-    painted = paint.painted()
-    who = _most_seen(clean)
-    for index in painted:
-        was = next((body for body in clean[index] if body.id == who), None)
-        if was is None:
+def observer_scores(clear: ClipRecording, occluded: ClipRecording,
+                    occluder: RectangleOccluder) -> Dict:
+    """Return the effect of the rectangles on the front end's own joints."""
+    hidden_mm, seen_mm, missed = [], [], 0
+    frames = occluder.hiding_frames()
+    for index in frames:
+        before = clear.largest_person(index)
+        if before is None:
             continue
-        now = _nearest(dark[index], was)
+        now = _nearest_observation(occluded.observations[index], before.box_px)
         missed += now is None
         if now is not None:
-            apart = np.linalg.norm((now.joints_m - now.joints_m[_PELVIS])
-                                   - (was.joints_m - was.joints_m[_PELVIS]), axis=1)[:24] * 1e3
-            hidden.extend(apart[paint.hides[index]])
-            seen.extend(apart[~paint.hides[index]])
-            sure = now.status[paint.hides[index]] == OBSERVED
-            claimed.extend(sure)
-            wrongly.extend(sure & (apart[paint.hides[index]] > WRONG_MM))
-            roots.append(np.linalg.norm(now.root_m - was.root_m) * 1e3)
-    return {'hidden_mm': _mean(hidden), 'seen_mm': _mean(seen), 'root_mm': _mean(roots),
-            'return_rad_s': fastest_return(dark, paint, stamps_ns),
-            'missed_percent': 100 * missed / len(painted),
-            'ids': len({body.id for bodies in dark for body in bodies}),
-            'claimed_percent': _mean(np.asarray(claimed) * 100.0),
-            'wrongly_percent': _mean(np.asarray(wrongly) * 100.0)}
+            off_mm = np.linalg.norm(now.own_joints_m[:24] - before.own_joints_m[:24],
+                                    axis=1) * 1e3
+            hidden_mm.extend(off_mm[occluder.hidden[index]])
+            seen_mm.extend(off_mm[~occluder.hidden[index]])
+    return {**dict.fromkeys(COLUMNS), 'hidden_mm': mean_or_none(hidden_mm),
+            'seen_mm': mean_or_none(seen_mm), 'missed_percent': 100 * missed / len(frames)}
 
 
-def fastest_return(bodies, paint, stamps_ns):
-    """Return how fast a hidden joint turns at most, rad/s, in the time after it comes back."""
+def _nearest_observation(observations, box_px) -> Optional[JointObservation]:
+    return min(observations, key=lambda one: np.abs(one.box_px - box_px).sum(), default=None)
+
+
+def solver_scores(clear, occluded, occluder: RectangleOccluder, stamps_ns) -> Dict:
+    """
+    Return the effect of the rectangles on a solver's bodies.
+
+    :param clear: list of bodies of each clear image. :param occluded: of each occluded one.
+    """
+    hidden_mm, seen_mm, root_mm, is_observed, is_wrong = [], [], [], [], []
+    missed, frames, person = 0, occluder.hiding_frames(), _most_frequent_id(clear)
+    for index in frames:
+        before = next((body for body in clear[index] if body.id == person), None)
+        if before is None:
+            continue
+        now = _nearest(occluded[index], before)
+        missed += now is None
+        if now is not None:
+            hidden = occluder.hidden[index]
+            off_mm = np.linalg.norm(_about_pelvis(now) - _about_pelvis(before), axis=1) * 1e3
+            hidden_mm.extend(off_mm[hidden])
+            seen_mm.extend(off_mm[~hidden])
+            claimed = now.status[hidden] == OBSERVED
+            is_observed.extend(claimed)
+            is_wrong.extend(claimed & (off_mm[hidden] > _WRONG_MM))
+            root_mm.append(np.linalg.norm(now.root_m - before.root_m) * 1e3)
+    return {'hidden_mm': mean_or_none(hidden_mm), 'seen_mm': mean_or_none(seen_mm),
+            'root_mm': mean_or_none(root_mm),
+            'return_rad_s': fastest_return_rad_s(occluded, occluder, stamps_ns),
+            'missed_percent': 100 * missed / len(frames),
+            'ids': len({body.id for bodies in occluded for body in bodies}),
+            'claimed_percent': mean_or_none(np.asarray(is_observed) * 100.0),
+            'wrongly_percent': mean_or_none(np.asarray(is_wrong) * 100.0)}
+
+
+def fastest_return_rad_s(bodies, occluder: RectangleOccluder, stamps_ns) -> Optional[float]:
+    """Return the fastest turn of a hidden joint in the time after it reappears, or None."""
     fastest = None
-    for end, hides in paint.returns():
+    for end, hidden in occluder.reappearances():
         for index in range(end, len(bodies)):
             if (stamps_ns[index] - stamps_ns[end]) * 1e-9 > _RETURN_S:
                 break
             for now in bodies[index]:
                 before = next((b for b in bodies[index - 1] if b.id == now.id), None)
                 if before is not None:
-                    turned = angle_rad(before.rotmat, now.rotmat)[hides].max()
-                    seconds = (now.stamp_ns - before.stamp_ns) * 1e-9
-                    fastest = max(fastest or 0.0, float(turned / seconds))
+                    turned_rad = angle_rad(before.rotmat, now.rotmat)[hidden].max()
+                    dt_s = (now.stamp_ns - before.stamp_ns) * 1e-9
+                    fastest = max(fastest or 0.0, float(turned_rad / dt_s))
     return fastest
 
 
-def _most_seen(frames) -> int:
-    """Return the id of whom there is most of."""
+def _about_pelvis(body: Body) -> np.ndarray:
+    """Return the joints (24, 3) about the pelvis, metres."""
+    return (body.joints_m - body.joints_m[_PELVIS])[:24]
+
+
+def _most_frequent_id(frames) -> int:
     ids = [body.id for bodies in frames for body in bodies]
     return max(set(ids), key=ids.count) if ids else 0
 
 
-def _nearest(bodies, was):
-    """Return the body whose root is nearest to that of ``was``, or None."""
-    return min(bodies, key=lambda body: np.linalg.norm(body.root_m - was.root_m), default=None)
-
-
-def _mean(values):
-    return float(np.mean(values)) if len(values) else None
+def _nearest(bodies, before: Body) -> Optional[Body]:
+    """Return the body with the root nearest to that of ``before``, or None."""
+    return min(bodies, key=lambda body: np.linalg.norm(body.root_m - before.root_m), default=None)

@@ -1,93 +1,103 @@
-"""Rectangles that hide parts of a person for stretches of a clip, and a video that shows it."""
+"""Rectangles that hide parts of a person for stretches of a clip, and a video of their effect."""
 
 from __future__ import annotations
 
-from typing import List, Optional
+from typing import Iterator, List, Optional, Tuple
 
 from niki_ros.body.skeleton import BODY_24, JOINT
 import numpy as np
 
 GREY = 96
-_MARGIN = 0.04  # of the person's height
+_MARGIN_RATIO = 0.04
+"""Of the rectangle around the joints, over the height of the person."""
 
 
-def _both(*kinds) -> np.ndarray:
+def _both_sides(*kinds) -> np.ndarray:
     return np.array([JOINT[f'{side}_{kind}'] for side in ('left', 'right') for kind in kinds])
 
 
 PARTS = {
-    'legs': _both('knee', 'ankle', 'foot', 'big_toe'),
+    'legs': _both_sides('knee', 'ankle', 'foot', 'big_toe'),
     'left_arm': np.array([JOINT[f'left_{kind}'] for kind in (
         'elbow', 'wrist', 'hand', 'middle_finger')]),
-    'lower_half': _both('hip', 'knee', 'ankle', 'foot', 'big_toe'),
+    'lower_half': _both_sides('hip', 'knee', 'ankle', 'foot', 'big_toe'),
 }
-"""What a rectangle is put over: joints, indices into JOINTS_29."""
+"""Part of the body → joints under the rectangle, indices into JOINTS_29."""
 
 
-class Rectangles:
+class RectangleOccluder:
     """
-    One rectangle for every stretch, which stands still as furniture does.
+    One rectangle for every stretch of a clip, which does not move, as furniture.
 
-    :ivar boxes: per frame x0, y0, x1, y1 or None.
-    :ivar hides: per frame (24,) True for joints of the body behind the rectangle.
+    :param joints: indices into JOINTS_29 of the joints to hide.
+    :param recording: :class:`~niki_training.evaluate.occlude.ClipRecording` without rectangles.
+    :param hide_s: length of each stretch. :param clear_s: time before each stretch.
+    :ivar boxes_px: per frame x0, y0, x1, y1 or None.
+    :ivar hidden: per frame (24,) True for joints of the body behind the rectangle.
     """
 
-    def __init__(self, joints, clean, hide_s: float, clear_s: float):
-        """
-        Plan the stretches: ``clear_s`` clear, ``hide_s`` hidden, and so on.
+    def __init__(self, joints, recording, hide_s: float, clear_s: float):
+        """Place the rectangles over the person of the recording."""
+        count = len(recording.observations)
+        self.boxes_px: List[Optional[np.ndarray]] = [None] * count
+        self.hidden = [np.zeros(len(BODY_24), dtype=bool)] * count
+        hide, clear = (max(1, round(s * recording.rate_hz)) for s in (hide_s, clear_s))
+        for begin in range(clear, count, hide + clear):
+            frames = range(begin, min(begin + hide, count))
+            people = [recording.largest_person(index) for index in frames]
+            seen = [person for person in people if person is not None]
+            if seen:
+                self._place(frames, people, _box_around(joints, seen))
 
-        :param clean: what the front end sees, ``main(index)`` and ``seen`` per frame.
-        """
-        frames = len(clean.seen)
-        self.boxes: List[Optional[np.ndarray]] = [None] * frames
-        self.hides = [np.zeros(len(BODY_24), dtype=bool)] * frames
-        hide, clear = (max(1, round(s * clean.rate_hz)) for s in (hide_s, clear_s))
-        for begin in range(clear, frames, hide + clear):
-            end = min(begin + hide, frames)
-            people = [clean.main(index) for index in range(begin, end)]
-            points = [one.keypoints_px[joints] for one in people if one is not None]
-            if points:
-                box = self._box(np.concatenate(points), people)
-                self._put(begin, end, box, people)
+    def _place(self, frames, people, box_px) -> None:
+        for index, person in zip(frames, people):
+            self.boxes_px[index] = box_px
+            if person is not None:
+                points_px = person.keypoints_px[:len(BODY_24)]
+                self.hidden[index] = ((points_px > box_px[:2])
+                                      & (points_px < box_px[2:])).all(axis=1)
 
-    @staticmethod
-    def _box(points, people):
-        """Return the box around ``points`` with a margin."""
-        size = max(float(one.box_px[3] - one.box_px[1]) for one in people if one is not None)
-        return np.concatenate([np.nanmin(points, axis=0) - _MARGIN * size,
-                               np.nanmax(points, axis=0) + _MARGIN * size])
-
-    def _put(self, begin, end, box, people):
-        for index, one in zip(range(begin, end), people):
-            self.boxes[index] = box
-            if one is not None:
-                points = one.keypoints_px[:len(BODY_24)]
-                self.hides[index] = ((points > box[:2]) & (points < box[2:])).all(axis=1)
-
-    def on(self, image_rgb, index: int):
-        """Return the image of frame ``index`` with its rectangle."""
-        box = self.boxes[index]
-        if box is None:
+    def paint(self, image_rgb, index: int) -> np.ndarray:
+        """Return frame ``index`` (H, W, 3) with its rectangle."""
+        box_px = self.boxes_px[index]
+        if box_px is None:
             return image_rgb
         out = np.array(image_rgb)
         height, width = out.shape[:2]
-        x0, y0, x1, y1 = np.clip(box, 0, [width, height, width, height]).astype(int)
+        x0, y0, x1, y1 = np.clip(box_px, 0, [width, height, width, height]).astype(int)
         out[y0:y1, x0:x1] = GREY
         return out
 
-    def painted(self) -> List[int]:
-        """Return the frames in which something is hidden."""
-        return [index for index, hidden in enumerate(self.hides) if hidden.any()]
+    def painted_count(self) -> int:
+        """Return the number of frames with a rectangle."""
+        return sum(box_px is not None for box_px in self.boxes_px)
 
-    def returns(self):
-        """Yield the first frame after each stretch, and the joints (24,) that come back."""
-        for index in range(1, len(self.boxes)):
-            if self.boxes[index] is None and self.boxes[index - 1] is not None:
-                yield index, self.hides[index - 1]
+    def hiding_frames(self) -> List[int]:
+        """Return the frames in which a joint is hidden."""
+        return [index for index, hidden in enumerate(self.hidden) if hidden.any()]
+
+    def reappearances(self) -> Iterator[Tuple[int, np.ndarray]]:
+        """Yield the first frame after each stretch, and (24,) True for joints that reappear."""
+        for index in range(1, len(self.boxes_px)):
+            if self.boxes_px[index] is None and self.boxes_px[index - 1] is not None:
+                yield index, self.hidden[index - 1]
 
 
-def write_overlay(path, clip, config, paint, clean, dark) -> None:
-    """Write both runs side by side: the clean clip on the left, the painted one on the right."""
+def _box_around(joints, people) -> np.ndarray:
+    """Return the box x0, y0, x1, y1 around some joints of one person's observations."""
+    points_px = np.concatenate([person.keypoints_px[joints] for person in people])
+    margin_px = _MARGIN_RATIO * max(float(one.box_px[3] - one.box_px[1]) for one in people)
+    return np.concatenate([np.nanmin(points_px, axis=0) - margin_px,
+                           np.nanmax(points_px, axis=0) + margin_px])
+
+
+def write_comparison(path, clip, config, occluder: RectangleOccluder, clear, occluded) -> None:
+    """
+    Write a video of bodies in the clear images (left) and in the occluded ones (right).
+
+    :param clip: :class:`~niki_training.evaluate.occlude.Clip`.
+    :param clear: list of bodies of each clear image. :param occluded: and of each occluded one.
+    """
     from niki_ros.files.atomic_write import atomic_write
     from niki_ros.files.video_writer import VideoWriter
     from niki_ros.images.overlay import draw_overlay
@@ -98,7 +108,7 @@ def write_overlay(path, clip, config, paint, clean, dark) -> None:
             width, height, config.camera.fov_deg)
         with VideoWriter(part, source.rate_hz, 2 * width, height) as video:
             for frame in source:
-                left = draw_overlay(frame.image_rgb, clean[frame.index], camera)
+                left = draw_overlay(frame.image_rgb, clear[frame.index], camera)
                 right = draw_overlay(
-                    paint.on(frame.image_rgb, frame.index), dark[frame.index], camera)
+                    occluder.paint(frame.image_rgb, frame.index), occluded[frame.index], camera)
                 video.write(np.concatenate([left, right], axis=1))

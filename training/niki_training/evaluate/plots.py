@@ -1,4 +1,4 @@
-"""Bar charts of the evaluation's tables."""
+"""Charts of the evaluation's tables and reports."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from pathlib import Path
 from niki_ros.common.errors import ConfigError
 from niki_ros.files.atomic_write import atomic_write
 
-CHARTS = (
+_CHARTS = (
     ('frames', 'mpjpe_mm', 'frames: MPJPE, mm', 'log'),
     ('frames', 'rotation_deg', 'frames: local rotation error, degrees', 'linear'),
     ('frames', 'auroc', 'frames: AUROC of the confidence', 'linear'),
     ('sequences', 'mpjpe_mm', 'tracks: MPJPE, mm', 'log'),
     ('sequences', 'acceleration_mm', 'tracks: acceleration error, mm/frame²', 'log'),
 )
-LEAST = 0.1
-"""Bars on a logarithmic axis start here; what is smaller is drawn as this."""
+_MIN_LOG_HEIGHT = 0.1
+"""Bars on a logarithmic axis start here; smaller values are drawn as this."""
 
 
 def new_figure(**options):
     """
-    Return an empty figure of matplotlib, which needs no screen.
+    Return an empty figure of matplotlib, without a screen.
 
     :param options: of :class:`matplotlib.figure.Figure`.
     :raises ConfigError: when matplotlib is absent.
@@ -32,39 +32,39 @@ def new_figure(**options):
     return Figure(**options)
 
 
-def _save(figure, path: Path) -> None:
+def save_figure(figure, path: Path, dpi: int = 110) -> None:
     """
     Write a figure.
 
-    :raises ConfigError: when the file's ending is none that matplotlib knows.
+    :raises ConfigError: when matplotlib does not know the ending of the file.
     """
     try:
         with atomic_write(path) as part:
-            figure.savefig(part, dpi=110)
+            figure.savefig(part, dpi=dpi)
     except ValueError as error:
         raise ConfigError(f'--plot {path}: {error}') from error
 
 
 def draw_tables(tables: dict, path: Path) -> None:
     """
-    Draw every score of every table that is there: a bar a solver, a group a corruption.
+    Draw a chart of each score: one bar per solver, one group per corruption.
 
     :param tables: {frames, sequences} → solver → corruption → scores.
-    :raises ConfigError: when matplotlib is absent, or the file's ending is none it knows.
+    :raises ConfigError: when matplotlib is absent, or does not know the ending of the file.
     """
     solvers = list(dict.fromkeys(name for table in tables.values() for name in table))
     colours = {name: f'C{i % 10}' for i, name in enumerate(solvers)}
-    charts = [chart for chart in CHARTS if _bars(tables.get(chart[0], {}), chart[1])]
+    charts = [chart for chart in _CHARTS if _bars(tables.get(chart[0], {}), chart[1])]
     figure = new_figure(figsize=(12, 3.6 * max(len(charts), 1)), layout='constrained')
     grid = figure.subplots(max(len(charts), 1), 1, squeeze=False)[:, 0]
     for axes, (table, score, title, scale) in zip(grid, charts):
         _draw(axes, _bars(tables[table], score), scale, colours)
         axes.set_title(title)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _bars(table: dict, score: str) -> dict:
-    """Return {solver: {corruption: value}} of the solvers that have this score."""
+    """Return solver → corruption → value, of solvers that have this score."""
     found = {name: {row: scores[score] for row, scores in rows.items() if score in scores}
              for name, rows in table.items()}
     return {name: rows for name, rows in found.items() if rows}
@@ -76,22 +76,22 @@ def _draw(axes, bars: dict, scale: str, colours: dict) -> None:
     width = 0.8 / len(bars)
     for i, (solver, rows) in enumerate(bars.items()):
         place = [names.index(row) + (i + 0.5) * width - 0.4 for row in rows]
-        height = [max(v, LEAST) if scale == 'log' else v for v in rows.values()]
+        height = [max(v, _MIN_LOG_HEIGHT) if scale == 'log' else v for v in rows.values()]
         axes.bar(place, height, width, label=solver, color=colours[solver])
     axes.set_xticks(range(len(names)), names, rotation=25)
     axes.set_yscale(scale)
     if scale == 'log':
-        axes.set_ylim(bottom=LEAST)
+        axes.set_ylim(bottom=_MIN_LOG_HEIGHT)
     axes.grid(axis='y', alpha=0.3)
     axes.legend(fontsize='small')
 
 
-def draw_landmark_noise(report: dict, path: Path) -> None:
+def draw_landmark_errors(report: dict, path: Path) -> None:
     """
-    Draw what ``niki-evaluate landmarks`` measured.
+    Draw the report of ``niki-evaluate landmarks``.
 
     :param report: of :func:`niki_training.evaluate.landmarks.measure`.
-    :raises ConfigError: when matplotlib is absent, or the file's ending is none it knows.
+    :raises ConfigError: when matplotlib is absent, or does not know the ending of the file.
     """
     drawn = [(_draw_visibility, 'photographs'), (_draw_lasting, 'rendered'),
              (_draw_depth, 'depth_rendered'), (_draw_depth, 'depth_video')]
@@ -102,11 +102,11 @@ def draw_landmark_noise(report: dict, path: Path) -> None:
         draw(axes, report, name)
         axes.grid(axis='y', alpha=0.3)
         axes.legend(fontsize='small')
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _draw_visibility(axes, report: dict, name: str) -> None:
-    """Draw the median error of each joint and label, a bar for each bin of visibility."""
+    """Draw the median error of each joint and label, one bar per bin of visibility."""
     groups = [(joint, label, bins) for part in (name, 'painted')
               for joint, labels in report[part].items() for label, bins in labels.items()]
     edges = list(groups[0][2])
@@ -123,7 +123,7 @@ def _draw_visibility(axes, report: dict, name: str) -> None:
 
 
 def _draw_lasting(axes, report: dict, name: str) -> None:
-    """Draw errors that last through a clip next to those that flicker."""
+    """Draw errors that last through a clip, and errors that flicker."""
     rows = report[name]
     for shift, kind in ((-0.2, 'lasting'), (0.2, 'flickers')):
         axes.bar([k + shift for k in range(len(rows))],
@@ -133,7 +133,7 @@ def _draw_lasting(axes, report: dict, name: str) -> None:
 
 
 def _draw_depth(axes, report: dict, name: str) -> None:
-    """Draw how much of the true depth is guessed, and the error that remains."""
+    """Draw slope and residual of the estimated depth over the true depth."""
     rows = report[name]
     axes.bar([k - 0.2 for k in range(len(rows))], [row['slope'] for row in rows.values()], 0.38,
              label='guessed depth over true depth')
@@ -147,10 +147,10 @@ def _draw_depth(axes, report: dict, name: str) -> None:
 
 def draw_reliability(rows: list, path: Path) -> None:
     """
-    Draw found errors over expected ones.
+    Draw measured errors over expected ones.
 
-    :param rows: with ``expected_mm``, ``found_mm`` and ``count``.
-    :raises ConfigError: when matplotlib is absent, or the file's ending is none it knows.
+    :param rows: dictionaries with ``expected_mm`` and ``found_mm``.
+    :raises ConfigError: when matplotlib is absent, or does not know the ending of the file.
     """
     figure = new_figure(figsize=(5, 5), layout='constrained')
     axes = figure.subplots()
@@ -158,6 +158,6 @@ def draw_reliability(rows: list, path: Path) -> None:
     axes.plot(expected, [row['found_mm'] for row in rows], 'o-', label='lifted joints')
     axes.plot(expected, expected, ':', color='grey', label='as expected')
     axes.set_xlabel('sigma: expected error per coordinate, mm')
-    axes.set_ylabel('found error per coordinate, mm')
+    axes.set_ylabel('measured error per coordinate, mm')
     axes.legend()
-    _save(figure, path)
+    save_figure(figure, path)

@@ -15,20 +15,22 @@ from dataclasses import fields, replace
 import json
 from pathlib import Path
 import sys
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, Dict, List, NamedTuple, Optional
 
 from niki_ros.cli.arguments import parse_settings
 from niki_ros.common.errors import ConfigError
 from niki_ros.common.setting import apply_settings, settings_of
 from niki_ros.common.settings import PipelineConfig
-from niki_ros.loading.pipeline import load_pipeline
+from niki_ros.observers import load_observer
 from niki_ros.people.pipeline import Pipeline
 from niki_ros.people.stages import STAGES
 from niki_ros.sources.open import open_source
 import numpy as np
 
 from niki_training.evaluate import video
-from niki_training.evaluate.video_truth import LIMB_JOINTS, limb_joints, read_calibration, read_trc
+from niki_training.evaluate import video_scores as scores
+from niki_training.evaluate.replay import replay, replay_pipeline
+from niki_training.evaluate.video_truth import read_trial
 
 FIGURES = ('mpjpe_mm', 'pa_mpjpe_mm', 'root_mm', 'acceleration_error_mm_frame2', 'missed')
 """Columns of the table."""
@@ -50,29 +52,6 @@ class RecordedClip(NamedTuple):
     observations: List[list]
     true_m: np.ndarray
     covered: np.ndarray
-
-
-class Replay:
-    """A front end that returns recorded observations."""
-
-    def __init__(self, clip: RecordedClip):
-        """Index the observations by stamp."""
-        self._by_stamp = dict(zip(clip.stamps_ns, clip.observations))
-        self.faults: Dict[str, str] = {}
-
-    def observe(self, image_rgb, camera, stamp_ns, boxes_px=None):
-        """Return the observations of this stamp."""
-        return self._by_stamp[stamp_ns]
-
-    def reset(self):
-        """Do nothing: the observations stay."""
-
-    def close(self):
-        """Do nothing."""
-
-    def describe(self):
-        """Return the name of this front end."""
-        return {'observer': 'replay'}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -129,31 +108,34 @@ def value_in_use(number: str, settings: Dict) -> float:
     return value
 
 
-def record(folder: Path, settings: Dict, passer_by=None) -> List[RecordedClip]:
-    """Run the front end over every camera of a Pose2Sim folder."""
-    truth_m = limb_joints(read_trc(next(iter(sorted(folder.glob('*.trc'))))))
-    cameras = sorted(read_calibration(folder / 'calibration.toml').items())
-    draw = video.passers_by(passer_by)
+def record(folder: Path, settings: Dict, passer_by: Optional[Path] = None) -> List[RecordedClip]:
+    """
+    Run the front end over every camera of a Pose2Sim folder.
+
+    :param passer_by: archive of motion of a person who is drawn in front.
+    :raises SourceError: when the folder is no trial.
+    """
+    motion = video.load_passer_by_motion(passer_by)
     clips = []
-    for (name, calibrated), path in zip(cameras, sorted(folder.glob('*.mp4'))):
-        print(f'{name}: {path.name}', file=sys.stderr, flush=True)
-        passer = draw(calibrated, truth_m, path) if draw else None
-        observer = load_pipeline(apply_settings(PipelineConfig(), settings)).observer
+    for clip in read_trial(folder):
+        print(f'{clip.name}: {clip.video.name}', file=sys.stderr, flush=True)
+        painter = video.make_passer_by(clip, motion)
+        observer = load_observer(apply_settings(PipelineConfig(), settings))
         stamps_ns, seen = [], []
-        with open_source(str(path)) as source:
+        with open_source(str(clip.video)) as source:
             size = source.width, source.height
             for index, frame in enumerate(source):
-                image = passer.paint(frame.image_rgb, index) if passer else frame.image_rgb
+                image = painter.paint(frame.image_rgb, index) if painter else frame.image_rgb
                 stamps_ns.append(frame.stamp_ns)
-                seen.append(observer.observe(image, calibrated.camera, frame.stamp_ns))
+                seen.append(observer.observe(image, clip.calibrated.camera, frame.stamp_ns))
         observer.close()
-        count = min(len(seen), len(truth_m))
-        covered = np.zeros(count, bool)
-        if passer:
-            covered = passer.covers.sum(1)[:count] >= video.COVERED
-            passer.close()
-        true_m = np.stack([calibrated.points(world) for world in truth_m[:count]])
-        clips.append(RecordedClip(calibrated.camera, size, stamps_ns, seen, true_m, covered))
+        true_m = clip.limbs_m[:len(seen)]
+        covered = np.zeros(len(true_m), bool)
+        if painter:
+            covered = video.is_covered(painter)[:len(true_m)]
+            painter.close()
+        clips.append(
+            RecordedClip(clip.calibrated.camera, size, stamps_ns, seen, true_m, covered))
     return clips
 
 
@@ -162,25 +144,25 @@ def figures(clips: List[RecordedClip], settings: Dict, number: str, value: float
     rows, covered, errors = [], [], []
     for clip in clips:
         pipeline = changed_pipeline(clip, settings, number, value)
-        blank = np.zeros((*clip.size[::-1], 3), np.uint8)
-        bodies, true_m = [], []
-        for stamp_ns, seen, true in zip(clip.stamps_ns, clip.observations, clip.true_m):
-            body = video.nearest(pipeline.process(blank, clip.camera, stamp_ns), true)
-            true_px = clip.camera.project(true)
-            own_m = [o.own_joints_m[LIMB_JOINTS] for o in seen if video.is_there(o, true_px)]
-            rows.append(video.frame_errors(body, own_m, true, clip.camera))
+        bodies, true_of_bodies = [], []
+        replayed = replay(pipeline, clip.camera, clip.size, clip.stamps_ns)
+        for found, seen, true_m in zip(replayed, clip.observations, clip.true_m):
+            body = scores.nearest_body(found, true_m)
+            observed_m = scores.observed_limbs_m(seen, clip.camera.project(true_m))
+            rows.append(scores.frame_scores(body, observed_m, true_m, clip.camera))
             if body is not None:
                 bodies.append(body)
-                true_m.append(true)
+                true_of_bodies.append(true_m)
         covered.append(clip.covered)
-        errors.append(video.clip_figures(bodies, np.array(true_m), np.array(true_m)))
+        true_m = np.array(true_of_bodies)
+        errors.append(scores.steadiness(bodies, true_m, true_m))
         pipeline.close()
     every, hidden = np.array(rows), np.concatenate(covered)
-    result = {**video.summary(every), 'acceleration_error_mm_frame2': float(np.mean(
+    result = {**scores.summary(every), 'acceleration_error_mm_frame2': float(np.mean(
         [one['acceleration_error_mm_frame2'] for one in errors if one]))}
     result = {name: result[name] for name in FIGURES}
     if hidden.any():
-        result['covered_mpjpe_mm'] = video.summary(every[hidden])['mpjpe_mm']
+        result['covered_mpjpe_mm'] = scores.summary(every[hidden])['mpjpe_mm']
     return result
 
 
@@ -195,6 +177,4 @@ def changed_pipeline(clip: RecordedClip, settings: Dict, number: str, value: flo
     else:
         default = {item.name: item.default for item in settings_of(config)}[number]
         apply_settings(config, {number: type(default)(value)})
-    loaded = load_pipeline(config)
-    loaded.observer.close()
-    return Pipeline(Replay(clip), loaded.solver, config, loaded.lifter, numbers)
+    return replay_pipeline(config, clip.observations, numbers)

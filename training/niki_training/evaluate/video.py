@@ -1,11 +1,10 @@
 """
-``niki-evaluate video``: the whole pipeline on calibrated video with measured joints.
+Score the whole pipeline on calibrated video with measured joints (Pose2Sim trials).
 
-Twelve limb joints; root-aligned at the middle of the hips. Beside the pipeline's bodies stand the
-joints of the front end's network in the same frames, before anything is taken off them, so that
-what comes after it can be judged.
-A second table follows a person through the stages of the pipeline.
-With ``--passer-by MOTION`` a rendered person walks through the view in front of the measured one.
+Errors are of twelve limb joints about the middle of the hips. The joints of the front end's
+network, before their correction, are scored in the same frames. A second table has the errors
+after each stage of the pipeline. With --passer-by a rendered person walks through the view in
+front of the measured one.
 """
 
 from __future__ import annotations
@@ -13,268 +12,162 @@ from __future__ import annotations
 import json
 from pathlib import Path
 import sys
-from typing import Dict, List
+from typing import Dict, List, NamedTuple, Optional
 
-from niki_ros.body.skeleton import PARENTS_29
-from niki_ros.common.errors import SourceError
 from niki_ros.common.setting import apply_settings
 from niki_ros.common.settings import PipelineConfig
 from niki_ros.loading.pipeline import load_pipeline
+from niki_ros.people.pipeline import Pipeline
 from niki_ros.sources.open import open_source
 import numpy as np
-from scipy.signal import butter, filtfilt
 
-from niki_training.evaluate import stages
-from niki_training.evaluate.video_truth import (
-    LIMB_JOINTS,
-    limb_joints,
-    pa_aligned,
-    read_calibration,
-    read_trc,
+from niki_training.evaluate import stage_errors
+from niki_training.evaluate.replay import RecordingObserver
+from niki_training.evaluate.video_scores import (
+    aligned_error_m,
+    COLUMNS,
+    frame_scores,
+    nearest_body,
+    observed_limbs_m,
+    steadiness,
+    summary,
 )
+from niki_training.evaluate.video_truth import LIMB_JOINTS, read_trial, TrialClip
 
-HELP = 'the pipeline on calibrated video with measured joints (Pose2Sim trials)'
-COLUMNS = ('observer_mpjpe_mm', 'observer_pa_mm', 'mpjpe_mm', 'pa_mpjpe_mm', 'root_mm',
-           'root_percent', 'reprojection_px')
-SAME_M, SAME_SHARE = 1.0, 0.35
-"""
-Who is farther from the measured person is somebody else: the root in metres, the limbs in the
-image as a share of the person's size.
-"""
-STEADY = {'bone_length_cv_percent': '%',
-          'acceleration_error_mm_frame2': 'mm/frame²',
-          'observer_acceleration_error_mm_frame2': 'mm/frame²'}
-"""Printed for each camera below the table."""
-COVERED = 3
-"""Limb joints behind the passer-by from which on a frame counts as covered."""
-
-_SMOOTH = butter(4, 0.2)
+MIN_COVERED_LIMBS = 3
+"""A frame with so many limb joints behind the passer-by counts as covered."""
+_STEADINESS_UNITS = {'bone_length_cv_percent': '%',
+                     'acceleration_error_mm_frame2': 'mm/frame²',
+                     'observer_acceleration_error_mm_frame2': 'mm/frame²'}
+"""Scores that are printed for each camera below the table."""
 
 
-class RecordingObserver:
-    """Passes everything on to a front end and keeps what it said last."""
+class ClipResult(NamedTuple):
+    """
+    Scores of one clip.
 
-    def __init__(self, observer):
-        """Stand before ``observer``."""
-        self._observer = observer
-        self.last: List = []
+    :param rows: (frames, columns) of :func:`frame_scores`.
+    :param steadiness: scores over the whole clip.
+    :param stage_errors_mm: (stages, columns) of each frame with a body.
+    """
 
-    def observe(self, image_rgb, camera, stamp_ns, boxes_px=None):
-        """Observe, and remember."""
-        self.last = self._observer.observe(image_rgb, camera, stamp_ns, boxes_px)
-        return self.last
-
-    def __getattr__(self, name):
-        """Everything else is the front end's."""
-        return getattr(self._observer, name)
+    rows: np.ndarray
+    steadiness: Dict
+    stage_errors_mm: List[np.ndarray]
 
 
-def add_arguments(parser):
-    """Add the options of this verb."""
+def add_arguments(parser) -> None:
+    """Add the options of ``niki-evaluate video``."""
     parser.add_argument('folder', type=Path,
                         help='folder with calibration.toml, one .trc and a video per camera')
     parser.add_argument('--solver', default='niki-temporal')
     parser.add_argument('--set', action='append', default=[], metavar='NAME=VALUE',
                         help='a setting of the pipeline, as in niki run')
     parser.add_argument('--passer-by', type=Path, metavar='MOTION',
-                        help='archive of motion: somebody rendered walks past in front')
+                        help='archive of motion: a rendered person walks past in front')
     parser.add_argument('--json', action='store_true', help='print one JSON object')
 
 
 def main(args) -> int:
-    """Evaluate every camera of the folder and print a table or JSON."""
+    """Print the scores of every camera as a table or as JSON."""
     from niki_ros.cli.arguments import parse_settings
-    result = evaluate_folder(args.folder, args.solver, parse_settings(args.set), args.passer_by)
+    result = evaluate_trial(args.folder, args.solver, parse_settings(args.set), args.passer_by)
     if args.json:
         print(json.dumps(result))
         return 0
     print(f'{"camera":8s} {"frames":>6s} {"missed":>6s} {"ids":>4s} '
-          + ' '.join(f'{c:>17s}' for c in COLUMNS))
+          + ' '.join(f'{column:>17s}' for column in COLUMNS))
     rows = {**result['cameras'], 'all': result['all']}
     if 'covered' in result:
         rows['covered'] = result['covered']
-    steady = [row for row in result['cameras'].values() if 'ids' in row]
     for name, row in rows.items():
         print(f'{name:8s} {row["frames"]:6d} {row["missed"]:6d} {row.get("ids", ""):>4} '
-              + ' '.join(f'{row[c]:17.1f}' for c in COLUMNS))
-    print('\n' + stages.table(result['stages']) + '\n')
-    for key, unit in STEADY.items():
-        print(f'{key}: ' + ', '.join(f'{row[key]:.2f}' for row in steady) + f' {unit}')
+              + ' '.join(f'{row[column]:17.1f}' for column in COLUMNS))
+    print('\n' + stage_errors.text_table(result['stages']) + '\n')
+    with_steadiness = [row for row in result['cameras'].values() if 'ids' in row]
+    for key, unit in _STEADINESS_UNITS.items():
+        print(f'{key}: ' + ', '.join(f'{row[key]:.2f}' for row in with_steadiness) + f' {unit}')
     return 0
 
 
-def evaluate_folder(folder: Path, solver: str, settings: Dict, passer_by=None) -> Dict:
+def evaluate_trial(folder: Path, solver: str, settings: Dict,
+                   passer_by: Optional[Path] = None) -> Dict:
     """
-    Return the figures of every camera of a Pose2Sim folder, and of all together.
+    Return the scores of every camera of a Pose2Sim folder, and of all together.
 
-    :param passer_by: archive of motion of whom to draw in front, or None; then ``covered`` has
-        the figures of the frames in which at least ``COVERED`` limb joints are behind.
+    :param passer_by: archive of motion of a person who is drawn in front; ``covered`` then has
+        the scores of the frames in which that person covers the measured one.
+    :raises SourceError: when the folder is no trial.
     """
-    trials = sorted(folder.glob('*.trc'))
-    videos = sorted(folder.glob('*.mp4'))
-    if len(trials) != 1 or not videos:
-        raise SourceError(f'{folder} has {len(trials)} .trc and {len(videos)} .mp4 files; '
-                          'expected one trial and a video per camera')
-    truth = limb_joints(read_trc(trials[0]))
-    cameras = sorted(read_calibration(folder / 'calibration.toml').items())
-    draw = passers_by(passer_by)
-    result, rows, covered, steps = {}, [], [], []
-    for (name, calibrated), video in zip(cameras, videos):
-        print(f'{name}: {video.name}', file=sys.stderr, flush=True)
-        passer = draw(calibrated, truth, video) if draw else None
-        frames, extra, errors = evaluate_clip(video, calibrated, truth, solver, settings, passer)
-        steps += errors
-        rows.append(frames)
-        result[name] = {**summary(frames), **extra}
-        if passer:
-            covered.append(frames[passer.covers.sum(1)[:len(frames)] >= COVERED])
-            passer.close()
-    total = {'solver': solver, 'settings': settings, 'cameras': result,
-             'all': summary(np.concatenate(rows)), 'stages': stages.means(steps)}
+    motion = load_passer_by_motion(passer_by)
+    cameras, rows, covered, errors_mm = {}, [], [], []
+    for clip in read_trial(folder):
+        print(f'{clip.name}: {clip.video.name}', file=sys.stderr, flush=True)
+        painter = make_passer_by(clip, motion)
+        result = evaluate_clip(clip, solver, settings, painter)
+        errors_mm += result.stage_errors_mm
+        rows.append(result.rows)
+        cameras[clip.name] = {**summary(result.rows), **result.steadiness}
+        if painter:
+            covered.append(result.rows[is_covered(painter)[:len(result.rows)]])
+            painter.close()
+    total = {'solver': solver, 'settings': settings, 'cameras': cameras,
+             'all': summary(np.concatenate(rows)), 'stages': stage_errors.mean_errors(errors_mm)}
     if covered:
         total['covered'] = summary(np.concatenate(covered))
     return total
 
 
-def passers_by(path):
-    """Return what draws somebody in front of a camera; None without a motion."""
+def load_passer_by_motion(path: Optional[Path]):
+    """Return the motion of an archive; None without a path."""
     if path is None:
         return None
-    from niki_training.evaluate.passer_by import PasserBy
     from niki_training.render.motion import load_rooted_motion
-    motion = load_rooted_motion(path)
-
-    def draw(calibrated, truth, video):
-        with open_source(str(video)) as source:
-            size = source.width, source.height
-        return PasserBy(motion, calibrated, calibrated.points(truth), size)
-    return draw
+    return load_rooted_motion(path)
 
 
-def summary(frames) -> Dict:
-    """Means over the frames that have a body; ``missed`` counts the others."""
-    missed = np.isnan(frames[:, COLUMNS.index('mpjpe_mm')])
-    means = np.nanmean(frames, axis=0)
-    return {'frames': len(frames), 'missed': int(missed.sum()),
-            'observer_missed': int(np.isnan(frames[:, 0]).sum()),
-            **{name: float(value) for name, value in zip(COLUMNS, means)}}
+def make_passer_by(clip: TrialClip, motion):
+    """Return a :class:`PasserBy` for one camera; None without motion."""
+    if motion is None:
+        return None
+    from niki_training.evaluate.passer_by import PasserBy
+    with open_source(str(clip.video)) as source:
+        size = source.width, source.height
+    return PasserBy(motion, clip.calibrated, clip.limbs_m, size)
 
 
-def evaluate_clip(video, calibrated, truth, solver, settings, passer_by=None):
-    """
-    Run one clip.
+def is_covered(passer_by) -> np.ndarray:
+    """Return (frames,) True where the passer-by covers the measured person."""
+    return passer_by.covers.sum(1) >= MIN_COVERED_LIMBS
 
-    :return: an array (frames, len(COLUMNS)), the figures that need the whole clip, and the errors
-        after each stage of the frames that have a body.
-    """
+
+def evaluate_clip(clip: TrialClip, solver: str, settings: Dict, passer_by=None) -> ClipResult:
+    """Return the scores of one camera."""
     config = apply_settings(PipelineConfig(), settings)
     config.solver.name = solver
-    pipeline = load_pipeline(config)
-    pipeline.observer = observer = RecordingObserver(pipeline.observer)
-    rows, bodies_seen, truth_seen, raw, steps = [], [], [], [], []
-    with open_source(str(video)) as source:
-        for index, (frame, world) in enumerate(zip(source, truth)):
-            true = calibrated.points(world)
+    loaded = load_pipeline(config)
+    observer = RecordingObserver(loaded.observer)
+    pipeline = Pipeline(observer, loaded.solver, config, loaded.lifter)
+    camera = clip.calibrated.camera
+    rows, bodies, true_of_bodies, observed_of_bodies, errors_mm = [], [], [], [], []
+    with open_source(str(clip.video)) as source:
+        for index, (frame, true_m) in enumerate(zip(source, clip.limbs_m)):
             image = passer_by.paint(frame.image_rgb, index) if passer_by else frame.image_rgb
-            bodies = pipeline.process(image, calibrated.camera, frame.stamp_ns)
-            body = nearest(bodies, true)
-            there = calibrated.camera.project(true)
-            seen = [o.own_joints_m[LIMB_JOINTS] for o in observer.last if is_there(o, there)]
-            rows.append(frame_errors(body, seen, true, calibrated.camera))
+            body = nearest_body(pipeline.process(image, camera, frame.stamp_ns), true_m)
+            observed_m = observed_limbs_m(observer.last, camera.project(true_m))
+            rows.append(frame_scores(body, observed_m, true_m, camera))
             if body is not None:
-                bodies_seen.append(body)
-                truth_seen.append(true)
-                steps.append(stages.stage_errors(stages.stages_of(pipeline, body), true))
-                raw.append(min(seen, key=lambda one, true=true: aligned_error(one, true),
-                               default=np.full((len(LIMB_JOINTS), 3), np.nan)))
+                bodies.append(body)
+                true_of_bodies.append(true_m)
+                observed_of_bodies.append(_best_observed(observed_m, true_m))
+                errors_mm.append(stage_errors.stage_errors_mm(
+                    stage_errors.joints_after_stages(pipeline, body), true_m))
     pipeline.close()
-    return np.array(rows), clip_figures(bodies_seen, np.array(truth_seen), np.array(raw)), steps
+    return ClipResult(np.array(rows), steadiness(bodies, np.array(true_of_bodies),
+                                                 np.array(observed_of_bodies)), errors_mm)
 
 
-def nearest(bodies, true):
-    """Return the body whose limbs are nearest to the true ones (12, 3), None if all are far."""
-    def apart(body):
-        return np.linalg.norm(body.joints_m[LIMB_JOINTS].mean(0) - true.mean(0))
-    best = min(bodies, key=apart, default=None)
-    return best if best is not None and apart(best) < SAME_M else None
-
-
-def is_there(observation, true_px) -> bool:
-    """
-    Whether an observation is of the person whose limbs are at ``true_px`` (12, 2).
-
-    Left and right may be mistaken: that is an error to be counted, not somebody else.
-    """
-    found = observation.keypoints_px[LIMB_JOINTS]
-    sides = found.reshape(-1, 2, 2)[:, ::-1].reshape(-1, 2)
-    off = min(np.nanmedian(np.linalg.norm(one - true_px, axis=1)) for one in (found, sides))
-    return bool(off < SAME_SHARE * np.ptp(true_px, axis=0).max())
-
-
-def frame_errors(body, seen, true, camera) -> List[float]:
-    """One row of ``COLUMNS``; NaN where there is nobody."""
-    row = [np.nan] * len(COLUMNS)
-    if seen:
-        errors = [aligned_error(joints, true) for joints in seen]
-        best = int(np.argmin(errors))
-        row[0] = errors[best] * 1e3
-        row[1] = np.linalg.norm(pa_aligned(seen[best], true) - true, axis=1).mean() * 1e3
-    if body is not None:
-        joints = body.joints_m[LIMB_JOINTS]
-        row[2] = aligned_error(joints, true) * 1e3
-        row[3] = np.linalg.norm(pa_aligned(joints, true) - true, axis=1).mean() * 1e3
-        off = np.linalg.norm(hips(joints) - hips(true))
-        row[4], row[5] = off * 1e3, 100 * off / np.linalg.norm(hips(true))
-        pixels = camera.project(body.joints_m) - body.keypoints_px
-        trusted = np.append(body.confidence, [0.0] * 5) > 0.5
-        if trusted.any() and np.isfinite(pixels[trusted]).any():
-            row[6] = np.nanmean(np.linalg.norm(pixels[trusted], axis=1))
-    return row
-
-
-def hips(limbs) -> np.ndarray:
-    """Middle of the hips (..., 1, 3) of twelve limb joints."""
-    return limbs[..., :2, :].mean(-2, keepdims=True)
-
-
-def aligned_error(joints, true) -> float:
-    """Mean distance in metres after the middles of the hips are laid on each other."""
-    return float(np.linalg.norm((joints - hips(joints)) - (true - hips(true)), axis=-1).mean())
-
-
-def bend_error(joints, truth) -> float:
-    """
-    Mean acceleration error of limbs (n, 12, 3) relative to the hips, mm per frame squared.
-
-    The truth is freed of its noise, which is 40 mm/frame² in the Pose2Sim trial: a Butterworth
-    filter of fourth order, forwards and backwards, as is usual for markers (Winter 2009), at a
-    fifth of the highest frequency: 6 Hz in a video of 60.
-    """
-    relative = truth - hips(truth)
-    if len(truth) > 3 * len(_SMOOTH[0]):
-        relative = filtfilt(*_SMOOTH, relative, axis=0)
-    bend = np.diff((joints - hips(joints)) - relative, 2, axis=0)
-    return float(np.nanmean(np.linalg.norm(bend, axis=-1)) * 1e3)
-
-
-def clip_figures(bodies, truth, raw) -> Dict:
-    """
-    Steadiness over a clip: bone lengths, acceleration, ids.
-
-    :param truth: (n, 12, 3) camera axes. :param raw: (n, 12, 3) the front end's, NaN where none.
-    """
-    if len(bodies) < 3:
-        return {}
-    joints = np.stack([body.joints_m for body in bodies])
-    bones = np.linalg.norm(joints[:, 1:] - joints[:, list(PARENTS_29[1:])], axis=-1)
-    bend = np.diff(joints[:, LIMB_JOINTS], 2, axis=0)
-    roots = np.stack([body.root_m for body in bodies])
-    return {
-        'bone_length_cv_percent': float(100 * (bones.std(0) / bones.mean(0)).mean()),
-        'acceleration_mm_frame2': float(np.linalg.norm(bend, axis=-1).mean() * 1e3),
-        'acceleration_error_mm_frame2': bend_error(joints[:, LIMB_JOINTS], truth),
-        'observer_acceleration_error_mm_frame2': bend_error(raw, truth),
-        'root_acceleration_mm_frame2': float(
-            np.linalg.norm(np.diff(roots, 2, axis=0), axis=-1).mean() * 1e3),
-        'ids': len({body.id for body in bodies}),
-    }
+def _best_observed(observed_m: List[np.ndarray], true_m) -> np.ndarray:
+    """Return the observed limbs (12, 3) nearest to the true ones; NaN where there are none."""
+    return min(observed_m, key=lambda one_m: aligned_error_m(one_m, true_m),
+               default=np.full((len(LIMB_JOINTS), 3), np.nan))

@@ -1,10 +1,10 @@
-"""Measured joints and calibrated cameras of Pose2Sim trials: TRC files and calibration TOML."""
+"""Reader of Pose2Sim trials: measured joints (TRC), calibrated cameras (TOML) and their videos."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict
+from typing import Dict, List
 
 from niki_ros.body.skeleton import JOINT
 from niki_ros.common.errors import SourceError
@@ -15,20 +15,61 @@ from scipy.spatial.transform import Rotation
 LIMBS = tuple(f'{side}_{part}' for part in ('hip', 'knee', 'ankle', 'shoulder', 'elbow', 'wrist')
               for side in ('left', 'right'))
 LIMB_JOINTS = np.array([JOINT[name] for name in LIMBS])
-"""The twelve limb joints that both the trial and the body model have, indices into JOINTS_29."""
+"""(12,) indices into JOINTS_29 of the limb joints that trials and the body model have."""
 
 
 @dataclass(frozen=True)
 class CalibratedCamera:
-    """A camera in the world: x_camera = rotmat @ x_world + translation_m."""
+    """
+    A camera in the world: x_camera = camera_from_world @ x_world + translation_m.
+
+    :param camera_from_world: (3, 3). :param translation_m: (3,).
+    """
 
     camera: Camera
     camera_from_world: np.ndarray
     translation_m: np.ndarray
 
-    def points(self, world_m) -> np.ndarray:
-        """Points (..., 3) of the world in the camera's optical frame, metres."""
+    def from_world(self, world_m) -> np.ndarray:
+        """Return points (..., 3) of the world in the camera's optical frame, metres."""
         return np.asarray(world_m) @ self.camera_from_world.T + self.translation_m
+
+
+@dataclass(frozen=True)
+class TrialClip:
+    """
+    One camera of a trial.
+
+    :param name: of the camera. :param video: its file.
+    :param world_m: (frames, 12, 3) measured limb joints in the world, order of ``LIMBS``.
+    """
+
+    name: str
+    video: Path
+    calibrated: CalibratedCamera
+    world_m: np.ndarray
+
+    @property
+    def limbs_m(self) -> np.ndarray:
+        """Return the measured limb joints (frames, 12, 3), camera axes, metres."""
+        return self.calibrated.from_world(self.world_m)
+
+
+def read_trial(folder: Path) -> List[TrialClip]:
+    """
+    Return the cameras of a folder with ``calibration.toml``, one .trc and a video per camera.
+
+    :raises SourceError: when a file is missing or of another form.
+    """
+    folder = Path(folder)
+    trials, videos = sorted(folder.glob('*.trc')), sorted(folder.glob('*.mp4'))
+    if len(trials) != 1 or not videos:
+        raise SourceError(f'{folder} has {len(trials)} .trc and {len(videos)} .mp4 files; '
+                          'expected one trial and a video per camera')
+    world_m = limb_joints(read_trc(trials[0]))
+    cameras = sorted(read_calibration(folder / 'calibration.toml').items())
+    return [TrialClip(name, video, calibrated, world_m)
+            for (name, calibrated), video in zip(cameras, videos)]
 
 
 def read_trc(path) -> Dict[str, np.ndarray]:
@@ -42,20 +83,20 @@ def read_trc(path) -> Dict[str, np.ndarray]:
     lines = Path(path).read_text().splitlines()
     if len(lines) < 6 or not lines[0].startswith('PathFileType'):
         raise SourceError(f'{path} is no TRC file: the first line is {lines[:1]}')
-    about = dict(zip(lines[1].split('\t'), lines[2].split('\t')))
-    scale = {'m': 1.0, 'mm': 1e-3}.get(about.get('Units', ''))
+    header = dict(zip(lines[1].split('\t'), lines[2].split('\t')))
+    scale = {'m': 1.0, 'mm': 1e-3}.get(header.get('Units', ''))
     if scale is None:
-        raise SourceError(f'{path} has units {about.get("Units")!r}; expected m or mm')
+        raise SourceError(f'{path} has units {header.get("Units")!r}; expected m or mm')
     names = [name for name in lines[3].split('\t')[2:] if name.strip()]
     rows = np.array([[float(cell) if cell.strip() else np.nan for cell in
                       (line.split('\t') + [''] * 3 * len(names))[2:2 + 3 * len(names)]]
                      for line in lines[5:] if line.strip()])
-    points = rows.reshape(len(rows), len(names), 3)[..., [2, 0, 1]] * scale
-    return {name: points[:, index] for index, name in enumerate(names)}
+    points_m = rows.reshape(len(rows), len(names), 3)[..., [2, 0, 1]] * scale
+    return {name: points_m[:, index] for index, name in enumerate(names)}
 
 
 def limb_joints(markers: Dict[str, np.ndarray]) -> np.ndarray:
-    """Return the twelve limb joints (frames, 12, 3), in the order of ``LIMBS``."""
+    """Return the twelve limb joints (frames, 12, 3) of markers, in the order of ``LIMBS``."""
     def marker(name):
         side, part = name.split('_')
         return markers[side[0].upper() + part.capitalize()]
@@ -63,7 +104,11 @@ def limb_joints(markers: Dict[str, np.ndarray]) -> np.ndarray:
 
 
 def read_calibration(path) -> Dict[str, CalibratedCamera]:
-    """Return the cameras of a Pose2Sim ``calibration.toml`` by name."""
+    """
+    Return the cameras of a Pose2Sim ``calibration.toml`` by name.
+
+    :raises SourceError: when the file describes no camera.
+    """
     try:
         import tomllib
     except ModuleNotFoundError:
@@ -81,15 +126,3 @@ def read_calibration(path) -> Dict[str, CalibratedCamera]:
     if not cameras:
         raise SourceError(f'{path} describes no camera')
     return cameras
-
-
-def pa_aligned(found, truth) -> np.ndarray:
-    """Return ``found`` (..., n, 3) moved, turned and scaled onto ``truth`` (Umeyama 1991)."""
-    a, b = found - found.mean(-2, keepdims=True), truth - truth.mean(-2, keepdims=True)
-    u, s, vt = np.linalg.svd(np.swapaxes(b, -1, -2) @ a)
-    flip = np.ones(s.shape)
-    flip[..., 2] = np.sign(np.linalg.det(u) * np.linalg.det(vt))
-    rotmat = (u * flip[..., None, :]) @ vt
-    scale = (s * flip).sum(-1) / np.maximum((a**2).sum((-1, -2)), 1e-12)
-    turned = a @ np.swapaxes(rotmat, -1, -2) * scale[..., None, None]
-    return turned + truth.mean(-2, keepdims=True)

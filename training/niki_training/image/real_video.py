@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from niki_ros.common.errors import SourceError
 from niki_ros.observers.crop import Crop
 from niki_ros.observers.crop_view import CropView
 from niki_ros.sources.open import open_source
 import numpy as np
 import torch
 
-from niki_training.evaluate.video import aligned_error, hips
-from niki_training.evaluate.video_truth import (
-    LIMB_JOINTS,
-    limb_joints,
-    pa_aligned,
-    read_calibration,
-    read_trc,
-)
+from niki_training.evaluate.metrics import procrustes_aligned
+from niki_training.evaluate.video_scores import aligned_error_m, hips
+from niki_training.evaluate.video_truth import LIMB_JOINTS, read_trial, TrialClip
 
 COLUMNS = {'mpjpe_mm': 'joints, mm', 'pa_mpjpe_mm': 'aligned, mm', 'bone_percent':
            'bone lengths, %', 'spread_percent': 'bone lengths over time, %', 'angle_deg':
@@ -36,16 +30,11 @@ def trial_table(nets: dict, folder: Path) -> dict:
     about the network, not about finding people. Bone lengths are compared with the medians of the
     measured ones, and with their own mean over time.
     """
-    trials, videos = sorted(folder.glob('*.trc')), sorted(folder.glob('*.mp4'))
-    if len(trials) != 1 or not videos:
-        raise SourceError(f'{folder} has {len(trials)} .trc and {len(videos)} .mp4 files; '
-                          'expected one trial and a video per camera')
-    truth = limb_joints(read_trc(trials[0]))
-    lengths = np.median(limb_lengths(truth), axis=0)
-    cameras = sorted(read_calibration(folder / 'calibration.toml').items())
+    clips = read_trial(folder)
+    lengths = np.median(limb_lengths(clips[0].world_m), axis=0)
     found: dict = {head: [] for head in nets}
-    for (_, calibrated), video in zip(cameras, videos):
-        for head, rows in _clip(nets, video, calibrated, truth).items():
+    for clip in clips:
+        for head, rows in _clip(nets, clip).items():
             found[head].append(rows)
     return {head: _summary(rows, lengths) for head, rows in found.items()}
 
@@ -64,13 +53,12 @@ def limb_angles_deg(limbs) -> np.ndarray:
     return np.degrees(np.arctan2(across, (a * b).sum(-1)))
 
 
-def _clip(nets, video, calibrated, truth) -> dict:
+def _clip(nets, clip: TrialClip) -> dict:
     """Return {head: pairs of predicted and true limbs (n, 12, 3), and distances (n, 2)}."""
-    camera, images, views, kept = calibrated.camera, [], [], []
+    camera, images, views, kept = clip.calibrated.camera, [], [], []
     size = next(iter(nets.values())).config.size_px
-    with open_source(str(video)) as source:
-        for number, (frame, world) in enumerate(zip(source, truth)):
-            true = calibrated.points(world)
+    with open_source(str(clip.video)) as source:
+        for number, (frame, true) in enumerate(zip(source, clip.limbs_m)):
             pixels = camera.project(true)
             if number % STEP or not np.isfinite(pixels).all():
                 continue
@@ -102,9 +90,9 @@ def _summary(rows, lengths) -> dict:
     own = limb_lengths(limbs)
     spread = [limb_lengths(clip).std(0) / limb_lengths(clip).mean(0) for clip, _, _ in rows]
     return {
-        'mpjpe_mm': 1e3 * float(np.mean([aligned_error(*pair) for pair in zip(limbs, true)])),
+        'mpjpe_mm': 1e3 * float(np.mean([aligned_error_m(*pair) for pair in zip(limbs, true)])),
         'pa_mpjpe_mm': 1e3 * float(np.linalg.norm(
-            pa_aligned(limbs - hips(limbs), true - hips(true)) - (true - hips(true)),
+            procrustes_aligned(limbs - hips(limbs), true - hips(true)) - (true - hips(true)),
             axis=-1).mean()),
         'bone_percent': 100 * float((np.abs(own - lengths) / lengths).mean()),
         'spread_percent': 100 * float(np.mean(spread)),

@@ -1,4 +1,4 @@
-"""Motion with the path of the pelvis, which people need who stand on a floor."""
+"""Motion with the path of the pelvis."""
 
 from __future__ import annotations
 
@@ -14,21 +14,25 @@ from niki_training.data.store import load_motion, running_sums
 @dataclass
 class RootedMotion(Motion):
     """
-    Pieces of motion and where the pelvis was.
+    Pieces of motion with the path of the pelvis.
 
-    :param root_m: (F, 3) metres, y up; zeros where the archive does not say.
+    :param root_m: (F, 3) metres, y up; zeros where the archive has no path.
     """
 
     root_m: np.ndarray = None
 
     def piece_of(self, frame: int):
-        """Return the name of the piece with this frame, and the frame's number in it."""
+        """Return the name of the piece that holds a frame, and the number of the frame in it."""
         piece = int(np.searchsorted(self.starts, frame, side='right')) - 1
         return str(self.names[piece]), int(frame - self.starts[piece])
 
 
 def load_rooted_motion(path) -> RootedMotion:
-    """Read what :func:`niki_training.data.store.load_motion` reads, and the pelvis with it."""
+    """
+    Return the motion of an archive or a store, with the path of the pelvis.
+
+    :raises InputError: as of :func:`niki_training.data.store.load_motion`.
+    """
     motion = load_motion(path)
     root = np.zeros((len(motion.rotvec), 3), dtype=np.float32)
     with np.load(Path(path), allow_pickle=False) as z:

@@ -14,7 +14,7 @@ from niki_training.data.store import load_motion
 from niki_training.evaluate.metrics import mpjpe_mm
 from niki_training.evaluate.model_fit import model_fit
 from niki_training.evaluate.plots import draw_tables
-from niki_training.evaluate.protocol import markdown, rows_of
+from niki_training.evaluate.solver_protocol import markdown_table, rows_of_solver
 import numpy as np
 import pytest
 
@@ -78,10 +78,10 @@ def test_charts_of_half_a_table_and_of_an_unknown_form(tmp_path):
 
 def test_rows_of_a_solver_that_is_not_there_are_refused():
     tables = {'frames': {'a': {'clean': {'mpjpe_mm': 1.23456}}}}
-    assert rows_of('a', tables) == {'frames': {'clean': {'mpjpe_mm': 1.235}}}
+    assert rows_of_solver('a', tables) == {'frames': {'clean': {'mpjpe_mm': 1.235}}}
     with pytest.raises(ConfigError, match=r"no solver 'b'; they have \['a'\]"):
-        rows_of('b', tables)
-    assert markdown(tables['frames']).splitlines()[-1] == '| clean | 1.23 |'
+        rows_of_solver('b', tables)
+    assert markdown_table(tables['frames']).splitlines()[-1] == '| clean | 1.23 |'
 
 
 def test_wrong_files_are_named(tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""Rectangles over a person, and the figures of what they do."""
+"""Rectangles over a person, and the scores of their effect."""
 
 import json
 import os
@@ -8,8 +8,13 @@ from niki_ros.body.body import Body
 from niki_ros.body.observation import JointObservation
 from niki_ros.body.skeleton import JOINT
 from niki_training.cli import evaluate as evaluate_cli
-from niki_training.evaluate.occlude import fastest_return, Observed, observer_row, solver_row
-from niki_training.evaluate.occluders import PARTS, Rectangles
+from niki_training.evaluate.occlude import (
+    ClipRecording,
+    fastest_return_rad_s,
+    observer_scores,
+    solver_scores,
+)
+from niki_training.evaluate.occluders import PARTS, RectangleOccluder
 import numpy as np
 import pytest
 
@@ -39,45 +44,43 @@ def body(stamp_ns=0, shift_m=0.0, joints=(), turn=None, status=0):
 
 
 def clip(one):
-    """Return what a front end saw: ``one`` in every frame."""
-    out = Observed((640, 480), RATE_HZ)
-    out.seen = [[one] for _ in range(FRAMES)]
-    out.stamps_ns = [round(i * 1e9 / RATE_HZ) for i in range(FRAMES)]
-    return out
+    """Return the recording of a front end: ``one`` in every frame."""
+    return ClipRecording((640, 480), RATE_HZ, [[one] for _ in range(FRAMES)],
+                         [round(i * 1e9 / RATE_HZ) for i in range(FRAMES)])
 
 
 def test_rectangles_hide_what_lies_behind_them_for_their_stretch():
-    paint = Rectangles(PARTS['left_arm'], clip(seen()), 0.5, 0.5)
-    assert paint.painted() == list(range(15, 30)) + list(range(45, 60))
-    hidden = paint.hides[20]
+    occluder = RectangleOccluder(PARTS['left_arm'], clip(seen()), 0.5, 0.5)
+    assert occluder.hiding_frames() == list(range(15, 30)) + list(range(45, 60))
+    hidden = occluder.hidden[20]
     assert hidden[ARM].all() and not hidden[[0, 4, 12, 16]].any()
-    assert [index for index, _ in paint.returns()] == [30]
+    assert [index for index, _ in occluder.reappearances()] == [30]
     image = np.full((480, 640, 3), 200, np.uint8)
-    assert paint.on(image, 3) is image
-    painted = paint.on(image, 20)
-    x0, y0, x1, y1 = paint.boxes[20].astype(int)
+    assert occluder.paint(image, 3) is image
+    painted = occluder.paint(image, 20)
+    x0, y0, x1, y1 = occluder.boxes_px[20].astype(int)
     assert (painted[y0:y1, x0:x1] == 96).all() and (painted != 200).sum() == 3 * (
         (y1 - y0) * (x1 - x0))
 
 
 def test_figures_of_the_front_end():
-    clean = clip(seen())
-    paint = Rectangles(PARTS['left_arm'], clean, 0.5, 0.5)
-    row = observer_row(clean, clip(seen(0.1, ARM)), paint)
+    clear = clip(seen())
+    occluder = RectangleOccluder(PARTS['left_arm'], clear, 0.5, 0.5)
+    row = observer_scores(clear, clip(seen(0.1, ARM)), occluder)
     assert row['seen_mm'] == 0 and row['hidden_mm'] > 70
-    dark = clip(seen())
-    dark.seen[20] = []
-    assert observer_row(clean, dark, paint)['missed_percent'] == pytest.approx(100 / 30)
+    occluded = clip(seen())
+    occluded.observations[20] = []
+    assert observer_scores(clear, occluded, occluder)['missed_percent'] == pytest.approx(100 / 30)
 
 
 def test_figures_of_a_solver():
-    clean = clip(seen())
-    paint = Rectangles(PARTS['left_arm'], clean, 0.5, 0.5)
-    was = [[body(stamp)] for stamp in clean.stamps_ns]
-    now = [[body(stamp, 0.1, ARM, status=1)] for stamp in clean.stamps_ns]
+    clear = clip(seen())
+    occluder = RectangleOccluder(PARTS['left_arm'], clear, 0.5, 0.5)
+    was = [[body(stamp)] for stamp in clear.stamps_ns]
+    now = [[body(stamp, 0.1, ARM, status=1)] for stamp in clear.stamps_ns]
     now[20] = []
-    row = solver_row(was, now, paint, clean.stamps_ns)
-    hidden = paint.hides[21]
+    row = solver_scores(was, now, occluder, clear.stamps_ns)
+    hidden = occluder.hidden[21]
     expected = 1e3 * 0.1 * np.sqrt(3) * hidden[ARM].sum() / hidden.sum()
     assert row['hidden_mm'] == pytest.approx(expected)
     assert row['seen_mm'] == pytest.approx(0) and row['ids'] == 1
@@ -86,23 +89,24 @@ def test_figures_of_a_solver():
 
 
 def test_a_hidden_joint_that_is_called_observed_is_wrong_where_it_is_far_off():
-    clean = clip(seen())
-    paint = Rectangles(PARTS['left_arm'], clean, 0.5, 0.5)
-    was = [[body(stamp)] for stamp in clean.stamps_ns]
+    clear = clip(seen())
+    occluder = RectangleOccluder(PARTS['left_arm'], clear, 0.5, 0.5)
+    was = [[body(stamp)] for stamp in clear.stamps_ns]
     for metres, wrong in ((0.05, False), (0.1, True)):
-        now = [[body(stamp, metres, ARM, status=0)] for stamp in clean.stamps_ns]
-        row = solver_row(was, now, paint, clean.stamps_ns)
+        now = [[body(stamp, metres, ARM, status=0)] for stamp in clear.stamps_ns]
+        row = solver_scores(was, now, occluder, clear.stamps_ns)
         assert row['claimed_percent'] == 100
         assert (row['wrongly_percent'] > 0) == wrong
 
 
 def test_how_fast_a_joint_comes_back():
-    clean = clip(seen())
-    paint = Rectangles(PARTS['left_arm'], clean, 0.5, 0.5)
-    bodies = [[body(stamp)] for stamp in clean.stamps_ns]
+    clear = clip(seen())
+    occluder = RectangleOccluder(PARTS['left_arm'], clear, 0.5, 0.5)
+    bodies = [[body(stamp)] for stamp in clear.stamps_ns]
     for index in range(32, FRAMES):
-        bodies[index] = [body(clean.stamps_ns[index], turn=(18, 0.3))]
-    assert fastest_return(bodies, paint, clean.stamps_ns) == pytest.approx(0.3 * RATE_HZ, rel=1e-3)
+        bodies[index] = [body(clear.stamps_ns[index], turn=(18, 0.3))]
+    assert fastest_return_rad_s(bodies, occluder, clear.stamps_ns) == pytest.approx(
+        0.3 * RATE_HZ, rel=1e-3)
 
 
 def test_a_clip_that_cannot_be_read_is_named(tmp_path, capsys):

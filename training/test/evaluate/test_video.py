@@ -6,12 +6,13 @@ from pathlib import Path
 
 from niki_ros.common.errors import InputError, SourceError
 from niki_training.cli import evaluate as evaluate_cli
+from niki_training.evaluate.metrics import procrustes_aligned
 from niki_training.evaluate.passer_by import rotmat_to_x, stage_in_front, straightest_walk
-from niki_training.evaluate.video import bend_error, is_there, nearest
+from niki_training.evaluate.video_scores import acceleration_error_mm_frame2 as error_mm
+from niki_training.evaluate.video_scores import is_of_person, nearest_body
 from niki_training.evaluate.video_truth import (
     LIMB_JOINTS,
     limb_joints,
-    pa_aligned,
     read_calibration,
     read_trc,
 )
@@ -44,9 +45,10 @@ def test_alignment_undoes_turn_size_and_place():
     rng = np.random.default_rng(0)
     truth = rng.normal(size=(5, 12, 3))
     turn = Rotation.random(random_state=0).as_matrix()
-    np.testing.assert_allclose(pa_aligned(truth @ turn.T * 1.7 + 3.0, truth), truth, atol=1e-9)
+    moved = truth @ turn.T * 1.7 + 3.0
+    np.testing.assert_allclose(procrustes_aligned(moved, truth), truth, atol=1e-9)
     mirror = turn * [-1, 1, 1]
-    error = np.abs(pa_aligned(truth @ mirror.T, truth) - truth).max()
+    error = np.abs(procrustes_aligned(truth @ mirror.T, truth) - truth).max()
     assert error > 0.1, 'a mirror is no rotation'
 
 
@@ -65,7 +67,7 @@ def test_measured_joints_lie_in_every_image(trial):
     cameras = read_calibration(trial / 'calibration.toml')
     assert len(cameras) == 4
     for one in cameras.values():
-        pixels = one.camera.project(one.points(world))
+        pixels = one.camera.project(one.from_world(world))
         assert (pixels > 0).all() and (pixels < [one.camera.width, one.camera.height]).all()
 
 
@@ -82,7 +84,8 @@ def test_somebody_else_is_not_the_measured_person():
 
     class Elsewhere:
         joints_m = np.full((29, 3), 0.9)
-    assert nearest([Elsewhere, There], true) is There and nearest([Elsewhere], true) is None
+    assert nearest_body([Elsewhere, There], true) is There
+    assert nearest_body([Elsewhere], true) is None
 
 
 def test_left_taken_for_right_is_still_the_same_person():
@@ -90,19 +93,19 @@ def test_left_taken_for_right_is_still_the_same_person():
         keypoints_px = np.full((29, 2), np.nan)
     true = np.random.default_rng(0).uniform(0, 500, (12, 2))
     Seen.keypoints_px[LIMB_JOINTS] = true[[1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10]]
-    assert is_there(Seen, true)
+    assert is_of_person(Seen, true)
     Seen.keypoints_px[LIMB_JOINTS] = true + 300
-    assert not is_there(Seen, true)
+    assert not is_of_person(Seen, true)
 
 
 def test_acceleration_error_is_relative_to_the_hips():
     rng = np.random.default_rng(0)
     truth = rng.normal(size=(12, 3)) + 0.3 * np.sin(np.arange(60) / 12)[:, None, None]
     moved = truth + rng.normal(size=(60, 1, 3))
-    assert bend_error(moved, truth) < 1.0
+    assert error_mm(moved, truth) < 1.0
     noisy = truth + 0.01 * rng.normal(size=truth.shape)
-    assert bend_error(moved, noisy) < 10.0 < bend_error(noisy, truth), 'noise of the truth'
-    assert bend_error(moved + np.arange(12)[:, None] * rng.normal(size=(60, 1, 3)), truth) > 1.0
+    assert error_mm(moved, noisy) < 10.0 < error_mm(noisy, truth), 'noise of the truth'
+    assert error_mm(moved + np.arange(12)[:, None] * rng.normal(size=(60, 1, 3)), truth) > 1.0
 
 
 class Walk:

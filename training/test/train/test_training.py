@@ -6,8 +6,7 @@ from niki_ros.body.skeleton import open_skeleton
 from niki_ros.common.errors import ConfigError, ModelError
 from niki_ros.solvers.niki import NikiSolver
 from niki_training.cli import train as train_cli
-from niki_training.evaluate.protocol import by_solver, frame_row
-from niki_training.evaluate.protocol import test_poses as make_poses
+from niki_training.evaluate.solver_protocol import protocol_poses, score_frames, solve_in_batches
 from niki_training.export.niki import export
 from niki_training.networks.temporal import TOKEN
 from niki_training.train.checkpoint import load_checkpoint
@@ -107,8 +106,8 @@ def test_shipped_generate_of_solve_is_the_observation(shipped, motion):
 def test_shipped_rows_on_real_motion(shipped, real_motion):
     from niki_training.data.store import load_motion
     motion = load_motion(real_motion / 'cmu_smpl24_30fps_val.npz')
-    poses = make_poses(motion, open_skeleton(), seed=0, limit=100)
-    rows = {r: frame_row(by_solver(shipped), poses, r, 0)['mpjpe_mm']
+    poses = protocol_poses(motion, open_skeleton(), seed=0, limit=100)
+    rows = {r: score_frames(solve_in_batches(shipped), poses, r, 0)['mpjpe_mm']
             for r in ('clean', 'noise-20', 'occluded-2', 'silent-2')}
     assert rows['clean'] < 2 and rows['noise-20'] < 24 and rows['occluded-2'] < 34
     assert rows['silent-2'] < 40

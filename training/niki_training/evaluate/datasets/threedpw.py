@@ -1,9 +1,9 @@
 """
-3DPW, 3DPW-OCC and 3DPW-XOCC: videos at 30 fps with SMPL's pose in the world and a moving camera.
+Readers of 3DPW, 3DPW-OCC and 3DPW-XOCC: videos with SMPL's pose and a moving camera.
 
-Every frame with a known camera counts, of every person, as in SPIN's
-``datasets/preprocess/pw3d.py`` (Kolotouros et al. 2019), which others follow. The mesh of the
-truth is that of the person's gender.
+Every person counts in every frame with a known camera, as in SPIN's
+``datasets/preprocess/pw3d.py`` (Kolotouros et al. 2019). The mesh of the ground truth has the
+person's gender.
 """
 
 from __future__ import annotations
@@ -18,55 +18,64 @@ import numpy as np
 
 from niki_training.data import xocc
 from niki_training.data.readers.threedpw import is_occluded
-from niki_training.evaluate.protocols.mesh import gender_of
-from niki_training.evaluate.protocols.truth import (
+from niki_training.evaluate.datasets.annotations import (
+    AnnotatedImage,
     box_around,
-    Frame,
+    PersonTruth,
     pinhole,
     root_of,
     Sequence,
-    Truth,
 )
+from niki_training.evaluate.datasets.smpl_mesh import gender_of
 
-FPS = 30.0
+_FPS = 30.0
 
 
 def sequences(folder: Path, split: str = 'test') -> Iterator[Sequence]:
-    """Yield the videos of one split, with all people in them."""
+    """
+    Yield the videos of one split, with all people.
+
+    :raises InputError: when the folder holds no sequences.
+    """
     root = _root(folder)
     for file in _files(root, (split,)):
         yield _video(root, file)
 
 
 def occluded(folder: Path) -> Iterator[Sequence]:
-    """Yield the videos of 3DPW-OCC, which come from all splits."""
+    """
+    Yield the videos of 3DPW-OCC, out of all splits.
+
+    :raises InputError: when the folder holds none of them.
+    """
     root = _root(folder)
     files = [file for file in _files(root, ('train', 'validation', 'test')) if is_occluded(file)]
     if not files:
-        raise InputError(f'{root}/sequenceFiles: none of the sequences of 3DPW-OCC, such as '
-                         'courtyard_box_00.pkl, is in it')
+        raise InputError(f'{root}/sequenceFiles: it holds none of the sequences of 3DPW-OCC, '
+                         'such as courtyard_box_00.pkl')
     for file in files:
         yield _video(root, file)
 
 
 def cut_and_covered(folder: Path, seed: int = 0) -> Iterator[Sequence]:
-    """Yield crops of one person each, covered and cut off as ``niki-data xocc`` does it."""
+    """Yield crops of one person each, occluded and truncated as by ``niki-data xocc``."""
     root = _root(folder)
     for file in _files(root, ('test',)):
         for person in xocc.read_people(file):
             borders, rectangles = xocc.plan(person, seed)
-            grain = [seed, zlib.crc32(person.name.encode())]
+            seeds = [seed, zlib.crc32(person.name.encode())]
             frames = []
             for t in np.flatnonzero(person.valid):
                 crop = xocc.crop_from_image(borders[t])
                 flat = np.c_[person.joints_px[t], np.ones(24)] @ crop.T
                 truth = _truth(person, t, flat[:, :2])
 
-                def change(image, t=t, borders=borders, rectangles=rectangles, grain=grain):
-                    rng = np.random.default_rng(grain)
+                def change(image, t=t, borders=borders, rectangles=rectangles, seeds=seeds):
+                    rng = np.random.default_rng(seeds)
                     return xocc.painted(image, borders[t], rectangles[t], rng)
-                frames.append(Frame(_image(root, file, t), pinhole(crop @ person.camera_matrix),
-                                    [truth], t / FPS, change))
+                frames.append(AnnotatedImage(
+                    _image(root, file, t), pinhole(crop @ person.camera_matrix), [truth],
+                    t / _FPS, change))
             if frames:
                 yield Sequence(person.name, frames)
 
@@ -86,16 +95,16 @@ def _files(root: Path, splits) -> List[Path]:
 
 
 def _video(root: Path, file: Path) -> Sequence:
-    """Return one video with everybody in it."""
+    """Return one video with all people."""
     people = xocc.read_people(file)
     frames = []
     for t in range(len(people[0].theta) if people else 0):
-        there = [_truth(one, t, one.joints_px[t]) if one.valid[t] else None for one in people]
-        if any(one is not None for one in there):
-            frames.append(Frame(_image(root, file, t), pinhole(people[0].camera_matrix), there,
-                                t / FPS))
+        truths = [_truth(one, t, one.joints_px[t]) if one.valid[t] else None for one in people]
+        if any(one is not None for one in truths):
+            frames.append(AnnotatedImage(
+                _image(root, file, t), pinhole(people[0].camera_matrix), truths, t / _FPS))
     if not frames:
-        raise InputError(f'{file}: there is no frame with a known camera in it')
+        raise InputError(f'{file}: it holds no frame with a known camera')
     return Sequence(file.stem, frames)
 
 
@@ -103,8 +112,8 @@ def _image(root: Path, file: Path, t: int) -> Path:
     return root / 'imageFiles' / file.stem / f'image_{t:05d}.jpg'
 
 
-def _truth(person: xocc.Person, t: int, joints_px) -> Truth:
-    """Return what is known of a person in frame ``t``, whose joints lie at ``joints_px``."""
-    return Truth(person.joints_m[t], joints_px, box_around(joints_px),
+def _truth(person: xocc.Person, t: int, joints_px) -> PersonTruth:
+    """Return the ground truth of a person in frame ``t``, with joints at ``joints_px`` (24, 2)."""
+    return PersonTruth(person.joints_m[t], joints_px, box_around(joints_px),
                  rotmat_from_rotvec(person.theta[t].reshape(24, 3)), person.betas,
                  gender_of(person.gender))

@@ -1,9 +1,9 @@
 """
-SMPL's mesh from the user's own files, in numpy, and the joints that benchmarks regress from it.
+SMPL's mesh from the user's own files, and the joints that benchmarks regress from it.
 
 SMPL's files come from https://smpl.is.tue.mpg.de (version 1.0 or 1.1, after registration), the
 regressor ``J_regressor_h36m.npy`` (17, 6890) from the data that SPIN's ``fetch_data.sh`` gets, or
-from HybrIK's ``model_files``. Neither is in this repository, nor read at run time.
+from HybrIK's ``model_files``. They are not in this repository, and no robot reads them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class SmplMesh:
     Vertices of SMPL by linear blend skinning.
 
     :param path: the user's SMPL file, ``.pkl`` or ``.npz``.
-    :raises InputError: when it is none with 24 joints, blend shapes and weights.
+    :ivar count: number of vertices.
+    :raises InputError: when the file has no 24 joints, blend shapes and weights.
     """
 
     def __init__(self, path: Path):
@@ -81,7 +82,7 @@ class SmplMesh:
         joints, turned = forward_kinematics(rotmat, full)
         feature = (rotmat[:, 1:] - np.eye(3, dtype=np.float32)).reshape(len(rotmat), -1)
         moved = shaped + (feature @ self._pose).reshape(shaped.shape)
-        # each vertex is carried by the weighted mean of what carries the parts it belongs to
+        # linear blend skinning: the weighted mean of the transforms of the joints
         turned = turned.astype(np.float32)
         shift = joints[:, :24].astype(np.float32) - np.einsum('njab,njb->nja', turned, rest)
         mean = np.einsum('vj,njk->nvk', self._weights, turned.reshape(-1, 24, 9), optimize=True)
@@ -96,20 +97,21 @@ class SmplMesh:
         return forward_kinematics(rotmat, self.skeleton.offsets(full))[0][:, :24]
 
     def betas_of(self, rest_m) -> np.ndarray:
-        """Return the betas (N, 10) of SMPL whose bones are as long as those of (N, 29, 3)."""
+        """Return SMPL's betas (N, 10) with the bone lengths of rest joints (N, 29, 3), metres."""
         return betas_from_joints(rest_m, np.zeros(np.shape(rest_m)[:2]), self.skeleton)
 
 
 class Meshes:
     """
-    The user's files of SMPL by gender, and the regressor of the 17 joints of Human3.6M.
+    The user's SMPL files by gender, and the regressor of the 17 joints of Human3.6M.
 
-    :param smpl: one file, taken for the neutral body, or a folder with one for each gender.
-    :raises InputError: naming the file that is missing or no such file.
+    :param smpl: one file of the neutral body, or a folder with one file for each gender.
+    :param regressor: ``J_regressor_h36m.npy``, or None.
+    :raises InputError: naming a file that is missing or of another form.
     """
 
     def __init__(self, smpl: Path, regressor: Optional[Path], genders=('neutral',)):
-        """Read what ``genders`` names."""
+        """Read the files of ``genders`` and the regressor."""
         files = _files(smpl)
         missing = [one for one in genders if one not in files]
         if missing:
@@ -127,17 +129,17 @@ class Meshes:
         return self._meshes[gender]
 
     def joints17(self, vertices) -> np.ndarray:
-        """Return the joints (N, 17, 3) that the regressor takes from vertices (N, V, 3)."""
+        """Return the joints (N, 17, 3) regressed from vertices (N, V, 3), metres."""
         return np.einsum('jv,nvi->nji', self.regressor, vertices, optimize=True)
 
 
 def gender_of(text) -> str:
-    """Return ``male``, ``female`` or ``neutral`` for what a data set writes."""
+    """Return ``male``, ``female`` or ``neutral`` for the gender of an annotation."""
     return {'m': 'male', 'f': 'female'}.get(str(text).strip().lower()[:1], 'neutral')
 
 
 def _files(smpl: Path) -> Dict[str, Path]:
-    """Return the files by gender, as their names tell it."""
+    """Return the files by gender, according to their names."""
     smpl = Path(smpl)
     if smpl.is_file():
         return {'neutral': smpl}
@@ -160,7 +162,7 @@ def _regressor(path: Path) -> np.ndarray:
     try:
         found = np.load(path, allow_pickle=False)
         if not isinstance(found, np.ndarray) or found.ndim != 2 or len(found) != 17:
-            raise ValueError(f'shape {getattr(found, "shape", None)}')
+            raise ValueError(f'shape {np.shape(found)}')
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f'{path}: not J_regressor_h36m.npy of (17, 6890) ({reason(error)}); '
                          f'{_REGRESSOR_FROM}') from error

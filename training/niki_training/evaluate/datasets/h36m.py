@@ -1,11 +1,11 @@
 """
-Human3.6M, by HybrIK's annotations of subjects 9 and 11.
+Reader of Human3.6M in HybrIK's annotations of subjects 9 and 11.
 
-Protocol 1 takes all four cameras, protocol 2 the frontal one (60457274, ``ca_04``), both every
+Protocol 1 has all four cameras, protocol 2 the frontal one (60457274, ``ca_04``), both with every
 fifth frame of the videos at 50 fps (HMR, Kanazawa et al. 2018; SPIN's
-``datasets/preprocess/h36m.py``). HybrIK's test files hold fewer frames than that; then these are
-taken. Three recordings whose annotations are wrong are left out, as HybrIK does. The joints are
-measured; 14 of 17 count (Human3.6M's order, head and neck included), or all 17.
+``datasets/preprocess/h36m.py``), or those of them that HybrIK's test files hold. Three recordings
+with wrong annotations are left out, as HybrIK does. The joints are measured; 14 of 17 count
+(Human3.6M's order, head and neck included), or all 17.
 """
 
 from __future__ import annotations
@@ -18,20 +18,28 @@ from niki_ros.common.errors import InputError
 import numpy as np
 
 from niki_training.data.readers.hybrik import rows_of, videos_of
-from niki_training.evaluate.protocols.truth import Frame, pinhole, root_of, Sequence, Truth
+from niki_training.evaluate.datasets.annotations import (
+    AnnotatedImage,
+    PersonTruth,
+    pinhole,
+    root_of,
+    Sequence,
+)
 from niki_training.files.archives import reason
 
-FPS, EVERY = 50.0, 5
-FRONTAL = '_ca_04'
-SUBJECTS = ('s_09_', 's_11_')
-WRONG = ('s_09_act_05_subact_02', 's_09_act_10_subact_02', 's_09_act_13_subact_01')
-_METRES = 20.0
+_FPS, _FRAME_STEP = 50.0, 5
+_FRONTAL = '_ca_04'
+_SUBJECTS = ('s_09_', 's_11_')
+_EXCLUDED = ('s_09_act_05_subact_02', 's_09_act_10_subact_02', 's_09_act_13_subact_01')
+_MAX_METRES = 20.0
 """Joints about the pelvis with larger numbers than this are in millimetres."""
 
 
 def sequences(folder: Path, protocol: int = 2) -> Iterator[Sequence]:
     """
-    Yield the videos; ``folder`` has ``annotations`` and ``images``, or is the JSON itself.
+    Yield the videos.
+
+    :param folder: with ``annotations`` and ``images``, or the JSON itself.
 
     :raises InputError: for annotations of another form.
     """
@@ -43,14 +51,14 @@ def sequences(folder: Path, protocol: int = 2) -> Iterator[Sequence]:
         frames = []
         for number, i in sorted(numbered):
             name = str(rows[i].get('file_name', ''))
-            if _counts(name, protocol) and (number - 1) % EVERY == 0:
+            if _counts(name, protocol) and (number - 1) % _FRAME_STEP == 0:
                 frames.append(_frame(file, root, name, number, rows[i]))
         if frames:
             found = True
             yield Sequence(frames[0].file.parent.name or video, frames)
     if not found:
         raise InputError(f'{file}: no frame of subjects 9 and 11 that counts in protocol '
-                         f'{protocol}; take the annotations of the test set')
+                         f'{protocol}; give the annotations of the test set')
 
 
 def _annotations(path: Path) -> Path:
@@ -66,12 +74,12 @@ def _annotations(path: Path) -> Path:
 
 
 def _counts(name: str, protocol: int) -> bool:
-    return (any(subject in name for subject in SUBJECTS)
-            and not any(wrong in name for wrong in WRONG)
-            and (protocol == 1 or FRONTAL in name))
+    return (any(subject in name for subject in _SUBJECTS)
+            and not any(excluded in name for excluded in _EXCLUDED)
+            and (protocol == 1 or _FRONTAL in name))
 
 
-def _frame(file: Path, root: Path, name: str, number: int, row: dict) -> Frame:
+def _frame(file: Path, root: Path, name: str, number: int, row: dict) -> AnnotatedImage:
     """Return one image and the person in it."""
     try:
         matrix = np.eye(3)
@@ -88,10 +96,10 @@ def _frame(file: Path, root: Path, name: str, number: int, row: dict) -> Frame:
         raise InputError(f"{file}: {name}: not HybrIK's annotation of Human3.6M with cam_param, "
                          f'h36m_joints, smpl_joints, bbox, thetas, betas ({reason(error)})'
                          ) from error
-    if np.abs(joints17 - joints17[0]).max() > _METRES:
+    if np.abs(joints17 - joints17[0]).max() > _MAX_METRES:
         joints17, body = joints17 / 1000, body / 1000
     flat = body @ matrix.T
-    truth = Truth(body, flat[:, :2] / flat[:, 2:], np.asarray([x, y, x + width, y + height]),
+    truth = PersonTruth(body, flat[:, :2] / flat[:, 2:], np.asarray([x, y, x + width, y + height]),
                   rotmat_from_rotvec(theta), betas, 'neutral', joints17)
     people: List = [truth]
-    return Frame(root / 'images' / name, pinhole(matrix), people, number / FPS)
+    return AnnotatedImage(root / 'images' / name, pinhole(matrix), people, number / _FPS)

@@ -1,11 +1,11 @@
-"""The report on the landmark network's errors."""
+"""Measurements of the landmark network's errors."""
 
 import json
 import os
 from pathlib import Path
 
 from niki_training.cli import evaluate as evaluate_cli
-from niki_training.front_end.landmark_noise import depth_slopes
+from niki_training.evaluate.landmark_measurements import depth_slopes
 import numpy as np
 import pytest
 

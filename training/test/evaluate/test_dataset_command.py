@@ -13,8 +13,8 @@ from niki_ros.body.rotations import rotmat_from_rotvec
 from niki_ros.loading.pipeline import load_pipeline
 from niki_ros.scene.camera import Camera
 from niki_training.cli import evaluate as evaluate_cli
-from niki_training.evaluate.protocols import predict
-from niki_training.evaluate.protocols.mesh import Meshes
+from niki_training.evaluate.datasets import predictions
+from niki_training.evaluate.datasets.smpl_mesh import Meshes
 import numpy as np
 import pytest
 
@@ -46,7 +46,7 @@ def images(real_motion):
 def looked_at(images, matrix, rate_hz, tmp_path, suffix='.jpg') -> list:
     """Return what the pipeline says of images, each (rate None) or together: one person each."""
     video = rate_hz is not None
-    pipeline = load_pipeline(predict.settings_for('niki-temporal', {}, 'detector', video))
+    pipeline = load_pipeline(predictions.pipeline_config('niki-temporal', {}, 'detector', video))
     people, first = [], 0
     for k, image in enumerate(images):
         file = tmp_path / f'look{suffix}'      # as the data set's files are stored
@@ -195,7 +195,7 @@ def test_what_cannot_be_run_is_refused_at_once(images, smpl, tmp_path, capsys):
     assert 'no model' in refused('3dpw', tmp_path / '3DPW', '--out', tmp_path / 'm', '--solver',
                                  'nothing')
     assert not (tmp_path / 'm').exists()
-    predict.begin(tmp_path / 'run', {'benchmark': 'agora'})
+    predictions.start_run(tmp_path / 'run', {'benchmark': 'agora'})
     assert 'another benchmark' in refused('3dpw', tmp_path / '3DPW', '--out', tmp_path / 'run')
     (tmp_path / 'run/run.json').write_text('[]')
     assert 'cannot be read' in refused('3dpw', tmp_path / '3DPW', '--out', tmp_path / 'run')
@@ -208,19 +208,19 @@ def test_an_interrupted_run_goes_on(images, tmp_path, capsys, monkeypatch):
     person = Person(np.tile(np.diag([1.0, -1, -1]), (24, 1, 1)), np.zeros(10), np.array([0, 0, 3]))
     for name in ('a_00', 'b_00'):
         write_3dpw(tmp_path / '3DPW', name, images[:2], MATRIX, [[person] * 2])
-    real = predict._predicted
+    real = predictions.predict
 
-    def interrupted(pipeline, sequence, *more):
+    def interrupted(sequence, *more):
         if sequence.name == stops_at:
             raise KeyboardInterrupt
-        return real(pipeline, sequence, *more)
+        return real(sequence, *more)
 
     words = ['dataset', '3dpw', str(tmp_path / '3DPW'), '--out', str(tmp_path / 'out'), '--json']
     with monkeypatch.context() as patch:
-        patch.setattr(predict, '_predicted', interrupted)
+        patch.setattr(predictions, 'predict', interrupted)
         stops_at = 'a_00'       # nothing is there to be scored then
         assert evaluate_cli.main(words) == 130
-        assert 'goes on there' in capsys.readouterr().err
+        assert 'a_00' in capsys.readouterr().err
         stops_at = 'b_00'
         assert evaluate_cli.main(words) == 130
     part = json.loads(capsys.readouterr().out)

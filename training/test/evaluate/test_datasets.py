@@ -14,11 +14,11 @@ from miniature_sets import (
 from niki_ros.body.rotations import rotmat_from_rotvec
 from niki_ros.body.skeleton import open_skeleton
 from niki_ros.common.errors import InputError
-from niki_training.evaluate.protocols import agora, h36m, predict, threedoh, threedpw
-from niki_training.evaluate.protocols.matching import matched
-from niki_training.evaluate.protocols.mesh import Meshes, SmplMesh
-from niki_training.evaluate.protocols.scores import errors_of, LSP14, summary
-from niki_training.evaluate.video_truth import pa_aligned
+from niki_training.evaluate.datasets import agora, h36m, predictions, threedoh, threedpw
+from niki_training.evaluate.datasets.matching import matched
+from niki_training.evaluate.datasets.scores import LSP14, score_sequence, summary
+from niki_training.evaluate.datasets.smpl_mesh import Meshes, SmplMesh
+from niki_training.evaluate.metrics import procrustes_aligned
 import numpy as np
 import pytest
 
@@ -49,7 +49,7 @@ def person(seed=0, x_m=0.0, spread=0.3):
 
 def told(sequence, people):
     """Return the predictions of a pipeline that says ``people``, a list for each image."""
-    rows, arrays = [], {name: [] for name in predict.ARRAYS}
+    rows, arrays = [], {name: [] for name in predictions.ARRAYS}
     for here in people:
         rows.append([])
         for one in here:
@@ -59,8 +59,8 @@ def told(sequence, people):
             arrays['rest_m'].append(np.zeros((29, 3)) if one is None
                                     else open_skeleton().rest(one.betas))
             arrays['joints_m'].append(np.zeros((29, 3)) if one is None else one.joints_m())
-    out = predict.Predictions({name: np.asarray(v) for name, v in arrays.items()})
-    return predict.Predictions(out, row=np.asarray(rows), strangers=np.zeros(len(people), int))
+    out = predictions.Predictions({name: np.asarray(v) for name, v in arrays.items()})
+    return predictions.Predictions(out, row=np.asarray(rows), strangers=np.zeros(len(people), int))
 
 
 def bent(one: Person, joint: int, angle_rad: float) -> Person:
@@ -113,33 +113,33 @@ def test_the_truth_scores_nothing_and_a_bent_knee_its_share(one_set, meshes, joi
     sequence, people, name = one_set
     if name == 'agora' and joint_set != 'smpl24':
         pytest.skip('AGORA is scored by 24 joints')
-    right = errors_of(sequence, told(sequence, [[p] for p in people]), joint_set, meshes)
+    right = score_sequence(sequence, told(sequence, [[p] for p in people]), joint_set, meshes)
     # a fit of betas to bones is a little short of the truth: its prior is the mean body
-    assert np.nanmax(right.mm) < 1.0
-    assert np.isfinite(right.mm).all()
+    assert np.nanmax(right.errors_mm) < 1.0
+    assert np.isfinite(right.errors_mm).all()
     wrong = [bent(one, 4, 0.5) for one in people]
-    found = errors_of(sequence, told(sequence, [[p] for p in wrong]), joint_set, meshes)
+    found = score_sequence(sequence, told(sequence, [[p] for p in wrong]), joint_set, meshes)
     # the left knee moves the ankle; foot and toes count in the 24
     moved = np.stack([w.joints_m() - p.joints_m() for w, p in zip(wrong, people)])
     chosen = {'smpl24': range(24), 'h36m17': JOINTS17,
               'lsp14': [JOINTS17[k] for k in LSP14]}[joint_set]
     expected = 1000 * np.linalg.norm(moved[:, [24 if j < 0 else j for j in chosen]],
                                      axis=-1).mean(axis=1)
-    np.testing.assert_allclose(found.mm[:, 0], expected, atol=1.0)
-    assert (found.mm[:, 2] > 5).all()
+    np.testing.assert_allclose(found.errors_mm[:, 0], expected, atol=1.0)
+    assert (found.errors_mm[:, 2] > 5).all()
     # facing elsewhere: all of it is taken out by the best similarity
     turned = [bent(one, 0, 0.6) for one in people]
-    found = errors_of(sequence, told(sequence, [[p] for p in turned]), joint_set, meshes)
-    assert found.mm[:, 0].min() > 50 and found.mm[:, 1].max() < 1
+    found = score_sequence(sequence, told(sequence, [[p] for p in turned]), joint_set, meshes)
+    assert found.errors_mm[:, 0].min() > 50 and found.errors_mm[:, 1].max() < 1
 
 
 def test_without_meshes_the_own_joints_are_scored(one_set):
     sequence, people, _ = one_set
-    found = errors_of(sequence, told(sequence, [[p] for p in people]), 'smpl24', None)
-    assert found.mm[:, :2].max() < 1e-2 and np.isnan(found.mm[:, 2]).all()
+    found = score_sequence(sequence, told(sequence, [[p] for p in people]), 'smpl24', None)
+    assert found.errors_mm[:, :2].max() < 1e-2 and np.isnan(found.errors_mm[:, 2]).all()
     larger = [p._replace(betas=p.betas + np.eye(10)[0]) for p in people]
-    found = errors_of(sequence, told(sequence, [[p] for p in larger]), 'smpl24', None)
-    assert found.mm[:, 0].min() > 5, 'another size is an error'
+    found = score_sequence(sequence, told(sequence, [[p] for p in larger]), 'smpl24', None)
+    assert found.errors_mm[:, 0].min() > 5, 'another size is an error'
 
 
 def test_acceleration_counts_three_images_in_a_row(tmp_path):
@@ -147,9 +147,9 @@ def test_acceleration_counts_three_images_in_a_row(tmp_path):
     write_3dpw(tmp_path, 'downtown_cafe_00', [GREY] * 6, MATRIX, [[still] * 6])
     sequence = next(iter(threedpw.sequences(tmp_path)))
     shaken = [[bent(still, 4, 0.4 * (k % 2))] for k in range(5)] + [[None]]
-    found = errors_of(sequence, told(sequence, shaken), 'smpl24', None)
+    found = score_sequence(sequence, told(sequence, shaken), 'smpl24', None)
     swing = 1000 * np.linalg.norm(shaken[1][0].joints_m() - still.joints_m(), axis=-1)[:24].mean()
-    np.testing.assert_allclose(found.bend_mm, [2 * swing] * 3, rtol=1e-6)
+    np.testing.assert_allclose(found.acceleration_mm_frame2, [2 * swing] * 3, rtol=1e-6)
     out = summary([found], detection=False)
     assert out['people'] == 6 and out['found_percent'] == pytest.approx(500 / 6)
     assert out['acceleration_mm_frame2'] == pytest.approx(2 * swing)
@@ -163,7 +163,7 @@ def test_agora_divides_by_f1_and_leaves_out_who_does_not_count(tmp_path, meshes,
     answers = [[bent(people[0][0], 4, 0.5), None], people[1]]
     found = told(sequence, answers)
     found['strangers'][:] = [1, 0]
-    errors = errors_of(sequence, found, 'smpl24', meshes)
+    errors = score_sequence(sequence, found, 'smpl24', meshes)
     out = summary([errors], detection=True)
     assert out['people'] == 3 and out['recall'] == pytest.approx(2 / 3)
     assert out['precision'] == pytest.approx(2 / 3) and out['f1'] == pytest.approx(2 / 3)
@@ -172,8 +172,8 @@ def test_agora_divides_by_f1_and_leaves_out_who_does_not_count(tmp_path, meshes,
     # vertices of the leg below the knee only
     leg = np.flatnonzero(meshes.neutral.vertices(np.tile(np.eye(3), (1, 24, 1, 1)),
                                                  np.zeros((1, 10)))[0][:, 1] < -0.8)
-    part = errors_of(sequence, found, 'smpl24', meshes, leg)
-    assert part.mm[0, 2] > 2 * errors.mm[0, 2]
+    part = score_sequence(sequence, found, 'smpl24', meshes, leg)
+    assert part.errors_mm[0, 2] > 2 * errors.errors_mm[0, 2]
 
 
 def test_the_frontal_camera_every_fifth_frame(tmp_path):
@@ -242,7 +242,7 @@ def test_nearest_pairs_first_and_only_where_boxes_overlap():
 def test_similarity_is_taken_out():
     joints = person(0).joints_m()[None, :14]
     turned = 1.3 * joints @ rotmat_from_rotvec(np.array([0.3, 1.0, 0])).T + 2
-    np.testing.assert_allclose(pa_aligned(turned, joints), joints, atol=1e-9)
+    np.testing.assert_allclose(procrustes_aligned(turned, joints), joints, atol=1e-9)
 
 
 def test_files_that_are_missing_are_named(tmp_path, body, meshes, monkeypatch):

@@ -1,4 +1,4 @@
-"""Published figures to stand beside ours, each with where it was read. Millimetres."""
+"""Published scores of the benchmarks, with their sources, in millimetres."""
 
 from __future__ import annotations
 
@@ -40,4 +40,4 @@ PUBLISHED: Dict[str, List[Published]] = {
                   {'mpjpe_mm': 50.4, 'pa_mpjpe_mm': 29.5}, _ZOO),
         Published('HybrIK, ResNet-34, trained with 3DPW',
                   {'mpjpe_mm': 55.5, 'pa_mpjpe_mm': 33.8}, _ZOO)]}
-"""By benchmark. Where there is none, none could be read in a source at hand."""
+"""Scores by benchmark; empty where no source was at hand."""

@@ -1,9 +1,8 @@
 """
-3DOH50K: single images of people behind objects, with SMPL fits (Zhang et al., CVPR 2020).
+Reader of 3DOH50K: single images of people behind objects, with SMPL fits (Zhang et al., 2020).
 
-The joints are those that the regressor takes from the mesh of the fit, whose root ``extri`` turns
-into the camera, as loaders of others do. ``smpl_joints_3d`` are in the world, and larger by
-``scale``, as the viewer that comes with the data set draws them.
+The joints are regressed from the mesh of the fit; ``extri`` turns its root into camera axes.
+``smpl_joints_3d`` are in the world and larger by ``scale``, as the data set's viewer draws them.
 """
 
 from __future__ import annotations
@@ -16,13 +15,21 @@ from niki_ros.body.rotations import rotmat_from_rotvec
 from niki_ros.common.errors import InputError
 import numpy as np
 
-from niki_training.evaluate.protocols.truth import box_around, Frame, pinhole, Sequence, Truth
+from niki_training.evaluate.datasets.annotations import (
+    AnnotatedImage,
+    box_around,
+    PersonTruth,
+    pinhole,
+    Sequence,
+)
 from niki_training.files.archives import reason
 
 
 def sequences(folder: Path) -> Iterator[Sequence]:
     """
-    Yield the images as one set; ``folder`` is ``testset``, or has it in it.
+    Yield the images as one set.
+
+    :param folder: ``testset``, or the folder that holds it.
 
     :raises InputError: for annotations of another form.
     """
@@ -30,7 +37,7 @@ def sequences(folder: Path) -> Iterator[Sequence]:
     found = [one / 'annots.json' for one in (folder, folder / 'testset')
              if (one / 'annots.json').is_file()]
     if not found:
-        raise InputError(f'{folder}: no testset/annots.json of 3DOH50K in it')
+        raise InputError(f'{folder}: it holds no testset/annots.json of 3DOH50K')
     file = found[0]
     try:
         rows = json.loads(file.read_text('utf-8'))
@@ -43,7 +50,7 @@ def sequences(folder: Path) -> Iterator[Sequence]:
     yield Sequence('3doh', frames, video=False)
 
 
-def _frame(root: Path, row: dict) -> Frame:
+def _frame(root: Path, row: dict) -> AnnotatedImage:
     """Return one image and the person in it."""
     extrinsic, matrix = np.asarray(row['extri'], float), np.asarray(row['intri'], float)
     if matrix.shape != (3, 3) or extrinsic.shape[1:] != (4,):
@@ -55,6 +62,6 @@ def _frame(root: Path, row: dict) -> Frame:
     joints_px = flat[:, :2] / flat[:, 2:]
     rotmat = rotmat_from_rotvec(np.asarray(row['pose'], float).reshape(24, 3))
     rotmat[0] = extrinsic[:3, :3] @ rotmat[0]
-    truth = Truth(camera / scale, joints_px, box_around(joints_px), rotmat,
+    truth = PersonTruth(camera / scale, joints_px, box_around(joints_px), rotmat,
                   np.asarray(row['betas'], float).ravel()[:10])
-    return Frame(root / str(row['img_path']).replace('\\', '/'), pinhole(matrix), [truth])
+    return AnnotatedImage(root / str(row['img_path']).replace('\\', '/'), pinhole(matrix), [truth])

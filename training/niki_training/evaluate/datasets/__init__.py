@@ -1,0 +1,1 @@
+"""Benchmarks of papers: readers of their data sets, predictions on their images, and scores."""

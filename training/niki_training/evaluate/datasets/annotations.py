@@ -1,0 +1,106 @@
+"""Annotations of a benchmark: sequences, images, and the people in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable, List, NamedTuple, Optional
+
+from niki_ros.common.errors import InputError
+from niki_ros.scene.camera import Camera
+import numpy as np
+
+_BOX_MARGIN_RATIO = 0.1
+"""Added on every side of a box around joints, over the extent of the joints."""
+
+
+@dataclass(frozen=True)
+class PersonTruth:
+    """
+    Ground truth of one person in one image, in camera axes.
+
+    :param joints_m: (24, 3) SMPL's joints. :param joints_px: (24, 2) their image positions.
+    :param box_px: (4,) x0, y0, x1, y1.
+    :param rotmat: (24, 3, 3) SMPL's local rotations, joint 0 in camera axes, or None.
+    :param betas: (10,) SMPL's shape, or None.
+    :param joints17_m: (17, 3) measured joints in the order of Human3.6M, or None.
+    :param vertices_m: (6890, 3) SMPL's mesh, or None.
+    :param valid: True for people that the benchmark counts.
+    """
+
+    joints_m: np.ndarray
+    joints_px: np.ndarray
+    box_px: np.ndarray
+    rotmat: Optional[np.ndarray] = None
+    betas: Optional[np.ndarray] = None
+    gender: str = 'neutral'
+    joints17_m: Optional[np.ndarray] = None
+    vertices_m: Optional[np.ndarray] = None
+    valid: bool = True
+
+
+class AnnotatedImage(NamedTuple):
+    """
+    One image of a benchmark.
+
+    :param camera: returns the camera of an image of (width, height).
+    :param people: the same people in every image of a sequence; None where one is not annotated.
+    :param time_s: since the beginning of the sequence; 0 for single images.
+    :param change: edits the image (H, W, 3) uint8 BGR after loading.
+    """
+
+    file: Path
+    camera: Callable[[tuple], Camera]
+    people: List[Optional[PersonTruth]]
+    time_s: float = 0.0
+    change: Optional[Callable[[np.ndarray], np.ndarray]] = None
+
+    def image_rgb(self) -> np.ndarray:
+        """
+        Return the image (H, W, 3) uint8.
+
+        :raises InputError: when the file is no image.
+        """
+        import cv2
+        image = cv2.imread(str(self.file)) if self.file.is_file() else None
+        if image is None:
+            raise InputError(f'{self.file}: no such image, or not readable; unpack the images '
+                             'of the data set there')
+        if self.change is not None:
+            image = self.change(image)
+        return np.ascontiguousarray(image[..., ::-1])
+
+
+class Sequence(NamedTuple):
+    """A video, or a set of single images (``video`` False)."""
+
+    name: str
+    frames: List[AnnotatedImage]
+    video: bool = True
+
+
+def box_around(joints_px) -> np.ndarray:
+    """Return the box x0, y0, x1, y1 around joints (n, 2) in the image, with a margin."""
+    low, high = np.min(joints_px, axis=0), np.max(joints_px, axis=0)
+    margin = _BOX_MARGIN_RATIO * np.maximum(high - low, 1.0)
+    return np.concatenate([low - margin, high + margin])
+
+
+def pinhole(matrix) -> Callable[[tuple], Camera]:
+    """Return a function from (width, height) of an image to the camera of a matrix (3, 3)."""
+    def camera(size) -> Camera:
+        width, height = size
+        return Camera(np.asarray(matrix, dtype=np.float64), width, height, source='file')
+    return camera
+
+
+def root_of(folder: Path, *parts: str) -> Path:
+    """
+    Return the folder that holds the path ``parts``: ``folder`` or one above.
+
+    :raises InputError: when no folder holds it.
+    """
+    for one in (folder, *folder.resolve().parents):
+        if one.joinpath(*parts).exists():
+            return one
+    raise InputError(f'{folder}: no {"/".join(parts)} in it nor in a folder above it')

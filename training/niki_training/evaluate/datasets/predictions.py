@@ -1,0 +1,174 @@
+"""Predictions of the pipeline on a benchmark, one file per sequence, so that a run is resumed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+import re
+from typing import Callable, Dict, List, Optional
+
+from niki_ros.body.body import Body
+from niki_ros.common.errors import InputError
+from niki_ros.common.setting import apply_settings
+from niki_ros.common.settings import PipelineConfig
+from niki_ros.files.atomic_write import atomic_write
+from niki_ros.loading.pipeline import load_pipeline
+import numpy as np
+from tqdm import tqdm
+
+from niki_training.evaluate.datasets.annotations import AnnotatedImage, Sequence
+from niki_training.evaluate.datasets.matching import matched
+from niki_training.files.archives import opened_npz
+from niki_training.files.outputs import write_text
+
+RUN_FILE = 'run.json'
+ARRAYS: Dict[str, tuple] = {
+    'found': (), 'rotmat': (24, 3, 3), 'rest_m': (29, 3), 'joints_m': (29, 3)}
+"""Shapes of the arrays with one row per annotated person; zeros where no body was matched."""
+_MAX_PEOPLE = 32
+
+
+class Predictions(dict):
+    """
+    Arrays by name.
+
+    Those of ``ARRAYS`` have one row for each annotated person in each image. ``row`` (F, P) is the
+    index of the row of a person in an image, -1 where there is no annotation. ``strangers`` (F,)
+    counts the bodies of an image that belong to no person that counts.
+    """
+
+    def every(self, step: int) -> Predictions:
+        """Return the predictions of every ``step``-th image."""
+        return Predictions(self, row=self['row'][::step], strangers=self['strangers'][::step])
+
+
+def pipeline_config(solver: str, settings: Dict, boxes: str, is_video: bool) -> PipelineConfig:
+    """
+    Return the settings of the pipeline for a benchmark.
+
+    People whose boxes are given, or who are in one image only, are confirmed at once.
+
+    :param boxes: ``truth`` or ``detector``.
+    """
+    config = PipelineConfig()
+    config.solver.name = solver
+    config.observer.max_people = _MAX_PEOPLE
+    if boxes == 'truth':
+        config.observer.detector = ''
+    if boxes == 'truth' or not is_video:
+        config.tracking.confirm_frames = 1
+    return apply_settings(config, settings)
+
+
+def start_run(out: Path, facts: dict) -> None:
+    """
+    Make the folder of a run, or check that it holds the same run.
+
+    :raises InputError: when the folder holds other files or another run.
+    """
+    file = out / RUN_FILE
+    if not file.exists():
+        if out.is_dir() and any(out.iterdir()):
+            raise InputError(f'{out} is not empty and has no {RUN_FILE}: it is no run of this '
+                             'command; give another --out')
+        out.mkdir(parents=True, exist_ok=True)
+        write_text(file, json.dumps(facts, indent=1) + '\n')
+        return
+    try:
+        before = json.loads(file.read_text('utf-8'))
+        if not isinstance(before, dict):
+            raise ValueError(f'a {type(before).__name__}')
+    except (OSError, ValueError) as error:
+        raise InputError(f'{file}: cannot be read ({error}); give another --out') from error
+    other = [name for name in facts if before.get(name) != facts[name]]
+    if other:
+        raise InputError(f'{out} holds a run with another {", ".join(other)}; give another --out')
+
+
+def file_name(sequence: Sequence) -> str:
+    """Return the name of the file of a sequence's predictions."""
+    return f'{re.sub("[^A-Za-z0-9_.-]", "_", sequence.name)}.npz'
+
+
+def predict(sequence: Sequence, folder: Path, config: Callable[[bool], PipelineConfig],
+            boxes: str, step: int) -> Predictions:
+    """
+    Return the predictions of a sequence: those of its file, or new ones, which are written.
+
+    :param config: returns the settings for a video (True) or single images.
+    :param step: every ``step``-th image is processed.
+    :raises InputError: when the file is damaged or an image is missing.
+    """
+    file = folder / file_name(sequence)
+    if file.exists():
+        return read_predictions(file, sequence)
+    pipeline = load_pipeline(config(sequence.video))
+    try:
+        found = _predicted(pipeline, sequence, boxes, step)
+    finally:
+        pipeline.close()
+    with atomic_write(file) as part, open(part, 'wb') as opened:
+        np.savez_compressed(opened, **found)
+    return found
+
+
+def read_predictions(file: Path, sequence: Sequence) -> Predictions:
+    """
+    Return the predictions of a file.
+
+    :raises InputError: when the file is damaged, or of other images.
+    """
+    remedy = 'delete it, and it is made again'
+    with opened_npz(file, 'predictions of this command', remedy) as z:
+        found = Predictions({name: z[name] for name in (*ARRAYS, 'row', 'strangers')})
+    if len(found['row']) != len(sequence.frames):
+        raise InputError(f'{file}: of {len(found["row"])} images, and {sequence.name} has '
+                         f'{len(sequence.frames)}; {remedy}')
+    return found
+
+
+def _predicted(pipeline, sequence: Sequence, boxes: str, step: int) -> Predictions:
+    """Return the predictions of the pipeline."""
+    images = sequence.frames
+    row = np.full((len(images), max(len(one.people) for one in images)), -1, np.int32)
+    strangers = np.zeros(len(images), np.int32)
+    kept: Dict[str, List[np.ndarray]] = {name: [] for name in ARRAYS}
+    for index in tqdm(range(0, len(images), step), desc=sequence.name, unit='image',
+                      disable=None):
+        bodies, camera = _bodies(pipeline, sequence, images[index], index, boxes)
+        known = [(p, truth) for p, truth in enumerate(images[index].people) if truth is not None]
+        pairs = matched([camera.project(body.joints_m[:24]) for body in bodies],
+                        [truth.joints_px for _, truth in known])
+        strangers[index] = len(bodies) - sum(known[i][1].valid for i in pairs)
+        for i, (person, _) in enumerate(known):
+            row[index, person] = len(kept['found'])
+            _append(kept, bodies[pairs[i]] if i in pairs else None, pipeline.solver.skeleton)
+    arrays = {name: np.asarray(values, np.float32).reshape(-1, *ARRAYS[name])
+              for name, values in kept.items()}
+    arrays['found'] = arrays['found'].astype(bool)
+    return Predictions(arrays, row=row, strangers=strangers)
+
+
+def _bodies(pipeline, sequence: Sequence, image: AnnotatedImage, index: int, boxes: str):
+    """Return the bodies in one image, and its camera."""
+    image_rgb = image.image_rgb()
+    camera = image.camera((image_rgb.shape[1], image_rgb.shape[0]))
+    if not sequence.video:
+        pipeline.reset()
+    boxes_px = None
+    if boxes == 'truth':
+        boxes_px = np.asarray([one.box_px for one in image.people if one is not None])
+    stamp_ns = round(image.time_s * 1e9) if sequence.video else index + 1
+    return pipeline.process(image_rgb, camera, stamp_ns, boxes_px=boxes_px), camera
+
+
+def _append(kept: Dict[str, List[np.ndarray]], body: Optional[Body], skeleton) -> None:
+    """Append one row: of a body, or zeros."""
+    kept['found'].append(np.asarray(body is not None))
+    if body is None:
+        for name in ('rotmat', 'rest_m', 'joints_m'):
+            kept[name].append(np.zeros(ARRAYS[name]))
+    else:
+        kept['rotmat'].append(body.rotmat)
+        kept['rest_m'].append(skeleton.rest(body.betas))
+        kept['joints_m'].append(body.joints_m)

@@ -1,1 +1,0 @@
-"""Benchmarks of papers, for those who hold the data: ``niki-evaluate dataset``."""
