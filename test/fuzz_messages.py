@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from array import array
 
+from builtin_interfaces.msg import Time
 import cv2
 from hypothesis import strategies as st
+from niki_ros.messages.encodings import BAYER, ENCODINGS, PACKED, YUV422, YUV_PLANES
 import numpy as np
-import pytest
-
-pytest.importorskip('rclpy', reason='no ROS 2 here: pip install the wheels with "make test"')
-
-from builtin_interfaces.msg import Time  # noqa: E402, I100
-from niki_ros.messages.encodings import BAYER, ENCODINGS, PACKED, YUV422, YUV_PLANES  # noqa: E402
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
-from std_msgs.msg import Header  # noqa: E402
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
 
 SIZES = st.one_of(st.integers(1, 40), st.sampled_from(
     [0, 1, 2, 3, 64, 4096, 65_535, 100_000, 2**31 - 1, 2**31, 2**32 - 1]))

@@ -8,35 +8,28 @@ import random
 import threading
 import time
 
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from niki_ros.body.rotations import rotmat_from_rotvec
+from niki_ros.common.settings import PipelineConfig
+from niki_ros.people.pipeline import Pipeline
+from niki_ros.ros.conversions import image_from_rgb, info_from_camera
+from niki_ros.ros.pose_node import PoseNode
+from niki_ros.ros.process import ProcessNode, spin_once, use_large_image_profile
+from niki_ros.ros.qos import LATCHED_QOS, TF_QOS
+from niki_ros.scene.camera import Camera
+from niki_ros.solvers import load_solver
 import numpy as np
-import pytest
-
-pytest.importorskip('rclpy', reason='no ROS 2 here: pip install the wheels with "make test"')
-pytest.importorskip('tf2_msgs', reason='tf2_msgs is not built here: "make test" does it')
-
-os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-
-from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402, I100
-from lifecycle_msgs.msg import Transition  # noqa: E402
-from lifecycle_msgs.srv import ChangeState, GetState  # noqa: E402
-from niki_ros.body.rotations import rotmat_from_rotvec  # noqa: E402
-from niki_ros.common.settings import PipelineConfig  # noqa: E402
-from niki_ros.people.pipeline import Pipeline  # noqa: E402
-from niki_ros.ros.conversions import image_from_rgb, info_from_camera  # noqa: E402
-from niki_ros.ros.pose_node import PoseNode  # noqa: E402
-from niki_ros.ros.process import ProcessNode, spin_once, use_large_image_profile  # noqa: E402
-from niki_ros.ros.qos import LATCHED_QOS, TF_QOS  # noqa: E402
-from niki_ros.scene.camera import Camera  # noqa: E402
-from niki_ros.solvers import load_solver  # noqa: E402
-import rclpy  # noqa: E402
-from rclpy.executors import SingleThreadedExecutor  # noqa: E402
-from rclpy.node import Node  # noqa: E402
-from rclpy.signals import SignalHandlerOptions  # noqa: E402
-from scenes import FACING, observe_body, ScriptedObserver  # noqa: E402
-from sensor_msgs.msg import CameraInfo, Image, JointState, PointCloud2  # noqa: E402
-from std_msgs.msg import String  # noqa: E402
-from tf2_msgs.msg import TFMessage  # noqa: E402
-from visualization_msgs.msg import MarkerArray  # noqa: E402
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from scenes import FACING, observe_body, ScriptedObserver
+from sensor_msgs.msg import CameraInfo, Image, JointState, PointCloud2
+from std_msgs.msg import String
+from tf2_msgs.msg import TFMessage
+from visualization_msgs.msg import MarkerArray
 
 CAMERA = Camera.from_fov(640, 480, 60.0)
 FRAME = 'camera_optical_frame'

@@ -8,20 +8,7 @@ import re
 import time
 import warnings
 
-from hypothesis import given, HealthCheck, settings
-from hypothesis import strategies as st
-from niki_ros.common.errors import ConfigError, InputError, NikiError
-from niki_ros.common.setting import settings_of
-from niki_ros.common.settings import PipelineConfig
-from niki_ros.images.pixels import rgb_from_jpeg
-from niki_ros.ros.settings import NodeConfig
-from niki_ros.scene.camera import Camera
-import numpy as np
-import pytest
-
-pytest.importorskip('rclpy', reason='no ROS 2 here: pip install the wheels with "make test"')
-
-from fuzz_messages import (  # noqa: E402, I100
+from fuzz_messages import (
     camera_infos,
     compressed_images,
     headers,
@@ -29,11 +16,21 @@ from fuzz_messages import (  # noqa: E402, I100
     NAMES,
     parameter_values,
 )
-from niki_ros.messages.calibration import camera_from_info  # noqa: E402
-from niki_ros.messages.image_decoding import rgb_from_image  # noqa: E402
-from niki_ros.ros.conversions import image_from_rgb  # noqa: E402
-from rclpy.parameter import Parameter  # noqa: E402
-from ros_fixtures import (  # noqa: E402
+from hypothesis import given, HealthCheck, settings
+from hypothesis import strategies as st
+from niki_ros.common.errors import ConfigError, InputError, NikiError
+from niki_ros.common.setting import settings_of
+from niki_ros.common.settings import PipelineConfig
+from niki_ros.images.pixels import rgb_from_jpeg
+from niki_ros.messages.calibration import camera_from_info
+from niki_ros.messages.image_decoding import rgb_from_image
+from niki_ros.ros.conversions import image_from_rgb
+from niki_ros.ros.settings import NodeConfig
+from niki_ros.scene.camera import Camera
+import numpy as np
+import pytest
+from rclpy.parameter import Parameter
+from ros_fixtures import (
     Client,
     dancer,
     GREY,
@@ -44,8 +41,8 @@ from ros_fixtures import (  # noqa: E402
     T0,
     wait_for,
 )
-from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
-import yaml  # noqa: E402
+from sensor_msgs.msg import CompressedImage, Image
+import yaml
 
 FAST, LONG = 1, 12
 MORE = [pytest.param(FAST, id='fast'),

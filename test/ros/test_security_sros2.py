@@ -9,17 +9,14 @@ import shutil
 import subprocess
 import sys
 
+import cv2
+from niki_ros.ros.humans_merger import HumansMerger
+from niki_ros.ros.video_source import VideoSource
 import numpy as np
 import pytest
-
-pytest.importorskip('rclpy', reason='no ROS 2 here: pip install the wheels with "make test"')
-
-import cv2  # noqa: E402, I100
-from niki_ros.ros.humans_merger import HumansMerger  # noqa: E402
-from niki_ros.ros.video_source import VideoSource  # noqa: E402
-from rclpy.parameter import Parameter  # noqa: E402
-from ros_fixtures import Client, ros_graph, running, T0, wait_for  # noqa: E402
-from sros2_keystore import allowed, make_keystore, permissions_xml  # noqa: E402
+from rclpy.parameter import Parameter
+from ros_fixtures import Client, ros_graph, running, T0, wait_for
+from sros2_keystore import allowed, make_keystore, permissions_xml
 
 POLICY = Path(__file__).resolve().parents[2] / 'config' / 'sros2_policy.xml'
 ENCLAVES = ('/niki_pose', '/video_source', '/humans_merger')

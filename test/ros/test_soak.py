@@ -13,14 +13,11 @@ import subprocess
 import sys
 import time
 
+from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
 import pytest
-
-pytest.importorskip('rclpy', reason='no ROS 2 here: pip install the wheels with "make test"')
-
-from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402, I100
-from rclpy.node import Node  # noqa: E402
-from ros_fixtures import diagnostic_values, ros_graph, wait_for  # noqa: E402
+from rclpy.node import Node
+from ros_fixtures import diagnostic_values, ros_graph, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 SOAK_S = float(os.environ.get('NIKI_SOAK_S', 600))

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import time
 
-import pytest
-
-pytest.importorskip('rclpy', reason='no ROS 2 here: pip install the wheels with "make test"')
-
-from niki_ros.messages.joint_cloud import bodies_from_cloud  # noqa: E402
-from niki_ros.ros.conversions import image_from_rgb, info_from_camera  # noqa: E402, I100
-import numpy as np  # noqa: E402
-from rclpy.parameter import Parameter  # noqa: E402
-from ros_fixtures import CAMERA, FRAME, GREY, running, T0, wait_for  # noqa: E402
-from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
+from niki_ros.messages.joint_cloud import bodies_from_cloud
+from niki_ros.ros.conversions import image_from_rgb, info_from_camera
+import numpy as np
+from rclpy.parameter import Parameter
+from ros_fixtures import CAMERA, FRAME, GREY, running, T0, wait_for
+from sensor_msgs.msg import CameraInfo, Image
 
 ENCODINGS = {'rgb8': 3, 'bgr8': 3, 'mono8': 1, 'bgra8': 4, 'mono16': 2, 'yuv422_yuy2': 2}
 

@@ -1,0 +1,80 @@
+"""CameraInfo over DDS: the person stays in place however a driver describes the camera."""
+
+from __future__ import annotations
+
+from camera_infos import DOUBTED, FOCAL, info, SAME
+from niki_ros.demo.listener import bodies_from_cloud
+from niki_ros.ros.conversions import image_from_rgb
+import numpy as np
+import pytest
+from rclpy.parameter import Parameter
+from ros_fixtures import diagnostic_values, FRAME, GREY, running, T0, wait_for
+from sensor_msgs.msg import CameraInfo, Image, RegionOfInterest
+
+# what is assumed where camera_info is of no use must not be right by chance
+ANOTHER_LENS = Parameter('camera.fov_deg', value=100.0)
+
+
+def message_of(fields) -> CameraInfo:
+    """Return the message with these fields."""
+    return CameraInfo(**{**vars(fields), 'roi': RegionOfInterest(**vars(fields.roi))})
+
+
+def send(client, message, stamp_ns):
+    """Send an image after its camera_info until it is processed; return body and stamp."""
+    message.header.frame_id = FRAME
+    for _ in range(10):
+        client.infos.publish(message)
+        stamp_ns += 33_000_000
+        image = image_from_rgb(GREY, stamp_ns, FRAME)
+        # what is published first does not always come first
+        if wait_for(lambda: client.heard.camera_info_is(message), 1.0):
+            client.images.publish(image)
+            if wait_for(lambda wanted=stamp_ns: wanted in client.processed(), 0.5):
+                return bodies_from_cloud(client.clouds[-1])[0], stamp_ns
+    raise AssertionError(f'not processed; {client.diagnostics}')
+
+
+class Heard:
+    """What has arrived at the node."""
+
+    def __init__(self, node):
+        """Look into the node."""
+        self._node = node
+
+    def camera_info_is(self, message) -> bool:
+        """Whether the newest camera_info is this one."""
+        return str(self._node.activation.processor.decoder.camera_info) == str(message)
+
+
+def test_over_dds_a_person_is_where_they_are():
+    """The driver changes its way of saying it: the person stays where they are."""
+    with running(overrides=[ANOTHER_LENS]) as (node, client):
+        client.heard, stamp_ns = Heard(node), T0
+        for name, fields in SAME.items():
+            body, stamp_ns = send(client, message_of(fields), stamp_ns)
+            assert np.allclose(body.root_m, [0.2, 0, 3], atol=0.05), name
+        assert wait_for(lambda: 'niki_pose: pose' in client.diagnostics)
+        values = diagnostic_values(client.diagnostics['niki_pose: pose'])
+        assert values['camera_source'] == 'camera_info'
+        assert not [name for name in client.diagnostics if 'camera_info' in name]
+        for fault, messages in DOUBTED.items():
+            for fields in messages:
+                body, stamp_ns = send(client, message_of(fields), stamp_ns)
+                assert np.allclose(body.root_m, [0.2, 0, 3], atol=0.05), fields
+            assert wait_for(lambda wanted=fault: f'niki_pose: {wanted}' in client.diagnostics)
+
+
+@pytest.mark.parametrize('name, setting', [('/image', 'rectified'),
+                                           ('/cam/left/image_rect', 'auto')])
+def test_over_dds_rectified_images_by_name_or_by_setting(name, setting):
+    """K and D are those of the raw image, and P is right."""
+    p = [FOCAL, 0, 320, 0, 0, FOCAL, 240, 0, 0, 0, 1, 0]
+    fields = info([2 * FOCAL, 0, 310, 0, 2 * FOCAL, 230, 0, 0, 1], d=[-0.3, 0.1, 0, 0, 0], p=p)
+    overrides = [Parameter('camera.images', value=setting), ANOTHER_LENS]
+    arguments = ['--ros-args', '-r', f'image:={name}']
+    with running(overrides=overrides, cli_args=arguments) as (node, client):
+        client.heard, client.images = Heard(node), client.create_publisher(Image, name, 5)
+        assert wait_for(lambda: client.images.get_subscription_count() > 0)
+        body, _ = send(client, message_of(fields), T0)
+        assert np.allclose(body.root_m, [0.2, 0, 3], atol=0.05)
