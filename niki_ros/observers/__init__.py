@@ -1,89 +1,50 @@
-"""Front ends: an image to one observation per person. May import lifters, backends and scene."""
+"""Front ends: an image in, one observation per person out. May import lifters and scene."""
 
 from __future__ import annotations
 
-from typing import Dict, List, Optional, Protocol
+from typing import Callable, Dict, Optional
 
-from niki_ros.body.observation import JointObservation
 from niki_ros.common.errors import ConfigError
-from niki_ros.common.settings import PipelineConfig
-from niki_ros.scene.camera import Camera
-import numpy as np
+from niki_ros.common.settings import ObserverConfig, PipelineConfig
+from niki_ros.observers.detectors import Detector, load_detector
+from niki_ros.observers.observer import Observer
+from niki_ros.observers.person_network import PersonNetwork
 
-MAKERS = {'hybrik': 'niki-import hybrik has made of the weights',
-          'kinematic': 'niki-export has made of a checkpoint of niki-train kinematic'}
-
-
-class Observer(Protocol):
-    """
-    What every front end offers.
-
-    :ivar faults: what went wrong in the last image, by name.
-    """
-
-    faults: Dict[str, str]
-
-    def observe(self, image_rgb: np.ndarray, camera: Optional[Camera], stamp_ns: int,
-                boxes_px=None) -> List[JointObservation]:
-        """
-        Return one observation for every person in the image (H, W, 3) uint8.
-
-        :param boxes_px: (n, 4) x0, y0, x1, y1 of people, where another detector has found any.
-        """
-
-    def reset(self) -> None:
-        """Forget the images before."""
-
-    def close(self) -> None:
-        """Free what the front end holds."""
-
-    def describe(self) -> Dict[str, str]:
-        """Return what runs, for diagnostics."""
+__all__ = ['load_observer', 'NETWORKS', 'Observer']
 
 
-def load_observer(config: PipelineConfig, detector=None, wait: bool = True) -> Observer:
+def load_observer(config: PipelineConfig, detector: Optional[Detector] = None,
+                  wait: bool = True) -> Observer:
     """
     Return the front end that the settings name.
 
-    :param detector: finds people instead of ``observer.detector``; see
-        :class:`niki_ros.observers.detectors.Detector`.
-    :param wait: see :class:`niki_ros.observers.search.Search`.
+    :param detector: finds people instead of ``observer.detector``.
+    :param wait: see :class:`niki_ros.observers.search.PersonSearch`.
+    :raises ConfigError: for an unknown name, or a missing path of a model folder.
     :raises ModelError: when a model folder is missing or damaged.
-    :raises BackendError: when the library, device or precision of ``engine`` cannot be had.
+    :raises BackendError: when library, device or precision of ``engine`` are not available.
     """
     from niki_ros.backends import engine_options
     from niki_ros.observers.following import FollowingObserver
-    from niki_ros.observers.search import Search
+    from niki_ros.observers.search import PersonSearch
     settings, options = config.observer, engine_options(config.engine)
-    network = _network(settings, options)
+    if settings.name not in NETWORKS:
+        raise ConfigError(f'unknown observer {settings.name!r}; known: {", ".join(NETWORKS)}')
+    network = NETWORKS[settings.name](settings, options)
     try:
         if detector is None and settings.detector:
             from niki_ros.models.model_folder import find_model
-            from niki_ros.observers.detectors import load_detector
             detector = load_detector(find_model(settings.detector).path, **options)
     except BaseException:
         network.close()
         raise
     search = None
     if detector is not None:
-        search = Search(detector, settings.min_score, settings.search_period_s, wait)
+        search = PersonSearch(detector, settings.min_score, settings.search_period_s, wait)
     return FollowingObserver(network, search, settings.max_people, config.camera.fov_deg)
 
 
-def _network(settings, options: dict):
-    """Return what looks at the people."""
-    if settings.name not in ('landmarks', *MAKERS):
-        raise ConfigError(f'unknown observer {settings.name!r}; known: landmarks, '
-                          f'{", ".join(MAKERS)}')
-    if settings.name in MAKERS and not settings.path:
-        raise ConfigError(f'observer.name is {settings.name} and observer.path is empty; expected '
-                          f'the folder that {MAKERS[settings.name]}')
-    if settings.name == 'hybrik':
-        from niki_ros.observers.hybrik import HybrikNetwork
-        return HybrikNetwork(settings.path, **options)
-    if settings.name == 'kinematic':
-        from niki_ros.observers.kinematic import KinematicNetwork
-        return KinematicNetwork(settings.path, **options)
+def _load_landmarks(settings: ObserverConfig, options: dict) -> PersonNetwork:
     from niki_ros.models.model_folder import find_model
     from niki_ros.observers.landmark_errors import LandmarkErrors
     from niki_ros.observers.landmark_network import LandmarkNetwork
@@ -95,3 +56,25 @@ def _network(settings, options: dict):
         from niki_ros.observers.auto_network import AutoNetwork
         return AutoNetwork(load)
     return load(settings.model)
+
+
+def _load_hybrik(settings: ObserverConfig, options: dict) -> PersonNetwork:
+    from niki_ros.observers.hybrik import HybrikNetwork
+    return HybrikNetwork(_path(settings, HybrikNetwork.MAKER), **options)
+
+
+def _load_kinematic(settings: ObserverConfig, options: dict) -> PersonNetwork:
+    from niki_ros.observers.kinematic import KinematicNetwork
+    return KinematicNetwork(_path(settings, KinematicNetwork.MAKER), **options)
+
+
+def _path(settings: ObserverConfig, maker: str) -> str:
+    if not settings.path:
+        raise ConfigError(f'observer.name is {settings.name} and observer.path is empty; expected '
+                          f'a model folder made by {maker}')
+    return settings.path
+
+
+NETWORKS: Dict[str, Callable[[ObserverConfig, dict], PersonNetwork]] = {
+    'landmarks': _load_landmarks, 'hybrik': _load_hybrik, 'kinematic': _load_kinematic}
+"""``observer.name`` → function of the settings and of the engine's options."""

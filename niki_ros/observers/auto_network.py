@@ -6,30 +6,28 @@ import threading
 from time import perf_counter
 from typing import Callable, Dict, List, Optional, Tuple
 
-from niki_ros.observers.network import Look, PersonNetwork
+from niki_ros.observers.person_network import CropEstimate, PersonNetwork
 from niki_ros.scene.camera import Camera
 import numpy as np
 
 SIZES = ('lite', 'full', 'heavy')
-FIRST = 'full'
-SHARE = 0.5
-"""Share of the camera's period that looking at all people may take."""
-SPARE = 0.7
-"""A larger network is taken where it needs less than this of that share: no going to and fro."""
-_RUNS = 5
+_FIRST_SIZE = 'full'
+# share of the period of the images for the estimates of all people
+_MAX_LOAD_RATIO = 0.5
+# a larger network is chosen only below this share of that load, so that sizes do not alternate
+_LARGER_RATIO = 0.7
+_MEASURED_RUNS = 5
 
 
 class AutoNetwork:
     """
-    One of several networks of the same kind, by speed.
+    One of several networks of the same kind, chosen by speed.
 
-    :param load: returns the network of a size. :param time_s: returns the seconds that a network
-        takes for one person; None = measured now, some tenths of a second for each size.
-    :ivar size: of the network that looks now.
+    :param load: returns the network of a size.
+    :param time_s: returns the seconds of a network per person; None = measured now, which takes
+        some tenths of a second per size.
+    :ivar size: of the network in use.
     """
-
-    looks = 3
-    patience = 5
 
     def __init__(self, load: Callable[[str], PersonNetwork],
                  time_s: Optional[Callable[[PersonNetwork], float]] = None):
@@ -38,42 +36,43 @@ class AutoNetwork:
         self._cost_s: Dict[str, float] = {}
         for size in SIZES:
             network = load(size)
-            self._cost_s[size] = (time_s or _time_s)(network)
+            self._cost_s[size] = (time_s or _measured_s)(network)
             network.close()
-        self.size, self._network = FIRST, load(FIRST)
-        self.looks, self.patience = self._network.looks, self._network.patience
+        self.size, self._network = _FIRST_SIZE, load(_FIRST_SIZE)
+        self.passes = self._network.passes
+        self.max_missed_searches = self._network.max_missed_searches
         self._period_s: Optional[float] = None
-        self._coming: Optional[Tuple[str, PersonNetwork]] = None
+        self._loaded: Optional[Tuple[str, PersonNetwork]] = None
         self._loading: Optional[threading.Thread] = None
 
-    def keep_up(self, period_s: float, people: int) -> None:
-        """Choose the network for images that come every ``period_s`` and show so many people."""
+    def set_workload(self, period_s: float, people: int) -> None:
+        """Start to load the largest network that is fast enough for this period and number."""
         self._period_s = period_s
-        wanted = self._fitting(period_s, max(people, 1))
-        if wanted != self.size and self._loading is None:
-            self._loading = threading.Thread(target=self._fetch, args=(wanted,), daemon=True)
+        size = self._largest_fitting(period_s, max(people, 1))
+        if size != self.size and self._loading is None:
+            self._loading = threading.Thread(target=self._load_size, args=(size,), daemon=True)
             self._loading.start()
 
-    def place_of(self, box_px, camera: Camera):
-        """Return where to look for a person in a box."""
-        return self._network.place_of(box_px, camera)
+    def crop_of(self, box_px, camera: Camera):
+        """Return the crop of a person in a box (4,)."""
+        return self._network.crop_of(box_px, camera)
 
-    def look(self, image_rgb, camera: Camera, places: list) -> List[Look]:
-        """Return what is at every place; by the new network as soon as it is loaded."""
+    def estimate(self, image_rgb, camera: Camera, crops: list) -> List[CropEstimate]:
+        """Return one estimate for every crop, by the new network as soon as it is loaded."""
         if self._loading is not None and not self._loading.is_alive():
             self._loading = None
-            if self._coming is not None:
+            if self._loaded is not None:
                 self._network.close()
-                self.size, self._network = self._coming
-                self._coming = None
-        return self._network.look(image_rgb, camera, places)
+                self.size, self._network = self._loaded
+                self._loaded = None
+        return self._network.estimate(image_rgb, camera, crops)
 
-    def disagreement(self, image_rgb, camera: Camera, looks: List[Look]) -> np.ndarray:
-        """Return by how much other crops show other people than those that were seen (n,)."""
-        return self._network.disagreement(image_rgb, camera, looks)
+    def disagreement(self, image_rgb, camera: Camera, estimates) -> np.ndarray:
+        """Return by how much estimates in larger crops differ (n,)."""
+        return self._network.disagreement(image_rgb, camera, estimates)
 
     def describe(self) -> Dict[str, str]:
-        """Return what runs, for diagnostics, and why."""
+        """Return what runs, for diagnostics, and the figures of the choice."""
         cost = ', '.join(f'{size} {1e3 * cost:.0f}' for size, cost in self._cost_s.items())
         rate = f'{1 / self._period_s:.0f} Hz' if self._period_s else 'rate not known yet'
         return {**self._network.describe(), 'observer_auto': f'{rate}; ms a person: {cost}'}
@@ -82,30 +81,30 @@ class AutoNetwork:
         """Free the graphs."""
         if self._loading is not None:
             self._loading.join()
-        if self._coming is not None:
-            self._coming[1].close()
+        if self._loaded is not None:
+            self._loaded[1].close()
         self._network.close()
 
-    def _fitting(self, period_s: float, people: int) -> str:
-        """Return the largest size that is fast enough, the smallest where none is."""
-        room_s = SHARE * period_s / people
-        fitting = [size for size in SIZES if self._cost_s[size] <= room_s * (
-            1.0 if SIZES.index(size) <= SIZES.index(self.size) else SPARE)]
+    def _largest_fitting(self, period_s: float, people: int) -> str:
+        """Return the largest size that is fast enough, or the smallest one."""
+        limit_s = _MAX_LOAD_RATIO * period_s / people
+        fitting = [size for size in SIZES if self._cost_s[size] <= limit_s * (
+            1.0 if SIZES.index(size) <= SIZES.index(self.size) else _LARGER_RATIO)]
         return fitting[-1] if fitting else SIZES[0]
 
-    def _fetch(self, size: str) -> None:
-        """Load a network while the other one works on."""
-        self._coming = size, self._load(size)
+    def _load_size(self, size: str) -> None:
+        """Load a network while the other one is in use."""
+        self._loaded = size, self._load(size)
 
 
-def _time_s(network: PersonNetwork) -> float:
-    """Return how long a network takes for one person, the best of some runs after a first one."""
+def _measured_s(network: PersonNetwork) -> float:
+    """Return the time of a network for one person: the shortest of some runs after a first one."""
     image = np.full((256, 256, 3), 128, np.uint8)
     camera = Camera.from_fov(256, 256, 60.0)
-    places = [network.place_of(np.array([64.0, 32.0, 192.0, 224.0]), camera)]
-    taken = []
-    for _ in range(_RUNS + 1):
+    crops = [network.crop_of(np.array([64.0, 32.0, 192.0, 224.0]), camera)]
+    times_s = []
+    for _ in range(_MEASURED_RUNS + 1):
         start = perf_counter()
-        network.look(image, camera, places)
-        taken.append(perf_counter() - start)
-    return min(taken[1:])
+        network.estimate(image, camera, crops)
+        times_s.append(perf_counter() - start)
+    return min(times_s[1:])

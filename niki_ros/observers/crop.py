@@ -1,4 +1,4 @@
-"""A square of an image for a network, and the way back: crop ↔ image ↔ camera."""
+"""A square crop of an image, with conversions between crop, image and camera."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 
 SIZE_PX = 256
 MARGIN = 1.25
-"""A person's box is enlarged by this, so that hands and feet that move stay inside."""
+"""Side of a crop over the longer side of the box: moving hands and feet stay inside."""
 _MIN_SIDE_PX = 8.0
 
 
 @dataclass(frozen=True)
 class Crop:
     """
-    A square of the image, sampled at ``SIZE_PX`` × ``SIZE_PX``.
+    A square of the image that is sampled at ``SIZE_PX`` × ``SIZE_PX`` pixels.
 
-    :param center_px: (2,) of the square in the image. :param side_px: of the square in the image.
+    :param center_px: (2,) in the image. :param side_px: in the image.
     """
 
     center_px: np.ndarray
@@ -28,49 +28,48 @@ class Crop:
     @classmethod
     def around(cls, box_px, margin: float = MARGIN) -> Crop:
         """
-        Return the square around a box (x0, y0, x1, y1).
+        Return the square around a box (4,) x0, y0, x1, y1, pixels.
 
-        :raises InputError: when the box is empty or not finite.
+        :raises InputError: for an empty box, or values that are not finite.
         """
         box = checked_box(box_px)
         side = max(float((box[2:] - box[:2]).max()) * margin, _MIN_SIDE_PX)
         return cls((box[:2] + box[2:]) / 2, side)
 
     def image_from_crop(self, crop_px) -> np.ndarray:
-        """Return image pixels (..., 2) of pixels in the crop."""
+        """Return pixels of the image (..., 2) of pixels of the crop (..., 2)."""
         scale = self.side_px / SIZE_PX
         return self.center_px + (np.asarray(crop_px) - SIZE_PX / 2) * scale
 
     def crop_from_image(self, image_px) -> np.ndarray:
-        """Return pixels in the crop (..., 2) of image pixels."""
+        """Return pixels of the crop (..., 2) of pixels of the image (..., 2)."""
         scale = SIZE_PX / self.side_px
         return (np.asarray(image_px) - self.center_px) * scale + SIZE_PX / 2
 
     def image_from_uv(self, uv) -> np.ndarray:
-        """Return image pixels (..., 2) of shares of the crop, -0.5 … 0.5 from its centre."""
+        """Return pixels of the image (..., 2) of uv (..., 2), -0.5 … 0.5 from edge to edge."""
         return self.center_px + np.asarray(uv) * self.side_px
 
     def sample(self, image_rgb: np.ndarray, size_px: int = SIZE_PX) -> np.ndarray:
-        """Return (size, size, 3) float32, 0 … 255, bilinear; black outside the image."""
+        """Return the crop (size, size, 3) float32, 0 … 255, bilinear; black outside the image."""
         grid = np.arange(size_px) * (SIZE_PX / size_px)
         across, down = self.image_from_crop(np.stack([grid, grid], axis=-1)).T
         height, width = image_rgb.shape[:2]
         rows, row_weights = _neighbours(down, height)
         columns, column_weights = _neighbours(across, width)
-        # the rows first: they lie together in memory
+        # rows first, because they are contiguous in memory
         picked = np.einsum('kr,krxc->rxc', row_weights, image_rgb[rows].astype(np.float32))
         return np.einsum('kx,rkxc->rxc', column_weights, picked[:, columns])
 
 
 def joints_from_uvd(uvd, crop: Crop, camera: Camera, camera_scale: float, depth_m: float):
     """
-    Put joints of a crop in front of the camera that took the image.
+    Return joints (29, 3) in the camera's optical frame, metres, and their pixels (29, 2).
 
-    The network sees no camera; it says how large the crop is where the person stands: 1 /
-    ``camera_scale`` metres. The focal length turns that into the distance.
+    The network has no camera as input; it estimates the size of the crop at the distance of the
+    person, 1 / ``camera_scale`` metres. The distance follows from the focal length.
 
-    :param uvd: (29, 3) shares of the crop across, down and, times ``depth_m``, in depth.
-    :return: joints (29, 3) in the camera's axes, metres, and their pixels (29, 2) in the image.
+    :param uvd: (29, 3) u, v: -0.5 … 0.5 across and down the crop; d: depth over ``depth_m``.
     """
     pixels = crop.image_from_uv(np.asarray(uvd)[:, :2])
     focal = np.sqrt(camera.matrix[0, 0] * camera.matrix[1, 1])
@@ -80,7 +79,7 @@ def joints_from_uvd(uvd, crop: Crop, camera: Camera, camera_scale: float, depth_
 
 
 def _neighbours(at: np.ndarray, size: int) -> tuple:
-    """Return the two indices (2, n) beside each position and their weights, 0 outside."""
+    """Return the two indices (2, n) next to each position (n,), and their weights (2, n)."""
     low = np.floor(at).astype(np.int64)
     index = np.stack([low, low + 1])
     share = (at - low).astype(np.float32)

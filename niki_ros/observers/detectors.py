@@ -1,9 +1,9 @@
 """
-Detectors: an image in, boxes of people out.
+Detectors of people: an image in, boxes out.
 
-To put another detector in: write a class like :class:`NanoDet` (or any class with ``detect``,
-``describe`` and ``close``), make a model folder whose manifest has a ``kind`` of its own, and add
-the kind to :data:`DETECTORS`. ``observer.detector`` is then the path of that folder.
+Another detector is a class with the members of :class:`Detector`, a model folder whose manifest
+has a ``kind`` of its own, and a line in :data:`DETECTORS`. ``observer.detector`` is then the path
+of that folder.
 """
 
 from __future__ import annotations
@@ -14,57 +14,57 @@ from niki_ros.common.errors import ModelError
 from niki_ros.images.pixels import network_input, resized_rgb
 import numpy as np
 
-SAME_BOX = 0.6
-"""Of two boxes that share more (intersection over union) the better one is kept."""
+_MAX_OVERLAP_RATIO = 0.6
 
 
 class Detector(Protocol):
     """
-    What every detector offers.
+    Finds people in an image.
 
-    :ivar input_px: longest side of the image it looks at; larger images are also shown to it in
-        parts, so that small people are found.
+    :ivar input_px: longer side of the image that the network processes; larger images are also
+        searched in parts, so that small people are found.
     """
 
     input_px: int
 
     def detect(self, image_rgb: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
         """
-        Return the people in an image (H, W, 3) uint8, any size.
+        Return boxes (n, 4) x0, y0, x1, y1 in pixels of the image, and scores (n,) 0 … 1.
 
         Called in a thread of its own, one image at a time.
 
-        :return: boxes (n, 4) x0, y0, x1, y1 in pixels of the image, and scores (n,) 0 … 1.
+        :param image_rgb: (H, W, 3) uint8 of any size.
         """
 
     def describe(self) -> Dict[str, str]:
         """Return what runs, for diagnostics: name, library, device, precision."""
 
     def close(self) -> None:
-        """Free what it holds."""
+        """Free the graph."""
 
 
 class NanoDet:
     """
     NanoDet-g, trained on COCO, its class ``person``.
 
-    Every cell of three grids says how likely a person is at its middle, and, as a distribution
-    over 0 … 10 cells, how far the person's edges are (Li et al., Generalized Focal Loss, 2020).
+    The outputs of every cell of three grids are the probability of a person at its middle and, as
+    a distribution over 0 … 10 cells, the distances of the edges (Li et al., Generalized Focal
+    Loss, 2020).
 
-    :param model: a model folder. :param engine_options: of
-        :func:`niki_ros.backends.load_engine`. :param least_score: nothing below is returned.
+    :param model: folder of the model. :param min_score: of the returned boxes.
+    :param engine_options: of :func:`niki_ros.backends.load_engine`.
     """
 
     input_px = 416
     STRIDES = (8, 16, 32)
     BINS = 11
 
-    def __init__(self, model, least_score: float = 0.3, **engine_options):
+    def __init__(self, model, min_score: float = 0.3, **engine_options):
         """Load the graph."""
         from niki_ros.backends import load_folder_engine
         from niki_ros.models.model_folder import read_model_folder
         folder = read_model_folder(model)
-        self.name, self._least = folder.manifest['name'], least_score
+        self.name, self._min_score = folder.manifest['name'], min_score
         self._middle_px, self._stride_px = self.cells_px()
         cells = len(self._stride_px)
         self.engine = load_folder_engine(
@@ -72,8 +72,8 @@ class NanoDet:
 
     def detect(self, image_rgb) -> Tuple[np.ndarray, np.ndarray]:
         """Return boxes (n, 4) in pixels of the image, and scores (n,)."""
-        picture, inner = letterboxed(image_rgb, self.input_px)
-        outputs = self.engine.run({'image': network_input([picture])})
+        square, inner = letterboxed(image_rgb, self.input_px)
+        outputs = self.engine.run({'image': network_input([square])})
         boxes, scores = self._people(outputs['scores'][0], outputs['distances'][0])
         size = np.array(image_rgb.shape[1::-1])
         boxes = np.clip(boxes * np.tile(size / inner, 2), 0, np.tile(size, 2))
@@ -89,7 +89,7 @@ class NanoDet:
 
     @classmethod
     def cells_px(cls) -> tuple:
-        """Return the middles (n, 2) and the strides (n, 1) of all cells, pixels of the input."""
+        """Return middles (n, 2) and strides (n, 1) of all cells, pixels of the input."""
         middles, strides = [], []
         for stride in cls.STRIDES:
             side = cls.input_px // stride
@@ -100,8 +100,8 @@ class NanoDet:
         return np.concatenate(middles), np.concatenate(strides)
 
     def _people(self, scores, distances) -> tuple:
-        """Return boxes (n, 4), pixels of the input, and scores (n,); one box a person."""
-        found = np.flatnonzero(scores >= self._least)
+        """Return boxes (n, 4), pixels of the input, and scores (n,); one box per person."""
+        found = np.flatnonzero(scores >= self._min_score)
         reach = reach_px(distances[found], self._stride_px[found])
         middle = self._middle_px[found]
         boxes = np.concatenate([middle - reach[:, :2], middle + reach[:, 2:]], axis=-1)
@@ -110,28 +110,27 @@ class NanoDet:
 
 
 DETECTORS: Dict[str, Callable[..., Detector]] = {'nanodet': NanoDet}
-"""``kind`` in the manifest → class; called with the model folder and the engine's options."""
+"""``kind`` in the manifest → class, called with the model folder and the engine's options."""
 
 
 def reach_px(distances, stride_px) -> np.ndarray:
     """
-    Return how far people's left, top, right and bottom edges are from cells' middles (n, 4).
+    Return distances (n, 4), pixels, of left, top, right and bottom edges from cells' middles.
 
     :param distances: (n, 4 * bins) logits over 0, 1, 2 … strides. :param stride_px: (n, 1).
     """
     bins = distances.shape[1] // 4
     logits = distances.reshape(len(distances), 4, bins).astype(np.float64)
-    share = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    share /= share.sum(axis=-1, keepdims=True)
-    return (share @ np.arange(bins)) * stride_px
+    probability = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    probability /= probability.sum(axis=-1, keepdims=True)
+    return (probability @ np.arange(bins)) * stride_px
 
 
 def letterboxed(image_rgb, size_px: int) -> tuple:
     """
-    Fit an image into a square.
+    Return an image scaled into a square (size, size, 3) uint8, and its width and height there.
 
-    :return: the square (size, size, 3) uint8 with the image at its top left and zeros elsewhere,
-        and width and height of the image in it.
+    The image (H, W, 3) uint8 is at the upper left; zeros fill the rest.
     """
     height, width = image_rgb.shape[:2]
     scale = size_px / max(height, width)
@@ -145,7 +144,7 @@ def load_detector(model, **engine_options) -> Detector:
     """
     Return the detector of a model folder.
 
-    :raises ModelError: when the folder is damaged, or there is no detector of its kind.
+    :raises ModelError: when the folder is damaged, or no detector has its kind.
     """
     from niki_ros.models.model_folder import read_model_folder
     kind = read_model_folder(model).manifest['kind']
@@ -155,11 +154,11 @@ def load_detector(model, **engine_options) -> Detector:
     return DETECTORS[kind](model, **engine_options)
 
 
-def best_boxes(boxes, scores, limit: float = SAME_BOX) -> np.ndarray:
+def best_boxes(boxes, scores, max_overlap: float = _MAX_OVERLAP_RATIO) -> np.ndarray:
     """
-    Return the indices of boxes (n, 4) that no better one overlaps by more than ``limit`` (IoU).
+    Return the indices (k,) of the boxes (n, 4) that remain after non-maximum suppression.
 
-    Greedy non-maximum suppression, the best box first.
+    :param scores: (n,). :param max_overlap: intersection over union with a better box.
     """
     kept: list = []
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
@@ -171,5 +170,5 @@ def best_boxes(boxes, scores, limit: float = SAME_BOX) -> np.ndarray:
         high = np.minimum(boxes[best, 2:], boxes[rest, 2:])
         shared = np.maximum(high - low, 0).prod(axis=1)
         union = np.maximum(areas[best] + areas[rest] - shared, 1e-9)
-        order = rest[shared / union <= limit]
+        order = rest[shared / union <= max_overlap]
     return np.array(kept, dtype=int)

@@ -1,11 +1,11 @@
 """
-What the landmark network gets wrong on average, learned from rendered people. Numpy only.
+Average errors of the landmark network, learned from rendered people.
 
-A small network looks at the 33 landmarks in metres, at how well each is seen and at which lie
-outside the image, and says by how much each of the 29 joints is off: in metres, in the axes of a
-camera that points at the person, and in the image, in shares of the person's size. Image positions
-are not shown to it: with them it did better on rendered people and worse on real ones.
-``niki-train landmarks`` makes the weights.
+The input of a small network is the 33 landmarks in metres, their visibility, and how far they are
+outside the image. Its output is the correction of each of the 29 joints: in metres, in the axes of
+a camera that points at the person, and in the image, over the size of the person. Image positions
+are no input: with them it was better on rendered people and worse on real ones. ``niki-train
+landmarks`` makes the weights.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ import numpy as np
 
 SHIPPED = Path(__file__).parents[1] / 'models' / 'landmark_errors.npz'
 INPUTS, JOINTS, OUTPUTS = 33 * 5, 29, 29 * 5
-_BORDER = 0.1
-_LEFT = 0.85
+# distance beyond the border of the image, over its size, at which the input saturates
+_OUTSIDE_RATIO = 0.1
+# sigma of a corrected joint over that of an uncorrected one
+_CORRECTED_RATIO = 0.85
 _SHAPES = {'mean': (INPUTS,), 'scale': (INPUTS,), 'weight0': (None, INPUTS), 'bias0': (None,),
            'weight1': (None, None), 'bias1': (None,), 'weight2': (OUTPUTS, None),
            'bias2': (OUTPUTS,)}
@@ -30,27 +32,30 @@ _SHAPES = {'mean': (INPUTS,), 'scale': (INPUTS,), 'weight0': (None, INPUTS), 'bi
 
 def inputs(normalized, world_m, visibility) -> np.ndarray:
     """
-    Return what the network is shown, (..., 165).
+    Return the input of the network, (..., 165).
 
     :param normalized: (..., 33, 2) image positions over width and height.
-    :param world_m: (..., 33, 3) metres around the hips, in the axes of a camera
-        that points at the person.
+    :param world_m: (..., 33, 3) relative to the middle of the hips, axes of a camera that points
+        at the person, metres.
     :param visibility: (..., 33) 0 … 1.
     """
     beyond = np.maximum(-normalized, normalized - 1.0).max(-1)
     flat = np.reshape(world_m, (*np.shape(world_m)[:-2], 33 * 3))
-    return np.concatenate([flat, np.asarray(visibility), np.clip(beyond / _BORDER, 0.0, 1.0)], -1)
+    outside = np.clip(beyond / _OUTSIDE_RATIO, 0.0, 1.0)
+    return np.concatenate([flat, np.asarray(visibility), outside], -1)
 
 
-def sigma_left(sigma) -> np.ndarray:
+def corrected_sigma(sigma) -> np.ndarray:
     """
-    Return the sigma (29,) of corrected joints: what is not seen at all stays at 1.
+    Return the sigma (29,) of corrected joints; unobserved joints stay at 1.
 
-    On rendered people of subjects not learned from, 15 % of the joints' error goes; with this
-    factor the calibration error of the bodies' confidence is least (16.5 % at 1, 12.0 at 0.85,
-    13.0 at 0.7), and the bodies are the same within 1 mm.
+    The correction removes 15 % of the joints' error on rendered subjects outside the training.
+    With this factor the calibration error of the bodies' confidence is smallest (16.5 % at 1, 12.0
+    at 0.85, 13.0 at 0.7), and the bodies are the same within 1 mm.
+
+    :param sigma: (29,) expected error per coordinate, units of 200 mm.
     """
-    return sigma * (_LEFT + (1.0 - _LEFT) * sigma**4)
+    return sigma * (_CORRECTED_RATIO + (1.0 - _CORRECTED_RATIO) * sigma**4)
 
 
 def _silu(x):
@@ -58,10 +63,14 @@ def _silu(x):
 
 
 class LandmarkErrors:
-    """The network: two hidden layers."""
+    """
+    The network of two hidden layers.
+
+    :param weights: by name, as in the file. :param digest: sha256 of the file.
+    """
 
     def __init__(self, weights: dict, digest: str = ''):
-        """Take weights by the names of the file; ``digest`` is the file's sha256."""
+        """Convert the weights to float64."""
         self.sha256 = digest
         self._weights = {key: np.asarray(value, dtype=np.float64)
                          for key, value in weights.items()}
@@ -69,9 +78,9 @@ class LandmarkErrors:
     @classmethod
     def read(cls, path: Union[str, Path] = SHIPPED) -> LandmarkErrors:
         """
-        Read weights.
+        Read a file of weights.
 
-        :raises ModelError: when the file is missing, damaged, or something else.
+        :raises ModelError: when the file is missing or damaged, or has other content.
         """
         try:
             data = Path(path).read_bytes()
@@ -90,17 +99,15 @@ class LandmarkErrors:
 
     def __call__(self, normalized, world_m, visibility) -> tuple:
         """
-        Return what is to be added.
+        Return the corrections to be added; arguments as of :func:`inputs`.
 
-        Arguments as of :func:`inputs`.
-
-        :return: to the joints (..., 29, 3), metres, those axes; to their image positions
+        :return: of the joints (..., 29, 3), metres, the same axes; of their image positions
             (..., 29, 2), over the longer side of the person's box.
         """
         return self.answer(inputs(normalized, world_m, visibility))
 
     def answer(self, shown) -> tuple:
-        """Return the same for inputs (..., 165)."""
+        """Return the same for an input (..., 165) as of :func:`inputs`."""
         w = self._weights
         x = (shown - w['mean']) / w['scale']
         x = _silu(x @ w['weight0'].T + w['bias0'])
@@ -109,7 +116,7 @@ class LandmarkErrors:
 
 
 def split(answer) -> tuple:
-    """Split outputs (..., 145) into metres (..., 29, 3) and shares of the size (..., 29, 2)."""
+    """Return the two parts of an output (..., 145): (..., 29, 3) and (..., 29, 2)."""
     metres, flat = answer[..., :JOINTS * 3], answer[..., JOINTS * 3:]
     return (metres.reshape(*answer.shape[:-1], JOINTS, 3),
             flat.reshape(*answer.shape[:-1], JOINTS, 2))

@@ -1,8 +1,8 @@
 """
-How long a body's bones are, from the 33 landmarks. Numpy only.
+Bone lengths from the 33 landmarks.
 
-The landmark network shortens limbs: where it is unsure of a depth it answers with the mean, and
-the shank and the foot lose most. The shares below undo that on average.
+The landmark network shortens limbs: where it is unsure of a depth it returns the mean, and shank
+and foot lose most. The ratios of this module correct that on average.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from niki_ros.body.shape import PAIRS
 from niki_ros.body.skeleton import JOINTS_29, open_skeleton
 import numpy as np
 
-# observed over true length, and the spread of that over people, of what the network measures;
-# everything else is constructed from these and says nothing of its own
-_MEASURED = {
+# observed over true length, and its standard deviation over people, of the lengths that the
+# network measures; all others are constructed from these
+_MEASURED_RATIOS = {
     ('hip', 'knee'): (0.955, 0.11), ('knee', 'ankle'): (0.84, 0.12),
     ('shoulder', 'elbow'): (0.90, 0.13), ('elbow', 'wrist'): (0.92, 0.15),
     ('hip', 'hip'): (0.95, 0.2), ('spine1', 'spine2'): (1.03, 0.15),
     ('spine2', 'spine3'): (1.0, 0.15), ('left_collar', 'right_collar'): (1.0, 0.15),
 }
-_NOTHING_M = 1.0
+_UNMEASURED_SIGMA_M = 1.0
 
 
 def _kind(joint: int) -> str:
@@ -27,27 +27,27 @@ def _kind(joint: int) -> str:
 
 
 def _tables():
-    """Return share (34,) and expected error in metres (34,) for each of ``PAIRS``."""
+    """Return length ratio (34,) and expected error (34,), metres, for each of ``PAIRS``."""
     rest = open_skeleton().rest_joints_m
-    share, spread_m = np.ones(len(PAIRS)), np.full(len(PAIRS), _NOTHING_M)
+    ratio, sigma_m = np.ones(len(PAIRS)), np.full(len(PAIRS), _UNMEASURED_SIGMA_M)
     for row, (near, far) in enumerate(PAIRS):
         names = (JOINTS_29[near], JOINTS_29[far])
-        known = _MEASURED.get(names) or _MEASURED.get((_kind(near), _kind(far)))
+        known = _MEASURED_RATIOS.get(names) or _MEASURED_RATIOS.get((_kind(near), _kind(far)))
         if known:
-            share[row] = known[0]
-            spread_m[row] = known[1] * np.linalg.norm(rest[far] - rest[near])
-    return share, spread_m
+            ratio[row] = known[0]
+            sigma_m[row] = known[1] * np.linalg.norm(rest[far] - rest[near])
+    return ratio, sigma_m
 
 
-LENGTH_SHARE, LENGTH_SIGMA_M = _tables()
+_LENGTH_RATIO, _LENGTH_SIGMA_M = _tables()
 
 
 def bone_lengths(joints_m):
     """
-    Return the distances (34,) between the joints of ``PAIRS`` and their expected errors (34,).
+    Return the distances (34,) between the joints of ``PAIRS`` and their sigma (34,), metres.
 
-    :param joints_m: (29, 3) made from landmarks, metres.
+    :param joints_m: (29, 3) constructed from landmarks, metres.
     """
     near, far = PAIRS.T
     raw = np.linalg.norm(joints_m[far] - joints_m[near], axis=-1)
-    return (raw / LENGTH_SHARE).astype(np.float32), LENGTH_SIGMA_M.astype(np.float32)
+    return (raw / _LENGTH_RATIO).astype(np.float32), _LENGTH_SIGMA_M.astype(np.float32)

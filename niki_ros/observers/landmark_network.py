@@ -1,24 +1,24 @@
 """
-The default front end: BlazePose's landmark network, a graph on our own backends.
+BlazePose's landmark network, the default front end.
 
-Of one upright crop it says where 33 landmarks are, how well each is seen, where they are in metres
-about the hips, and whether there is a person at all. Two more points, the middle of the hips and
-the end of a line upwards as long as the body reaches, say which crop fits in the next image. The
-way of cropping is that of the network's authors (Bazarevsky et al., BlazePose, 2020), except that
-the crop is taken by a camera turned to the person, see :mod:`niki_ros.scene.person_view`.
+Its outputs for an upright crop are the image positions of 33 landmarks, their visibility, their
+positions in metres relative to the hips, and the presence of a person. Two more points, the middle
+of the hips and the point above it that is as far away as the body reaches, give the crop in the
+next image. Crops are those of the network's authors (Bazarevsky et al., BlazePose, 2020), except
+that a virtual camera takes them, see :mod:`niki_ros.scene.person_view`.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Dict, List, Optional
+from dataclasses import dataclass, replace
+from typing import Dict, List, Optional, Tuple
 
 from niki_ros.body.observation import JointObservation
 from niki_ros.images.pixels import network_input, rgb_of_view
-from niki_ros.observers.landmark_errors import LandmarkErrors, sigma_left
+from niki_ros.observers.landmark_errors import corrected_sigma, LandmarkErrors
 from niki_ros.observers.landmark_keypoints import keypoint_rays
 from niki_ros.observers.landmarks import box_size, observation_from_landmarks
-from niki_ros.observers.network import Look
+from niki_ros.observers.person_network import CropEstimate
 from niki_ros.scene.camera import Camera
 from niki_ros.scene.person_view import PersonView, view_of_body
 import numpy as np
@@ -26,93 +26,113 @@ from scipy.special import expit
 
 SIZE_PX = 256
 POINTS, LANDMARKS = 39, 33
-HIPS_MIDDLE, BODY_TOP = 33, 34
-"""Points of the network from which the next crop is made."""
+# points that give the next crop
+_HIPS_MIDDLE, _BODY_TOP = 33, 34
 MARGIN = 1.25
+"""Width of a crop over the size of the person."""
 OUTPUTS = {'landmarks': (POINTS * 5,), 'world': (POINTS * 3,), 'flag': (1,)}
-# a crop narrower than this shows nothing but single pixels
-_LEAST_CROP_PX = 20.0
-# the network's own size of a person trembles by some percent from image to image, and crops of
-# another size give other answers: such changes are followed by this share
-# (Pose2Sim, four cameras, 104.1 to 103.3 mm)
-_STEADY_CHANGE, _STEADY_SHARE = 0.2, 0.4
-# where a person is seen again: in a crop so much wider, and in one with its middle so far above
-_WIDER, _ABOVE = 1.5, (0.0, 0.3)
-# what is compared: nose, ears, shoulders, elbows, hips, knees, ankles
+# compared in larger crops: nose, ears, shoulders, elbows, hips, knees, ankles
 _COMPARED = [0, 7, 8, 11, 12, 13, 14, 23, 24, 25, 26, 27, 28]
-# a crop in which nobody is seen speaks against the person as a shift by this share of the body
-_NOBODY = 0.3
-# landmarks where the lens does not look count as far outside the image, in shares of it
-_OUTSIDE = 2.0
+
+
+@dataclass(frozen=True)
+class LandmarkConfig:
+    """
+    Numbers of :class:`LandmarkNetwork`.
+
+    :param min_crop_px: width of a crop in the image; narrower ones show single pixels.
+    :param steady_width_ratio: changes of the width of a crop below this are smoothed. The size of
+        a person varies by some percent from image to image, and the outputs vary with it.
+    :param width_weight: weight of the newest width then (Pose2Sim, four cameras, 104.1 to
+        103.3 mm).
+    :param larger_width_ratio: width of the larger crops over that of the person's crop.
+    :param larger_up_ratios: distance of their middles above its middle, over its width.
+    :param absence_ratio: a larger crop without a person counts as a shift by this, over the size
+        of the body.
+    :param outside_lens_ratio: image position over the size of the image of landmarks outside the
+        valid range of the lens.
+    """
+
+    min_crop_px: float = 20.0
+    steady_width_ratio: float = 0.2
+    width_weight: float = 0.4
+    larger_width_ratio: float = 1.5
+    larger_up_ratios: Tuple[float, ...] = (0.0, 0.3)
+    absence_ratio: float = 0.3
+    outside_lens_ratio: float = 2.0
 
 
 class LandmarkNetwork:
     """
-    BlazePose's landmarks of every person.
+    Observes people by BlazePose's landmarks; a crop is a :class:`PersonView`.
 
-    :param model: a model folder. :param engine_options: of
-        :func:`niki_ros.backends.load_engine`. :param errors: the network's average errors, to be
-        subtracted; None = as it is.
-    :raises ModelError: when the folder holds another kind of model.
+    :param model: folder of the model. :param errors: average errors of the network, to be
+        corrected; None = no correction.
+    :param engine_options: of :func:`niki_ros.backends.load_engine`.
+    :raises ModelError: for a folder of another kind.
     """
 
-    looks = 3
-    patience = 5
+    passes = 3
+    max_missed_searches = 5
 
-    def __init__(self, model, errors: Optional[LandmarkErrors] = None, **engine_options):
+    def __init__(self, model, errors: Optional[LandmarkErrors] = None,
+                 config: LandmarkConfig = LandmarkConfig(), **engine_options):
         """Load the graph."""
         from niki_ros.backends import load_folder_engine
         from niki_ros.models.model_folder import read_model_folder
         folder = read_model_folder(model)
         folder.check_kind('landmarks', 'niki-import blazepose')
         self.name = folder.manifest['name']
-        self._errors = errors
+        self._errors, self._config = errors, config
         self.engine = load_folder_engine(folder, OUTPUTS, **engine_options)
 
-    def place_of(self, box_px, camera: Camera) -> PersonView:
-        """Return the upright view of a box; the turn is found by looking again."""
+    def crop_of(self, box_px, camera: Camera) -> PersonView:
+        """Return the view of a box (4,) without roll, which the next estimate gives."""
         return PersonView.around(box_px, camera, MARGIN)
 
-    def look(self, image_rgb, camera: Camera, places: List[PersonView]) -> List[Look]:
-        """Return what is in every view; all in one batch."""
-        if not places:
+    def estimate(self, image_rgb, camera: Camera, crops: List[PersonView]) -> List[CropEstimate]:
+        """Return one estimate for every view, in one batch."""
+        if not crops:
             return []
-        points, outputs = self._points(image_rgb, camera, places)
+        points, outputs = self._run(image_rgb, camera, crops)
         world_m = outputs['world'].reshape(-1, POINTS, 3).astype(np.float64)
         size = (image_rgb.shape[1], image_rgb.shape[0])
-        return [self._look(points[i], world_m[i], float(outputs['flag'][i, 0]), view, camera, size)
-                for i, view in enumerate(places)]
+        return [self._estimate(points[i], world_m[i], float(outputs['flag'][i, 0]), view, camera,
+                               size) for i, view in enumerate(crops)]
 
-    def disagreement(self, image_rgb, camera: Camera, looks: List[Look]) -> np.ndarray:
+    def disagreement(self, image_rgb, camera: Camera, estimates: List[CropEstimate]) -> np.ndarray:
         """
-        Return by how much larger crops show other people than those that were seen (n,).
+        Return by how much estimates in larger crops differ from ``estimates`` (n,).
 
-        People who are there come out at the same place of every crop that they fit into. Where
-        only legs are in view the network may draw a small whole person onto one of them, which
-        is another one in another crop.
+        A person is estimated at the same position in every crop that shows them whole. Where only
+        legs are in view the network may place a small whole person onto one of them, and another
+        one in another crop.
 
-        :return: sum over two crops of the median shift of joints, over the body's size, and of
-            the doubt that somebody is there.
+        :return: sum over two crops of the median shift of the landmarks, over the size of the
+            body, and of the weighted probability that no person is there.
         """
-        places = [look.place.enlarged(_WIDER, up) for look in looks for up in _ABOVE]
-        points, outputs = self._points(image_rgb, camera, places)
-        total = np.zeros(len(looks))
-        for row, place in enumerate(places):
-            before = np.asarray(looks[row // len(_ABOVE)].points_px)[_COMPARED]
-            now = camera.project(place.rays(points[row, _COMPARED, :2], SIZE_PX))
+        config, count = self._config, len(self._config.larger_up_ratios)
+        crops = [one.next_crop.enlarged(config.larger_width_ratio, up_ratio)
+                 for one in estimates for up_ratio in config.larger_up_ratios]
+        points, outputs = self._run(image_rgb, camera, crops)
+        total = np.zeros(len(estimates))
+        for row, crop in enumerate(crops):
+            before = np.asarray(estimates[row // count].points_px)[_COMPARED]
+            now = camera.project(crop.rays(points[row, _COMPARED, :2], SIZE_PX))
             size = max(float(np.ptp(before, axis=0).max()), 1.0)
             shift = float(np.median(np.linalg.norm(now - before, axis=1))) / size
-            nobody = 1.0 - float(outputs['flag'][row, 0])
-            total[row // len(_ABOVE)] += np.nan_to_num(shift, nan=1.0) + _NOBODY * nobody
+            absence = 1.0 - float(outputs['flag'][row, 0])
+            total[row // count] += (np.nan_to_num(shift, nan=1.0)
+                                    + config.absence_ratio * absence)
         return total
 
-    def _points(self, image_rgb, camera, places):
-        """Return the points (n, 39, 5) in the pixels of every view, and all outputs."""
-        pictures = [rgb_of_view(image_rgb, view, SIZE_PX, camera) for view in places]
-        outputs = self.engine.run({'image': network_input(pictures)})
+    def _run(self, image_rgb, camera, crops):
+        """Return the points (n, 39, 5) in pixels of every view, and all outputs."""
+        images = [rgb_of_view(image_rgb, view, SIZE_PX, camera) for view in crops]
+        outputs = self.engine.run({'image': network_input(images)})
         return outputs['landmarks'].reshape(-1, POINTS, 5).astype(np.float64), outputs
 
-    def keep_up(self, period_s: float, people: int) -> None:
+    def set_workload(self, period_s: float, people: int) -> None:
         """Do nothing: there is one graph."""
 
     def describe(self) -> Dict[str, str]:
@@ -125,26 +145,32 @@ class LandmarkNetwork:
         """Free the graph."""
         self.engine.close()
 
-    def _look(self, points, world_m, flag, view, camera, size) -> Look:
-        """Turn one row of the outputs into an observation and the next view."""
+    def _estimate(self, points, world_m, presence, view, camera, size) -> CropEstimate:
+        """Return observation and next view of one row of the outputs."""
         rays = view.rays(points[:, :2], SIZE_PX)
         pixels = camera.project(rays[:LANDMARKS])
         normalized = pixels / size
-        normalized = np.where(np.isfinite(normalized), normalized, _OUTSIDE)
-        # visibility: not hidden by anything; presence: inside the crop
+        normalized = np.where(np.isfinite(normalized), normalized,
+                              self._config.outside_lens_ratio)
+        # logits of visibility (not occluded) and of presence inside the crop
         visible = expit(points[:LANDMARKS, 3:].min(axis=1))
         roll = view.camera_from_upright.T @ view.camera_from_view
         upright_m = world_m[:LANDMARKS] @ roll.T
-        seen = self.observation(normalized, upright_m, visible, size, view.camera_from_upright)
-        seen.keypoint_rays = keypoint_rays(
-            rays[:LANDMARKS], visible, world_m[:LANDMARKS] @ view.camera_from_view.T, seen, camera)
+        one = self.observation(normalized, upright_m, visible, size, view.camera_from_upright)
+        one = replace(one, keypoint_rays=keypoint_rays(
+            rays[:LANDMARKS], visible, world_m[:LANDMARKS] @ view.camera_from_view.T, one, camera))
+        return CropEstimate(one, presence, self._next_view(rays, view, camera), pixels)
+
+    def _next_view(self, rays, view: PersonView, camera) -> PersonView:
+        """Return the view of the next image for rays (39, 3), with a smoothed width."""
+        config = self._config
         focal_px = float(np.sqrt(camera.matrix[0, 0] * camera.matrix[1, 1]))
-        least = _LEAST_CROP_PX / focal_px
-        coming = view_of_body(rays[HIPS_MIDDLE], rays[BODY_TOP], MARGIN, least)
-        if abs(coming.width / view.width - 1.0) < _STEADY_CHANGE:
-            width = view.width * (coming.width / view.width) ** _STEADY_SHARE
-            coming = replace(coming, width=width)
-        return Look(seen, flag, coming, pixels)
+        following = view_of_body(rays[_HIPS_MIDDLE], rays[_BODY_TOP], MARGIN,
+                                 config.min_crop_px / focal_px)
+        ratio = following.width / view.width
+        if abs(ratio - 1.0) >= config.steady_width_ratio:
+            return following
+        return replace(following, width=view.width * ratio ** config.width_weight)
 
     def observation(self, normalized, world_m, visible, size, camera_from_upright):
         """Return :func:`observation_of` one person; a subclass may record the landmarks here."""
@@ -157,17 +183,19 @@ def observation_of(normalized, world_m, visible, size, camera_from_upright,
     """
     Return the observation of one person.
 
-    :param normalized: (33, 2) image positions over width and height. :param size: of the image.
-    :param world_m: (33, 3) metres about the hips, axes of a camera that points at the person.
-    :param visible: (33,) 0 … 1. :param camera_from_upright: (3, 3) turns those axes into the
-        camera's. :param errors: average errors to be subtracted.
+    :param normalized: (33, 2) image positions over width and height.
+    :param world_m: (33, 3) relative to the middle of the hips, axes of a camera that points at the
+        person, metres.
+    :param visible: (33,) visibility 0 … 1. :param size: width and height of the image, pixels.
+    :param camera_from_upright: (3, 3) rotation from those axes to the camera's.
+    :param errors: average errors to be corrected.
     """
     one = observation_from_landmarks(normalized, world_m @ camera_from_upright.T, visible, size)
     if errors is None:
         return one
-    off_m, off_share = errors(normalized, world_m, visible)
-    joints = one.joints_m + off_m @ camera_from_upright.T
-    pixels = one.keypoints_px + off_share * box_size(one.box_px)
-    return replace(one, uncorrected_m=one.joints_m, sigma_200mm=sigma_left(one.sigma_200mm),
+    correction_m, correction_ratio = errors(normalized, world_m, visible)
+    joints = one.joints_m + correction_m @ camera_from_upright.T
+    pixels = one.keypoints_px + correction_ratio * box_size(one.box_px)
+    return replace(one, uncorrected_m=one.joints_m, sigma_200mm=corrected_sigma(one.sigma_200mm),
                    joints_m=(joints - joints[0]).astype(np.float32),
                    keypoints_px=pixels.astype(np.float32))

@@ -11,13 +11,13 @@ COST_S = {'lite': 0.002, 'full': 0.005, 'heavy': 0.020}
 class Network:
     """Stands for one of a size."""
 
-    looks, patience = 3, 5
+    passes, max_missed_searches = 3, 5
 
     def __init__(self, size):
         """Remember."""
         self.size, self.closed = size, False
 
-    def look(self, image, camera, places):
+    def estimate(self, image, camera, crops):
         """Return the size."""
         assert not self.closed
         return [self.size]
@@ -34,11 +34,11 @@ class Network:
 def settled(auto):
     """Return the size that looks, once nothing is being loaded any more."""
     for _ in range(200):
-        auto.look(None, None, [])
+        auto.estimate(None, None, [])
         if auto._loading is None:
             break
         time.sleep(0.01)
-    return auto.look(None, None, [])[0]
+    return auto.estimate(None, None, [])[0]
 
 
 @pytest.mark.parametrize('period_s, people, size', [
@@ -48,8 +48,8 @@ def test_the_largest_that_is_fast_enough(period_s, people, size):
     made = []
     auto = AutoNetwork(lambda size: made.append(Network(size)) or made[-1],
                        lambda network: COST_S[network.size])
-    assert auto.look(None, None, []) == ['full'], 'before the rate is known'
-    auto.keep_up(period_s, people)
+    assert auto.estimate(None, None, []) == ['full'], 'before the rate is known'
+    auto.set_workload(period_s, people)
     assert settled(auto) == size
     auto.close()
     assert all(network.closed for network in made)
@@ -59,11 +59,11 @@ def test_it_does_not_go_to_and_fro():
     """What is just fast enough is kept, and not taken up again."""
     auto = AutoNetwork(Network, lambda network: COST_S[network.size])
     just = COST_S['heavy'] / 0.5 * 1.1
-    auto.keep_up(just, 1)
+    auto.set_workload(just, 1)
     assert settled(auto) == 'full'
-    auto.keep_up(just * 2, 1)
+    auto.set_workload(just * 2, 1)
     assert settled(auto) == 'heavy'
-    auto.keep_up(just, 1)
+    auto.set_workload(just, 1)
     assert settled(auto) == 'heavy'
 
 
@@ -77,13 +77,13 @@ def test_a_network_that_cannot_be_loaded_is_not_said_to_look():
             raise MemoryError('no room on the GPU')
         return Network(size)
     auto = AutoNetwork(load, lambda network: COST_S[network.size])
-    auto.keep_up(1.0, 1)
+    auto.set_workload(1.0, 1)
     assert (settled(auto), auto.size) == ('full', 'full')
-    auto.keep_up(1.0, 1)
+    auto.set_workload(1.0, 1)
     assert (settled(auto), auto.size) == ('heavy', 'heavy')
 
 
 def test_it_says_what_it_knows():
     auto = AutoNetwork(Network, lambda network: COST_S[network.size])
-    auto.keep_up(1 / 25, 1)
+    auto.set_workload(1 / 25, 1)
     assert '25 Hz' in auto.describe()['observer_auto'] and '20' in auto.describe()['observer_auto']

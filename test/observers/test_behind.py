@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from niki_ros.body.skeleton import JOINT
-from niki_ros.observers.covered_joints import without_covered_joints
+from niki_ros.observers.occlusion import with_occluded_joints_hidden
 import numpy as np
 import pytest
 from scenes import FACING, observe_body
@@ -19,7 +19,7 @@ def standing(camera):
 
 def test_what_lies_behind_a_nearer_person_is_hidden(standing):
     far, near = standing(0.0, 6.0), standing(0.3, 3.0)
-    hidden, front = without_covered_joints([far, near])
+    hidden, front = with_occluded_joints_hidden([far, near])
     assert hidden.sigma_200mm[JOINT['spine2']] == 1 and np.isinf(hidden.keypoint_sigma_px[9])
     np.testing.assert_array_equal(front.sigma_200mm, near.sigma_200mm)
     assert (far.sigma_200mm < 1).all(), 'the given observation is left as it is'
@@ -28,15 +28,15 @@ def test_what_lies_behind_a_nearer_person_is_hidden(standing):
 def test_people_apart_or_alike_hide_nothing(standing):
     for pair in ([standing(-2.0, 6.0), standing(1.6, 3.0)],
                  [standing(-0.2, 4.0), standing(0.2, 4.1)], [standing(0.0, 3.0)], []):
-        for before, after in zip(pair, without_covered_joints(pair)):
+        for before, after in zip(pair, with_occluded_joints_hidden(pair)):
             np.testing.assert_array_equal(after.sigma_200mm, before.sigma_200mm)
 
 
 def test_bones_that_are_not_seen_hide_nothing(standing):
     far, near = standing(0.0, 6.0), standing(0.9, 3.0)
     arm = JOINT['right_wrist'], JOINT['right_elbow'], JOINT['right_hand']
-    with_arm, _ = without_covered_joints([far, near])
+    with_arm, _ = with_occluded_joints_hidden([far, near])
     sigma = near.sigma_200mm.copy()
     sigma[[*arm, JOINT['right_middle_finger']]] = 1.0
-    without_arm, _ = without_covered_joints([far, replace(near, sigma_200mm=sigma)])
+    without_arm, _ = with_occluded_joints_hidden([far, replace(near, sigma_200mm=sigma)])
     assert (with_arm.sigma_200mm == 1).sum() > (without_arm.sigma_200mm == 1).sum()

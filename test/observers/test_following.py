@@ -4,8 +4,8 @@ import threading
 
 from niki_ros.body.observation import JointObservation
 from niki_ros.observers.following import FollowingObserver
-from niki_ros.observers.network import Look
-from niki_ros.observers.search import parts_of, Search
+from niki_ros.observers.person_network import CropEstimate
+from niki_ros.observers.search import parts_of, PersonSearch
 import numpy as np
 import pytest
 
@@ -27,39 +27,39 @@ def observation(box):
 class World:
     """People as boxes; a network that sees who overlaps a place, a detector that sees them all."""
 
-    looks, patience, input_px = 3, 5, 640
+    passes, max_missed_searches, input_px = 3, 5, 640
 
     def __init__(self, *boxes):
         """``boxes`` may change while images go by."""
         self.people = [np.asarray(box, float) for box in boxes]
         self.hidden_from_detector = False
         self.batches, self.detections, self.present = [], 0, 1.0
-        self.seen_again, self.disagrees = 0, 0.0
+        self.checked, self.disagrees = 0, 0.0
         self.lock = threading.Lock()
 
-    def place_of(self, box_px, camera):
-        """A place is a box."""
+    def crop_of(self, box_px, camera):
+        """Return the box."""
         return np.asarray(box_px, float)
 
-    def look(self, image, camera, places):
-        """Return the person nearest to each place."""
-        if places:
-            self.batches.append(len(places))
-        return [self._look(place) for place in places]
+    def estimate(self, image, camera, crops):
+        """Return the person nearest to each crop."""
+        if crops:
+            self.batches.append(len(crops))
+        return [self._estimate(crop) for crop in crops]
 
-    def _look(self, place):
-        middle = (place[:2] + place[2:]) / 2
+    def _estimate(self, crop):
+        middle = (crop[:2] + crop[2:]) / 2
         near = min(self.people, default=None,
                    key=lambda box: np.linalg.norm((box[:2] + box[2:]) / 2 - middle))
-        size = (place[2:] - place[:2]).max()
+        size = (crop[2:] - crop[:2]).max()
         if near is None or np.linalg.norm((near[:2] + near[2:]) / 2 - middle) > size:
-            return Look(observation(place), 0.1, place)
-        return Look(observation(near), self.present, near)
+            return CropEstimate(observation(crop), 0.1, crop)
+        return CropEstimate(observation(near), self.present, near)
 
-    def disagreement(self, image, camera, looks):
+    def disagreement(self, image, camera, estimates):
         """Return what the test says of everybody."""
-        self.seen_again += len(looks)
-        return np.full(len(looks), self.disagrees)
+        self.checked += len(estimates)
+        return np.full(len(estimates), self.disagrees)
 
     def detect(self, image_rgb):
         """Return everybody."""
@@ -68,7 +68,7 @@ class World:
         boxes = [] if self.hidden_from_detector else self.people
         return np.array(boxes).reshape(-1, 4), np.full(len(boxes), 0.9)
 
-    def keep_up(self, period_s, people):
+    def set_workload(self, period_s, people):
         """Note it."""
         self.told = period_s, people
 
@@ -85,7 +85,7 @@ LEFT, RIGHT = (60, 100, 160, 400), (400, 100, 500, 400)
 
 def watch(world, frames=1, start=0, observer=None, **options):
     """Return what was reported in every image, and the observer."""
-    observer = observer or FollowingObserver(world, Search(world, 0.5, 0.3), **options)
+    observer = observer or FollowingObserver(world, PersonSearch(world, 0.5, 0.3), **options)
     seen = [observer.observe(IMAGE, None, (start + i) * STEP_NS + 1) for i in range(frames)]
     return seen, observer
 
@@ -130,10 +130,10 @@ def test_who_is_cut_off_is_not_reported_until_other_crops_agree():
 def test_who_is_seen_whole_is_not_looked_at_again():
     world = World(BELOW_BORDER)
     watch(world, 10)
-    assert world.seen_again == 0
+    assert world.checked == 0
     world = World(AT_BORDER)
     seen, _ = watch(world, 31)
-    assert all(len(people) == 1 for people in seen) and 4 <= world.seen_again <= 10
+    assert all(len(people) == 1 for people in seen) and 4 <= world.checked <= 10
 
 
 def test_who_walks_up_until_only_legs_are_seen_is_left_out_then():
@@ -251,7 +251,7 @@ def test_without_waiting_a_search_never_holds_an_image_up():
                 go.wait(5)
             return super().detect(image_rgb)
     world = Stuck(LEFT)
-    observer = FollowingObserver(world, Search(world, 0.5, 0.3, wait=False))
+    observer = FollowingObserver(world, PersonSearch(world, 0.5, 0.3, wait=False))
     seen, _ = watch(world, 40, observer=observer)
     assert all(len(one) == 1 for one in seen) and world.detections == 1
     go.set()
@@ -277,7 +277,7 @@ def test_boxes_that_are_none_are_left_out():
     world = World(LEFT)
     world.people.append(np.array([50.0, 50, 20, 80]))
     world.people.append(np.array([np.nan, 50, 20, 80]))
-    found = Search(world, 0.5, 0.3).now(IMAGE, 1)
+    found = PersonSearch(world, 0.5, 0.3).now(IMAGE, 1)
     assert found.boxes_px.tolist() == [list(LEFT)]
 
 

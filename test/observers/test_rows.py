@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cv2
 from niki_ros import load_pipeline
-from niki_ros.observers.following import painted_over
+from niki_ros.observers.masking import mask_other_people
 from niki_ros.scene.camera import Camera
 import numpy as np
 import pytest
@@ -86,7 +86,7 @@ def test_everybody_is_found_within_a_second(name):
 def test_others_are_painted_over_and_the_person_is_not():
     image = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
     mine, other = np.array([20, 10, 40, 50]), np.array([30, 0, 70, 55])
-    painted = painted_over(image, mine, [other])
+    painted = mask_other_people(image, mine, [other])
     assert np.array_equal(painted[10:50, 20:40], image[10:50, 20:40])
     assert np.ptp(painted[0:55, 45:70].reshape(-1, 3), axis=0).max() == 0
     assert np.array_equal(painted[:, :20], image[:, :20]) and (painted != image).any()

@@ -65,7 +65,7 @@ def _recording_observer(model: str, max_people: int):
     from niki_ros.observers.detectors import load_detector
     from niki_ros.observers.following import FollowingObserver
     from niki_ros.observers.landmark_network import LandmarkNetwork
-    from niki_ros.observers.search import Search
+    from niki_ros.observers.search import PersonSearch
     settings = ObserverConfig()
 
     class RecordingNetwork(LandmarkNetwork):
@@ -76,7 +76,7 @@ def _recording_observer(model: str, max_people: int):
                 landmarks_seen=visible, landmarks_ray=camera_from_upright[:, 2],
                 uncovered_sigma_200mm=one.sigma_200mm)
     network = RecordingNetwork(find_model(f'landmarks-{model}').path, LandmarkErrors.read())
-    search = Search(load_detector(find_model(settings.detector).path), settings.min_score,
+    search = PersonSearch(load_detector(find_model(settings.detector).path), settings.min_score,
                     settings.search_period_s)
     return FollowingObserver(network, search, max_people)
 

@@ -9,7 +9,7 @@ from niki_ros.common.errors import InputError
 from niki_ros.common.setting import apply_settings
 from niki_ros.common.settings import PipelineConfig
 from niki_ros.observers import load_observer
-from niki_ros.observers.covered_joints import without_covered_joints
+from niki_ros.observers.occlusion import with_occluded_joints_hidden
 from niki_ros.scene.camera import Camera
 from niki_training.front_end import observe
 from niki_training.front_end.landmark_errors import read_samples
@@ -105,7 +105,7 @@ def test_joints_behind_somebody_stay_hidden(looked):
     one = looked[0][-1]
     points = one.keypoints_px.mean(0) + 1.3 * (one.keypoints_px - one.keypoints_px.mean(0))
     box = np.concatenate([points.min(0), points.max(0)])
-    behind, _ = without_covered_joints([one, replace(one, keypoints_px=points, box_px=box)])
+    behind, _ = with_occluded_joints_hidden([one, replace(one, keypoints_px=points, box_px=box)])
     assert not one.covered.any() and behind.covered.sum() > 5
     assert (behind.sigma_200mm[behind.covered] == 1).all()
     again = with_recomputed_observations(shard_of([behind, None]))

@@ -239,7 +239,7 @@ def test_a_checkpoint_becomes_an_observer(run_folder, crops):
     network = KinematicNetwork(folder)
     image = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)
     box = (200, 100, 420, 400)
-    (look,) = network.look(image, CAMERA, [network.place_of(box, CAMERA)])
+    (look,) = network.estimate(image, CAMERA, [network.crop_of(box, CAMERA)])
     seen = look.observation
     crop = Crop.around(box)
     view = CropView.of(crop, CAMERA)

@@ -1,0 +1,108 @@
+"""Base of networks that observe one person in an upright square of the image."""
+
+from __future__ import annotations
+
+from typing import Dict, List
+
+from niki_ros.body.observation import JointObservation
+from niki_ros.images.boxes import checked_box
+from niki_ros.observers.crop import Crop
+from niki_ros.observers.person_network import CropEstimate
+from niki_ros.scene.camera import Camera
+import numpy as np
+
+# no person is in a crop in which half of the body joints have a larger sigma
+_MAX_MEDIAN_SIGMA_200MM = 0.9
+# change of the size of a box from image to image: without a detector it could grow or shrink on
+_SIZE_CHANGE_RATIOS = (0.8, 1.25)
+# size of a box over the size of the box around its joints
+_BOX_MARGIN_RATIO = 1.1
+
+
+class CropNetwork:
+    """
+    One graph that observes people in squares of the image; a crop is a box x0, y0, x1, y1, pixels.
+
+    A kind of model is a subclass with ``KIND`` of the manifest, ``MAKER`` (the command that makes
+    such folders), ``OUTPUTS`` of the graph with their shapes, ``_prepare``, ``_network_input`` and
+    ``_observation``.
+
+    :param model: folder of the model. :param engine_options: of
+        :func:`niki_ros.backends.load_engine`.
+    :raises ModelError: for a folder of another kind.
+    """
+
+    passes = 1
+    max_missed_searches = 3
+
+    KIND = ''
+    MAKER = ''
+    OUTPUTS: Dict[str, tuple] = {}
+
+    def __init__(self, model, **engine_options):
+        """Load the graph."""
+        from niki_ros.backends import load_folder_engine
+        from niki_ros.models.model_folder import read_model_folder
+        folder = read_model_folder(model)
+        folder.check_kind(self.KIND, self.MAKER)
+        self._prepare(folder)
+        self.engine = load_folder_engine(folder, self.OUTPUTS, **engine_options)
+        self._name = folder.manifest['name']
+
+    def _prepare(self, folder) -> None:
+        """Read the manifest's facts about input and output."""
+
+    def _network_input(self, crop: Crop, image_rgb) -> np.ndarray:
+        """Return the input (3, S, S) float32 of one crop."""
+        raise NotImplementedError
+
+    def _observation(self, outputs, crop: Crop, camera: Camera, box_px) -> JointObservation:
+        """Return the observation of one crop; ``outputs`` are its rows by name, float64."""
+        raise NotImplementedError
+
+    def crop_of(self, box_px, camera: Camera) -> np.ndarray:
+        """Return the box (4,) itself, checked by :func:`niki_ros.images.boxes.checked_box`."""
+        return checked_box(box_px)
+
+    def estimate(self, image_rgb, camera: Camera, crops: List[np.ndarray]) -> List[CropEstimate]:
+        """Return one estimate for every box (4,), in one batch."""
+        if not crops:
+            return []
+        squares = [Crop.around(box) for box in crops]
+        batch = np.stack([self._network_input(square, image_rgb) for square in squares])
+        outputs = self.engine.run({'image': batch})
+        rows = [{name: outputs[name][i].astype(np.float64) for name in self.OUTPUTS}
+                for i in range(len(crops))]
+        return [self._estimate(row, square, camera, box)
+                for row, square, box in zip(rows, squares, crops)]
+
+    def disagreement(self, image_rgb, camera: Camera, estimates) -> np.ndarray:
+        """Return zeros (n,): these networks are not run on larger crops."""
+        return np.zeros(len(estimates))
+
+    def set_workload(self, period_s: float, people: int) -> None:
+        """Do nothing: there is one graph."""
+
+    def describe(self) -> Dict[str, str]:
+        """Return what runs, for diagnostics."""
+        facts = {f'observer_{name}': str(value) for name, value in self.engine.describe().items()}
+        return {'observer': self.KIND, 'observer_model': self._name, **facts}
+
+    def close(self) -> None:
+        """Free the graph."""
+        self.engine.close()
+
+    def _estimate(self, row, square, camera, box_px) -> CropEstimate:
+        observation = self._observation(row, square, camera, box_px)
+        is_person = float(np.median(observation.sigma_200mm[:24])) < _MAX_MEDIAN_SIGMA_200MM
+        return CropEstimate(observation, float(is_person), _next_box(observation, box_px))
+
+
+def _next_box(observation: JointObservation, box_px) -> np.ndarray:
+    """Return the box (4,) of the next image: around the joints, of about the same size."""
+    low, high = observation.keypoints_px.min(axis=0), observation.keypoints_px.max(axis=0)
+    before = np.asarray(box_px[2:]) - np.asarray(box_px[:2])
+    size = np.clip((high - low) * _BOX_MARGIN_RATIO, _SIZE_CHANGE_RATIOS[0] * before,
+                   _SIZE_CHANGE_RATIOS[1] * before)
+    center = (low + high) / 2
+    return np.concatenate([center - size / 2, center + size / 2])

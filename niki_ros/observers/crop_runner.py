@@ -1,0 +1,59 @@
+"""Runs a network on the crops of all people in an image."""
+
+from __future__ import annotations
+
+from typing import List, Sequence
+
+from niki_ros.observers.followed_person import FollowedPerson
+from niki_ros.observers.masking import mask_other_people
+from niki_ros.observers.person_network import CropEstimate, PersonNetwork
+from niki_ros.scene.camera import Camera
+
+
+class CropRunner:
+    """
+    Estimates people in their crops.
+
+    :param min_presence: a person is seen from this presence on.
+    """
+
+    def __init__(self, network: PersonNetwork, min_presence: float):
+        """Keep the network."""
+        self._network, self._min_presence = network, min_presence
+
+    def run(self, image_rgb, camera: Camera, people: Sequence[FollowedPerson],
+            others: Sequence[FollowedPerson] = ()) -> List[CropEstimate]:
+        """
+        Return one estimate of each person, in one batch except for isolated people.
+
+        :param others: further people, who are masked in the crops of isolated people.
+        """
+        batch = [one for one in people if not one.is_isolated]
+        estimates = dict(zip((one.number for one in batch), self._network.estimate(
+            image_rgb, camera, [one.crop for one in batch])))
+        for one in people:
+            if one.is_isolated:
+                boxes = [other.box_px for other in (*others, *people)
+                         if other.number != one.number]
+                masked = mask_other_people(image_rgb, one.box_px, boxes)
+                estimates[one.number], = self._network.estimate(masked, camera, [one.crop])
+        return [estimates[one.number] for one in people]
+
+    def settle(self, image_rgb, camera: Camera, new: Sequence[FollowedPerson],
+               estimates: Sequence[CropEstimate], others: Sequence[FollowedPerson],
+               stamp_ns: int) -> None:
+        """
+        Update new people by their first estimates, and by estimates in the crops that follow.
+
+        :param others: people who are followed already.
+        """
+        self.update(new, estimates, stamp_ns)
+        for _ in range(self._network.passes - 1):
+            seen = [one for one in new if one.estimate is not None]
+            self.update(seen, self.run(image_rgb, camera, seen, (*others, *new)), stamp_ns)
+
+    def update(self, people: Sequence[FollowedPerson], estimates: Sequence[CropEstimate],
+               stamp_ns: int) -> None:
+        """Update people by their estimates."""
+        for one, estimate in zip(people, estimates):
+            one.update(estimate, stamp_ns, self._min_presence)

@@ -1,0 +1,40 @@
+"""The interface of front ends."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Optional, Protocol
+
+from niki_ros.body.observation import JointObservation
+from niki_ros.scene.camera import Camera
+import numpy as np
+
+
+class Observer(Protocol):
+    """
+    Front end: finds the people in an image and observes their joints.
+
+    :ivar faults: of the last image, texts by name.
+    """
+
+    faults: Dict[str, str]
+
+    def observe(self, image_rgb: np.ndarray, camera: Optional[Camera], stamp_ns: int,
+                boxes_px=None) -> List[JointObservation]:
+        """
+        Return one observation for every person in the image.
+
+        :param image_rgb: (H, W, 3) uint8.
+        :param camera: of the image; None = a field of view is assumed.
+        :param stamp_ns: of the image; a stamp that goes back, or 10 s on, starts a new stream.
+        :param boxes_px: (n, 4) x0, y0, x1, y1 of people, from another detector.
+        :raises InputError: for an image or boxes of another shape or type.
+        """
+
+    def reset(self) -> None:
+        """Start a new stream of images."""
+
+    def close(self) -> None:
+        """Free graphs and threads."""
+
+    def describe(self) -> Dict[str, str]:
+        """Return what runs, for diagnostics."""

@@ -1,0 +1,66 @@
+"""The interface of networks that observe one person in a crop of the image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict, List, Optional, Protocol
+
+from niki_ros.body.observation import JointObservation
+from niki_ros.scene.camera import Camera
+import numpy as np
+
+
+@dataclass(frozen=True)
+class CropEstimate:
+    """
+    Output of a network for one crop.
+
+    :param presence: probability that a person is in the crop, 0 … 1.
+    :param next_crop: crop of the same person in the next image, of a type of the network's own.
+    :param points_px: (n, 2) points of the body in the image, for ``disagreement``.
+    """
+
+    observation: JointObservation
+    presence: float
+    next_crop: Any
+    points_px: Optional[np.ndarray] = None
+
+
+class PersonNetwork(Protocol):
+    """
+    One graph that observes people, each in a crop of their own.
+
+    :ivar passes: estimates of a new person, each in the crop of the estimate before.
+    :ivar max_missed_searches: searches in a row that may miss a person of low presence.
+    """
+
+    passes: int
+    max_missed_searches: int
+
+    def crop_of(self, box_px: np.ndarray, camera: Camera) -> Any:
+        """
+        Return the crop of a person in a box (4,) x0, y0, x1, y1, pixels.
+
+        :raises InputError: where there is no such crop.
+        """
+
+    def estimate(self, image_rgb: np.ndarray, camera: Camera,
+                 crops: List[Any]) -> List[CropEstimate]:
+        """Return one estimate for every crop of the image (H, W, 3) uint8, in one batch."""
+
+    def disagreement(self, image_rgb: np.ndarray, camera: Camera,
+                     estimates: List[CropEstimate]) -> np.ndarray:
+        """
+        Return by how much estimates in larger crops differ from ``estimates`` (n,).
+
+        0 = they are the same; from about 0.5 on the estimate depends on the crop and is wrong.
+        """
+
+    def set_workload(self, period_s: float, people: int) -> None:
+        """Report the period of the images and the number of people in them."""
+
+    def describe(self) -> Dict[str, str]:
+        """Return what runs, for diagnostics; keys begin with ``observer``."""
+
+    def close(self) -> None:
+        """Free the graph."""
