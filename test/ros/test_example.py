@@ -69,7 +69,7 @@ def decisions(frames, camera, **parameters) -> list:
                         and listener.count_publishers('joints') > 1
                         and robot.count_publishers('stop') > 0)
         # before the first image the example says stop; that is over now
-        listener.heard_s = time.monotonic()
+        listener.arrival_s = time.monotonic()
         time.sleep(0.3)
         return list(robot.answers(frames, camera))
 
@@ -175,7 +175,7 @@ def test_what_counts():
     with ros_graph(example(distance_m=1.5), Robot) as (listener, robot):
         assert wait_for(lambda: robot.clouds.get_subscription_count() > 1
                         and robot.count_publishers('stop') > 0)
-        listener.heard_s = time.monotonic()
+        listener.arrival_s = time.monotonic()
         time.sleep(0.3)
         said = {}
         for number, (name, (bodies, _)) in enumerate(CASES.items()):
