@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from pathlib import Path
+from typing import Callable
 
 from niki_ros.body.skeleton import open_skeleton
 from niki_ros.solvers import load_solver, shipped_models
@@ -80,7 +81,7 @@ def evaluate(args) -> dict:
     solvers = {name: load_solver(folder or name)
                for name, folder in [('analytic', ''), *map(_name_and_folder, args.model)]}
     poses = protocol_poses(motion, skeleton, args.seed, args.every, 1, args.limit)
-    methods = {'observation': unsolved}
+    methods: dict[str, Callable] = {'observation': unsolved}
     if args.model_fit:
         methods['model fit'] = model_fit(skeleton)
     methods.update({name: solve_in_batches(solver) for name, solver in solvers.items()})

@@ -39,7 +39,7 @@ def graph_bytes(net, kind: str) -> bytes:
     inputs = example_inputs(kind, 3)
     outputs = ['six', 'size', 'error_z'] + (['past_out'] if kind == 'temporal' else [])
     batch = torch.export.Dim('N')
-    shapes = tuple({0: batch} for _ in inputs)
+    shapes: tuple = tuple({0: batch} for _ in inputs)
     if kind == 'temporal':
         shapes = (*shapes[:4], shapes[4:])
     buffer = io.BytesIO()
