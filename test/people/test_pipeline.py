@@ -113,3 +113,22 @@ def test_settings_change_while_running_only_where_declared(camera):
     assert pipeline.config.smoothing.beta == 0.1
     with pytest.raises(ConfigError, match='solver.name'):
         pipeline.update({'solver.name': 'analytic'})
+
+
+def test_impossible_observations_do_not_change_the_track(camera):
+    """One NaN would stay in the state of the track; the person is predicted meanwhile."""
+    bad = {2: ('joints_m', np.nan), 3: ('sigma_200mm', np.inf), 4: ('sigma_200mm', -1e30),
+           5: ('box_px', np.nan), 6: ('joints_m', 1e30)}
+
+    def script(stamp_ns):
+        seen = observe_body(standing(), np.array([0.0, 0.0, 3.0]), camera)
+        name, value = bad.get(stamp_ns // 10**7, (None, None))
+        if name:
+            getattr(seen, name).flat[0] = value
+        return [seen]
+    pipeline = Pipeline(ScriptedObserver(script), AnalyticSolver(), PipelineConfig())
+    for index in range(1, 9):
+        bodies = pipeline.process(IMAGE, camera, index * 10**7)
+        assert [body.id for body in bodies] == [1]
+        assert np.allclose(bodies[0].root_m, [0, 0, 3], atol=0.02)
+        assert ('observation_invalid' in pipeline.faults) == (index in bad)

@@ -119,3 +119,21 @@ def test_diagnostics_name_what_is_left_out(tmp_path, monkeypatch, name, level):
         assert name in status.message and status.level == level
         assert ("did you mean 'autostart'" in status.message) == (level != b'\x00')
         assert ros_fixtures.diagnostic_values(status)['remedy']
+
+
+@pytest.mark.parametrize('text, word', [
+    ('a: [1,\n', 'bad.yaml'), (None, 'bad.yaml'),
+    ('/**:\n  ros__parameters:\n    tracking.keep_s: [1, "a"]\n', 'same type'),
+    ('/**:\n  ros__parameters:\n    tracking.keep_s: .nan\n', 'tracking.keep_s is nan'),
+    ('/**:\n  ros__parameters:\n    trackin.keep_s: 1\n', 'did you mean')])
+def test_a_parameter_file_that_cannot_be_read_is_one_line(tmp_path, text, word):
+    file = tmp_path / 'bad.yaml'
+    if text is not None:
+        file.write_text(text)
+    environment = {key: value for key, value in os.environ.items()
+                   if key != '_ROS_WHEELS_BOOTSTRAP_COMPLETE'}
+    done = subprocess.run(
+        [sys.executable, '-m', 'niki_ros.ros.pose_node', '--ros-args', '--params-file', file],
+        env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1 and 'Traceback' not in done.stderr, done.stderr
+    assert word in done.stderr and 'niki_pose: ' in done.stderr

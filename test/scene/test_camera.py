@@ -154,3 +154,34 @@ def test_no_root_from_too_little(camera):
     weights[:2] = 1
     assert solve_root(seen.joints_m, seen.keypoints_px, weights, camera) is None
     assert solve_root(seen.joints_m, np.full((29, 2), np.nan), np.ones(29), camera) is None
+
+
+@pytest.mark.parametrize('change, word', [
+    ({'fx': 1e300}, 'focal'), ({'fx': 1e-300}, 'focal'), ({'cx': 1e300}, 'centre'),
+    ({'skew': -1e300}, 'centre'), ({'d': [1e300]}, 'distortion'), ({'last': 0.0}, 'centre')])
+def test_impossible_finite_values_are_refused(change, word):
+    """They lead to NaN and LinAlgError in later steps."""
+    fx, cx, skew = (change.get(name, good) for name, good in
+                    (('fx', 500.0), ('cx', 320.0), ('skew', 0.0)))
+    matrix = [[fx, skew, cx], [0, 500, 240], [0, 0, change.get('last', 1.0)]]
+    with pytest.raises(InputError, match=word):
+        Camera(np.array(matrix), 640, 480, np.array(change.get('d', [0.0])))
+
+
+def test_pixels_without_a_ray():
+    """Where a calibration folds back there is no ray; the root follows from the other joints."""
+    camera = Camera(np.array([[300.0, 0, 320], [0, 300, 240], [0, 0, 1]]), 640, 480,
+                    np.array([-0.9, 0, 0, 0, 0]))
+    rays = camera.rays([[0, 0], [320, 240], [321, 240]])
+    assert np.isnan(rays[0, :2]).all() and np.isfinite(rays[1:]).all()
+    joints = np.random.default_rng(1).normal(size=(29, 3)) * 0.05
+    pixels = camera.project(joints + [0, 0, 3.0])
+    pixels[0] = 0, 0
+    assert np.allclose(solve_root(joints, pixels, np.ones(29), camera), [0, 0, 3], atol=0.05)
+
+
+def test_a_strong_distortion_has_rays():
+    camera = Camera(np.array([[300.0, 0, 320], [0, 300, 240], [0, 0, 1]]), 640, 480,
+                    np.array([-0.9, 4000.0, 0, 0, 0]))
+    pixels = np.array([[0, 0], [320, 240], [321, 240], [639, 479]])
+    assert np.allclose(camera.project(camera.rays(pixels)), pixels, atol=1e-3)

@@ -1,4 +1,4 @@
-"""Nothing leaves the machine by itself, and nothing on it is marked."""
+"""ONNX Runtime sends no telemetry."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 TEST = Path(__file__).resolve().parents[1]
 
 
-def imported(tmp_path, code, **more) -> tuple:
-    """Run Python with an empty home; return the files that it leaves there, and what it says."""
+def run_python(tmp_path, code, **more) -> tuple:
+    """Run code with an empty home folder; return the files in that folder and the output."""
     environment = {key: value for key, value in os.environ.items()
                    if key not in ('_ROS_WHEELS_BOOTSTRAP_COMPLETE', 'ORT_DISABLE_TELEMETRY')}
     environment.update(HOME=str(tmp_path), XDG_CACHE_HOME=str(tmp_path), PYTHONPATH=str(TEST),
@@ -24,17 +24,17 @@ def imported(tmp_path, code, **more) -> tuple:
     return [path.name for path in tmp_path.rglob('*') if path.is_file()], done.stdout
 
 
-def test_the_model_runner_does_not_report_to_its_maker(tmp_path):
+def test_no_device_id_is_written(tmp_path):
     """ONNX Runtime 1.31 writes a device id and a queue of reports when it is imported."""
     pytest.importorskip('onnxruntime')
     code = ('from niki_ros import load_solver; import numpy as np;'
             's = load_solver("niki"); s.solve(np.zeros((1, 29, 3)), np.zeros((1, 29)))')
-    files, _ = imported(tmp_path, code)
+    files, _ = run_python(tmp_path, code)
     assert files == []
 
 
-def test_a_user_who_wants_to_report_may(tmp_path):
-    """The environment's own value wins."""
-    _, said = imported(tmp_path, 'import niki_ros, os; print(os.environ["ORT_DISABLE_TELEMETRY"])',
-                       ORT_DISABLE_TELEMETRY='0')
-    assert said.strip() == '0'
+def test_a_value_of_the_user_takes_precedence(tmp_path):
+    _, output = run_python(
+        tmp_path, 'import niki_ros, os; print(os.environ["ORT_DISABLE_TELEMETRY"])',
+        ORT_DISABLE_TELEMETRY='0')
+    assert output.strip() == '0'
