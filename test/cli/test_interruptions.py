@@ -1,4 +1,4 @@
-"""A full disk, a signal in any phase, a camera that changes: no process and no half file stays."""
+"""After a full disk or a signal neither processes nor partial files remain."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HERE = Path(__file__).resolve().parents[1]
 
 @pytest.fixture
 def full_disk():
-    """Let no file become larger than 10 MB: a write fails in its middle, as on a full disk."""
+    """Limit files to 10 MB: a larger one fails in its middle, as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000_000, before[1]))
@@ -36,13 +36,13 @@ def full_disk():
 
 
 def files(folder: Path) -> list:
-    """Return the names of all files below a folder, hidden ones too, but for locks."""
+    """Return the names of all files below a folder, also hidden ones, without locks."""
     return sorted(str(path.relative_to(folder)) for path in folder.rglob('*')
                   if path.is_file() and path.suffix != '.lock')
 
 
 def test_disk_full_while_an_engine_is_cached(tmp_path, full_disk):
-    """The error names folder and remedy; there is no half engine, and none that is found later."""
+    """The error names the remedy; no partial engine remains, and none is found later."""
     cache = EngineCache(tmp_path / 'engines')
     with pytest.raises(BackendError, match='XDG_CACHE_HOME'):
         cache.get(KEY, lambda: (LARGE, {}))
@@ -52,7 +52,7 @@ def test_disk_full_while_an_engine_is_cached(tmp_path, full_disk):
 
 
 def test_disk_full_while_the_old_engine_is_replaced(tmp_path, full_disk):
-    """What was there before is gone rather than half of something else."""
+    """The old engine is removed rather than partly overwritten."""
     cache = EngineCache(tmp_path)
     cache.store(KEY, b'small', {})
     with pytest.raises(OSError, match='large'):
@@ -96,7 +96,7 @@ def clip(tmp_path):
 
 @pytest.fixture
 def environment(tmp_path):
-    """Return an environment with a cache of its own."""
+    """Return environment variables with a new cache."""
     cache = tmp_path / 'cache'
     return {**{key: value for key, value in os.environ.items()
                if key != '_ROS_WHEELS_BOOTSTRAP_COMPLETE'},
@@ -105,7 +105,7 @@ def environment(tmp_path):
 
 
 def interrupted(command, environment, number, after):
-    """Run a command in a session of its own, send a signal when ``after()``; return its end."""
+    """Run a command in a new session and send a signal after ``after()``; return code and stderr."""
     process = subprocess.Popen([str(word) for word in command], env=environment, text=True,
                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                start_new_session=True)
@@ -113,7 +113,7 @@ def interrupted(command, environment, number, after):
         after(process)
         process.send_signal(number)
         said = process.communicate(timeout=240)[1]
-        assert session_of(process.pid) == [], 'a process stays behind'
+        assert session_of(process.pid) == [], 'a child process remains'
         return process.returncode, said
     finally:
         if process.poll() is None:
@@ -122,7 +122,7 @@ def interrupted(command, environment, number, after):
 
 
 def session_of(leader: int) -> list:
-    """Return the processes of a session that still live."""
+    """Return the running processes of a session."""
     found = []
     for entry in Path('/proc').glob('[0-9]*'):
         try:
@@ -135,12 +135,12 @@ def session_of(leader: int) -> list:
 
 
 def waiting(seconds):
-    """Return what waits so long, whatever phase that is on this machine."""
+    """Return a function that waits, whatever phase the process is in then."""
     return lambda process: time.sleep(seconds)
 
 
 def until_file(folder: Path, pattern: str):
-    """Return what waits until a file is begun."""
+    """Return a function that waits until a file exists."""
     def wait(process):
         end = time.monotonic() + 60
         while not list(folder.glob(pattern)):
@@ -151,7 +151,7 @@ def until_file(folder: Path, pattern: str):
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_files_are_written(clip, tmp_path, environment, number):
-    """``niki run`` has begun its video and its lines: neither stays, and no child."""
+    """``niki run`` has started to write its video and its lines: neither remains."""
     out = tmp_path / 'out'
     out.mkdir()
     code, said = interrupted(
@@ -168,7 +168,7 @@ def test_a_signal_while_files_are_written(clip, tmp_path, environment, number):
     ('niki_ros.ros.pose_node', []), ('niki_ros.ros.video_source', ['-p', 'source:={clip}']),
     ('niki_ros.demo.demo', ['--video', '{clip}', '--out', '{out}'])])
 def test_a_signal_in_any_phase(clip, tmp_path, environment, number, module, words):
-    """Import, configuring, loading, running: the process ends, alone, with its files whole."""
+    """While importing, configuring, loading or running: the process ends with complete files."""
     pytest.importorskip('rclpy')
     models = tmp_path / 'cache' / 'niki_ros'
     before = files(models)
