@@ -21,7 +21,6 @@ import pytest
 
 KEY = EngineKey(sha256(b'graph'), 'tensorrt', '10.3.0', 'Orin', 'sm87', 'fp16', 16)
 LARGE = bytes(12_000_000)
-HERE = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
@@ -105,7 +104,7 @@ def environment(tmp_path):
 
 
 def interrupted(command, environment, number, after):
-    """Run a command in a new session and send a signal after ``after()``; return code and stderr."""
+    """Run a command in a new session, send a signal after ``after()``; return code and stderr."""
     process = subprocess.Popen([str(word) for word in command], env=environment, text=True,
                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                start_new_session=True)
