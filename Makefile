@@ -8,6 +8,7 @@
 #
 # PYTHON=python3.12 selects the interpreter (3.10 to 3.13). A sourced ROS 2 is used if there is one;
 # otherwise ROS 2 Jazzy is installed from wheels into .venv. Nothing outside .venv is changed.
+# TEST_WORKERS=4 runs the tests in four processes instead of two; PYTEST_ARGS go to pytest.
 
 VENV ?= .venv
 OUT ?= out/demo
