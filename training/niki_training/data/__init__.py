@@ -1,1 +1,5 @@
-"""Motion: readers of data sets, the store on disk, splits, batches, skeletons."""
+"""
+Motion and skeletons to train on: readers, stores, splits, augmentation and batches.
+
+Imports the rooms corrupt, files and common.
+"""

@@ -1,4 +1,4 @@
-"""Motion of any frame rate to the 30 frames a second that everything here is made for."""
+"""Resamples motion of any frame rate to 30 frames per second, interpolated on SO(3)."""
 
 from __future__ import annotations
 
@@ -7,49 +7,50 @@ from niki_ros.common.errors import InputError
 import numpy as np
 
 FPS = 30.0
-_SAME = 2e-4
+_MAX_RATE_ERROR_RATIO = 2e-4
 """A rate this near to 30 is 30: files write a frame's time with few digits, such as 0.03333."""
 _RATES_HZ = (1.0, 1000.0)
 
 
 def checked_rate_hz(path, rate) -> float:
     """
-    Return a frame rate as a number.
+    Return a frame rate in frames per second.
 
-    :raises InputError: when it is none that motion can have.
+    :param path: file of the rate, for the error. :param rate: a number, or a list of one number.
+    :raises InputError: when it is no number of 1 … 1000.
     """
     if isinstance(rate, np.ndarray) and rate.size == 1:
-        rate = rate.ravel()[0]   # some write a list of one number
+        rate = rate.ravel()[0]
     try:
         rate_hz = float(rate)
     except (TypeError, ValueError) as error:
         raise InputError(f'{path}: the frame rate is {rate!r}; expected one number') from error
     low, high = _RATES_HZ
     if not low <= rate_hz <= high:   # also false for NaN
-        raise InputError(f'{path}: the frame rate is {rate_hz:g} a second; expected {low:g} … '
-                         f'{high:g}; mend it in the file')
+        raise InputError(f'{path}: the frame rate is {rate_hz:g} Hz; expected {low:g} … '
+                         f'{high:g}; correct it in the file')
     return rate_hz
 
 
 def at_30_fps(rotvec, rate_hz: float) -> np.ndarray:
     """
-    Resample rotations of one piece: interpolated on SO(3), each joint by its own shortest turn.
+    Resample rotations of one piece; each joint is interpolated along its shortest rotation.
 
-    The first frame stays the first; there is none later than the last.
+    The first frame stays the first. No frame is later than the last one.
 
-    :param rotvec: (T, ..., 3) radians, ``rate_hz`` frames a second. :return: (T', ..., 3).
+    :param rotvec: (T, ..., 3) radians. :param rate_hz: of these frames. :return: (T', ..., 3).
     """
     rotvec = np.asarray(rotvec, dtype=np.float64)
-    if abs(rate_hz / FPS - 1) < _SAME or not len(rotvec):
+    if abs(rate_hz / FPS - 1) < _MAX_RATE_ERROR_RATIO or not len(rotvec):
         return rotvec
     step = rate_hz / FPS
-    # a little more than the whole, so that rounding does not lose the last frame
+    # 1e-6 more, so that rounding does not lose the last frame
     count = int(np.floor((len(rotvec) - 1) / step + 1e-6)) + 1
     at = np.minimum(np.arange(count) * step, len(rotvec) - 1)
     before = np.minimum(np.floor(at + 1e-6).astype(int), len(rotvec) - 1)
     share = np.clip(at - before, 0, 1)
     out = rotvec[before]
-    between = np.flatnonzero(share > 1e-6)   # the others are frames of the file, kept as they are
+    between = np.flatnonzero(share > 1e-6)   # the other frames are in the file
     if len(between):
         first = rotmat_from_rotvec(rotvec[before[between]])
         second = rotmat_from_rotvec(rotvec[before[between] + 1])

@@ -1,4 +1,4 @@
-"""Skeletons to train on: the open one, or one made from a user's own SMPL or SMPL-X file."""
+"""Skeleton and shape space from a file of SMPL, SMPL-H or SMPL-X."""
 
 from __future__ import annotations
 
@@ -12,15 +12,24 @@ import numpy as np
 from niki_training.files.archives import opened_npz
 from niki_training.files.pickles import dense, restricted_load
 
-# SMPL's vertices at head top, left and right middle finger, left and right big toe
 SMPL_LEAVES = (411, 2445, 5905, 3216, 6617)
+"""SMPL's vertices at head top, left and right middle finger, left and right big toe."""
+_SMPL_VERTICES = 6890
 BETAS = 10
-# joints in the file: where SMPL's two hands are, the first joints of the middle fingers elsewhere
 HANDS = {24: (22, 23), 52: (25, 40), 55: (28, 43)}
+"""Number of joints in the file → SMPL's two hands, or the first joints of the middle fingers."""
+_HEIGHTS_M = (0.5, 2.5)
+_MAX_REACH_M = 0.3
+"""A vertex farther from hand or foot does not belong to it."""
+_ARRAYS = ('v_template', 'shapedirs', 'J_regressor')
 
 
 def load_skeleton(path: Path | None = None) -> Skeleton:
-    """Return the open skeleton, or the one in a JSON file of ``niki-data body``."""
+    """
+    Return the open skeleton, or the skeleton in a JSON file of ``niki-data body``.
+
+    :raises ModelError: when the file holds no skeleton.
+    """
     if path is None:
         return open_skeleton()
     try:
@@ -32,20 +41,21 @@ def load_skeleton(path: Path | None = None) -> Skeleton:
 
 def skeleton_from_smpl(path: Path) -> Skeleton:
     """
-    Make a skeleton and shape space from a body model: joints are linear in the betas.
+    Return the skeleton and shape space of a body model, whose joints are linear in the betas.
 
     :raises InputError: when the file is no SMPL or SMPL-X model, with the reason.
     """
-    return skeleton_of_arrays(path, *_arrays(Path(path)))
+    return skeleton_of_arrays(path, *_checked_arrays(path, _load(Path(path))))
 
 
 def skeleton_of_arrays(path, template, shape, regressor) -> Skeleton:
     """
-    Make a skeleton and shape space of the arrays of a body model.
+    Return the skeleton and shape space of the arrays of a body model.
 
-    :param path: of the file they come from; its stem is the skeleton's name.
-    :param template: (V, 3) metres, y up. :param shape: (V, 3, B). :param regressor: (J, V).
-    :raises InputError: when this is no body of SMPL's family, with the reason.
+    :param path: file of the arrays; its stem is the skeleton's name.
+    :param template: (V, 3) vertices, metres, y up. :param shape: (V, 3, B) metres per beta.
+    :param regressor: (J, V) weights of the vertices.
+    :raises InputError: when it is no body of SMPL's family, with the reason.
     """
     regressor = regressor[_joint_rows(path, len(regressor))]
     joints = regressor @ template
@@ -54,44 +64,36 @@ def skeleton_of_arrays(path, template, shape, regressor) -> Skeleton:
     rest = np.concatenate([joints, template[leaves]])
     basis = np.concatenate([basis, shape[leaves, :, :BETAS].transpose(2, 0, 1)], axis=1)
     rest, basis = rest - rest[:1], basis - basis[:, :1]
-    height = float(np.ptp(rest[:, 1]))
-    if not 0.5 < height < 2.5:
-        raise InputError(f'{path}: the body is {height:.3g} high; metres with y up are expected')
+    height_m = float(np.ptp(rest[:, 1]))
+    if not _HEIGHTS_M[0] < height_m < _HEIGHTS_M[1]:
+        raise InputError(f'{path}: the body is {height_m:.3g} high; expected metres with y up')
     full = np.zeros((BETAS, 29, 3))
     full[:len(basis)] = basis
     return Skeleton(Path(path).stem, np.asarray(PARENTS_29), rest, full)
 
 
 def _joint_rows(path, count: int) -> list:
-    """Return the rows of the regressor that are SMPL's 24 joints, of a body with or without hands.
-
-    :raises InputError: for a number of joints that none of these models has.
-    """
+    """Return the rows of the regressor for SMPL's 24 joints, of a body with or without hands."""
     if count not in HANDS:
         raise InputError(f'{path}: {count} joints; expected one of {sorted(HANDS)} '
                          '(SMPL, SMPL-H, SMPL-X)')
     return [*range(22), *HANDS[count]]
 
 
-def _arrays(path: Path):
-    """Return template (V, 3), shape directions (V, 3, B) and joint regressor (J, V)."""
-    return _checked(path, _loaded(path))
-
-
 def read_arrays(path: Path, more) -> dict:
     """
-    Return ``v_template``, ``shapedirs`` and ``J_regressor`` checked, and ``more`` as they are.
+    Return ``v_template``, ``shapedirs`` and ``J_regressor``, checked, and further arrays.
 
-    :param more: names of further arrays. :raises InputError: when it is no such model.
+    :param more: names of further arrays, which are not checked.
+    :raises InputError: when the file is no SMPL or SMPL-X model.
     """
-    data = _loaded(Path(path), more)
-    names = ('v_template', 'shapedirs', 'J_regressor')
+    data = _load(Path(path), more)
     return {**{name: data[name] for name in more if name in data},
-            **dict(zip(names, _checked(path, data)))}
+            **dict(zip(_ARRAYS, _checked_arrays(path, data)))}
 
 
-def _loaded(path: Path, more=()) -> dict:
-    """Return what is in the file by name."""
+def _load(path: Path, more=()) -> dict:
+    """Return the arrays of the file by name."""
     if not path.is_file():
         raise InputError(f'{path}: no such file')
     data = _read_npz(path, more) if path.suffix == '.npz' else restricted_load(path)
@@ -101,14 +103,13 @@ def _loaded(path: Path, more=()) -> dict:
     return data
 
 
-def _checked(path, data: dict) -> tuple:
-    """Return the three arrays of a body, or refuse them."""
-    missing = [key for key in ('v_template', 'shapedirs', 'J_regressor') if key not in data]
+def _checked_arrays(path, data: dict) -> tuple:
+    """Return template (V, 3), shape directions (V, 3, B) and joint regressor (J, V)."""
+    missing = [key for key in _ARRAYS if key not in data]
     if missing:
         raise InputError(f'{path}: not an SMPL or SMPL-X model (no {", ".join(missing)})')
     try:
-        template, shape, regressor = (dense(data[key]).astype(np.float64) for key in (
-            'v_template', 'shapedirs', 'J_regressor'))
+        template, shape, regressor = (dense(data[key]).astype(np.float64) for key in _ARRAYS)
         tree = dense(data['kintree_table']) if 'kintree_table' in data else None
     except (ValueError, TypeError, IndexError) as error:
         raise InputError(f'{path}: not an SMPL or SMPL-X model ({error})') from error
@@ -127,22 +128,22 @@ def _checked(path, data: dict) -> tuple:
 
 
 def _read_npz(path: Path, more=()) -> dict:
-    """Return the arrays by name; those that are pickled objects are left out."""
-    names = ('v_template', 'shapedirs', 'J_regressor', 'kintree_table', *more)
+    """Return the arrays by name; other arrays of the file may be pickled objects."""
+    names = (*_ARRAYS, 'kintree_table', *more)
     with opened_npz(path, 'an SMPL or SMPL-X model', 'download it again') as z:
         return {key: z[key] for key in names if key in z}
 
 
 def _leaves(template, joints) -> list:
-    """Return the vertices of the five leaves: SMPL's own, or the extremes of another mesh."""
-    if len(template) == 6890:
+    """Return the vertices of the five leaves: SMPL's, or the farthest ones of another mesh."""
+    if len(template) == _SMPL_VERTICES:
         return list(SMPL_LEAVES)
 
     def farthest(side: int, near: int, axis) -> int:
-        # only vertices closer to this joint than to the other side's belong to it
+        # only vertices on the joint's side and near it belong to it
         own = side * (template[:, 0] - joints[0, 0]) > 0
         reach = template @ np.asarray(axis, dtype=float)
-        reach[~own | (np.linalg.norm(template - joints[near], axis=1) > 0.3)] = -np.inf
+        reach[~own | (np.linalg.norm(template - joints[near], axis=1) > _MAX_REACH_M)] = -np.inf
         return int(np.argmax(reach))
 
     return [int(np.argmax(template[:, 1])), farthest(1, 22, (1, 0, 0)),

@@ -1,19 +1,19 @@
 """
-``niki-data xocc``: 3DPW's images with occluders and cut off by their border, as in 3DPW-XOCC.
+Add occluders to 3DPW's images and crop them, as in 3DPW-XOCC.
 
-The NIKI paper measures on such a set, whose images are not published. Sizes and odds here are
-those of the paper's released code: every eighth frame has a rectangle of up to 0.3 of the box
-around the person, inside of it, half to twice as high as wide; and in two of three cases a border
-around shoulders and arms and head, or shoulders and legs, only, 0.95 to 1.35 times their square
-and moved by up to 100 pixels. Both move evenly in between. The draws themselves, what the
-rectangles show (here a grained colour) and the boxes (here around SMPL's joints) are not the
-paper's, so figures of the paper and of this set are near each other at best. The same seed gives
-the same images.
+The NIKI paper measures on such a set, whose images are not published. Sizes and odds are those of
+the paper's released code. Every eighth frame has a rectangle inside the box of the person, of up
+to 0.3 of its area, half to twice as high as wide. In two of three cases the crop is around
+shoulders, arms and head, or shoulders and legs, only: 0.95 to 1.35 times their square, moved by up
+to 100 pixels. Both are interpolated in between. The random draws, the rectangles' content (here a
+grained colour) and the boxes (here around SMPL's joints) are not the paper's, so the figures of
+the paper and of this set are comparable only roughly. The same seed gives the same images.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 import json
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +30,31 @@ from niki_training.files.outputs import write_text
 from niki_training.files.pickles import restricted_load
 
 KEY_EVERY, SIZE_PX = 8, 512
+"""Frames between two draws; side of the crops."""
+
+
+@dataclass(frozen=True)
+class OcclusionConfig:
+    """
+    Sizes and odds of the occluders and crops.
+
+    :param truncated_ratio: share of the draws whose crop leaves out legs or arms.
+    :param whole_scale: side of a crop over that of the whole person.
+    :param truncated_scale: side of a crop over that of the kept joints.
+    :param truncated_scale_range: largest change of ``truncated_scale``.
+    :param shift_px: largest shift of a truncated crop. :param min_side_px: of the kept joints.
+    :param area_ratios: area of a rectangle over that of the person's box.
+    :param aspect_ratios: height of a rectangle over its width.
+    """
+
+    truncated_ratio: float = 2 / 3
+    whole_scale: float = 1.25
+    truncated_scale: float = 1.15
+    truncated_scale_range: float = 0.2
+    shift_px: float = 100.0
+    min_side_px: float = 30.0
+    area_ratios: tuple = (0.0, 0.3)
+    aspect_ratios: tuple = (0.5, 2.0)
 
 
 def _both(*parts: str) -> tuple:
@@ -38,34 +63,34 @@ def _both(*parts: str) -> tuple:
 
 WITHOUT_LEGS = _both('shoulder', 'elbow', 'wrist') + (JOINT['neck'], JOINT['head'])
 WITHOUT_ARMS = _both('shoulder', 'hip', 'knee', 'ankle')
-"""The joints that a border is put around; the others may be cut off."""
-_TRUNCATED = 2 / 3
-_WHOLE, _CUT, _RESIZED = 1.25, 1.15, 0.2
-"""Side of a border over that of the joints: uncut, cut, and by how much the latter varies."""
-_SHIFTED_PX, _SMALLEST_PX = 100.0, 30.0
-"""By how much the centre of a cut varies, and below which side nothing is cut."""
-_AREAS, _RATIOS = (0.0, 0.3), (0.5, 2.0)
-"""Of a rectangle: its share of the box around the person, and height over width."""
+"""Joints that a truncated crop keeps."""
 
 
 class Person(NamedTuple):
-    """One person of a sequence: T frames."""
+    """
+    One person in the T frames of a sequence of 3DPW.
+
+    :param theta: (T, 72) rotation vectors, radians; root in camera axes.
+    :param joints_m: (T, 24, 3) camera axes, metres. :param joints_px: (T, 24, 2) image.
+    :param valid: (T,) whether the camera is known. :param camera_matrix: (3, 3) pixels.
+    :param betas: (10,) of the body of that gender. :param gender: ``m`` or ``f``.
+    """
 
     name: str
-    theta: np.ndarray       # (T, 72) root in camera axes
-    joints_m: np.ndarray    # (T, 24, 3) camera axes
-    joints_px: np.ndarray   # (T, 24, 2)
-    valid: np.ndarray       # (T,) whether the camera is known
+    theta: np.ndarray
+    joints_m: np.ndarray
+    joints_px: np.ndarray
+    valid: np.ndarray
     camera_matrix: np.ndarray
-    betas: np.ndarray       # (10,) of the body of that gender
-    gender: str             # m or f, as 3DPW writes it
+    betas: np.ndarray
+    gender: str
 
 
 def read_people(path) -> list:
     """
-    Read the people of a sequence file of 3DPW, in the axes of its camera.
+    Return the people in a sequence file of 3DPW, a list of :class:`Person`.
 
-    :raises InputError: when it is none.
+    :raises InputError: when it is no such file.
     """
     data = restricted_load(path)
     try:
@@ -93,70 +118,76 @@ def read_people(path) -> list:
 
 def plan(person: Person, seed: int):
     """
-    Return for every frame what is cut off and hidden.
+    Return the crop and the occluder of every frame.
 
-    :return: borders (T, 3), centre and side in pixels; rectangles (T, 4), x0, y0, x1, y1.
+    :return: crops (T, 3), centre x, y and side in pixels; rectangles (T, 4) x0, y0, x1, y1 in
+        pixels of the image.
     """
     frames = len(person.joints_px)
     keys = np.arange(0, frames + KEY_EVERY, KEY_EVERY)
-    drawn = [_key(person.joints_px[min(key, frames - 1)], np.random.default_rng(
+    drawn = [_draw_key(person.joints_px[min(key, frames - 1)], np.random.default_rng(
         [seed, zlib.crc32(person.name.encode()), key])) for key in keys]
-    borders, rectangles = (np.stack(column) for column in zip(*drawn))
+    crops, rectangles = (np.stack(column) for column in zip(*drawn))
     at = np.arange(frames)
     return tuple(np.stack([np.interp(at, keys, column) for column in values.T], axis=-1)
-                 for values in (borders, rectangles))
+                 for values in (crops, rectangles))
 
 
-def _key(joints_px, rng) -> tuple:
-    """Draw the border (3,) and the rectangle (4,) of one frame."""
+def _draw_key(joints_px, rng, config: OcclusionConfig = OcclusionConfig()) -> tuple:
+    """Draw the crop (3,) and the rectangle (4,) of one frame."""
     low, high = joints_px.min(axis=0), joints_px.max(axis=0)
-    area, ratio = rng.uniform(*_AREAS) * np.prod(high - low), rng.uniform(*_RATIOS)
-    # of a slender person a rectangle can be as wide as the whole box
+    area = rng.uniform(*config.area_ratios) * np.prod(high - low)
+    ratio = rng.uniform(*config.aspect_ratios)
+    # for a slender person the rectangle can be wider than the box
     size = np.minimum(np.sqrt([area / ratio, area * ratio]), high - low)
     corner = rng.uniform(low, high - size)
     rectangle = np.concatenate([corner, corner + size])
-    cut, shift, resized = rng.random(), rng.uniform(-1, 1, 2), rng.uniform(-1, 1)
-    kept = joints_px[list(WITHOUT_LEGS if cut < _TRUNCATED / 2 else WITHOUT_ARMS)]
-    within = np.ptp(kept, axis=0)
-    if cut < _TRUNCATED and within.min() >= _SMALLEST_PX:
-        middle = (kept.min(axis=0) + kept.max(axis=0)) / 2 + _SHIFTED_PX * shift
-        side = within.max() * (_CUT + _RESIZED * resized)
+    draw, shift, resize = rng.random(), rng.uniform(-1, 1, 2), rng.uniform(-1, 1)
+    kept = joints_px[list(WITHOUT_LEGS if draw < config.truncated_ratio / 2 else WITHOUT_ARMS)]
+    size_px = np.ptp(kept, axis=0)
+    if draw < config.truncated_ratio and size_px.min() >= config.min_side_px:
+        middle = (kept.min(axis=0) + kept.max(axis=0)) / 2 + config.shift_px * shift
+        side = size_px.max() * (config.truncated_scale + config.truncated_scale_range * resize)
     else:
-        middle, side = (low + high) / 2, _WHOLE * max(high - low)
+        middle, side = (low + high) / 2, config.whole_scale * max(high - low)
     return np.asarray([*middle, side]), rectangle
 
 
-def painted(image_bgr, border, rectangle, rng) -> np.ndarray:
-    """Return the image within the border (512, 512, 3), with a grained rectangle on it."""
+def occluded_crop(image_bgr, crop, rectangle, rng) -> np.ndarray:
+    """
+    Return the crop (512, 512, 3) uint8 BGR of an image with a grained rectangle.
+
+    :param crop: (3,) centre and side. :param rectangle: (4,) both in pixels of the image.
+    """
     import cv2
     out = np.array(image_bgr)
     height, width = out.shape[:2]
     x0, y0, x1, y1 = np.clip(np.round(rectangle), 0, [width, height, width, height]).astype(int)
     grain = rng.normal(rng.uniform(0, 255, 3), 12, (max(y1 - y0, 0), max(x1 - x0, 0), 3))
     out[y0:y1, x0:x1] = np.clip(grain, 0, 255)
-    return cv2.warpAffine(out, crop_from_image(border)[:2], (SIZE_PX, SIZE_PX))
+    return cv2.warpAffine(out, crop_from_image(crop)[:2], (SIZE_PX, SIZE_PX))
 
 
-def crop_from_image(border) -> np.ndarray:
-    """Return the (3, 3) map of pixels of the image to those of the crop."""
-    x, y, side = border
+def crop_from_image(crop) -> np.ndarray:
+    """Return the homography (3, 3) from pixels of the image to pixels of the crop."""
+    x, y, side = crop
     scale = SIZE_PX / side
     return np.asarray([[scale, 0, SIZE_PX / 2 - scale * x],
                        [0, scale, SIZE_PX / 2 - scale * y], [0, 0, 1.0]])
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what the command takes."""
+    """Add the options of ``niki-data xocc``."""
     parser.add_argument('folder', type=Path, help='3DPW, with sequenceFiles and imageFiles')
     parser.add_argument('--split', default='test', choices=('train', 'validation', 'test'))
     parser.add_argument('--every', type=positive_int, default=1, help='take every n-th frame (1)')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--out', type=Path, required=True,
-                        help='a folder of images and a JSON with the truth for each person')
+                        help='a folder of images and a JSON with the ground truth for each person')
 
 
 def main(args) -> int:
-    """Write the images and the truth of every person."""
+    """Write the images and the ground truth of every person."""
     files = sorted((args.folder / 'sequenceFiles' / args.split).glob('*.pkl'))
     if not files:
         raise InputError(f'{args.folder}: no sequenceFiles/{args.split}/*.pkl in it; give the '
@@ -169,12 +200,12 @@ def main(args) -> int:
 
 
 def _write(args, sequence: str, person: Person) -> int:
-    """Write one person's images and truth; return how many."""
+    """Write one person's images and ground truth; return the number of images."""
     import cv2
-    borders, rectangles = plan(person, args.seed)
+    crops, rectangles = plan(person, args.seed)
     folder, rows = args.out / person.name, []
     folder.mkdir(parents=True, exist_ok=True)
-    # one colour and grain for a person: an occluder is a thing, not noise over time
+    # one colour and grain per person: an occluder looks the same over time
     grain = [args.seed, zlib.crc32(person.name.encode())]
     for t in range(0, len(person.theta), args.every):
         if not person.valid[t]:
@@ -182,26 +213,26 @@ def _write(args, sequence: str, person: Person) -> int:
         source = args.folder / 'imageFiles' / sequence / f'image_{t:05d}.jpg'
         image = cv2.imread(str(source))
         if image is None:
-            raise InputError(f'{source}: no such picture, or not readable; unpack imageFiles')
-        cv2.imwrite(str(folder / source.name), painted(
-            image, borders[t], rectangles[t], np.random.default_rng(grain)))
-        crop = crop_from_image(borders[t])
-        flat = np.c_[person.joints_px[t], np.ones(24)] @ crop.T
+            raise InputError(f'{source}: missing or damaged image; unpack imageFiles')
+        cv2.imwrite(str(folder / source.name), occluded_crop(
+            image, crops[t], rectangles[t], np.random.default_rng(grain)))
+        to_crop = crop_from_image(crops[t])
+        cropped_px = (np.c_[person.joints_px[t], np.ones(24)] @ to_crop.T)[:, :2]
         rows.append({
             'file': f'{person.name}/{source.name}', 'frame': t,
-            'camera_matrix': (crop @ person.camera_matrix).tolist(),
+            'camera_matrix': (to_crop @ person.camera_matrix).tolist(),
             'joints_m': person.joints_m[t].tolist(), 'theta': person.theta[t].tolist(),
-            'joints_px': flat[:, :2].tolist(),
-            'hidden': _hidden(image, person.joints_px[t], flat, rectangles[t]).tolist()})
+            'joints_px': cropped_px.tolist(),
+            'hidden': _hidden(image, person.joints_px[t], cropped_px, rectangles[t]).tolist()})
     write_text(args.out / f'{person.name}.json', json.dumps(
         {'sequence': sequence, 'seed': args.seed, 'images': rows}) + '\n')
     return len(rows)
 
 
 def _hidden(image, joints_px, cropped_px, rectangle) -> np.ndarray:
-    """Return (24,) whether the rectangle, the border or the picture's own edge hides a joint."""
+    """Return (24,) whether the rectangle, the crop or the image's edge hides each joint."""
     size = np.asarray(image.shape[1::-1])
     off = ((joints_px < 0) | (joints_px >= size)).any(axis=1)
     behind = ((joints_px > rectangle[:2]) & (joints_px < rectangle[2:])).all(axis=1)
-    outside = ((cropped_px[:, :2] < 0) | (cropped_px[:, :2] >= SIZE_PX)).any(axis=1)
+    outside = ((cropped_px < 0) | (cropped_px >= SIZE_PX)).any(axis=1)
     return behind | outside | off

@@ -1,1 +1,5 @@
-"""Files of arrays and weights of others, opened without running what is in them; outputs."""
+"""
+Readers of arrays, weights and pickles that run no code of the file; checks of output files.
+
+Imports no other room of the training.
+"""

@@ -1,4 +1,4 @@
-"""Files of arrays and of weights, opened so that a damaged one is an error of one line."""
+"""Readers of arrays and weights; a damaged file is an error of one line."""
 
 from __future__ import annotations
 
@@ -10,32 +10,35 @@ from typing import Iterator
 from niki_ros.common.errors import InputError, ModelError, NikiError
 import numpy as np
 
+_MAX_REASON = 150
+
 
 @contextmanager
 def opened_npz(path, what: str, remedy: str) -> Iterator:
     """
-    Open an ``.npz``; nothing in it is unpickled.
+    Open an ``.npz``; its pickles are not read.
 
-    :param what: it should be, such as ``a motion archive``. :param remedy: what to do if not.
-    :raises InputError: when it is none, cut off or damaged, or lacks what the caller reads.
+    :param what: name of the expected content, such as ``a motion archive``.
+    :param remedy: advice for the case that the file has other content.
+    :raises InputError: when the file is damaged, or lacks an array that the caller reads.
     """
     try:
         with np.load(path, allow_pickle=False) as z:
-            if not hasattr(z, 'files'):
+            if not isinstance(z, np.lib.npyio.NpzFile):
                 raise ValueError('one array, no .npz')
             yield z
     except NikiError:
         raise
-    except Exception as error:  # a damaged zip or array can raise nearly anything
+    except Exception as error:  # a damaged zip or array raises many kinds of errors
         raise InputError(f'{path}: not {what} ({reason(error)}); {remedy}') from error
 
 
 def read_record(path, maker: str) -> dict:
     """
-    Return the record of a checkpoint; weights and plain values only.
+    Return the record of a checkpoint: weights and plain values only.
 
     :param maker: the command that writes such checkpoints.
-    :raises ModelError: when it is none, cut off, or a pickle that wants to run code.
+    :raises ModelError: when the file is no checkpoint, damaged, or a pickle with code.
     """
     import torch
     if not Path(path).is_file():
@@ -43,9 +46,9 @@ def read_record(path, maker: str) -> dict:
     try:
         record = torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
-        raise ModelError(f'{path} is no checkpoint of {maker}: it holds more than weights and was '
-                         'not loaded, for it could run any program') from error
-    except Exception as error:  # torch has no common error for a damaged file
+        raise ModelError(f'{path} is no checkpoint of {maker}: it holds more than weights and '
+                         'was not loaded, because it could run any program') from error
+    except Exception as error:  # torch raises many kinds of errors for a damaged file
         raise ModelError(f'{path}: not a checkpoint of {maker}, or cut off '
                          f'({reason(error)})') from error
     if not isinstance(record, dict):
@@ -54,7 +57,7 @@ def read_record(path, maker: str) -> dict:
 
 
 def kind_of(checkpoint) -> str:
-    """Return what a checkpoint says it is of; empty where it does not say, or is none."""
+    """Return the kind of a checkpoint; empty for a checkpoint without a kind, or another file."""
     import torch
     try:
         record = torch.load(checkpoint, map_location='cpu', weights_only=True, mmap=True)
@@ -64,8 +67,8 @@ def kind_of(checkpoint) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """Return an error of a library as part of one line."""
+    """Return the text of a library's error in one line of at most 150 characters."""
     text = ' '.join(str(error).split())
     if isinstance(error, KeyError):
         text = f'no {text}'
-    return (text[:150] + '…' if len(text) > 150 else text) or type(error).__name__
+    return (text[:_MAX_REASON] + '…' if len(text) > _MAX_REASON else text) or type(error).__name__

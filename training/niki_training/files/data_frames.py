@@ -1,4 +1,4 @@
-"""Data frames of pandas in pickles, read without pandas and without running what is in them."""
+"""Reader of pickled data frames of pandas, without pandas and without running their code."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from niki_training.files.pickles import Held, restricted_load
 
 def read_frame(path) -> Dict[str, list]:
     """
-    Return the columns of a pickled data frame by name, each a list of its rows.
+    Return the columns of a pickled data frame: name → list of the rows.
 
-    :raises InputError: when the file holds none, or one whose form is not known here.
+    :raises InputError: when the file holds no data frame, or one of an unknown form.
     """
     frame = restricted_load(path)
     if isinstance(frame, dict):   # the same columns as a plain dict of lists
         return {str(name): list(column) for name, column in frame.items()}
-    if getattr(frame, 'kind', '') != 'DataFrame' or not isinstance(frame.state, dict):
+    if not isinstance(frame, Held) or frame.kind != 'DataFrame' or not isinstance(
+            frame.state, dict):
         raise InputError(f'{path}: not a data frame but a {type(frame).__name__}')
     try:
         manager = frame.state.get('_mgr', frame.state.get('_data'))
@@ -29,13 +30,13 @@ def read_frame(path) -> Dict[str, list]:
             for row, place in zip(values, np.arange(len(names))[places]):
                 columns[str(names[place])] = list(row)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise InputError(f'{path}: a data frame of a pandas whose form is not known ({error!r}); '
+        raise InputError(f'{path}: a data frame of an unknown version of pandas ({error!r}); '
                          'write it again with pandas 1 or 2') from error
     return columns
 
 
 def _parts(manager):
-    """Return the columns' names, and pairs of values (columns, rows) and their places."""
+    """Return the names of the columns, and pairs of values (columns, rows) and positions."""
     if isinstance(manager.state, tuple):   # up to pandas 1.2
         known = manager.state[3]['0.14.1']
         return _labels(known['axes'][0]), [
@@ -45,7 +46,7 @@ def _parts(manager):
 
 
 def _labels(index: Held) -> list:
-    """Return the labels of an index, ``_new_Index(kind, {'data': …})``."""
+    """Return the labels of an index: ``_new_Index(kind, {'data': …})``, or a range."""
     facts = index.args[1] if len(index.args) > 1 else index.state
     if 'data' in facts:
         return list(_values(facts['data']).ravel())
@@ -53,11 +54,11 @@ def _labels(index: Held) -> list:
 
 
 def _values(found) -> np.ndarray:
-    """Return the array of a block; of a text array of newer versions the one that it wraps."""
+    """Return the array of a block; newer versions wrap text arrays."""
     if isinstance(found, np.ndarray):
         return found
     held = found.state if isinstance(found, Held) else found
     for part in held if isinstance(held, (tuple, list)) else held.values():
         if isinstance(part, np.ndarray):
             return np.atleast_2d(part)
-    raise ValueError(f'a block of {getattr(found, "kind", type(found).__name__)}')
+    raise ValueError(f'a block of {found.kind if isinstance(found, Held) else type(found)}')

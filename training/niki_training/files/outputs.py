@@ -1,4 +1,4 @@
-"""What the commands write: never in the place of what they read, and whole or not at all."""
+"""Checks of the commands' outputs: they replace no input and are complete or absent."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from niki_ros.files.atomic_write import atomic_write
 from niki_ros.files.output_paths import check_outputs
 from niki_ros.sources.open import source_files
 
-# what data sets, runs and shards consist of; reports may lie beside it and be made anew
-_DATA = {'.npz', '.npy', '.tar', '.pt', '.pkl', '.bvh', '.onnx'}
-_SETTINGS = {'settings.json', 'manifest.json'}
-_READ_BY_NAME = ('video', 'camera')
+# files of data sets, runs and shards; reports in the same folder may be replaced
+_DATA_SUFFIXES = {'.npz', '.npy', '.tar', '.pt', '.pkl', '.bvh', '.onnx'}
+_SETTINGS_NAMES = {'settings.json', 'manifest.json'}
+_SOURCE_ARGUMENTS = ('video', 'camera')
 
 
 def check_arguments(args, outputs: Mapping[str, Any]) -> None:
     """
-    Refuse outputs that cannot be made, or are among the files that the other arguments name.
+    Check that outputs can be written and are not among the files of the other arguments.
 
-    :param outputs: name of the option → path, '-' = stdout, None = not asked for.
-    :raises InputError: naming both.
+    :param outputs: name of the option → path; '-' = stdout, None = no output.
+    :raises InputError: naming the output, and the input that it would replace.
     """
     written = {option.split()[0].lstrip('-').replace('-', '_') for option in outputs}
     inputs = [file for name, value in vars(args).items() if name not in written
@@ -29,18 +29,18 @@ def check_arguments(args, outputs: Mapping[str, Any]) -> None:
 
 
 def write_text(path, text: str) -> None:
-    """Write a file that is either whole or not there."""
+    """Write a text file; after an error the file is as before."""
     with atomic_write(path) as part:
         part.write_text(text, 'utf-8')
 
 
 def _files(name: str, value) -> Iterator[Path]:
-    """Yield the files that an argument names."""
+    """Yield the files of an argument."""
     for one in value if isinstance(value, (list, tuple)) else [value]:
-        if isinstance(one, str) and name in _READ_BY_NAME:
+        if isinstance(one, str) and name in _SOURCE_ARGUMENTS:
             yield from source_files(one)
         elif isinstance(one, Path) and one.is_dir():
             yield from (file for file in one.iterdir()
-                        if file.suffix in _DATA or file.name in _SETTINGS)
+                        if file.suffix in _DATA_SUFFIXES or file.name in _SETTINGS_NAMES)
         elif isinstance(one, Path):
             yield one

@@ -1,4 +1,4 @@
-"""Pickles of arrays, read without running anything that is in them."""
+"""Reader of pickles of arrays that runs no code of the pickle."""
 
 from __future__ import annotations
 
@@ -25,26 +25,30 @@ _SPARSE = ('csc_matrix', 'csr_matrix', 'csc_array', 'csr_array')
 
 
 class Held:
-    """Stands in for an object of another library: holds its arguments and state, does nothing."""
+    """
+    Arguments and state of an object of another library, which is not built.
+
+    :cvar kind: name of the object's class. :ivar state: its state, None for an object without one.
+    """
 
     kind = ''
     state: Any = None
 
     def __init__(self, *args):
-        """Hold what the object was made with."""
+        """Keep the arguments of the constructor."""
         self.args = args
 
     def __setstate__(self, state):
-        """Take the state as it is."""
+        """Keep the state."""
         self.state = state
 
     def array(self) -> np.ndarray:
         """
-        Return the array that a sparse matrix or a chumpy value stands for.
+        Return the array of a sparse matrix or of a chumpy value.
 
-        :raises ValueError: when it is neither.
+        :raises ValueError: for an object of another kind.
         """
-        state = self.state if isinstance(getattr(self, 'state', None), dict) else {}
+        state = self.state if isinstance(self.state, dict) else {}
         if self.kind in _SPARSE and {'data', 'indices', 'indptr'} <= set(state):
             from scipy import sparse
             form = sparse.csc_matrix if self.kind.startswith('csc') else sparse.csr_matrix
@@ -59,30 +63,30 @@ class Held:
 
 
 def _storage(data: bytes):
-    """Return the numbers of a tensor; torch itself reads them, as weights and nothing else."""
+    """Return the storage of a tensor; torch reads it as weights only."""
     import torch
     return torch.load(io.BytesIO(data), map_location='cpu', weights_only=True)
 
 
 def _tensor(storage, offset, size, stride, *_):
-    """Return the array of a tensor; whether it wants a gradient is of no interest here."""
+    """Return the array of a tensor; the arguments about gradients are ignored."""
     import torch
     with warnings.catch_warnings():
-        warnings.simplefilter('ignore')   # storages with a type are old, and what pickles hold
+        warnings.simplefilter('ignore')   # pickles hold storages with a type, which are deprecated
         return torch.empty(0, dtype=storage.dtype).set_(
             storage, offset, tuple(size), tuple(stride)).numpy()
 
 
 _TENSORS = {'_load_from_bytes': _storage, '_rebuild_tensor_v2': _tensor,
             '_rebuild_tensor': _tensor, '_rebuild_parameter': lambda data, *_: data}
-"""How a tensor in a pickle is made, by the names that torch's own pickles ask for."""
+"""Name in torch's pickles → function that builds the tensor or its storage."""
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """An unpickler that builds arrays and plain containers, nothing else."""
+    """Unpickler that builds arrays and plain containers only."""
 
     def find_class(self, module, name):
-        """Allow what arrays need; refuse the rest, because a pickle can run any program."""
+        """Return the class of an array; an InputError for others: a pickle can run any program."""
         if (module, name) in _ALLOWED:
             return super().find_class(module, name)
         library = module.split('.')[0]
@@ -90,25 +94,29 @@ class _ArraysOnly(pickle.Unpickler):
             return type(name, (Held,), {'kind': name})
         if library == 'torch' and name in _TENSORS:
             return _TENSORS[name]
-        raise InputError(f'the pickle asks for {module}.{name}; only arrays are read')
+        raise InputError(f'the pickle uses {module}.{name}; only arrays are read')
 
 
 def restricted_load(path):
-    """Return the content of a pickle made of arrays, lists, dicts, numbers and text."""
+    """
+    Return the content of a pickle of arrays, lists, dicts, numbers and text.
+
+    :raises InputError: when it is damaged, or holds other objects.
+    """
     try:
         with open(path, 'rb') as file:
             return _ArraysOnly(file, encoding='latin1').load()
     except InputError as error:
         raise InputError(f'{path}: {error}') from error
-    except Exception as error:  # a damaged stream can raise anything
+    except Exception as error:  # a damaged stream raises many kinds of errors
         raise InputError(f'{path}: not a readable pickle ({reason(error)})') from error
 
 
 def dense(value) -> np.ndarray:
     """
-    Return an array of numbers from what a pickle held.
+    Return a value of a pickle as an array of numbers.
 
-    :raises ValueError: when there are no numbers in it.
+    :raises ValueError: when it holds no numbers.
     """
     value = value.array() if isinstance(value, Held) else np.asarray(value)
     if value.dtype.kind not in 'fiu':

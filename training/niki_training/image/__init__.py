@@ -1,1 +1,5 @@
-"""From a crop of an image to the motion parameters of a person, through the kinematic layer."""
+"""
+Networks from a crop of an image to the pose of a person: crops, training, scores and export.
+
+Imports the rooms render, evaluate, export, networks, files and common.
+"""

@@ -1,4 +1,4 @@
-"""The convolutional part of a network: any of timm's, without its weights, or a plain one."""
+"""Backbones of image networks: those of timm, without weights, and a plain one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import torch
 from torch import nn
 
 PLAIN = 'plain'
+REDUCTION = 32
+"""Side of an image over that of the features."""
 
 
 def build_backbone(name: str) -> tuple:
@@ -14,7 +16,7 @@ def build_backbone(name: str) -> tuple:
     Return a module from images (N, 3, S, S) to features (N, C, S / 32, S / 32), and C.
 
     :param name: a model of timm, or ``plain``: five strided convolutions, for tests.
-    :raises ModelError: when timm is not there or does not know the name.
+    :raises ModelError: when timm is absent or does not know the name.
     """
     if name == PLAIN:
         widths = (3, 8, 16, 24, 32, 48)
@@ -23,29 +25,28 @@ def build_backbone(name: str) -> tuple:
         return nn.Sequential(*layers), widths[-1]
     timm = _timm()
     try:
-        body = timm.create_model(name, pretrained=False, features_only=True, out_indices=(-1,))
+        backbone = timm.create_model(name, pretrained=False, features_only=True, out_indices=(-1,))
     except RuntimeError as error:
         raise ModelError(f'backbone {name!r}: timm cannot make it ({error})') from error
-    if body.feature_info.reduction()[-1] != 32:
-        raise ModelError(f'backbone {name!r} reduces by {body.feature_info.reduction()[-1]}; '
-                         'expected one that ends at 1/32')
-    return _Last(body), body.feature_info.channels()[-1]
+    reduction = backbone.feature_info.reduction()[-1]
+    if reduction != REDUCTION:
+        raise ModelError(f'backbone {name!r} reduces by {reduction}; expected {REDUCTION}')
+    return _CoarsestFeatures(backbone), backbone.feature_info.channels()[-1]
 
 
-class _Last(nn.Module):
-    """The last of a feature pyramid."""
+class _CoarsestFeatures(nn.Module):
+    """The last level of a feature pyramid."""
 
     def __init__(self, body):
         super().__init__()
-        self.body = body
+        self.body = body    # the name of the weights in checkpoints
 
     def forward(self, image):
-        """Return the coarsest features."""
         return self.body(image)[-1]
 
 
 def _timm():
-    """Import timm, also where torchvision's compiled operators do not fit this torch."""
+    """Import timm, also where torchvision's compiled operators do not match this torch."""
     try:
         import timm
     except ImportError as error:
@@ -54,8 +55,8 @@ def _timm():
     except RuntimeError as error:
         if 'torchvision::' not in str(error):
             raise
-        # a CPU build of torch beside torchvision for CUDA: no backbone uses its operators, but
-        # their names must be known before torchvision can be imported
+        # a CPU build of torch with torchvision for CUDA: no backbone uses its operators, but
+        # their names must be defined before torchvision can be imported
         library = torch.library.Library('torchvision', 'DEF')
         for operator in ('nms', 'qnms'):
             library.define(f'{operator}(Tensor dets, Tensor scores, float iou_threshold) '
@@ -66,4 +67,4 @@ def _timm():
 
 
 _LIBRARIES: list = []
-"""Definitions live as long as their library object."""
+"""Library objects; torch removes the definitions when the object is deleted."""

@@ -1,5 +1,5 @@
 """
-``niki-train kinematic``: an image of a person to motion parameters, through the kinematic layer.
+Train a network from the image of a person to motion parameters, through the kinematic layer.
 
     niki-train kinematic render MOTION --crops crops --split train --clips 4000
     niki-train kinematic fit --crops crops --out runs/person

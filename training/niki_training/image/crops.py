@@ -1,4 +1,4 @@
-"""Crops of people with their truth: drawn by ``niki_training.render``, kept in shards."""
+"""Crops of rendered people with ground truth, and the shards that store them."""
 
 from __future__ import annotations
 
@@ -16,21 +16,24 @@ import numpy as np
 from niki_training.render.shards import read_shard, shard_path, start_run, write_shard
 
 SIZE_PX = 128
-STEP, FRAMES = 8, 4
-"""Of a clip every eighth frame is drawn, four in all: neighbours in time look alike."""
-CLIPS = 32
+FRAME_STEP, CLIP_FRAMES = 8, 4
+"""Every eighth frame of a clip is rendered, four in all: neighbours in time look alike."""
+SHARD_CLIPS = 32
+_MIN_VISIBLE_PIXELS, _MIN_BOX_PX, _MIN_DEPTH_M = 400, 20, 0.3
 KEYS = ('image', 'joints_m', 'rotmat', 'betas', 'uv', 'visible', 'projection', 'crops', 'place',
         'hidden_percent')
 
 
 def crop_truth(view: CropView, rotmat, joints_m, betas, pixels, visible) -> dict:
     """
-    Return the truth of one crop in the axes of its view.
+    Return the ground truth of one crop in the axes of its view.
 
-    :param rotmat: (24, 3, 3) camera axes. :param joints_m: (29, 3) camera axes.
-    :param pixels: (29, 2) in the image. :param visible: (29,) bool.
-    :return: joints (29, 3) relative to the pelvis, rotations, uv (29, 2), the pelvis' place
-        (3,) uv and log scale, the view's projection and scale.
+    :param rotmat: (24, 3, 3) and ``joints_m`` (29, 3) in metres, both in camera axes.
+    :param betas: (10,). :param pixels: (29, 2) joints in the image. :param visible: (29,) bool.
+    :return: ``joints_m`` (29, 3) about the pelvis, ``rotmat`` (24, 3, 3), ``betas``, ``uv``
+        (29, 2) in sides of the crop from its centre, ``visible``, ``projection`` (3, 3),
+        ``crops``, sides of the crop per radian, and ``place`` (3,), uv and log scale of the
+        pelvis.
     """
     turned = np.array(rotmat)
     turned[0] = view.camera_from_view.T @ turned[0]
@@ -45,15 +48,17 @@ def crop_truth(view: CropView, rotmat, joints_m, betas, pixels, visible) -> dict
 
 def person_box(pixels, mask, rng, size):
     """
-    Return a box as a detector or a follower gives it, or None where nobody is to be seen.
+    Return a box (4,) x0, y0, x1, y1 as a detector or tracker gives it, or None.
 
-    Half of them hold what can be seen, as a detector's; half all joints, as a follower's; both
-    shifted and of another size by some percent.
+    Half of the boxes are around the visible pixels, as a detector's; half are around all joints,
+    as a tracker's. Their position and size have errors of some percent.
 
-    :param pixels: (29, 2). :param mask: (H, W) bool. :param size: width, height.
+    :param pixels: (29, 2) joints. :param mask: (H, W) bool, visible pixels of the person.
+    :param size: (2,) width and height of the image.
+    :return: None where too little of the person is visible.
     """
     rows, columns = np.nonzero(mask)
-    if len(rows) < 400:
+    if len(rows) < _MIN_VISIBLE_PIXELS:
         return None
     box = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], float)
     if rng.random() < 0.5 and np.isfinite(pixels).all():
@@ -61,7 +66,7 @@ def person_box(pixels, mask, rng, size):
         low = np.clip(pixels.min(0), -margin, size + margin)
         high = np.clip(pixels.max(0), -margin, size + margin)
         wide = 0.05 * (high - low)
-        if ((high - low) > 20).all():
+        if ((high - low) > _MIN_BOX_PX).all():
             box = np.concatenate([low - wide, high + wide])
     middle, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2
     middle = middle + rng.normal(size=2) * 0.05 * half.max()
@@ -70,7 +75,7 @@ def person_box(pixels, mask, rng, size):
 
 
 def thinned(clip, step: int):
-    """Return the clip with every ``step``-th frame only."""
+    """Return every ``step``-th frame of the clip."""
     view = replace(clip.view, camera_from_world=clip.view.camera_from_world[::step],
                    position_m=clip.view.position_m[::step])
     boxes = [replace(box, velocity_m=box.velocity_m * step) for box in clip.boxes]
@@ -79,15 +84,17 @@ def thinned(clip, step: int):
 
 
 def clip_crops(renderer, index: int) -> list:
-    """Return the crops of one clip as dictionaries of arrays."""
-    clip = thinned(renderer.plan(index), STEP)
+    """Return the crops of one clip, a list of dictionaries of arrays."""
+    clip = thinned(renderer.plan(index), FRAME_STEP)
     rng = np.random.default_rng([renderer.seed, index, 2])
     rotmat, betas = clip.camera_rotmat(), clip.people[0].betas
     camera = Camera(clip.view.matrix, *renderer.size)
     crops = []
     for t, frame in enumerate(renderer.draw(clip, index)):
         box = person_box(frame.keypoints_px, frame.identity == 1, rng, np.asarray(renderer.size))
-        if box is None or frame.joints_m[0, 2] < 0.3 or not np.isfinite(frame.keypoints_px).all():
+        is_in_view = frame.joints_m[0, 2] >= _MIN_DEPTH_M and np.isfinite(
+            frame.keypoints_px).all()
+        if box is None or not is_in_view:
             continue
         view = CropView.of(Crop.around(box), camera)
         truth = crop_truth(view, rotmat[t], frame.joints_m, betas, frame.keypoints_px,
@@ -99,7 +106,7 @@ def clip_crops(renderer, index: int) -> list:
 
 
 def render_crops(motion_path: Path, folder: Path, split: str, clips: int, seed: int = 0) -> None:
-    """Draw what is missing of the shards of a split; each is written whole or not at all."""
+    """Render the shards of a split that are missing; each is complete or absent."""
     import cv2
     from niki_ros.body.skeleton import open_skeleton
 
@@ -108,13 +115,14 @@ def render_crops(motion_path: Path, folder: Path, split: str, clips: int, seed: 
     cv2.setNumThreads(1)
     motion = load_rooted_motion(motion_path)
     start_run(folder, {'split': split, 'seed': seed, 'motion': motion.digest(), 'size': SIZE_PX})
-    renderer = ClipRenderer(motion, open_skeleton(), split, seed, STEP * (FRAMES - 1) + 1)
+    frames = FRAME_STEP * (CLIP_FRAMES - 1) + 1
+    renderer = ClipRenderer(motion, open_skeleton(), split, seed, frames)
     begun = time.process_time()
-    for number in range(-(-clips // CLIPS)):
+    for number in range(-(-clips // SHARD_CLIPS)):
         path = shard_path(folder, split, number)
         if path.is_file():
             continue
-        crops = [crop for index in range(number * CLIPS, (number + 1) * CLIPS)
+        crops = [crop for index in range(number * SHARD_CLIPS, (number + 1) * SHARD_CLIPS)
                  for crop in clip_crops(renderer, index)]
         write_shard(path, crops)
         print(f'{path.name}: {len(crops)} crops, {time.process_time() - begun:.0f} s of processor '
@@ -124,14 +132,15 @@ def render_crops(motion_path: Path, folder: Path, split: str, clips: int, seed: 
 
 def read_crops(folder: Path, split: str, limit: int | None = None) -> dict:
     """
-    Read the shards of a split that are there, arrays (n, …).
+    Read the shards of a split, arrays (n, …).
 
-    :raises InputError: where there are none.
+    :param limit: number of shards at most.
+    :raises InputError: when there are none, or they hold no crops.
     """
     paths = sorted(Path(folder).glob(f'{split}-*.npz'))[:limit]
     if not paths:
-        raise InputError(f'{folder} has no crops of {split!r}; niki-train kinematic render makes '
-                         'them')
+        raise InputError(f'{folder} has no crops of {split!r}; niki-train kinematic render '
+                         'writes them')
     parts = [read_shard(path) for path in paths]
     missing = [key for key in KEYS if key not in parts[0]]
     if missing:

@@ -1,4 +1,4 @@
-"""The three heads side by side: joints, bone lengths, angles, place; on crops with truth."""
+"""Scores of the three heads on crops with ground truth."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from niki_training.evaluate.metrics import mpjpe_mm, pa_mpjpe_mm, rotation_deg
-from niki_training.image.data import resized, tensors, usable
+from niki_training.image.augmentation import resized, tensors, usable
 from niki_training.image.losses import crop_uv
 from niki_training.networks.kinematic import rotmat_from_rot6d
 
@@ -16,21 +16,28 @@ SCORES = {
     'mpjpe_mm': 'joints, mm', 'pa_mpjpe_mm': 'aligned, mm', 'bone_percent': 'bone lengths, %',
     'sides_percent': 'left to right, %', 'angle_deg': 'angles, °', 'uv_percent': 'in the crop, %',
     'distance_percent': 'distance, %'}
-CHANCE = 'mean pose'
-BATCH = 64
+MEAN_POSE = 'mean pose'
+"""Row of the baseline that predicts the mean of the training data."""
+BATCH_CROPS = 64
+_UNKNOWN_SIGMA = 0.05
 
 
 def bone_lengths(joints_m) -> np.ndarray:
-    """Return the lengths (N, 23) of the bones of the 24 body joints."""
+    """Return the bone lengths (N, 23) of joints (N, 29, 3), metres."""
     return np.linalg.norm(joints_m[:, 1:24] - joints_m[:, list(PARENTS_29[1:24])], axis=-1)
 
 
 def predict(net, crops: dict) -> dict:
-    """Return what a network says of all crops: joints, rotations or None, place, errors, uv."""
+    """
+    Return the outputs of a network for all crops.
+
+    :return: ``joints_m`` (N, 29, 3), ``rotmat`` (N, 24, 3, 3) or None, ``place`` (N, 3),
+        ``log_error`` (N, 29) and ``uv`` (N, 29, 2).
+    """
     parts: list = []
     with torch.no_grad():
-        for first in range(0, len(crops['image']), BATCH):
-            batch = tensors(crops, slice(first, first + BATCH))
+        for first in range(0, len(crops['image']), BATCH_CROPS):
+            batch = tensors(crops, slice(first, first + BATCH_CROPS))
             image = resized(batch['image'], net.config.size_px)
             found = net(image.contiguous(memory_format=torch.channels_last))
             uv = crop_uv(found.joints_m, found.place, batch['projection'], batch['crops'])
@@ -45,14 +52,14 @@ def scores(found: dict, truth: dict) -> dict:
     """
     Return the mean scores of predictions, see ``SCORES``.
 
-    Where a network says no rotations, they are what analytic inverse kinematics makes of its
-    joints. Bone lengths: the mean deviation from the person's own; and of left from right.
+    Rotations of a network without rotations are those of analytic inverse kinematics. The errors
+    of bone lengths are relative to the person's own, and of left to right.
     """
     joints, true = found['joints_m'], np.float64(truth['joints_m'])
     joints = joints - joints[:, :1]
     rotmat = found['rotmat']
     if rotmat is None:
-        rotmat = AnalyticSolver().solve(joints, np.full(joints.shape[:2], 0.05)).rotmat
+        rotmat = AnalyticSolver().solve(joints, np.full(joints.shape[:2], _UNKNOWN_SIGMA)).rotmat
     length, true_length = bone_lengths(joints), bone_lengths(true)
     other = length[:, np.array(MIRROR_29[1:24]) - 1]
     sides = np.array(MIRROR_29[1:24]) - 1 != np.arange(23)
@@ -71,7 +78,7 @@ def scores(found: dict, truth: dict) -> dict:
 
 
 def mean_pose(crops: dict, train: dict) -> dict:
-    """Return the predictions of one who never looks: the mean of the training data."""
+    """Return the mean of the training data as prediction for every crop."""
     count = len(crops['image'])
 
     def same(values):
@@ -83,11 +90,11 @@ def mean_pose(crops: dict, train: dict) -> dict:
 
 
 def rendered_table(nets: dict, crops: dict, train: dict | None = None) -> dict:
-    """Return {row: scores} of the heads, and of the mean pose where ``train`` is given."""
+    """Return {row: scores} of the heads, and of the mean pose of ``train`` where it is given."""
     crops = usable(crops)
     rows = {head: scores(predict(net, crops), crops) for head, net in nets.items()}
     if train is not None:
-        rows[CHANCE] = scores(mean_pose(crops, usable(train)), crops)
+        rows[MEAN_POSE] = scores(mean_pose(crops, usable(train)), crops)
     return rows
 
 

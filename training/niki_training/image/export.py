@@ -1,4 +1,4 @@
-"""A checkpoint of ``niki-train kinematic`` to a model folder for the observer ``kinematic``."""
+"""Exports a checkpoint of ``niki-train kinematic`` for the observer ``kinematic``."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ from niki_training.export.niki import plain_graph
 from niki_training.image.network import PersonNet
 from niki_training.image.train import load_people
 
-OPSET, LIMIT = 18, 1e-3
+OPSET = 18
+MAX_DIFFERENCE = 1e-3
+"""Largest difference of an output of the graph to torch."""
 OUTPUTS = ('joints', 'place', 'sigma', 'six', 'betas')
-SIGMA_OF_ERROR = 1.25
-"""Of a Gaussian the standard deviation is 1.25 times the mean absolute error."""
+DEVIATION_OVER_MEAN_ERROR = 1.25
+"""Standard deviation over mean absolute error of a Gaussian."""
 ORIGIN = (
     'People drawn by niki-data render: CMU Graphics Lab motion capture (mocap.cs.cmu.edu), free '
     'for all uses; created with funding from NSF EIA-0196217. Bodies: Anny (code Apache-2.0, '
@@ -29,7 +31,7 @@ ORIGIN = (
 
 
 class _Graph(nn.Module):
-    """What the graph computes: crops in, tensors out."""
+    """The computation of the graph: from crops to ``OUTPUTS``."""
 
     def __init__(self, net: PersonNet):
         super().__init__()
@@ -38,12 +40,13 @@ class _Graph(nn.Module):
     def forward(self, image):
         """Return ``OUTPUTS``."""
         found = self.net(image)
-        sigma = (SIGMA_OF_ERROR / SIGMA_UNIT_M * torch.exp(found.log_error)).clamp(0.01, 1.0)
+        sigma = DEVIATION_OVER_MEAN_ERROR / SIGMA_UNIT_M * torch.exp(found.log_error)
+        sigma = sigma.clamp(0.01, 1.0)
         return found.joints_m, found.place, sigma, found.rot6d, found.betas
 
 
 def graph_bytes(net: PersonNet) -> bytes:
-    """Return the network as an ONNX file with a dynamic batch, and no trace of this machine."""
+    """Return the network as an ONNX file with a dynamic batch and without source paths."""
     size, buffer = net.config.size_px, io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter('ignore')
@@ -56,7 +59,7 @@ def graph_bytes(net: PersonNet) -> bytes:
 
 
 def difference(net: PersonNet, graph: bytes, count: int = 3) -> float:
-    """Return the largest difference of graph and torch."""
+    """Return the largest difference of an output of the graph to torch."""
     size = net.config.size_px
     image = np.random.default_rng(0).uniform(0, 255, (count, 3, size, size)).astype(np.float32)
     with torch.no_grad():
@@ -75,12 +78,13 @@ def export_person(checkpoint: Path, folder: Path, name: str, head: str = 'kinema
     nets, record = load_people(checkpoint)
     net = nets.get(head)
     if net is None or net.direct:
-        raise ModelError(f'{checkpoint} has the heads {", ".join(nets)}; exported are those with '
-                         f'motion parameters, not {head!r}')
+        raise ModelError(f'{checkpoint} has the heads {", ".join(nets)}; {head!r} is not among '
+                         'them, or has no motion parameters')
     graph = graph_bytes(net)
     error = difference(net, graph)
-    if not error < LIMIT:
-        raise ModelError(f'the exported graph differs from torch by {error:g}; limit {LIMIT:g}')
+    if not error < MAX_DIFFERENCE:
+        raise ModelError(f'the exported graph differs from torch by {error:g}; '
+                         f'limit {MAX_DIFFERENCE:g}')
     manifest = {
         'name': name, 'kind': 'kinematic', 'precision': 'fp32', 'opset': OPSET,
         'size_px': net.config.size_px, 'parameters': sum(p.numel() for p in net.parameters()),

@@ -1,25 +1,44 @@
-"""Losses of the three heads, and the projection into the crop."""
+"""Losses of the three heads, and the projection of joints into the crop."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 
-from niki_training.image.network import Person
+from niki_training.image.network import PersonPrediction
 from niki_training.networks.kinematic import rot6d_from_rotmat
 
-JOINTS, PIXELS, SIX, BETAS, PLACE, ERROR = 10.0, 4.0, 0.3, 0.02, 4.0, 0.05
-"""Weights: per metre, per width of the crop, of the squared 6D error, and so on."""
-ONLY_SIX = 2.0
-"""Weight of the rotations where they are all there is: direct parameter."""
+
+@dataclass(frozen=True)
+class HeadLossConfig:
+    """
+    Weights of the losses.
+
+    :param joints: of the distance, per metre. :param uv: of the distance, per side of the crop.
+    :param rot6d: of the squared error of 6D rotations.
+    :param direct_rot6d: likewise, for the head ``direct parameter``.
+    :param betas: of the squared error. :param place: of the absolute error.
+    :param error: of the Laplace likelihood of the expected errors.
+    """
+
+    joints: float = 10.0
+    uv: float = 4.0
+    rot6d: float = 0.3
+    direct_rot6d: float = 2.0
+    betas: float = 0.02
+    place: float = 4.0
+    error: float = 0.05
 
 
 def crop_uv(joints_m, place, projection, crops):
     """
-    Project joints (N, 29, 3) in the view's axes into the crop.
+    Project joints into the crop.
 
-    :param place: (N, 3) uv of the pelvis and log scale. :param projection: (N, 3, 3).
-    :param crops: (N,) widths of the crop in a radian.
-    :return: uv (N, 29, 2).
+    :param joints_m: (N, 29, 3) about the pelvis, axes of the view, metres.
+    :param place: (N, 3) uv and log scale of the pelvis. :param projection: (N, 3, 3) of the view.
+    :param crops: (N,) sides of the crop per radian.
+    :return: uv (N, 29, 2), sides of the crop from its centre.
     """
     there = torch.cat([place[:, :2], torch.ones_like(place[:, :1])], dim=-1)
     ray = torch.linalg.solve(projection, there)
@@ -30,30 +49,32 @@ def crop_uv(joints_m, place, projection, crops):
     return seen[..., :2] / torch.maximum(seen[..., 2:], 0.2 * depth[:, None, None])
 
 
-def head_losses(head: str, found: Person, truth: dict) -> dict:
+def head_losses(head: str, found: PersonPrediction, truth: dict,
+                config: HeadLossConfig = HeadLossConfig()) -> dict:
     """
     Return the weighted losses of one network.
 
-    :param truth: tensors as ``crops.KEYS`` names them. ``direct joint`` and ``kinematic`` get the
-        distance of joints in space and in the crop; ``direct parameter`` that of the parameters.
-        The rotations have a small weight in ``kinematic``: joints say nothing about the twist of
-        a straight limb.
+    The heads ``direct joint`` and ``kinematic`` have the distances of joints in space and in the
+    crop; ``direct parameter`` and ``kinematic`` have the errors of the parameters. Joints do not
+    determine the twist of a straight limb, so the rotations have a small weight in ``kinematic``.
+
+    :param truth: tensors by the names of ``crops.KEYS``.
     """
-    apart = (found.joints_m - truth['joints_m'])
-    expected = found.log_error
-    off = apart.detach().abs().mean(-1)
+    error_m = found.joints_m - truth['joints_m']
+    mean_error_m = error_m.detach().abs().mean(-1)
+    likelihood = found.log_error + mean_error_m * torch.exp(-found.log_error)
     values = {
-        'place': PLACE * (found.place - truth['place']).abs().mean(),
-        'error': ERROR * (expected + off * torch.exp(-expected)).mean(),
+        'place': config.place * (found.place - truth['place']).abs().mean(),
+        'error': config.error * likelihood.mean(),
     }
     if head != 'direct parameter':
-        values['joints'] = JOINTS * apart.square().sum(-1).add(1e-6).sqrt().mean()
+        values['joints'] = config.joints * error_m.square().sum(-1).add(1e-6).sqrt().mean()
         uv = crop_uv(found.joints_m, found.place, truth['projection'], truth['crops'])
-        miss = (uv - truth['uv']).square().sum(-1).add(1e-8).sqrt()
-        values['pixels'] = PIXELS * miss.clamp_max(1.0).mean()
+        uv_error = (uv - truth['uv']).square().sum(-1).add(1e-8).sqrt()
+        values['uv'] = config.uv * uv_error.clamp_max(1.0).mean()
     if head != 'direct joint':
-        weight = SIX if head == 'kinematic' else ONLY_SIX
+        weight = config.rot6d if head == 'kinematic' else config.direct_rot6d
         rot6d = rot6d_from_rotmat(truth['rotmat'])
         values['rot6d'] = weight * (found.rot6d - rot6d).square().sum(-1).mean()
-        values['betas'] = BETAS * (found.betas - truth['betas']).square().mean()
+        values['betas'] = config.betas * (found.betas - truth['betas']).square().mean()
     return values

@@ -1,4 +1,4 @@
-"""A crop of a person in; joints, rotations, shape, place and expected errors out."""
+"""Networks from the crop of a person to joints, rotations, shape, place and expected errors."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from niki_ros.common.errors import ConfigError
 import torch
 from torch import nn
 
-from niki_training.image.backbone import build_backbone
+from niki_training.image.backbone import build_backbone, REDUCTION
 from niki_training.networks.kinematic import BODY_LAYER, rotmat_from_rot6d
 
 HEADS = ('direct joint', 'direct parameter', 'kinematic')
-JOINTS, SIX, BETAS, PLACE = 29 * 3, 24 * 6, 10, 3
+JOINTS, ROT6D, BETAS, PLACE = 29 * 3, 24 * 6, 10, 3
+"""Widths of the outputs."""
 MEAN_255, STD_255 = 116.0, 58.0
+"""Mean and deviation of the images, 0 … 255."""
 LOG_ERROR = -2.5
-"""Where expected errors begin: 82 mm a coordinate; they stay between its square and 1 m."""
+"""Initial log of the expected errors, 82 mm per coordinate; their range is 7 mm … 1 m."""
 
 
 @dataclass
@@ -25,9 +27,9 @@ class PersonConfig:
     """
     Settings of one network.
 
-    :param head: what it regresses, one of ``HEADS``. :param backbone: see ``build_backbone``.
-    :param size_px: of the crop. :param width: channels after the backbone.
-    :param hidden: of the fully connected layer.
+    :param head: one of ``HEADS``. :param backbone: see :func:`build_backbone`.
+    :param size_px: side of the crop. :param width: channels after the backbone.
+    :param hidden: width of the fully connected layer.
     """
 
     head: str = 'kinematic'
@@ -41,12 +43,12 @@ class PersonConfig:
         return asdict(self)
 
 
-class Person(NamedTuple):
+class PersonPrediction(NamedTuple):
     """
     Outputs of the network for each crop, in the axes of :mod:`niki_ros.observers.crop_view`.
 
-    :param joints_m: (N, 29, 3) relative to the pelvis. :param rot6d: (N, 24, 6), or None.
-    :param betas: (N, 10), or None. :param place: (N, 3) uv of the pelvis and log scale.
+    :param joints_m: (N, 29, 3) about the pelvis, metres. :param rot6d: (N, 24, 6), or None.
+    :param betas: (N, 10), or None. :param place: (N, 3) uv and log scale of the pelvis.
     :param log_error: (N, 29) log of the expected error per coordinate, metres.
     """
 
@@ -69,11 +71,11 @@ class PersonNet(nn.Module):
         super().__init__()
         if config.head not in HEADS:
             raise ConfigError(f'head is {config.head!r}; expected one of {", ".join(HEADS)}')
-        if config.size_px % 32:
-            raise ConfigError(f'size_px is {config.size_px}; expected a multiple of 32')
+        if config.size_px % REDUCTION:
+            raise ConfigError(f'size_px is {config.size_px}; expected a multiple of {REDUCTION}')
         self.config = config
         self.backbone, channels = build_backbone(config.backbone)
-        cells = (config.size_px // 32)**2
+        cells = (config.size_px // REDUCTION)**2
         self.neck = nn.Sequential(
             nn.Conv2d(channels, config.width, 1, bias=False), nn.BatchNorm2d(config.width),
             nn.ReLU(), nn.Flatten(), nn.Linear(config.width * cells, config.hidden), nn.ReLU())
@@ -93,34 +95,38 @@ class PersonNet(nn.Module):
         return self.config.head == 'direct joint'
 
     def _main(self) -> int:
-        return JOINTS if self.direct else SIX + BETAS
+        return JOINTS if self.direct else ROT6D + BETAS
 
     def set_mean(self, joints_m, rot6d, place) -> None:
-        """Start from the mean of the training data: joints (n, 29, 3), rot6d (n, 24, 6), place."""
+        """
+        Set the initial output to the mean of the training data.
+
+        :param joints_m: (n, 29, 3). :param rot6d: (n, 24, 6). :param place: (n, 3).
+        """
         main = joints_m if self.direct else rot6d
         mean = torch.cat([main.flatten(1).mean(0)]
                          + ([] if self.direct else [torch.zeros(BETAS)]) + [place.mean(0)])
         self.mean.copy_(mean)
 
-    def forward(self, image) -> Person:
-        """Regress from crops (N, 3, S, S), RGB 0 … 255."""
+    def forward(self, image) -> PersonPrediction:
+        """Return the prediction for crops (N, 3, S, S), RGB 0 … 255."""
         hidden = self.neck(self.backbone((image - MEAN_255) / STD_255))
         main, place = (self.out(hidden) + self.mean).split([self._main(), PLACE], dim=-1)
-        # what is said about errors shall not shape what is said about joints; 7 mm … 1 m
+        # the loss of the expected errors must not change the features
         log_error = LOG_ERROR * (1 - torch.tanh(self.error(hidden.detach())))
         if self.direct:
-            return Person(main.unflatten(-1, (29, 3)), None, None, place, log_error)
-        rot6d, betas = main[:, :SIX].unflatten(-1, (24, 6)), main[:, SIX:]
-        return Person(self.posed(rot6d, betas), rot6d, betas, place, log_error)
+            return PersonPrediction(main.unflatten(-1, (29, 3)), None, None, place, log_error)
+        rot6d, betas = main[:, :ROT6D].unflatten(-1, (24, 6)), main[:, ROT6D:]
+        return PersonPrediction(self.posed(rot6d, betas), rot6d, betas, place, log_error)
 
     def posed(self, rot6d, betas):
-        """Return the joints (N, 29, 3) of rotations (N, 24, 6) and shape (N, 10)."""
+        """Return the joints (N, 29, 3), metres, of rotations (N, 24, 6) and betas (N, 10)."""
         offsets = self.offsets + torch.einsum('nb,bji->nji', betas, self.basis)
         return BODY_LAYER(rotmat_from_rot6d(rot6d), offsets)
 
 
 def _bones(joints):
-    """Return joints (..., 29, 3) relative to their parents; the root's stay."""
+    """Return joints (..., 29, 3) relative to their parents; the root is unchanged."""
     parents = list(PARENTS_29)
     parents[0] = 0
     bones = joints - joints[..., parents, :]

@@ -1,4 +1,4 @@
-"""The heads on calibrated video with measured joints: what rendered people do not teach."""
+"""Scores of the three heads on calibrated video with measured joints."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from niki_training.evaluate.video_truth import LIMB_JOINTS, read_trial, TrialCli
 COLUMNS = {'mpjpe_mm': 'joints, mm', 'pa_mpjpe_mm': 'aligned, mm', 'bone_percent':
            'bone lengths, %', 'spread_percent': 'bone lengths over time, %', 'angle_deg':
            'knees and elbows, °', 'distance_percent': 'distance, %'}
-STEP = 5
-"""Of 100 frames every fifth."""
+FRAME_STEP = 5
+_BOX_MARGIN_RATIO = 0.12
+"""Of the larger side: limbs end at wrists and ankles, a box holds head, hands and feet."""
 _LIMBS = np.array([(0, 2, 4), (1, 3, 5), (6, 8, 10), (7, 9, 11)])
 
 
@@ -60,11 +61,10 @@ def _clip(nets, clip: TrialClip) -> dict:
     with open_source(str(clip.video)) as source:
         for number, (frame, true) in enumerate(zip(source, clip.limbs_m)):
             pixels = camera.project(true)
-            if number % STEP or not np.isfinite(pixels).all():
+            if number % FRAME_STEP or not np.isfinite(pixels).all():
                 continue
             low, high = pixels.min(0), pixels.max(0)
-            # limbs end at the wrists and ankles; a person's box also holds head, hands and feet
-            edge = 0.12 * (high - low).max()
+            edge = _BOX_MARGIN_RATIO * (high - low).max()
             view = CropView.of(Crop.around(np.concatenate([low - edge, high + edge])), camera)
             images.append(view.crop.sample(frame.image_rgb, size).transpose(2, 0, 1))
             views.append(view)

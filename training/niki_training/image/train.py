@@ -1,4 +1,4 @@
-"""Train the three heads side by side: the same batches, a network each."""
+"""Training of the three heads on the same batches, each with its own network."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ import numpy as np
 import torch
 
 from niki_training.files.archives import read_record, reason
-from niki_training.image.data import augmented, tensors, usable
+from niki_training.image.augmentation import augmented, tensors, usable
 from niki_training.image.losses import head_losses
 from niki_training.image.network import HEADS, PersonConfig, PersonNet
 from niki_training.networks.kinematic import rot6d_from_rotmat
 
 KIND = 'kinematic image'
+"""Kind of the checkpoints."""
+_MAX_GRADIENT_NORM = 5.0
+_FINAL_RATE_RATIO = 0.01
+"""Learning rate at the end of a run, over the highest one."""
 
 
 @dataclass
@@ -29,8 +33,10 @@ class ImageTrainConfig:
     """
     Settings of a run.
 
-    :param minutes: the run ends, learning rate annealed, after so long; 0 = after all steps.
-    :param ema: of the averaged weights that are evaluated and exported.
+    :param minutes: duration of the run, 0 = until the last step; the learning rate is annealed.
+    :param batch: crops per step. :param warmup: steps until the highest learning rate.
+    :param ema: decay of the averaged weights, which are evaluated and exported.
+    :param every: steps between checkpoints.
     """
 
     steps: int = 6000
@@ -46,14 +52,14 @@ class ImageTrainConfig:
 
 class ImageTrainer:
     """
-    One run in a folder: ``last.pt`` holds all networks and goes on after a stop.
+    One run in a folder; ``last.pt`` holds all networks and is resumed after a stop.
 
     :param crops: arrays of :func:`niki_training.image.crops.read_crops`.
     """
 
     def __init__(self, config: ImageTrainConfig, person: PersonConfig, crops: dict, folder: Path,
                  heads=HEADS):
-        """Build everything, or go on from the folder's last checkpoint."""
+        """Build the networks, or resume the folder's last checkpoint."""
         self.config, self.folder = config, Path(folder)
         self.crops, self.size_px = usable(crops), person.size_px
         self.generator = torch.Generator().manual_seed(config.seed)
@@ -92,20 +98,20 @@ class ImageTrainer:
         self.generator.manual_seed(self.config.seed + 7919 * self.step)
 
     def run(self) -> None:
-        """Train to the end, saving on the way."""
+        """Train until the last step; checkpoints are saved in between."""
         begun = time.process_time()
         while self._progress() < 1.0:
-            values = self._train_step()
+            error_m = self._train_step()
             self.step += 1
             if self.step % self.config.every == 0:
                 self.save()
+                errors = ', '.join(f'{head} {1000 * m:.0f} mm' for head, m in error_m.items())
                 print(f'step {self.step}, {time.process_time() - begun:.0f} s of processor time, '
-                      + ', '.join(f'{head} {1000 * off:.0f} mm' for head, off in values.items()),
-                      file=sys.stderr, flush=True)
+                      f'{errors}', file=sys.stderr, flush=True)
         self.save()
 
     def _progress(self) -> float:
-        """Return how much of the run is done, 0 … 1: by steps, or by time where that is less."""
+        """Return the share of the run that is done, by steps or by time, the larger one."""
         done = self.step / self.config.steps
         if self.config.minutes > 0:
             spent = self.earlier_s + time.monotonic() - self.begin
@@ -113,17 +119,18 @@ class ImageTrainer:
         return min(1.0, done)
 
     def _train_step(self) -> dict:
-        """Do one step of every network on one batch; return the mean joint distances, metres."""
+        """Do one step of every network on one batch; return {head: mean joint error in metres}."""
         rows = torch.randint(len(self.crops['image']), (self.config.batch,),
                              generator=self.generator).numpy()
         batch = augmented(tensors(self.crops, rows), self.generator, self.size_px)
         batch['image'] = batch['image'].contiguous(memory_format=torch.channels_last)
         warm = min(1.0, (self.step + 1) / self.config.warmup)
         rate = self.config.learning_rate * warm * (
-            0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * self._progress())))
-        # the average forgets its start sooner while there is little to average
+            _FINAL_RATE_RATIO + (1 - _FINAL_RATE_RATIO) * 0.5 * (
+                1 + math.cos(math.pi * self._progress())))
+        # a smaller decay at the beginning, so that the initial weights are soon left
         keep = min(self.config.ema, (1 + self.step) / (10 + self.step))
-        apart = {}
+        error_m = {}
         for head, net in self.nets.items():
             net.train()
             found = net(batch['image'])
@@ -132,16 +139,16 @@ class ImageTrainer:
             optimizer.param_groups[0]['lr'] = rate
             optimizer.zero_grad()
             loss.backward()
-            norm = torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+            norm = torch.nn.utils.clip_grad_norm_(net.parameters(), _MAX_GRADIENT_NORM)
             if not torch.isfinite(norm):
                 raise ModelError(f'step {self.step + 1}: the loss or gradient of {head} is not '
                                  'finite, the run ends; last.pt, where there is one, is of an '
                                  'earlier step. Look at the crops, or try another seed')
             optimizer.step()
             _average(self.means[head], net, keep)
-            off = found.joints_m.detach() - batch['joints_m']
-            apart[head] = float(off.norm(dim=-1).mean())
-        return apart
+            difference = found.joints_m.detach() - batch['joints_m']
+            error_m[head] = float(difference.norm(dim=-1).mean())
+        return error_m
 
     def save(self) -> None:
         """Write the checkpoint under a temporary name, then rename it."""
@@ -160,7 +167,7 @@ class ImageTrainer:
 
 @torch.no_grad()
 def _average(mean, net, keep: float) -> None:
-    """Move averaged weights towards the newest; the statistics of the norms are taken over."""
+    """Average the weights; the statistics of the normalisations are copied."""
     torch._foreach_lerp_(list(mean.parameters()), list(net.parameters()), 1 - keep)
     for old, new in zip(mean.buffers(), net.buffers()):
         old.copy_(new)

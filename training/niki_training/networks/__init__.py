@@ -1,1 +1,6 @@
-"""The networks of NIKI and the kinematic layer (torch)."""
+"""
+The networks of NIKI and the kinematic layer, in torch.
+
+Imports no other room of the training. Names of attributes with weights are part of checkpoints and
+graphs and are therefore kept, such as ``six_norm``.
+"""

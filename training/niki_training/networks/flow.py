@@ -1,4 +1,4 @@
-"""Affine coupling flows whose blocks update one half of the state from the other."""
+"""Flows of affine coupling blocks, each of which changes one half of the state."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _MAX_LOG_SCALE = 0.5
 
 class Coupling(nn.Module):
     """
-    One affine coupling: a' = a · exp(scale(b, c)) + shift(b, c), with b left as it is.
+    Affine coupling block: a' = a · exp(scale(b, c)) + shift(b, c), with b unchanged.
 
-    RealNVP (Dinh et al. 2017). Only the half that changes is computed, and the scale and shift
-    nets share their first two layers. ``context`` (c) is known in both directions.
+    RealNVP (Dinh et al. 2017). The scale and shift nets share their first two layers. ``context``
+    (c) is known in both directions.
     """
 
     def __init__(self, changed: int, kept: int, context: int, hidden: int, bf16: bool = False):
@@ -61,7 +61,7 @@ class Coupling(nn.Module):
 
 class Flow(nn.Module):
     """
-    A stack of couplings that change the second half, the first half, and so on.
+    Stack of coupling blocks that change the second half, the first half, and so on.
 
     :param width: of the state. :param split: width of the first half.
     :param context: width of the context. :param hidden: of the hidden layers.

@@ -1,4 +1,4 @@
-"""The kinematic layer: motion parameters to joints, differentiable, for any tree (torch)."""
+"""The kinematic layer: differentiable forward kinematics of any tree."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from torch import nn
 
 def rotmat_from_rot6d(rot6d: torch.Tensor) -> torch.Tensor:
     """
-    Rotation matrices (..., 3, 3) from their first two rows (..., 6), by Gram-Schmidt.
+    Return rotation matrices (..., 3, 3) of their first two rows (..., 6), by Gram-Schmidt.
 
-    Zhou et al. 2019, with rows as in PyTorch3D; the same as the core's.
+    Zhou et al. 2019, with rows as in PyTorch3D and in :mod:`niki_ros.body.rotations`.
     """
     first = nn.functional.normalize(rot6d[..., :3], dim=-1, eps=1e-6)
     second = rot6d[..., 3:]
@@ -28,7 +28,7 @@ def rot6d_from_rotmat(rotmat: torch.Tensor) -> torch.Tensor:
 
 
 def axis_angle_rotmat(axis: torch.Tensor, angle: torch.Tensor) -> torch.Tensor:
-    """Rotation matrices (..., 3, 3) about unit axes (..., 3) by angles (...,) in radians."""
+    """Return rotation matrices (..., 3, 3) about unit axes (..., 3) by angles (...,), radians."""
     x, y, z = axis.unbind(-1)
     zero = torch.zeros_like(x)
     k = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
@@ -37,7 +37,7 @@ def axis_angle_rotmat(axis: torch.Tensor, angle: torch.Tensor) -> torch.Tensor:
 
 
 def planar_rotmat(angle: torch.Tensor) -> torch.Tensor:
-    """Rotation matrices (..., 2, 2) of the plane, by angles (...,) in radians from x to y."""
+    """Return rotation matrices (..., 2, 2) of the plane, by angles (...,), radians, x to y."""
     sine, cosine = torch.sin(angle), torch.cos(angle)
     return torch.stack([cosine, -sine, sine, cosine], dim=-1).unflatten(-1, (2, 2))
 
@@ -46,17 +46,17 @@ class KinematicLayer(nn.Module):
     """
     Forward kinematics of a tree, p_u = p_parent + R_parent · offset_u, as a layer.
 
-    Bone lengths hold by construction. Joints may lie in the plane or in space; the tree is
-    walked by levels, one batched product each. It is called with a matrix for each joint
-    (:meth:`forward`), or with the motion parameters of "Deep Kinematic Pose Regression" (Zhou et
-    al. 2016), root position, root orientation and angles about given axes (:meth:`pose`).
+    Bone lengths hold by construction. Joints are in the plane (d = 2) or in space (d = 3); each
+    level of the tree is one batched product. Input is a matrix for each joint (:meth:`forward`),
+    or the motion parameters of "Deep Kinematic Pose Regression" (Zhou et al. 2016): root position,
+    root orientation and angles about given axes (:meth:`pose`).
 
-    :param parents: for each joint its parent, -1 for the root; parents come before children.
-    :param rotating: how many of the first joints have a rotation; the rest are leaves.
-    :param offsets: (J, d) bones at rest, what :meth:`pose` uses; root's entry unused.
-    :param hinges: pairs (joint, axis), one for each angle, axis in the joint's own frame: three
-        numbers in space, +1 or -1 in the plane. Of a joint with several the first is outermost.
-    :param limits: (K, 2) low and high of each angle in radians, for :meth:`limit_loss`.
+    :param parents: parent of each joint, -1 for the root; parents are before their children.
+    :param rotating: number of joints with a rotation, the first ones; the others are leaves.
+    :param offsets: (J, d) bones at rest for :meth:`pose`; the root's entry is unused.
+    :param hinges: pairs (joint, axis), one for each angle; the axis in the joint's frame is three
+        numbers in space, +1 or -1 in the plane. The first hinge of a joint is the outermost.
+    :param limits: (K, 2) smallest and largest angles, radians, for :meth:`limit_loss`.
     """
 
     def __init__(self, parents, rotating: int | None = None, offsets=None, hinges=(),
@@ -67,7 +67,7 @@ class KinematicLayer(nn.Module):
         depth = [0] * len(self.parents)
         for joint, parent in enumerate(self.parents):
             if parent >= joint:
-                raise InputError(f'joint {joint} has the parent {parent}; parents come first')
+                raise InputError(f'joint {joint} has the parent {parent}; expected one before it')
             if parent >= 0:
                 depth[joint] = depth[parent] + 1
         self.levels = tuple(
@@ -79,12 +79,12 @@ class KinematicLayer(nn.Module):
             self.register_buffer(name, tensor, persistent=False)
 
     def _set_hinges(self, offsets, hinges) -> None:
-        """Keep the axes, and which joints have a first, a second, a third hinge."""
+        """Keep the axes, and the joints that have a first, a second, a third hinge."""
         turns: dict = {}
         for angle, (joint, _) in enumerate(hinges):
             if not 0 <= joint < self.rotating:
-                raise InputError(f'hinge {angle} is of joint {joint}; expected one of '
-                                 f'0 … {self.rotating - 1}, the joints that rotate')
+                raise InputError(f'hinge {angle} is of joint {joint}; expected one of the '
+                                 f'joints that rotate, 0 … {self.rotating - 1}')
             turns.setdefault(int(joint), []).append(angle)
         most = max(map(len, turns.values()), default=0)
         self._slots = tuple(
@@ -93,7 +93,7 @@ class KinematicLayer(nn.Module):
         axes = None
         if hinges:
             if offsets is None:
-                raise InputError('hinges without offsets; give the bones at rest as well')
+                raise InputError('hinges without offsets; give the bones at rest too')
             like = torch.as_tensor(offsets)
             axes = torch.as_tensor(np.array([a for _, a in hinges]), dtype=like.dtype)
             if axes.ndim > 1:
@@ -102,7 +102,7 @@ class KinematicLayer(nn.Module):
 
     def local_rotmats(self, orientation, angles):
         """
-        Return the local rotations (..., R, d, d) that the motion parameters stand for.
+        Return the local rotations (..., R, d, d) of motion parameters.
 
         :param orientation: (..., d, d) of the root. :param angles: (..., K) radians.
         """
@@ -120,12 +120,11 @@ class KinematicLayer(nn.Module):
 
     def pose(self, root, orientation, angles, scale=None):
         """
-        Walk the tree with the motion parameters.
+        Return the joints (..., J, d) of motion parameters.
 
-        :param root: (..., d) the root's position. :param orientation: (..., d, d) of the root.
+        :param root: (..., d) position of the root. :param orientation: (..., d, d) of the root.
         :param angles: (..., K) radians, one for each hinge.
         :param scale: (...,) of the whole body, or (..., J) of each bone; None = 1.
-        :return: joints (..., J, d).
         """
         offsets = self.offsets.expand(*angles.shape[:-1], *self.offsets.shape)
         if scale is not None:
@@ -134,17 +133,16 @@ class KinematicLayer(nn.Module):
         return self(self.local_rotmats(orientation, angles), offsets, root)
 
     def limit_loss(self, angles):
-        """Squared hinge of angles (..., K) outside the layer's limits, mean; radians squared."""
+        """Return the mean squared excess of angles (..., K) over the limits, radians²."""
         return joint_limit_loss(angles, self.limits[:, 0], self.limits[:, 1])
 
     def forward(self, rotmat, offsets, root=None):
         """
-        Walk the tree from the root.
+        Return the joints (..., J, d) of local rotations.
 
         :param rotmat: (..., R, d, d) local rotations of the first R joints.
-        :param offsets: (..., J, d) bones at rest, root's entry unused.
-        :param root: (..., d) the root's position; None = 0.
-        :return: joints (..., J, d).
+        :param offsets: (..., J, d) bones at rest; the root's entry is unused.
+        :param root: (..., d) position of the root; None = 0.
         """
         if root is None:
             root = torch.zeros_like(offsets[..., 0, :])
@@ -166,7 +164,7 @@ class KinematicLayer(nn.Module):
 
 
 def joint_limit_loss(angle, low, high):
-    """Squared hinge outside [low, high], mean over the batch; radians."""
+    """Return the mean squared excess of angles (..., K) over [low, high] (K,), radians²."""
     below, above = torch.relu(low - angle), torch.relu(angle - high)
     return (below**2 + above**2).mean()
 

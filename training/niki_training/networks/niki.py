@@ -1,4 +1,4 @@
-"""NikiNet: joints and their uncertainty to rotations, size and error, and back."""
+"""The per-frame networks: the invertible NikiNet, and a regression network as baseline."""
 
 from __future__ import annotations
 
@@ -12,23 +12,26 @@ from niki_training.networks.flow import Flow
 from niki_training.networks.kinematic import rot6d_from_rotmat, rotmat_from_rot6d
 from niki_training.networks.swing import swing_twist
 
-JOINTS, SIGMAS, ROTATIONS, TWISTS = 87, 29, 144, 46
+JOINTS, SIGMAS, ROTATIONS, TWISTS = 29 * 3, 29, 24 * 6, 23 * 2
+"""Widths of the inputs and outputs."""
 MIN_JOINTS_STD, MIN_ROT6D_STD = 0.08, 0.1
 """Smallest deviations of the normalisations: metres of the mean body, and elements of 6D."""
 CONDITION = 17
-"""betas (10), the camera's down and forward axes in the trunk's frame (6), doubt of the size."""
+"""betas (10), the camera's down and forward axes in the trunk frame (6), sigma of the size."""
 
 
 @dataclass
 class NetConfig:
     """
-    What rebuilds a network.
+    Settings of a network.
 
     :param kind: ``one_stage``, ``two_stage``, ``temporal`` or ``mlp``.
-    :param width: of the first flow's state. :param blocks: of it. :param hidden: of its nets.
-    :param twist_blocks: couplings of the second stage. :param twist_hidden: width of its nets.
-    :param temporal_blocks: couplings over time. :param attention: width of their attention.
-    :param window: frames that the temporal network sees, the newest included.
+    :param width: width of the first flow's state. :param blocks: its coupling blocks.
+    :param hidden: width of their nets. :param twist_blocks: coupling blocks of the second stage.
+    :param twist_hidden: width of their nets. :param temporal_blocks: coupling blocks over time.
+    :param temporal_hidden: width of their nets. :param attention: width of their attention.
+    :param heads: of the attention. :param window: input frames of the temporal network, the
+        newest included. :param use_shape: betas are an input.
     """
 
     kind: str = 'two_stage'
@@ -52,10 +55,10 @@ class NetConfig:
 @dataclass
 class Poses:
     """
-    What the network makes of N observations.
+    Poses of N observations.
 
-    :param rot6d: (N, 144) 24 local rotations, 6D, root in the trunk's frame.
-    :param size: (N, 1) log of the true size over the size that was assumed.
+    :param rot6d: (N, 144) 24 local rotations, 6D; the root in the trunk frame.
+    :param size: (N, 1) log of the true size over the assumed size.
     :param z: (N, k) error latents. :param swing: (N, 144) 6D, or None.
     """
 
@@ -80,7 +83,7 @@ class Standard(nn.Module):
         self.register_buffer('std', torch.ones(width))
 
     def set(self, values, floor: float) -> None:
-        """Take mean and deviation of ``values`` (N, width), the latter not below ``floor``."""
+        """Set mean and deviation of ``values`` (N, width); deviations are at least ``floor``."""
         self.mean.copy_(values.mean(0))
         self.std.copy_(values.std(0).clamp_min(floor))
 
@@ -89,17 +92,18 @@ class Standard(nn.Module):
         return (x - self.mean) / self.std
 
     def inverse(self, y):
-        """Return values in their own units."""
+        """Return values before the normalisation."""
         return y * self.std + self.mean
 
 
 class NikiNet(nn.Module):
     """
-    Joints ↔ (rotations, size, error), in one stage or in two by way of swing and twist.
+    Invertible network of joints ↔ (rotations, size, error), in one or two stages.
 
-    ``solve`` turns an observation into a pose, ``generate`` a pose and an error into the
-    observation; they are inverse to each other for any weights, given the context (sigma, shape,
-    camera). The observation is padded with zeros.
+    ``solve`` turns an observation into pose and error, ``generate`` pose and error into the
+    observation. They are inverse to each other for any weights, given the context (sigma, shape,
+    camera). The observation is padded with zeros. Two stages: joints to swings, then swings and
+    twists to rotations.
     """
 
     is_invertible = True
@@ -132,18 +136,18 @@ class NikiNet(nn.Module):
             self.swing_norm.set(rot6d_from_rotmat(swing).flatten(1), MIN_ROT6D_STD)
 
     def context(self, sigma, condition):
-        """Join what is known beside the joints: sigma (N, 29) and condition (N, 17)."""
+        """Return the context (N, 46) of sigma (N, 29) and condition (N, 17)."""
         betas, rest = condition[..., :10], condition[..., 10:]
         betas = betas / 2 if self.config.use_shape else betas * 0
         return torch.cat([2 * sigma, betas, rest], dim=-1)
 
     def split_input(self, x):
-        """Order the state: [joints, 2 pads] is the first half, [sigma, pads] the second."""
+        """Return the state: the first half is [joints, 2 pads], the second [sigma, pads]."""
         joints, sigma, pad = x.split([JOINTS, SIGMAS, self.pad], dim=-1)
         return torch.cat([joints, pad[..., :2], sigma, pad[..., 2:]], dim=-1)
 
     def merge_input(self, state):
-        """Undo :meth:`split_input`."""
+        """Return [joints, sigma, pads] of a state; the inverse of :meth:`split_input`."""
         joints, pad, sigma, rest = state.split([JOINTS, 2, SIGMAS, self.pad - 2], dim=-1)
         return torch.cat([joints, sigma, pad, rest], dim=-1)
 
@@ -151,7 +155,7 @@ class NikiNet(nn.Module):
         """
         Turn observations into poses and errors.
 
-        :param joints: (N, 87) in the trunk's frame, over the assumed size, metres.
+        :param joints: (N, 87) in the trunk frame, over the assumed size, metres.
         :param sigma: (N, 29). :param condition: (N, 17).
         :param twist: (N, 46) cosines and sines, zeros where unknown; None = all unknown.
         """
@@ -172,8 +176,10 @@ class NikiNet(nn.Module):
 
     def generate(self, rot6d, size, z, sigma, condition):
         """
-        Turn poses and errors into what a front end would see.
+        Turn poses and errors into observations.
 
+        :param rot6d: (N, 144). :param size: (N, 1). :param z: (N, k), see :class:`Poses`.
+        :param sigma: (N, 29). :param condition: (N, 17).
         :return: joints (N, 87), sigma (N, 29), pad (N, k), twist (N, 46) or None,
             swing (N, 144) or None.
         """
@@ -195,7 +201,7 @@ class NikiNet(nn.Module):
 
 
 class MlpNet(nn.Module):
-    """The plain residual regression network of the same size: the baseline."""
+    """Residual regression network of the same size, the baseline."""
 
     is_invertible = False
 
@@ -216,7 +222,7 @@ class MlpNet(nn.Module):
         set_norms(self, joints, rotmat)
 
     def solve(self, joints, sigma, condition, twist=None) -> Poses:
-        """Regress the rotations; there is no error."""
+        """Return poses without errors, see :meth:`NikiNet.solve`; the twist is not used."""
         betas, rest = condition[..., :10] / 2, condition[..., 10:]
         x = torch.cat([self.joints_norm(joints), 2 * sigma, betas, rest], dim=-1)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
@@ -237,5 +243,5 @@ def set_norms(net, joints, rotmat) -> None:
 
 
 def parameters(net) -> int:
-    """Count the weights."""
+    """Return the number of weights."""
     return sum(p.numel() for p in net.parameters())

@@ -1,4 +1,4 @@
-"""Swing and twist of local rotations about the bones at rest (torch)."""
+"""Decomposition of local rotations into swing and twist about the bones at rest."""
 
 from __future__ import annotations
 
@@ -6,25 +6,29 @@ from niki_ros.body.skeleton import JOINT, PARENTS_29
 import numpy as np
 import torch
 
-# a joint with several children: the child that its bone points to
-_MAIN = {'pelvis': 'spine1', 'spine3': 'neck'}
+_MAIN_CHILD = {'pelvis': 'spine1', 'spine3': 'neck'}
+"""Joint with several children → the child at the end of its bone."""
 
 
 def bone_axes(rest_joints_m) -> np.ndarray:
-    """Return the unit direction of the bone that leaves each of the 24 joints at rest (24, 3)."""
+    """
+    Return the unit direction of each joint's bone at rest (24, 3), body axes.
+
+    :param rest_joints_m: (29, 3) body axes.
+    """
     child = {p: j for j, p in reversed(list(enumerate(PARENTS_29))) if p >= 0}
-    child.update({JOINT[a]: JOINT[b] for a, b in _MAIN.items()})
+    child.update({JOINT[a]: JOINT[b] for a, b in _MAIN_CHILD.items()})
     bones = np.stack([rest_joints_m[child[j]] - rest_joints_m[j] for j in range(24)])
     return bones / np.linalg.norm(bones, axis=-1, keepdims=True)
 
 
 def swing_twist(rotmat, axes):
     """
-    Split R = swing · twist: the swing turns each bone, the twist turns about it.
+    Return swing and twist of rotations, R = swing · twist: the twist is about the bone.
 
-    The root is kept whole as "swing": its rotation comes from several bones at once.
+    The swing of the root is its whole rotation, because it has several bones.
 
-    :param rotmat: (N, 24, 3, 3). :param axes: (24, 3) bones at rest.
+    :param rotmat: (N, 24, 3, 3) local. :param axes: (24, 3) unit directions of the bones at rest.
     :return: swing (N, 24, 3, 3), and cosine and sine of the twist (N, 23, 2) of joints 1 … 23.
     """
     turned = (rotmat @ axes[:, :, None])[..., 0]

@@ -1,10 +1,10 @@
 """
-NIKI over time: a third flow whose couplings also look at the frames before.
+The temporal network: the per-frame network, then coupling blocks with attention to past frames.
 
-The per-frame network answers first. Then couplings change one half of its rotations by scale and
-shift that come from the other half and, by attention, from the past 15 frames: their answers and
-observations, turned into the newest trunk's frame. Only the past is attended to, so the map of the
-newest frame stays invertible, nothing waits for a later frame, and the state is explicit.
+The coupling blocks change one half of the per-frame rotations by scale and shift. These depend on
+the other half and, by attention, on the rotations and observations of the past 15 frames, in the
+newest trunk frame. Later frames have no influence, so the map of the newest frame is invertible
+and there is no delay. The past is an input and an output of the network.
 """
 
 from __future__ import annotations
@@ -25,13 +25,19 @@ from niki_training.networks.niki import (
 )
 
 TOKEN = 9 + 138 + JOINTS + SIGMAS + 1
-"""Of one past frame: root rotation, the other rotations in 6D, joints, sigma, and 1 if it is one.
-Root and joints are in camera axes, so the state does not depend on any trunk."""
+"""
+Width of a past frame: root rotation, the other rotations in 6D, joints, sigma, and 1 (0 = absent).
+
+Root and joints are in camera axes, so a past frame does not depend on any trunk.
+"""
 PAD = 32
+_EMBEDDING = 128
+_ABSENT_SCORE = -30
+"""Added to the attention score of an absent frame."""
 
 
 class PastCoupling(Coupling):
-    """A coupling whose nets also attend to tokens (N, K, d) of past frames."""
+    """Coupling block whose nets also attend to tokens (N, K, d) of past frames."""
 
     def __init__(self, changed, kept, context, hidden, token, attention, heads, bf16=False):
         """Start as the identity: the temporal network begins as the per-frame one."""
@@ -58,7 +64,7 @@ class PastCoupling(Coupling):
 
 
 class TemporalNet(nn.Module):
-    """The per-frame network, frozen, and the couplings over time."""
+    """The per-frame network, frozen, and the coupling blocks over time."""
 
     is_invertible = True
 
@@ -69,14 +75,13 @@ class TemporalNet(nn.Module):
         frame = NetConfig(**{**config.to_dict(), 'kind': 'two_stage'})
         self.frame = NikiNet(frame, bf16).requires_grad_(False)
         self.past = config.window - 1
-        width = 128
         self.embed = nn.Sequential(
-            nn.Linear(TOKEN, width), nn.LeakyReLU(0.1), nn.Linear(width, width))
-        self.age = nn.Parameter(0.02 * torch.randn(self.past, width))
+            nn.Linear(TOKEN, _EMBEDDING), nn.LeakyReLU(0.1), nn.Linear(_EMBEDDING, _EMBEDDING))
+        self.age = nn.Parameter(0.02 * torch.randn(self.past, _EMBEDDING))
         self.half = (ROTATIONS + PAD) // 2
         context = SIGMAS + CONDITION + 1 + self.frame.z_width + 46
         self.blocks = nn.ModuleList(
-            PastCoupling(self.half, self.half, context, config.temporal_hidden, width,
+            PastCoupling(self.half, self.half, context, config.temporal_hidden, _EMBEDDING,
                          config.attention, config.heads, bf16)
             for _ in range(config.temporal_blocks))
 
@@ -90,11 +95,10 @@ class TemporalNet(nn.Module):
 
     def token(self, rot6d, joints, sigma, turn):
         """
-        Describe one frame for later ones.
+        Return the newest frame (N, 264), camera axes, as a past frame for later ones.
 
-        :param rot6d: (N, 144), root in the trunk's frame. :param joints: (N, 87) likewise.
-        :param turn: (N, 3, 3) camera from trunk.
-        :return: (N, 264) in camera axes.
+        :param rot6d: (N, 144), root in the trunk frame. :param joints: (N, 87) likewise.
+        :param sigma: (N, 29). :param turn: (N, 3, 3) camera from trunk.
         """
         root = turn @ rotmat_from_rot6d(rot6d[:, :6])
         joints = joints.unflatten(-1, (29, 3)) @ turn.transpose(-1, -2)
@@ -103,9 +107,10 @@ class TemporalNet(nn.Module):
 
     def tokens(self, past, turn):
         """
-        Turn the past (N, K, 264) into the newest trunk's frame and embed it.
+        Rotate the past frames into the newest trunk frame and embed them.
 
-        :return: tokens (N, K, d), and what keeps absent frames out of the attention (N, K).
+        :param past: (N, K, 264). :param turn: (N, 3, 3) camera from trunk.
+        :return: tokens (N, K, d), and scores (N, K) that exclude absent frames from the attention.
         """
         root, rot6d, joints, sigma, here = past.split([9, 138, JOINTS, SIGMAS, 1], dim=-1)
         back = turn.transpose(-1, -2)[:, None]
@@ -115,10 +120,10 @@ class TemporalNet(nn.Module):
         joints = (joints.flatten(2) - norm.mean) / norm.std
         rot6d = (rot6d - self.frame.six_norm.mean[6:]) / self.frame.six_norm.std[6:]
         plain = torch.cat([3 * root.flatten(2), rot6d, joints, 2 * sigma, here], dim=-1) * here
-        return self.embed(plain) + self.age, -30 * (1 - here[..., 0])
+        return self.embed(plain) + self.age, _ABSENT_SCORE * (1 - here[..., 0])
 
     def _flow(self, rot6d, poses, context, tokens, absent):
-        """Run the couplings over time on the per-frame rotations (N, 144)."""
+        """Run the coupling blocks over time on the per-frame rotations (N, 144)."""
         pad = rot6d.new_zeros(rot6d.shape[0], PAD)
         state = torch.cat([self.frame.six_norm(rot6d), pad], dim=-1)
         a, b = state.split(self.half, dim=-1)
@@ -133,10 +138,10 @@ class TemporalNet(nn.Module):
 
     def solve(self, joints, sigma, condition, twist, turn, past):
         """
-        Solve the newest frame of N tracks.
+        Solve the newest frame of N tracks, see :meth:`NikiNet.solve`.
 
-        :param turn: (N, 3, 3) camera from trunk. :param past: (N, 15, 264) tokens, newest last.
-        :return: the poses, and the newest state (N, 15, 264) for the next call.
+        :param turn: (N, 3, 3) camera from trunk. :param past: (N, 15, 264), newest last.
+        :return: the poses, and the past (N, 15, 264) of the next frame.
         """
         poses = self.frame.solve(joints, sigma, condition, twist)
         tokens, absent = self.tokens(past, turn)
@@ -148,9 +153,9 @@ class TemporalNet(nn.Module):
 
     def generate(self, rot6d, size, z, sigma, condition, turn, past):
         """
-        Turn poses and errors of the newest frame back into observations, given the past.
+        Turn poses and errors of the newest frame into observations, given the past.
 
-        :return: what the per-frame network's does, the pad with this one's at its end.
+        :return: see :meth:`NikiNet.generate`; the pad of the temporal blocks is at the pad's end.
         """
         z, time_z = z.split([z.shape[-1] - PAD, PAD], dim=-1)
         tokens, absent = self.tokens(past, turn)
@@ -169,9 +174,9 @@ class TemporalNet(nn.Module):
 
     def solve_windows(self, batch):
         """
-        Solve every frame of windows (B, T, …), each from its own past: for training.
+        Solve every frame of windows (B, T, …), each with its own past, in training.
 
-        :return: the poses, and each frame's past (B T, 15, 264).
+        :return: the poses of B · T frames, and their past (B · T, 15, 264).
         """
         shape = batch['sigma'].shape[:2]
         flat = {k: v.flatten(0, 1) for k, v in batch.items()}

@@ -1,9 +1,9 @@
 """
-The toy experiment of "Deep Kinematic Pose Regression" (Zhou et al. 2016), in one command.
+Run the toy experiment of "Deep Kinematic Pose Regression" (Zhou et al. 2016).
 
-Four methods on images of line figures with 3, 6, 8 and 10 motion parameters: direct joint,
-direct parameter, kinematic, and model fit to what direct joint says. Started again with the same
-``--out`` it goes on where it was.
+Four methods on images of line figures with 3, 6, 8 and 10 motion parameters: direct joint, direct
+parameter, kinematic, and model fit to the output of direct joint. Started again with the same
+--out, the experiment is resumed.
 
     python -m niki_training.toy.experiment --out runs/toy
 """
@@ -19,66 +19,72 @@ import tempfile
 
 from niki_training.files.outputs import write_text
 from niki_training.toy.report import claims, collect, draw, table
-from niki_training.toy.train import Plan, run_cell, TRAINED
+from niki_training.toy.train import run_cell, ToyConfig, TRAINED
 
 _OUT = Path('runs/kinematic_toy')
-SMOKE = Plan(train=2048, test=300, epochs=4)
+SMOKE = ToyConfig(train=2048, test=300, epochs=4)
 
 
 def _parser() -> argparse.ArgumentParser:
-    plan = Plan()
+    config = ToyConfig()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--out', type=Path, help='results of each cell, table.md, figure.png '
+    parser.add_argument('--out', type=Path, help='folder of the results, table.md, figure.png '
                         f'({_OUT}; with --smoke only table.md, and only where --out is given)')
     parser.add_argument('--levels', type=int, nargs='+', default=[1, 2, 3, 4])
     parser.add_argument('--seeds', type=int, default=3)
-    parser.add_argument('--epochs', type=int, default=plan.epochs,
-                        help=f'the paper has 50; {plan.epochs} by default, for the time')
-    parser.add_argument('--train', type=int, default=plan.train, help='images')
+    parser.add_argument('--epochs', type=int, default=config.epochs,
+                        help=f'the paper has 50; default {config.epochs}, to save time')
+    parser.add_argument('--train', type=int, default=config.train, help='images')
     parser.add_argument('--workers', type=int, default=2, help='processes of one thread each')
     parser.add_argument('--smoke', action='store_true',
-                        help='level 1, a few images: under a minute, the row of level 1 last')
+                        help='level 1 and a few images: under a minute')
     return parser
 
 
 def main(argv=None) -> int:
-    """Run what is missing, print the claims and the table."""
+    """Run the missing cells, print the table and the claims."""
     args = _parser().parse_args(argv)
     if args.smoke:
-        with tempfile.TemporaryDirectory() as folder:
-            rows = [run_cell(folder, method, 1, 0, SMOKE) for method in TRAINED]
-        text = table(collect(rows))
-        if args.out:
-            args.out.mkdir(parents=True, exist_ok=True)
-            write_text(args.out / 'table.md', text + '\n')
-        print(text)
-        return 0
+        return _smoke(args.out)
     args.out = args.out or _OUT
     args.out.mkdir(parents=True, exist_ok=True)
-    plan = Plan(train=args.train, epochs=args.epochs)
-    rows = _run(args, plan)
+    config = ToyConfig(train=args.train, epochs=args.epochs)
+    rows = _run(args, config)
     results = collect(rows)
     minutes = sum(row['cpu_s'] for row in rows) / 60
-    text = [f'{plan.train} images, {plan.epochs} epochs, seeds: {args.seeds}; {minutes:.0f} '
-            'minutes of processor time. Joint error px / angle error ° / bone-length deviation %, '
-            'mean ± standard deviation over the seeds.',
-            '', table(results), '', '| claim | holds | figures |', '|---|---|---|']
-    text += [f'| {claim} | {"yes" if holds else "NO"} | {figures} |'
-             for claim, holds, figures in claims(results)]
-    (args.out / 'table.md').write_text('\n'.join(text) + '\n', 'utf-8')
+    lines = [f'{config.train} images, {config.epochs} epochs, seeds: {args.seeds}; {minutes:.0f} '
+             'minutes of processor time. Joint error px / angle error ° / bone-length deviation '
+             '%, mean ± standard deviation over the seeds.',
+             '', table(results), '', '| claim | holds | figures |', '|---|---|---|']
+    lines += [f'| {claim} | {"yes" if holds else "NO"} | {figures} |'
+              for claim, holds, figures in claims(results)]
+    text = '\n'.join(lines)
+    write_text(args.out / 'table.md', text + '\n')
     draw(results, args.out / 'figure.png')
-    print('\n'.join(text))
+    print(text)
     return 0
 
 
-def _run(args, plan: Plan) -> list:
-    """Return the results of all cells; seed by seed, so that a run cut short has whole tables."""
+def _smoke(out: Path | None) -> int:
+    """Run level 1 with a few images and print its row of the table."""
+    with tempfile.TemporaryDirectory() as folder:
+        rows = [run_cell(folder, method, 1, 0, SMOKE) for method in TRAINED]
+    text = table(collect(rows))
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
+        write_text(out / 'table.md', text + '\n')
+    print(text)
+    return 0
+
+
+def _run(args, config: ToyConfig) -> list:
+    """Return the results of all cells; seed by seed: an interrupted run has complete tables."""
     cells = [(method, level, seed) for seed in range(args.seeds) for level in args.levels
              for method in TRAINED]
     context = multiprocessing.get_context('spawn')
     with ProcessPoolExecutor(args.workers, context) as pool:
-        waiting = [pool.submit(run_cell, args.out, *cell, plan) for cell in cells]
+        waiting = [pool.submit(run_cell, args.out, *cell, config) for cell in cells]
         for done, future in enumerate(as_completed(waiting), 1):
             row = future.result()
             print(f'{done}/{len(cells)} {row["method"]}, level {row["level"]}, seed '

@@ -1,4 +1,4 @@
-"""Figures of the toy experiment: two arms of bones in the plane, drawn into binary images."""
+"""Line figures of the toy experiment: two arms of bones in the plane, in binary images."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import torch
 from niki_training.networks.kinematic import KinematicLayer, planar_rotmat
 
 SIZE_PX, MARGIN_PX, THICKNESS_PX = 128, 4, 5
-# the paper gives 45 px for the two bones of level 1; more bones of that length would not fit
 BONE_PX = {1: 45.0, 2: 26.0, 3: 19.0, 4: 16.0}
+"""Level → bone length. The paper has 45 px at level 1; more bones of that length would not fit."""
 ORIENTATION_DEG, BETWEEN_DEG, BEND_DEG = (-60, 60), (40, 170), (-75, 75)
+"""Ranges of the first arm's direction, the angle between the arms, and the bends."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,11 @@ class Figure:
     (from level 2 on; at level 1 it points up), the angle between the arms, then the bends of both
     arms from the middle outwards, radians.
 
-    :param layer: its kinematics; both arms hang at the middle, the second one on a joint of its
-        own that lies on the first.
-    :param joints: the layer's joints that count, without that double one.
-    :param bones: (B, 2) their ends, as positions in ``joints``: first arm, second arm.
-    :param low: (K,) of the motion parameters. :param high: likewise.
+    :param layer: the kinematics; both arms begin at the middle, the second one with a joint of
+        its own at the place of the first.
+    :param joints: the joints of the layer, without that second one.
+    :param bones: (B, 2) ends of the bones, indices into ``joints``: first arm, second arm.
+    :param low: (K,) smallest motion parameters. :param high: (K,) largest.
     """
 
     level: int
@@ -39,14 +40,14 @@ class Figure:
     high: np.ndarray
 
     def pose(self, theta):
-        """Return the joints (..., J, 2) in pixels of motion parameters (..., K), torch."""
+        """Return the joints (..., J, 2) in pixels of motion parameters (..., K), tensors."""
         turn = theta[..., 2] if self.level > 1 else torch.zeros_like(theta[..., 0])
         angles = theta[..., 3 if self.level > 1 else 2:]
         joints = self.layer.pose(theta[..., :2], planar_rotmat(turn), angles)
         return joints[..., list(self.joints), :]
 
     def scaled(self, theta):
-        """Return motion parameters as -1 … 1 over their range."""
+        """Return motion parameters (..., K) relative to their range, -1 … 1."""
         low, high = (torch.as_tensor(v, dtype=theta.dtype) for v in (self.low, self.high))
         return (2 * theta - low - high) / (high - low)
 
@@ -56,7 +57,7 @@ class Figure:
         return (share * (high - low) + low + high) / 2
 
     def angles(self, joints) -> np.ndarray:
-        """Return the angles (..., K - 2) in radians that the bones of any joints show, numpy."""
+        """Return the angles (..., K - 2) in radians of the bones of joints (..., J, 2), arrays."""
         bone = joints[..., self.bones[:, 1], :] - joints[..., self.bones[:, 0], :]
         direction = np.arctan2(bone[..., 0], -bone[..., 1])
         first, second = np.split(direction, 2, axis=-1)
@@ -69,7 +70,7 @@ class Figure:
 
 
 def figure(level: int) -> Figure:
-    """Return the figure of a level, 1 … 4: as many bones in each arm."""
+    """Return the figure of a level, 1 … 4, the number of bones in each arm."""
     up = (0.0, -BONE_PX[level])
     first = list(range(1, level + 1))
     second = list(range(level + 1, 2 * level + 2))
@@ -92,12 +93,12 @@ def figure(level: int) -> Figure:
 
 
 def wrapped(angle):
-    """Return angles in -π … π."""
+    """Return angles in radians in -π … π."""
     return np.mod(angle + np.pi, 2 * np.pi) - np.pi
 
 
 def draw_parameters(shape: Figure, count: int, rng) -> np.ndarray:
-    """Return motion parameters (count, K), uniform, such that the whole figure is in the image."""
+    """Return uniform motion parameters (count, K) of figures that are completely in the image."""
     kept: list = []
     while sum(map(len, kept)) < count:
         theta = rng.uniform(shape.low, shape.high, (2 * count, len(shape.low)))

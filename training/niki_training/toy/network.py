@@ -1,9 +1,10 @@
 """
-The CNN of the toy experiment, computed where the image is not blank.
+The CNN of the toy experiment, computed only where the image is not blank.
 
-conv 5×5×8, max pool 4, conv 5×5×8, max pool 2, conv 3×3×8, FC 1024, FC 1024 (dropout 0.3). A cell
-of the first pool sees 8 × 8 pixels. Nine of ten cells of a line figure see only zeros and all have
-one value, that of the bias, so only the others are convolved: the same numbers, ten times faster.
+conv 5×5×8, max pool 4, conv 5×5×8, max pool 2, conv 3×3×8, FC 1024, FC 1024 (dropout 0.3). The
+receptive field of a cell of the first pool is 8 × 8 pixels. For a line figure it is blank in nine
+of ten cells. Their value is that of the bias, so only the other cells are convolved: the same
+numbers, ten times faster.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import torch.nn.functional as F  # noqa: N812
 
 from niki_training.toy.figures import SIZE_PX
 
-POOL, REACH, CHANNELS = 4, 8, 8
+POOL, FIELD, CHANNELS = 4, 8, 8
+"""Side of the first pool and of a cell's receptive field, in pixels; channels."""
 CELLS = SIZE_PX // POOL
 
 
@@ -26,8 +28,8 @@ class Cells:
     """
     The cells of images that are not blank.
 
-    :param windows: (N, 64) uint8, what each sees. :param place: (N,) cell in its image.
-    :param ends: (images + 1,) where the cells of each image begin and end.
+    :param windows: (N, 64) uint8 receptive fields. :param place: (N,) index in the image.
+    :param ends: (images + 1,) first cell of each image, then N.
     """
 
     windows: np.ndarray
@@ -35,11 +37,11 @@ class Cells:
     ends: np.ndarray
 
     def __len__(self):
-        """Return how many images there are."""
+        """Return the number of images."""
         return len(self.ends) - 1
 
     def pick(self, images) -> tuple:
-        """Return windows and cells in the batch, as tensors, of some images."""
+        """Return windows and places in the batch, tensors, of images (n,) by index."""
         counts = self.ends[images + 1] - self.ends[images]
         begins = np.cumsum(counts) - counts
         rows = np.arange(counts.sum()) - np.repeat(begins - self.ends[images], counts)
@@ -48,11 +50,11 @@ class Cells:
 
 
 def cells_of(images) -> Cells:
-    """Return the cells that are not blank of images (count, 128, 128) uint8."""
-    margin = (REACH - POOL) // 2
+    """Return the cells of images (count, 128, 128) uint8 that are not blank."""
+    margin = (FIELD - POOL) // 2
     padded = np.pad(images, ((0, 0), (margin, margin), (margin, margin)))
-    views = np.lib.stride_tricks.sliding_window_view(padded, (REACH, REACH), axis=(1, 2))
-    views = views[:, ::POOL, ::POOL].reshape(len(images), CELLS**2, REACH**2)
+    views = np.lib.stride_tricks.sliding_window_view(padded, (FIELD, FIELD), axis=(1, 2))
+    views = views[:, ::POOL, ::POOL].reshape(len(images), CELLS**2, FIELD**2)
     seen = views.any(axis=-1)
     image, place = np.nonzero(seen)
     ends = np.concatenate([[0], np.cumsum(seen.sum(axis=1))])
@@ -61,9 +63,9 @@ def cells_of(images) -> Cells:
 
 class ToyCnn(nn.Module):
     """
-    The paper's CNN.
+    The CNN of the paper.
 
-    :param outputs: how many numbers it regresses.
+    :param outputs: number of its outputs.
     """
 
     def __init__(self, outputs: int):
@@ -78,15 +80,15 @@ class ToyCnn(nn.Module):
 
     def forward(self, windows, place, count: int):
         """
-        Regress from the cells of ``count`` images, see :class:`Cells`.
+        Return the output for ``count`` images, given as :class:`Cells`.
 
-        :param windows: (N, 64), 0 or 1. :param place: (N,) cell in the batch.
+        :param windows: (N, 64), 0 or 1. :param place: (N,) index in the batch.
         :return: (count, outputs).
         """
-        # the pool takes the largest of 16 positions: as one product with 16 shifted kernels
+        # the pool's maximum over 16 positions, as one product with 16 shifted kernels
         shifted = [F.pad(self.first.weight, (x, 3 - x, y, 3 - y))
                    for y in range(POOL) for x in range(POOL)]
-        kernels = torch.stack(shifted).reshape(POOL**2 * CHANNELS, REACH**2)
+        kernels = torch.stack(shifted).reshape(POOL**2 * CHANNELS, FIELD**2)
         kernels = kernels.to(windows.dtype)
         found = F.linear(windows, kernels).unflatten(-1, (POOL**2, CHANNELS)).max(1).values
         bias = self.first.bias.to(found.dtype)
@@ -96,7 +98,7 @@ class ToyCnn(nn.Module):
         return self._rest(grid)
 
     def dense(self, images):
-        """Regress from images (count, 128, 128) in the ordinary way; the same numbers."""
+        """Return the same output for images (count, 128, 128), by ordinary convolutions."""
         return self._rest(F.max_pool2d(self.first(images[:, None]), POOL).relu())
 
     def _rest(self, grid):

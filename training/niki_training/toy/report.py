@@ -9,16 +9,17 @@ from niki_training.toy.train import METHODS
 SCORES = ('joint_px', 'angle_deg', 'bone_percent')
 LABELS = {'joint_px': 'joint error, px', 'angle_deg': 'angle error, °',
           'bone_percent': 'bone length, %'}
-# Zhou et al. 2016, level 1; the paper gives the harder levels as curves only
 PAPER = {('direct joint', 'joint_px'): 5.1, ('kinematic', 'joint_px'): 4.9,
          ('direct parameter', 'joint_px'): 4.8, ('direct joint', 'bone_percent'): 11.8}
+"""Figures of Zhou et al. 2016 at level 1; the paper has only curves of the other levels."""
+_MAX_WORSE_RATIO = 1.1
 
 
 def collect(rows) -> dict:
     """
     Return {(method, level): {score: (mean, standard deviation over the seeds)}}.
 
-    One seed has no deviation: NaN.
+    The deviation of a single seed is NaN.
     """
     found: dict = {}
     for row in rows:
@@ -33,12 +34,12 @@ def collect(rows) -> dict:
 
 
 def _cell(mean: float, spread: float) -> str:
-    """Return a number, with its deviation where there is one."""
+    """Return the mean, with its deviation unless that is NaN."""
     return f'{mean:.2f}' if np.isnan(spread) else f'{mean:.2f} ± {spread:.2f}'
 
 
 def table(results: dict) -> str:
-    """Return a Markdown table: a row for each level, joint px / angle deg / bone % a method."""
+    """Return a Markdown table: a row per level, joint px / angle ° / bone % per method."""
     levels = sorted({level for _, level in results})
     lines = ['| level | ' + ' | '.join(METHODS) + ' |', '|---' * (1 + len(METHODS)) + '|']
     paper = ' | '.join(' / '.join(
@@ -52,7 +53,7 @@ def table(results: dict) -> str:
 
 
 def claims(results: dict) -> list:
-    """Return (claim, whether it holds, figures) for what the paper says and these levels show."""
+    """Return (claim, whether it holds, figures) for the claims of the paper, at these levels."""
     levels = sorted({level for _, level in results})
     low, high = levels[0], levels[-1]
 
@@ -79,12 +80,12 @@ def claims(results: dict) -> list:
         best = min(mean(method, high, score) for method in METHODS)
         own = mean('kinematic', high, score)
         out.append((f'level {high}: kinematic is within a tenth of the best, {LABELS[score]}',
-                    own <= 1.1 * best, f'{own:.2f} and {best:.2f}'))
+                    own <= _MAX_WORSE_RATIO * best, f'{own:.2f} and {best:.2f}'))
     return out
 
 
 def draw(results: dict, path) -> None:
-    """Draw the three scores over the levels, mean and standard deviation over the seeds."""
+    """Draw the scores over the levels, mean and standard deviation over the seeds."""
     import matplotlib
     matplotlib.use('Agg')
     from matplotlib import pyplot

@@ -1,8 +1,9 @@
-"""One cell of the toy experiment: a method, a level, a seed; trained, measured."""
+"""Training and scores of one cell of the toy experiment: a method, a level, a seed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 import json
 import os
 from pathlib import Path
@@ -24,23 +25,35 @@ from niki_training.toy.network import Cells, cells_of, ToyCnn
 
 TRAINED = ('direct joint', 'direct parameter', 'kinematic')
 METHODS = (*TRAINED, 'model fit')
-BATCH, RATE = 128, 1e-3
-FIT_STEPS, FIT_RATE = 300, 0.03
-LOSS_UNIT_PX = 45.0
-
-
 @dataclass(frozen=True)
-class Plan:
-    """How much is drawn and trained; part of every result, so that results do not mix."""
+class ToyConfig:
+    """
+    Numbers of the experiment; ``train`` and ``epochs`` are in the names of the result files.
+
+    :param train: images to train on. :param test: images to score on. :param batch: per step.
+    :param fit_steps: of the model fit. :param fit_rate: its learning rate.
+    """
 
     train: int = 16000
     test: int = 1000
     epochs: int = 12
+    batch: int = 128
+    learning_rate: float = 1e-3
+    fit_steps: int = 300
+    fit_rate: float = 0.03
+
+
+LOSS_UNIT_PX = 45.0
+"""Length in the loss, and of the networks' joint outputs."""
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Images of one level with their truth: theta (n, K), joints (n, J, 2)."""
+    """
+    Images of one level with their ground truth.
+
+    :param theta: (n, K) motion parameters. :param joints: (n, J, 2) pixels.
+    """
 
     cells: Cells
     theta: torch.Tensor
@@ -48,7 +61,7 @@ class Samples:
 
 
 def samples(shape: Figure, count: int, seed: int) -> Samples:
-    """Return ``count`` images of a level; 500 at a time, for the memory of their windows."""
+    """Return ``count`` images of a level; drawn 500 at a time, to save memory."""
     theta = draw_parameters(shape, count, np.random.default_rng([seed, shape.level]))
     parts = [cells_of(draw_images(shape, theta[k:k + 500])) for k in range(0, count, 500)]
     offsets = np.cumsum([0] + [p.ends[-1] for p in parts])
@@ -60,12 +73,12 @@ def samples(shape: Figure, count: int, seed: int) -> Samples:
 
 
 def fast_bf16() -> bool:
-    """Tell whether this processor multiplies bfloat16 natively: three times faster then."""
+    """Return whether this processor multiplies bfloat16 natively, three times faster."""
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def outputs_of(method: str, shape: Figure) -> int:
-    """Return how many numbers a method regresses."""
+    """Return the number of outputs of a method."""
     return 2 * len(shape.joints) if method == 'direct joint' else len(shape.low)
 
 
@@ -78,30 +91,31 @@ def loss_of(method: str, shape: Figure, out, theta, joints):
 
 
 def joints_of(method: str, shape: Figure, out):
-    """Return the joints (n, J, 2) in pixels that a network's output means."""
+    """Return the joints (n, J, 2) in pixels of a network's output (n, K)."""
     if method == 'direct joint':
         return out.unflatten(-1, (-1, 2)) * LOSS_UNIT_PX + SIZE_PX / 2
     return shape.pose(shape.unscaled(out))
 
 
 def run_network(net, data: Samples, images, bf16: bool):
-    """Return the network's output for some images."""
+    """Return the network's output for images by index."""
     windows, place = data.cells.pick(images)
     with torch.autocast('cpu', torch.bfloat16, enabled=bf16):
         return net(windows.to(torch.bfloat16 if bf16 else torch.float32), place, len(images))
 
 
-def train(method: str, shape: Figure, data: Samples, plan: Plan, seed: int):
-    """Return the trained network: Adam, the rate falling along a cosine."""
+def train(method: str, shape: Figure, data: Samples, config: ToyConfig, seed: int):
+    """Return the trained network: Adam, the learning rate falls along a cosine."""
     torch.manual_seed(seed)
     rng, bf16 = np.random.default_rng(seed), fast_bf16()
     net = ToyCnn(outputs_of(method, shape))
-    optimizer = torch.optim.Adam(net.parameters(), RATE, fused=True)
-    steps = plan.epochs * (len(data.cells) // BATCH)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(steps, 1))
-    for _ in range(plan.epochs):
+    optimizer = torch.optim.Adam(net.parameters(), config.learning_rate, fused=True)
+    batches = len(data.cells) // config.batch
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
+        optimizer, max(config.epochs * batches, 1))
+    for _ in range(config.epochs):
         order = rng.permutation(len(data.cells))
-        for images in order[:len(order) // BATCH * BATCH].reshape(-1, BATCH):
+        for images in order[:batches * config.batch].reshape(-1, config.batch):
             out = run_network(net, data, images, bf16)
             loss = loss_of(method, shape, out, data.theta[images], data.joints[images])
             optimizer.zero_grad()
@@ -111,29 +125,29 @@ def train(method: str, shape: Figure, data: Samples, plan: Plan, seed: int):
     return net.eval()
 
 
-def predict(net, data: Samples):
+def predict(net, data: Samples, batch: int = ToyConfig.batch):
     """Return the network's output for all images."""
     with torch.no_grad():
-        parts = np.array_split(np.arange(len(data.cells)), max(len(data.cells) // BATCH, 1))
+        parts = np.array_split(np.arange(len(data.cells)), max(len(data.cells) // batch, 1))
         return torch.cat([run_network(net, data, images, fast_bf16()) for images in parts])
 
 
-def fitted(shape: Figure, joints):
-    """Return the parameters whose joints are nearest to given ones, by gradient descent."""
+def fitted(shape: Figure, joints, config: ToyConfig = ToyConfig()):
+    """Return the parameters (n, K) whose joints are nearest to joints (n, J, 2)."""
     start = torch.zeros(len(joints), len(shape.low))
 
     def miss(share):
         found = shape.pose(shape.unscaled(share))
         return ((found - joints) / LOSS_UNIT_PX).square().sum()
 
-    return shape.unscaled(descend(start, miss, FIT_STEPS, FIT_RATE))
+    return shape.unscaled(descend(start, miss, config.fit_steps, config.fit_rate))
 
 
 def scores(shape: Figure, joints, theta, data: Samples) -> dict:
     """
     Return joint error (px), angle error (deg) and deviation of the bone lengths (%).
 
-    :param theta: the parameters found; None = the angles that the joints' bones show.
+    :param joints: (n, J, 2) pixels. :param theta: (n, K); None = the angles of the joints' bones.
     """
     joints, truth = joints.numpy(), data.joints.numpy()
     start = 3 if shape.level > 1 else 2
@@ -149,16 +163,16 @@ def scores(shape: Figure, joints, theta, data: Samples) -> dict:
     }
 
 
-def run_cell(folder, method: str, level: int, seed: int, plan: Plan) -> dict:
-    """Train and measure one cell, or read its result where it lies in ``folder`` already."""
-    path = Path(folder) / (f'{method.replace(" ", "_")}_level{level}_seed{seed}_{plan.train}x'
-                           f'{plan.epochs}.json')
+def run_cell(folder, method: str, level: int, seed: int, config: ToyConfig) -> dict:
+    """Train and score one cell, or read its result from ``folder``."""
+    path = Path(folder) / (f'{method.replace(" ", "_")}_level{level}_seed{seed}_{config.train}x'
+                           f'{config.epochs}.json')
     if path.exists():
         return json.loads(path.read_text('utf-8'))
     torch.set_num_threads(1)
     begin, shape = time.process_time(), figure(level)
-    data, test = _cached(folder, shape, plan)
-    net = train(method, shape, data, plan, seed)
+    data, test = _images(level, config.train, config.test)
+    net = train(method, shape, data, config, seed)
     out = predict(net, test)
     joints = joints_of(method, shape, out).float()
     theta = None if method == 'direct joint' else shape.unscaled(out)
@@ -173,13 +187,8 @@ def run_cell(folder, method: str, level: int, seed: int, plan: Plan) -> dict:
     return row
 
 
-_DATA: dict = {}
-
-
-def _cached(folder, shape: Figure, plan: Plan):
-    """Return the level's images; one process meets one level many times in a row."""
-    key = (shape.level, plan.train, plan.test)
-    if key not in _DATA:
-        _DATA.clear()
-        _DATA[key] = samples(shape, plan.train, 1), samples(shape, plan.test, 2)
-    return _DATA[key]
+@lru_cache(maxsize=1)
+def _images(level: int, train: int, test: int) -> tuple:
+    """Return the images of a level; a process uses the same ones many times in a row."""
+    shape = figure(level)
+    return samples(shape, train, 1), samples(shape, test, 2)

@@ -55,16 +55,16 @@ def scratched(path):
 
 
 @pytest.mark.parametrize('change, message', [
-    ({'fps': np.nan}, 'frame rate is nan'),
-    ({'rotvec': np.full((FRAMES, 24, 3), np.nan)}, 'not finite'),
-    ({'rotvec': np.zeros((FRAMES, 72))}, 'expected (frames, 24, 3)'),
-    ({'rotvec': np.asarray([{}], dtype=object)}, 'not a motion archive'),
-    ({'lengths': [60, 70]}, '130 frames, rotvec has 120'),
-    ({'lengths': [0, 120]}, 'empty piece'),
-    ({'lengths': [180, -60]}, 'empty piece'),
+    ({'fps': np.nan}, 'nan'),
+    ({'rotvec': np.full((FRAMES, 24, 3), np.nan)}, 'finite'),
+    ({'rotvec': np.zeros((FRAMES, 72))}, '(120, 72)'),
+    ({'rotvec': np.asarray([{}], dtype=object)}, 'niki-data prepare'),
+    ({'lengths': [60, 70]}, '130 frames'),
+    ({'lengths': [0, 120]}, 'empty'),
+    ({'lengths': [180, -60]}, 'empty'),
     ({'names': ['a/0']}, 'names (1,)'),
-    ({'rotvec': np.zeros((0, 24, 3)), 'lengths': [], 'names': []}, 'empty piece'),
-    ({'lengths': ['x', 'y']}, 'not a motion archive'),
+    ({'rotvec': np.zeros((0, 24, 3)), 'lengths': [], 'names': []}, 'empty'),
+    ({'lengths': ['x', 'y']}, 'niki-data prepare'),
 ])
 def test_a_store_that_is_not_whole(tmp_path, capsys, change, message):
     path = archive(tmp_path / 'a.npz', **change)
@@ -76,23 +76,23 @@ def test_a_store_that_is_not_whole(tmp_path, capsys, change, message):
 @pytest.mark.parametrize('damage', [cut_off, scratched])
 def test_a_damaged_npz(tmp_path, capsys, damage):
     path = damage(archive(tmp_path / 'a.npz'))
-    refused(data_cli.main, ['show', path], capsys, 'a.npz: not a motion archive')
+    refused(data_cli.main, ['show', path], capsys, 'a.npz', 'niki-data prepare')
     refused(train_cli.main, ['--data', path, '--out', tmp_path / 'run'], capsys, 'a.npz')
     out = ['--licence', 'CC0', '--out', tmp_path / 'o.npz']
     np.savez(tmp_path / 'b_poses.npz', poses=np.ones((90, 156)), mocap_framerate=60.0)
     damage(tmp_path / 'b_poses.npz')
     refused(data_cli.main, ['prepare', tmp_path / 'b_poses.npz', '--format', 'amass', *out],
-            capsys, 'b_poses.npz: not an AMASS clip')
-    with pytest.raises(InputError, match='not a shard'):
+            capsys, 'b_poses.npz')
+    with pytest.raises(InputError, match='a.npz'):
         read_shard(path)
     assert not (tmp_path / 'o.npz').exists()
 
 
 @pytest.mark.parametrize('change, message', [
-    ({'poses': np.zeros((0, 156))}, 'empty clip'),
-    ({'poses': np.full((60, 156), np.nan)}, 'not finite'),
-    ({'poses': np.zeros((60, 60))}, 'poses (60, 60)'),
-    ({'mocap_framerate': np.nan}, 'frame rate is nan'),
+    ({'poses': np.zeros((0, 156))}, 'empty'),
+    ({'poses': np.full((60, 156), np.nan)}, 'finite'),
+    ({'poses': np.zeros((60, 60))}, '(60, 60)'),
+    ({'mocap_framerate': np.nan}, 'nan'),
 ])
 def test_an_amass_clip_that_is_none(tmp_path, capsys, change, message):
     clip = {'poses': np.zeros((60, 156)), 'mocap_framerate': 60.0, **change}
@@ -102,13 +102,13 @@ def test_an_amass_clip_that_is_none(tmp_path, capsys, change, message):
 
 
 @pytest.mark.parametrize('text, message', [
-    (BVH.partition('MOTION')[0], 'not both there'),
-    (BVH.replace('Frames: 2', 'Frames: 3'), 'cut off or damaged'),
-    (BVH.rpartition(' 45')[0], 'cannot be read'),
-    (BVH.replace('0.0333333', 'nan'), 'nan s a frame'),
-    (BVH.replace('90', 'nan'), 'not finite'),
+    (BVH.partition('MOTION')[0], 'HIERARCHY and MOTION'),
+    (BVH.replace('Frames: 2', 'Frames: 3'), '3 frames'),
+    (BVH.rpartition(' 45')[0], 'MOTION'),
+    (BVH.replace('0.0333333', 'nan'), 'nan s'),
+    (BVH.replace('90', 'nan'), 'finite'),
     (BVH.replace('Zrotation', 'Qrotation'), 'Qrotation'),
-    (BVH.replace('CHANNELS 6', 'CHANNELS').replace('ROOT', 'FOO'), 'cut off or damaged'),
+    (BVH.replace('CHANNELS 6', 'CHANNELS').replace('ROOT', 'FOO'), 'damaged'),
 ])
 def test_a_bvh_that_is_none(tmp_path, capsys, text, message):
     (tmp_path / 'a.bvh').write_text(text)
@@ -120,7 +120,7 @@ def test_a_bvh_that_is_none(tmp_path, capsys, text, message):
 
 @pytest.mark.parametrize('text, message', [
     ('{', 'map.json'), ('["left_hip"]', 'map.json'),
-    ('{"left_hip": 3}', 'map.json'), ('{}', 'needs --joint-map'),
+    ('{"left_hip": 3}', 'map.json'), ('{}', '--joint-map'),
     ('{"nobody": "LeftLeg"}', 'nobody'), ('{"left_hip": "LeftUpLeg"}', 'LeftUpLeg')])
 def test_a_joint_map_that_is_none(tmp_path, capsys, text, message):
     (tmp_path / 'a.bvh').write_text(BVH)
@@ -141,9 +141,8 @@ class Evil:
 
 
 @pytest.mark.parametrize('content, message', [
-    ('zipped', 'could run any program'), ('pickled', 'could run any program'),
-    (b'', 'cut off'), (b'hello', 'not a checkpoint'), ({'a': torch.ones(2)}, 'no'),
-    ([1, 2], 'a list')])
+    ('zipped', 'program'), ('pickled', 'program'), (b'', 'last.pt'), (b'hello', 'last.pt'),
+    ({'a': torch.ones(2)}, 'last.pt'), ([1, 2], 'list')])
 def test_a_checkpoint_that_is_none(tmp_path, capsys, content, message):
     trap, path = tmp_path / 'trap', tmp_path / 'run' / 'last.pt'
     path.parent.mkdir()
@@ -170,7 +169,7 @@ def test_single_frames_where_sequences_are_needed(tmp_path, capsys):
     settings = [part for item in SMALL for part in ('--set', item)]
     refused(train_cli.main, ['--data', path, '--out', tmp_path / 'run', '--set',
                              'net.kind=temporal', *settings], capsys,
-            'no piece of the motion has 18 frames, the longest has 1', 'prepare sequences')
+            '18 frames', 'frames=')
 
 
 @pytest.mark.parametrize('setting', [
@@ -179,7 +178,7 @@ def test_single_frames_where_sequences_are_needed(tmp_path, capsys):
 def test_a_setting_that_no_run_can_have(setting):
     config = TrainConfig()
     config.set(*setting.split('='))
-    with pytest.raises(ConfigError, match=setting.split('=')[0] + ' is '):
+    with pytest.raises(ConfigError, match=setting.split('=')[0]):
         config.check()
 
 
@@ -195,7 +194,7 @@ def test_a_run_that_fails_keeps_the_last_good_checkpoint(tmp_path, capsys, monke
     words = ['--data', path, '--out', tmp_path / 'run', *settings]
     with monkeypatch.context() as patch:
         patch.setattr(SolverLosses, 'forward', losses)
-        refused(train_cli.main, words, capsys, 'step 5: joints nan', 'is of an earlier step')
+        refused(train_cli.main, words, capsys, 'step 5', 'joints nan', 'last.pt')
     net, _, record = load_checkpoint(tmp_path / 'run' / 'last.pt')
     assert record['step'] == 4
     assert all(torch.isfinite(value).all() for value in net.state_dict().values())
@@ -204,7 +203,7 @@ def test_a_run_that_fails_keeps_the_last_good_checkpoint(tmp_path, capsys, monke
     assert record['step'] == 6
     next(iter(record['ema'].values())).fill_(float('nan'))
     torch.save(record, tmp_path / 'failed.pt')
-    refused(export_cli.main, [tmp_path / 'failed.pt', tmp_path / 'm'], capsys, 'is not finite')
+    refused(export_cli.main, [tmp_path / 'failed.pt', tmp_path / 'm'], capsys, 'failed.pt')
 
 
 def test_motion_that_is_not_finite_in_a_batch_is_never_made(motion):
@@ -234,7 +233,7 @@ def test_clips_to_draw_that_cannot_be(tmp_path, capsys):
     (tmp_path / 'file').write_text('x')
     refused(train_cli.main, ['kinematic', 'render', path, '--crops', tmp_path / 'file'], capsys,
             'file')
-    refused(data_cli.main, ['observe', tmp_path / 'file'], capsys, 'file: not a shard')
+    refused(data_cli.main, ['observe', tmp_path / 'file'], capsys, 'file')
     refused(data_cli.main, ['prepare', path, '--licence', ' ', '--out', tmp_path / 'o.npz'],
             capsys, '--licence')
     with pytest.raises(SystemExit, match='2'):
@@ -245,7 +244,7 @@ def test_single_frames_have_no_tracks(tmp_path, capsys):
     path = archive(tmp_path / 'a.npz', lengths=[1] * FRAMES,
                    names=[f'{k % 2}/{k}' for k in range(FRAMES)])
     refused(evaluate_cli.main, ['--data', path, '--tracks', '--no-frames'], capsys,
-            'the longest piece has 1', 'single images have no sequences')
+            'the longest piece has 1')
 
 
 def test_a_skeleton_that_is_none(tmp_path, capsys):

@@ -120,5 +120,5 @@ def test_bvh(tmp_path):
 def test_not_a_motion_archive(tmp_path):
     path = tmp_path / 'x.npz'
     path.write_bytes(b'no')
-    with pytest.raises(InputError, match='not a motion archive'):
+    with pytest.raises(InputError, match='x.npz'):
         load_motion(path)

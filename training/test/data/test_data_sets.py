@@ -50,7 +50,7 @@ def test_amass_as_it_comes(tmp_path):
         'ACCAD/Female1General_c3d', 'CMU/01', 'CMU/01', 'SFU/0005']
     alone = read_motion(tmp_path / 'AMASS/CMU/01/01_01_poses.npz', 'amass')
     assert subject_of(alone.names[0]) == '01'
-    with pytest.raises(InputError, match='no .*_poses.npz'):
+    with pytest.raises(InputError, match=r'_poses\.npz'):
         (tmp_path / 'empty').mkdir()
         read_motion(tmp_path / 'empty', 'amass')
 
@@ -145,7 +145,7 @@ def test_agora(tmp_path, monkeypatch, old):
         assert [subject_of(n) for n in motion.names] == ['10004_w_Gregory', '10010_w_Anna']
         np.testing.assert_allclose(motion.rotvec[:, 1, 0], [0.1, 0.2], atol=1e-6)
     (fits / '10010_w_Anna.pkl').unlink()
-    with pytest.raises(InputError, match='unpack the fits'):
+    with pytest.raises(InputError, match='fit'):
         read_motion(frame, 'agora')
 
 
@@ -206,7 +206,7 @@ def test_a_gap_ends_a_piece_and_far_frames_are_single(tmp_path):
     assert read_motion(tmp_path / 'b.json', 'h36m').lengths.tolist() == [1] * 40
     motion = read_motion(tmp_path / 'b.json', 'h36m', video_fps=200)
     assert len(motion.lengths) == 2
-    with pytest.raises(InputError, match='--fps: the frame rate'):
+    with pytest.raises(InputError, match='--fps'):
         read_motion(tmp_path / 'b.json', 'h36m', video_fps=float('nan'))
 
 
@@ -277,7 +277,7 @@ def test_bvh_as_different_programs_write_it(tmp_path, old, new):
 
 
 @pytest.mark.parametrize('old, new, message', [
-    ('JOINT LeftLeg', 'JOINT Hips', 'two joints'), ('ROOT Hips', '', 'of no joint'),
+    ('JOINT LeftLeg', 'JOINT Hips', 'Hips'), ('ROOT Hips', '', 'a.bvh'),
     ('Xrotation', 'Xturn', 'Xturn'), ('Frame Time', 'Time', 'Frame Time')])
 def test_bvh_that_is_damaged(tmp_path, old, new, message):
     from test_data import BVH
@@ -327,7 +327,7 @@ def test_cmu_as_its_converter_left_it(tmp_path, motion, capsys):
     capsys.readouterr()
     write_cmu_bvh(tmp_path / 'cmu-mocap/data/003/03_01.bvh', moves[:0])
     assert data_cli.main([*words, '--joint-map', 'cmu']) == 2
-    assert 'no frame behind its T-pose' in capsys.readouterr().err
+    assert '03_01.bvh' in capsys.readouterr().err
 
 
 def test_split_by_subject(tmp_path, capsys):
@@ -355,7 +355,7 @@ def test_split_by_subject(tmp_path, capsys):
     assert '--val 0.6' in capsys.readouterr().err
     np.savez(store, rotvec=np.zeros((4, 24, 3)), lengths=[2, 2], names=['a/0', 'a/1'])
     assert data_cli.main(['split', str(store), '--out', str(tmp_path / 'c')]) == 2
-    assert '1 subjects (a) cannot fill three splits' in capsys.readouterr().err
+    assert '1 subjects (a)' in capsys.readouterr().err
 
 
 def test_prepare_by_name(tmp_path, capsys):

@@ -78,5 +78,5 @@ def test_frames_of_the_file_stay_what_they_are():
 
 @pytest.mark.parametrize('rate', [0, -30, np.nan, np.inf, 1e-9, 'fast', [30, 30]])
 def test_a_rate_that_no_motion_has_is_refused(rate):
-    with pytest.raises(InputError, match=r'clip\.npz: the frame rate'):
+    with pytest.raises(InputError, match=r'clip\.npz'):
         checked_rate_hz('clip.npz', rate)

@@ -12,9 +12,9 @@ from niki_ros.scene.camera import Camera
 from niki_training.cli import export as export_cli
 from niki_training.cli import train as train_cli
 from niki_training.data.augmentation import random_bodies as posed_bodies
+from niki_training.image.augmentation import augmented, mirrored, rotated_and_zoomed, tensors
 from niki_training.image.backbone import build_backbone
 from niki_training.image.crops import crop_truth, person_box, read_crops
-from niki_training.image.data import augmented, mirrored, tensors, turned
 from niki_training.image.evaluate import scores
 from niki_training.image.export import export_person
 from niki_training.image.losses import crop_uv, head_losses
@@ -82,7 +82,7 @@ def test_truth_agrees_with_itself(crops):
 def test_mirrored_turned_and_zoomed_truth_agrees_too(crops):
     batch = tensors(crops, np.arange(12))
     angle, zoom = torch.linspace(-1, 1, 12), torch.linspace(0.7, 1.4, 12)
-    other = turned(mirrored(batch, torch.arange(12) % 2 == 0), angle, zoom)
+    other = rotated_and_zoomed(mirrored(batch, torch.arange(12) % 2 == 0), angle, zoom)
     assert max(consistent(other)) < 1e-5
     assert not torch.allclose(other['uv'], batch['uv'], atol=0.05)
 
@@ -94,7 +94,8 @@ def test_the_image_turns_with_its_truth(crops):
     for image, (x, y) in zip(batch['image'], spots):
         image[:, max(y - 1, 0):y + 2, max(x - 1, 0):x + 2] = 255
     flip = torch.tensor([True, False])
-    other = turned(mirrored(batch, flip), torch.tensor([0.5, -0.4]), torch.tensor([1.2, 0.9]))
+    angle, zoom = torch.tensor([0.5, -0.4]), torch.tensor([1.2, 0.9])
+    other = rotated_and_zoomed(mirrored(batch, flip), angle, zoom)
     for image, uv, side in zip(other['image'], other['uv'], flip):
         weight = image[0] / image[0].sum()
         axis = (torch.arange(SIZE) + 0.5) / SIZE - 0.5
@@ -162,7 +163,7 @@ def test_training_learns_goes_on_and_is_read_back(crops, tmp_path):
         assert loss_on(net, head, batch) < 0.97 * before[head], head
     again = ImageTrainer(config, PLAIN, crops, tmp_path)
     assert again.step == 150
-    with pytest.raises(ModelError, match='other heads'):
+    with pytest.raises(ModelError, match='heads'):
         ImageTrainer(config, PLAIN, crops, tmp_path, heads=('kinematic',))
 
 
@@ -185,9 +186,9 @@ def test_shards_are_read_or_refused(crops, tmp_path):
 
 
 def test_settings_that_do_not_fit_are_refused():
-    with pytest.raises(ConfigError, match='expected one of'):
+    with pytest.raises(ConfigError, match="'x'"):
         PersonNet(PersonConfig(head='x', backbone='plain'), open_skeleton())
-    with pytest.raises(ConfigError, match='multiple of 32'):
+    with pytest.raises(ConfigError, match='100'):
         PersonNet(PersonConfig(backbone='plain', size_px=100), open_skeleton())
 
 
@@ -249,7 +250,7 @@ def test_a_checkpoint_becomes_an_observer(run_folder, crops):
         truth = nets['kinematic'](picture.float())
     joints = truth.joints_m[0].double().numpy() @ view.camera_from_view.T
     assert np.abs(seen.joints_m - joints).max() < 1e-3
-    with pytest.raises(ModelError, match='with motion parameters'):
+    with pytest.raises(ModelError, match='motion parameters'):
         export_person(run_folder / 'run' / 'last.pt', folder, 'x', 'direct joint')
 
 
@@ -261,5 +262,5 @@ def test_backbones_of_timm():
             raise
         pytest.skip(str(error))
     assert body.eval()(torch.zeros(1, 3, 64, 64)).shape == (1, channels, 2, 2)
-    with pytest.raises(ModelError, match='cannot make it'):
+    with pytest.raises(ModelError, match='timm'):
         build_backbone('no_such_network')

@@ -9,17 +9,17 @@ from niki_training.toy.report import claims, collect, draw, table
 from niki_training.toy.train import (
     fitted,
     METHODS,
-    Plan,
     run_cell,
     samples,
     scores,
+    ToyConfig,
     TRAINED,
 )
 import numpy as np
 import pytest
 import torch
 
-TINY = Plan(train=256, test=64, epochs=1)
+TINY = ToyConfig(train=256, test=64, epochs=1)
 
 
 @pytest.mark.parametrize(('level', 'parameters'), [(1, 3), (2, 6), (3, 8), (4, 10)])

@@ -33,7 +33,7 @@ def test_resume_goes_on(checkpoint, motion):
     assert trainer.step >= 4
     trainer.run()
     assert load_checkpoint(checkpoint)[2]['step'] == 6
-    with pytest.raises(ModelError, match='other motion'):
+    with pytest.raises(ModelError, match='motion'):
         other = type(motion)(motion.rotvec * 0.5, motion.lengths, motion.names)
         Trainer(config, other, open_skeleton(), checkpoint.parent)
 
@@ -54,9 +54,9 @@ def test_every_kind_trains_and_exports(kind, motion, checkpoint, tmp_path):
 
 def test_settings_refuse_what_they_do_not_know():
     config = TrainConfig()
-    with pytest.raises(ConfigError, match='no setting'):
+    with pytest.raises(ConfigError, match='net.hiden'):
         config.set('net.hiden', '3')
-    with pytest.raises(ConfigError, match='not of type int'):
+    with pytest.raises(ConfigError, match='many'):
         config.set('steps', 'many')
     assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 

@@ -1,7 +1,7 @@
 """
-Readers of motion files: each returns a :class:`~niki_training.data.motion.Motion` with y up.
+Readers of motion files of data sets; each returns a :class:`Motion` with y up.
 
-A data set may be given as the folder it comes in; its clips are found by their names.
+A data set may be given as the folder in which it is unpacked; clips are found by their names.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ PATTERNS = {
     'archive': ('*.npz',), 'amass': ('*_poses.npz', '*_stageii.npz'), '3dpw': ('*.pkl',),
     '3dpw-occ': ('*.pkl',), 'agora': ('*.pkl',), '3doh': ('annots.json',), 'h36m': ('*.json',),
     '3dhp': ('*.json',), 'hybrik': ('*.json',), 'bvh': ('*.bvh',)}
-"""By format: the files of a folder that are clips. AMASS has others, such as ``shape.npz``."""
+"""Format → names of clips in a folder. AMASS has other files too, such as ``shape.npz``."""
 FORMATS = tuple(PATTERNS)
-_FITS = ('smpl_gt', 'smplx_gt')
+_FIT_FOLDERS = ('smpl_gt', 'smplx_gt')
 """Folders of AGORA that hold fits, not scenes."""
 
 
@@ -32,10 +32,12 @@ def read_motion(path, kind: str, joint_map: dict | None = None,
     """
     Read one file, or every clip of a folder.
 
-    :param kind: one of ``FORMATS``. :param joint_map: for BVH: our joint names to the file's.
-    :param first_is_t_pose: for BVH: whether each clip begins with one.
-    :param video_fps: of the videos behind ``h36m``, ``3dhp`` and ``hybrik``; None = the usual.
-    :raises InputError: when the file is not of that kind, or the folder has none.
+    :param kind: one of ``FORMATS``.
+    :param joint_map: for BVH: joint of the skeleton → joint of the file.
+    :param video_fps: frames per second of the videos behind ``h36m``, ``3dhp`` and ``hybrik``;
+        None = 50, 25 and 30.
+    :param first_is_t_pose: for BVH: the first frame of each clip is a T-pose.
+    :raises InputError: when the file is not of that kind, or the folder has no clip.
     """
     path = Path(path)
     if kind not in PATTERNS:
@@ -47,19 +49,20 @@ def read_motion(path, kind: str, joint_map: dict | None = None,
     for file in tqdm(_clips(path, kind), unit='clip', disable=None, leave=False):
         motion = _checked(file, read(file))
         if kind in ('amass', 'bvh') and file.parent != path:
-            folder = file.parent.relative_to(path).as_posix()   # that of the subject
+            folder = file.parent.relative_to(path).as_posix()   # one folder per subject
             motion.names = np.asarray([f'{folder}/{file.stem}'])
         parts.append(motion)
     return join_motions(parts)
 
 
 def _clips(folder: Path, kind: str) -> List[Path]:
-    """Return the clips of a folder, sorted, as the format names them."""
-    # archives that were packed on macOS hold a ._name beside every file
+    """Return the clips of a folder, sorted; an InputError when there are none."""
+    # archives that were packed on macOS hold a ._name for every file
     found = sorted({file for pattern in PATTERNS[kind] for file in folder.rglob(pattern)
                     if not file.name.startswith('.') and file.is_file()})
     if kind == 'agora':
-        found = [file for file in found if not set(_FITS) & set(file.relative_to(folder).parts)]
+        found = [file for file in found
+                 if not set(_FIT_FOLDERS) & set(file.relative_to(folder).parts)]
     if kind == '3dpw-occ':
         from niki_training.data.readers.threedpw import is_occluded
         found = [file for file in found if is_occluded(file)]
@@ -69,7 +72,7 @@ def _clips(folder: Path, kind: str) -> List[Path]:
 
 
 def _reader(kind: str, joint_map, video_fps, first_is_t_pose) -> Callable[[Path], Motion]:
-    """Return what reads one file; its module is imported only now."""
+    """Return the function that reads one file; its module is imported only now."""
     if kind == 'archive':
         return load_motion
     if kind == 'bvh':
@@ -90,7 +93,7 @@ def _reader(kind: str, joint_map, video_fps, first_is_t_pose) -> Callable[[Path]
 
 
 def _checked(path: Path, motion: Motion) -> Motion:
-    """Refuse a clip without frames, or with rotations that are none."""
+    """Return a clip that has frames and finite rotations; else raise an InputError."""
     if not len(motion.rotvec) or not len(motion.lengths) or min(motion.lengths) < 1:
         raise InputError(f'{path}: an empty clip; leave it out')
     if not np.isfinite(motion.rotvec).all():

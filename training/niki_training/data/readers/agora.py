@@ -1,4 +1,4 @@
-"""AGORA: data frames of scenes, and the SMPL or SMPL-X fit of every person in them."""
+"""Reader of AGORA: data frames of scenes, and an SMPL or SMPL-X fit of every person."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ _ROOTS, _BODIES = ('root_pose', 'global_orient'), ('body_pose',)
 
 def read_agora(path) -> Motion:
     """
-    Read single poses: those of the people whom the scenes' authors call valid.
+    Read the single poses of all people who are marked as valid.
 
-    The fits lie beside the frame, or in a folder above it, as the frame names them.
+    The files of the fits are named in the data frame, relative to its folder or to one above.
+
+    :raises InputError: when the file is no data frame of AGORA, or a fit is missing or damaged.
     """
     frame = read_frame(path)
     kinds = [kind for kind in _FITS if kind in frame]
@@ -34,7 +36,7 @@ def read_agora(path) -> Motion:
         for person, fit in enumerate(fits):
             if good is None or good[person]:
                 poses.append(_pose(_fit_file(Path(path), str(fit))))
-                # the scan is the subject: the same person stands in many scenes
+                # the scan is the subject: the same person is in many scenes
                 names.append(f'{Path(str(fit)).stem}/{Path(path).stem}-{scene}-{person}')
     if not poses:
         raise InputError(f'{path}: none of its people is valid')
@@ -43,21 +45,21 @@ def read_agora(path) -> Motion:
 
 
 def _fit_file(path: Path, named: str) -> Path:
-    """Return the pickle of a fit; the frame names a mesh of the same name."""
+    """Return the pickle of a fit; the frame gives the name of its mesh."""
     relative = Path(named).with_suffix('.pkl')
     for folder in path.resolve().parents:
         if not relative.is_absolute() and (folder / relative).is_file():
             return folder / relative
-    raise InputError(f'{path}: the fit {relative} is not in its folder nor in one above it; '
+    raise InputError(f'{path}: the fit {relative} is neither in its folder nor in one above; '
                      'unpack the fits of AGORA there')
 
 
 def _pose(path: Path) -> np.ndarray:
-    """Return the axis angles (66,) of the root and 21 joints of one fit."""
+    """Return the rotation vectors (66,) of the root and 21 joints of one fit, radians."""
     fit = restricted_load(path)
     parts = []
-    for names, numbers in ((_ROOTS, 3), (_BODIES, 63)):
-        name = next((n for n in names if isinstance(fit, dict) and n in fit), None)
+    for names, size in ((_ROOTS, 3), (_BODIES, 63)):
+        name = next((name for name in names if isinstance(fit, dict) and name in fit), None)
         if name is None:
             raise InputError(f'{path}: no {" or ".join(names)} in it; expected a fit of AGORA')
         try:
@@ -66,7 +68,7 @@ def _pose(path: Path) -> np.ndarray:
             raise InputError(f'{path}: {name}: {error}') from error
         if value.shape[-2:] == (3, 3):
             value = rotvec_from_rotmat(value)
-        if value.size < numbers or value.size % 3:
-            raise InputError(f'{path}: {name} has shape {value.shape}; expected {numbers} angles')
-        parts.append(value.ravel()[:numbers])
+        if value.size < size or value.size % 3:
+            raise InputError(f'{path}: {name} has shape {value.shape}; expected {size} angles')
+        parts.append(value.ravel()[:size])
     return np.concatenate(parts)

@@ -1,4 +1,4 @@
-"""AMASS: one ``.npz`` a clip, SMPL-H or SMPL-X poses as axis angles, z up."""
+"""Reader of AMASS: one ``.npz`` per clip, SMPL-H or SMPL-X poses as rotation vectors, z up."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ UPRIGHT_FROM_Z_UP = np.asarray([[1.0, 0, 0], [0, 0, 1.0], [0, -1.0, 0]])
 
 
 def read_amass(path) -> Motion:
-    """Read ``poses`` (T, 156 or 165) and the frame rate; interpolate to 30 frames a second."""
+    """
+    Read one clip: ``poses`` (T, 156 or 165) and the frame rate.
+
+    :raises InputError: when the file is no clip of AMASS.
+    """
     with opened_npz(path, 'an AMASS clip', 'take clips named _poses.npz or _stageii.npz, whole'
                     ) as z:
         poses = np.asarray(z['poses'], dtype=np.float64)
@@ -28,9 +32,10 @@ def read_amass(path) -> Motion:
 
 def from_body_poses(poses, rate_hz: float, name: str, upright=None) -> Motion:
     """
-    Turn SMPL body poses (T, 66 or 72) into motion of ours: 30 fps, y up, hands straight.
+    Return SMPL body poses as motion: 30 frames per second, y up, straight hands.
 
-    :param upright: (3, 3) turns the file's world into axes with y up; None = it is so.
+    :param poses: (T, 66 or 72) rotation vectors, radians. :param name: of the piece.
+    :param upright: (3, 3) rotation from the file's world to axes with y up; None = identity.
     """
     body = at_30_fps(poses[:, :66].reshape(-1, 22, 3), rate_hz)
     rotvec = np.zeros((len(body), 24, 3))

@@ -1,8 +1,8 @@
 """
-BVH files with a joint map, such as ``{"left_hip": "LeftUpLeg", …}``.
+Reader of BVH files with a joint map, such as ``{"left_hip": "LeftUpLeg", …}``.
 
-Few skeletons stand in a T-pose where all angles are 0; clips made for retargeting begin with a
-frame that does, and are read relative to it.
+Few skeletons are in a T-pose where all angles are 0. Clips made for retargeting begin with a frame
+in a T-pose and are read relative to it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ CMU = {
     'left_shoulder': 'LeftArm', 'right_shoulder': 'RightArm', 'left_elbow': 'LeftForeArm',
     'right_elbow': 'RightForeArm', 'left_wrist': 'LeftHand', 'right_wrist': 'RightHand'}
 """
-Of CMU's motion capture as BVH by B. Hahne ("MotionBuilder-friendly"), which begin in a T-pose.
+Joint map of CMU's motion capture as BVH by B. Hahne ("MotionBuilder-friendly").
+
+These clips begin in a T-pose.
 """
 _MOTION = re.compile(r'^\s*MOTION\s*$', re.MULTILINE | re.IGNORECASE)
 _FRAMES = re.compile(r'^\s*Frames\s*:\s*(\d+)\s*^\s*Frame\s+Time\s*:\s*(\S+)',
@@ -38,12 +40,13 @@ _AXES = {'X': (1.0, 0, 0), 'Y': (0, 1.0, 0), 'Z': (0, 0, 1.0)}
 
 def read_bvh(path, joint_map: dict, first_is_t_pose: bool = False) -> Motion:
     """
-    Read local rotations; joints that the map leaves out stay unturned.
+    Read one clip; joints that are not in the map have no rotation.
 
-    A T-pose with y up, x to the person's left and z forward is the pose of the file's zero angles,
-    or its first frame, which is then left out.
+    The T-pose has y up, x to the person's left and z forward. It is the pose of zero angles, or
+    the first frame, which is then left out.
 
-    :param joint_map: our joint's name → the file's joint's name.
+    :param joint_map: joint of the skeleton → joint of the file.
+    :raises InputError: when the file is no BVH file, or the map does not fit it.
     """
     try:
         text = path.read_text('utf-8', errors='replace')
@@ -51,7 +54,7 @@ def read_bvh(path, joint_map: dict, first_is_t_pose: bool = False) -> Motion:
         raise InputError(f'{path}: {error}') from error
     head, *rest = _MOTION.split(text, maxsplit=1)
     if not rest or 'HIERARCHY' not in head.upper():
-        raise InputError(f'{path}: not a BVH file: HIERARCHY and MOTION are not both there')
+        raise InputError(f'{path}: not a BVH file: it needs HIERARCHY and MOTION')
     channels = _channels(path, head)
     values, frame_s = _frames(path, rest[0], sum(len(c) for c in channels.values()))
     if not joint_map:
@@ -60,14 +63,14 @@ def read_bvh(path, joint_map: dict, first_is_t_pose: bool = False) -> Motion:
     unknown = [n for n in joint_map if n not in BODY_24]
     absent = [n for n in joint_map.values() if n not in channels]
     if unknown or absent:
-        raise InputError(f'{path}: joint map: not our joints {unknown}, not in the file {absent}; '
-                         f'the file has {", ".join(channels)}')
+        raise InputError(f'{path}: joint map: not in the skeleton {unknown}, not in the file '
+                         f'{absent}; the file has {", ".join(channels)}')
     ends = np.cumsum([len(kinds) for kinds in channels.values()])
     turns = {name: _turn(values[:, end - len(kinds):end], kinds)
              for (name, kinds), end in zip(channels.items(), ends)}
     if first_is_t_pose:
         if len(values) < 2:
-            raise InputError(f'{path}: it has no frame behind its T-pose')
+            raise InputError(f'{path}: it has no frame after its T-pose')
         rotvec = _from_t_pose(turns, _parents(head), joint_map)
     else:
         rotvec = np.zeros((len(values), 24, 3))
@@ -78,7 +81,7 @@ def read_bvh(path, joint_map: dict, first_is_t_pose: bool = False) -> Motion:
 
 
 def _channels(path, head: str) -> dict:
-    """Return the channels of each joint in file order."""
+    """Return joint → channels, in file order."""
     channels: dict = {}
     name = None
     for line in head.splitlines():
@@ -86,7 +89,7 @@ def _channels(path, head: str) -> dict:
         if words and words[0] in ('ROOT', 'JOINT'):
             name = ' '.join(words[1:])
             if name in channels:
-                raise InputError(f'{path}: two joints are called {name}; rename one of them')
+                raise InputError(f'{path}: two joints have the name {name}; rename one of them')
         elif words and words[0] == 'CHANNELS':
             if name is None:
                 raise InputError(f'{path}: channels of no joint; the file is cut off or damaged')
@@ -99,7 +102,7 @@ def _channels(path, head: str) -> dict:
 
 
 def _parents(head: str) -> dict:
-    """Return the parent of each joint in file order, None of the root."""
+    """Return joint → parent, in file order; the root has None."""
     parents: dict = {}
     above: list = []
     name = None
@@ -120,7 +123,7 @@ def _parents(head: str) -> dict:
 def _from_t_pose(turns: dict, parents: dict, joint_map: dict) -> np.ndarray:
     """Return rotation vectors (T - 1, 24, 3) relative to the first frame."""
     world: dict = {}
-    for name, turn in turns.items():    # parents come first
+    for name, turn in turns.items():    # parents are before their children
         parent = parents[name]
         world[name] = turn if parent is None else world[parent] @ turn
     still = np.broadcast_to(np.eye(3), next(iter(turns.values()))[1:].shape)
@@ -129,33 +132,33 @@ def _from_t_pose(turns: dict, parents: dict, joint_map: dict) -> np.ndarray:
     for joint, ours in enumerate(BODY_24):
         above = moved[PARENTS_29[joint]] if joint else still
         theirs = joint_map.get(ours)
-        # how far this part of the body has turned since it stood in the T-pose
+        # rotation of this part of the body since the T-pose
         moved.append(above if theirs is None else world[theirs][1:] @ world[theirs][0].T)
         rotvec[:, joint] = rotvec_from_rotmat(np.swapaxes(above, -1, -2) @ moved[-1])
     return rotvec
 
 
 def _frames(path, tail: str, width: int):
-    """Return the numbers (T, width) and the frame time in seconds."""
+    """Return the channels' values (T, width) and the frame time in seconds."""
     facts = _FRAMES.search(tail)
     try:
         if facts is None:
-            raise ValueError('no "Frames:" with "Frame Time:" below it')
+            raise ValueError('no "Frames:" followed by "Frame Time:"')
         count, frame_s = int(facts[1]), float(facts[2])
         values = np.asarray([[float(x) for x in line.split()]
                              for line in tail[facts.end():].splitlines() if line.strip()])
     except ValueError as error:
         raise InputError(f'{path}: the MOTION part cannot be read ({reason(error)})') from error
     if values.shape != (count, width) or not count or not frame_s > 0:
-        raise InputError(f'{path}: numbers {values.shape} for {count} frames of {width} channels, '
-                         f'{frame_s} s a frame; the file is cut off or damaged')
+        raise InputError(f'{path}: {values.shape} numbers for {count} frames of {width} channels, '
+                         f'{frame_s} s per frame; the file is cut off or damaged')
     if not np.isfinite(values).all():
         raise InputError(f'{path}: it has numbers that are not finite')
     return values, frame_s
 
 
 def _turn(values, kinds) -> np.ndarray:
-    """Multiply a joint's rotation channels in their order: (T, 3, 3)."""
+    """Return the product (T, 3, 3) of a joint's rotation channels in their order."""
     out = np.broadcast_to(np.eye(3), (len(values), 3, 3))
     for column, kind in enumerate(kinds):
         if kind.lower().endswith('rotation'):

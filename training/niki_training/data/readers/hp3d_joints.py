@@ -1,4 +1,4 @@
-"""Rotations from the 28 joints of MPI-INF-3DHP: the data set has no body model's pose."""
+"""Rotations from the 28 joints of MPI-INF-3DHP, which has no poses of a body model."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ HP3D_28 = (
     'left_hip', 'left_knee', 'left_ankle', 'left_foot', 'left_toe',
     'right_hip', 'right_knee', 'right_ankle', 'right_foot', 'right_toe')
 _OTHER_NAMES = {'spine1': 'spine', 'collar': 'clavicle', 'big_toe': 'toe'}
-_ROUGH_SIGMA = 0.15
-"""Of the trunk's joints, which the data set puts elsewhere in the body than SMPL does."""
+_TRUNK_SIGMA = 0.15
+"""Sigma of the trunk's joints; their places in the body are not those of SMPL."""
 
 
 def rotvec_of_hp3d(keypoints) -> np.ndarray:
     """
-    Return rotation vectors (F, 24, 3) whose bones point as the joints (F, 28, 3) say.
+    Return the rotation vectors (F, 24, 3), radians, whose bones have the directions of the joints.
 
-    Turns about the bones' own axes are not in the data and stay 0, except at pelvis and chest.
+    Twists are not in the data and stay 0, except at pelvis and chest.
 
+    :param keypoints: (F, 28, 3) camera axes, any unit.
     :raises ValueError: for another number of joints.
     """
     keypoints = np.asarray(keypoints, dtype=np.float64)
     if keypoints.shape[1:] != (28, 3):
-        raise ValueError(f'keypoints_cam of shape {keypoints.shape[1:]}; expected 28 joints, the '
-                         'training annotations')
+        raise ValueError(f'keypoints_cam of shape {keypoints.shape[1:]}; expected the 28 joints '
+                         'of the training annotations')
     joints = np.stack([_joint(keypoints, name) for name in JOINTS_29], axis=1)
-    sigma = np.asarray([_ROUGH_SIGMA if name.startswith(('spine', 'neck')) else 0.0
+    sigma = np.asarray([_TRUNK_SIGMA if name.startswith(('spine', 'neck')) else 0.0
                         for name in JOINTS_29])
     sigma = np.broadcast_to(sigma, joints.shape[:2])
     rotmat = local_rotations(joints - joints[:, :1], sigma, np.broadcast_to(
@@ -40,7 +41,7 @@ def rotvec_of_hp3d(keypoints) -> np.ndarray:
 
 
 def _joint(keypoints, name: str) -> np.ndarray:
-    """Return one of our joints (F, 3); hands go on as the forearm's end does."""
+    """Return one joint of the skeleton (F, 3); fingers continue the line from wrist to hand."""
     side, _, part = name.partition('_')
     if part == 'middle_finger':
         return 2 * _joint(keypoints, f'{side}_hand') - _joint(keypoints, f'{side}_wrist')

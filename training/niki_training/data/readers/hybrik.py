@@ -1,8 +1,8 @@
 """
-Annotations in HybrIK's form, one JSON with ``images`` and ``annotations``.
+Reader of annotations in HybrIK's form, one JSON with ``images`` and ``annotations``.
 
 Human3.6M has ``thetas``, 3DPW ``smpl_param``, MPI-INF-3DHP only joints, ``keypoints_cam``. Frames
-of one video and person are one piece wherever they follow each other evenly.
+of one video and person with a constant step are one piece.
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ from niki_training.data.readers.hp3d_joints import rotvec_of_hp3d
 from niki_training.files.archives import reason
 
 VIDEO_FPS = {'h36m': 50.0, '3dhp': 25.0, 'hybrik': 30.0}
-"""Of the videos whose frames are numbered; 30 is 3DPW's. Few of 3DHP have 50: ``--fps``."""
-_SLOWEST_HZ = 5.0
-"""Frames further apart are single ones: interpolation would invent the motion between them."""
+"""Frame rates of the videos; 30 is 3DPW's. Few videos of 3DHP have 50: ``--fps``."""
+_MIN_RATE_HZ = 5.0
+"""Frames further apart are single poses: interpolation would invent the motion between them."""
 _FRAME = re.compile(r'^(?P<video>.*?)[_/]?(?:image|img|frame)?_?(?P<number>\d+)\.\w+$')
 
 
 def read_hybrik(path, video_fps: float = VIDEO_FPS['hybrik']) -> Motion:
     """
-    Read pieces of motion, or single frames where no image says which video it is of.
+    Read pieces of motion, or single poses where the images have no names of videos.
 
-    :param video_fps: frames a second of the videos that the images' numbers count.
+    :param video_fps: frames per second of the videos; the images' numbers count their frames.
+    :raises InputError: when the file has another form.
     """
     rows = rows_of(path)
     rotvec = _rotvec(path, rows)
@@ -47,7 +48,11 @@ def read_hybrik(path, video_fps: float = VIDEO_FPS['hybrik']) -> Motion:
 
 
 def rows_of(path) -> list:
-    """Return the annotations, each with the fields of its image."""
+    """
+    Return the annotations, each with the fields of its image.
+
+    :raises InputError: when the file has another form, or no annotations.
+    """
     try:
         with open(path, encoding='utf-8-sig') as file:
             found = json.load(file)
@@ -65,7 +70,7 @@ def rows_of(path) -> list:
         raise InputError(f"{path}: not annotations in HybrIK's form, with thetas, smpl_param or "
                          f'keypoints_cam ({reason(error)})') from error
     if not rows:
-        raise InputError(f'{path}: there are no annotations in it')
+        raise InputError(f'{path}: it has no annotations')
     return rows
 
 
@@ -89,12 +94,12 @@ def _rotvec(path, rows: list) -> np.ndarray:
 
 
 def videos_of(rows: list) -> dict:
-    """Return (subject, video and person) → [(number of the frame, row), …]."""
+    """Return (subject, video and person) → list of frame number and row."""
     places: dict = {}
     videos: dict = {}
     for i, row in enumerate(rows):
         named = _FRAME.match(f'{row.get("sequence", "")}/{row.get("file_name", "")}')
-        if named is None:   # an image without a name, or without a number: a frame of its own
+        if named is None:   # an image without a name or number is a single frame
             videos[str(row.get('image_id', i)), str(i)] = [(0, i)]
         else:
             places.setdefault(named['video'].strip('/'), []).append((int(named['number']), i))
@@ -107,20 +112,20 @@ def videos_of(rows: list) -> dict:
 
 def _people(numbers: list, rows: list) -> list:
     """
-    Return who each annotation of a video is of.
+    Return the person of each annotation of a video.
 
-    Where nobody says it, people have different betas, or stand in the same order in every image.
+    Without ids people are told apart by their betas, or by their order in the images.
     """
-    told = [row.get('person_id', row.get('track_id')) for row in rows]
+    ids = [row.get('person_id', row.get('track_id')) for row in rows]
     shapes = [str(row.get('betas', dict(row.get('smpl_param') or {}).get('shape')))
               for row in rows]
     most = max(Counter(numbers).values())
     known = {shape: person for person, shape in enumerate(dict.fromkeys(shapes))}
-    # betas that a fit changes from frame to frame tell nothing
+    # betas of a fit that change from frame to frame do not tell people apart
     by_shape = most > 1 and len(known) == most and len(set(zip(numbers, shapes))) == len(rows)
     order: Counter = Counter()
     out = []
-    for number, shape, person in zip(numbers, shapes, told):
+    for number, shape, person in zip(numbers, shapes, ids):
         if person is None:
             person = known[shape] if by_shape else order[number]
         order[number] += 1
@@ -129,23 +134,23 @@ def _people(numbers: list, rows: list) -> list:
 
 
 def _label(place: str) -> str:
-    """Return a short name for a video; a folder's name is often repeated by its images."""
+    """Return a short name of a video; images often repeat the name of their folder."""
     parts = place.split('/')
     return '-'.join(parts[1:] if len(parts) > 1 and parts[1].startswith(parts[0]) else parts)
 
 
 def _subject(video: str) -> str:
-    """Return the subject of a video of Human3.6M or MPI-INF-3DHP; of others the video itself."""
+    """Return the subject of a video of Human3.6M or MPI-INF-3DHP, else the video itself."""
     found = re.search(r'(?:^|/)(?:(s_\d+)_act_|(T?S\d+)(?:[/_]|$))', video)
     return found[1] or found[2] if found else video.replace('/', '-')
 
 
 def _runs(frames: list, video_fps: float):
-    """Yield runs of evenly numbered frames: first number, rows, frames a second."""
+    """Yield runs of frames with a constant step: first number, rows, frames per second."""
     numbers = np.asarray([number for number, _ in frames])
     steps = np.diff(numbers)
     step = int(np.median(steps[steps > 0])) if (steps > 0).any() else 0
     rate_hz = video_fps / step if step else 0.0
-    together = (steps == step) if rate_hz >= _SLOWEST_HZ else np.zeros(len(steps), dtype=bool)
+    together = (steps == step) if rate_hz >= _MIN_RATE_HZ else np.zeros(len(steps), dtype=bool)
     for run in np.split(np.arange(len(frames)), np.flatnonzero(~together) + 1):
         yield int(numbers[run[0]]), [frames[k][1] for k in run], rate_hz or 30.0

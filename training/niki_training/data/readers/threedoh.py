@@ -1,4 +1,4 @@
-"""3DOH50K: one JSON of single images with SMPL poses, ``annots.json``."""
+"""Reader of 3DOH50K: one JSON of single images with SMPL poses, ``annots.json``."""
 
 from __future__ import annotations
 
@@ -15,14 +15,18 @@ from niki_training.files.archives import reason
 
 
 def read_3doh(path) -> Motion:
-    """Read single frames: ``pose`` (72) axis angles, turned into the camera by ``extri``."""
+    """
+    Read single poses: ``pose`` (72,) rotation vectors, rotated into the camera by ``extri``.
+
+    :raises InputError: when the file has another form.
+    """
     try:
         with open(path, encoding='utf-8-sig') as file:
             found = json.load(file)
         rows = list(found.values() if isinstance(found, dict) else found)
         poses = np.stack([np.asarray(row['pose'], float).reshape(24, 3) for row in rows])
         turns = np.stack([np.asarray(row.get('extri', np.eye(4)), float)[:3, :3] for row in rows])
-        # the published file has backslashes; this takes slashes too
+        # the published file has backslashes; slashes are read as well
         images = [PureWindowsPath(str(row.get('img_path', i))) for i, row in enumerate(rows)]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError,
             RecursionError) as error:
@@ -30,7 +34,7 @@ def read_3doh(path) -> Motion:
                          f'numbers ({reason(error)})') from error
     root = CAMERA_FROM_UPRIGHT @ turns @ rotmat_from_rotvec(poses[:, 0])
     poses[:, 0] = rotvec_from_rotmat(root)
-    # who is in an image is not said: the whole set is one subject, so it is never split
+    # the file does not name people: the whole set is one subject and is never split
     names = [f'3doh/{image.stem}' for image in images]
     return Motion(poses.astype(np.float32), np.ones(len(poses), dtype=np.int64),
                   np.asarray(names))

@@ -1,4 +1,4 @@
-"""3DPW: one pickle a sequence, read without running anything that is in it."""
+"""Reader of 3DPW: one pickle per sequence, of which no code is run."""
 
 from __future__ import annotations
 
@@ -16,22 +16,26 @@ OCCLUDED = ('courtyard_backpack', 'courtyard_basketball', 'courtyard_bodyScanner
             'outdoors_crosscountry', 'outdoors_fencing', 'outdoors_freestyle', 'outdoors_golf',
             'outdoors_parcours', 'outdoors_slalom')
 """
-The sequences of 3DPW-OCC, of all its splits, without the number at their end.
+The sequences of 3DPW-OCC in all splits, without the number at the end of their names.
 
-They are those in which objects hide the person (Zhang et al., "Object-Occluded Human Shape and
-Pose Estimation from a Single Color Image", 2020).
+Objects hide the person in them (Zhang et al., "Object-Occluded Human Shape and Pose Estimation
+from a Single Color Image", 2020).
 """
 
 
 def read_3dpw(path) -> Motion:
-    """Read ``poses`` of every person, a list of (T, 72) at 30 fps; y is up in its world."""
+    """
+    Read ``poses`` of every person, a list of (T, 72) rotation vectors at 30 fps, y up.
+
+    :raises InputError: when the file is no sequence of 3DPW.
+    """
     data = restricted_load(path)
     if not isinstance(data, dict) or 'poses' not in data:
         raise InputError(f'{path}: no "poses" in it; expected a 3DPW sequence file')
     try:
         found = [np.asarray(poses, dtype=np.float64) for poses in data['poses']]
     except (TypeError, ValueError) as error:
-        raise InputError(f'{path}: "poses" is no list of arrays of numbers, one a person '
+        raise InputError(f'{path}: "poses" is no list of arrays of numbers, one per person '
                          f'({reason(error)})') from error
     people = []
     for i, poses in enumerate(found):
@@ -39,10 +43,10 @@ def read_3dpw(path) -> Motion:
             raise InputError(f'{path}: poses[{i}] has shape {poses.shape}; expected (T, 72)')
         people.append(from_body_poses(poses, 30.0, f'{path.stem}/{i}'))
     if not people:
-        raise InputError(f'{path}: there is no person in it')
+        raise InputError(f'{path}: it has no person')
     return join_motions(people)
 
 
 def is_occluded(path) -> bool:
-    """Tell whether a sequence file is one of 3DPW-OCC."""
+    """Return whether a sequence file belongs to 3DPW-OCC."""
     return path.stem.rpartition('_')[0] in OCCLUDED

@@ -72,7 +72,7 @@ def cut_and_covered(folder: Path, seed: int = 0) -> Iterator[Sequence]:
 
                 def change(image, t=t, borders=borders, rectangles=rectangles, seeds=seeds):
                     rng = np.random.default_rng(seeds)
-                    return xocc.painted(image, borders[t], rectangles[t], rng)
+                    return xocc.occluded_crop(image, borders[t], rectangles[t], rng)
                 frames.append(AnnotatedImage(
                     _image(root, file, t), pinhole(crop @ person.camera_matrix), [truth],
                     t / _FPS, change))

@@ -1,4 +1,4 @@
-"""Batches of crops: mirrored, turned, zoomed and recoloured, with their truth."""
+"""Batches of crops with ground truth, and their augmentation."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-HIDDEN_LIMIT = 90.0
-"""Percent hidden from which on a crop teaches nothing but the mean."""
+MAX_HIDDEN_PERCENT = 90.0
+"""A crop with more of the person hidden shows nothing but the mean pose."""
+_ANGLE_RAD, _LOG_ZOOM = 0.26, 0.1
+"""Standard deviations of rotation and zoom; both are cut at two deviations."""
+_PATCH_RATIO = 0.3
+"""Share of the crops that get a patch of one colour."""
 
 
 def usable(crops: dict) -> dict:
-    """Drop the crops of which next to nothing is to be seen."""
-    keep = crops['hidden_percent'] < HIDDEN_LIMIT
+    """Return the crops in which enough of the person is visible."""
+    keep = crops['hidden_percent'] < MAX_HIDDEN_PERCENT
     return {key: value[keep] for key, value in crops.items()}
 
 
 def tensors(crops: dict, rows) -> dict:
-    """Return some crops as tensors, images (n, 3, S, S) float 0 … 255."""
+    """Return rows of the crops as float tensors, images (n, 3, S, S) RGB 0 … 255."""
     batch = {key: torch.from_numpy(np.ascontiguousarray(value[rows])) for key, value in
              crops.items()}
     batch['image'] = batch['image'].permute(0, 3, 1, 2).float()
@@ -27,7 +31,7 @@ def tensors(crops: dict, rows) -> dict:
 
 
 def mirrored(batch: dict, which) -> dict:
-    """Mirror some of a batch left to right; ``which`` (n,) bool."""
+    """Return the batch, with the crops for which ``which`` (n,) is true mirrored left to right."""
     flip = torch.tensor([-1.0, 1.0, 1.0])
     sides = list(MIRROR_29)
     turn = torch.diag(flip)
@@ -41,18 +45,18 @@ def mirrored(batch: dict, which) -> dict:
     for key, value in other.items():
         pick = which.view(-1, *[1] * (value.ndim - 1))
         out[key] = torch.where(pick, value, batch[key])
-    # a shape is the same from both sides: the open skeleton is symmetric
+    # betas stay: the open skeleton is symmetric
     return out
 
 
-def turned(batch: dict, angle, zoom, size_px: int | None = None) -> dict:
+def rotated_and_zoomed(batch: dict, angle, zoom, size_px: int | None = None) -> dict:
     """
-    Turn a batch about the middle of its crops and cut closer or wider.
+    Return the batch rotated about the centre of the crops and cropped closer or wider.
 
-    Both are exact: the crop's middle is the axis of its view.
+    Both are exact, because the optical axis of a view goes through the centre of its crop.
 
-    :param angle: (n,) radians, clockwise in the image. :param zoom: (n,) above 1 cuts wider.
-    :param size_px: of the crops that come out; None = as they are.
+    :param angle: (n,) radians, clockwise in the image. :param zoom: (n,) above 1 crops wider.
+    :param size_px: side of the returned crops; None = unchanged.
     """
     cosine, sine = torch.cos(angle), torch.sin(angle)
     zero, one = torch.zeros_like(angle), torch.ones_like(angle)
@@ -77,7 +81,11 @@ def turned(batch: dict, angle, zoom, size_px: int | None = None) -> dict:
 
 
 def recoloured(image, generator):
-    """Change brightness, contrast and tint, and lay a patch of one colour over some crops."""
+    """
+    Return images (n, 3, S, S), 0 … 255, of other brightness, contrast and tint.
+
+    Some get a patch of one colour.
+    """
     count, _, size, _ = image.shape
 
     def draw(*shape):
@@ -89,23 +97,23 @@ def recoloured(image, generator):
     axis = torch.arange(size)
     inside = [(axis >= low[:, k:k + 1]) & (axis < (low + side)[:, k:k + 1]) for k in range(2)]
     patch = inside[0][:, None, :] & inside[1][:, :, None]
-    patch &= draw(count, 1, 1) < 0.3
+    patch &= draw(count, 1, 1) < _PATCH_RATIO
     image = torch.where(patch[:, None], 255 * draw(count, 3, 1, 1), image)
     return image.clamp(0, 255)
 
 
 def resized(image, size_px: int):
-    """Return images (n, 3, S, S) at another size, each pixel the mean of what it covers."""
+    """Return images (n, 3, S, S) at another size; a pixel is the mean of the area it covers."""
     if image.shape[-1] == size_px:
         return image
     return F.interpolate(image, (size_px, size_px), mode='area')
 
 
 def augmented(batch: dict, generator, size_px: int | None = None) -> dict:
-    """Return a batch mirrored, turned up to 30°, zoomed by 20 % and recoloured."""
+    """Return a batch mirrored, rotated by up to 30°, zoomed by up to 20 % and recoloured."""
     count = len(batch['image'])
     batch = mirrored(batch, torch.rand(count, generator=generator) < 0.5)
-    angle = 0.26 * torch.randn(count, generator=generator).clamp(-2, 2)
-    zoom = torch.exp(0.1 * torch.randn(count, generator=generator).clamp(-2, 2))
-    batch = turned(batch, angle, zoom, size_px)
+    angle = _ANGLE_RAD * torch.randn(count, generator=generator).clamp(-2, 2)
+    zoom = torch.exp(_LOG_ZOOM * torch.randn(count, generator=generator).clamp(-2, 2))
+    batch = rotated_and_zoomed(batch, angle, zoom, size_px)
     return {**batch, 'image': recoloured(batch['image'], generator)}
