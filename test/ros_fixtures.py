@@ -133,6 +133,12 @@ def diagnostic_values(status) -> dict:
     return {value.key: value.value for value in status.values}
 
 
+def accounted(node) -> bool:
+    """Return whether every received image was processed or skipped."""
+    counts = node.health.counts()
+    return counts['received'] == counts['processed'] + counts['skipped']
+
+
 def wait_for(condition, timeout_s=5.0):
     """Wait until ``condition()`` is true; return whether it came."""
     end = time.monotonic() + timeout_s
@@ -162,7 +168,7 @@ def ros_graph(*node_makers, domain=None):
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         while not stop.is_set():
-            spin_once(executor, getattr(node, 'on_unreadable', print))
+            spin_once(executor, node.on_unreadable if isinstance(node, ProcessNode) else print)
     try:
         for make in node_makers:
             node = make()

@@ -40,5 +40,5 @@ def test_frames_that_are_not_connected_are_named():
     with pytest.raises(InputError, match="'camera'"):
         tree.lookup('camera', 'base')
     tree.put([transform('base', 'map', (0, 0, 0))])
-    with pytest.raises(InputError, match='circle'):
+    with pytest.raises(InputError, match="'base'|'map'"):
         tree.lookup('base', 'map')

@@ -83,7 +83,7 @@ def clip_frames(path, first, last, size):
 
 @pytest.fixture(scope='module')
 def balancing(request):
-    """Return somebody between 3.5 and 3.1 m away who raises the right hand after a while."""
+    """Return a person between 3.5 and 3.1 m away who raises the right hand after a while."""
     path = shared_folder() / 'data' / 'pose2sim' / 'cam01.mp4'
     matrix = np.array([[1681.2, 0, 533.0], [0, 1681.1, 948.1], [0, 0, 1]])
     camera = Camera(matrix, 1088, 1920).resized(540, 960)
@@ -108,7 +108,7 @@ def test_near_person_in_a_clip(balancing, distance_m, stops):
 
 
 def test_far_person_in_the_demo_clip():
-    """Somebody six metres away is no reason at 3 m, and is one at 9 m."""
+    """A person six metres away stops the robot at 9 m, not at 3 m."""
     cache = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
     path = cache / 'niki_ros' / 'demo.mp4'
     if not path.is_file():
@@ -130,14 +130,14 @@ def test_legs_alone_stop_the_robot():
     assert len(said) >= 25 and sum(said) >= 5
 
 
-def test_nobody_is_no_reason():
+def test_images_without_people_do_not_stop():
     """Images without a person, through the real front end: the robot may go."""
     said = decisions([GREY] * 5, Camera.from_fov(640, 480, 60.0), distance_m=50.0)
     assert len(said) >= 4 and not any(said)
 
 
 def person(distance_m, status=OBSERVED, hand_up=False) -> Body:
-    """Return somebody in a T-pose, or with the right hand over the head."""
+    """Return a person in a T-pose, or with the right hand over the head."""
     from niki_ros.body.skeleton import open_skeleton
     joints = open_skeleton().rest().copy()
     if hand_up:
@@ -149,7 +149,7 @@ def person(distance_m, status=OBSERVED, hand_up=False) -> Body:
 
 
 def half(status, distance_m) -> Body:
-    """Return somebody whose legs are near and not observed, the rest far away and observed."""
+    """Return a person with near legs that have this status; the rest is far away and observed."""
     body = person(distance_m)
     body.joints_m[[1, 4, 7, 10]] = [0, 0, 0.2]
     body.status[[1, 4, 7, 10]] = status
@@ -159,7 +159,7 @@ def half(status, distance_m) -> Body:
 CASES = {
     'near': ([person(1.0)], True),
     'far': ([person(4.0)], False),
-    'nobody': ([], False),
+    'no people': ([], False),
     'predicted': ([person(1.0, PREDICTED)], False),
     'unobserved': ([person(1.0, UNOBSERVED)], False),
     'unsure legs': ([half(PREDICTED, 4.0)], False),

@@ -31,6 +31,7 @@ import numpy as np
 import pytest
 from rclpy.parameter import Parameter
 from ros_fixtures import (
+    accounted,
     Client,
     dancer,
     GREY,
@@ -113,12 +114,6 @@ def node():
     """Return an active node whose pipeline is real but for the front end, and a deaf client."""
     with running() as (active, _):
         yield active
-
-
-def accounted(node) -> bool:
-    """Whether every image that was received was processed or skipped."""
-    counts = node.health.counts()
-    return counts['received'] == counts['processed'] + counts['skipped']
 
 
 def feed(node, message):

@@ -82,7 +82,7 @@ def run_cameras(client, seconds):
 
 
 def test_two_cameras_are_one_list():
-    """Everybody comes once and stays; those of one camera are gone with its node."""
+    """Every id appears once and stays; those of one camera disappear with its node."""
     merged = f'{TRACKED}:=bodies/tracked'
     nodes = [camera_node(side, merged) for side in SIDES]
     with ros_graph(*nodes, HumansMerger, TwoCameras, HumanReader) as (
@@ -92,9 +92,9 @@ def test_two_cameras_are_one_list():
                         and len(merger.input_topics) == 2)
         wait_for(lambda: run_cameras(client, 0.3) or len(reader.bodies) == 4, 10)
         run_cameras(client, 1.0)
-        everybody = {f'{side}_{number}' for side in SIDES for number in (1, 2)}
-        assert set(reader.bodies) == everybody
-        assert sorted(reader.events) == sorted(('new', one) for one in everybody)
+        expected = {f'{side}_{number}' for side in SIDES for number in (1, 2)}
+        assert set(reader.bodies) == expected
+        assert sorted(reader.events) == sorted(('new', one) for one in expected)
         for body in reader.bodies.values():
             assert body['joint_states'] and body['roi'] and body['cropped']
         assert left.trigger_deactivate() == SUCCESS

@@ -128,7 +128,7 @@ def test_a_healthy_start_is_a_few_lines(ros2_launch):
 
 
 def test_a_lifecycle_manager_owns_the_node(ros2_launch):
-    """autostart:=false: configured by somebody else, it stays inactive."""
+    """autostart:=false: after configure by a lifecycle manager it stays inactive."""
     process = ros2_launch('pose.launch.py', 'autostart:=false', 'namespace:=robot')
     os.environ['ROS_DOMAIN_ID'] = '78'
     wait_for_line(process, 'process started')

@@ -60,24 +60,24 @@ def test_the_cameras_of_the_example():
 
 
 @pytest.mark.parametrize('text, said', [
-    ('', 'expected a name for each camera'), ('[a, b]', 'expected a name'), ('a: 1', 'expected a'),
+    ('', 'cameras.yaml'), ('[a, b]', 'cameras.yaml'), ('a: 1', 'cameras.yaml'),
     ('a: {imge: x}', "camera 'a': 'imge' is not one of image"), ('a: {', 'cameras:='),
-    ('a: {image: [x]}', r"camera 'a': image is \['x'\]; expected a text"),
-    ('a: {camera_info: 3}', 'camera_info is 3; expected a text'),
-    ('a: {image: }', 'image is None'), ('a: {parameters: 3}', 'parameters is 3; expected {name'),
-    ('1: {image: x}', 'camera 1: expected letters'), ('a b: {image: x}', "camera 'a b'"),
+    ('a: {image: [x]}', r"camera 'a': image is \['x'\]"),
+    ('a: {camera_info: 3}', 'camera_info is 3'),
+    ('a: {image: }', 'image is None'), ('a: {parameters: 3}', 'parameters is 3'),
+    ('1: {image: x}', 'camera 1'), ('a b: {image: x}', "camera 'a b'"),
     ('a/b: {image: x}', "camera 'a/b'"), ('a_: {image: x}', "camera 'a_'")])
 def test_a_file_that_is_none(tmp_path, text, said):
     (tmp_path / 'cameras.yaml').write_text(text, 'utf-8')
     with pytest.raises(ConfigError, match=said):
         camera_nodes({**ARGUMENTS, 'cameras': str(tmp_path / 'cameras.yaml')}, {})
-    with pytest.raises(ConfigError, match='No such file'):
+    with pytest.raises(ConfigError, match='other.yaml'):
         camera_nodes({**ARGUMENTS, 'cameras': str(tmp_path / 'other.yaml')}, {})
 
 
 def test_flags():
     assert flag('rviz', 'true') and not flag('rviz', 'False')
-    with pytest.raises(ConfigError, match='rviz:=maybe; expected true or false'):
+    with pytest.raises(ConfigError, match='rviz:=maybe'):
         flag('rviz', 'maybe')
 
 
@@ -91,8 +91,8 @@ def test_what_each_camera_has_of_its_own_is_not_said_for_all(name):
 
 def test_words_and_files_of_arguments():
     assert choice('on_exit', 'ignore', ('shutdown', 'ignore')) == 'ignore'
-    with pytest.raises(ConfigError, match='on_exit:=shutdwon; expected shutdown or ignore'):
+    with pytest.raises(ConfigError, match='on_exit:=shutdwon.*shutdown.*ignore'):
         choice('on_exit', 'shutdwon', ('shutdown', 'ignore'))
     assert existing_file('params_file', __file__) == __file__
-    with pytest.raises(ConfigError, match='params_file:=/no/such.yaml: there is no such file'):
+    with pytest.raises(ConfigError, match='params_file:=/no/such.yaml'):
         existing_file('params_file', '/no/such.yaml')

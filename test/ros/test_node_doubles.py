@@ -1,4 +1,4 @@
-"""Two who publish the same, and frames that are no camera's: each has a name in /diagnostics."""
+"""Faults of duplicate publishers and of frames that are not optical."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_another_publisher_of_bodies():
 
 
 def test_the_remedy_ends_both():
-    """Each in a namespace of its own: nobody complains."""
+    """Nodes in separate namespaces have no fault."""
     with ros_graph(pose_node(namespace='left'), pose_node(namespace='right'),
                    Client) as (left, right, client):
         assert wait_for(lambda: {'left/niki_pose: pose', 'right/niki_pose: pose'}

@@ -159,7 +159,7 @@ def test_without_hri_msgs_it_is_said_once(capfd, monkeypatch):
     assert capfd.readouterr().err.count('hri_msgs_missing') == 1
 
 
-def test_nobody_is_tracked_once_the_node_is_not_active(monkeypatch):
+def test_the_list_is_empty_after_deactivate(monkeypatch):
     """The last list is empty, and is that of the last image; a second end says nothing."""
     said = []
     monkeypatch.setattr(TrackedIds, 'publish', lambda _, *what: said.append(what))
@@ -173,7 +173,7 @@ def test_nobody_is_tracked_once_the_node_is_not_active(monkeypatch):
 
 
 def test_tracked_ids_where_hri_msgs_is():
-    """Everybody's id, and an empty list when nobody is there."""
+    """The list has every id, and is empty without people."""
     messages = pytest.importorskip('hri_msgs.msg', reason='hri_msgs is not built: "make test"')
 
     def script(stamp_ns):

@@ -8,7 +8,7 @@ from niki_ros.messages.joint_cloud import bodies_from_cloud
 from niki_ros.ros.conversions import image_from_rgb, info_from_camera
 import numpy as np
 from rclpy.parameter import Parameter
-from ros_fixtures import CAMERA, FRAME, GREY, running, T0, wait_for
+from ros_fixtures import accounted, CAMERA, FRAME, GREY, running, T0, wait_for
 from sensor_msgs.msg import CameraInfo, Image
 
 ENCODINGS = {'rgb8': 3, 'bgr8': 3, 'mono8': 1, 'bgra8': 4, 'mono16': 2, 'yuv422_yuy2': 2}
@@ -41,12 +41,6 @@ class Driver:
             if wait_for(lambda: stamp_ns in self.client.processed(), 0.5):
                 return True
         return False
-
-
-def accounted(node) -> bool:
-    """Whether every image that came was processed or skipped."""
-    counts = node.health.counts()
-    return counts['received'] == counts['processed'] + counts['skipped']
 
 
 def test_camera_restarts_with_another_size_and_encoding():

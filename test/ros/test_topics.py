@@ -22,11 +22,11 @@ FAST = Parameter('diagnostics_period_s', value=0.1)
 
 
 @contextmanager
-def somebody_else():
+def other_process():
     """Yield a node of another process, as far as DDS can tell: it may use other types."""
     context = Context()
     rclpy.init(args=[], context=context, domain_id=int(os.environ['ROS_DOMAIN_ID']))
-    node = Node('somebody_else', context=context)
+    node = Node('other_process', context=context)
     try:
         yield node
     finally:
@@ -36,7 +36,7 @@ def somebody_else():
 
 def test_another_type_under_the_name():
     """Such as packets of a video codec, which need a decoder."""
-    with running(overrides=[FAST]) as (node, client), somebody_else() as other:
+    with running(overrides=[FAST]) as (node, client), other_process() as other:
         client.destroy_publisher(client.images)
         assert 'niki_pose: topic_type_differs' not in client.diagnostics
         other.create_publisher(String, '/image', 1)
@@ -79,7 +79,7 @@ def test_compressed_depth_sets_the_distance():
 def test_silence_names_the_topics_that_have_images():
     """The remap was forgotten: of the images, of camera_info, or of the transport."""
     patient = Parameter('health.silent_warn_s', value=0.5)
-    with running(overrides=[FAST, patient]) as (node, client), somebody_else() as other:
+    with running(overrides=[FAST, patient]) as (node, client), other_process() as other:
         client.destroy_publisher(client.images)
         other.create_publisher(Image, '/cam/image_raw', 1)
         other.create_publisher(CompressedImage, '/cam/image_raw/compressed', 1)
@@ -89,7 +89,7 @@ def test_silence_names_the_topics_that_have_images():
 
 
 def test_a_camera_info_that_is_not_remapped():
-    with running(overrides=[FAST]) as (node, client), somebody_else() as other:
+    with running(overrides=[FAST]) as (node, client), other_process() as other:
         client.destroy_publisher(client.infos)
         other.create_publisher(CameraInfo, '/cam/camera_info', 1)
         stamps = iter(range(T0, T0 + 10**12, 10**8))
@@ -107,8 +107,8 @@ def test_raw_where_compressed_was_asked_for():
 
 
 def test_two_cameras_on_one_topic():
-    with running(overrides=[FAST]) as (node, client), somebody_else() as other:
+    with running(overrides=[FAST]) as (node, client), other_process() as other:
         assert 'niki_pose: publishers_several' not in client.diagnostics
         other.create_publisher(Image, '/image', 1)
-        assert wait_for(lambda: '/client, /somebody_else' in getattr(
+        assert wait_for(lambda: '/client, /other_process' in getattr(
             client.diagnostics.get('niki_pose: publishers_several'), 'message', ''))

@@ -23,7 +23,7 @@ OPTICAL = Rotation.from_matrix([[0, 0, 1], [-1, 0, 0], [0, -1, 0]])
 
 @pytest.fixture(scope='module')
 def clip():
-    """Return a few images of somebody 3.5 m away, and the camera."""
+    """Return a few images of a person 3.5 m away, and the camera."""
     path = shared_folder() / 'data' / 'pose2sim' / 'cam01.mp4'
     camera = Camera(np.array([[1681.2, 0, 533.0], [0, 1681.1, 948.1], [0, 0, 1]]), 1088, 1920)
     with open_source(str(path)) as source:

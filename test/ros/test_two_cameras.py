@@ -94,7 +94,7 @@ def test_two_nodes_never_share_a_frame(conventions, prefixes):
 
 
 def test_the_second_node_is_not_heard_by_the_first():
-    """Image and calibration come by remaps: nobody reads the other camera."""
+    """Image and calibration are remapped; the other camera has no subscriber."""
     with ros_graph(node('left'), TwoCameras) as (left, client):
         assert wait_for(lambda: client.images['left'].get_subscription_count() == 1)
         assert client.images['right'].get_subscription_count() == 0
