@@ -13,11 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Dict, List, Optional, Tuple
 
-from niki_ros.body.observation import JointObservation
 from niki_ros.images.pixels import network_input, rgb_of_view
-from niki_ros.observers.landmark_errors import corrected_sigma, LandmarkErrors
+from niki_ros.observers.landmark_errors import LandmarkErrors
 from niki_ros.observers.landmark_keypoints import keypoint_rays
-from niki_ros.observers.landmarks import box_size, observation_from_landmarks
+from niki_ros.observers.landmark_observation import observation_of
 from niki_ros.observers.person_network import CropEstimate
 from niki_ros.scene.camera import Camera
 from niki_ros.scene.person_view import PersonView, view_of_body
@@ -176,26 +175,3 @@ class LandmarkNetwork:
         """Return :func:`observation_of` one person; a subclass may record the landmarks here."""
         return observation_of(normalized, world_m, visible, size, camera_from_upright,
                               self._errors)
-
-
-def observation_of(normalized, world_m, visible, size, camera_from_upright,
-                   errors: Optional[LandmarkErrors] = None) -> JointObservation:
-    """
-    Return the observation of one person.
-
-    :param normalized: (33, 2) image positions over width and height.
-    :param world_m: (33, 3) relative to the middle of the hips, axes of a camera that points at the
-        person, metres.
-    :param visible: (33,) visibility 0 … 1. :param size: width and height of the image, pixels.
-    :param camera_from_upright: (3, 3) rotation from those axes to the camera's.
-    :param errors: average errors to be corrected.
-    """
-    one = observation_from_landmarks(normalized, world_m @ camera_from_upright.T, visible, size)
-    if errors is None:
-        return one
-    correction_m, correction_ratio = errors(normalized, world_m, visible)
-    joints = one.joints_m + correction_m @ camera_from_upright.T
-    pixels = one.keypoints_px + correction_ratio * box_size(one.box_px)
-    return replace(one, uncorrected_m=one.joints_m, sigma_200mm=corrected_sigma(one.sigma_200mm),
-                   joints_m=(joints - joints[0]).astype(np.float32),
-                   keypoints_px=pixels.astype(np.float32))

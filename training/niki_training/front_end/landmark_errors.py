@@ -14,7 +14,7 @@ from niki_ros.body.skeleton import MIRROR_29
 from niki_ros.common.errors import InputError
 from niki_ros.files.atomic_write import atomic_write
 from niki_ros.observers.landmark_errors import INPUTS, inputs, LandmarkErrors, OUTPUTS, split
-from niki_ros.observers.landmarks import box_size, observation_from_landmarks
+from niki_ros.observers.landmark_observation import box_size, observation_from_landmarks
 import numpy as np
 from scipy.linalg import block_diag
 import torch

@@ -173,7 +173,7 @@ def recomputed_observation(shards: Dict[str, np.ndarray], clip: int, t: int,
                            errors: LandmarkErrors) -> JointObservation:
     """Return the observation of one frame, computed from the stored landmarks."""
     from niki_ros.observers.landmark_keypoints import keypoint_rays
-    from niki_ros.observers.landmark_network import observation_of
+    from niki_ros.observers.landmark_observation import observation_of
     normalized, world_m, visible = (shards[f'obs_{key}'][clip, t].astype(np.float64)
                                     for key in _LANDMARK_SHAPES)
     width, height = (int(side) for side in shards['image_size'][clip])
@@ -195,7 +195,7 @@ def landmark_axes(shards: Dict[str, np.ndarray], clip, t) -> np.ndarray:
 
     :param clip: (n,) indices of clips. :param t: (n,) indices of frames.
     """
-    from niki_ros.observers.landmarks import HIPS, rotation_to_ray
+    from niki_ros.observers.landmark_joints import HIPS, rotation_to_ray
     if 'obs_landmarks_ray' in shards:
         rays = shards['obs_landmarks_ray'][clip, t].astype(np.float64)
     else:

@@ -17,7 +17,7 @@ from niki_ros.body.rotations import rotmat_from_rotvec, rotvec_from_rotmat, swin
 from niki_ros.common.errors import InputError
 from niki_ros.lifters.lifter import lifted_sigma, Lifter, MAX_HIDDEN_SEEN
 from niki_ros.lifters.window import AGES_S
-from niki_ros.observers.landmarks import joint_sigma, SHARES
+from niki_ros.observers.landmark_observation import joint_sigma, LANDMARK_WEIGHTS
 from niki_ros.people.stages.extrapolation import ExtrapolationNumbers
 import numpy as np
 import torch
@@ -203,7 +203,7 @@ _KEYPOINT_OF_LANDMARK = [KEYPOINTS.index(name) for name in (
 
 def _own_sigma(seen) -> np.ndarray:
     """Return the sigma (..., 29) that the front end gives joints of such sight (..., 21)."""
-    visible = seen[..., _KEYPOINT_OF_LANDMARK] @ SHARES.T
+    visible = seen[..., _KEYPOINT_OF_LANDMARK] @ LANDMARK_WEIGHTS.T
     return joint_sigma(visible, np.zeros(29))
 
 

@@ -1,7 +1,7 @@
 """``niki-train landmarks`` on made-up shards whose front end has a lasting error."""
 
 from niki_ros.observers.landmark_errors import LandmarkErrors
-from niki_ros.observers.landmarks import box_size, observation_from_landmarks
+from niki_ros.observers.landmark_observation import box_size, observation_from_landmarks
 from niki_training.cli.train import main
 from niki_training.front_end import landmark_errors as tool
 import numpy as np

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from niki_ros.body.rotations import rotmat_from_rotvec
 from niki_ros.body.skeleton import JOINT, JOINTS_29, MIRROR_29, open_skeleton
-from niki_ros.observers.landmarks import (
-    joint_sigma,
+from niki_ros.observers.landmark_joints import (
     JOINTS_FROM_LANDMARKS,
     joints_from_landmarks,
+    rotation_to_ray,
+)
+from niki_ros.observers.landmark_observation import (
+    joint_sigma,
     keypoint_sigma,
     observation_from_landmarks,
-    rotation_to_ray,
     SIGMA_VISIBLE,
 )
 import numpy as np

@@ -1,0 +1,152 @@
+"""
+BlazePose's 33 landmarks as 29 joints.
+
+Limbs are the landmarks themselves. Joints without a landmark (spine, neck, collars, head) are
+constructed with the proportions of the open skeleton, scaled to the trunk of the person.
+"""
+
+from __future__ import annotations
+
+import math
+
+from niki_ros.body.skeleton import JOINT, open_skeleton
+import numpy as np
+
+NOSE, EYES, EARS, SHOULDERS, HIPS = 0, (2, 5), (7, 8), (11, 12), (23, 24)
+"""Indices of landmarks, left before right (the person's own left)."""
+
+_LIMBS = {'hip': 23, 'knee': 25, 'ankle': 27, 'shoulder': 11, 'elbow': 13, 'wrist': 15,
+          'big_toe': 31}
+_PINKY, _INDEX = 17, 19
+# way from ankle to foot over that to the toe, and from hand to finger tip over that from wrist to
+# hand, both on the open skeleton
+_FOOT_RATIO, _FINGER_RATIO = 0.72, 0.80
+# head top relative to the middle of the ears, head axes; the height is measured (0.12-0.13 in all
+# cameras)
+_HEAD_TOP_M = (0.0, 0.126, 0.03)
+# size of a person over the open skeleton
+_SCALE_RATIOS = (0.4, 1.5)
+
+CONSTRUCTED = ('pelvis', 'spine1', 'spine2', 'spine3', 'neck', 'left_collar', 'right_collar')
+"""Names of joints of the trunk without a landmark."""
+
+
+def _linear_map() -> np.ndarray:
+    """Return each joint as a weighted sum of landmarks (29, 33); approximate outside the limbs."""
+    weights = np.zeros((29, 33))
+    rest = open_skeleton().rest_joints_m
+    low, high = rest[JOINT['left_hip'], 1], rest[JOINT['left_shoulder'], 1]
+    for joint in CONSTRUCTED:
+        share = (rest[JOINT[joint], 1] - low) / (high - low)
+        weights[JOINT[joint], HIPS] = (1 - share) / 2
+        weights[JOINT[joint], SHOULDERS] = share / 2
+    for side, offset in (('left', 0), ('right', 1)):
+        for kind, landmark in _LIMBS.items():
+            weights[JOINT[f'{side}_{kind}'], landmark + offset] = 1.0
+        knuckles = np.zeros(33)
+        knuckles[[_PINKY + offset, _INDEX + offset]] = 0.5
+        wrist, toe = weights[JOINT[f'{side}_wrist']], weights[JOINT[f'{side}_big_toe']]
+        weights[JOINT[f'{side}_hand']] = knuckles
+        weights[JOINT[f'{side}_middle_finger']] = knuckles + _FINGER_RATIO * (knuckles - wrist)
+        weights[JOINT[f'{side}_foot']] = (
+            _FOOT_RATIO * toe + (1 - _FOOT_RATIO) * weights[JOINT[f'{side}_ankle']])
+    ears = np.zeros(33)
+    ears[list(EARS)] = 0.5
+    neck = weights[JOINT['neck']]
+    weights[JOINT['head']] = 0.4 * neck + 0.6 * ears
+    weights[JOINT['head_top']] = ears + 0.8 * (ears - neck)
+    return weights
+
+
+JOINTS_FROM_LANDMARKS = _linear_map()
+"""(29, 33) each joint as a weighted sum of landmarks: exact for limbs, approximate elsewhere."""
+
+
+def joints_from_landmarks(world_m: np.ndarray) -> np.ndarray:
+    """Return joints (29, 3), pelvis at 0, of landmarks (33, 3); both metres, camera axes."""
+    points = np.asarray(world_m, dtype=np.float64)
+    joints = JOINTS_FROM_LANDMARKS @ points
+    scale = _construct_trunk(joints, points)
+    _construct_head(joints, points, scale)
+    return joints - joints[0]
+
+
+def rotation_to_ray(ray: np.ndarray) -> np.ndarray:
+    """Return the smallest rotation (3, 3) from the optical axis to ``ray`` (3,), z > 0."""
+    x, y, z = _unit(np.asarray(ray, dtype=np.float64), (0.0, 0.0, 1.0))
+    return np.array([
+        [1 - x * x / (1 + z), -x * y / (1 + z), x],
+        [-x * y / (1 + z), 1 - y * y / (1 + z), y],
+        [-x, -y, z]])
+
+
+def _unit(vector: np.ndarray, fallback) -> np.ndarray:
+    """Return ``vector`` (3,) with length 1, or ``fallback`` where it is zero."""
+    length = math.sqrt(vector @ vector)
+    return vector / length if length > 1e-6 else np.asarray(fallback, dtype=np.float64)
+
+
+def _cross(a, b) -> np.ndarray:
+    """Return a × b of two vectors (3,); numpy's own takes ten times as long."""
+    return np.array([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2],
+                     a[0] * b[1] - a[1] * b[0]])
+
+
+def _frame(left: np.ndarray, up: np.ndarray) -> np.ndarray:
+    """Return axes x left, y up, z forward as columns (3, 3), with y along ``up``."""
+    y = _unit(up, (0.0, -1.0, 0.0))
+    across = left - (left @ y) * y
+    if across @ across > 1e-12:
+        x = _unit(across, (1.0, 0.0, 0.0))
+    else:
+        x = _unit(_cross(y, (0.0, 0.0, -1.0)), (1.0, 0.0, 0.0))
+    return np.stack([x, y, _cross(x, y)], axis=1)
+
+
+def _trunk_at_rest() -> tuple:
+    """
+    Return the constructed joints at rest.
+
+    :return: indices (7,); positions relative to the middle of the hips (7, 3) and of the shoulders
+        (7, 3), metres; share of the way from hips to shoulders (7, 1); length of that way, metres.
+    """
+    rest = open_skeleton().rest_joints_m
+    index = [JOINT[name] for name in CONSTRUCTED]
+    hips = rest[[JOINT['left_hip'], JOINT['right_hip']]].mean(0)
+    shoulders = rest[[JOINT['left_shoulder'], JOINT['right_shoulder']]].mean(0)
+    share = np.clip((rest[index] - hips)[:, 1] / (shoulders - hips)[1], 0.0, 1.0)
+    return (index, rest[index] - hips, rest[index] - shoulders, share[:, None],
+            float(np.linalg.norm(shoulders - hips)))
+
+
+_TRUNK, _FROM_HIPS_M, _FROM_SHOULDERS_M, _UP_RATIO, _TRUNK_M = _trunk_at_rest()
+
+
+def _construct_trunk(joints: np.ndarray, points: np.ndarray) -> float:
+    """
+    Set pelvis, spine, neck and collars of ``joints``, between the frames of hips and shoulders.
+
+    :return: size of the person over the open skeleton, by the length of the trunk.
+    """
+    left_hip, right_hip = points[HIPS[0]], points[HIPS[1]]
+    left_shoulder, right_shoulder = points[SHOULDERS[0]], points[SHOULDERS[1]]
+    hips, shoulders = (left_hip + right_hip) / 2, (left_shoulder + right_shoulder) / 2
+    up = shoulders - hips
+    low, high = _SCALE_RATIOS
+    scale = min(max(math.sqrt(up @ up) / _TRUNK_M, low), high)
+    lower, upper = _frame(left_hip - right_hip, up), _frame(left_shoulder - right_shoulder, up)
+    joints[_TRUNK] = (1 - _UP_RATIO) * (hips + scale * (_FROM_HIPS_M @ lower.T)) + _UP_RATIO * (
+        shoulders + scale * (_FROM_SHOULDERS_M @ upper.T))
+    return scale
+
+
+def _construct_head(joints: np.ndarray, points: np.ndarray, scale: float) -> None:
+    """Set head and head top of ``joints``: x of the head by the ears, z by the face."""
+    rest = open_skeleton().rest_joints_m
+    ears = points[list(EARS)].mean(0)
+    left = points[EARS[0]] - points[EARS[1]]
+    forward = points[[NOSE, *EYES]].mean(0) - ears
+    head = _frame(left, _cross(forward, left))
+    joints[JOINT['head_top']] = ears + scale * head @ np.asarray(_HEAD_TOP_M)
+    joints[JOINT['head']] = joints[JOINT['head_top']] - scale * head @ (
+        rest[JOINT['head_top']] - rest[JOINT['head']])
