@@ -1,1 +1,1 @@
-"""Keypoints over time to joints in metres: learned from motion capture and its projections."""
+"""Training of the lifter, from keypoints over time to joints in metres, on motion capture."""

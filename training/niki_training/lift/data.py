@@ -1,4 +1,4 @@
-"""Motion capture seen by random cameras: windows of keypoints with the errors of a front end."""
+"""Training batches of the lifter: motion capture in random cameras, with simulated errors."""
 
 from __future__ import annotations
 
@@ -13,45 +13,51 @@ import torch
 
 from niki_training.data.augmentation import CAMERA_FROM_UPRIGHT, mirror_poses
 from niki_training.data.sampling import WindowSampler
-from niki_training.lift.errors import Seen, with_errors
+from niki_training.lift.keypoint_errors import KeypointWindows, observed_windows
 from niki_training.networks.kinematic import KinematicLayer
 from niki_training.networks.swing import bone_axes, swing_twist
 from niki_training.render.motion import RootedMotion
 
-FRAMES = 76
-"""Of one piece of motion: the window at 30 Hz and where it can end."""
-VIEWS = 8
-"""Windows drawn from one piece."""
+PIECE_FRAMES = 76
+"""Frames of one piece of motion at 30 Hz: a window, and the frames at which it can end."""
+VIEWS_PER_PIECE = 8
+"""Windows that are drawn from one piece."""
+_FRAME_RATE_HZ = 30
 _LEGS = [1, 2, 4, 5, 7, 8, 10, 11]
-_ARMS = ([13, 16, 18, 20, 22], [14, 17, 19, 21, 23])
-_TURN_RAD = 0.12
+_LEFT_ARM, _RIGHT_ARM = ([13, 16, 18, 20, 22], [14, 17, 19, 21, 23])
+_JOINT_NOISE_RAD = 0.12
 _FORWARD = np.array([0.0, 0.0, 1.0])
 
-# keypoints that are no joints, or leaves: where they lie from a joint, in the axes of a bone,
-# millimetres: (joint, bone, offset).
-# Least squares over 6,307 images of people drawn with Anny's bodies (network full, seen above 0.9,
+# keypoints that are no joints, or leaves: joint, bone, and offset from the joint in the axes of
+# the bone, mm; left side
+# least squares over 6,307 images of people drawn with Anny's bodies (network full, seen above 0.9,
 # inside the image), left and right averaged.
-_PLACES = {
+_OFFSETS_MM = {
     'nose': ('head', 'head', (0, 17, 92)), 'ear': ('head', 'head', (50, 36, 21)),
     'heel': ('ankle', 'ankle', (-8, -34, -36)), 'toe': ('big_toe', 'foot', (0, 0, 0)),
     'knuckles': ('hand', 'hand', (0, 0, 0))}
 
 
 class Batch(NamedTuple):
-    """Inputs of the network and the truth (N, 29, 3), (N, 23, 2)."""
+    """
+    Inputs and targets of the network.
 
-    seen: Seen
+    :param heading: (N, 2) tangents of the hips in the camera.
+    :param joints_m: (N, 29, 3) about the pelvis, axes of the view. :param twist: (N, 23, 2).
+    """
+
+    windows: KeypointWindows
     heading: torch.Tensor
     joints_m: torch.Tensor
     twist: torch.Tensor
 
 
 def keypoint_leaves():
-    """Return bones (21,), joints (21,) and offsets (21, 3) in metres from these joints."""
+    """Return bone (21,), joint (21,) and offset from it (21, 3), metres, of each keypoint."""
     bones, joints, offsets = [], [], []
     for name in KEYPOINTS:
         side, _, kind = name.rpartition('_')
-        joint, bone, offset = _PLACES.get(kind, (kind, kind, (0, 0, 0)))
+        joint, bone, offset = _OFFSETS_MM.get(kind, (kind, kind, (0, 0, 0)))
 
         def index(part, side=side):
             return JOINT[part] if part in JOINT else JOINT[f'{side}_{part}']
@@ -62,12 +68,12 @@ def keypoint_leaves():
     return bones, joints, np.array(offsets)
 
 
-class Posed(NamedTuple):
+class PosedPieces(NamedTuple):
     """
-    P pieces of motion, y up, the pelvis of the newest frame at 0.
+    P pieces of motion of F frames, y up, the pelvis of the newest frame at 0.
 
-    :param points: (P, FRAMES, 50, 3) joints and keypoints, metres. :param rotmat: (P, FRAMES, 24,
-        3, 3) local rotations. :param betas: (P, 10).
+    :param points: (P, F, 50, 3) joints and keypoints, metres.
+    :param rotmat: (P, F, 24, 3, 3) local rotations. :param betas: (P, 10).
     """
 
     points: torch.Tensor
@@ -79,58 +85,57 @@ class LiftBatches:
     """
     Draws batches.
 
-    :param motion: with the path of the root. :param pieces: of motion in one batch.
-    :param errors: False: everything is seen, and exactly.
+    :param pieces: of motion in one batch.
+    :param errors: False = all keypoints are seen, without errors.
     """
 
     def __init__(self, motion: RootedMotion, skeleton: Skeleton, pieces: int = 64,
                  errors: bool = True):
-        """Prepare draws."""
+        """Prepare the sampler and the kinematic layer."""
         self.motion, self.skeleton, self.pieces = motion, skeleton, pieces
         self.errors = errors
-        self._windows = WindowSampler(motion, FRAMES)
+        self._windows = WindowSampler(motion, PIECE_FRAMES)
         self._bones, self._joints, self._offsets = keypoint_leaves()
         self._layer = KinematicLayer([*PARENTS_29, *self._bones], rotating=24)
         self._axes = torch.as_tensor(bone_axes(skeleton.rest_joints_m), dtype=torch.float32)
 
     def draw(self, rng) -> Batch:
-        """Return ``pieces * VIEWS`` windows."""
+        """Return ``pieces * VIEWS_PER_PIECE`` windows."""
         points, rotmat, _ = self.posed(rng)
-        count = self.pieces * VIEWS
-        piece = torch.arange(self.pieces).repeat_interleave(VIEWS)
-        longest = AGES_S[-1] * 30
-        end = torch.as_tensor(longest + rng.random(count) * (FRAMES - 1.01 - longest),
+        count = self.pieces * VIEWS_PER_PIECE
+        piece = torch.arange(self.pieces).repeat_interleave(VIEWS_PER_PIECE)
+        window = AGES_S[-1] * _FRAME_RATE_HZ
+        end = torch.as_tensor(window + rng.random(count) * (PIECE_FRAMES - 1.01 - window),
                               dtype=torch.float32)
-        view, heading, distance = drawn_views(count, rng)
-        # of the newest image: what is to be told
+        view, heading, distance_m = random_views(count, rng)
+        # the targets are those of the newest image
         now = _at(points, piece, end)
         hips = (now[:, 1] + now[:, 2]) / 2
         joints = (now[:, :29] - now[:, :1]) @ view.transpose(1, 2)
         nearest = rotmat[piece, end.round().long()]
         _, twist = swing_twist(nearest, self._axes)
         place = torch.zeros(count, 1, 3)
-        place[:, 0, 2] = distance
+        place[:, 0, 2] = distance_m
 
-        def camera(age_s):
-            """Keypoints (N, 21, 3) at ages (N,) in the axes of the view."""
-            at = _at(points[:, :, 29:], piece, end - 30 * age_s)
+        def true_keypoints(age_s):
+            at = _at(points[:, :, 29:], piece, end - _FRAME_RATE_HZ * age_s)
             return (at - hips[:, None]) @ view.transpose(1, 2) + place
-        seen = with_errors(camera, count, rng, self.errors)
-        return Batch(seen, heading, joints, twist)
+        windows = observed_windows(true_keypoints, count, rng, self.errors)
+        return Batch(windows, heading, joints, twist)
 
-    def posed(self, rng) -> Posed:
-        """Draw pieces of motion: limbs exchanged, mirror_poses, of random bodies."""
+    def posed(self, rng) -> PosedPieces:
+        """Return pieces with limbs of other pieces, half of them mirrored, of random bodies."""
         starts = self._windows.draw_starts(self.pieces, rng)
-        at = starts[:, None] + np.arange(FRAMES)
+        at = starts[:, None] + np.arange(PIECE_FRAMES)
         rotvec = self.motion.rotvec[at].copy()
         root = self.motion.root_m[at] - self.motion.root_m[at[:, -1:]]
-        for joints, share in ((_LEGS, 0.25), (_ARMS[0], 0.3), (_ARMS[1], 0.3)):
+        for joints, odds in ((_LEGS, 0.25), (_LEFT_ARM, 0.3), (_RIGHT_ARM, 0.3)):
             other = rng.permutation(self.pieces)
-            swap = np.nonzero(rng.random(self.pieces) < share)[0]
+            swap = np.nonzero(rng.random(self.pieces) < odds)[0]
             rotvec[swap[:, None], :, joints] = rotvec[other[swap][:, None], :, joints]
-        turn = rng.normal(size=(self.pieces, 1, 22, 3)) * _TURN_RAD
-        turn[:, :, 0] = 0
-        rotvec[:, :, :22] += turn
+        noise = rng.normal(size=(self.pieces, 1, 22, 3)) * _JOINT_NOISE_RAD
+        noise[:, :, 0] = 0
+        rotvec[:, :, :22] += noise
         mirror = rng.random(self.pieces) < 0.5
         rotvec[mirror] = mirror_poses(rotvec[mirror])
         root[mirror] *= np.array([-1, 1, 1], np.float32)
@@ -141,25 +146,25 @@ class LiftBatches:
         leaves = own + self._offsets
         offsets = torch.as_tensor(np.concatenate([offsets, leaves], 1), dtype=torch.float32)
         rotmat = torch.as_tensor(rotmat_from_rotvec(rotvec), dtype=torch.float32)
-        points = self._layer(rotmat, offsets[:, None].expand(-1, FRAMES, -1, -1),
+        points = self._layer(rotmat, offsets[:, None].expand(-1, PIECE_FRAMES, -1, -1),
                              torch.as_tensor(root, dtype=torch.float32))
-        return Posed(points, rotmat, betas)
+        return PosedPieces(points, rotmat, betas)
 
 
 def _at(points, piece, frame):
-    """Interpolate points (P, F, J, 3) at frames (N,) of pieces (N,)."""
+    """Return points (N, J, 3) between frames of (P, F, J, 3), at frames (N,) of pieces (N,)."""
     frame = frame.clamp(0, points.shape[1] - 1.001)
     low = frame.floor().long()
     share = (frame - low)[:, None, None]
     return (1 - share) * points[piece, low] + share * points[piece, low + 1]
 
 
-def drawn_views(count: int, rng):
+def random_views(count: int, rng):
     """
-    Return view from upright (N, 3, 3), tangents of the hips in the camera (N, 2), distances (N,).
+    Return view_from_upright (N, 3, 3), tangents of the hips (N, 2) and distances (N,), metres.
 
-    Most cameras are level or nearly so, as on robots and tripods; some look up or down, a few lie
-    on their side or hang upside down.
+    Most cameras are nearly level, as on robots and tripods; some look up or down, a few are rolled
+    by any angle.
     """
     pitch = np.where(rng.random(count) < 0.7, rng.normal(size=count) * 0.15,
                      rng.uniform(-0.52, 1.4, count))

@@ -1,4 +1,4 @@
-"""A checkpoint of ``niki-train lift`` to a model folder that the pipeline runs."""
+"""Exports a checkpoint of ``niki-train lift`` to a model folder of the pipeline."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from niki_training.importers.half_storage import stored_half
 from niki_training.lift.network import LiftNet, MirroredLift
 
 MAKER = 'niki-train lift'
-LIMIT_M, STORED_LIMIT_M = 1e-5, 1e-4
-"""How far the graph may be from torch, and from itself with weights in half of the bytes."""
+_MAX_DIFFERENCE_M, _MAX_HALF_DIFFERENCE_M = 1e-5, 1e-4
+"""Of the graph to torch, with weights in full and in half precision."""
 
 
 def load_lifter(path: Path) -> LiftNet:
     """
     Return the averaged network of a checkpoint, its weights rounded to half precision.
 
-    So a graph that stores them in two bytes is this network, and what is measured is what ships.
+    A graph that stores them in half precision is then the same network.
 
-    :raises ModelError: when the file is something else.
+    :raises ModelError: when the file is no checkpoint of ``niki-train lift``.
     """
     return network_of(read_record(path, MAKER), path)
 
 
 def network_of(record: dict, path: Path) -> LiftNet:
-    """Return the network of what ``niki-train lift`` has saved at ``path``."""
+    """Return the network of the checkpoint ``record`` that was read from ``path``."""
     if record.get('kind') != KIND:
         raise ModelError(f'{path} is no checkpoint of {MAKER}')
     net = LiftNet(record['width'], record['blocks'])
@@ -62,7 +62,7 @@ def graph_bytes(net: nn.Module) -> bytes:
 
 
 def examples(count: int) -> dict:
-    """Return inputs of the right form."""
+    """Return random inputs for ``count`` people."""
     rng = np.random.default_rng(0)
     values = {name: rng.normal(size=(count, *shape)) * 0.2 for name, shape in INPUTS.items()}
     values['seen'] = rng.random(values['seen'].shape)
@@ -70,13 +70,13 @@ def examples(count: int) -> dict:
 
 
 def difference_m(graph: bytes, joints_m) -> float:
-    """Return by how much the graph's joints differ from ``joints_m`` on the examples, metres."""
+    """Return the largest difference of the graph's joints to ``joints_m`` on the examples."""
     found = load_engine(graph, threads=1).run(examples(len(joints_m)))['joints']
     return float(np.abs(found - joints_m).max())
 
 
 def _origin(record: dict) -> str:
-    """Return what the motion was; without a licence that of ORIGIN is meant."""
+    """Return the origin of the motion; ``ORIGIN`` where the licence is unknown."""
     licence = record.get('licence', UNKNOWN)
     return ORIGIN if licence == UNKNOWN else f'Motion of a store; licence: {licence}'
 
@@ -93,15 +93,15 @@ def export_lift(checkpoint: Path, folder: Path, name: str) -> dict:
     with torch.no_grad():
         truth = net(*map(torch.from_numpy, examples(16).values())).joints_m.numpy()
     error = difference_m(graph, truth)
-    if not error < LIMIT_M:
+    if not error < _MAX_DIFFERENCE_M:
         raise ModelError(f'the exported graph differs from torch by {error:g} m; '
-                         f'limit {LIMIT_M:g}')
+                         f'limit {_MAX_DIFFERENCE_M:g}')
     half = stored_half(graph)
-    small = difference_m(half, truth) < STORED_LIMIT_M
-    graph = half if small else graph
+    is_half = difference_m(half, truth) < _MAX_HALF_DIFFERENCE_M
+    graph = half if is_half else graph
     manifest = {
         'name': name, 'kind': KIND, 'sha256': sha256(graph), 'precision': 'fp32',
-        'weights_stored': 'fp16' if small else 'fp32', 'opset': OPSET, 'ir_version': IR_VERSION,
+        'weights_stored': 'fp16' if is_half else 'fp32', 'opset': OPSET, 'ir_version': IR_VERSION,
         'parameters': sum(p.numel() for p in net.parameters()), 'joint_set': 'open29',
         'skeleton': 'open29', 'keypoints': list(KEYPOINTS), 'ages_s': AGES_S.tolist(),
         'mirrored': 'mean with the mirror image; in the graph',

@@ -1,4 +1,4 @@
-"""The lifter: keypoints of the last 1.4 s in, joints, their expected errors and twists out."""
+"""The lifter's network: from keypoints of the last 1.4 s to joints, expected errors and twists."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ OUTPUTS = JOINTS * 5 + BONES * 2
 _SIDES = list(MIRROR_29)
 _BONE_SIDES = [joint - 1 for joint in _SIDES[1:BONES + 1]]
 _TRUNK, _LIMBS = [0, 1, 6, 7], slice(0, 12)
-_SEEN, _HIDDEN = 0.7, 0.3
-_GUESS_M, _MOST = 0.3, 6.0
+_FULL_WEIGHT_SEEN, _NO_WEIGHT_SEEN = 0.7, 0.3
+"""Visibility from which a keypoint counts fully, and below which it does not count."""
+_DEPTH_SCALE_M, _MAX_FEATURE = 0.3, 6.0
 
 
 class Lifted(NamedTuple):
     """
-    Answer for N people.
+    Outputs for N people.
 
-    :param joints_m: (N, 29, 3) about the pelvis, axes of the view. :param spread_m: (N, 29, 2)
-        expected distance across and along the axis. :param twist: (N, 23, 2) cosine and sine.
+    :param joints_m: (N, 29, 3) about the pelvis, axes of the view.
+    :param spread_m: (N, 29, 2) expected distance across and along the axis of the view.
+    :param twist: (N, 23, 2) cosine and sine.
     """
 
     joints_m: torch.Tensor
@@ -35,22 +37,22 @@ class Lifted(NamedTuple):
 
 def features(rays, seen, guess_m, heading):
     """
-    Return what the layers are shown, (N, FEATURES): all relative to the trunk and its size.
+    Return the features (N, FEATURES) of the layers, relative to the trunk and the size.
 
     Arguments as of :class:`niki_ros.lifters.window.LifterInput`, with a leading axis.
     """
-    weight = ((seen - _HIDDEN) / (_SEEN - _HIDDEN)).clamp(0, 1)
+    weight = ((seen - _NO_WEIGHT_SEEN) / (_FULL_WEIGHT_SEEN - _NO_WEIGHT_SEEN)).clamp(0, 1)
     trunk = weight[:, :, _TRUNK, None] + 0.02
     middle = (rays[:, :, _TRUNK] * trunk).sum(2, keepdim=True) / trunk.sum(2, keepdim=True)
-    off = rays - middle
+    offset = rays - middle
     counted = weight[:, :, _LIMBS] + 0.01
-    size = (off[:, :, _LIMBS].square().sum(-1) + 1e-10).sqrt() * counted
+    size = (offset[:, :, _LIMBS].square().sum(-1) + 1e-10).sqrt() * counted
     size = (size.sum(2) / counted.sum(2)).clamp_min(1e-3)
     now = size[:, :1]
-    flat = (off / now[..., None, None]).clamp(-_MOST, _MOST) * weight[..., None]
-    moved = ((middle - middle[:, :1])[:, :, 0] / now[..., None]).clamp(-_MOST, _MOST)
-    depth = (guess_m / _GUESS_M).clamp(-_MOST, _MOST) * weight
-    # where nothing was seen, nothing is known of where the person was
+    flat = (offset / now[..., None, None]).clamp(-_MAX_FEATURE, _MAX_FEATURE) * weight[..., None]
+    moved = ((middle - middle[:, :1])[:, :, 0] / now[..., None]).clamp(-_MAX_FEATURE, _MAX_FEATURE)
+    depth = (guess_m / _DEPTH_SCALE_M).clamp(-_MAX_FEATURE, _MAX_FEATURE) * weight
+    # without a visible trunk the place and the size of the person are unknown
     known = weight[:, :, _TRUNK].sum(-1, keepdim=True).clamp_max(1)
     ratio = (size / now).log()[..., None]
     each = torch.cat([flat.flatten(2), seen, depth, moved * known, ratio * known], -1)
@@ -58,7 +60,7 @@ def features(rays, seen, guess_m, heading):
 
 
 class LiftNet(nn.Module):
-    """Residual layers over the whole window."""
+    """Residual layers over the whole window; arguments as of :func:`features`."""
 
     def __init__(self, width: int = 640, blocks: int = 3):
         """Build the layers."""
@@ -72,7 +74,7 @@ class LiftNet(nn.Module):
         nn.init.zeros_(self.last[1].weight)
 
     def forward(self, rays, seen, guess_m, heading) -> Lifted:
-        """Lift N people."""
+        """Return the outputs for N people."""
         state = nn.functional.silu(self.first(features(rays, seen, guess_m, heading)))
         for block in self.middle:
             state = state + block(state)
@@ -86,36 +88,40 @@ class LiftNet(nn.Module):
 
 class MirroredLift(nn.Module):
     """
-    The mean of what a network says of a window and of its mirror image, mirrored back.
+    The mean of a network's outputs for a window and, mirrored back, for its mirror image.
 
-    On calibrated video 0.5 to 1 mm better, and left and right are treated alike.
+    It is 0.5 to 1 mm better on calibrated video, and treats left and right alike.
     """
 
     def __init__(self, net: LiftNet):
-        """Stand around ``net``."""
+        """Wrap ``net``."""
         super().__init__()
         self.net = net
 
     def forward(self, rays, seen, guess_m, heading) -> Lifted:
-        """Lift N people."""
+        """Return the outputs for N people."""
         flip = torch.tensor([-1.0, 1.0])
         mirrored = (rays[:, :, MIRROR_KEYPOINTS] * flip, seen[:, :, MIRROR_KEYPOINTS],
                     guess_m[:, :, MIRROR_KEYPOINTS], heading * flip)
-        # in one batch: the weights are read once
+        # in one batch, so that the weights are read once
         count = rays.shape[0]
         both = self.net(*(torch.cat(pair) for pair in zip((rays, seen, guess_m, heading),
                                                           mirrored)))
         joints, spread, twist = (value[:count] for value in both)
         other, other_spread, other_twist = (value[count:] for value in both)
         other = other[:, _SIDES] * torch.tensor([-1.0, 1.0, 1.0])
-        # a mirror image turns the other way
+        # twists of a mirror image have the opposite sign
         other_twist = other_twist[:, _BONE_SIDES] * torch.tensor([1.0, -1.0])
         return Lifted((joints + other) / 2, (spread + other_spread[:, _SIDES]) / 2,
                       (twist + other_twist) / 2)
 
 
-def loss(found: Lifted, joints_m, twist):
-    """Laplace's likelihood across and along the axis, the mean error, and the twist's."""
+def lift_loss(found: Lifted, joints_m, twist):
+    """
+    Return the loss: Laplace likelihood across and along the axis, mean error, and twist error.
+
+    :param joints_m: (N, 29, 3) targets. :param twist: (N, 23, 2) targets.
+    """
     off = found.joints_m - joints_m
     across = (off[..., :2].square().sum(-1) + 1e-8).sqrt()
     miss = torch.stack([across, off[..., 2].abs()], -1)

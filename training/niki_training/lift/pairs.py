@@ -1,9 +1,8 @@
 """
-What NIKI is given behind the lifter: motion through a camera, a front end's errors and the lifter.
+Training windows of NIKI behind the lifter: lifted joints of motion, with their ground truth.
 
-The same interface as :class:`niki_training.front_end.pairs.Pairs`, so that ``niki-train
---lifted`` trains on errors as they
-will be: they last, they belong together, and the lifter's own sigma goes with them.
+The interface is that of :class:`niki_training.front_end.pairs.Pairs`. The lifted joints have the
+errors of the run time: they last, they are correlated, and sigma is the lifter's own.
 """
 
 from __future__ import annotations
@@ -23,36 +22,37 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from niki_training.lift.data import drawn_views, FRAMES, LiftBatches
-from niki_training.lift.errors import Errors, exact
+from niki_training.lift.data import LiftBatches, PIECE_FRAMES, random_views
+from niki_training.lift.keypoint_errors import exact, KeypointErrorNumbers, KeypointErrors
 
 RATE_HZ = 30.0
 _HISTORY = int(np.ceil(AGES_S[-1] * RATE_HZ)) + 1
-LENGTH = FRAMES - _HISTORY
-"""Frames of a piece of motion that have a whole window behind them."""
-_NEW_SHARE = 0.4
+LENGTH = PIECE_FRAMES - _HISTORY
+"""Frames of a piece of motion with a whole window before them."""
+_NEW_PERSON_ODDS = 0.4
+"""Of a piece to begin with a person who was not seen before."""
 _FORWARD = np.array([0.0, 0.0, 1.0])
-_EDGE = 20.0
+_MAX_TANGENT = 20.0
 
 
-class Way(NamedTuple):
+class LifterInputs(NamedTuple):
     """
-    How the lifter is asked: as in the pipeline, or without something, to see what it is worth.
+    Parts of the pipeline that are used, for ablations.
 
-    :param window: False: only the newest image. :param guess: False: no guess of depth.
-    :param carried_on: hidden joints are where they were last, as the pipeline puts them.
+    :param window: False = only the newest image. :param depth: False = no estimated depth.
+    :param extrapolation: hidden joints are extrapolated, as in the pipeline.
     """
 
     window: bool = True
-    guess: bool = True
-    carried_on: bool = True
+    depth: bool = True
+    extrapolation: bool = True
 
 
-_AS_IT_RUNS = Way()
+ALL_INPUTS = LifterInputs()
 
 
 class _Pool(NamedTuple):
-    """Arrays (P, LENGTH, …) of ``draw``, rotations as vectors; ``begins`` (P,) first frame."""
+    """Arrays (P, LENGTH, ...) of ``draw``, rotations as vectors; ``begins`` (P,) first frame."""
 
     rotvec: np.ndarray
     joints: np.ndarray
@@ -65,22 +65,21 @@ class _Pool(NamedTuple):
 
 class LiftedPairs:
     """
-    Observations as the lifter gives them, and their truth.
+    Lifted joints of motion, and their ground truth, all in memory.
 
-    :param batches: draws motion. :param lifter: of a model folder of kind ``lift``.
-    :param frames: length of the windows. :param pieces: of motion that are kept in memory.
-    :param way: how the lifter is asked.
-    :raises InputError: when windows are longer than a piece.
+    :param batches: draws motion. :param frames: length of the windows.
+    :param pieces: of motion in memory. :param inputs: parts of the pipeline that are used.
+    :raises InputError: when ``frames`` is larger than ``LENGTH``.
     """
 
     def __init__(self, batches: LiftBatches, lifter: Lifter, frames: int, pieces: int = 6000,
-                 seed: int = 0, way: Way = _AS_IT_RUNS):
-        """Lift all pieces once, some minutes for ten thousand."""
+                 seed: int = 0, inputs: LifterInputs = ALL_INPUTS):
+        """Lift all pieces once; ten thousand take some minutes."""
         if frames > LENGTH:
             raise InputError(f'windows have {frames} frames; lifted motion has {LENGTH}')
         self.frames, self.lifter_sha256 = frames, lifter.engine.describe().get('sha256', '')
         rng = np.random.default_rng([seed, 4])
-        parts = [_lifted_pieces(batches, lifter, frames, rng, way) for _ in tqdm(
+        parts = [_lifted_pieces(batches, lifter, frames, rng, inputs) for _ in tqdm(
             range(-(-pieces // batches.pieces)), disable=None, unit='batch', desc='lift')]
         self._pool = _Pool(*(np.concatenate(values) for values in zip(*parts)))
 
@@ -90,7 +89,7 @@ class LiftedPairs:
 
     def draw(self, count: int, rng) -> dict:
         """
-        Draw windows.
+        Return ``count`` random windows.
 
         :return: ``rotmat`` (N, T, 24, 3, 3), ``joints`` and ``noisy`` (N, T, 29, 3) root-relative
             in camera axes, ``sigma`` (N, T, 29), ``betas`` (N, 10), ``twist`` (N, T, 23, 2).
@@ -106,79 +105,84 @@ class LiftedPairs:
                 'twist': pool.twist[at], 'betas': pool.betas[piece]}
 
 
-def _lifted_pieces(batches: LiftBatches, lifter: Lifter, frames: int, rng, way: Way) -> _Pool:
-    """Return one batch of pieces: drawn, seen, lifted."""
+def _lifted_pieces(batches: LiftBatches, lifter: Lifter, frames: int, rng,
+                   inputs: LifterInputs) -> _Pool:
+    """Return one batch of pieces: posed, observed and lifted."""
     posed = batches.posed(rng)
     count = batches.pieces
-    view, heading, distance = drawn_views(count, rng)
+    view, heading, distance_m = random_views(count, rng)
     towards = torch.cat([heading, torch.ones(count, 1)], 1).numpy()
     camera_from_view = torch.as_tensor(swing_rotmat(_FORWARD, towards), dtype=torch.float32)
     hips = posed.points[:, -1, 1:3].mean(1)
     points = (posed.points - hips[:, None, None]) @ view[:, None].transpose(-1, -2)
     place = torch.zeros(count, 1, 1, 3)
-    place[..., 2] = distance[:, None, None]
-    begins = np.where(rng.random(count) < _NEW_SHARE,
+    place[..., 2] = distance_m[:, None, None]
+    begins = np.where(rng.random(count) < _NEW_PERSON_ODDS,
                       rng.integers(0, LENGTH - frames + 1, count), 0)
     torch.manual_seed(int(rng.integers(1 << 31)))
-    rays, seen, guess = _seen(points[:, :, 29:] + place, camera_from_view, batches.errors)
-    seen[torch.arange(FRAMES) < torch.as_tensor(begins)[:, None] + _HISTORY
+    rays, seen, guess_m = _observed(points[:, :, 29:] + place, camera_from_view, batches.errors)
+    seen[torch.arange(PIECE_FRAMES) < torch.as_tensor(begins)[:, None] + _HISTORY
          * torch.as_tensor(begins > 0)[:, None]] = 0.0
     own_sigma_200mm = _own_sigma(seen.numpy())
     hidden = own_sigma_200mm >= HIDDEN_SIGMA
     known = torch.where(torch.as_tensor(hidden[..., JOINT_OF_KEYPOINT]),
                         seen.clamp_max(MAX_HIDDEN_SEEN), seen)
-    noisy, sigma, twist = _lift(lifter, rays, known, guess * way.guess, hidden[:, _HISTORY:],
-                                way.window)
+    noisy, sigma, twist = _lift(lifter, rays, known, guess_m * inputs.depth, hidden[:, _HISTORY:],
+                                inputs.window)
     turn = (camera_from_view @ view)[:, None]
     rotmat = posed.rotmat[:, _HISTORY:].clone()
     rotmat[:, :, 0] = turn @ rotmat[:, :, 0]
-    if way.carried_on:
-        noisy = _carried_on(noisy, hidden[:, _HISTORY:], rotmat[:, :, 0].numpy(), begins)
+    if inputs.extrapolation:
+        noisy = _extrapolated(noisy, hidden[:, _HISTORY:], rotmat[:, :, 0].numpy(), begins)
     joints = posed.points[:, _HISTORY:, :29] @ turn.transpose(-1, -2)
     return _Pool(rotvec_from_rotmat(rotmat.numpy()).astype(np.float32),
                  (joints - joints[:, :, :1]).numpy(), noisy, sigma, twist,
                  posed.betas.astype(np.float32), begins)
 
 
-def _seen(keypoints, camera_from_view, has_errors: bool):
+def _observed(keypoints, camera_from_view, with_errors: bool):
     """
-    Let a front end see keypoints (P, F, 21, 3), axes of the view.
+    Return keypoints (P, F, 21, 3), axes of the view, as observed by a front end.
 
-    :return: rays (P, F, 21, 3) and guesses about the hips (P, F, 21, 3) in the camera's axes,
-        sight (P, F, 21).
+    :return: rays (P, F, 21, 3), camera axes; visibility (P, F, 21); and estimated positions about
+        the hips (P, F, 21, 3), camera axes, metres.
     """
     count, frames = keypoints.shape[:2]
-    see = Errors(keypoints[:, -1], count, images=frames).of if has_errors else exact
+    numbers = KeypointErrorNumbers(image_count=frames)
+    observe = (KeypointErrors(keypoints[:, -1], count, numbers).observed if with_errors
+               else exact)
     images = []
     for frame in range(frames):
         age = frames - 1 - frame
         truth = keypoints[:, frame]
-        tangents, sight, depth = see(
+        tangents, seen, depth_m = observe(
             truth, torch.full((count,), age / RATE_HZ), torch.full((count,), age))
         about = truth - truth[:, :2].mean(1, keepdim=True)
-        images.append((torch.cat([tangents, torch.ones_like(depth)[..., None]], -1), sight,
-                       torch.cat([about[..., :2], depth[..., None]], -1)))
-    rays, sight, guess = (torch.stack(values, 1) for values in zip(*images))
+        images.append((torch.cat([tangents, torch.ones_like(depth_m)[..., None]], -1), seen,
+                       torch.cat([about[..., :2], depth_m[..., None]], -1)))
+    rays, seen, guess_m = (torch.stack(values, 1) for values in zip(*images))
     turn = camera_from_view[:, None].transpose(-1, -2)
-    return torch.nn.functional.normalize(rays @ turn, dim=-1), sight, guess @ turn
+    return torch.nn.functional.normalize(rays @ turn, dim=-1), seen, guess_m @ turn
 
 
-def _lift(lifter: Lifter, rays, seen, guess, hidden, window: bool):
-    """Return joints (P, LENGTH, 29, 3), sigma (P, LENGTH, 29) and twist of every whole window."""
+def _lift(lifter: Lifter, rays, seen, guess_m, hidden, window: bool):
+    """Return joints (P, LENGTH, 29, 3), sigma (P, LENGTH, 29) and twist (P, LENGTH, 23, 2)."""
     ages = torch.as_tensor(AGES_S * RATE_HZ, dtype=torch.float32)
     first = ages.floor().long()
     share = ages - first
     joints, sigmas, twists = [], [], []
-    for i, end in enumerate(range(_HISTORY, FRAMES)):
+    for i, end in enumerate(range(_HISTORY, PIECE_FRAMES)):
         hips = rays[:, end, :2].sum(1).numpy()
         turn = torch.as_tensor(swing_rotmat(_FORWARD, hips), dtype=torch.float32)
         at_ages = partial(_interpolated, end - first, share)
         viewed = rays[:, :end + 1] @ turn[:, None]
-        tangents = (viewed[..., :2] / viewed[..., 2:].clamp_min(0.05)).clamp(-_EDGE, _EDGE)
+        tangents = viewed[..., :2] / viewed[..., 2:].clamp_min(0.05)
+        tangents = tangents.clamp(-_MAX_TANGENT, _MAX_TANGENT)
+        heading = hips[:, :2] / np.maximum(hips[:, 2:], 0.05)
         out = lifter.engine.run({
             'rays': at_ages(tangents), 'seen': at_ages(seen) * (window | (AGES_S == 0))[:, None],
-            'guess': at_ages((guess[:, :end + 1] @ turn[:, None])[..., 2]),
-            'heading': np.clip(hips[:, :2] / np.maximum(hips[:, 2:], 0.05), -_EDGE, _EDGE)})
+            'guess': at_ages((guess_m[:, :end + 1] @ turn[:, None])[..., 2]),
+            'heading': np.clip(heading, -_MAX_TANGENT, _MAX_TANGENT)})
         joints.append(out['joints'] @ turn.numpy().swapaxes(-1, -2))
         sigmas.append(lifted_sigma(out['spread'], hidden[:, i]))
         twists.append(out['twist'] / np.maximum(
@@ -187,13 +191,13 @@ def _lift(lifter: Lifter, rays, seen, guess, hidden, window: bool):
 
 
 def _interpolated(frame, share, values):
-    """Return values (P, F, 21, …) between ``frame`` (16,) and the one before, as an array."""
+    """Return values (P, 16, 21, ...) between frames (16,) of (P, F, 21, ...) and those before."""
     share = share.view(-1, *[1] * (values.ndim - 2))
     before = values[:, (frame - 1).clamp_min(0)]
     return ((1 - share) * values[:, frame] + share * before).numpy()
 
 
-# keypoints stand for landmarks: eyes and mouth are seen as the nose is, fingers as the knuckles
+# eyes and mouth have the visibility of the nose, fingers that of the knuckles
 _KEYPOINT_OF_LANDMARK = [KEYPOINTS.index(name) for name in (
     *('nose',) * 7, 'left_ear', 'right_ear', 'nose', 'nose', 'left_shoulder', 'right_shoulder',
     'left_elbow', 'right_elbow', 'left_wrist', 'right_wrist',
@@ -202,16 +206,17 @@ _KEYPOINT_OF_LANDMARK = [KEYPOINTS.index(name) for name in (
 
 
 def _own_sigma(seen) -> np.ndarray:
-    """Return the sigma (..., 29) that the front end gives joints of such sight (..., 21)."""
+    """Return the front end's sigma (..., 29) for a visibility of keypoints (..., 21)."""
     visible = seen[..., _KEYPOINT_OF_LANDMARK] @ LANDMARK_WEIGHTS.T
     return joint_sigma(visible, np.zeros(29))
 
 
-def _carried_on(noisy, hidden, root, begins) -> np.ndarray:
+def _extrapolated(noisy, hidden, root, begins) -> np.ndarray:
     """
-    Put hidden joints where they were last, on the trunk as it stands now, as the pipeline does.
+    Return joints with hidden ones at their last place relative to the trunk, as in the pipeline.
 
-    :param noisy: (P, T, 29, 3). :param hidden: (P, T, 29). :param root: (P, T, 3, 3) of the trunk.
+    :param noisy: (P, T, 29, 3). :param hidden: (P, T, 29). :param root: (P, T, 3, 3) rotation of
+        the trunk.
     """
     placed, numbers = noisy.copy(), ExtrapolationNumbers()
     unseen_s = np.full((len(noisy), 29), np.inf)
@@ -220,8 +225,8 @@ def _carried_on(noisy, hidden, root, begins) -> np.ndarray:
         unseen_s = np.where(hidden[:, t], np.where(new, np.inf, unseen_s) + 1 / RATE_HZ, 0.0)
         if t == 0:
             continue
-        share = np.where(hidden[:, t], numbers.weights(unseen_s), 0.0)[..., None]
+        weights = np.where(hidden[:, t], numbers.weights(unseen_s), 0.0)[..., None]
         step = root[:, t] @ root[:, t - 1].swapaxes(-1, -2)
         moved = placed[:, t - 1] @ step.swapaxes(-1, -2)
-        placed[:, t] += share * (moved - placed[:, t])
+        placed[:, t] += weights * (moved - placed[:, t])
     return placed - placed[:, :, :1]

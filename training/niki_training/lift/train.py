@@ -1,4 +1,4 @@
-"""``niki-train lift``: train the lifter on motion capture, with checkpoints."""
+"""Train the lifter on motion capture; a run that is there is resumed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import sys
 import time
 
+from niki_ros.body.keypoints import JOINT_OF_KEYPOINT
 from niki_ros.body.skeleton import open_skeleton
 from niki_ros.common.errors import InputError
 import numpy as np
@@ -16,39 +17,43 @@ from tqdm import tqdm
 
 from niki_training.common.arguments import positive_int
 from niki_training.data.store import licence_of, UNKNOWN
-from niki_training.evaluate.video_truth import LIMB_JOINTS
 from niki_training.lift.data import LiftBatches
 from niki_training.lift.export import load_lifter
-from niki_training.lift.network import LiftNet, loss
+from niki_training.lift.network import lift_loss, LiftNet
 from niki_training.render.motion import load_rooted_motion
 
-RATE, WARM_STEPS, AVERAGE = 1.2e-3, 100, 0.997
-_SAVE_S = 120.0
+LEARNING_RATE = 1.2e-3
+_WARM_UP_STEPS, _AVERAGE_DECAY = 100, 0.997
+_SAVE_PERIOD_S = 120.0
+_LIMB_JOINTS = JOINT_OF_KEYPOINT[:12]
 
 
 def mean_error_mm(net, batches, count: int, seed: int = 1) -> float:
-    """Return the error of the twelve limb joints about the pelvis, on ``count`` fresh batches."""
+    """Return the mean error of the twelve limb joints about the pelvis on ``count`` batches."""
     rng, total = np.random.default_rng(seed), 0.0
     with torch.no_grad():
         for _ in range(count):
             batch = batches.draw(rng)
-            found = net(*batch.seen, batch.heading)
-            off = (found.joints_m - batch.joints_m)[:, LIMB_JOINTS].norm(dim=-1)
+            found = net(*batch.windows, batch.heading)
+            off = (found.joints_m - batch.joints_m)[:, _LIMB_JOINTS].norm(dim=-1)
             total += 1e3 * float(off.mean()) / count
     return total
 
 
 class LiftTrainer:
-    """Trains for a given time or number of steps; the learning rate falls to that end."""
+    """
+    Trains for a given time or number of steps; the learning rate falls towards the end.
+
+    :param folder: of the checkpoints; a run that is there is resumed.
+    :param start_from: checkpoint with the first weights. :param rate: highest learning rate.
+    :param steps: 0 = no limit. :param licence: of the motion, kept in checkpoints.
+    :raises InputError: when the run there has a network of another size.
+    """
 
     def __init__(self, batches: LiftBatches, folder: Path, minutes: float, width: int = 640,
                  blocks: int = 3, seed: int = 0, start_from: Path | None = None,
-                 rate: float = RATE, steps: int = 0, licence: str = UNKNOWN):
-        """
-        Begin, from the weights of ``start_from`` if given, or go on with ``folder``'s own.
-
-        :param licence: of the motion, kept in checkpoints.
-        """
+                 rate: float = LEARNING_RATE, steps: int = 0, licence: str = UNKNOWN):
+        """Make the network, or resume the run of the folder."""
         torch.manual_seed(seed)
         self.batches, self.folder, self.seconds = batches, Path(folder), minutes * 60
         self.net, self.average = LiftNet(width, blocks), LiftNet(width, blocks)
@@ -73,7 +78,7 @@ class LiftTrainer:
             self.passed_s = time.monotonic() - begin
             bar.update(round(self.passed_s) - bar.n)
             bar.set_postfix(step=self.step, loss=f'{value:.3f}', refresh=False)
-            if self.passed_s - saved > _SAVE_S or self.done >= 1.0:
+            if self.passed_s - saved > _SAVE_PERIOD_S or self.done >= 1.0:
                 saved = self.passed_s
                 self.save()
                 if val is not None:
@@ -83,30 +88,30 @@ class LiftTrainer:
 
     @property
     def done(self) -> float:
-        """Return the share of the run that is over, 0 … 1."""
+        """Return the completed share of the run, 0 … 1."""
         by_steps = self.step / self.steps if self.steps else 0.0
         return min(1.0, max(self.passed_s / self.seconds, by_steps))
 
     def _train_step(self) -> float:
         batch = self.batches.draw(self.rng)
-        rate = self.rate * min(1.0, (self.step + 1) / WARM_STEPS) * (0.51 + 0.5 * math.cos(
+        rate = self.rate * min(1.0, (self.step + 1) / _WARM_UP_STEPS) * (0.51 + 0.5 * math.cos(
             math.pi * self.done))
         for group in self.optimizer.param_groups:
             group['lr'] = rate
-        value = loss(self.net(*batch.seen, batch.heading), batch.joints_m, batch.twist)
+        value = lift_loss(self.net(*batch.windows, batch.heading), batch.joints_m, batch.twist)
         self.optimizer.zero_grad()
         value.backward()
         nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimizer.step()
         self.step += 1
-        keep = min(AVERAGE, self.step / (self.step + 10))
+        keep = min(_AVERAGE_DECAY, self.step / (self.step + 10))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.average.parameters()), list(self.net.parameters()),
                                  1 - keep)
         return float(value.detach())
 
     def save(self) -> None:
-        """Write the checkpoint; the one before stays until this one is whole."""
+        """Write the checkpoint, whole or not at all."""
         state = {'kind': 'lift', 'net': self.net.state_dict(), 'step': self.step,
                  'average': self.average.state_dict(), 'optimizer': self.optimizer.state_dict(),
                  'passed_s': self.passed_s, 'width': self.net.width, 'blocks': self.net.blocks,
@@ -129,12 +134,13 @@ def add_arguments(parser) -> None:
     """Add the options of ``niki-train lift``."""
     parser.add_argument('--data', type=Path, required=True, help='motion archive with root (.npz)')
     parser.add_argument('--val', type=Path, help='motion of other people, to show progress')
-    parser.add_argument('--out', type=Path, required=True, help='folder; an old run there goes on')
+    parser.add_argument('--out', type=Path, required=True,
+                        help='folder; a run that is there is resumed')
     parser.add_argument('--from', dest='start_from', type=Path,
-                        help='checkpoint of the same size: begin with its weights')
-    parser.add_argument('--rate', type=float, default=RATE, help='highest learning rate')
+                        help='checkpoint of the same size with the first weights')
+    parser.add_argument('--rate', type=float, default=LEARNING_RATE, help='highest learning rate')
     parser.add_argument('--minutes', type=float, default=30.0)
-    parser.add_argument('--steps', type=int, default=0, help='stop after so many, if sooner')
+    parser.add_argument('--steps', type=int, default=0, help='number of steps at most')
     parser.add_argument('--width', type=int, default=640)
     parser.add_argument('--blocks', type=int, default=3)
     parser.add_argument('--pieces', type=int, default=64, help='pieces of motion in a batch')
@@ -147,8 +153,8 @@ def main(args) -> int:
     torch.set_num_threads(args.threads)
     skeleton, motion = open_skeleton(), load_rooted_motion(args.data)
     if not motion.root_m.any():
-        print(f'niki-train lift: {args.data} does not say where the pelvis was; people stay '
-              'where they are, and the lifter will not know how people walk', file=sys.stderr)
+        print(f'niki-train lift: {args.data} has no path of the pelvis; people stay in '
+              'place, and the lifter does not learn to follow people who walk', file=sys.stderr)
     batches = LiftBatches(motion, skeleton, args.pieces)
     val = None
     if args.val:

@@ -1,4 +1,4 @@
-"""The lifter: what it is trained on, that it learns, that the graph is the network."""
+"""The lifter: its training batches, its training, and its exported graph."""
 
 import json
 
@@ -10,7 +10,7 @@ from niki_ros.lifters.lifter import Lifter
 from niki_ros.lifters.window import AGES_S, LiftWindow
 from niki_ros.solvers import shipped_models
 from niki_training.cli.export import main as export_main
-from niki_training.lift.data import FRAMES, keypoint_leaves, LiftBatches
+from niki_training.lift.data import keypoint_leaves, LiftBatches, PIECE_FRAMES
 from niki_training.lift.export import load_lifter
 from niki_training.lift.network import MirroredLift
 from niki_training.lift.train import LiftTrainer, mean_error_mm
@@ -33,7 +33,7 @@ def moving(motion):
 
 def test_keypoints_without_errors_are_projections_of_the_joints(moving):
     batch = LiftBatches(moving, open_skeleton(), 4, errors=False).draw(np.random.default_rng(0))
-    rays = batch.seen.rays[:, 0]
+    rays = batch.windows.rays[:, 0]
     hips = rays[:, :2].mean(1)
     # a camera that points at the hips sees them in its middle
     assert hips.abs().max() < 0.1
@@ -43,7 +43,7 @@ def test_keypoints_without_errors_are_projections_of_the_joints(moving):
     seen = rays[:, LIMBS] - rays[:, :2].mean(1, keepdim=True)
     scale = (across * seen).sum((1, 2), True) / (seen * seen).sum((1, 2), True)
     assert (scale * seen - across).norm(dim=-1).median() < 0.05
-    assert (batch.seen.seen[batch.seen.seen > 0] == 1).all()
+    assert (batch.windows.seen[batch.windows.seen > 0] == 1).all()
     assert np.allclose(batch.twist.norm(dim=-1), 1.0, atol=1e-3)
     assert batch.joints_m[:, 0].abs().max() == 0
 
@@ -51,11 +51,11 @@ def test_keypoints_without_errors_are_projections_of_the_joints(moving):
 def test_errors_last_and_flicker_and_hide(moving):
     batches = LiftBatches(moving, open_skeleton(), 8)
     batch = batches.draw(np.random.default_rng(1))
-    assert batch.seen.rays.shape == (64, len(AGES_S), len(KEYPOINTS), 2)
-    assert torch.isfinite(batch.seen.rays).all()
-    assert 0.05 < float((batch.seen.seen < 0.5).float().mean()) < 0.6
+    assert batch.windows.rays.shape == (64, len(AGES_S), len(KEYPOINTS), 2)
+    assert torch.isfinite(batch.windows.rays).all()
+    assert 0.05 < float((batch.windows.seen < 0.5).float().mean()) < 0.6
     again = batches.draw(np.random.default_rng(1))
-    assert torch.equal(batch.seen.rays, again.seen.rays)
+    assert torch.equal(batch.windows.rays, again.windows.rays)
 
 
 def test_leaves_are_mirror_images():
@@ -131,4 +131,4 @@ def test_another_model_is_refused(tmp_path):
 
 
 def test_windows_fit_into_a_piece():
-    assert FRAMES > AGES_S[-1] * 30 + 2
+    assert PIECE_FRAMES > AGES_S[-1] * 30 + 2
