@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from niki_training.common.arguments import positive_int
 from niki_training.evaluate.person_track import PersonTrack
+from niki_training.evaluate.plots import draw_reliability
 from niki_training.evaluate.video_truth import LIMB_JOINTS
 from niki_training.lift.data import LiftBatches
 from niki_training.lift.pairs import LiftedPairs, LifterInputs
