@@ -14,9 +14,11 @@ VERBS = {
     'show': ('niki_training.cli.data_show',
              'show counts, hours, subjects and balance of a store'),
     'body': ('niki_training.cli.data_body', 'make a skeleton and shape space from a body model'),
-    'render': ('niki_training.render.cli', 'render people from motion, with exact ground truth'),
+    'render': ('niki_training.cli.data_render',
+               'render people from motion, with exact ground truth'),
     'observe': ('niki_training.cli.data_observe', 'run a front end on rendered shards'),
-    'report': ('niki_training.front_end.report', "report a front end's errors on rendered people"),
+    'report': ('niki_training.evaluate.front_end_report',
+               "report a front end's errors on rendered people"),
 }
 
 

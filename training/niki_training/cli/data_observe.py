@@ -1,6 +1,44 @@
 """Run a front end on the images of rendered shards and store pairs with the ground truth."""
 
-from niki_training.render.cli import add_observe_arguments as add_arguments
-from niki_training.render.cli import observe_shards as main
+from __future__ import annotations
 
-__all__ = ['add_arguments', 'main']
+from pathlib import Path
+import sys
+
+from niki_ros.common.errors import InputError
+from niki_ros.scene.camera import Camera
+
+from niki_training.front_end.observe import ClipRecorder, observation_arrays, OBSERVERS
+from niki_training.render.image_shards import read_image_shard
+from niki_training.render.shards import write_shard
+
+
+def add_arguments(parser) -> None:
+    """Add the options of ``niki-data observe``."""
+    parser.add_argument('shards', type=Path, nargs='+', help='.tar shards of niki-data render')
+    parser.add_argument('--observer', choices=OBSERVERS, default='landmarks')
+    parser.add_argument('--out', type=Path, help='folder of the pairs (that of the shards)')
+
+
+def main(args) -> int:
+    """Run a front end on stored shards; pairs that exist stay."""
+    recorder = ClipRecorder(args.observer)
+    for path in args.shards:
+        if not path.is_file():
+            raise InputError(f'{path}: no such file; niki-data render writes shards')
+        out = (args.out or path.parent) / f'{path.stem}.npz'
+        if out.is_file():
+            continue
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_shard(out, [_observed_stored_clip(recorder, *clip)
+                          for clip in read_image_shard(path)])
+        print(out.name, file=sys.stderr, flush=True)
+    recorder.close()
+    return 0
+
+
+def _observed_stored_clip(recorder: ClipRecorder, truth: dict, frames) -> dict:
+    """Return ground truth and observations of one stored clip, arrays by name."""
+    camera = Camera(truth['camera_matrix'], *truth['image_size'].tolist())
+    observations = recorder.observe(frames, camera, int(truth['people']))
+    return {**truth, **observation_arrays(observations)}

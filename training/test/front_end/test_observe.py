@@ -11,6 +11,7 @@ from niki_ros.common.settings import PipelineConfig
 from niki_ros.observers import load_observer
 from niki_ros.observers.occlusion import with_occluded_joints_hidden
 from niki_ros.scene.camera import Camera
+from niki_training.cli import data_observe
 from niki_training.front_end import observe
 from niki_training.front_end.landmark_errors import read_samples
 from niki_training.front_end.observe import (
@@ -18,7 +19,6 @@ from niki_training.front_end.observe import (
     observation_arrays,
     with_recomputed_observations,
 )
-from niki_training.render import cli
 from niki_training.render.shards import write_shard
 import numpy as np
 import pytest
@@ -140,7 +140,7 @@ def test_only_front_ends_that_are_known(capsys):
     with pytest.raises(InputError, match='landmarks'):
         ClipRecorder('mediapipe')
     parser = argparse.ArgumentParser()
-    cli.add_observe_arguments(parser)
+    data_observe.add_arguments(parser)
     with pytest.raises(SystemExit):
         parser.parse_args(['a.tar', '--observer', 'mediapipe'])
     assert 'landmarks' in capsys.readouterr().err

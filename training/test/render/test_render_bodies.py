@@ -6,7 +6,8 @@ from niki_ros.body.kinematics import forward_kinematics, global_rotmats
 from niki_ros.body.rotations import rotmat_from_rotvec
 from niki_ros.body.skeleton import open_skeleton
 from niki_ros.common.errors import BackendError
-from niki_training.render import cli, furniture, visibility
+from niki_training.cli import data_observe, data_render
+from niki_training.render import furniture, visibility
 from niki_training.render.motion import load_rooted_motion
 from niki_training.render.opengl import MAIN_ID
 from niki_training.render.shards import read_shard, read_shards
@@ -142,26 +143,26 @@ def test_a_wall_hides_what_is_behind_it(renderer):
 
 def _arguments(real_motion, out, *more):
     parser = argparse.ArgumentParser()
-    cli.add_arguments(parser)
+    data_render.add_arguments(parser)
     return parser.parse_args([
         str(real_motion / 'cmu_smpl24_30fps_val.npz'), '--out', str(out), '--split', 'val',
         '--clips', '4', '--per-shard', '2', '--frames', '4', '--seed', '2', *more])
 
 
 def test_a_run_can_be_taken_up_and_images_are_seen_later(renderer, real_motion, tmp_path):
-    cli.main(_arguments(real_motion, tmp_path / 'a'))
+    data_render.main(_arguments(real_motion, tmp_path / 'a'))
     shards = sorted((tmp_path / 'a').glob('*.tar'))
     assert [path.name for path in shards] == ['val-00000.tar', 'val-00001.tar']
     first, second = (path.read_bytes() for path in shards)
     # killed in the second shard
     shards[1].unlink()
     shards[1].with_suffix('.part').write_bytes(second[:5000])
-    cli.main(_arguments(real_motion, tmp_path / 'a'))
+    data_render.main(_arguments(real_motion, tmp_path / 'a'))
     assert shards[0].read_bytes() == first and shards[1].read_bytes() == second
-    cli.main(_arguments(real_motion, tmp_path / 'b', '--observe', 'landmarks'))
+    data_render.main(_arguments(real_motion, tmp_path / 'b', '--observe', 'landmarks'))
     parser = argparse.ArgumentParser()
-    cli.add_observe_arguments(parser)
-    cli.observe_shards(parser.parse_args(
+    data_observe.add_arguments(parser)
+    data_observe.main(parser.parse_args(
         [*map(str, shards), '--out', str(tmp_path / 'c')]))
     streamed, later = read_shards(tmp_path / 'b', 'val'), read_shards(tmp_path / 'c', 'val')
     assert streamed.keys() == later.keys()

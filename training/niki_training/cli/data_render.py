@@ -12,7 +12,6 @@ import time
 
 import cv2
 from niki_ros.body.skeleton import open_skeleton
-from niki_ros.common.errors import InputError
 from niki_ros.files.atomic_write import atomic_write
 from niki_ros.scene.camera import Camera
 import numpy as np
@@ -20,7 +19,7 @@ import numpy as np
 from niki_training.common.arguments import positive_int
 from niki_training.files.outputs import check_arguments
 from niki_training.front_end.observe import ClipRecorder, observation_arrays, OBSERVERS
-from niki_training.render.image_shards import read_image_shard, write_image_shard
+from niki_training.render.image_shards import write_image_shard
 from niki_training.render.shards import shard_path, start_run, TRUTH_KEYS, write_shard
 
 SIZE_PX = (640, 480)
@@ -42,13 +41,6 @@ def add_arguments(parser) -> None:
                         'stored, no images')
     parser.add_argument('--sheet', type=Path, metavar='PNG',
                         help='only draw a contact sheet of the first clips')
-
-
-def add_observe_arguments(parser) -> None:
-    """Add the options of ``niki-data observe``."""
-    parser.add_argument('shards', type=Path, nargs='+', help='.tar shards of niki-data render')
-    parser.add_argument('--observer', choices=OBSERVERS, default='landmarks')
-    parser.add_argument('--out', type=Path, help='folder of the pairs (that of the shards)')
 
 
 def main(args) -> int:
@@ -127,30 +119,6 @@ def observed_clip(renderer, recorder: ClipRecorder, index: int) -> dict:
     observations = recorder.observe(
         frames, Camera(clip.view.matrix, *renderer.size), len(clip.people))
     return {**frames.truth(), **observation_arrays(observations)}
-
-
-def observe_shards(args) -> int:
-    """Run a front end on stored shards; pairs that exist stay."""
-    recorder = ClipRecorder(args.observer)
-    for path in args.shards:
-        if not path.is_file():
-            raise InputError(f'{path}: no such file; niki-data render writes shards')
-        out = (args.out or path.parent) / f'{path.stem}.npz'
-        if out.is_file():
-            continue
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_shard(out, [_observed_stored_clip(recorder, *clip)
-                          for clip in read_image_shard(path)])
-        print(out.name, file=sys.stderr, flush=True)
-    recorder.close()
-    return 0
-
-
-def _observed_stored_clip(recorder: ClipRecorder, truth: dict, frames) -> dict:
-    """Return ground truth and observations of one stored clip, arrays by name."""
-    camera = Camera(truth['camera_matrix'], *truth['image_size'].tolist())
-    observations = recorder.observe(frames, camera, int(truth['people']))
-    return {**truth, **observation_arrays(observations)}
 
 
 def contact_sheet(renderer, columns: int = 8, rows: int = 6, width_px: int = 200) -> np.ndarray:
