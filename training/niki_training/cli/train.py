@@ -15,7 +15,7 @@ VERBS = {
                'train a solver: joints and sigma to rotations (default)'),
     'lift': ('niki_training.lift.train',
              'train the lifter: keypoints over time to joints in metres'),
-    'landmarks': ('niki_training.front_end.landmark_errors',
+    'landmarks': ('niki_training.front_end.landmark_correction',
                   "train the correction of the landmark network's errors"),
     'kinematic': ('niki_training.image.cli', 'train a network from images to poses'),
     'ablations': ('niki_training.evaluate.ablations',

@@ -1,1 +1,1 @@
-"""What the front end gets wrong, measured on rendered people and on photographs."""
+"""Recordings of a front end on rendered people, and training on its errors."""

@@ -1,4 +1,4 @@
-"""What a real front end saw of rendered people, beside the truth: windows for training."""
+"""Training windows of a front end's observations of rendered people, with ground truth."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from niki_training.render.shards import read_shard
 _KEYS = ('rotmat', 'betas', 'joints_m', 'obs_found', 'obs_joints_m', 'obs_sigma')
 _FLIP = np.asarray([-1.0, 1.0, 1.0], dtype=np.float32)
 _SIDES = list(MIRROR_29)
-_LASTING_M, _QUICK_M = 0.03, 0.01
-"""Noise on top of what was seen: a few hundred clips would be learned by heart."""
+_LASTING_NOISE_M, _FRAME_NOISE_M = 0.03, 0.01
+"""Added to the observations: without noise a network overfits to a few hundred clips."""
 
 
 class Pairs:
     """
-    Observations and truth of clips, all in memory.
+    Observations and ground truth of clips, all in memory.
 
-    Where the front end lost the person, the last observation stands with sigma 1, as the pipeline
-    hands it to the solver.
+    Where the front end lost the person, the last observation stays with sigma 1, as in the
+    pipeline.
 
     :param folder: shards of ``niki-data render --observe``. :param split: such as ``train``.
     :param frames: length of the windows.
@@ -33,9 +33,9 @@ class Pairs:
 
     def __init__(self, folder: Path, split: str, frames: int):
         """
-        Read all shards; today's code makes the observations anew where landmarks are stored.
+        Read all shards; observations are recomputed where landmarks are stored.
 
-        :raises InputError: when there are none, or no window of ``frames`` frames in them.
+        :raises InputError: when there are no shards, or no window of ``frames`` frames in them.
         """
         shards = _observed(Path(folder), split)
         self.frames, self.betas = frames, shards['betas']
@@ -54,7 +54,7 @@ class Pairs:
 
     def draw(self, count: int, rng) -> dict:
         """
-        Draw windows, half of them mirrored, all with a little noise added.
+        Return ``count`` random windows, half of them mirrored, with noise added.
 
         :return: ``rotmat`` (N, T, 24, 3, 3), ``joints`` and ``noisy`` (N, T, 29, 3) root-relative
             in camera axes, ``sigma`` (N, T, 29), ``betas`` (N, 10).
@@ -63,27 +63,28 @@ class Pairs:
         at = clip[:, None], start[:, None] + np.arange(self.frames)
         rotmat, sigma = self.rotmat[at], self.sigma[at]
         joints, noisy = self.joints_m[at], self.seen_m[at]
-        turn = rng.random(count) < 0.5
-        rotmat[turn] = _FLIP[:, None] * rotmat[turn][:, :, _SIDES[:24]] * _FLIP
-        sigma[turn] = sigma[turn][:, :, _SIDES]
+        is_mirrored = rng.random(count) < 0.5
+        rotmat[is_mirrored] = _FLIP[:, None] * rotmat[is_mirrored][:, :, _SIDES[:24]] * _FLIP
+        sigma[is_mirrored] = sigma[is_mirrored][:, :, _SIDES]
         for points in (joints, noisy):
-            points[turn] = points[turn][:, :, _SIDES] * _FLIP
+            points[is_mirrored] = points[is_mirrored][:, :, _SIDES] * _FLIP
         # the pelvis stays: observations are relative to it
-        noisy[:, :, 1:] += _LASTING_M * rng.normal(size=(count, 1, 28, 3)).astype(np.float32)
-        noisy[:, :, 1:] += _QUICK_M * rng.normal(size=noisy[:, :, 1:].shape).astype(np.float32)
+        for noise_m, frames in ((_LASTING_NOISE_M, 1), (_FRAME_NOISE_M, self.frames)):
+            noise = rng.normal(size=(count, frames, 28, 3)).astype(np.float32)
+            noisy[:, :, 1:] += noise_m * noise
         return {'rotmat': rotmat, 'joints': joints, 'noisy': noisy, 'sigma': sigma,
                 'betas': self.betas[clip]}
 
 
 def _observed(folder: Path, split: str) -> dict:
-    """Return the arrays of all shards, one after another for the sake of memory."""
+    """Return the arrays of all shards; only what is needed of each stays in memory."""
     paths = sorted(folder.glob(f'{split}-*.npz'))
     parts = []
     for path in tqdm(paths, disable=None, unit='shard', desc='pairs'):
         shard = with_recomputed_observations(read_shard(path))
         missing = [key for key in _KEYS if key not in shard]
         if missing:
-            raise InputError(f'{path} has no {missing[0]}; niki-data observe adds what is seen')
+            raise InputError(f'{path} has no {missing[0]}; niki-data observe adds it')
         parts.append({key: shard[key] for key in _KEYS})
     if not parts:
         raise InputError(f'{folder} has no shards of {split!r}; niki-data render writes them')
@@ -99,6 +100,6 @@ def _filled(found, joints_m, sigma):
 
 
 def _begins(found, frames: int) -> np.ndarray:
-    """Return clip and first frame (W, 2) of every window that begins with an observation."""
+    """Return clip and first frame (W, 2) of each window that begins with an observation."""
     begins = found[:, :max(found.shape[1] - frames + 1, 0)]
     return np.argwhere(begins)

@@ -13,7 +13,7 @@ from niki_ros.observers.occlusion import with_occluded_joints_hidden
 from niki_ros.scene.camera import Camera
 from niki_training.cli import data_observe
 from niki_training.front_end import observe
-from niki_training.front_end.landmark_errors import read_samples
+from niki_training.front_end.landmark_correction import read_samples
 from niki_training.front_end.observe import (
     ClipRecorder,
     observation_arrays,
@@ -131,9 +131,9 @@ def test_shards_are_what_the_errors_are_learned_from(looked, tmp_path):
     write_shard(tmp_path / 'train-00000.npz', [
         {**clip, 'joints_m': own + (0, 0, 3), 'keypoints_px': clip['obs_keypoints_px']}])
     samples = read_samples(tmp_path, 'train')
-    assert len(samples.shown) == FRAMES
+    assert len(samples.inputs) == FRAMES
     # both in the axes of a camera that points at the person
-    np.testing.assert_allclose(samples.seen_m, samples.true_m, atol=1e-5)
+    np.testing.assert_allclose(samples.observed_m, samples.true_m, atol=1e-5)
 
 
 def test_only_front_ends_that_are_known(capsys):

@@ -3,7 +3,7 @@
 from niki_ros.observers.landmark_errors import LandmarkErrors
 from niki_ros.observers.landmark_observation import box_size, observation_from_landmarks
 from niki_training.cli.train import main
-from niki_training.front_end import landmark_errors as tool
+from niki_training.front_end import landmark_correction as tool
 import numpy as np
 import pytest
 import torch
@@ -48,14 +48,14 @@ def test_a_lasting_error_is_found(tmp_path, capsys):
                  '--steps', '150', '--threads', '1']) == 0
     assert 'corrected' in capsys.readouterr().out
     val = tool.read_samples(tmp_path, 'val')
-    before = tool.error_mm(val.seen_m, val.true_m)
-    metres, flat = LandmarkErrors.read(out).answer(val.shown.numpy())
-    after = tool.error_mm(val.seen_m + torch.from_numpy(metres).float(), val.true_m)
+    before = tool.error_mm(val.observed_m, val.true_m)
+    metres, flat = LandmarkErrors.read(out).answer(val.inputs.numpy())
+    after = tool.error_mm(val.observed_m + torch.from_numpy(metres).float(), val.true_m)
     assert before == pytest.approx(96, abs=3), '23 of 24 joints'
     assert after < 0.4 * before
-    known = torch.isfinite(val.off_share).all(-1).numpy()
+    known = torch.isfinite(val.image_error).all(-1).numpy()
     assert known.any()
-    left = np.linalg.norm(val.off_share.numpy()[known] - flat[known], axis=-1)
+    left = np.linalg.norm(val.image_error.numpy()[known] - flat[known], axis=-1)
     assert np.median(left) < 0.04, '0.1 before'
 
 
@@ -68,9 +68,9 @@ def test_mirrored_twice_is_the_same():
     other = tool.mirrored(one)
     for a, b in zip(one, tool.mirrored(other)):
         torch.testing.assert_close(a, b, rtol=0, atol=0)
-    wrist = one.shown[:, 15 * 3:16 * 3]
-    torch.testing.assert_close(other.shown[:, 16 * 3:17 * 3], wrist * torch.tensor([-1.0, 1, 1]))
-    assert torch.equal(other.shown[:, 99 + 16], one.shown[:, 99 + 15])
+    wrist = one.inputs[:, 15 * 3:16 * 3]
+    torch.testing.assert_close(other.inputs[:, 16 * 3:17 * 3], wrist * torch.tensor([-1.0, 1, 1]))
+    assert torch.equal(other.inputs[:, 99 + 16], one.inputs[:, 99 + 15])
 
 
 def test_shards_without_landmarks_are_refused(tmp_path, capsys):
