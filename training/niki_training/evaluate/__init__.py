@@ -1,1 +1,1 @@
-"""Evaluation: the protocol of the solvers, video with markers, data sets of papers."""
+"""Evaluation on motion, video and data sets of papers. May import front_end and lift."""

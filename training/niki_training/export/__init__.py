@@ -1,1 +1,1 @@
-"""Checkpoint to model folder: graph, FP16, manifest, calibrated confidence."""
+"""Checkpoint to model folder: graph, manifest, confidence. May import importers and train."""

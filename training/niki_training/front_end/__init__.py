@@ -1,1 +1,1 @@
-"""Recordings of a front end on rendered people, and training on its errors."""
+"""Recordings of a front end on rendered people, training on its errors. May import render."""

@@ -1,1 +1,1 @@
-"""Importers: weights that a user has downloaded, mapped onto our own networks."""
+"""Import of released weights into networks of this project. May import data and networks."""

@@ -1,1 +1,1 @@
-"""Training of the lifter, from keypoints over time to joints in metres, on motion capture."""
+"""Training of the lifter: keypoints over time to joints. May import render and export."""

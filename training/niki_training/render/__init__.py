@@ -1,1 +1,1 @@
-"""Rendered people with exact truth: what a front end really gets wrong, measured."""
+"""Rendered people with exact joints, visibility and shape. May import data and files."""
