@@ -143,21 +143,6 @@ def rotmat_from_covariance(covariance) -> np.ndarray:
     return rotmat_from_quat(np.linalg.eigh(form)[1][..., -1])
 
 
-def twist_swing_from_rotmat(rotmat, axis):
-    """
-    Return swing and twist of ``rotmat`` (..., 3, 3) = swing @ twist.
-
-    :param axis: (..., 3) unit vectors, the axes of the twists.
-    :return: swing (..., 3, 3) and angle of the twist (...,), radians, in [-π, π).
-    """
-    quat = quat_xyzw_from_rotmat(rotmat)
-    along = np.einsum('...i,...i->...', quat[..., :3], axis)
-    angle = 2 * np.arctan2(along, quat[..., 3])
-    angle = np.mod(angle + np.pi, 2 * np.pi) - np.pi
-    twist = rotmat_from_rotvec(np.asarray(axis) * angle[..., None])
-    return np.asarray(rotmat) @ np.swapaxes(twist, -1, -2), angle
-
-
 def rotmat_from_rot6d(rot6d) -> np.ndarray:
     """
     Return rotation matrices (..., 3, 3) of 6D representations (..., 6).

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Dict, List
+from typing import List
 
 from niki_ros.body.observation import JointObservation
 from niki_ros.images.boxes import checked_box
 from niki_ros.observers.crop import Crop
+from niki_ros.observers.graph_network import GraphNetwork
 from niki_ros.observers.person_network import CropEstimate
 from niki_ros.scene.camera import Camera
 import numpy as np
@@ -19,38 +20,16 @@ _SIZE_CHANGE_RATIOS = (0.8, 1.25)
 _BOX_MARGIN_RATIO = 1.1
 
 
-class CropNetwork:
+class CropNetwork(GraphNetwork):
     """
-    One graph that observes people in squares of the image; a crop is a box x0, y0, x1, y1, pixels.
+    Observes people in squares of the image; a crop is a box (4,) x0, y0, x1, y1, pixels.
 
-    A kind of model is a subclass with ``KIND`` of the manifest, ``MAKER`` (the command that makes
-    such folders), ``OUTPUTS`` of the graph with their shapes, ``_prepare``, ``_network_input`` and
-    ``_observation``.
-
-    :param model: folder of the model. :param engine_options: of
-        :func:`niki_ros.backends.load_engine`.
-    :raises ModelError: for a folder of another kind.
+    A subclass has the members that :class:`GraphNetwork` names, and ``_network_input`` and
+    ``_observation``; ``_prepare`` where its manifest has facts about them.
     """
 
     passes = 1
     max_missed_searches = 3
-
-    KIND = ''
-    MAKER = ''
-    OUTPUTS: Dict[str, tuple] = {}
-
-    def __init__(self, model, **engine_options):
-        """Load the graph."""
-        from niki_ros.backends import load_folder_engine
-        from niki_ros.models.model_folder import read_model_folder
-        folder = read_model_folder(model)
-        folder.check_kind(self.KIND, self.MAKER)
-        self._prepare(folder)
-        self.engine = load_folder_engine(folder, self.OUTPUTS, **engine_options)
-        self._name = folder.manifest['name']
-
-    def _prepare(self, folder) -> None:
-        """Read the manifest's facts about input and output."""
 
     def _network_input(self, crop: Crop, image_rgb) -> np.ndarray:
         """Return the input (3, S, S) float32 of one crop."""
@@ -79,18 +58,6 @@ class CropNetwork:
     def disagreement(self, image_rgb, camera: Camera, estimates) -> np.ndarray:
         """Return zeros (n,): these networks are not run on larger crops."""
         return np.zeros(len(estimates))
-
-    def set_workload(self, period_s: float, people: int) -> None:
-        """Do nothing: there is one graph."""
-
-    def describe(self) -> Dict[str, str]:
-        """Return what runs, for diagnostics."""
-        facts = {f'observer_{name}': str(value) for name, value in self.engine.describe().items()}
-        return {'observer': self.KIND, 'observer_model': self._name, **facts}
-
-    def close(self) -> None:
-        """Free the graph."""
-        self.engine.close()
 
     def _estimate(self, row, square, camera, box_px) -> CropEstimate:
         observation = self._observation(row, square, camera, box_px)

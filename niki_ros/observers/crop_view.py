@@ -55,7 +55,7 @@ class CropView:
         depth = max(self.crops / float(np.exp(log_scale)), _MIN_DEPTH_M)
         return ray * (depth / max(float(ray @ self.camera_from_view[:, 2]), 0.1))
 
-    def place_of(self, root_m) -> tuple:
+    def uv_and_log_scale(self, root_m) -> tuple:
         """Return uv (2,) and log_scale of a pelvis (3,): the inverse of :meth:`root_m`."""
         uv = (self.camera.project(root_m) - self.crop.center_px) / self.crop.side_px
         return uv, float(np.log(self.crops / (root_m @ self.camera_from_view[:, 2])))

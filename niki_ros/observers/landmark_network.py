@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Dict, List, Optional, Tuple
 
 from niki_ros.images.pixels import network_input, rgb_of_view
+from niki_ros.observers.graph_network import GraphNetwork
 from niki_ros.observers.landmark_errors import LandmarkErrors
 from niki_ros.observers.landmark_keypoints import keypoint_rays
 from niki_ros.observers.landmark_observation import observation_of
@@ -29,7 +30,6 @@ POINTS, LANDMARKS = 39, 33
 _HIPS_MIDDLE, _BODY_TOP = 33, 34
 MARGIN = 1.25
 """Width of a crop over the size of the person."""
-OUTPUTS = {'landmarks': (POINTS * 5,), 'world': (POINTS * 3,), 'flag': (1,)}
 # compared in larger crops: nose, ears, shoulders, elbows, hips, knees, ankles
 _COMPARED = [0, 7, 8, 11, 12, 13, 14, 23, 24, 25, 26, 27, 28]
 
@@ -61,29 +61,25 @@ class LandmarkConfig:
     outside_lens_ratio: float = 2.0
 
 
-class LandmarkNetwork:
+class LandmarkNetwork(GraphNetwork):
     """
     Observes people by BlazePose's landmarks; a crop is a :class:`PersonView`.
 
-    :param model: folder of the model. :param errors: average errors of the network, to be
-        corrected; None = no correction.
-    :param engine_options: of :func:`niki_ros.backends.load_engine`.
-    :raises ModelError: for a folder of another kind.
+    :param errors: average errors of the network, to be corrected; None = no correction.
     """
 
     passes = 3
     max_missed_searches = 5
 
+    KIND = 'landmarks'
+    MAKER = 'niki-import blazepose'
+    OUTPUTS = {'landmarks': (POINTS * 5,), 'world': (POINTS * 3,), 'flag': (1,)}
+
     def __init__(self, model, errors: Optional[LandmarkErrors] = None,
                  config: LandmarkConfig = LandmarkConfig(), **engine_options):
         """Load the graph."""
-        from niki_ros.backends import load_folder_engine
-        from niki_ros.models.model_folder import read_model_folder
-        folder = read_model_folder(model)
-        folder.check_kind('landmarks', 'niki-import blazepose')
-        self.name = folder.manifest['name']
+        super().__init__(model, **engine_options)
         self._errors, self._config = errors, config
-        self.engine = load_folder_engine(folder, OUTPUTS, **engine_options)
 
     def crop_of(self, box_px, camera: Camera) -> PersonView:
         """Return the view of a box (4,) without roll, which the next estimate gives."""
@@ -131,18 +127,10 @@ class LandmarkNetwork:
         outputs = self.engine.run({'image': network_input(images)})
         return outputs['landmarks'].reshape(-1, POINTS, 5).astype(np.float64), outputs
 
-    def set_workload(self, period_s: float, people: int) -> None:
-        """Do nothing: there is one graph."""
-
     def describe(self) -> Dict[str, str]:
         """Return what runs, for diagnostics."""
-        facts = {f'observer_{name}': str(value) for name, value in self.engine.describe().items()}
-        return {'observer': 'landmarks', 'observer_model': self.name, **facts,
-                'observer_correction_sha256': self._errors.sha256 if self._errors else 'none'}
-
-    def close(self) -> None:
-        """Free the graph."""
-        self.engine.close()
+        correction = self._errors.sha256 if self._errors else 'none'
+        return {**super().describe(), 'observer_correction_sha256': correction}
 
     def _estimate(self, points, world_m, presence, view, camera, size) -> CropEstimate:
         """Return observation and next view of one row of the outputs."""

@@ -8,7 +8,7 @@ rotation is the swing from the bone at rest to the observed bone, after the know
 
 from __future__ import annotations
 
-from typing import List, Optional
+from typing import Optional
 
 from niki_ros.body.confidence import confidence_from_sigma
 from niki_ros.body.kinematics import CHILDREN, forward_kinematics, LEVELS
@@ -17,7 +17,7 @@ from niki_ros.body.shape import betas_from_joints
 from niki_ros.body.skeleton import JOINT, open_skeleton, PARENTS_29, Skeleton
 from niki_ros.body.solution import Solution
 from niki_ros.common.checks import solver_input
-from niki_ros.solvers.solver import IndependentTrack, step_one_by_one
+from niki_ros.solvers.solver import IndependentSolver
 import numpy as np
 
 _SPINE3 = JOINT['spine3']
@@ -66,11 +66,10 @@ def _fit_children(joint, bones, offsets_m, weights):
                                   weights[:, children])
 
 
-class AnalyticSolver:
+class AnalyticSolver(IndependentSolver):
     """Closed-form swing and twist on the open skeleton."""
 
     name = 'analytic'
-    temporal = False
     refine = False
 
     def __init__(self, skeleton: Optional[Skeleton] = None):
@@ -91,14 +90,6 @@ class AnalyticSolver:
             rotmat.astype(np.float32), posed.astype(np.float32),
             confidence_from_sigma(sigma)[:, :24].astype(np.float32),
             residual.astype(np.float32), betas.astype(np.float32))
-
-    def start_track(self) -> IndependentTrack:
-        """Return a track without memory."""
-        return IndependentTrack(self)
-
-    def step_tracks(self, tracks, frames) -> List[Solution]:
-        """Return the solution of one frame of each track."""
-        return step_one_by_one(tracks, frames)
 
     def describe(self) -> dict:
         """Return what runs, for diagnostics."""

@@ -8,7 +8,7 @@ the observed bones.
 
 from __future__ import annotations
 
-from typing import Dict, List, Optional
+from typing import Dict, Optional
 
 from niki_ros.body.kinematics import forward_kinematics
 from niki_ros.body.observation import SIGMA_UNIT_M
@@ -17,18 +17,13 @@ from niki_ros.body.solution import Solution
 from niki_ros.common.checks import solver_input
 from niki_ros.common.errors import ModelError
 from niki_ros.solvers.refine import refine_rotations
-from niki_ros.solvers.solver import (
-    describe_engine,
-    IndependentTrack,
-    skeleton_of,
-    step_one_by_one,
-)
+from niki_ros.solvers.solver import describe_engine, IndependentSolver, skeleton_of
 import numpy as np
 
 KINDS = ('released_one_stage', 'released_twist_swing')
 
 
-class ReleasedSolver:
+class ReleasedSolver(IndependentSolver):
     """
     One- or two-stage NIKI as released, with its input pad at zero.
 
@@ -37,7 +32,8 @@ class ReleasedSolver:
     :raises ModelError: for a graph with other inputs or outputs.
     """
 
-    temporal = False
+    # the betas of frames are of another body model than SMPL
+    tracks_use_betas = False
 
     def __init__(self, engine, manifest: dict, refine: bool = False):
         """Check inputs and outputs of the graph."""
@@ -85,14 +81,6 @@ class ReleasedSolver:
         z = [out[name] for name in ('swing_error_z', 'twist_error_z', 'error_z') if name in out]
         return Solution(rotmat.astype(np.float32), posed.astype(np.float32), confidence,
                         np.concatenate(z, axis=-1), own_betas.astype(np.float32))
-
-    def start_track(self) -> IndependentTrack:
-        """Return a track without memory; the betas of its frames are not SMPL's and not used."""
-        return IndependentTrack(self, uses_betas=False)
-
-    def step_tracks(self, tracks, frames) -> List[Solution]:
-        """Return the solution of one frame of each track."""
-        return step_one_by_one(tracks, frames)
 
     def describe(self) -> Dict[str, str]:
         """Return what runs, for diagnostics."""

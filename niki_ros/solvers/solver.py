@@ -70,7 +70,7 @@ class IndependentTrack:
     :param uses_betas: pass the betas of a frame on to the solver.
     """
 
-    def __init__(self, solver: Solver, uses_betas: bool = True):
+    def __init__(self, solver, uses_betas: bool = True):
         """Keep the solver."""
         self._solver, self._uses_betas = solver, uses_betas
 
@@ -82,10 +82,25 @@ class IndependentTrack:
             np.asarray(joints_m)[None], np.asarray(sigma)[None], twist, betas)[0]
 
 
-def step_one_by_one(tracks: Sequence[Track], frames: Sequence[TrackFrame]) -> List[Solution]:
-    """Return the solution of one frame of each track, for solvers that gain nothing by a batch."""
-    return [track.step(frame.joints_m, frame.sigma_200mm, frame.stamp_ns, frame.betas,
-                       frame.twist_cos_sin) for track, frame in zip(tracks, frames)]
+class IndependentSolver:
+    """
+    Base of solvers without memory, which gain nothing by a batch of tracks.
+
+    :cvar tracks_use_betas: tracks pass the betas of a frame on to the solver.
+    """
+
+    temporal = False
+    tracks_use_betas = True
+
+    def start_track(self) -> IndependentTrack:
+        """Return a track without memory."""
+        return IndependentTrack(self, self.tracks_use_betas)
+
+    def step_tracks(self, tracks: Sequence[Track],
+                    frames: Sequence[TrackFrame]) -> List[Solution]:
+        """Return the solution of one frame of each track."""
+        return [track.step(frame.joints_m, frame.sigma_200mm, frame.stamp_ns, frame.betas,
+                           frame.twist_cos_sin) for track, frame in zip(tracks, frames)]
 
 
 def skeleton_of(manifest: dict) -> Skeleton:

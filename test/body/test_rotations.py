@@ -45,17 +45,6 @@ def test_swing_of_a_zero_bone_is_the_identity():
     np.testing.assert_array_equal(rot.swing_rotmat(np.zeros(3), np.ones(3)), np.eye(3))
 
 
-def test_twist_and_swing_make_up_the_rotation(rotvec):
-    rotmat = rot.rotmat_from_rotvec(rotvec)
-    axis = rot.unit(np.random.default_rng(2).normal(size=rotvec.shape))
-    swing, angle = rot.twist_swing_from_rotmat(rotmat, axis)
-    np.testing.assert_allclose(
-        swing @ rot.rotmat_from_rotvec(axis * angle[:, None]), rotmat, atol=1e-9)
-    # a pure swing has its own axis across the twist axis
-    across = np.einsum('ni,ni->n', rot.rotvec_from_rotmat(swing), axis)
-    np.testing.assert_allclose(np.sin(across), 0, atol=1e-6)
-
-
 def test_kabsch_finds_the_rotation_and_never_mirrors():
     rng = np.random.default_rng(3)
     rest = rng.normal(size=(50, 4, 3))

@@ -15,7 +15,7 @@ LENS = Camera(CAMERA.matrix, 640, 480, np.array([-0.2, 0.05, 0.001, 0, 0]))
 def test_the_pelvis_there_and_back(camera, center):
     view = CropView.of(Crop(np.array(center, float), 210.0), camera)
     root = camera.rays(np.add(center, (25, -40))) * 3.0
-    uv, log_scale = view.place_of(root)
+    uv, log_scale = view.uv_and_log_scale(root)
     np.testing.assert_allclose(uv, [25 / 210, -40 / 210], atol=1e-6)
     np.testing.assert_allclose(view.root_m(uv, log_scale), root, rtol=1e-6)
 
@@ -30,7 +30,7 @@ def test_the_view_looks_along_the_crop_and_knows_its_size(center):
     step = view.camera_from_view @ np.array([[1, 0, 0], [0, 1, 0]]).T * 0.01
     moved = CAMERA.project(ahead * 4 + step.T) - center
     area = abs(np.linalg.det(moved))
-    _, log_scale = view.place_of(ahead * 4)
+    _, log_scale = view.uv_and_log_scale(ahead * 4)
     assert area == pytest.approx((0.01 * np.exp(log_scale) * 100) ** 2, rel=2e-2)
 
 

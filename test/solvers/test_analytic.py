@@ -2,7 +2,7 @@
 
 from niki_ros import load_solver
 from niki_ros.body.kinematics import CHILDREN, forward_kinematics
-from niki_ros.body.rotations import twist_swing_from_rotmat, unit
+from niki_ros.body.rotations import quat_xyzw_from_rotmat, unit
 from niki_ros.body.skeleton import open_skeleton
 from niki_ros.common.errors import InputError, ModelError
 import numpy as np
@@ -35,7 +35,8 @@ def test_with_the_twist_the_rotations_are_exact(people):
     cos_sin = np.zeros((20, 23, 2))
     for joint in range(1, 24):
         bone = unit(offsets[CHILDREN[joint][0]])
-        angle = twist_swing_from_rotmat(rotmat[:, joint], np.broadcast_to(bone, (20, 3)))[1]
+        quat_xyzw = quat_xyzw_from_rotmat(rotmat[:, joint])
+        angle = 2 * np.arctan2(quat_xyzw[:, :3] @ bone, quat_xyzw[:, 3])
         cos_sin[:, joint - 1] = np.stack([np.cos(angle), np.sin(angle)], -1)
     solution = load_solver('analytic').solve(joints, np.zeros((20, 29)), cos_sin, betas)
     np.testing.assert_allclose(solution.rotmat, rotmat, atol=1e-4)

@@ -37,7 +37,7 @@ def crop_truth(view: CropView, rotmat, joints_m, betas, pixels, visible) -> dict
     """
     turned = np.array(rotmat)
     turned[0] = view.camera_from_view.T @ turned[0]
-    uv, log_scale = view.place_of(joints_m[0])
+    uv, log_scale = view.uv_and_log_scale(joints_m[0])
     return {
         'joints_m': (joints_m - joints_m[0]) @ view.camera_from_view, 'rotmat': turned,
         'betas': betas, 'uv': (pixels - view.crop.center_px) / view.crop.side_px,
