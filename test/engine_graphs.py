@@ -33,8 +33,8 @@ def mlp_graph(width=64, seed=0):
     return model.SerializeToString()
 
 
-def stored_half_graph(**options):
-    """Bytes of :func:`mlp_graph` with its weights stored as FP16, each behind a Cast to FP32."""
+def fp16_storage_graph(**options):
+    """Bytes of :func:`mlp_graph` with its weights stored as FP16, each with a Cast to FP32."""
     model = load_from_string(mlp_graph(**options))
     casts = []
     for tensor in model.graph.initializer:

@@ -21,12 +21,12 @@ def load_engine(model: Union[str, PathLike, bytes], backend: str = 'onnxruntime'
     Load a model and return the engine that runs it.
 
     :param model: a model folder, an ``.onnx`` file, or the bytes of one.
-    :param backend: ``onnxruntime`` or ``tensorrt``; exactly this one runs, or it is an error.
-    :param precision: ``fp32`` or ``fp16``; None takes the folder's main graph as it is.
-    :param options: of the backend: ``device`` and ``threads`` (onnxruntime); ``max_batch`` and
-        ``on_mismatch`` (tensorrt).
-    :raises ModelError: when the model is missing or damaged.
-    :raises BackendError: when library, device or precision cannot be had; with the remedy.
+    :param backend: ``onnxruntime`` or ``tensorrt``; there is no fallback to the other.
+    :param precision: ``fp32`` or ``fp16``, of a model folder only; None = its main graph.
+    :param options: of the backend: ``device``, ``threads`` and ``parallel`` (onnxruntime);
+        ``max_batch`` and ``on_mismatch`` (tensorrt).
+    :raises ModelError: when the model is missing or damaged, or has no graph of this precision.
+    :raises BackendError: when library or device is missing; with the remedy.
     """
     _check_choice('backend', backend, BACKENDS)
     if precision is not None:
@@ -38,33 +38,28 @@ def load_engine(model: Union[str, PathLike, bytes], backend: str = 'onnxruntime'
             raise BackendError(f'backend {backend} has no option {name!r}; known: '
                                f'{", ".join(list(known)[1:])}')
     engine = load(load_graph(model, precision), **options)
-    _give_back_memory()
-    runs = engine.describe()['precision']
-    if precision is not None and runs != precision:
-        engine.close()
-        raise BackendError(f'precision {precision} was asked for and the graph is {runs}; '
-                           'niki engine cast MODEL makes an fp16 one')
+    _return_free_memory()
     return engine
 
 
 def load_folder_engine(folder: ModelFolder, outputs: Dict[str, tuple], **options) -> Engine:
     """
-    Return the engine that runs a model folder's graph, if it gives what its user needs.
+    Return the engine of a model folder after a check of its outputs.
 
-    :param outputs: their shapes, without the first axis.
+    :param outputs: name → shape without the first axis, for every output that the caller uses.
     :param options: of :func:`load_engine`.
-    :raises ModelError: when one of ``outputs`` is missing, or of another shape.
+    :raises ModelError: when an output is missing or has another shape.
     """
     engine = load_engine(folder.path, **options)
-    given = {spec.name: tuple(spec.shape[1:]) for spec in engine.outputs}
-    if any(given.get(name) != shape for name, shape in outputs.items()):
+    found = {spec.name: tuple(spec.shape[1:]) for spec in engine.outputs}
+    if any(found.get(name) != shape for name, shape in outputs.items()):
         engine.close()
-        raise ModelError(f'{folder.path}: the graph gives {given}; expected {outputs}')
+        raise ModelError(f'{folder.path}: the graph gives {found}; expected {outputs}')
     return engine
 
 
 def engine_options(settings) -> dict:
-    """Return all that :func:`load_engine` takes of ``common.settings.EngineConfig``."""
+    """Return the options of :func:`load_engine` from ``common.settings.EngineConfig``."""
     names = {'onnxruntime': ('device', 'threads', 'parallel'),
              'tensorrt': ('max_batch', 'on_mismatch')}
     return {name: getattr(settings, name)
@@ -72,22 +67,22 @@ def engine_options(settings) -> dict:
 
 
 def _loader(backend: str) -> Callable:
-    """Return what makes an engine of ``backend`` from a graph; its library is there."""
+    """Return the function that makes an engine from a graph; import its library."""
     if backend == 'onnxruntime':
         from niki_ros.backends.onnxruntime_engine import OnnxRuntimeEngine
         return OnnxRuntimeEngine
     from niki_ros.backends.tensorrt_library import tensorrt_library
-    tensorrt_library()  # absent: say so before hundreds of megabytes are read
+    tensorrt_library()  # raises before a graph is read
     from niki_ros.backends.tensorrt_cached import load_cached_engine
     return load_cached_engine
 
 
-def _give_back_memory():
-    """Give freed memory back to the system: a library reads a graph in several copies."""
+def _return_free_memory():
+    """Return freed memory to the system: libraries make several copies while they load a graph."""
     try:
         ctypes.CDLL(None).malloc_trim(0)
     except (OSError, AttributeError):
-        pass  # another C library
+        pass  # not the GNU C library
 
 
 def _check_choice(name: str, value, choices: tuple):

@@ -1,9 +1,9 @@
-"""What every backend offers: one protocol, and the checks at its door."""
+"""The protocol of all backends, and the check of an engine's inputs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, Tuple, Union
+from typing import Dict, Protocol, Tuple, Union
 
 from niki_ros.common.errors import InputError
 import numpy as np
@@ -14,17 +14,17 @@ PRECISIONS = ('fp32', 'fp16')
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """Name and shape of an input or output; a dimension that may vary is its name, or -1."""
+    """Name, shape and type of an input or output; a free dimension is a name, or -1."""
 
     name: str
     shape: Tuple[Union[int, str], ...]
     dtype: str = 'float32'
 
     def fits(self, shape: tuple) -> bool:
-        """Tell whether an array of ``shape`` may be given for this tensor."""
+        """Return whether an array of ``shape`` can be this tensor."""
         return len(shape) == len(self.shape) and all(
-            not isinstance(want, int) or want in (-1, have)
-            for want, have in zip(self.shape, shape))
+            not isinstance(size, int) or size in (-1, found)
+            for size, found in zip(self.shape, shape))
 
 
 class Engine(Protocol):
@@ -33,13 +33,18 @@ class Engine(Protocol):
     inputs: Tuple[TensorSpec, ...]
     outputs: Tuple[TensorSpec, ...]
 
-    def run(self, inputs: dict) -> dict:
-        """Return ``{output name: array}`` for ``{input name: float32 array}``."""
+    def run(self, inputs: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
+        """
+        Return the outputs of the graph by name.
+
+        :param inputs: name → array of the shape in :attr:`inputs`, converted to its type.
+        :raises InputError: when an input is missing, unknown or of another shape.
+        """
         ...
 
     def describe(self) -> dict:
         """
-        Return what really runs.
+        Return facts about what runs.
 
         ``library``, ``version``, ``device``, ``precision``, ``threads`` of the CPU and
         ``model_sha256`` of the graph; an engine may add more.
@@ -51,11 +56,12 @@ class Engine(Protocol):
         ...
 
 
-def checked_inputs(specs: Tuple[TensorSpec, ...], inputs: dict) -> dict:
+def checked_inputs(specs: Tuple[TensorSpec, ...],
+                   inputs: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
     """
-    Return ``inputs`` as contiguous arrays of the engine's types.
+    Return ``inputs`` as contiguous arrays of the types in ``specs``.
 
-    :raises InputError: naming the input that is missing, unknown or of another shape.
+    :raises InputError: with the input that is missing, unknown or of another shape.
     """
     names = [spec.name for spec in specs]
     if set(names) != set(inputs):

@@ -1,9 +1,10 @@
 """
-Built engines on disk: found by what they were built for, checked before they are loaded.
+The cache of built engines on disk; every engine is checked before it is loaded.
 
-An engine is two files of one name under ``$XDG_CACHE_HOME/niki_ros/engines``: ``.engine``, and a
-``.json`` manifest with its sha256, written last. A lock of the same name makes two processes that
-want the same engine build it once; the system lets go of the lock when its holder dies.
+An engine is two files of the same name under ``$XDG_CACHE_HOME/niki_ros/engines``: ``.engine``,
+and a ``.json`` manifest with its key and sha256, which is written last. A lock file of this name
+prevents that two processes build the same engine; the system releases the lock when its holder
+ends.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from pathlib import Path
 from typing import Callable, Iterator, Optional
 
 from niki_ros.common.errors import BackendError
-from niki_ros.models.model_folder import sha256, write_file
+from niki_ros.models.graph import sha256
+from niki_ros.models.model_folder import write_file
 
-FORMAT = 1
+MANIFEST_FORMAT = 1
 ANY_GPU = 'any'
-"""GPU name of an engine built ahead of time: any GPU of its compute capability."""
+"""GPU name of an engine that was built ahead of time, for all GPUs of a compute capability."""
 ON_MISMATCH = ('rebuild', 'refuse')
 _MAX_MANIFEST_BYTES = 1 << 20
 _log = logging.getLogger(__name__)
@@ -31,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class EngineKey:
-    """All that an engine depends on; another value of any of them is another engine."""
+    """All values on which an engine depends; where one of them differs, the engine is another."""
 
     graph_sha256: str
     library: str
@@ -43,21 +45,21 @@ class EngineKey:
 
     @property
     def name(self) -> str:
-        """File name without suffix: readable, and different for every key."""
+        """The file name without suffix, readable and different for every key."""
         digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
         return (f'{self.graph_sha256[:12]}-{self.library}-{self.compute_capability}-'
                 f'{self.precision}-b{self.max_batch}-{digest[:12]}')
 
 
 class EngineRefused(BackendError):
-    """A cached engine is missing, damaged, or was built for something else."""
+    """A cached engine is missing or damaged, or was built for another key."""
 
 
 def cache_folder() -> Path:
     """
-    Return ``$XDG_CACHE_HOME/niki_ros/engines``, or that in ``~/.cache``.
+    Return ``$XDG_CACHE_HOME/niki_ros/engines``; without the variable, below ``~/.cache``.
 
-    :raises BackendError: where the user has no home folder, as in a container under any number.
+    :raises BackendError: when the user has no home folder, such as a container's numeric user.
     """
     base = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
     if base.startswith('~'):
@@ -68,7 +70,7 @@ def cache_folder() -> Path:
 
 class EngineCache:
     """
-    The engines below one folder.
+    The engines in one folder.
 
     :param folder: None = :func:`cache_folder`.
     """
@@ -78,20 +80,20 @@ class EngineCache:
 
     def load(self, key: EngineKey) -> bytes:
         """
-        Return the bytes of the engine for ``key``, checked.
+        Return the bytes of the engine for ``key``.
 
-        :raises EngineRefused: saying which file is wrong, and how.
+        :raises EngineRefused: with the file and its fault.
         """
         return self._load(self.folder / f'{key.name}.json', asdict(key))
 
     def store(self, key: EngineKey, data: bytes, facts: dict) -> Path:
-        """Write an engine and, when it is whole on the disk, its manifest; return the engine."""
+        """Write an engine, then its manifest with ``facts``; return the file of the engine."""
         engine = self.folder / f'{key.name}.engine'
-        manifest = {'format': FORMAT, 'key': asdict(key), 'sha256': sha256(data),
+        manifest = {'format': MANIFEST_FORMAT, 'key': asdict(key), 'sha256': sha256(data),
                     'bytes': len(data), 'built': _now(), **facts}
         self.folder.mkdir(parents=True, exist_ok=True)
-        # an old manifest beside a new engine would be read as damage by whoever loads just now;
-        # without one the engine is merely not there yet
+        # a process that loads at this moment must not compare the new engine with the old
+        # manifest: without one the engine counts as unfinished, and not as damaged
         (self.folder / f'{key.name}.json').unlink(missing_ok=True)
         write_file(engine, data)
         write_file(engine.with_suffix('.json'), (json.dumps(manifest, indent=1) + '\n').encode())
@@ -100,11 +102,12 @@ class EngineCache:
     def get(self, key: EngineKey, build: Callable[[], tuple], on_mismatch: str = 'rebuild',
             remedy: str = 'niki engine build MODEL') -> bytes:
         """
-        Return the engine for ``key``; build it where there is none, once for all processes.
+        Return the engine for ``key``; where there is none, one process builds it for all.
 
-        :param build: gives the engine's bytes and facts for its manifest.
+        :param build: returns the engine's bytes and the facts for its manifest.
         :param on_mismatch: ``rebuild``, or ``refuse`` to raise instead of building.
-        :raises EngineRefused: with the reason and ``remedy``, when building was not allowed.
+        :raises EngineRefused: with the reason and ``remedy``, when building is not allowed.
+        :raises BackendError: when the cache cannot be written.
         """
         if on_mismatch not in ON_MISMATCH:
             raise BackendError(f'on_mismatch is {on_mismatch!r}; expected rebuild or refuse')
@@ -112,22 +115,22 @@ class EngineCache:
             return self.load(key)
         except EngineRefused as refused:
             if on_mismatch == 'refuse':
-                raise EngineRefused(f'{refused}{self._others(key)}; build it: {remedy}') from None
+                raise EngineRefused(f'{refused}{self._similar(key)}; build it: {remedy}') from None
             _log.warning('%s: building', refused)
         try:
             with self._lock(key):
                 try:
-                    return self.load(key)  # built by another process while this one waited
+                    return self.load(key)  # another process built it during the wait
                 except EngineRefused:
                     data, facts = build()
                     self.store(key, data, facts)
                     return data
         except OSError as error:
             raise BackendError(f'{self.folder} cannot be written ({error}); set XDG_CACHE_HOME to '
-                               'a folder with space that can') from error
+                               'a folder that can be written and has space') from error
 
     def entries(self) -> Iterator[tuple]:
-        """Yield (engine file, manifest, fault) for every engine; the fault is '' where sound."""
+        """Yield (engine file, manifest, fault) for every engine; '' = no fault."""
         for engine in sorted(self.folder.glob('*.engine')):
             try:
                 manifest = _manifest(engine.with_suffix('.json'))
@@ -137,17 +140,11 @@ class EngineCache:
                 manifest, fault = {}, str(refused)
             yield engine, manifest, fault
 
-    def note(self, engine: Path, facts: dict):
-        """Add ``facts`` to the manifest of an engine, such as its measured error."""
-        file = engine.with_suffix('.json')
-        text = json.dumps({**_manifest(file), **facts}, indent=1) + '\n'
-        write_file(file, text.encode())
-
     def clear(self, graph_sha256: Optional[str] = None) -> int:
-        """Delete all engines and casts, or those of one graph; return how many engines."""
+        """Delete all engines, or those of one graph; return their number."""
         pattern = f'{graph_sha256[:12]}-*' if graph_sha256 else '*'
         engines = list(self.folder.glob(f'{pattern}.engine'))
-        for suffix in ('json', 'engine', 'lock', 'half'):
+        for suffix in ('json', 'engine', 'lock'):
             for file in self.folder.glob(f'{pattern}.{suffix}'):
                 file.unlink(missing_ok=True)
         for file in self.folder.glob(f'.{pattern}.tmp'):
@@ -159,9 +156,9 @@ class EngineCache:
         if not engine.is_file():
             raise EngineRefused(f'there is no engine {engine}')
         manifest = _manifest(manifest_file)
-        if manifest.get('format') != FORMAT:
+        if manifest.get('format') != MANIFEST_FORMAT:
             raise EngineRefused(f'{manifest_file} has format {manifest.get("format")!r}; '
-                                f'expected {FORMAT}')
+                                f'expected {MANIFEST_FORMAT}')
         built_for = manifest.get('key')
         if not isinstance(built_for, dict) or built_for != key:
             raise EngineRefused(f'{engine} is foreign: {_difference(built_for, key)}')
@@ -183,8 +180,8 @@ class EngineCache:
         except (KeyError, TypeError):
             return False
 
-    def _others(self, key: EngineKey) -> str:
-        """Say for what else there are engines of the same graph: the usual reason for a miss."""
+    def _similar(self, key: EngineKey) -> str:
+        """Describe the engines of the same graph for other keys: the usual reason for a miss."""
         found = []
         for engine in self.folder.glob(f'{key.graph_sha256[:12]}-*.engine'):
             try:
@@ -206,7 +203,7 @@ class EngineCache:
                 _log.warning('another process builds %s: waiting', key.name)
                 fcntl.flock(file, fcntl.LOCK_EX)
             for left in self.folder.glob(f'.{key.name}.*.tmp'):
-                left.unlink(missing_ok=True)  # of a builder that was killed
+                left.unlink(missing_ok=True)  # from a process that was killed
             yield
 
 
@@ -214,7 +211,7 @@ def _manifest(file: Path) -> dict:
     try:
         size = file.stat().st_size
         if size > _MAX_MANIFEST_BYTES:
-            raise EngineRefused(f'{file} has {size} bytes: no manifest of an engine')
+            raise EngineRefused(f'{file} is damaged: {size} bytes are no manifest')
         manifest = json.loads(file.read_bytes())
     except OSError as error:
         raise EngineRefused(f'{file} is missing: the engine was not finished') from error
@@ -226,7 +223,7 @@ def _manifest(file: Path) -> dict:
 
 
 def _difference(built_for, wanted) -> str:
-    """Say in words what an engine was built for and what is wanted."""
+    """Describe the values of an engine's key that differ from those of ``wanted``."""
     if not isinstance(built_for, dict) or not isinstance(wanted, dict):
         return 'its manifest has no key'
     words = [f'{name} {str(built_for.get(name))[:16]}, here {str(value)[:16]}'

@@ -1,51 +1,59 @@
 """
-Build a TensorRT engine from a graph: TensorRT 10.3, 10.16, 11.x and TensorRT-RTX alike.
+Builds a TensorRT engine from a graph, with TensorRT 10.3, 10.16, 11.x or TensorRT-RTX.
 
-Networks are strongly typed: the precision is that of the graph, and no builder flag can turn it
-into another. TensorRT-RTX also builds for a GPU that this machine does not have.
+Networks are strongly typed: the precision is that of the graph, and no builder flag changes it.
+TensorRT-RTX also builds for a GPU that this machine does not have.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Callable, Optional
+from typing import Callable, Dict, List, Optional
 
-from niki_ros.backends.graph_file import largest_fp16, layers_by_precision, read_weights
 from niki_ros.common.errors import BackendError, ModelError
+from niki_ros.models.graph import Graph
 import numpy as np
 
 WORKSPACE_BYTES = 1 << 30
 """TensorRT's default is all of the device, which on a Jetson is also the robot's memory."""
-_SIZE_CHECK_BYTES = 32 << 20
-_PIECE = 12
+_MIN_SIZE_CHECK_BYTES = 32 << 20
+_MAX_SIZE_RATIO = 1.5
+_WEIGHTS_SEARCHED_COUNT, _SAMPLE_NUMBERS_COUNT = 8, 12
 
 
 @dataclass(frozen=True)
 class BuiltEngine:
-    """A serialized engine and the facts that its manifest keeps."""
+    """
+    A serialized engine and the facts for its manifest.
+
+    :ivar layers_by_precision: number of layers that multiply: ``{'fp16': 53, 'fp32': 1}``.
+    :ivar fp16_weights_found: how many of the largest FP16 weights the engine holds, as ``fp16``
+        and as ``fp32``.
+    """
 
     data: bytes
     build_s: float
-    layers_by_precision: dict
+    layers_by_precision: Dict[str, int]
+    fp16_weights_found: Dict[str, int]
 
 
-def build_engine(library, graph: bytes, max_batch: int, target: Optional[str] = None,
+def build_engine(library, graph: Graph, max_batch: int, target: Optional[str] = None,
                  progress: Optional[Callable[[str], None]] = None) -> BuiltEngine:
     """
     Build for this machine's GPU, or ahead of time for ``target`` (TensorRT-RTX).
 
     :param target: such as ``sm89``; None = the GPU of this machine.
     :param progress: called with a line of text for every phase of the build.
-    :raises ModelError: when the parser refuses the graph, with its words.
-    :raises BackendError: when the build fails, or the engine has not the precision of the graph.
+    :raises ModelError: when the parser refuses the graph, with its reasons.
+    :raises BackendError: when the build fails, or an FP16 graph gives an engine in FP32.
     """
     start = perf_counter()
     logger = _logger(library)
     builder = library.Builder(logger)
     network = builder.create_network(_flags(library))
     parser = library.OnnxParser(network, logger)
-    if not parser.parse(graph):
+    if not parser.parse(graph.data):
         reasons = '; '.join(parser.get_error(i).desc() for i in range(parser.num_errors))
         raise ModelError(f'{library.__name__} cannot take the graph: {reasons}')
     layers = _layers_by_precision(library, network)
@@ -56,20 +64,64 @@ def build_engine(library, graph: bytes, max_batch: int, target: Optional[str] = 
     if plan is None:
         raise BackendError(f'{library.__name__} {library.__version__} built no engine for '
                            f'{target or "this GPU"}: {logger.last_error or "see its log"}')
-    data = bytes(plan)
-    _assert_precision(graph, data, layers)
-    return BuiltEngine(data, perf_counter() - start, layers)
+    data, found = bytes(plan), {'fp16': 0, 'fp32': 0}
+    if graph.precision == 'fp16':
+        found = weights_found(_largest_fp16_weights(library, network), data)
+        check_fp16(graph, data, layers, found)
+    return BuiltEngine(data, perf_counter() - start, layers, found)
 
 
 def targets_of(library) -> tuple:
-    """Return the GPUs, as ``sm89``, that this library builds for without having them."""
+    """Return the GPUs, such as ``sm89``, for which this library can build ahead of time."""
     capabilities = getattr(library, 'ComputeCapability', None)
     names = [n for n in dir(capabilities) if n.startswith('SM')] if capabilities else []
     return tuple(sorted((n.lower() for n in names), key=lambda n: int(n[2:])))
 
 
+def weights_found(weights: List[np.ndarray], engine: bytes) -> Dict[str, int]:
+    """
+    Count the FP16 weights whose numbers stand in an engine, as FP16 and as FP32.
+
+    A few numbers of a row are searched, and of a column, for an engine that keeps the transpose.
+    Weights in an order of the library's own (convolutions) are not found.
+
+    :param weights: matrices (rows, columns) float16.
+    """
+    counts = {'fp16': 0, 'fp32': 0}
+    for matrix in weights:
+        samples = [matrix[0, :_SAMPLE_NUMBERS_COUNT], matrix[:_SAMPLE_NUMBERS_COUNT, 0]]
+        # a sample of zeros would be found anywhere
+        samples = [s for s in samples if len(np.unique(s)) == _SAMPLE_NUMBERS_COUNT]
+        for name, dtype in (('fp16', np.float16), ('fp32', np.float32)):
+            counts[name] += any(s.astype(dtype).tobytes() in engine for s in samples)
+    return counts
+
+
+def check_fp16(graph: Graph, engine: bytes, layers: Dict[str, int], found: Dict[str, int]):
+    """
+    Refuse an engine of an FP16 graph that computes in FP32, or keeps its weights in FP32.
+
+    An engine that reports fp16 and keeps fp32 weights is a fault that was seen in the field.
+
+    :param layers: layers of the parsed network, see :class:`BuiltEngine`.
+    :param found: see :func:`weights_found`.
+    :raises BackendError: with the numbers.
+    """
+    expected = dict(graph.layers_by_precision) or {'fp16': 1}
+    if layers.get('fp16', 0) < expected['fp16']:
+        raise BackendError(f'the graph has layers {expected} and the network has {layers}: the '
+                           'engine would not be fp16')
+    # a small engine is mostly kernels, so that its size says nothing about its weights
+    weight_bytes = graph.weight_bytes or 0
+    is_large = (weight_bytes > _MIN_SIZE_CHECK_BYTES
+                and len(engine) > _MAX_SIZE_RATIO * weight_bytes)
+    if found['fp32'] or is_large:
+        raise BackendError(f'the fp16 engine has {len(engine)} bytes for {weight_bytes} bytes of '
+                           f'weights, found in it as {found}: its weights are not fp16')
+
+
 def _flags(library) -> int:
-    # from TensorRT 11 every network is strongly typed and the flag may be gone
+    # from TensorRT 11 on every network is strongly typed, and the flag may be missing
     flag = getattr(library.NetworkDefinitionCreationFlag, 'STRONGLY_TYPED', None)
     return 0 if flag is None else 1 << int(flag)
 
@@ -79,7 +131,7 @@ def _config(library, builder, network, max_batch: int, target: Optional[str]):
     config.set_memory_pool_limit(library.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
     config.profiling_verbosity = library.ProfilingVerbosity.DETAILED
     if hasattr(library.BuilderFlag, 'TF32'):
-        config.clear_flag(library.BuilderFlag.TF32)  # fp32 means fp32, not 10 bits of mantissa
+        config.clear_flag(library.BuilderFlag.TF32)  # TF32 has 10 bits of mantissa
     if target is not None:
         known = targets_of(library)
         if target not in known:
@@ -90,79 +142,64 @@ def _config(library, builder, network, max_batch: int, target: Optional[str]):
     profile = builder.create_optimization_profile()
     for index in range(network.num_inputs):
         tensor = network.get_input(index)
-        sizes = [_with_batch(tensor, n) for n in (1, 1, max_batch)]
-        profile.set_shape(tensor.name, *sizes)
+        shapes = [_with_batch(tensor, batch) for batch in (1, 1, max_batch)]
+        profile.set_shape(tensor.name, *shapes)
     config.add_optimization_profile(profile)
     return config
 
 
 def _with_batch(tensor, batch: int) -> tuple:
     shape = tuple(tensor.shape)
-    if any(n < 0 for n in shape[1:]):
+    if any(size < 0 for size in shape[1:]):
         raise ModelError(f'input {tensor.name} has shape {shape}; only the first dimension, the '
                          'people, may vary')
     return ((batch if shape[0] < 0 else shape[0]), *shape[1:])
 
 
-def _layers_by_precision(library, network) -> dict:
-    """Count the layers that multiply (matrix, convolution) by the type of what they give."""
+def _layers_by_precision(library, network) -> Dict[str, int]:
+    """Count the layers that multiply (matrices, convolutions) by the type of their output."""
     names = {library.float32: 'fp32', library.float16: 'fp16'}
-    kinds = {library.LayerType.MATRIX_MULTIPLY, library.LayerType.CONVOLUTION,
-             library.LayerType.DECONVOLUTION}
-    counts: dict = {}
+    multiplying = {library.LayerType.MATRIX_MULTIPLY, library.LayerType.CONVOLUTION,
+                   library.LayerType.DECONVOLUTION}
+    counts: Dict[str, int] = {}
     for index in range(network.num_layers):
         layer = network.get_layer(index)
-        if layer.type in kinds:
-            kind = layer.get_output(0).dtype
-            name = names.get(kind, str(kind))
+        if layer.type in multiplying:
+            dtype = layer.get_output(0).dtype
+            name = names.get(dtype, str(dtype))
             counts[name] = counts.get(name, 0) + 1
     return counts
 
 
-def _assert_precision(graph: bytes, engine: bytes, layers: dict):
-    """Refuse an engine that does not have the precision of its graph."""
-    weights = read_weights(graph)
-    if weights.precision != 'fp16':
-        return
-    wanted = layers_by_precision(graph)
-    if layers.get('fp16', 0) < wanted['fp16']:
-        raise BackendError(f'the graph has layers {wanted} and the network came out as {layers}: '
-                           'the engine would not be fp16')
-    # an engine that says fp16 and keeps fp32 weights is a fault that has been seen in the field:
-    # look into the finished engine. Small ones are mostly kernels: size tells of large ones only
-    found = weights_found(graph, engine)
-    large = weights.total_bytes > _SIZE_CHECK_BYTES and len(engine) > 1.5 * weights.total_bytes
-    if found['fp32'] or large:
-        raise BackendError(f'the fp16 engine has {len(engine)} bytes for {weights.total_bytes} '
-                           f'bytes of weights, found in it as {found}: its weights are not fp16')
-
-
-def weights_found(graph: bytes, engine: bytes) -> dict:
-    """
-    Count the largest FP16 weights of a graph that stand in the engine, as FP16 and as FP32.
-
-    A few numbers of a row, or of a column where the engine keeps the transpose. Those that it
-    keeps in an order of its own (convolutions) are not found.
-    """
-    counts = {'fp16': 0, 'fp32': 0}
-    for matrix in largest_fp16(graph):
-        pieces = [matrix[0, :_PIECE], matrix[:_PIECE, 0]]
-        pieces = [p for p in pieces if len(np.unique(p)) == _PIECE]  # zeros would stand anywhere
-        for name, kind in (('fp16', np.float16), ('fp32', np.float32)):
-            counts[name] += any(p.astype(kind).tobytes() in engine for p in pieces)
-    return counts
+def _largest_fp16_weights(library, network) -> List[np.ndarray]:
+    """Return the largest FP16 weights of a network as matrices (rows, columns)."""
+    found = []
+    for index in range(network.num_layers):
+        layer = network.get_layer(index)
+        # the library returns every layer as ILayer; setting the class gives access to its weights
+        if layer.type == library.LayerType.CONSTANT:
+            layer.__class__ = library.IConstantLayer
+            values, rows = np.asarray(layer.weights), tuple(layer.shape)[:1]
+        elif layer.type == library.LayerType.CONVOLUTION:
+            layer.__class__ = library.IConvolutionLayer
+            values, rows = np.asarray(layer.kernel), (layer.num_output_maps,)
+        else:
+            continue
+        if rows and values.dtype == np.float16 and values.size > rows[0]:
+            found.append(values.reshape(rows[0], -1))
+    return sorted(found, key=lambda matrix: -matrix.size)[:_WEIGHTS_SEARCHED_COUNT]
 
 
 def _logger(library):
     class Logger(library.ILogger):
-        """Keep the last error for our own message; TensorRT prints nothing by itself."""
+        """Keeps the last error for the message of a BackendError, and prints nothing."""
 
         def __init__(self):
             library.ILogger.__init__(self)
             self.last_error = ''
 
         def log(self, severity, message):
-            """Take a message of TensorRT."""
+            """Receive a message of TensorRT."""
             if int(severity) <= int(library.Logger.ERROR):
                 self.last_error = message
     return Logger()
@@ -170,25 +207,25 @@ def _logger(library):
 
 def _monitor(library, progress: Callable[[str], None]):
     class Monitor(library.IProgressMonitor):
-        """Tell each outermost phase, and how far it is; inner ones come by the hundred."""
+        """Reports the outermost phases and the steps of the longest; inner phases are many."""
 
         def __init__(self):
             library.IProgressMonitor.__init__(self)
             self._steps = {}
 
         def phase_start(self, phase_name, parent_phase, num_steps):
-            """Take the beginning of a phase."""
+            """Receive the start of a phase."""
             self._steps[phase_name] = num_steps
             if parent_phase in (None, 'Building engine', 'Building engine from subgraph'):
                 progress(phase_name)
 
         def step_complete(self, phase_name, step):
-            """Tell every step of the phase that takes longest; True = go on."""
+            """Receive the end of a step; True = continue."""
             if phase_name == 'Timing graph nodes' and self._steps.get(phase_name):
                 progress(f'{phase_name} {step + 1}/{self._steps[phase_name]}')
             return True
 
         def phase_finish(self, phase_name):
-            """Take the end of a phase."""
+            """Receive the end of a phase."""
             self._steps.pop(phase_name, None)
     return Monitor()

@@ -1,8 +1,8 @@
-"""Run a TensorRT engine: buffers allocated once, one CUDA graph for every number of people."""
+"""Runs a TensorRT engine: buffers are allocated once, and each batch size has a CUDA graph."""
 
 from __future__ import annotations
 
-from typing import Dict, Set
+from typing import Dict, Iterator, Set
 
 from niki_ros.backends.engine import checked_inputs, TensorSpec
 from niki_ros.common.errors import BackendError
@@ -13,13 +13,15 @@ MAX_CUDA_GRAPHS = 8
 
 class TensorRtEngine:
     """
-    One deserialized engine and its context.
+    One deserialized engine and its execution context.
 
-    :param data: bytes of the engine, already checked against its manifest.
+    :param data: the serialized engine, whose sha256 was checked.
     :param library: ``tensorrt`` or ``tensorrt_rtx``.
     :param cuda: see :class:`niki_ros.backends.cuda_driver.CudaDriver`.
-    :param precision: that the engine was built with; asserted where the library tells.
-    :param model_sha256: of the graph that it was built from.
+    :param precision: precision of the graph; compared with that of the layers where the library
+        reports it.
+    :param model_sha256: sha256 of the graph.
+    :raises BackendError: when the library refuses the engine, or the engine has another precision.
     """
 
     def __init__(self, data: bytes, library, cuda, precision: str, model_sha256: str = ''):
@@ -31,37 +33,38 @@ class TensorRtEngine:
         if self._engine is None:
             raise BackendError(f'{library.__name__} {library.__version__} on {cuda.gpu.name} does '
                                'not take this engine; build it again: niki engine build MODEL')
-        self._assert_precision()
+        self._check_precision()
         self._context = self._engine.create_execution_context()
         self.inputs = tuple(self._specs(library.TensorIOMode.INPUT))
         self.outputs = tuple(self._specs(library.TensorIOMode.OUTPUT))
         self.max_batch = self._max_batch()
-        self._host, self._device = {}, {}
+        self._host: Dict[str, np.ndarray] = {}
+        self._device: Dict[str, int] = {}
         for spec in (*self.inputs, *self.outputs):
-            shape = (self.max_batch, *spec.shape[1:])
-            self._host[spec.name] = cuda.pinned(shape, spec.dtype)
-            self._device[spec.name] = cuda.allocate(self._host[spec.name].nbytes)
+            array = cuda.allocate_pinned((self.max_batch, *spec.shape[1:]), spec.dtype)
+            self._host[spec.name] = array
+            self._device[spec.name] = cuda.allocate(array.nbytes)
             self._context.set_tensor_address(spec.name, self._device[spec.name])
         self._graphs: Dict[int, int] = {}
-        self._seen: Set[int] = set()
-        self._captures = True
+        self._batches_run: Set[int] = set()
+        self._can_capture = True
 
-    def run(self, inputs: dict) -> dict:
-        """Return ``{output name: array}``; more people than the engine holds go in portions."""
+    def run(self, inputs: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
+        """Return the outputs by name; a batch above :attr:`max_batch` is run in portions."""
         if self._context is None:
             raise BackendError('this engine is closed; load it again')
         arrays = checked_inputs(self.inputs, inputs)
-        self._cuda.bind()
-        count = len(next(iter(arrays.values())))
+        self._cuda.make_current()
+        rows = len(next(iter(arrays.values())))
         portions = [self._run({name: a[i:i + self.max_batch] for name, a in arrays.items()})
-                    for i in range(0, count, self.max_batch)]
+                    for i in range(0, rows, self.max_batch)]
         if len(portions) == 1:
             return portions[0]
         return {spec.name: np.concatenate([p[spec.name] for p in portions])
                 for spec in self.outputs}
 
     def describe(self) -> dict:
-        """Return library, version, device, precision and which graph it was built from."""
+        """Return library, version, device, precision and the sha256 of the graph."""
         return {'library': self._library.__name__, 'version': self._library.__version__,
                 'device': self._cuda.gpu.name,
                 'compute_capability': self._cuda.gpu.compute_capability,
@@ -69,57 +72,58 @@ class TensorRtEngine:
                 'model_sha256': self._model_sha256}
 
     def close(self) -> None:
-        """Free buffers, graphs, context and engine."""
+        """Free buffers, CUDA graphs, context and engine."""
         if self._context is None:
             return
-        self._cuda.bind()
+        self._cuda.make_current()
         for graph in self._graphs.values():
-            self._cuda.drop(graph)
+            self._cuda.destroy_graph(graph)
         self._context = self._engine = self._runtime = None
         for name, address in self._device.items():
             self._cuda.free(address)
             self._cuda.free_pinned(self._host[name])
         self._cuda.close()
 
-    def _run(self, arrays: dict) -> dict:
+    def _run(self, arrays: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
         batch = len(next(iter(arrays.values())))
         for name, array in arrays.items():
             self._host[name][:batch] = array
         if batch in self._graphs:
-            self._cuda.replay(self._graphs[batch])
+            self._cuda.launch_graph(self._graphs[batch])
         else:
-            self._first_runs(batch)
-        self._cuda.wait()
+            self._run_without_graph(batch)
+        self._cuda.synchronize()
         return {spec.name: self._host[spec.name][:batch].copy() for spec in self.outputs}
 
-    def _first_runs(self, batch: int):
-        """Run without a graph the first time (TensorRT sets itself up), record the second time."""
+    def _run_without_graph(self, batch: int):
+        """Run a batch size the first time (TensorRT prepares it); capture it the second time."""
         for spec in self.inputs:
             self._context.set_input_shape(spec.name, (batch, *spec.shape[1:]))
-        if batch not in self._seen or not self._captures or len(self._graphs) >= MAX_CUDA_GRAPHS:
-            self._seen.add(batch)
+        is_first = batch not in self._batches_run
+        if is_first or not self._can_capture or len(self._graphs) >= MAX_CUDA_GRAPHS:
+            self._batches_run.add(batch)
             self._queue(batch)
             return
         try:
-            self._graphs[batch] = self._cuda.capture(lambda: self._queue(batch))
+            self._graphs[batch] = self._cuda.capture_graph(lambda: self._queue(batch))
         except BackendError:
-            # some engines cannot be recorded (they synchronise inside); they run all the same
-            self._captures = False
+            # an engine that synchronises inside cannot be captured; it runs without a graph
+            self._can_capture = False
             self._queue(batch)
             return
-        self._cuda.replay(self._graphs[batch])
+        self._cuda.launch_graph(self._graphs[batch])
 
     def _queue(self, batch: int):
         for spec in self.inputs:
             array = self._host[spec.name]
-            self._cuda.to_device(self._device[spec.name], array, batch * array[0].nbytes)
+            self._cuda.copy_to_device(self._device[spec.name], array, batch * array[0].nbytes)
         if not self._context.execute_async_v3(self._cuda.stream):
-            raise BackendError(f'{self._library.__name__} could not run {batch} people')
+            raise BackendError(f'{self._library.__name__} could not run a batch of {batch}')
         for spec in self.outputs:
             array = self._host[spec.name]
-            self._cuda.to_host(array, self._device[spec.name], batch * array[0].nbytes)
+            self._cuda.copy_to_host(array, self._device[spec.name], batch * array[0].nbytes)
 
-    def _specs(self, mode):
+    def _specs(self, mode) -> Iterator[TensorSpec]:
         engine = self._engine
         for index in range(engine.num_io_tensors):
             name = engine.get_tensor_name(index)
@@ -131,10 +135,10 @@ class TensorRtEngine:
         name = self.inputs[0].name
         return int(tuple(self._engine.get_tensor_profile_shape(name, 0)[2])[0])
 
-    def _assert_precision(self):
-        """Refuse an fp16 engine whose layers, as the library itself lists them, are all FP32."""
+    def _check_precision(self):
+        """Refuse an FP16 engine when the library reports FP32 for all of its layers."""
         inspector = self._engine.create_engine_inspector()
         text = inspector.get_engine_information(self._library.LayerInformationFormat.JSON) or ''
         if self._precision == 'fp16' and 'Float' in text and 'Half' not in text:
-            raise BackendError('the engine says fp16 and every layer of it is fp32; build it '
-                               'again: niki engine build MODEL --precision fp16')
+            raise BackendError('this fp16 engine has only fp32 layers; build it again: '
+                               'niki engine build MODEL --precision fp16')

@@ -1,4 +1,4 @@
-"""Find the TensorRT that is installed: ``tensorrt`` 10.3 or later, else ``tensorrt_rtx``."""
+"""Imports the TensorRT that is installed: ``tensorrt`` 10.3 or later, else ``tensorrt_rtx``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _REMEDY = ('on a Jetson it comes with JetPack (sudo apt install python3-libnvinf
 
 def tensorrt_library(name: Optional[str] = None):
     """
-    Return the module of ``name``, by default the first of :data:`LIBRARIES` that is there.
+    Return the module ``name``; None = the first of :data:`LIBRARIES` that is installed.
 
     :raises BackendError: when none can be imported, with every reason and the remedy.
     """

@@ -88,7 +88,7 @@ def check_files(outputs: Mapping[str, Any], source, camera: Optional[str],
     :raises InputError: with the option and the path.
     """
     from niki_ros.files.output_paths import check_outputs
-    from niki_ros.models.model_folder import shipped_models
+    from niki_ros.models.model_store import shipped_models
     from niki_ros.sources.open import source_files
     inputs = [] if source is None else source_files(source)
     inputs += shipped_models().glob('*/*')

@@ -184,9 +184,8 @@ def _weight_bytes(name: str, precision) -> int:
     """Return the bytes of a model's weights, 0 for a solver without a graph."""
     if name == 'analytic':
         return 0
-    from niki_ros.backends.graph_file import read_weights
-    from niki_ros.models.model_folder import find_model
-    return read_weights(find_model(name).load_graph(precision)).total_bytes
+    from niki_ros.models.model_store import find_model
+    return find_model(name).load_graph(precision).weight_bytes or 0
 
 
 def _video(given):

@@ -110,9 +110,9 @@ def _models() -> Iterator[Finding]:
     """Load every graph that ships, as the default settings run it."""
     from niki_ros.common.errors import NikiError
     from niki_ros.common.settings import PipelineConfig
-    from niki_ros.models.model_folder import graphs_of, MANIFEST, shipped_models
-    files = sorted(shipped_models().glob(f'*/{MANIFEST}'))
-    if not files:
+    from niki_ros.models.model_store import graphs_of, shipped_models, shipped_names
+    names = shipped_names()
+    if not names:
         yield Finding('graphs', BROKEN, f'none in {shipped_models()}', 'install niki_ros again')
         return
     config = PipelineConfig()
@@ -121,8 +121,8 @@ def _models() -> Iterator[Finding]:
     except NikiError as error:
         roles = {}
         yield Finding('default settings', BROKEN, str(error), 'install niki_ros again')
-    for file in files:
-        yield _graph(file.parent, roles.get(file.parent.name), config.engine)
+    for name in names:
+        yield _graph(shipped_models() / name, roles.get(name), config.engine)
 
 
 def _graph(path: Path, role, settings) -> Finding:

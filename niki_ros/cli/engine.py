@@ -1,8 +1,8 @@
-"""The verb ``niki engine``: build, list, check and clear TensorRT engines, cast graphs."""
+"""The verb ``niki engine``: build, list, check and clear TensorRT engines."""
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError
+from argparse import ArgumentTypeError, REMAINDER
 import json
 import sys
 from time import perf_counter
@@ -10,14 +10,14 @@ from time import perf_counter
 from niki_ros.common.errors import BackendError
 
 HELP = """Build TensorRT engines for this GPU, or ahead of time for another (--target, with
-TensorRT-RTX), list and clear those in the cache, measure how far they are from the FP32 graph.
+TensorRT-RTX), list and clear the engines in the cache, measure their error against the FP32 graph.
 Without a model: for all graphs that the settings need."""
 _UNITS = {'mm': ' mm', 'deg': '°', 'px': ' px', 'score': ' score'}
 
 
 def add_arguments(parser):
     """Declare the sub-verbs."""
-    verbs = parser.add_subparsers(metavar='build|cast|list|check|clear', required=True)
+    verbs = parser.add_subparsers(metavar='build|list|check|clear', required=True)
     build = verbs.add_parser('build', help='build engines into the cache')
     _models(build)
     build.add_argument('--precision', choices=('fp32', 'fp16'),
@@ -25,14 +25,13 @@ def add_arguments(parser):
     build.add_argument('--target', default='', metavar='sm86,sm89',
                        help='GPUs to build for ahead of time; default: the GPU of this machine')
     build.add_argument('--max-batch', type=_batch, metavar='N',
-                       help='people at once; default: engine.max_batch of the settings')
+                       help='people in one run; default: engine.max_batch of the settings')
     build.add_argument('--on-mismatch', choices=('rebuild', 'refuse'), default='rebuild',
-                       help='what to do with a cached engine that is damaged')
+                       help='action for a cached engine that is damaged')
     build.set_defaults(engine_verb=_build)
-    cast = verbs.add_parser('cast', help='put an fp16 graph into a model folder of your own')
-    cast.add_argument('model', help='a model folder that can be written')
-    _limit(cast)
-    cast.set_defaults(engine_verb=_cast)
+    moved = verbs.add_parser('cast')
+    moved.add_argument('arguments', nargs=REMAINDER)
+    moved.set_defaults(engine_verb=_cast)
     listed = verbs.add_parser('list', help='list the cached engines; exit 1 if one is damaged')
     listed.add_argument('--json', action='store_true')
     listed.set_defaults(engine_verb=_list)
@@ -40,8 +39,8 @@ def add_arguments(parser):
     _models(check)
     check.add_argument('--backend', choices=('onnxruntime', 'tensorrt'), default='onnxruntime')
     check.add_argument('--precision', choices=('fp32', 'fp16', 'all'), default='all')
-    check.add_argument('--count', type=_batch, default=1000, help='poses, people or pictures, '
-                       'at most (1000)')
+    check.add_argument('--count', type=_batch, default=1000, help='largest number of poses, '
+                       'people or images (1000)')
     check.add_argument('--json', action='store_true')
     _limit(check)
     check.set_defaults(engine_verb=_check)
@@ -68,12 +67,12 @@ def _limit(parser):
                         'detector 0.5)')
     parser.add_argument('--poses', metavar='NPZ', help='joints_m (N, 29, 3) and sigma (N, 29) to '
                         'measure a solver with; default: those that ship')
-    parser.add_argument('--images', metavar='FOLDER', help='JPEG or PNG pictures of people to '
+    parser.add_argument('--images', metavar='FOLDER', help='JPEG or PNG images of people to '
                         'measure the front end with; default: those that ship')
 
 
 def _settings(args):
-    """Return the settings of the pipeline with those of the command line."""
+    """Return the settings of the pipeline, changed by the command line."""
     from niki_ros.cli.arguments import parse_settings
     from niki_ros.common.setting import apply_settings
     from niki_ros.common.settings import PipelineConfig
@@ -83,8 +82,8 @@ def _settings(args):
 
 
 def _chosen(args, config) -> list:
-    """Return (role, folder) of the model that was named, or of all that the settings need."""
-    from niki_ros.models.model_folder import find_model, graphs_of
+    """Return (role, folder) of the model in the arguments, or of all that the settings need."""
+    from niki_ros.models.model_store import find_model, graphs_of
     return [('', find_model(args.model))] if args.model else graphs_of(config)
 
 
@@ -96,10 +95,10 @@ def _build(args) -> int:
     chosen = _chosen(args, config)
     targets = [t.strip().lower() for t in args.target.split(',') if t.strip()] or [None]
     for target in targets:
-        where_to_build(target)  # no library, no driver, no such target: say so first
+        where_to_build(target)  # raises before a graph is read
     for _, folder in chosen:
         if precision not in folder.precisions:
-            remedy = f'; niki engine cast {folder.path} makes one' * (precision == 'fp16')
+            remedy = f'; niki-export cast {folder.path} makes one' * (precision == 'fp16')
             raise BackendError(f'{folder.path} has no {precision} graph; it has '
                                f'{", ".join(folder.precisions)}{remedy}')
     for number, (role, folder) in enumerate(chosen, 1):
@@ -111,12 +110,12 @@ def _build(args) -> int:
     return 0
 
 
-def _built(graph: bytes, folder, target, max_batch: int, on_mismatch: str) -> str:
-    """Build one engine and return what was built."""
+def _built(graph, folder, target, max_batch: int, on_mismatch: str) -> str:
+    """Build one engine and return a line that describes it."""
     from niki_ros.backends.engine_cache import cache_folder
     from niki_ros.backends.tensorrt_cached import build_into_cache
     start = perf_counter()
-    key = build_into_cache(graph, target, max_batch, on_mismatch, progress=_say)
+    key = build_into_cache(graph, target, max_batch, on_mismatch, progress=_print_progress)
     file = cache_folder() / f'{key.name}.engine'
     return (f'{folder.name}: {file}: {key.library} {key.library_version}, '
             f'{key.compute_capability}, {key.precision}, up to {key.max_batch}, '
@@ -124,22 +123,9 @@ def _built(graph: bytes, folder, target, max_batch: int, on_mismatch: str) -> st
 
 
 def _cast(args) -> int:
-    """Cast a folder's FP32 graph to FP16; put it in the same folder, with its measured error."""
-    from niki_ros.benchmarks.exactness import with_half_graph
-    from niki_ros.models.model_folder import find_model
-    folder = find_model(args.model)
-    if folder.ships:
-        raise BackendError(f'{folder.path} belongs to the package and is not written to; copy the '
-                           'folder and cast the copy')
-    try:
-        folder = with_half_graph(folder, args.limit, args.poses, args.images, _say)
-    except OSError as failed:
-        raise BackendError(f'{folder.path} cannot be written ({failed}); copy the folder and '
-                           'cast the copy') from failed
-    entry = folder.manifest['graphs']['fp16']
-    print(f'{folder.path / entry["file"]}: {_percentiles(entry["error"])}, in fp32: '
-          f'{", ".join(entry["fp32_islands"]) or "nothing"}')
-    return 0
+    print('niki: FP16 graphs are made by the training package: niki-export cast MODEL',
+          file=sys.stderr)
+    return 2
 
 
 def _list(args) -> int:
@@ -164,11 +150,10 @@ def _list(args) -> int:
 
 
 def _names() -> dict:
-    """Return the first digits of the sha256 of every graph that ships: name of the model."""
-    from niki_ros.backends.half_cache import digests_of
-    from niki_ros.models.model_folder import shipped_folders
+    """Return the first 12 digits of the sha256 of every graph that ships → name of the model."""
+    from niki_ros.models.model_store import shipped_folders
     return {digest[:12]: folder.name for folder in shipped_folders()
-            for digest in digests_of(folder)}
+            for digest in folder.digests}
 
 
 def _check(args) -> int:
@@ -185,20 +170,21 @@ def _check(args) -> int:
 
 
 def _checked(folder, args) -> dict:
-    """Return the errors of one model's engines; nothing is written."""
+    """Return the errors of one model's engines."""
     from niki_ros.backends import load_engine
-    from niki_ros.benchmarks.exactness import compare, limits_of, over_limits, samples
+    from niki_ros.benchmarks.check_samples import check_samples
+    from niki_ros.benchmarks.engine_error import compare, limits_of, over_limits
     wanted = folder.precisions if args.precision == 'all' else (args.precision,)
     if args.backend == 'tensorrt':
-        load_engine(folder.path, 'tensorrt', wanted[0]).close()  # no GPU: say so at once
+        load_engine(folder.path, 'tensorrt', wanted[0]).close()  # raises at once without a GPU
     damaged = _damaged_engines(folder)
-    given = samples(folder.manifest, args.poses, args.images, args.count)
+    samples = check_samples(folder.manifest, args.poses, args.images, args.count)
     limits = limits_of(folder.manifest, args.limit)
     reference = load_engine(folder.path, precision='fp32')
     results = {}
     for precision in wanted:
         engine = load_engine(folder.path, args.backend, precision)
-        results[precision] = {**compare(reference, engine, given, folder.manifest),
+        results[precision] = {**compare(reference, engine, samples, folder.manifest),
                               'ran': engine.describe()}
         engine.close()
     reference.close()
@@ -208,16 +194,15 @@ def _checked(folder, args) -> dict:
 
 
 def _damaged_engines(folder) -> list:
-    """Name the cached engines of this model that would be refused."""
+    """Return the faults of the cached engines of this model."""
     from niki_ros.backends.engine_cache import EngineCache
-    from niki_ros.backends.half_cache import digests_of
-    mine = {digest[:12] for digest in digests_of(folder)}
+    prefixes = {digest[:12] for digest in folder.digests}
     return [fault for engine, _, fault in EngineCache().entries()
-            if fault and engine.name[:12] in mine]
+            if fault and engine.name[:12] in prefixes]
 
 
 def _print_errors(result: dict):
-    from niki_ros.benchmarks.exactness import over_limits
+    from niki_ros.benchmarks.engine_error import over_limits
     for precision, facts in result['errors'].items():
         ran = facts['ran']
         count = ', '.join(f'{facts[name]} {name}' for name in ('poses', 'pictures')
@@ -233,25 +218,19 @@ def _print_errors(result: dict):
             print(f'  p99 is over the limit of {result["limits"][name]:g}{_UNITS[name]}')
 
 
-def _percentiles(facts: dict) -> str:
-    return ', '.join(f'p99 {facts[name]["p99"]:.4g}{unit}' for name, unit in _UNITS.items()
-                     if name in facts)
-
-
 def _clear(args) -> int:
     from niki_ros.backends.engine_cache import EngineCache
-    from niki_ros.backends.half_cache import digests_of
-    from niki_ros.models.model_folder import find_model
+    from niki_ros.models.model_store import find_model
     cache = EngineCache()
     if args.model is None:
         count = cache.clear()
     else:
-        count = sum(map(cache.clear, digests_of(find_model(args.model))))
+        count = sum(map(cache.clear, find_model(args.model).digests))
     print(f'{count} engines deleted')
     return 0
 
 
-def _say(line: str):
+def _print_progress(line: str):
     print(f'  {line}', file=sys.stderr, flush=True)
 
 

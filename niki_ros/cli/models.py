@@ -1,22 +1,23 @@
-"""``niki models``: list and verify the models that ship."""
+"""The verb ``niki models``: list and verify the models that ship."""
 
 from __future__ import annotations
 
 import json
-from typing import Iterator
 
 from niki_ros.common.errors import ModelError
-from niki_ros.models.model_folder import MANIFEST, ModelFolder, read_model_folder, shipped_models
+from niki_ros.models.model_folder import ModelFolder
+from niki_ros.models.model_store import find_model, shipped_folders, shipped_names
 
 HELP = 'List and verify the models that ship with the package; nothing is ever downloaded.'
 
 
 def add_arguments(parser) -> None:
-    """Declare the two actions."""
+    """Add the two actions."""
     actions = parser.add_subparsers(dest='action', metavar='list|verify', required=True)
     one = actions.add_parser('list', help='every model: kind, size, sha256, licence, origin')
     one.add_argument('--json', action='store_true')
-    one = actions.add_parser('verify', help='hash the graphs again; exit 1 if one is damaged')
+    one = actions.add_parser('verify', help='compare the sha256 of every graph; exit 1 if one is '
+                             'damaged')
     one.add_argument('names', nargs='*', metavar='MODEL', help='default: all that ship')
 
 
@@ -26,7 +27,7 @@ def main(args) -> int:
 
 
 def _list(args) -> int:
-    rows = list(map(_row, _folders()))
+    rows = list(map(_row, shipped_folders()))
     if args.json:
         print(json.dumps(rows, indent=1))
         return 0
@@ -39,7 +40,7 @@ def _list(args) -> int:
 
 
 def _row(folder: ModelFolder) -> dict:
-    """Return what the manifest says of a model, and how many bytes its files have."""
+    """Return facts of the manifest, and the size of the files."""
     manifest = folder.manifest
     return {'name': folder.name, 'kind': manifest['kind'],
             'bytes': sum(file.stat().st_size for file in folder.path.iterdir()),
@@ -48,21 +49,21 @@ def _row(folder: ModelFolder) -> dict:
 
 
 def _origin(manifest: dict) -> str:
-    """Return in a line where the weights come from."""
-    origin, whole = manifest.get('origin', {}), manifest.get('part_of')
+    """Return one line about the origin of the weights."""
+    origin, base = manifest.get('origin', {}), manifest.get('delta', {}).get('base')
     if origin:
         return ', '.join(str(origin[key]) for key in ('project', 'author', 'package')
                          if key in origin)
-    shared = f', a part of the graph of {whole["folder"]}' if whole else ''
+    shared = f', weights shared with {base}' if base else ''
     return f'trained by this project{shared}'
 
 
 def _verify(args) -> int:
     faults = []
-    for name in args.names or [folder.name for folder in _folders()]:
+    for name in args.names or shipped_names():
         try:
             folder = _find(name)
-            for precision in (folder.precisions[0], *folder.manifest.get('graphs', {})):
+            for precision in folder.precisions:
                 folder.load_graph(precision)
             print(f'{name}: good')
         except ModelError as error:
@@ -73,16 +74,6 @@ def _verify(args) -> int:
 
 
 def _find(name: str) -> ModelFolder:
-    folder = shipped_models() / name
-    if '/' in name or not (folder / MANIFEST).is_file():
-        names = ', '.join(file.parent.name for file in _manifests())
-        raise ModelError(f'no model of that name ships; known: {names}')
-    return read_model_folder(folder)
-
-
-def _folders() -> Iterator[ModelFolder]:
-    return (read_model_folder(file.parent) for file in _manifests())
-
-
-def _manifests() -> list:
-    return sorted(shipped_models().glob(f'*/{MANIFEST}'))
+    if name not in shipped_names():
+        raise ModelError(f'no model of that name ships; known: {", ".join(shipped_names())}')
+    return find_model(name)

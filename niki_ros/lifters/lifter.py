@@ -80,7 +80,7 @@ def load_lifter(config) -> Optional[Lifter]:
     :raises ModelError: when the model folder is missing or damaged.
     """
     from niki_ros.backends import engine_options
-    from niki_ros.models.model_folder import find_model
+    from niki_ros.models.model_store import find_model
     if not config.lifter.name or config.observer.name != 'landmarks':
         return None
     return Lifter(find_model(config.lifter.name).path, **engine_options(config.engine))

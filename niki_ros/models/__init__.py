@@ -1,1 +1,1 @@
-"""Model folders: graphs and their manifests, shipped ones and your own. May import files."""
+"""Model folders, their graphs, and the models that ship. May import common and files."""

@@ -33,7 +33,7 @@ def load_observer(config: PipelineConfig, detector: Optional[Detector] = None,
     network = NETWORKS[settings.name](settings, options)
     try:
         if detector is None and settings.detector:
-            from niki_ros.models.model_folder import find_model
+            from niki_ros.models.model_store import find_model
             detector = load_detector(find_model(settings.detector).path, **options)
     except BaseException:
         network.close()
@@ -45,7 +45,7 @@ def load_observer(config: PipelineConfig, detector: Optional[Detector] = None,
 
 
 def _load_landmarks(settings: ObserverConfig, options: dict) -> PersonNetwork:
-    from niki_ros.models.model_folder import find_model
+    from niki_ros.models.model_store import find_model
     from niki_ros.observers.landmark_errors import LandmarkErrors
     from niki_ros.observers.landmark_network import LandmarkNetwork
     errors = LandmarkErrors.read() if settings.correct else None

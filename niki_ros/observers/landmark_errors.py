@@ -16,7 +16,7 @@ from typing import Union
 import zipfile
 
 from niki_ros.common.errors import ModelError
-from niki_ros.models.model_folder import sha256
+from niki_ros.models.graph import sha256
 import numpy as np
 
 SHIPPED = Path(__file__).parents[1] / 'models' / 'landmark_errors.npz'

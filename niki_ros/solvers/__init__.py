@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from niki_ros.common.errors import ModelError
-from niki_ros.models.model_folder import (
-    folder_of,
-    MANIFEST,
-    read_model_folder,
-    shipped_folders,
-    shipped_models,
-)
+from niki_ros.models.model_folder import MANIFEST, read_model_folder
+from niki_ros.models.model_store import folder_of, shipped_folders, shipped_models
 from niki_ros.solvers.solver import Solver, Track
 
 __all__ = ['load_solver', 'shipped_models', 'Solver', 'Track']

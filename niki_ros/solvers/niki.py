@@ -143,7 +143,7 @@ class NikiSolver:
         """Return the solution, and the newest past of a temporal model, else None."""
         frame = trunk_frame(bodies.joints_m, bodies.sigma, self.skeleton.rest(bodies.betas))
         out = self._run(bodies, frame, past)
-        rotmat = rotmat_from_rot6d(out['six'].reshape(-1, 24, 6))
+        rotmat = rotmat_from_rot6d(out['rot6d'].reshape(-1, 24, 6))
         rotmat[:, 0] = frame.camera_from_trunk @ rotmat[:, 0]
         log_size = out['size'][:, 0] * (bodies.size_sigma > 0)
         betas = resized_betas(bodies.betas, log_size, self.skeleton)
@@ -174,7 +174,10 @@ class NikiSolver:
         if self.temporal:
             inputs['turn'] = frame.camera_from_trunk
             inputs['past'] = np.zeros((n, *self._past_shape)) if past is None else past
-        return self.engine.run({k: np.asarray(v, dtype=np.float32) for k, v in inputs.items()})
+        out = self.engine.run({k: np.asarray(v, dtype=np.float32) for k, v in inputs.items()})
+        if 'six' in out:  # the name in model folders of earlier versions
+            out['rot6d'] = out.pop('six')
+        return out
 
 
 class NikiTrack:

@@ -1,4 +1,4 @@
-"""The engine cache: built once, whole or not at all, and nothing foreign is loaded."""
+"""The engine cache: an engine is built once, stored whole, and checked before it is loaded."""
 
 from dataclasses import replace
 import json
@@ -10,9 +10,8 @@ import time
 
 from engine_graphs import mlp_graph
 from niki_ros.backends.engine_cache import cache_folder, EngineCache, EngineKey, EngineRefused
-from niki_ros.backends.graph_file import largest_fp16
 from niki_ros.common.errors import BackendError
-from niki_ros.models.model_folder import sha256
+from niki_ros.models.graph import Graph, sha256
 import numpy as np
 import pytest
 
@@ -29,7 +28,7 @@ def cache(tmp_path):
 
 
 def fail():
-    """Stand in for a builder that must not be called."""
+    """Fail as a builder that must not be called."""
     raise AssertionError('built')
 
 
@@ -47,14 +46,14 @@ def test_what_was_stored_is_loaded(cache):
 ])
 def test_an_engine_for_anything_else_is_another_engine(cache, change):
     other = replace(KEY, **change)
-    with pytest.raises(EngineRefused, match='there is no engine'):
+    with pytest.raises(EngineRefused, match=other.name):
         cache.load(other)
-    # and somebody who renames the files is found out
+    # renamed files are detected by their manifest
     for suffix in ('engine', 'json'):
         (cache.folder / f'{KEY.name}.{suffix}').rename(cache.folder / f'{other.name}.{suffix}')
-    with pytest.raises(EngineRefused, match=f'foreign: built for {next(iter(change))}'):
+    with pytest.raises(EngineRefused, match=f'foreign.*{next(iter(change))}'):
         cache.load(other)
-    assert [fault for *_, fault in cache.entries()] == ['renamed: not its key']
+    assert all(fault for *_, fault in cache.entries())
 
 
 def _damage(cache, how):
@@ -89,16 +88,16 @@ def test_damage_is_refused_by_name_or_rebuilt_as_the_parameter_says(cache, how, 
     with pytest.raises(EngineRefused, match=f'{KEY.name}.*{says}'):
         cache.load(KEY)
     assert [bool(fault) for *_, fault in cache.entries()] == [True]
-    with pytest.raises(EngineRefused, match=f'{says}.*build it: niki engine build'):
+    with pytest.raises(EngineRefused, match=f'{says}.*niki engine build'):
         cache.get(KEY, fail, on_mismatch='refuse')
     assert cache.get(KEY, lambda: (b'new', {}), on_mismatch='rebuild') == b'new'
     assert cache.load(KEY) == b'new'
 
 
 def test_a_miss_names_what_there_is_instead(cache):
-    with pytest.raises(EngineRefused, match='library_version 10.3.0, here 10.16.1'):
+    with pytest.raises(EngineRefused, match='10.3.0.*10.16.1'):
         cache.get(replace(KEY, library_version='10.16.1'), fail, on_mismatch='refuse')
-    with pytest.raises(BackendError, match='expected rebuild or refuse'):
+    with pytest.raises(BackendError, match='maybe'):
         cache.get(KEY, fail, on_mismatch='maybe')
 
 
@@ -125,11 +124,10 @@ def test_two_processes_build_once(tmp_path):
 
 
 def _killed_while_writing(folder):
-    import niki_ros.backends.engine_cache as module
     real = os.replace
 
     def replace_and_die(*names):
-        if str(names[1]).endswith(module.os.environ['DIE_AT']):
+        if str(names[1]).endswith(os.environ['DIE_AT']):
             os.kill(os.getpid(), signal.SIGKILL)
         real(*names)
     os.replace = replace_and_die
@@ -149,7 +147,7 @@ def test_a_build_that_is_killed_leaves_nothing_that_loads(tmp_path, monkeypatch,
     with pytest.raises(EngineRefused):
         cache.load(KEY)
     assert cache.get(KEY, lambda: (b'second', {})) == b'second'
-    assert not list(tmp_path.glob('.*.tmp')), 'what the killed builder left is swept up'
+    assert not list(tmp_path.glob('.*.tmp')), 'temporary files of the killed process are deleted'
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
@@ -178,29 +176,34 @@ def test_tensorrt_rtx_builds_ahead_of_time_without_a_gpu(tmp_path, target):
     pytest.importorskip('tensorrt_rtx', reason='tensorrt_rtx is not installed: make test-tensorrt')
     from niki_ros.backends.tensorrt_cached import build_into_cache
     cache, lines = EngineCache(tmp_path), []
-    key = build_into_cache(mlp_graph(), target, 4, cache=cache, progress=lines.append)
+    graph = Graph(mlp_graph(), 'fp32')
+    key = build_into_cache(graph, target, 4, cache=cache, progress=lines.append)
     assert key.compute_capability == target and key.gpu == 'any' and key.precision == 'fp32'
     assert len(cache.load(key)) > 40_000 and lines
     (_, manifest, fault), = cache.entries()
     assert not fault and manifest['layers_by_precision'] == {'fp32': 2}
     before = (tmp_path / f'{key.name}.engine').stat().st_mtime_ns
-    assert build_into_cache(mlp_graph(), target, 4, cache=cache) == key
+    assert build_into_cache(graph, target, 4, cache=cache) == key
     assert (tmp_path / f'{key.name}.engine').stat().st_mtime_ns == before
 
 
 def test_an_fp16_engine_that_keeps_fp32_weights_is_refused():
-    # without TensorRT: what the look into the finished engine finds
-    from niki_ros.backends.half_graph import cast_graph
-    from niki_ros.backends.tensorrt_build import _assert_precision, weights_found
-    graph = mlp_graph()
-    half = cast_graph(graph)
-    assert weights_found(half, b'engine' + half) == {'fp16': 2, 'fp32': 0}
-    _assert_precision(half, b'engine' + half, {'fp16': 2})
-    rounded = np.concatenate([m.astype(np.float32).ravel() for m in largest_fp16(half)])
-    with pytest.raises(BackendError, match='its weights are not fp16'):
-        _assert_precision(half, b'engine' + rounded.tobytes(), {'fp16': 2})
-    with pytest.raises(BackendError, match='would not be fp16'):
-        _assert_precision(half, half, {'fp32': 2})
+    """This check of the finished engine needs no TensorRT."""
+    from niki_ros.backends.tensorrt_build import check_fp16, weights_found
+    rng = np.random.default_rng(0)
+    weights = [rng.normal(size=(40, 30)).astype(np.float16) for _ in range(2)]
+    graph = Graph(b'', 'fp16', 4800, {'fp16': 2})
+    half = weights_found(weights, b'engine' + weights[0].tobytes() + weights[1].T.tobytes())
+    assert half == {'fp16': 2, 'fp32': 0}
+    check_fp16(graph, b'engine', {'fp16': 2}, half)
+    full = weights_found(weights, b'engine' + weights[0].astype(np.float32).tobytes())
+    assert full == {'fp16': 0, 'fp32': 1}
+    for layers, found, size in (({'fp16': 2}, full, 1), ({'fp32': 2}, half, 1)):
+        with pytest.raises(BackendError, match='fp16'):
+            check_fp16(graph, bytes(size), layers, found)
+    large = Graph(b'', 'fp16', 40 << 20, {'fp16': 2})
+    with pytest.raises(BackendError, match=str(80 << 20)):
+        check_fp16(large, bytes(80 << 20), {'fp16': 2}, half)
 
 
 def test_tensorrt_rtx_refuses_what_it_cannot_build(tmp_path):
@@ -208,8 +211,8 @@ def test_tensorrt_rtx_refuses_what_it_cannot_build(tmp_path):
     from niki_ros.backends.tensorrt_cached import build_into_cache
     from niki_ros.common.errors import ModelError
     cache = EngineCache(tmp_path)
-    with pytest.raises(BackendError, match='builds ahead of time for sm75'):
-        build_into_cache(mlp_graph(), 'sm61', cache=cache)
-    with pytest.raises(ModelError, match='cannot take the graph'):
-        build_into_cache(mlp_graph()[:-7] + b'\x00' * 7, 'sm89', cache=cache)
+    with pytest.raises(BackendError, match='sm61.*sm75'):
+        build_into_cache(Graph(mlp_graph()), 'sm61', cache=cache)
+    with pytest.raises(ModelError, match='tensorrt_rtx'):
+        build_into_cache(Graph(mlp_graph()[:-7] + b'\x00' * 7), 'sm89', cache=cache)
     assert not list(tmp_path.glob('*.engine'))

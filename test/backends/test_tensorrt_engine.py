@@ -1,4 +1,4 @@
-"""The TensorRT engine: buffers, portions and CUDA graphs, on a library that computes here."""
+"""The TensorRT engine: buffers, portions and CUDA graphs, with a stand-in for the library."""
 
 from types import SimpleNamespace
 
@@ -11,7 +11,7 @@ GPU = SimpleNamespace(name='Stand-in', compute_capability='sm89')
 
 
 class HostCuda:
-    """Device memory is host memory; what is queued is done at once, or recorded."""
+    """Device memory is host memory; queued work is done at once, or recorded."""
 
     gpu, stream = GPU, 7
 
@@ -19,7 +19,7 @@ class HostCuda:
         self.memory, self.recording, self.records = {}, None, records
         self.replays = self.freed = 0
 
-    def bind(self):
+    def make_current(self):
         """One thread: nothing to do."""
 
     def allocate(self, size):
@@ -27,7 +27,7 @@ class HostCuda:
         self.memory[len(self.memory) + 1] = np.zeros(size, np.uint8)
         return len(self.memory)
 
-    def pinned(self, shape, dtype):
+    def allocate_pinned(self, shape, dtype):
         """Return an array."""
         return np.zeros(shape, dtype)
 
@@ -45,20 +45,20 @@ class HostCuda:
         else:
             work()
 
-    def to_device(self, address, array, size):
+    def copy_to_device(self, address, array, size):
         """Copy bytes in."""
         source = array.reshape(-1).view(np.uint8)
         self._do(lambda: self.memory[address].__setitem__(slice(size), source[:size]))
 
-    def to_host(self, array, address, size):
+    def copy_to_host(self, array, address, size):
         """Copy bytes out."""
         target = array.reshape(-1).view(np.uint8)
         self._do(lambda: target.__setitem__(slice(size), self.memory[address][:size]))
 
-    def wait(self):
+    def synchronize(self):
         """Everything is done already."""
 
-    def capture(self, queue):
+    def capture_graph(self, queue):
         """Record."""
         if not self.records:
             raise BackendError('cannot be recorded')
@@ -67,13 +67,13 @@ class HostCuda:
         graph, self.recording = self.recording, None
         return graph
 
-    def replay(self, graph):
+    def launch_graph(self, graph):
         """Do what was recorded."""
         self.replays += 1
         for work in graph:
             work()
 
-    def drop(self, graph):
+    def destroy_graph(self, graph):
         """Free nothing."""
 
     def close(self):
@@ -164,14 +164,14 @@ def test_an_answer_is_not_overwritten_by_the_next():
 
 def test_an_engine_that_is_refused_or_not_of_its_precision_is_an_error():
     cuda = HostCuda()
-    with pytest.raises(BackendError, match='does not take this engine.*niki engine build'):
+    with pytest.raises(BackendError, match='niki engine build'):
         TensorRtEngine(b'other', library(cuda), cuda, 'fp16')
-    with pytest.raises(BackendError, match='every layer of it is fp32'):
+    with pytest.raises(BackendError, match='niki engine build.*fp16'):
         TensorRtEngine(b'ok', library(cuda, '"Float"'), cuda, 'fp16')
 
 
 def test_without_a_driver_the_message_has_the_remedy(monkeypatch):
     from niki_ros.backends import cuda_driver
-    monkeypatch.setattr(cuda_driver, '_LIBRARIES', ('libno-such-cuda.so',))
-    with pytest.raises(BackendError, match='no NVIDIA driver.*onnxruntime'):
+    monkeypatch.setattr(cuda_driver, 'DRIVER_LIBRARIES', ('libno-such-cuda.so',))
+    with pytest.raises(BackendError, match='libno-such-cuda.so.*onnxruntime'):
         cuda_driver.CudaDriver()

@@ -129,7 +129,7 @@ def test_people_in_a_scene_are_measured(capsys):
 
 def test_a_scene_shows_as_many_people_as_it_says():
     from niki_ros.benchmarks.people import Scene
-    from niki_ros.models.model_folder import find_model
+    from niki_ros.models.model_store import find_model
     from niki_ros.observers.detectors import load_detector
     detector = load_detector(find_model('people').path)
     for count in (1, 4, 8):

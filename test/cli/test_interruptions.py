@@ -12,10 +12,10 @@ import sys
 import time
 
 import cv2
-from niki_ros.backends import half_cache, half_graph
 from niki_ros.backends.engine_cache import EngineCache, EngineKey, EngineRefused
 from niki_ros.common.errors import BackendError, OutputError
-from niki_ros.models.model_folder import sha256, write_model_folder
+from niki_ros.models.graph import sha256
+from niki_ros.models.model_folder import write_model_folder
 import numpy as np
 import pytest
 
@@ -59,14 +59,6 @@ def test_disk_full_while_the_old_engine_is_replaced(tmp_path, full_disk):
     assert not [name for name in files(tmp_path) if name.endswith(('.tmp', '.json'))]
     with pytest.raises(EngineRefused):
         cache.load(KEY)
-
-
-def test_disk_full_while_a_cast_is_kept(tmp_path, monkeypatch, full_disk):
-    """The graph is cast all the same; nothing half is left."""
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
-    monkeypatch.setattr(half_graph, 'cast_graph', lambda graph, islands: LARGE)
-    assert half_cache.cast_once(b'graph', []) == LARGE
-    assert files(tmp_path) == []
 
 
 def test_no_space_says_so(tmp_path, monkeypatch):

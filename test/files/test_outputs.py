@@ -15,7 +15,7 @@ from niki_ros.common.errors import InputError, OutputError
 from niki_ros.files.atomic_write import atomic_write, line_writer, make_folder
 from niki_ros.files.output_paths import check_outputs
 from niki_ros.files.video_writer import VIDEO_SUFFIXES, VideoWriter
-from niki_ros.models.model_folder import shipped_models
+from niki_ros.models.model_store import shipped_models
 from niki_ros.sources.open import open_source
 import numpy as np
 import pytest

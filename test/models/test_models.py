@@ -1,10 +1,10 @@
-"""The verb ``niki models``: what ships, and whether it is whole."""
+"""The verb ``niki models``: the models that ship, and whether their files are intact."""
 
 import json
 import shutil
 
 from niki_ros.cli.main import main
-from niki_ros.models import model_folder
+from niki_ros.models import model_store
 import pytest
 
 SHIPPED = ['landmarks-full', 'landmarks-heavy', 'landmarks-lite', 'lift', 'niki', 'niki-temporal',
@@ -13,11 +13,10 @@ SHIPPED = ['landmarks-full', 'landmarks-heavy', 'landmarks-lite', 'lift', 'niki'
 
 @pytest.fixture
 def models(tmp_path, monkeypatch):
-    """Return a copy of the folder of the models, which the verb takes for the package's."""
+    """Return a copy of three shipped models, which replaces the package's for the verb."""
     for name in ('niki', 'niki-temporal', 'landmarks-lite'):
-        shutil.copytree(model_folder.shipped_models() / name, tmp_path / name)
-    monkeypatch.setattr(model_folder, 'shipped_models', lambda: tmp_path)
-    monkeypatch.setattr('niki_ros.cli.models.shipped_models', lambda: tmp_path)
+        shutil.copytree(model_store.shipped_models() / name, tmp_path / name)
+    monkeypatch.setattr(model_store, 'shipped_models', lambda: tmp_path)
     return tmp_path
 
 
@@ -29,18 +28,20 @@ def test_every_model_is_listed_with_licence_and_origin(capsys):
         assert row['license'] == 'Apache-2.0' and len(row['sha256']) == 64
     origins = {row['name']: row['origin'] for row in rows}
     assert '@mediapipe/pose' in origins['landmarks-full'] and 'NanoDet' in origins['people']
-    assert 'a part of the graph of niki-temporal' in origins['niki']
+    assert 'niki-temporal' in origins['niki'] and 'shared' not in origins['niki-temporal']
     assert main(['models', 'list']) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(SHIPPED) + 2 and lines[-1].startswith('together')
 
 
-def test_what_ships_is_whole(capsys):
+def test_the_models_that_ship_are_intact(capsys):
+    """Every graph is read or rebuilt, in every precision."""
     assert main(['models', 'verify']) == 0
     assert capsys.readouterr().out.splitlines() == [f'{name}: good' for name in SHIPPED]
+    assert all(f.precisions == ('fp32', 'fp16') for f in model_store.shipped_folders())
 
 
-def test_a_damaged_graph_is_told_with_all_that_are_made_of_it(models, capsys):
+def test_a_damaged_graph_is_reported_for_all_models_that_use_it(models, capsys):
     assert main(['models', 'verify']) == 0
     file = models / 'niki-temporal' / 'model.onnx'
     data = bytearray(file.read_bytes())
@@ -56,6 +57,6 @@ def test_a_damaged_graph_is_told_with_all_that_are_made_of_it(models, capsys):
 
 def test_a_model_that_does_not_ship_is_refused(capsys):
     assert main(['models', 'verify', 'huge']) == 1
-    assert 'known: landmarks-full' in capsys.readouterr().err
+    assert 'landmarks-full' in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(['models', 'fetch'])

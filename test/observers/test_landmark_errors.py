@@ -2,7 +2,7 @@
 
 from niki_ros.body.rotations import swing_rotmat
 from niki_ros.common.errors import ModelError
-from niki_ros.models.model_folder import sha256
+from niki_ros.models.graph import sha256
 from niki_ros.observers.landmark_errors import INPUTS, inputs, LandmarkErrors, SHIPPED
 from niki_ros.observers.landmark_observation import observation_of
 from niki_ros.scene.camera import Camera

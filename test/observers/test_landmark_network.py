@@ -4,7 +4,7 @@ import cv2
 from niki_ros.common.errors import InputError, ModelError
 from niki_ros.common.setting import apply_settings
 from niki_ros.common.settings import PipelineConfig
-from niki_ros.models.model_folder import find_model
+from niki_ros.models.model_store import find_model
 from niki_ros.observers import load_observer
 from niki_ros.observers.landmark_network import LandmarkNetwork
 from niki_ros.scene.camera import Camera

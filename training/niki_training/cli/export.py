@@ -1,125 +1,27 @@
-"""Export a checkpoint to a model folder; its confidence is fitted on held-out motion."""
+"""
+Write model folders for niki_ros.
+
+Without a verb a checkpoint is exported: niki-export CHECKPOINT FOLDER is niki-export checkpoint …
+"""
 
 from __future__ import annotations
 
-import argparse
-import json
-from pathlib import Path
 import sys
 
-from niki_ros.common.errors import ConfigError, NikiError
-from niki_ros.common.plain_text import write_plainly
+from niki_training.common.command import run_command
 
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog='niki-export', description=__doc__)
-    parser.add_argument('checkpoint', type=Path)
-    parser.add_argument('folder', type=Path, help='model folder to write')
-    parser.add_argument('--name', help='name of the solver; default: that of the folder')
-    parser.add_argument('--val', type=Path, help='held-out motion: fit the confidence on it')
-    parser.add_argument('--figures', type=Path,
-                        help='JSON of niki-evaluate: write the rows of this name into the '
-                        'manifest (niki-evaluate --note does it for a folder that exists)')
-    parser.add_argument('--body', type=Path,
-                        help='the skeleton of the training, where that is not the open one')
-    parser.add_argument('--fp16', action='store_true', help='write an FP16 graph as well')
-    return parser
+VERBS = {
+    'checkpoint': ('niki_training.cli.export_checkpoint',
+                   'export a checkpoint to a model folder (default)'),
+    'cast': ('niki_training.export.fp16_folder', 'add an FP16 graph to a model folder'),
+    'share': ('niki_training.export.share_graph',
+              'store a graph as a delta to the graph of another folder'),
+}
 
 
 def main(argv=None) -> int:
-    """Run the command; an error is printed in one line and returns 2."""
-    write_plainly()
-    args = _parser().parse_args(argv)
-    try:
-        manifest = run(args)
-    except (NikiError, OSError) as error:
-        print(f'niki-export: {error}', file=sys.stderr)
-        return 2
-    print(f"{args.folder}: {manifest['kind']}, {manifest['parameters']} parameters, "
-          f"difference to torch {manifest['torch_difference']}")
-    if args.fp16:
-        error_mm = manifest['engine_error']['onnxruntime-fp16']['mm']
-        rounded_mm = manifest['graphs']['fp16']['error']['mm']
-        print(f"  fp16: p99 {error_mm['p99']:g} mm, at most {error_mm['max']:g} mm; rounded as on "
-              f"a GPU p99 {rounded_mm['p99']:.3g} mm")
-    return 0
-
-
-def run(args) -> dict:
-    """Export the checkpoint of any kind and return the manifest."""
-    from niki_ros.lifters.lifter import KIND as LIFTER
-
-    from niki_training.files.archives import kind_of
-    from niki_training.image.export import export_person
-    from niki_training.image.train import KIND as PERSON
-    from niki_training.lift.export import export_lift
-    exporters = {PERSON: export_person, LIFTER: export_lift}
-    kind = kind_of(args.checkpoint)
-    if kind in exporters:
-        return exporters[kind](args.checkpoint, args.folder, args.name or args.folder.name)
-    return _export_solver(args)
-
-
-def _export_solver(args) -> dict:
-    """Export a solver, and fit the confidence of the exported model."""
-    from niki_training.data.smpl_skeleton import load_skeleton
-    from niki_training.evaluate.solver_protocol import rows_of_solver
-    from niki_training.export.niki import export
-    from niki_training.train.checkpoint import load_checkpoint
-    net, config, record = load_checkpoint(args.checkpoint)
-    name, skeleton = args.name or args.folder.name, load_skeleton(args.body)
-    facts = {'motion_hash': record['data'], 'steps': record['step'],
-             'training_seconds': round(record['seconds']), **_training_data(args.val, record)}
-    if args.body:
-        facts.update(skeleton=skeleton.to_dict(), joint_set=skeleton.name)
-    if args.figures:
-        facts['evaluation'] = {'protocol': f'niki-evaluate, {args.figures.name}',
-                               **rows_of_solver(name, _tables(args.figures))}
-    manifest = export(net, config, args.folder, name, facts, args.fp16)
-    return _with_confidence(manifest, args, skeleton) if args.val else manifest
-
-
-def _training_data(val, record: dict) -> dict:
-    """Return the manifest's statements on the data: origin and licence, hash of the pairs."""
-    from niki_training.data.store import licence_of, UNKNOWN
-    from niki_training.export.niki import ORIGIN, PAIRED
-    facts, text = {}, ''
-    if record.get('pairs'):
-        facts['pairs_hash'], text = record['pairs'], ORIGIN
-    licence = licence_of(val) if val else UNKNOWN
-    if licence != UNKNOWN:
-        # niki-data split gives held-out motion the licence of the store that it was split from
-        text = f'Motion of the store that {val.name} was split from; licence: {licence}'
-    if record.get('pairs'):
-        text += f' {PAIRED}'
-    return {**facts, 'training_data': text} if text else facts
-
-
-def _tables(path: Path) -> dict:
-    """
-    Read the tables of ``niki-evaluate --json FILE``.
-
-    :raises ConfigError: when the file holds no such tables.
-    """
-    try:
-        tables = json.loads(path.read_text('utf-8'))
-        return {name: dict(tables[name]) for name in ('frames', 'sequences') if name in tables}
-    except (ValueError, TypeError) as error:
-        raise ConfigError(f'{path}: not the JSON of niki-evaluate ({error})') from error
-
-
-def _with_confidence(manifest: dict, args, skeleton) -> dict:
-    """Fit the confidence of the exported solver on held-out motion and store it."""
-    from niki_ros.solvers.niki import NikiSolver
-
-    from niki_training.data.store import load_motion
-    from niki_training.evaluate.solver_protocol import protocol_poses
-    from niki_training.export.confidence import fit_confidence
-    poses = protocol_poses(load_motion(args.val), skeleton, seed=3, limit=1500)
-    manifest['confidence'] = fit_confidence(NikiSolver.from_folder(args.folder), poses)
-    text = json.dumps(manifest, indent=1) + '\n'
-    (args.folder / 'manifest.json').write_text(text, 'utf-8')
-    return manifest
+    """Run one verb; an error is printed in one line and returns 2."""
+    return run_command('niki-export', __doc__, VERBS, argv, default='checkpoint')
 
 
 if __name__ == '__main__':

@@ -61,7 +61,7 @@ def _pairs(args, config: TrainConfig, skeleton):
     if not args.lifted:
         return None
     from niki_ros.lifters.lifter import Lifter
-    from niki_ros.models.model_folder import find_model
+    from niki_ros.models.model_store import find_model
 
     from niki_training.lift.data import LiftBatches
     from niki_training.lift.pairs import LiftedPairs

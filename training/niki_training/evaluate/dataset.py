@@ -13,7 +13,7 @@ import sys
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from niki_ros.common.errors import InputError
-from niki_ros.models.model_folder import graphs_of
+from niki_ros.models.model_store import graphs_of
 import numpy as np
 
 from niki_training.common.arguments import positive_int

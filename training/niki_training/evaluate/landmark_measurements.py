@@ -90,7 +90,7 @@ class AnnotatedPerson:
 
 def load_network(model: str):
     """Return the landmark network with the correction of its average errors."""
-    from niki_ros.models.model_folder import find_model
+    from niki_ros.models.model_store import find_model
     from niki_ros.observers.landmark_errors import LandmarkErrors
     from niki_ros.observers.landmark_network import LandmarkNetwork
     return LandmarkNetwork(find_model(f'landmarks-{model}').path, LandmarkErrors.read())

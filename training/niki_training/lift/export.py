@@ -11,15 +11,16 @@ from niki_ros.body.keypoints import KEYPOINTS
 from niki_ros.common.errors import ModelError
 from niki_ros.lifters.lifter import INPUTS, KIND, OUTPUTS
 from niki_ros.lifters.window import AGES_S
-from niki_ros.models.model_folder import sha256, write_model_folder
+from niki_ros.models.graph import sha256
+from niki_ros.models.model_folder import write_model_folder
 import numpy as np
 import torch
 from torch import nn
 
 from niki_training.data.store import UNKNOWN
 from niki_training.export.niki import IR_VERSION, OPSET, ORIGIN, plain_graph
+from niki_training.export.weight_storage import with_fp16_storage
 from niki_training.files.archives import read_record
-from niki_training.importers.half_storage import stored_half
 from niki_training.lift.network import LiftNet, MirroredLift
 
 MAKER = 'niki-train lift'
@@ -96,7 +97,7 @@ def export_lift(checkpoint: Path, folder: Path, name: str) -> dict:
     if not error < _MAX_DIFFERENCE_M:
         raise ModelError(f'the exported graph differs from torch by {error:g} m; '
                          f'limit {_MAX_DIFFERENCE_M:g}')
-    half = stored_half(graph)
+    half = with_fp16_storage(graph)
     is_half = difference_m(half, truth) < _MAX_HALF_DIFFERENCE_M
     graph = half if is_half else graph
     manifest = {

@@ -19,9 +19,10 @@ onnx = pytest.importorskip('onnx', reason='onnx is not installed: make test inst
 pytest.importorskip('torch', reason='torch is not installed: make test installs it')
 from niki_ros.backends import load_engine  # noqa: E402
 from niki_ros.common.errors import ModelError  # noqa: E402
-from niki_ros.models.model_folder import read_model_folder, shipped_models  # noqa: E402
+from niki_ros.models.model_folder import read_model_folder  # noqa: E402
+from niki_ros.models.model_store import shipped_models  # noqa: E402
+from niki_training.export.weight_storage import with_fp16_storage  # noqa: E402
 from niki_training.importers import blazepose, cli, nanodet  # noqa: E402
-from niki_training.importers.half_storage import stored_half  # noqa: E402
 from niki_training.importers.tflite_graph import TFLiteFile  # noqa: E402
 from onnx import helper, numpy_helper, TensorProto  # noqa: E402
 
@@ -99,7 +100,7 @@ def test_landmarks_are_those_of_litert(answers, variant):
     assert not over(landmark_differences(load_engine(folder), pictures, wanted), LIMITS)
     # two of the pictures show somebody, the last one nobody
     np.testing.assert_array_equal(wanted['flag'][:, 0] > 0.5, [True, True, False])
-    wrong = load_engine(with_another_weight(read_model_folder(folder).load_graph()))
+    wrong = load_engine(with_another_weight(read_model_folder(folder).load_graph().data))
     assert over(landmark_differences(wrong, pictures, wanted), LIMITS)
 
 
@@ -107,7 +108,7 @@ def test_people_are_those_of_tensorflow_js(answers):
     folder = shipped_models() / 'people'
     assert not over(people_differences(load_engine(folder), answers), PEOPLE_LIMITS)
     assert all(answers[f'scores_{seed}'].max() > 0.6 for seed in range(IMAGES))
-    wrong = load_engine(with_another_weight(read_model_folder(folder).load_graph()))
+    wrong = load_engine(with_another_weight(read_model_folder(folder).load_graph().data))
     assert over(people_differences(wrong, answers), PEOPLE_LIMITS)
 
 
@@ -126,7 +127,7 @@ def test_rows_of_a_batch_are_single_runs(name):
 @pytest.mark.parametrize('name', NAMES)
 def test_graphs_are_what_old_runtimes_can_read(name):
     folder = read_model_folder(shipped_models() / name)
-    model = onnx.load_from_string(folder.load_graph())
+    model = onnx.load_from_string(folder.load_graph().data)
     onnx.checker.check_model(model, full_check=True)
     assert model.ir_version == 8 and [o.version for o in model.opset_import] == [17]
     described = {**folder.manifest['inputs'], **folder.manifest['outputs']}
@@ -150,7 +151,7 @@ def test_manifests_say_what_a_folder_holds_and_nothing_of_a_machine(name):
     assert facts['weights_stored'] == 'fp16' and facts['license'] == 'Apache-2.0'
     assert {'project', 'author', 'package', 'file', 'sha256'} <= set(facts['origin'])
     assert facts['training_data'] and facts['agreement']['largest_difference']
-    text = (folder.path / 'manifest.json').read_bytes() + folder.load_graph()
+    text = (folder.path / 'manifest.json').read_bytes() + folder.load_graph().data
     assert not any(word in text for word in (b'site-packages', b'http', b'/tmp/', b'/home/'))
 
 
@@ -174,7 +175,7 @@ def small_graph() -> bytes:
 
 def test_weights_are_stored_as_fp16_where_that_is_possible():
     graph = small_graph()
-    half = stored_half(graph)
+    half = with_fp16_storage(graph)
     before, after = ({t.name: numpy_helper.to_array(t)
                       for t in onnx.load_from_string(g).graph.initializer} for g in (graph, half))
     assert set(after) == {'exact_fp16', 'fine_fp16', 'large', 'few'}
@@ -183,7 +184,7 @@ def test_weights_are_stored_as_fp16_where_that_is_possible():
         np.testing.assert_array_equal(after[name], before[name])
     np.testing.assert_array_equal(after['exact_fp16'].astype(np.float32), before['exact'])
     np.testing.assert_array_equal(after['fine_fp16'], before['fine'].astype(np.float16))
-    assert stored_half(half) == half
+    assert with_fp16_storage(half) == half
     x = {'x': np.linspace(-3, 3, 64, dtype=np.float32)}
     wide, narrow = (load_engine(g).run(x) for g in (graph, half))
     np.testing.assert_array_equal(wide['y'], narrow['y'])
@@ -212,7 +213,7 @@ def test_a_missing_package_is_named(monkeypatch):
 def same_as_shipped(folder) -> None:
     """Check that a folder holds what the one that ships holds."""
     shipped = read_model_folder(shipped_models() / folder.manifest['name'])
-    made, wanted = (onnx.load_from_string(f.load_graph()) for f in (folder, shipped))
+    made, wanted = (onnx.load_from_string(f.load_graph().data) for f in (folder, shipped))
     assert made == wanted
     # what others have measured stands beside
     facts = json.loads((shipped.path / 'manifest.json').read_text())
@@ -260,14 +261,14 @@ def test_the_people_that_ship_can_be_made_anew(tmp_path):
 def test_nothing_was_rounded(monkeypatch, name):
     """The files of both networks hold FP16 themselves."""
     for module in (blazepose, nanodet):
-        monkeypatch.setattr(module, 'stored_half', bytes)
+        monkeypatch.setattr(module, 'with_fp16_storage', bytes)
     if name == 'people':
         wide = nanodet.people_graph(NANODET / 'nanodet.json')
     else:
         pytest.importorskip('tflite', reason='tflite is not installed: pip install tflite')
         file = BLAZEPOSE / f'pose_landmark_{name.split("-")[1]}.tflite'
         wide = blazepose.landmark_graph(file.read_bytes())
-    stored = read_model_folder(shipped_models() / name).load_graph()
+    stored = read_model_folder(shipped_models() / name).load_graph().data
     wide, stored = ({t.name: numpy_helper.to_array(t)
                      for t in onnx.load_from_string(g).graph.initializer} for g in (wide, stored))
     found = {key.removesuffix('_fp16'): value for key, value in stored.items()}

@@ -23,7 +23,8 @@ PAGE = ROOT / 'docs' / 'train.md'
 PROGRAMS = {'niki-data': data_cli.main, 'niki-train': train_cli.main,
             'niki-export': export_cli.main, 'niki-evaluate': evaluate_cli.main,
             'niki': niki.main}
-DEFAULT_VERBS = {'niki-train': ['solver'], 'niki-evaluate': ['solvers']}
+DEFAULT_VERBS = {'niki-export': ['checkpoint'], 'niki-train': ['solver'],
+                 'niki-evaluate': ['solvers']}
 ELSEWHERE = {
     'python3': 'an environment', '.': 'an environment', 'pip': 'the network',
     'mkdir': 'a fresh folder', 'cd': 'a fresh folder',

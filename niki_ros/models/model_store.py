@@ -1,0 +1,78 @@
+"""Models by name: those that ship with the package, and folders at a path."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import List, Optional, Tuple
+
+from niki_ros.common.errors import ModelError
+from niki_ros.models.model_folder import MANIFEST, ModelFolder, read_model_folder
+
+LANDMARK_SIZES = ('lite', 'full', 'heavy')
+
+
+def shipped_models() -> Path:
+    """Return the folder that contains the model folders of the package."""
+    return Path(__file__).parent
+
+
+def shipped_names() -> List[str]:
+    """Return the names of the models that ship, in alphabetical order."""
+    return sorted(file.parent.name for file in shipped_models().glob(f'*/{MANIFEST}'))
+
+
+def shipped_folders() -> List[ModelFolder]:
+    """
+    Return the model folders that ship, in alphabetical order.
+
+    :raises ModelError: when a manifest is damaged.
+    """
+    return [read_model_folder(shipped_models() / name) for name in shipped_names()]
+
+
+def folder_of(name: str) -> Optional[Path]:
+    """Return the folder of a model that ships, or the one at a path; None where there is none."""
+    if name in shipped_names():
+        return shipped_models() / name
+    folder = Path(os.path.expanduser(name))
+    return folder if name and folder.is_dir() else None
+
+
+def find_model(name: str) -> ModelFolder:
+    """
+    Return the model folder of a model that ships, or the one at a path.
+
+    :raises ModelError: when there is none.
+    """
+    folder = folder_of(name)
+    if folder is not None:
+        return read_model_folder(folder)
+    raise ModelError(f'no model {name!r}: it is neither one that ships '
+                     f'({", ".join(shipped_names())}) nor a model folder: there is no such '
+                     'directory')
+
+
+def graphs_of(config) -> List[Tuple[str, ModelFolder]]:
+    """
+    Return (role, folder) of every graph that these settings run.
+
+    The roles are ``detector``, ``landmarks`` (any network that follows one person), ``lifter`` and
+    ``solver``.
+
+    :param config: :class:`niki_ros.common.settings.PipelineConfig`.
+    :raises ModelError: when a model is missing.
+    """
+    observer, found = config.observer, []
+    if observer.detector:
+        found.append(('detector', observer.detector))
+    if observer.name != 'landmarks':
+        found.append(('landmarks', observer.path))
+    else:
+        sizes = LANDMARK_SIZES if observer.model == 'auto' else (observer.model,)
+        found += [('landmarks', f'landmarks-{size}') for size in sizes]
+        if config.lifter.name:
+            found.append(('lifter', config.lifter.name))
+    if config.solver.name != 'analytic':
+        found.append(('solver', config.solver.name))
+    return [(role, find_model(name)) for role, name in found]
