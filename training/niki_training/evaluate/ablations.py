@@ -1,9 +1,9 @@
 """
-``niki-train ablations``: what each part of NIKI is for, in one table.
+Train every variant of the solver and compare them in one table.
 
-Trains every variant for the same number of steps, or the same time, one after another, each in a
-folder of its own; started again it goes on where it was. Then all are scored on held-out motion:
-``ablations.md`` and ``ablations.json``.
+The variants are trained one after another for the same number of steps, or the same time, each in
+a folder of its own. Each is scored on held-out motion: ablations.md and ablations.json. Started
+again with the same --out, the command is resumed.
 """
 
 from __future__ import annotations
@@ -47,14 +47,13 @@ VARIANTS: Dict[str, Dict[str, object]] = {
     'temporal': {'net.kind': 'temporal', 'batch': 40, 'learning_rate': 0.001, 'warmup': 100},
 }
 """
-What is changed in the settings.
+Name of a variant → changed settings.
 
-Without inverse: trained as a regression, nothing asked of the errors or of the way back.
-Regression: a plain network of the same size. Temporal stands on two-stage, which is what is left
-without it.
+``without-inverse`` is trained as a regression, without losses of the errors and of the inverse
+direction. ``regression`` is a network of the same size. ``temporal`` starts from ``two-stage``.
 """
 TRACK_ROWS = {'noise-20': 0, 'noise-40': 0, 'occluded-2': 24, 'truncated-legs': 24}
-"""Rows of the table of tracks, and the frame at which the corruption starts."""
+"""Rows of the table of tracks → the frame at which the corruption begins."""
 
 
 def add_arguments(parser) -> None:
@@ -85,7 +84,7 @@ def main(args) -> int:
 
 
 def run(args) -> str:
-    """Train and score everything that was asked for; return the tables in Markdown."""
+    """Train and score the chosen variants; return the tables in Markdown."""
     names = [name for name in VARIANTS if name in (args.only or VARIANTS)]
     if 'temporal' in names and 'two-stage' not in names:
         names.insert(0, 'two-stage')
@@ -107,9 +106,9 @@ def run(args) -> str:
 
 
 def variant(name: str, steps: int | None, minutes: float | None, changes=()) -> TrainConfig:
-    """Return the checked settings of a variant; ``changes`` (name=value) come after its own."""
+    """Return the settings of a variant; ``changes`` (name=value) override its own."""
     config = TrainConfig()
-    config.set('steps', steps or 1_000_000_000)     # without steps the clock ends the run
+    config.set('steps', steps or 1_000_000_000)     # without steps the run ends by time
     config.set('minutes', minutes or 0.0)
     given = [f'{key}={value}' for key, value in VARIANTS[name].items()]
     config.set_all((*given, *changes))

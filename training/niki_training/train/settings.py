@@ -1,4 +1,4 @@
-"""Settings of a training run, in one place, stored in every checkpoint."""
+"""Settings of a training run. Every checkpoint stores them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,13 @@ from niki_training.networks.niki import NetConfig, ROTATIONS
 from niki_training.train.losses import LossConfig
 
 KINDS = ('one_stage', 'two_stage', 'temporal', 'mlp')
+_SMALLEST = {
+    'steps': 1, 'batch': 2, 'epoch': 1, 'warmup': 1, 'frames': 3, 'minutes': 0, 'seed': 0,
+    'weight_decay': 0, 'learning_rate': 1e-12, 'clip': 1e-12, 'net.blocks': 1, 'net.hidden': 1,
+    'net.twist_blocks': 1, 'net.twist_hidden': 1, 'net.window': 2, 'net.temporal_blocks': 1,
+    'net.temporal_hidden': 1, 'net.heads': 1, 'net.width': ROTATIONS + 2}
+"""Setting → smallest value."""
+_SHARES = ('clean_share', 'twist_share', 'pairs_share', 'ema')
 
 
 @dataclass
@@ -21,12 +28,13 @@ class TrainConfig:
     """
     Settings of a run; ``niki-train --set name=value`` changes one.
 
-    :param steps: optimiser steps in all. :param batch: frames (or windows) a step.
-    :param minutes: the run ends, learning rate annealed, after so long; 0 = after all steps.
-    :param learning_rate: at its highest, after ``warmup`` steps; then a cosine to 1 % of it.
-    :param clean_share: of each batch that is left uncorrupted.
-    :param twist_share: of each batch whose twists are given.
-    :param pairs_share: of each batch that a real front end saw, where ``--pairs`` is given.
+    :param steps: optimiser steps of the run. :param batch: frames (or windows) per step.
+    :param minutes: duration of the run, 0 = until the last step; the learning rate is annealed.
+    :param learning_rate: highest rate, after ``warmup`` steps; then a cosine to 1 % of it.
+    :param clip: largest norm of the gradient. :param ema: decay of the averaged weights.
+    :param clean_share: share of each batch without corruption.
+    :param twist_share: share of each batch with its true twists as input.
+    :param pairs_share: share of each batch from a front end, with ``--pairs`` or ``--lifted``.
     :param frames: length of the windows of the temporal network.
     :param epoch: steps between checkpoints. :param bf16: products in bfloat16.
     """
@@ -51,7 +59,11 @@ class TrainConfig:
     corruption: CorruptionOdds = field(default_factory=CorruptionOdds)
 
     def set(self, name: str, value) -> None:
-        """Change one setting, such as ``net.hidden`` or ``steps``, keeping its type."""
+        """
+        Change one setting, such as ``net.hidden`` or ``steps``, keeping its type.
+
+        :raises ConfigError: for an unknown name, or a value of another type.
+        """
         owner, target = self, self
         for leaf in name.split('.'):
             if not is_dataclass(target) or leaf not in {f.name for f in fields(target)}:
@@ -82,9 +94,9 @@ class TrainConfig:
 
     def check(self) -> TrainConfig:
         """
-        Return these settings.
+        Return these settings, checked.
 
-        :raises ConfigError: naming the first that no run can have.
+        :raises ConfigError: naming the first setting that is out of range.
         """
         self._check_ranges()
         self.corruption.check()
@@ -97,28 +109,15 @@ class TrainConfig:
         return self
 
     def _check_ranges(self) -> None:
-        """Refuse numbers that no run can have; NaN is in no range."""
-        least = {'steps': 1, 'batch': 2, 'epoch': 1, 'warmup': 1, 'frames': 3, 'net.blocks': 1,
-                 'net.hidden': 1, 'net.twist_blocks': 1, 'net.twist_hidden': 1, 'net.window': 2,
-                 'net.temporal_blocks': 1, 'net.temporal_hidden': 1, 'net.heads': 1,
-                 'net.width': ROTATIONS + 2}
-        for name, value in least.items():
-            found = attrgetter(name)(self)
-            if found < value:
-                raise ConfigError(f'{name} is {found}; at least {value} is expected')
-        for name in ('clean_share', 'twist_share', 'pairs_share', 'ema'):
+        """Check the ranges of the numbers; NaN is in no range."""
+        smallest = {**_SMALLEST, **{f'loss.{one.name}': 0 for one in fields(self.loss)}}
+        for name, low in smallest.items():
+            value = attrgetter(name)(self)
+            if not low <= value < float('inf'):
+                raise ConfigError(f'{name} is {value}; expected {low:g} or more')
+        for name in _SHARES:
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f'{name} is {getattr(self, name)}; expected 0 … 1')
-        for weight in fields(self.loss):
-            if not 0 <= getattr(self.loss, weight.name) < float('inf'):
-                raise ConfigError(f'loss.{weight.name} is {getattr(self.loss, weight.name)}; '
-                                  'expected 0, which switches it off, or more')
-        for name in ('minutes', 'weight_decay', 'seed'):
-            if not 0 <= getattr(self, name) < float('inf'):
-                raise ConfigError(f'{name} is {getattr(self, name)}; expected 0 or more')
-        for name in ('learning_rate', 'clip'):
-            if not 0 < getattr(self, name) < float('inf'):
-                raise ConfigError(f'{name} is {getattr(self, name)}; expected more than 0')
 
     def to_dict(self) -> dict:
         """Return all settings as plain values."""
@@ -134,7 +133,7 @@ class TrainConfig:
         :raises TypeError: for values of another form. :raises KeyError: without ``net``, ``loss``.
         """
         if not isinstance(data, dict):
-            raise TypeError(f'a {type(data).__name__}, no object with settings')
+            raise TypeError(f'a {type(data).__name__}; expected an object with settings')
         data = dict(data)
         net, loss = NetConfig(**data.pop('net')), LossConfig(**data.pop('loss'))
         odds = CorruptionOdds.from_dict(data.pop('corruption', {}))
@@ -142,7 +141,11 @@ class TrainConfig:
 
 
 def read_config(path: Path) -> TrainConfig:
-    """Read settings from a JSON file."""
+    """
+    Read settings from a JSON file.
+
+    :raises ConfigError: when it holds no settings.
+    """
     try:
         return TrainConfig.from_dict(json.loads(Path(path).read_text('utf-8')))
     except (OSError, ValueError, TypeError, KeyError) as error:
