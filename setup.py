@@ -15,7 +15,6 @@ EXECUTABLES = {
     'pose_node': 'niki_ros.ros.pose_node:main',
     'video_source': 'niki_ros.ros.video_source:main',
     'humans_merger': 'niki_ros.ros.humans_merger:main',
-    'demo_listener': 'niki_ros.demo.listener:main',
     'niki': 'niki_ros.cli.main:main',
 }
 # pip installs console scripts into bin/, ros2 looks in lib/<package>/: the latter call the former

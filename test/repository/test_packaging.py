@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-EXECUTABLES = ('pose_node', 'video_source', 'humans_merger', 'demo_listener', 'niki')
+EXECUTABLES = ('pose_node', 'video_source', 'humans_merger', 'niki')
 
 
 def run(*command, **options):
