@@ -72,11 +72,11 @@ def _clip(nets, clip: TrialClip) -> dict:
     batch, out = torch.from_numpy(np.float32(images)), {}
     for head, net in nets.items():
         with torch.no_grad():
-            said = net(batch)
+            found = net(batch)
         turn = np.stack([view.camera_from_view for view in views])
-        joints = said.joints_m.double().numpy() @ turn.transpose(0, 2, 1)
+        joints = found.joints_m.double().numpy() @ turn.transpose(0, 2, 1)
         roots = np.stack([view.root_m(place[:2], place[2])
-                          for view, place in zip(views, said.place.double().numpy())])
+                          for view, place in zip(views, found.place.double().numpy())])
         limbs = joints[:, LIMB_JOINTS]
         far = np.stack([np.linalg.norm((limbs + roots[:, None])[:, :2].mean(1), axis=-1),
                         np.linalg.norm(np.stack(kept)[:, :2].mean(1), axis=-1)], axis=-1)

@@ -74,8 +74,8 @@ def read_bvh(path, joint_map: dict, first_is_t_pose: bool = False) -> Motion:
         rotvec = _from_t_pose(turns, _parents(head), joint_map)
     else:
         rotvec = np.zeros((len(values), 24, 3))
-        for ours, theirs in joint_map.items():
-            rotvec[:, BODY_24.index(ours)] = rotvec_from_rotmat(turns[theirs])
+        for joint, name in joint_map.items():
+            rotvec[:, BODY_24.index(joint)] = rotvec_from_rotmat(turns[name])
     rotvec = at_30_fps(rotvec, checked_rate_hz(path, 1 / frame_s)).astype(np.float32)
     return Motion(rotvec, np.asarray([len(rotvec)]), np.asarray([path.stem]))
 
