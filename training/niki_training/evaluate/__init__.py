@@ -1,1 +1,5 @@
-"""Evaluation on motion, video and data sets of papers. May import front_end and lift."""
+"""
+Evaluation on motion, video and data sets of papers: one module per verb, and their scores.
+
+May import front_end and lift.
+"""

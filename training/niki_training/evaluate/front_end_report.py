@@ -1,5 +1,5 @@
 """
-``niki-data report``: what a front end gets wrong, from its pairs with exact truth.
+Report the errors of a front end on rendered people with exact ground truth.
 
 Errors are root-aligned (pelvis on pelvis). Along = in the direction of the ray from the camera to
 the joint, across = at right angles to it, per coordinate.
@@ -11,30 +11,29 @@ from pathlib import Path
 
 from niki_ros.body.observation import SIGMA_UNIT_M
 from niki_ros.body.skeleton import JOINTS_29
-from niki_ros.files.atomic_write import atomic_write
 import numpy as np
 
-from niki_training.evaluate.plots import new_figure
+from niki_training.evaluate.plots import new_figure, save_figure
 from niki_training.files.outputs import check_arguments, write_text
 from niki_training.front_end.observe import UNCORRECTED_JOINTS, with_recomputed_observations
 from niki_training.render.shards import read_shards
 
-SIGMA_EDGES = (0.0, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.8, 0.999, 1.01)
-HIDDEN_EDGES = (0, 1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100.1)
+_SIGMA_EDGES = (0.0, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.8, 0.999, 1.01)
+_HIDDEN_EDGES_PERCENT = (0, 1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100.1)
 
 
 def add_arguments(parser) -> None:
-    """Add the options of this verb."""
+    """Add the options of ``niki-data report``."""
     parser.add_argument('folder', type=Path, help='folder with shards of pairs')
     parser.add_argument('--split', default='train')
     parser.add_argument('--out', type=Path, help='write the Markdown here instead of printing it')
-    parser.add_argument('--plot', type=Path, help='draw it (.png)')
+    parser.add_argument('--plot', type=Path, help='draw the tables (.png)')
 
 
 def main(args) -> int:
-    """Read the pairs, write the report."""
+    """Print or write the report."""
     check_arguments(args, {'--out': args.out, '--plot': args.plot})
-    errors = Errors(with_recomputed_observations(read_shards(args.folder, args.split)))
+    errors = FrontEndErrors(with_recomputed_observations(read_shards(args.folder, args.split)))
     text = markdown(errors)
     if args.out:
         write_text(args.out, text + '\n')
@@ -45,11 +44,20 @@ def main(args) -> int:
     return 0
 
 
-class Errors:
-    """Errors of all frames in which the person was found, millimetres."""
+class FrontEndErrors:
+    """
+    Errors of the n frames with an observation, millimetres.
+
+    :param shards: arrays (clips, frames, ...) of :func:`read_shards`.
+    :ivar along: (n, 29). :ivar across: (n, 29). :ivar total: (n, 29).
+    :ivar uncorrected: (n, 29) total error before the correction of average errors.
+    :ivar image_px: (n, 29) error in the image. :ivar visible: (n, 29). :ivar sigma: (n, 29).
+    :ivar hidden_percent: (n,). :ivar all_hidden_percent: (clips, frames).
+    :ivar all_found: (clips, frames) True for frames with an observation.
+    """
 
     def __init__(self, shards: dict):
-        """Split the errors of :func:`read_shards` into along and across."""
+        """Compute the errors."""
         found = shards['obs_found']
         joints = shards['joints_m'][found].astype(np.float64)
         seen = shards['obs_joints_m'][found].astype(np.float64)
@@ -59,19 +67,19 @@ class Errors:
         self.along = along
         self.total = np.linalg.norm(off, axis=-1)
         own = shards.get(UNCORRECTED_JOINTS, shards['obs_joints_m'])[found].astype(np.float64)
-        self.own = 1e3 * np.linalg.norm(own - own[:, :1] - joints + joints[:, :1], axis=-1)
+        self.uncorrected = 1e3 * np.linalg.norm(own - own[:, :1] - joints + joints[:, :1], axis=-1)
         self.across = np.sqrt(np.maximum(self.total**2 - along**2, 0.0) / 2)
         self.visible = shards['visible'][found]
         self.sigma = shards['obs_sigma'][found].astype(np.float64)
-        self.hidden = shards['hidden_percent'][found]
-        self.pixels = np.linalg.norm(
+        self.hidden_percent = shards['hidden_percent'][found]
+        self.image_px = np.linalg.norm(
             shards['obs_keypoints_px'][found] - shards['keypoints_px'][found], axis=-1)
-        self.all_found, self.all_hidden = found, shards['hidden_percent']
+        self.all_found, self.all_hidden_percent = found, shards['hidden_percent']
         self.clips = len(found)
         self.subjects = len(set(shards['subject'].tolist()))
 
 
-def joint_rows(errors: Errors) -> list:
+def joint_rows(errors: FrontEndErrors) -> list:
     """Return (joint, mean, median, bias along, RMS along, across, visible, hidden, px, own)."""
     rows = []
     for joint, name in enumerate(JOINTS_29):
@@ -82,18 +90,18 @@ def joint_rows(errors: Errors) -> list:
             _rms(errors.along[:, joint]), _rms(errors.across[:, joint]),
             total[see].mean() if see.any() else np.nan,
             total[~see].mean() if (~see).any() else np.nan,
-            np.nanmedian(errors.pixels[:, joint]), errors.own[:, joint].mean()))
+            np.nanmedian(errors.image_px[:, joint]), errors.uncorrected[:, joint].mean()))
     return rows
 
 
-def hidden_rows(errors: Errors) -> list:
+def hidden_rows(errors: FrontEndErrors) -> list:
     """Return (from, to, frames, found %, mean error, mean of visible, of hidden joints)."""
     rows = []
-    for low, high in zip(HIDDEN_EDGES, HIDDEN_EDGES[1:]):
-        every = (errors.all_hidden >= low) & (errors.all_hidden < high)
+    for low, high in zip(_HIDDEN_EDGES_PERCENT, _HIDDEN_EDGES_PERCENT[1:]):
+        every = (errors.all_hidden_percent >= low) & (errors.all_hidden_percent < high)
         if not every.any():
             continue
-        here = (errors.hidden >= low) & (errors.hidden < high)
+        here = (errors.hidden_percent >= low) & (errors.hidden_percent < high)
         total, see = errors.total[here][:, :24], errors.visible[here][:, :24]
         rows.append((low, min(high, 100), int(every.sum()),
                      100 * errors.all_found[every].mean(), _mean(total), _mean(total[see]),
@@ -101,11 +109,11 @@ def hidden_rows(errors: Errors) -> list:
     return rows
 
 
-def sigma_rows(errors: Errors) -> list:
+def sigma_rows(errors: FrontEndErrors) -> list:
     """Return (mean sigma as mm, RMS error per coordinate, median-based, share %) in bins."""
     rows = []
     sigma, total = errors.sigma[:, 1:], errors.total[:, 1:]
-    for low, high in zip(SIGMA_EDGES, SIGMA_EDGES[1:]):
+    for low, high in zip(_SIGMA_EDGES, _SIGMA_EDGES[1:]):
         here = (sigma >= low) & (sigma < high)
         if here.sum() < 100:
             continue
@@ -129,18 +137,18 @@ def _table(head, rows, pattern: str) -> list:
     return lines + ['| ' + pattern.format(*row).replace('nan', '') + ' |' for row in rows]
 
 
-def markdown(errors: Errors) -> str:
+def markdown(errors: FrontEndErrors) -> str:
     """Return the report."""
     found = errors.all_found
-    clear = errors.all_hidden < 1
+    clear = errors.all_hidden_percent < 1
     lines = [
-        '# What the front end gets wrong on rendered people', '',
+        '# Errors of the front end on rendered people', '',
         f'{errors.clips} clips, {errors.subjects} subjects, {found.size} frames, '
         f'{100 * found.mean():.1f} % with the person found; of the {int(clear.sum())} frames '
         f'with nothing hidden {100 * found[clear].mean():.1f} %. '
-        f'{100 * (errors.all_hidden >= 10).mean():.0f} % of the frames have a tenth or more of '
-        'the body hidden. Millimetres, root-aligned, after what is always wrong was taken off; '
-        '"uncorrected" is the mean before that.', '',
+        f'{100 * (errors.all_hidden_percent >= 10).mean():.0f} % of the frames have a tenth or '
+        'more of the body hidden. Millimetres, root-aligned, after the correction of average '
+        'errors; "uncorrected" is the mean before it.', '',
         '## By joint', '']
     lines += _table(
         ('joint', 'mean', 'median', 'bias along', 'RMS along', 'RMS across', 'visible', 'hidden',
@@ -150,15 +158,19 @@ def markdown(errors: Errors) -> str:
     lines += _table(
         ('% hidden', 'frames', 'found %', 'mean', 'visible joints', 'hidden joints'),
         hidden_rows(errors), '{:.0f}–{:.0f} | {} | {:.1f} | {:.0f} | {:.0f} | {:.0f}')
-    lines += ['', '## Is sigma what it says', '']
+    lines += ['', '## Measured errors against sigma', '']
     lines += _table(
-        ('claimed, mm per coordinate', 'RMS', 'by the median', 'share of joints %'),
+        ('sigma, mm per coordinate', 'RMS', 'by the median', 'share of joints %'),
         sigma_rows(errors), '{:.0f} | {:.0f} | {:.0f} | {:.1f}')
     return '\n'.join(lines)
 
 
-def draw(errors: Errors, path: Path) -> None:
-    """Draw the three tables."""
+def draw(errors: FrontEndErrors, path: Path) -> None:
+    """
+    Draw the three tables.
+
+    :raises ConfigError: when matplotlib is absent, or does not know the ending of the file.
+    """
     figure = new_figure(figsize=(15, 4.6), layout='constrained')
     joints, hidden, sigma = figure.subplots(1, 3, width_ratios=(1.6, 1, 1))
     rows = joint_rows(errors)
@@ -182,8 +194,7 @@ def draw(errors: Errors, path: Path) -> None:
     sigma.plot([r[0] for r in rows], [r[1] for r in rows], 'o-', label='RMS')
     sigma.plot([r[0] for r in rows], [r[2] for r in rows], 'o-', label='by the median')
     sigma.plot([0, 200], [0, 200], 'k:')
-    sigma.set_xlabel('claimed by sigma, mm per coordinate')
-    sigma.set_ylabel('true, mm')
+    sigma.set_xlabel('sigma, mm per coordinate')
+    sigma.set_ylabel('measured, mm')
     sigma.legend()
-    with atomic_write(path) as part:
-        figure.savefig(part, dpi=100)
+    save_figure(figure, path, dpi=100)

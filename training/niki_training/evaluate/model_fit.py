@@ -1,4 +1,4 @@
-"""The baseline without learning: gradient descent through the kinematic layer."""
+"""Baseline without learning: gradient descent through the kinematic layer."""
 
 from __future__ import annotations
 
@@ -11,51 +11,49 @@ import torch
 
 from niki_training.networks.kinematic import BODY_LAYER, rot6d_from_rotmat, rotmat_from_rot6d
 
-STEPS, RATE, REST_WEIGHT = 150, 0.03, 1e-3
+_STEPS, _LEARNING_RATE, _REST_WEIGHT = 150, 0.03, 1e-3
+_MIN_SIGMA_M = 0.01
 
 
-def descend(start, loss_of, steps: int, rate: float):
-    """
-    Return the tensor that Adam finds from ``start``.
-
-    :param loss_of: from the tensor to one number.
-    """
+def minimize_with_adam(start, loss, steps: int, learning_rate: float):
+    """Return the tensor after ``steps`` of Adam on ``loss`` (tensor → number), from ``start``."""
     found = start.clone().requires_grad_()
-    optimizer = torch.optim.Adam([found], lr=rate)
+    optimizer = torch.optim.Adam([found], lr=learning_rate)
     for _ in range(steps):
         optimizer.zero_grad()
-        loss_of(found).backward()
+        loss(found).backward()
         optimizer.step()
     return found.detach()
 
 
 def model_fit(skeleton: Skeleton):
     """
-    Return a solver by Adam on 6D rotations: squared distances, weighted, and a pull to rest.
+    Return a solver that minimizes squared distances, weighted, and a rest-pose prior.
 
-    "Deep Kinematic Pose Regression" (Zhou et al. 2016) calls it model fit.
+    It is the model fit of "Deep Kinematic Pose Regression" (Zhou et al. 2016).
     """
     def solve(joints, sigma):
         betas = betas_from_joints(joints, sigma, skeleton)
         frame = trunk_frame(joints, sigma, skeleton.rest(betas))
         offsets = torch.tensor(skeleton.offsets(betas), dtype=torch.float32)
         target = torch.tensor(joints - joints[:, :1], dtype=torch.float32)
-        weight = torch.tensor(1 / ((SIGMA_UNIT_M * sigma)**2 + 0.01**2), dtype=torch.float32)
+        variance_m2 = (SIGMA_UNIT_M * sigma)**2 + _MIN_SIGMA_M**2
+        weight = torch.tensor(1 / variance_m2, dtype=torch.float32)
         weight = weight * torch.tensor(sigma < 0.999)
         weight = weight / weight.sum(1, keepdim=True).clamp_min(1e-6)
         start = np.broadcast_to(np.eye(3), (len(joints), 24, 3, 3)).copy()
         start[:, 0] = frame.camera_from_trunk
         rest = rot6d_from_rotmat(torch.tensor(start, dtype=torch.float32))
 
-        def loss_of(six):
-            miss = target - BODY_LAYER(rotmat_from_rot6d(six), offsets)
-            miss = miss - (weight[..., None] * miss).sum(1, keepdim=True)
-            loss = (weight * miss.square().sum(-1)).sum()
-            return loss + REST_WEIGHT * (six - rest).square().sum()
+        def loss(rot6d):
+            off = target - BODY_LAYER(rotmat_from_rot6d(rot6d), offsets)
+            off = off - (weight[..., None] * off).sum(1, keepdim=True)
+            distance = (weight * off.square().sum(-1)).sum()
+            return distance + _REST_WEIGHT * (rot6d - rest).square().sum()
 
-        six = descend(rest, loss_of, STEPS, RATE)
+        rot6d = minimize_with_adam(rest, loss, _STEPS, _LEARNING_RATE)
         with torch.no_grad():
-            rotmat = rotmat_from_rot6d(six)
+            rotmat = rotmat_from_rot6d(rot6d)
             joints = BODY_LAYER(rotmat, offsets)
             return joints.numpy().astype(float), rotmat.numpy().astype(float), None
     return solve

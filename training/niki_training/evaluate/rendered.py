@@ -1,10 +1,10 @@
 """
-``niki-evaluate rendered``: error against the share of the body that is hidden.
+Score every solver against the share of the body that is hidden, on rendered people.
 
-Reads pairs of ``niki-data render --observe`` or ``niki-data observe``: what a real front end saw
-of rendered people, beside their exact truth. The whole pipeline runs on these observations with
-every solver; the front end's own joints are scored beside it. Frames in which the front end found
-nobody are counted, not scored; nor are the first of a clip, before the pipeline believes.
+The pairs of niki-data render --observe or niki-data observe hold the observations of a front end
+and exact ground truth. The whole pipeline runs on these observations with each solver; the front
+end's own joints are scored, too. Frames without an observation are counted, not scored, as are
+the first frames of a clip, before a person is confirmed.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 import sys
-from typing import Dict
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from niki_ros.body.confidence import CONFIDENT_WITHIN_M
 from niki_ros.body.observation import JointObservation
 from niki_ros.body.skeleton import JOINTS_29
 from niki_ros.common.settings import PipelineConfig
-from niki_ros.files.atomic_write import atomic_write
 from niki_ros.lifters.lifter import load_lifter
 from niki_ros.observers.landmark_errors import LandmarkErrors
 from niki_ros.people.pipeline import Pipeline
@@ -27,7 +26,9 @@ from niki_ros.solvers import load_solver
 import numpy as np
 
 from niki_training.evaluate import metrics
-from niki_training.evaluate.plots import new_figure
+from niki_training.evaluate.metrics import mean_or_none
+from niki_training.evaluate.plots import new_figure, save_figure
+from niki_training.evaluate.replay import replay, ReplayObserver
 from niki_training.files.outputs import check_arguments, write_text
 from niki_training.front_end.observe import (
     FRAME_NS,
@@ -37,43 +38,62 @@ from niki_training.front_end.observe import (
 )
 from niki_training.render.shards import read_shards
 
-HELP = 'error against percent of the body hidden, on rendered people (niki-data render --observe)'
 SOLVERS = ('analytic', 'niki', 'niki-temporal')
 OBSERVER = 'observer'
 GROUPS = {
     'trunk': ('pelvis', 'spine', 'neck', 'collar', 'hip', 'left_shoulder', 'right_shoulder'),
     'head': ('head',), 'arms': ('elbow', 'wrist', 'hand'), 'legs': ('knee', 'ankle', 'foot')}
-EDGES = np.arange(0, 101, 10)
-FEWEST = 30
-"""A tenth of the axis with fewer frames than this does not count."""
-CLEAR_PERCENT, MUCH_PERCENT = 1.0, 30.0
+_EDGES_PERCENT = np.arange(0, 101, 10)
+_MIN_FRAMES = 30
+"""A tenth of the hidden share with fewer frames has no score."""
+_CLEAR_PERCENT, _MUCH_HIDDEN_PERCENT = 1.0, 30.0
+_CONFIDENCE_BINS = 10
+_ROWS = ('mpjpe_mm', 'pa_mpjpe_mm', 'clear_mm', 'much_hidden_mm', 'seen_joints_mm',
+         'unseen_joints_mm', 'relative_area', 'relative_mpjpe', 'relative_clear',
+         'relative_much_hidden', 'ece_percent', 'answered_percent')
+_FIELDS = ('joints_m', 'keypoints_px', 'box_px', 'score', 'keypoint_sigma_px', 'lengths_m',
+           'length_sigma_m')
+
+
+class Truth(NamedTuple):
+    """
+    Ground truth of n frames.
+
+    :param joints_m: (n, 29, 3) root-relative. :param visible: (n, 29) bool.
+    :param hidden_percent: (n,) of the silhouette.
+    """
+
+    joints_m: np.ndarray
+    hidden_percent: np.ndarray
+    visible: np.ndarray
+
+    def at(self, mask) -> Truth:
+        """Return the frames of a mask (n,)."""
+        return Truth(*(array[mask] for array in self))
 
 
 def add_arguments(parser) -> None:
-    """Add the options of this verb."""
+    """Add the options of ``niki-evaluate rendered``."""
     parser.add_argument('folder', type=Path, help='folder with shards of pairs')
     parser.add_argument('--split', default='val')
     parser.add_argument('--solver', action='append', metavar='NAME[=FOLDER]',
                         help=f'may be repeated; default: {", ".join(SOLVERS)}')
     parser.add_argument('--tracks', action='store_true',
                         help="only the solver's own track, without the rest of the pipeline")
-    parser.add_argument('--clips', type=int, help='at most so many clips')
+    parser.add_argument('--clips', type=int, help='number of clips at most')
     parser.add_argument('--json', nargs='?', const='-', metavar='FILE',
                         help='print one JSON object instead of a table, or write it to FILE')
     parser.add_argument('--plot', type=Path, help='draw error against percent hidden (.png)')
 
 
 def main(args) -> int:
-    """Evaluate and print."""
+    """Print the scores and write the files of the options."""
     check_arguments(args, {'--json': args.json, '--plot': args.plot})
     shards = read_shards(args.folder, args.split)
     if args.clips:
         shards = {key: array[:args.clips] for key, array in shards.items()}
     result = evaluate(with_recomputed_observations(shards), args.solver or SOLVERS, args.tracks)
-    if args.json == '-':
-        print(json.dumps(result))
-    else:
-        print(markdown(result))
+    print(json.dumps(result) if args.json == '-' else markdown(result))
     if args.json and args.json != '-':
         write_text(args.json, json.dumps(result, indent=1) + '\n')
     if args.plot:
@@ -81,129 +101,128 @@ def main(args) -> int:
     return 0
 
 
-def evaluate(shards: Dict, solvers, tracks: bool = False) -> Dict:
+def evaluate(shards: Dict, solvers: Sequence[str], tracks: bool = False) -> Dict:
     """
-    Score the observer and every solver.
+    Return the scores of the observer and of every solver.
 
     :param shards: arrays (clips, frames, ...) of :func:`read_shards`.
-    :param solvers: names, or NAME=FOLDER.
-    :param tracks: run the solver's track alone, not the pipeline.
-    :return: ``frames``, ``found`` by tenths, and for each way its figures.
+    :param solvers: names, or NAME=FOLDER. :param tracks: run the solver's track alone.
+    :return: counts, the share of frames with an observation, and in ``ways`` the scores.
     """
     found, hidden = shards['obs_found'], shards['hidden_percent']
-    joints = shards['joints_m'] - shards['joints_m'][:, :, :1]
-    truth = {'joints': joints[found], 'hidden': hidden[found], 'visible': shards['visible'][found]}
-    seen = shards[UNCORRECTED_JOINTS if UNCORRECTED_JOINTS in shards else 'obs_joints_m'][found]
-    ways = {OBSERVER: figures(seen, None, truth)}
+    joints_m = shards['joints_m'] - shards['joints_m'][:, :, :1]
+    truth = Truth(joints_m, hidden, shards['visible']).at(found)
+    own = UNCORRECTED_JOINTS if UNCORRECTED_JOINTS in shards else 'obs_joints_m'
+    observed_m = shards[own][found]
+    results = {OBSERVER: scores(observed_m, None, truth)}
     for item in solvers:
         name, _, folder = item.partition('=')
         print(name, file=sys.stderr, flush=True)
-        follow = followed if tracks else piped
-        answer, confidence = follow(load_solver(folder or name), shards)
-        given = np.isfinite(answer).all((1, 2))
-        same = {key: value[given] for key, value in truth.items()}
-        ways[name] = figures(answer[given], confidence[given], same)
-        ways[name].update(relative(ways[name], figures(seen[given], None, same)),
-                          answered_percent=100 * float(given.mean()))
-    tenth = np.clip(np.digitize(hidden, EDGES) - 1, 0, 9)
+        run = run_tracks if tracks else run_pipeline
+        answer_m, confidence = run(load_solver(folder or name), shards)
+        answered = np.isfinite(answer_m).all((1, 2))
+        truth_there = truth.at(answered)
+        results[name] = scores(answer_m[answered], confidence[answered], truth_there)
+        observer_there = scores(observed_m[answered], None, truth_there)
+        results[name].update(relative_scores(results[name], observer_there),
+                             answered_percent=100 * float(answered.mean()))
+    tenth = _tenth(hidden)
     return {
         'clips': len(found), 'frames': int(found.size), 'scored': int(found.sum()),
         'way': 'tracks' if tracks else 'pipeline',
-        'found_clear': _mean(found[hidden < CLEAR_PERCENT]),
+        'found_clear': mean_or_none(found[hidden < _CLEAR_PERCENT]),
         'frames_by_tenth': [int((tenth == k).sum()) for k in range(10)],
-        'found_by_tenth': [_mean(found[tenth == k]) for k in range(10)],
-        'ways': ways}
+        'found_by_tenth': [mean_or_none(found[tenth == k]) for k in range(10)],
+        'ways': results}
 
 
-def followed(solver, shards: Dict):
-    """Run a track over every clip; return joints (n, 29, 3) and confidence (n, 24) of n found."""
-    joints, confidence = [], []
+def _tenth(hidden_percent) -> np.ndarray:
+    """Return 0 … 9 for each hidden share."""
+    return np.clip(np.digitize(hidden_percent, _EDGES_PERCENT) - 1, 0, 9)
+
+
+def run_tracks(solver, shards: Dict) -> Tuple[np.ndarray, np.ndarray]:
+    """Return joints (n, 29, 3) and confidence (n, 24) of the solver's tracks, n observations."""
+    joints_m, confidence = [], []
     for clip, found in enumerate(shards['obs_found']):
         track = solver.start_track()
         for t in np.flatnonzero(found):
             solution = track.step(shards['obs_joints_m'][clip, t], shards['obs_sigma'][clip, t],
                                   int(t) * FRAME_NS)
-            joints.append(solution.joints_m)
+            joints_m.append(solution.joints_m)
             confidence.append(solution.confidence)
-    return np.stack(joints), np.stack(confidence)
+    return np.stack(joints_m), np.stack(confidence)
 
 
-class Replay:
-    """An observer that says again what was observed."""
-
-    def __init__(self, shards: Dict, clip: int, errors: LandmarkErrors):
-        """Say what was observed in this clip; ``errors`` are those of the front end."""
-        self._shards, self._clip, self._errors = shards, clip, errors
-        self.faults: Dict[str, str] = {}
-
-    def observe(self, image_rgb, camera, stamp_ns: int, boxes_px=None) -> list:
-        """Return the observation at ``stamp_ns``, as a list of one or none."""
-        t = stamp_ns // FRAME_NS
-        if not self._shards['obs_found'][self._clip, t]:
-            return []
-        if 'obs_landmarks' in self._shards:
-            return [recomputed_observation(self._shards, self._clip, t, self._errors)]
-        fields = ('joints_m', 'sigma', 'keypoints_px', 'box_px', 'score', 'keypoint_sigma_px',
-                  'lengths_m', 'length_sigma_m')
-        seen = {key: self._shards[f'obs_{key}'][self._clip, t]
-                for key in fields if f'obs_{key}' in self._shards}
-        return [JointObservation(sigma_200mm=seen.pop('sigma'), **seen)]
-
-
-def piped(solver, shards: Dict):
-    """Run the pipeline; like :func:`followed`, NaN where it answers nothing."""
-    width, height = (int(v) for v in shards['image_size'][0])
-    blank = np.zeros((height, width, 3), np.uint8)
-    joints, confidence = [], []
+def run_pipeline(solver, shards: Dict) -> Tuple[np.ndarray, np.ndarray]:
+    """Return the same as :func:`run_tracks` of the whole pipeline; NaN without a body."""
+    width, height = (int(side) for side in shards['image_size'][0])
     config = PipelineConfig()
     lifter, errors = load_lifter(config), LandmarkErrors.read()
+    joints_m, confidence = [], []
     for clip, found in enumerate(shards['obs_found']):
-        pipeline = Pipeline(Replay(shards, clip, errors), solver, config, lifter)
+        pipeline = Pipeline(ReplayObserver(clip_observations(shards, clip, errors)), solver,
+                            config, lifter)
         camera = Camera(shards['camera_matrix'][clip], width, height)
-        for t in range(len(found)):
-            bodies = pipeline.process(blank, camera, t * FRAME_NS)
-            if found[t]:
+        stamps_ns = [t * FRAME_NS for t in range(len(found))]
+        replayed = replay(pipeline, camera, (width, height), stamps_ns)
+        for is_found, bodies in zip(found, replayed):
+            if is_found:
                 body = bodies[0] if bodies else None
-                joints.append(np.full((29, 3), np.nan) if body is None
-                              else body.joints_m - body.joints_m[:1])
+                joints_m.append(np.full((29, 3), np.nan) if body is None
+                                else body.joints_m - body.joints_m[:1])
                 confidence.append(np.full(24, np.nan) if body is None else body.confidence)
-    return np.stack(joints), np.stack(confidence)
+    return np.stack(joints_m), np.stack(confidence)
 
 
-def figures(found, confidence, truth: Dict) -> Dict:
+def clip_observations(shards: Dict, clip: int,
+                      errors: LandmarkErrors) -> Iterator[List[JointObservation]]:
+    """Yield the list of one or no observation of each frame of a clip."""
+    for t, is_found in enumerate(shards['obs_found'][clip]):
+        if not is_found:
+            yield []
+        elif 'obs_landmarks' in shards:
+            yield [recomputed_observation(shards, clip, t, errors)]
+        else:
+            seen = {key: shards[f'obs_{key}'][clip, t]
+                    for key in _FIELDS if f'obs_{key}' in shards}
+            yield [JointObservation(sigma_200mm=shards['obs_sigma'][clip, t], **seen)]
+
+
+def scores(joints_m, confidence, truth: Truth) -> Dict:
     """
-    Return all figures of one way.
+    Return all scores of n frames.
 
-    :param found: (n, 29, 3) root-relative. :param confidence: (n, 24), or None.
-    :param truth: ``joints`` (n, 29, 3), ``hidden`` (n,), ``visible`` (n, 29).
+    :param joints_m: (n, 29, 3) root-relative. :param confidence: (n, 24), or None.
     """
-    error = joint_errors_mm(found, truth['joints'])
-    frame, hidden = error.mean(1), truth['hidden']
-    tenth = np.clip(np.digitize(hidden, EDGES) - 1, 0, 9)
-    seen = truth['visible'][:, :24]
-    out = {
-        'mpjpe_mm': _mean(frame),
-        'pa_mpjpe_mm': _mean(metrics.pa_mpjpe_mm(found, truth['joints'])),
-        'clear_mm': _mean(frame[hidden < CLEAR_PERCENT]),
-        'much_hidden_mm': _mean(frame[hidden > MUCH_PERCENT]),
-        'seen_joints_mm': _mean(error[seen]), 'unseen_joints_mm': _mean(error[~seen]),
-        'by_tenth_mm': by_tenth(frame, tenth),
-        'groups_by_tenth_mm': {name: by_tenth(error[:, group_joints(name)].mean(1), tenth)
-                               for name in GROUPS}}
+    error_mm = joint_errors_mm(joints_m, truth.joints_m)
+    frame_mm, hidden = error_mm.mean(1), truth.hidden_percent
+    tenth, visible = _tenth(hidden), truth.visible[:, :24]
+    result = {
+        'mpjpe_mm': mean_or_none(frame_mm),
+        'pa_mpjpe_mm': mean_or_none(metrics.pa_mpjpe_mm(joints_m, truth.joints_m)),
+        'clear_mm': mean_or_none(frame_mm[hidden < _CLEAR_PERCENT]),
+        'much_hidden_mm': mean_or_none(frame_mm[hidden > _MUCH_HIDDEN_PERCENT]),
+        'seen_joints_mm': mean_or_none(error_mm[visible]),
+        'unseen_joints_mm': mean_or_none(error_mm[~visible]),
+        'by_tenth_mm': means_by_tenth(frame_mm, tenth),
+        'groups_by_tenth_mm': {
+            name: means_by_tenth(error_mm[:, group_joints(name)].mean(1), tenth)
+            for name in GROUPS}}
     if confidence is not None:
-        right = error < 1e3 * CONFIDENT_WITHIN_M
-        out['calibration'] = calibration(confidence[:, 1:], right[:, 1:])
-        out['ece_percent'] = calibration_error(out['calibration'])
-    return out
+        right = error_mm < 1e3 * CONFIDENT_WITHIN_M
+        result['calibration'] = calibration(confidence[:, 1:], right[:, 1:])
+        result['ece_percent'] = calibration_error_percent(result['calibration'])
+    return result
 
 
-def joint_errors_mm(found, truth) -> np.ndarray:
-    """Distances (n, 24) of the joints after root alignment, mm."""
-    apart = (found - found[:, :1]) - (truth - truth[:, :1])
-    return 1e3 * np.linalg.norm(apart[:, :24], axis=-1)
+def joint_errors_mm(found_m, true_m) -> np.ndarray:
+    """Return the distances (n, 24) of the joints of (n, 29, 3) after root alignment."""
+    off_m = (found_m - found_m[:, :1]) - (true_m - true_m[:, :1])
+    return 1e3 * np.linalg.norm(off_m[:, :24], axis=-1)
 
 
-def group_joints(name: str) -> list:
+def group_joints(name: str) -> List[int]:
     """Return the indices of the joints of one of ``GROUPS``."""
     def kind(joint):
         return joint.replace('left_', '').replace('right_', '')
@@ -211,38 +230,34 @@ def group_joints(name: str) -> list:
         JOINTS_29[j] == part or kind(JOINTS_29[j]).startswith(part) for part in GROUPS[name])]
 
 
-def by_tenth(value, tenth) -> list:
-    """Return the mean of ``value`` (n,) in every tenth of the axis; None where too few are."""
-    return [_mean(value[tenth == k]) if (tenth == k).sum() >= FEWEST else None
+def means_by_tenth(values, tenth) -> List[Optional[float]]:
+    """Return the mean of values (n,) in each tenth; None for too few."""
+    return [mean_or_none(values[tenth == k]) if (tenth == k).sum() >= _MIN_FRAMES else None
             for k in range(10)]
 
 
-def _mean(values):
-    return float(np.mean(values)) if np.size(values) else None
-
-
-def relative(way: Dict, observer: Dict) -> Dict:
-    """Return the area under the curve and the figures of the goal over the observer's."""
-    both = [(a, b) for a, b in zip(way['by_tenth_mm'], observer['by_tenth_mm']) if b is not None]
-    out = {'relative_area': float(sum(a for a, _ in both) / sum(b for _, b in both))
-           if both else None}
+def relative_scores(own: Dict, observer: Dict) -> Dict:
+    """Return scores over those of the observer, and the ratio of the areas under the curve."""
+    both = [(a, b) for a, b in zip(own['by_tenth_mm'], observer['by_tenth_mm']) if b is not None]
+    result = {'relative_area': float(sum(a for a, _ in both) / sum(b for _, b in both))
+              if both else None}
     for key in ('mpjpe_mm', 'clear_mm', 'much_hidden_mm'):
-        out[f'relative_{key[:-3]}'] = way[key] / observer[key] if observer[key] else None
-    return out
+        result[f'relative_{key[:-3]}'] = own[key] / observer[key] if observer[key] else None
+    return result
 
 
-def calibration(claimed, right, bins: int = 10) -> Dict:
-    """Return what was claimed and what came true in bins of confidence, and their shares."""
-    which = np.minimum((np.asarray(claimed) * bins).astype(int), bins - 1)
-    count = np.bincount(which.ravel(), minlength=bins)
+def calibration(confidence, right, bins: int = _CONFIDENCE_BINS) -> Dict[str, List[float]]:
+    """Return mean confidence, share of right joints, and share of all joints in each bin."""
+    index = np.minimum((np.asarray(confidence) * bins).astype(int), bins - 1)
+    count = np.bincount(index.ravel(), minlength=bins)
     safe = np.maximum(count, 1)
-    return {'claimed': (np.bincount(which.ravel(), np.ravel(claimed), bins) / safe).tolist(),
-            'true': (np.bincount(which.ravel(), np.ravel(right), bins) / safe).tolist(),
+    return {'claimed': (np.bincount(index.ravel(), np.ravel(confidence), bins) / safe).tolist(),
+            'true': (np.bincount(index.ravel(), np.ravel(right), bins) / safe).tolist(),
             'share': (count / count.sum()).tolist()}
 
 
-def calibration_error(table: Dict) -> float:
-    """Return the expected calibration error in percent."""
+def calibration_error_percent(table: Dict[str, List[float]]) -> float:
+    """Return the expected calibration error of :func:`calibration`."""
     claimed, true, share = (np.asarray(table[key]) for key in ('claimed', 'true', 'share'))
     return float(100 * (share * np.abs(claimed - true)).sum())
 
@@ -259,14 +274,12 @@ def markdown(result: Dict) -> str:
              '|---' * (3 + len(ways)) + '|']
     for k in range(10):
         share = result['found_by_tenth'][k]
-        lines.append(f'| {EDGES[k]}–{EDGES[k + 1]} | {result["frames_by_tenth"][k]} | '
+        lines.append(f'| {_EDGES_PERCENT[k]}–{_EDGES_PERCENT[k + 1]} | '
+                     f'{result["frames_by_tenth"][k]} | '
                      f'{cell(None if share is None else 100 * share)} | '
                      + ' | '.join(cell(way['by_tenth_mm'][k]) for way in ways.values()) + ' |')
     lines += ['', '| MPJPE, mm | ' + ' | '.join(ways) + ' |', '|---' * (1 + len(ways)) + '|']
-    for key in ('mpjpe_mm', 'pa_mpjpe_mm', 'clear_mm', 'much_hidden_mm', 'seen_joints_mm',
-                'unseen_joints_mm', 'relative_area', 'relative_mpjpe', 'relative_clear',
-                'relative_much_hidden', 'ece_percent',
-                'answered_percent'):
+    for key in _ROWS:
         digits = 2 if key.startswith('relative') else 1
         lines.append(f'| {key} | ' + ' | '.join(
             cell(way.get(key), digits) for way in ways.values()) + ' |')
@@ -274,10 +287,14 @@ def markdown(result: Dict) -> str:
 
 
 def draw(result: Dict, path: Path) -> None:
-    """Draw the error against percent hidden: the whole body, and each group of joints."""
+    """
+    Draw the error against percent hidden, of the body and of groups of joints, and calibration.
+
+    :raises ConfigError: when matplotlib is absent, or does not know the ending of the file.
+    """
     figure = new_figure(figsize=(14, 6), layout='constrained')
     panels = figure.subplots(2, 3).ravel()
-    middle = (EDGES[:-1] + EDGES[1:]) / 2
+    middle = (_EDGES_PERCENT[:-1] + _EDGES_PERCENT[1:]) / 2
     for axes, name in zip(panels, ('whole body', *GROUPS)):
         for way, row in result['ways'].items():
             values = row['by_tenth_mm'] if name == 'whole body' else (
@@ -296,5 +313,4 @@ def draw(result: Dict, path: Path) -> None:
     panels[5].set_title('confidence: claimed and true, expected calibration error')
     panels[0].legend()
     panels[5].legend()
-    with atomic_write(path) as part:
-        figure.savefig(part, dpi=100)
+    save_figure(figure, path, dpi=100)

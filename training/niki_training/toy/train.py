@@ -12,7 +12,7 @@ import time
 import numpy as np
 import torch
 
-from niki_training.evaluate.model_fit import descend
+from niki_training.evaluate.model_fit import minimize_with_adam
 from niki_training.toy.figures import (
     draw_images,
     draw_parameters,
@@ -140,7 +140,7 @@ def fitted(shape: Figure, joints, config: ToyConfig = ToyConfig()):
         found = shape.pose(shape.unscaled(share))
         return ((found - joints) / LOSS_UNIT_PX).square().sum()
 
-    return shape.unscaled(descend(start, miss, config.fit_steps, config.fit_rate))
+    return shape.unscaled(minimize_with_adam(start, miss, config.fit_steps, config.fit_rate))
 
 
 def scores(shape: Figure, joints, theta, data: Samples) -> dict:
