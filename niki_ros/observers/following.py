@@ -172,7 +172,7 @@ class FollowingObserver:
             one.unconfirmed_images = max(one.unconfirmed_images - 1, 0)
         runner.settle(image, camera, new, estimates[len(followed):], followed, stamp_ns)
         for one in new:
-            # next to another person the network may see nobody
+            # next to another person the network may miss this one
             one.is_isolated = one.estimate is None and one.is_crowded([*followed, *new])
         isolated = [one for one in new if one.is_isolated]
         if isolated:

@@ -1,5 +1,5 @@
 """
-Detection of people of whom the image shows too little to locate them.
+Detection of people who are cut off by the border of the image, too much to be located.
 
 A low camera near a person sees the legs only. The landmark network is trained on crops with whole
 people: it places a small whole person onto a leg, three times as far away as the legs are, with

@@ -1,4 +1,4 @@
-"""Rotations against scipy, and at the angles where they usually break."""
+"""Rotations against scipy, and at singular angles."""
 
 from niki_ros.body import rotations as rot
 import numpy as np
@@ -45,7 +45,7 @@ def test_swing_of_a_zero_bone_is_the_identity():
     np.testing.assert_array_equal(rot.swing_rotmat(np.zeros(3), np.ones(3)), np.eye(3))
 
 
-def test_kabsch_finds_the_rotation_and_never_mirrors():
+def test_fit_of_point_sets_never_mirrors():
     rng = np.random.default_rng(3)
     rest = rng.normal(size=(50, 4, 3))
     true = rot.rotmat_from_rotvec(rng.normal(size=(50, 3)))

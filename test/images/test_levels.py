@@ -1,4 +1,4 @@
-"""Black and white of deep images over time: seen at once, no flicker, hot pixels left aside."""
+"""Contrast of images with more than 8 bits over time."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ STEP_NS = 33_000_000
 
 
 def room(rng, low=29_315, high=30_000, shape=(120, 160)):
-    """Return a thermal picture: a gradient with the noise of a sensor."""
+    """Return a thermal image: a gradient with the noise of a sensor."""
     rows, columns = np.mgrid[:shape[0], :shape[1]]
     plain = low + (high - low) * (rows / shape[0] + columns / shape[1]) / 2
     return (plain + rng.normal(0, 3, shape)).astype(np.uint16)
 
 
 def play(levels, pictures):
-    """Return what each picture is shown as."""
+    """Return each image with stretched contrast."""
     return [levels.stretched(picture, (index + 1) * STEP_NS)
             for index, picture in enumerate(pictures)]
 
 
-def test_the_first_picture_can_be_seen():
+def test_first_image_has_contrast():
     shown = Levels().stretched(room(np.random.default_rng(0)), STEP_NS)
     assert shown.dtype == np.uint8
     assert np.percentile(shown, 5) < 60 < 190 < np.percentile(shown, 95)
@@ -35,7 +35,7 @@ def test_noise_does_not_flicker():
     assert np.abs(np.diff(means)).max() < 0.5
 
 
-def test_who_comes_in_is_seen_and_does_not_blind():
+def test_warm_person_changes_the_background_slowly():
     """A warm body on a tenth of the image: the wall keeps nearly its grey from image to image."""
     rng = np.random.default_rng(2)
     pictures = [room(rng) for _ in range(90)]
@@ -48,7 +48,7 @@ def test_who_comes_in_is_seen_and_does_not_blind():
     assert min(contrast) > 40
 
 
-def test_a_hot_pixel_and_a_hole_do_not_count():
+def test_hot_pixels_and_holes_are_ignored():
     rng = np.random.default_rng(3)
     spoilt = room(rng)
     spoilt[5, 5:9], spoilt[9, :6] = 65_534, 1
@@ -58,7 +58,7 @@ def test_a_hot_pixel_and_a_hole_do_not_count():
 
 @pytest.mark.parametrize('kind, nothing', [(np.uint16, 0), (np.uint16, 65_535), (np.float32, 0),
                                            (np.float32, np.nan)])
-def test_a_border_without_values_does_not_count(kind, nothing):
+def test_fill_values_are_ignored(kind, nothing):
     """A rectified thermal image: a tenth of it is empty."""
     whole = room(np.random.default_rng(3)).astype(kind)
     cut = whole.copy()
@@ -67,7 +67,7 @@ def test_a_border_without_values_does_not_count(kind, nothing):
     assert np.abs(shown[0] - shown[1]).mean() < 12
 
 
-def test_the_shutter_changes_nothing():
+def test_shutter_of_a_thermal_camera_is_ignored():
     """Every few minutes a thermal camera shows its shutter: one value, for half a second."""
     rng = np.random.default_rng(4)
     pictures = [room(rng) for _ in range(45)]
@@ -77,7 +77,7 @@ def test_the_shutter_changes_nothing():
 
 
 @pytest.mark.parametrize('low, high', [(2000, 2400), (100, 60_000), (29_000, 29_100)])
-def test_another_range_is_taken_at_once(low, high):
+def test_another_range_is_used_at_once(low, high):
     """A camera that changes its gain, or its unit."""
     rng, levels = np.random.default_rng(5), Levels()
     play(levels, [room(rng) for _ in range(10)])
@@ -85,7 +85,7 @@ def test_another_range_is_taken_at_once(low, high):
     assert np.percentile(shown, 5) < 70 and 185 < np.percentile(shown, 95)
 
 
-def test_a_gap_or_a_loop_starts_afresh():
+def test_gap_or_loop_starts_anew():
     rng = np.random.default_rng(6)
     for stamp_ns in (10**10, 1):
         levels = Levels()
@@ -94,7 +94,7 @@ def test_a_gap_or_a_loop_starts_afresh():
         assert np.array_equal(levels.stretched(brighter, stamp_ns), Levels().stretched(brighter))
 
 
-def test_noise_without_a_scene_is_not_blown_up():
+def test_noise_is_not_stretched():
     """A lens cap: three values of noise stay nearly one grey."""
     dark = np.random.default_rng(7).integers(500, 503, (120, 160)).astype(np.uint16)
     assert np.ptp(Levels().stretched(dark)) < 60
@@ -110,7 +110,7 @@ def test_a_full_range_is_left_as_it_is():
 
 
 @pytest.mark.parametrize('kind', [np.float32, np.float64, np.uint16, np.int16, np.int32])
-def test_whatever_comes_gives_a_picture(kind):
+def test_every_type_gives_an_image(kind):
     rng = np.random.default_rng(9)
     with np.errstate(all='ignore'):
         for scale in (0.0, 1e-30, 1e-3, 1.0, 1e4, 1e30):

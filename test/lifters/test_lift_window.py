@@ -1,4 +1,4 @@
-"""Keypoints of one person at the ages that the lifter looks at."""
+"""Keypoints of one person at fixed ages."""
 
 from niki_ros.body.keypoints import KeypointRays, KEYPOINTS
 from niki_ros.lifters.window import AGES_S, LiftWindow
@@ -9,7 +9,7 @@ COUNT = len(KEYPOINTS)
 
 
 def points(x: float, seen: float = 1.0) -> KeypointRays:
-    """All keypoints around the direction (x, 0, 1), spread downwards."""
+    """Return all keypoints around the direction (x, 0, 1), spread downwards."""
     rays = np.stack([np.full(COUNT, x), np.linspace(0, 0.4, COUNT), np.ones(COUNT)], 1)
     rays[1] = rays[0]
     return KeypointRays(rays, np.full(COUNT, seen), np.stack([rays[:, 0] * 0, rays[:, 1],
@@ -17,7 +17,7 @@ def points(x: float, seen: float = 1.0) -> KeypointRays:
 
 
 def walked(rate_hz: float, seconds: float = 2.0, speed: float = 0.1) -> LiftWindow:
-    """Somebody walks across the view at ``speed`` tangents a second."""
+    """Return the window of a person who crosses the view at ``speed`` tangents per second."""
     window = LiftWindow()
     for i in range(int(seconds * rate_hz) + 1):
         window.push(int(i / rate_hz * 1e9), points(speed * i / rate_hz - speed * seconds))
@@ -34,7 +34,7 @@ def test_the_window_does_not_depend_on_the_rate(rate_hz):
     assert np.abs(window.rays[0, 0]).max() < 1e-9
 
 
-def test_what_was_before_the_first_image_is_not_known():
+def test_ages_before_the_first_image_are_unknown():
     window = walked(30, 0.5).at_ages()
     assert (window.seen[AGES_S < 0.5] == 1).all() and (window.seen[AGES_S > 0.55] == 0).all()
     one = walked(30, 0.0).at_ages()
@@ -42,7 +42,7 @@ def test_what_was_before_the_first_image_is_not_known():
     assert np.isfinite(one.rays).all()
 
 
-def test_nothing_is_known_of_a_gap():
+def test_ages_in_a_gap_are_unknown():
     window = walked(30, 1.0)
     window.push(int(1.8e9), points(0.0))
     seen = window.at_ages().seen[:, 0]
@@ -50,13 +50,13 @@ def test_nothing_is_known_of_a_gap():
     assert (seen[AGES_S > 0.82] == 1).all()
 
 
-def test_an_earlier_stamp_starts_afresh():
+def test_earlier_stamp_starts_a_new_window():
     window = walked(30, 1.0)
     window.push(0, points(0.3))
     assert (window.at_ages().seen[1:] == 0).all()
 
 
-def test_axes_are_those_of_a_camera_that_points_at_the_hips():
+def test_axes_of_the_view():
     window = LiftWindow()
     window.push(0, points(0.5))
     now = window.at_ages()

@@ -1,6 +1,6 @@
-"""The landmark network that keeps up with the camera."""
+"""Choice of the landmark network by its speed and the rate of the camera."""
 
-import time
+import threading
 
 from niki_ros.observers.auto_network import AutoNetwork
 import pytest
@@ -9,12 +9,12 @@ COST_S = {'lite': 0.002, 'full': 0.005, 'heavy': 0.020}
 
 
 class Network:
-    """Stands for one of a size."""
+    """A network of one size."""
 
     passes, max_missed_searches = 3, 5
 
     def __init__(self, size):
-        """Remember."""
+        """Set the size."""
         self.size, self.closed = size, False
 
     def estimate(self, image, camera, crops):
@@ -27,24 +27,22 @@ class Network:
         return {'observer_model': self.size}
 
     def close(self):
-        """Remember."""
+        """Note that it is closed."""
         self.closed = True
 
 
 def settled(auto):
-    """Return the size that looks, once nothing is being loaded any more."""
-    for _ in range(200):
-        auto.estimate(None, None, [])
-        if auto._loading is None:
-            break
-        time.sleep(0.01)
+    """Return the size in use, after the thread that loads another one has ended."""
+    for thread in set(threading.enumerate()) - {threading.current_thread()}:
+        if thread.daemon:
+            thread.join(2.0)
     return auto.estimate(None, None, [])[0]
 
 
 @pytest.mark.parametrize('period_s, people, size', [
     (1 / 30, 1, 'full'), (1 / 10, 1, 'heavy'), (1 / 30, 4, 'lite'), (1 / 5, 4, 'full'),
     (1 / 1000, 8, 'lite'), (1.0, 0, 'heavy')])
-def test_the_largest_that_is_fast_enough(period_s, people, size):
+def test_largest_fast_enough_network_is_chosen(period_s, people, size):
     made = []
     auto = AutoNetwork(lambda size: made.append(Network(size)) or made[-1],
                        lambda network: COST_S[network.size])
@@ -55,8 +53,7 @@ def test_the_largest_that_is_fast_enough(period_s, people, size):
     assert all(network.closed for network in made)
 
 
-def test_it_does_not_go_to_and_fro():
-    """What is just fast enough is kept, and not taken up again."""
+def test_sizes_do_not_alternate():
     auto = AutoNetwork(Network, lambda network: COST_S[network.size])
     just = COST_S['heavy'] / 0.5 * 1.1
     auto.set_workload(just, 1)
@@ -68,7 +65,7 @@ def test_it_does_not_go_to_and_fro():
 
 
 @pytest.mark.filterwarnings('ignore::pytest.PytestUnhandledThreadExceptionWarning')
-def test_a_network_that_cannot_be_loaded_is_not_said_to_look():
+def test_network_stays_when_the_next_one_cannot_be_loaded():
     made = []
 
     def load(size):
@@ -83,7 +80,7 @@ def test_a_network_that_cannot_be_loaded_is_not_said_to_look():
     assert (settled(auto), auto.size) == ('heavy', 'heavy')
 
 
-def test_it_says_what_it_knows():
+def test_description_has_rate_and_costs():
     auto = AutoNetwork(Network, lambda network: COST_S[network.size])
     auto.set_workload(1 / 25, 1)
     assert '25 Hz' in auto.describe()['observer_auto'] and '20' in auto.describe()['observer_auto']

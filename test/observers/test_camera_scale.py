@@ -1,4 +1,4 @@
-"""The camera's scale that fits a body: against the released formula, and what it is good for."""
+"""Refinement of the camera scale: against the released formula, and its effect."""
 
 from niki_ros.body.kinematics import forward_kinematics
 from niki_ros.body.rotations import rotmat_from_rotvec
@@ -29,7 +29,7 @@ def person(seed: int):
 
 
 @pytest.mark.parametrize('seed', range(4))
-def test_a_body_that_fits_is_fitted(seed):
+def test_joints_of_a_body_are_reproduced(seed):
     offsets, _, joints = person(seed)
     found = forward_kinematics(adaptive_rotations(joints, offsets, NO_TWIST), offsets)[0]
     # hips and collars are rigid groups, which an SVD fits; every other bone points as it did
@@ -64,7 +64,7 @@ def as_released(uvd, weight, scale, offsets, rotmat):
 
 
 @pytest.mark.parametrize('guess', [0.8, 1.0, 1.3])
-def test_the_formula_is_the_released_one(guess):
+def test_formula_equals_the_released_one(guess):
     rng = np.random.default_rng(3)
     offsets, _, joints = person(3)
     sigma = rng.uniform(0, 0.6, 29)
@@ -79,7 +79,7 @@ def test_the_formula_is_the_released_one(guess):
 
 
 @pytest.mark.parametrize('guess', [0.75, 1.25])
-def test_a_wrong_guess_is_mended_by_the_body(guess):
+def test_wrong_scale_is_refined(guess):
     offsets, _, joints = person(2)
     there = joints + [0.3, -0.2, 6.0]
     crop = Crop(np.array([700.0, 350.0]), 400.0)
@@ -93,7 +93,7 @@ def test_a_wrong_guess_is_mended_by_the_body(guess):
     assert abs(distance - 6.0) < 0.65 * abs(6.0 / guess - 6.0)
 
 
-def test_where_nothing_has_weight_there_is_no_distance():
+def test_no_distance_without_weights():
     offsets, _, joints = person(0)
     rays = np.concatenate([joints[:, :2], np.ones((29, 1))], axis=1)
     assert fitted_distance(joints, rays, np.full(29, 0.2), offsets, NO_TWIST) is None
@@ -101,7 +101,7 @@ def test_where_nothing_has_weight_there_is_no_distance():
     assert fitted_distance(joints, np.nan * rays, np.zeros(29), offsets, NO_TWIST) is None
 
 
-def test_the_front_end_says_whether_it_refines(tmp_path):
+def test_description_tells_whether_the_scale_is_refined(tmp_path):
     plain = FollowingObserver(HybrikNetwork(heat_folder(tmp_path / 'a').path), None)
     body = heat_folder(tmp_path / 'b', skeleton=open_skeleton().to_dict())
     refining = FollowingObserver(HybrikNetwork(body.path), None)
@@ -114,7 +114,7 @@ def test_the_front_end_says_whether_it_refines(tmp_path):
     assert error_px[0] == pytest.approx(0.1 * 0.2 * SCALE * 500) != error_px[1]
 
 
-def test_rotations_are_rotations():
+def test_rotations_are_orthonormal_and_twisted():
     offsets, _, joints = person(6)
     twist = np.random.default_rng(1).normal(size=(23, 2))
     found = adaptive_rotations(joints + 0.1, offsets, twist)

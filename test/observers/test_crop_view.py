@@ -1,4 +1,4 @@
-"""A crop's own camera: its axes, its scale, and the way to metres and back."""
+"""Camera of a crop: axes, scale, and conversion to metres and back."""
 
 from niki_ros.observers.crop import Crop
 from niki_ros.observers.crop_view import CropView
@@ -12,7 +12,7 @@ LENS = Camera(CAMERA.matrix, 640, 480, np.array([-0.2, 0.05, 0.001, 0, 0]))
 
 @pytest.mark.parametrize('camera', [CAMERA, LENS])
 @pytest.mark.parametrize('center', [(320, 240), (600, 60), (20, 400)])
-def test_the_pelvis_there_and_back(camera, center):
+def test_round_trip_of_the_pelvis(camera, center):
     view = CropView.of(Crop(np.array(center, float), 210.0), camera)
     root = camera.rays(np.add(center, (25, -40))) * 3.0
     uv, log_scale = view.uv_and_log_scale(root)
@@ -21,7 +21,7 @@ def test_the_pelvis_there_and_back(camera, center):
 
 
 @pytest.mark.parametrize('center', [(320, 240), (590, 400)])
-def test_the_view_looks_along_the_crop_and_knows_its_size(center):
+def test_axis_and_scale_of_the_view(center):
     view = CropView.of(Crop(np.array(center, float), 100.0), CAMERA)
     ahead = view.camera_from_view[:, 2]
     np.testing.assert_allclose(CAMERA.project(ahead * 4), center, atol=1e-9)
@@ -34,7 +34,7 @@ def test_the_view_looks_along_the_crop_and_knows_its_size(center):
     assert area == pytest.approx((0.01 * np.exp(log_scale) * 100) ** 2, rel=2e-2)
 
 
-def test_projection_is_the_cameras():
+def test_projection_equals_the_cameras():
     view = CropView.of(Crop(np.array([500.0, 100]), 150.0), CAMERA)
     points = np.random.default_rng(0).normal(size=(9, 3)) * 0.3 + (0, 0, 3)
     seen = points @ view.projection().T

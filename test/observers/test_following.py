@@ -1,4 +1,4 @@
-"""Who is looked at and reported, with networks and detectors that play a script."""
+"""Following of people, with scripted networks and detectors."""
 
 import threading
 
@@ -25,12 +25,12 @@ def observation(box):
 
 
 class World:
-    """People as boxes; a network that sees who overlaps a place, a detector that sees them all."""
+    """People as boxes, with a network that sees the nearest one and a detector that sees all."""
 
     passes, max_missed_searches, input_px = 3, 5, 640
 
     def __init__(self, *boxes):
-        """``boxes`` may change while images go by."""
+        """Place people in ``boxes``, which may change between images."""
         self.people = [np.asarray(box, float) for box in boxes]
         self.hidden_from_detector = False
         self.batches, self.detections, self.present = [], 0, 1.0
@@ -57,27 +57,27 @@ class World:
         return CropEstimate(observation(near), self.present, near)
 
     def disagreement(self, image, camera, estimates):
-        """Return what the test says of everybody."""
+        """Return the scripted disagreement."""
         self.checked += len(estimates)
         return np.full(len(estimates), self.disagrees)
 
     def detect(self, image_rgb):
-        """Return everybody."""
+        """Return all people."""
         with self.lock:
             self.detections += 1
         boxes = [] if self.hidden_from_detector else self.people
         return np.array(boxes).reshape(-1, 4), np.full(len(boxes), 0.9)
 
     def set_workload(self, period_s, people):
-        """Note it."""
-        self.told = period_s, people
+        """Note the period."""
+        self.workload = period_s, people
 
     def describe(self):
-        """Name it."""
+        """Return a name."""
         return {'name': 'world'}
 
     def close(self):
-        """Nothing to free."""
+        """Do nothing."""
 
 
 LEFT, RIGHT = (60, 100, 160, 400), (400, 100, 500, 400)
@@ -90,12 +90,12 @@ def watch(world, frames=1, start=0, observer=None, **options):
     return seen, observer
 
 
-def test_the_first_image_gives_everybody():
+def test_all_people_are_reported_in_the_first_image():
     (seen,), _ = watch(World(LEFT, RIGHT))
     assert sorted(one.box_px[0] for one in seen) == [60, 400]
 
 
-def test_everybody_is_looked_at_in_one_batch():
+def test_all_people_are_estimated_in_one_batch():
     world = World(LEFT, RIGHT)
     _, observer = watch(world, 3)
     del world.batches[:]
@@ -104,7 +104,7 @@ def test_everybody_is_looked_at_in_one_batch():
     assert len({one.follower for one in observer.observe(IMAGE, None, 10 * STEP_NS)}) == 2
 
 
-def test_who_comes_later_is_found_within_a_second_and_the_others_are_never_left_out():
+def test_later_person_is_found_within_a_second():
     world = World(LEFT)
     first, observer = watch(world, 5)
     world.people.append(np.asarray(RIGHT, float))
@@ -116,7 +116,7 @@ def test_who_comes_later_is_found_within_a_second_and_the_others_are_never_left_
 BELOW_BORDER, AT_BORDER = (60, 200, 160, 400), (400, 0, 500, 300)
 
 
-def test_who_is_cut_off_is_not_reported_until_other_crops_agree():
+def test_truncated_person_is_reported_once_larger_crops_agree():
     world = World(BELOW_BORDER, AT_BORDER)
     world.disagrees = 0.8
     seen, observer = watch(world, 20)
@@ -127,7 +127,7 @@ def test_who_is_cut_off_is_not_reported_until_other_crops_agree():
     assert len(seen[-1]) == 2 and not observer.faults
 
 
-def test_who_is_seen_whole_is_not_looked_at_again():
+def test_whole_people_are_rarely_checked_in_larger_crops():
     world = World(BELOW_BORDER)
     watch(world, 10)
     assert world.checked == 0
@@ -136,7 +136,7 @@ def test_who_is_seen_whole_is_not_looked_at_again():
     assert all(len(people) == 1 for people in seen) and 4 <= world.checked <= 10
 
 
-def test_who_walks_up_until_only_legs_are_seen_is_left_out_then():
+def test_person_who_becomes_truncated_is_left_out():
     world = World(AT_BORDER)
     _, observer = watch(world, 20)
     world.disagrees = 0.9
@@ -144,7 +144,7 @@ def test_who_walks_up_until_only_legs_are_seen_is_left_out_then():
     assert [len(people) for people in seen][8:] == [0] * 12
 
 
-def test_a_person_whom_the_detector_misses_is_followed_on():
+def test_person_missed_by_the_detector_is_followed():
     world = World(LEFT)
     _, observer = watch(world, 5)
     world.hidden_from_detector = True
@@ -152,7 +152,7 @@ def test_a_person_whom_the_detector_misses_is_followed_on():
     assert all(len(one) == 1 for one in seen)
 
 
-def test_what_no_detector_confirms_and_the_network_doubts_is_dropped():
+def test_unconfirmed_person_of_low_presence_is_dropped():
     world = World(LEFT)
     _, observer = watch(world, 5)
     world.hidden_from_detector, world.present = True, 0.7
@@ -160,7 +160,7 @@ def test_what_no_detector_confirms_and_the_network_doubts_is_dropped():
     assert len(seen[3]) == 1 and seen[-1] == []
 
 
-def test_who_has_left_is_gone_and_a_search_follows_at_once():
+def test_person_who_left_is_not_reported_and_a_search_starts():
     world = World(LEFT)
     _, observer = watch(world, 5)
     world.people.clear()
@@ -171,32 +171,31 @@ def test_who_has_left_is_gone_and_a_search_follows_at_once():
     assert len(back) == 1
 
 
-def test_two_who_look_at_the_same_person_become_one():
+def test_two_crops_of_one_person_become_one():
     world = World(LEFT, RIGHT)
     _, observer = watch(world, 5)
     for i, x in enumerate((350, 300, 250, 200, 150, 100)):
         world.people[1] = np.array([x, 100.0, x + 100, 400])
         (seen,), _ = watch(world, 1, 5 + i, observer)
     kept = {one.follower for one in seen}
-    # the one who has come stands behind the other one now: both crops show the same person
+    # the second person is behind the first one now, and both crops show the first one
     world.people.pop()
     (seen,), _ = watch(world, 1, 11, observer)
     assert len(seen) == 1 and seen[0].follower == min(kept)
 
 
-def test_never_more_than_max_people():
+def test_at_most_max_people():
     world = World(*((50 * i, 100, 50 * i + 40, 300) for i in range(10)))
     seen, _ = watch(world, 10, max_people=4)
     assert max(map(len, seen)) == 4
 
 
-def test_a_detector_that_sees_people_everywhere_piles_nothing_up():
-    """A hundred wrong boxes in every search: what an earlier one has left over is dropped."""
+def test_boxes_of_earlier_searches_do_not_accumulate():
     class Noisy(World):
-        """Adds a hundred boxes of nothing."""
+        """Adds a hundred boxes without people."""
 
         def detect(self, image_rgb):
-            """Return them behind the real people."""
+            """Return them after the real people."""
             boxes, scores = super().detect(image_rgb)
             x, y = np.meshgrid(np.arange(10) * 20 + 250.0, np.arange(10) * 40.0)
             wrong = np.stack([x, y, x + 8, y + 12], -1).reshape(-1, 4)
@@ -210,7 +209,7 @@ def test_a_detector_that_sees_people_everywhere_piles_nothing_up():
     assert sum(size > 1 for size in world.batches) <= 100 / 2
 
 
-def test_given_boxes_are_people_too():
+def test_given_boxes_are_followed():
     world = World(LEFT)
     world.hidden_from_detector = True
     observer = FollowingObserver(world, None)
@@ -220,12 +219,12 @@ def test_given_boxes_are_people_too():
     assert observer.observe(IMAGE, None, 3 * STEP_NS, [(900, 0, 950, 80)]), 'outside: ignored'
 
 
-def test_the_same_images_give_the_same_answers_however_slow_the_detector_is():
+def test_results_do_not_depend_on_the_speed_of_the_detector():
     class Slow(World):
-        """Takes longer than the images."""
+        """Takes longer than an image."""
 
         def detect(self, image_rgb):
-            """Wait, and answer."""
+            """Wait, and return all people."""
             threading.Event().wait(0.05)
             return super().detect(image_rgb)
     answers = []
@@ -239,11 +238,11 @@ def test_the_same_images_give_the_same_answers_however_slow_the_detector_is():
     assert answers[0] == answers[1]
 
 
-def test_without_waiting_a_search_never_holds_an_image_up():
+def test_images_do_not_wait_for_a_search():
     go = threading.Event()
 
     class Stuck(World):
-        """Does not answer before it may."""
+        """Does not return before the test allows it."""
 
         def detect(self, image_rgb):
             """Wait for the test, after the first search."""
@@ -258,7 +257,7 @@ def test_without_waiting_a_search_never_holds_an_image_up():
     observer.close()
 
 
-def test_a_detector_that_fails_is_a_fault_and_following_goes_on():
+def test_failing_detector_is_a_fault():
     class Failing(World):
         """Fails from the second search on."""
 
@@ -273,7 +272,7 @@ def test_a_detector_that_fails_is_a_fault_and_following_goes_on():
     assert 'no more memory' in observer.faults['detector_failed']
 
 
-def test_boxes_that_are_none_are_left_out():
+def test_invalid_boxes_are_left_out():
     world = World(LEFT)
     world.people.append(np.array([50.0, 50, 20, 80]))
     world.people.append(np.array([np.nan, 50, 20, 80]))
@@ -281,21 +280,21 @@ def test_boxes_that_are_none_are_left_out():
     assert found.boxes_px.tolist() == [list(LEFT)]
 
 
-def test_images_that_go_back_begin_anew():
+def test_earlier_stamp_starts_a_new_stream():
     world = World(LEFT)
     _, observer = watch(world, 5)
     world.people.clear()
     assert observer.observe(IMAGE, None, 0) == []
 
 
-def test_the_network_is_told_the_cameras_period():
+def test_network_receives_the_period_of_the_images():
     world = World(LEFT)
     watch(world, 20)
-    assert world.told[0] == pytest.approx(0.033, rel=1e-3)
+    assert world.workload[0] == pytest.approx(0.033, rel=1e-3)
 
 
 @pytest.mark.parametrize('size', [(1280, 720), (720, 1280), (1920, 1080), (640, 480), (64, 48)])
-def test_parts_cover_the_image_and_are_worth_it(size):
+def test_parts_cover_the_image(size):
     parts = parts_of(*size, 416)
     assert bool(parts) == (max(size) // 2 >= 0.9 * 416)
     covered = np.zeros(size[::-1], bool)

@@ -1,4 +1,4 @@
-"""Four people in a row and two rows of three, made of photographs: found within a second."""
+"""Rows of people, composed of photographs, are all found within a second."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 from scenes import shared_folder
 
-# whole people of whom a photograph shows nobody else: index in persons.npz; the second is one
-# whom the network does not see as long as somebody stands at the side
+# keypoints that a whole person shows
 WIDTH, HEIGHT, PERIOD_NS = 1280, 720, 66_666_667
 WHOLE = [0, 5, 6, 11, 12, 13, 14, 15, 16]
 
 
 def people() -> list:
-    """Return pictures of single people, head to foot."""
+    """Return images of single people, head to foot."""
     folder = shared_folder() / 'data' / 'coco_people'
     known = np.load(folder / 'persons.npz')
     pictures = []
@@ -45,9 +44,9 @@ def shared(one, other) -> float:
 
 def composed(places, seed):
     """
-    Return an image with people at ``places``, each middle, foot and height in pixels; and boxes.
+    Return an image with people at ``places`` (middle, foot and height, pixels), and their boxes.
 
-    Who comes later stands in front.
+    Later people are in front.
     """
     pictures, boxes = people(), []
     order = np.random.default_rng(seed).permutation(len(pictures))
@@ -70,11 +69,11 @@ ROWS = {
 
 
 @pytest.mark.parametrize('name', list(ROWS))
-def test_everybody_is_found_within_a_second(name):
+def test_all_people_are_found_within_a_second(name):
     image, boxes = composed(*ROWS[name])
     camera, pipeline = Camera.from_fov(WIDTH, HEIGHT, 60.0), load_pipeline()
     for index in range(16):
-        # no camera holds still
+        # the camera moves a little
         bodies = pipeline.process(np.roll(image, index % 3 - 1, axis=1), camera,
                                   10**9 + index * PERIOD_NS)
     pipeline.close()
@@ -83,7 +82,7 @@ def test_everybody_is_found_within_a_second(name):
     assert within.any(axis=0).all() and len(bodies) == len(boxes)
 
 
-def test_others_are_painted_over_and_the_person_is_not():
+def test_masking_of_other_people():
     image = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
     mine, other = np.array([20, 10, 40, 50]), np.array([30, 0, 70, 55])
     painted = mask_other_people(image, mine, [other])

@@ -1,4 +1,4 @@
-"""The observer ``hybrik``: crop ↔ image ↔ camera, boxes, and everything that NIKI wants."""
+"""HybrIK as a front end: conversions of a crop, boxes, and optional outputs."""
 
 from niki_ros.common.errors import InputError, ModelError
 from niki_ros.models.model_folder import write_model_folder
@@ -84,7 +84,7 @@ def dot(x, y, size=9, shape=(720, 1280)):
 
 @pytest.mark.parametrize('box', [(500, 200, 700, 600), (0, 0, 300, 400), (-80, 300, 250, 800)])
 @pytest.mark.parametrize('spot', [(0.5, 0.5), (0.3, 0.4), (0.62, 0.71)])
-def test_a_bright_pixel_is_found_where_it_is(observer, box, spot):
+def test_keypoints_are_at_the_bright_pixel(observer, box, spot):
     x0, y0, x1, y1 = box
     x, y = round(x0 + spot[0] * (x1 - x0)), round(y0 + spot[1] * (y1 - y0))
     if not (5 < x < 1270 and 5 < y < 710):
@@ -92,7 +92,7 @@ def test_a_bright_pixel_is_found_where_it_is(observer, box, spot):
     (seen,) = observer.observe(dot(x, y), CAMERA, 0, [box])
     cell_px = Crop.around(box).side_px / 64
     assert np.abs(seen.keypoints_px - [x, y]).max() < cell_px
-    # and the camera looks along that pixel at the distance that the crop's size gives
+    # the distance follows from the size of the crop
     focal = 900.0
     distance = focal / (Crop.around(box).side_px * SCALE)
     root = CAMERA.rays(seen.keypoints_px[0]) * distance
@@ -100,7 +100,7 @@ def test_a_bright_pixel_is_found_where_it_is(observer, box, spot):
     assert np.abs(seen.joints_m).max() < 1e-9
 
 
-def test_everything_that_niki_wants_is_there(observer):
+def test_observation_has_twist_shape_and_errors(observer):
     boxes = [(100, 100, 300, 500), (600, 100, 900, 600)]
     first, second = observer.observe(dot(200, 300), CAMERA, 0, boxes)
     assert first.joints_m.shape == (29, 3) and first.keypoints_px.shape == (29, 2)
@@ -113,7 +113,7 @@ def test_everything_that_niki_wants_is_there(observer):
     observer.close()
 
 
-def test_boxes_follow_the_joints_until_forgotten(observer):
+def test_boxes_follow_the_joints_until_reset(observer):
     assert observer.observe(dot(640, 360), CAMERA, 0) == []
     for step in range(8):
         boxes = [(540, 260, 740, 460)] if step == 0 else None
@@ -133,7 +133,7 @@ def test_crop_and_image_are_inverse():
 
 
 @pytest.mark.parametrize('side', [90.0, 256.0, 700.0])
-def test_a_ramp_keeps_its_values(side):
+def test_sampling_of_a_ramp(side):
     x, y = np.meshgrid(np.arange(640), np.arange(480))
     image = np.stack([x * 255 / 640, y * 255 / 480, x * 0], axis=-1).astype(np.float32)
     crop = Crop(np.array([300.0, 240.0]), side)
@@ -148,8 +148,8 @@ def test_a_ramp_keeps_its_values(side):
     assert (sampled[outside] == 0).all()
 
 
-def test_a_point_projected_into_the_crop_comes_back():
-    # the way a perfect network would see it: u, v from the pixel, d from the depth
+def test_round_trip_through_the_crop():
+    # output of a perfect network: u, v from the pixel, d from the depth
     rng = np.random.RandomState(1)
     joints = rng.uniform(-0.8, 0.8, (29, 3)) + [1.2, -0.3, 5.0]
     joints[0] = [1.2, -0.3, 5.0]
@@ -164,8 +164,8 @@ def test_a_point_projected_into_the_crop_comes_back():
 
 
 @pytest.mark.parametrize('box', [(0, 0, 0, 10), (5, 5, 1, 9), (0, 0, np.nan, 3)])
-def test_a_box_that_is_none_is_refused(box, observer):
-    with pytest.raises(InputError, match='expected x0 < x1'):
+def test_invalid_boxes_are_refused(box, observer):
+    with pytest.raises(InputError, match='x0 < x1'):
         Crop.around(box)
     if np.isfinite(box).all():
         assert observer.observe(dot(10, 10), CAMERA, 0, [box]) == []

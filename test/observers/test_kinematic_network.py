@@ -1,4 +1,4 @@
-"""The observer ``kinematic``: a crop's answer in the camera's axes, boxes, and who has gone."""
+"""The kinematic front end: axes of its output, and its boxes."""
 
 from niki_ros.body.skeleton import open_skeleton
 from niki_ros.common.errors import ConfigError, ModelError
@@ -61,7 +61,7 @@ def folder(path, sigma=0.25, **changes):
 
 @pytest.fixture
 def observer(tmp_path):
-    """Return an observer who sees a standing person where the image is white."""
+    """Return an observer that sees a standing person where the image is white."""
     return FollowingObserver(KinematicNetwork(folder(tmp_path / 'm')), None)
 
 
@@ -73,7 +73,7 @@ def spot(x, y, size=24):
 
 
 @pytest.mark.parametrize('box', [(220, 100, 420, 400), (380, 40, 640, 380), (0, 200, 180, 480)])
-def test_the_answer_is_turned_into_the_cameras_axes(observer, box):
+def test_joints_are_in_camera_axes(observer, box):
     x, y = (box[0] + box[2]) // 2 + 10, (box[1] + box[3]) // 2 - 5
     (seen,) = observer.observe(spot(x, y), CAMERA, 0, [box])
     crop = Crop.around(box)
@@ -81,7 +81,7 @@ def test_the_answer_is_turned_into_the_cameras_axes(observer, box):
     cell = crop.side_px / SIZE
     assert np.abs(seen.keypoints_px[0] - (x, y)).max() < 1.5 * cell
     np.testing.assert_allclose(seen.joints_m, BODY @ view.camera_from_view.T, atol=1e-5)
-    # joints and keypoints belong together: the pipeline places the root by them
+    # the root follows from joints and keypoints together
     depth = view.crops / np.exp(LOG_SCALE)
     root = view.root_m((seen.keypoints_px[0] - crop.center_px) / crop.side_px, LOG_SCALE)
     assert root @ view.camera_from_view[:, 2] == pytest.approx(depth, rel=1e-6)
@@ -92,7 +92,7 @@ def test_the_answer_is_turned_into_the_cameras_axes(observer, box):
     assert np.allclose(seen.keypoint_sigma_px, max(expected, 1.0))
 
 
-def test_the_box_closes_in_on_the_person(observer):
+def test_box_converges_to_the_person(observer):
     sizes = []
     for frame in range(12):
         boxes = [(0, 0, 640, 480)] if frame == 0 else None
@@ -101,7 +101,7 @@ def test_the_box_closes_in_on_the_person(observer):
     assert sizes[0] == 640 and sizes[-1] < 0.6 * sizes[0]
 
 
-def test_where_hardly_a_joint_is_known_there_is_nobody(tmp_path):
+def test_no_person_without_known_joints(tmp_path):
     observer = FollowingObserver(KinematicNetwork(folder(tmp_path / 'm', sigma=0.95)), None)
     assert observer.observe(spot(300, 250), CAMERA, 0, [(200, 100, 420, 400)]) == []
     assert observer.observe(spot(300, 250), None, 1, [(200, 100, 420, 400)]) == []

@@ -1,4 +1,4 @@
-"""What is subtracted from the landmark network's joints: refused weights, and the effect."""
+"""Correction of the average errors of the landmark network."""
 
 from niki_ros.body.rotations import swing_rotmat
 from niki_ros.common.errors import ModelError
@@ -14,7 +14,7 @@ SIZE = (640, 480)
 
 @pytest.fixture
 def landmarks():
-    """Return image positions (33, 2), metres (33, 3) and visibility (33,) of nobody in truth."""
+    """Return random image positions (33, 2), metres (33, 3) and visibility (33,)."""
     rng = np.random.default_rng(3)
     world = rng.normal(0.0, 0.3, (33, 3))
     return 0.5 + 0.3 * world[:, :2], world, rng.random(33)
@@ -25,8 +25,7 @@ def _weights():
         return {key: file[key] for key in file.files}
 
 
-def test_shipped_weights_answer_one_and_many(landmarks):
-    """A batch gives what its members give."""
+def test_batch_equals_single_runs(landmarks):
     errors = LandmarkErrors.read()
     one = errors(*landmarks)
     many = errors(*(np.stack([array, array]) for array in landmarks))
@@ -37,8 +36,7 @@ def test_shipped_weights_answer_one_and_many(landmarks):
     assert errors.sha256 == sha256(SHIPPED.read_bytes())
 
 
-def test_correction_turns_with_the_ray_and_keeps_the_pelvis(landmarks):
-    """The network speaks of a camera that points at the person."""
+def test_correction_is_rotated_with_the_ray_and_keeps_the_pelvis(landmarks):
     flat, world, visible = landmarks
     flat = flat + (0.3, 0.0)
     camera = Camera(np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]]), *SIZE)
@@ -54,7 +52,7 @@ def test_correction_turns_with_the_ray_and_keeps_the_pelvis(landmarks):
     moved = (better.joints_m - plain.joints_m) + 0.0
     lengths = np.linalg.norm(here - here[0], axis=1)
     np.testing.assert_allclose(np.linalg.norm(moved, axis=1), lengths, atol=1e-6)
-    assert np.abs(moved - (here - here[0])).max() > 1e-3, 'not turned'
+    assert np.abs(moved - (here - here[0])).max() > 1e-3, 'not rotated'
     assert (better.sigma_200mm <= plain.sigma_200mm).all()
     assert (better.sigma_200mm[plain.sigma_200mm >= 1] == 1).all()
     assert better.sigma_200mm.dtype == plain.sigma_200mm.dtype
@@ -64,8 +62,7 @@ def test_correction_turns_with_the_ray_and_keeps_the_pelvis(landmarks):
         better.keypoints_px - plain.keypoints_px, share * size_px, atol=1e-3)
 
 
-def test_absurd_landmarks_stay_finite():
-    """Numbers that no person has do not overflow."""
+def test_output_for_implausible_landmarks_is_finite():
     for answer in LandmarkErrors.read()(
             np.full((33, 2), -1e6), np.full((33, 3), 1e4), np.zeros(33)):
         assert np.isfinite(answer).all()
@@ -73,7 +70,6 @@ def test_absurd_landmarks_stay_finite():
 
 @pytest.mark.parametrize('spoil', ['missing', 'truncated', 'no key', 'shape', 'nan', 'pickle'])
 def test_other_files_are_refused(tmp_path, spoil):
-    """Each with the name of the file."""
     path, weights = tmp_path / 'weights.npz', _weights()
     if spoil == 'no key':
         del weights['bias1']

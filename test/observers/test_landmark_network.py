@@ -1,4 +1,4 @@
-"""The front end that ships, on real video: found, measured, the same every time."""
+"""The default front end on real video: accuracy and reproducibility."""
 
 import cv2
 from niki_ros.common.errors import InputError, ModelError
@@ -50,12 +50,12 @@ def seen(trial):
     return found
 
 
-def test_the_person_is_found_in_every_image_by_one_follower(seen):
+def test_person_is_followed_in_every_image(seen):
     assert all(seen)
     assert len({people[0].follower for people in seen}) == 1
 
 
-def test_joints_are_where_they_were_measured(trial, seen):
+def test_error_of_the_joints(trial, seen):
     """Mean error of twelve limb joints about the hips; the graph alone has 116 mm here."""
     _, camera, truth = trial
     errors, pixels = [], []
@@ -70,7 +70,7 @@ def test_joints_are_where_they_were_measured(trial, seen):
     assert np.mean(pixels) < 0.04, 'in shares of the size in the image'
 
 
-def test_observations_are_whole(seen):
+def test_observations_are_complete(seen):
     for one in seen[0]:
         assert one.joints_m.shape == (29, 3) and not one.joints_m[0].any()
         assert ((one.sigma_200mm >= 0) & (one.sigma_200mm <= 1)).all()
@@ -79,7 +79,7 @@ def test_observations_are_whole(seen):
         assert one.lengths_m.shape == (34,) and one.own_joints_m.shape == (29, 3)
 
 
-def test_the_same_images_give_the_same_bits_after_a_reset_and_in_another_observer(trial, seen):
+def test_results_are_the_same_after_a_reset(trial, seen):
     images, camera, _ = trial
     observer = observer_of()
     for _ in range(2):
@@ -94,7 +94,7 @@ def test_the_same_images_give_the_same_bits_after_a_reset_and_in_another_observe
 
 
 @pytest.mark.parametrize('degrees', [-30, 35, 60])
-def test_a_person_who_leans_is_turned_upright(trial, degrees):
+def test_leaning_person_is_rotated_upright(trial, degrees):
     """The camera is rolled: other pixels, the same body."""
     images, camera, _ = trial
     side, angle = 2200, np.radians(degrees)
@@ -131,7 +131,7 @@ def test_images_of_any_size_without_people(shape):
 @pytest.mark.parametrize('image', [
     np.zeros((10, 10), np.uint8), np.zeros((10, 10, 3), np.float32),
     np.zeros((0, 5, 3), np.uint8)])
-def test_what_is_no_image_is_refused(image):
+def test_other_arrays_than_images_are_refused(image):
     observer = observer_of(observer__detector='')
     with pytest.raises(InputError, match='uint8'):
         observer.observe(image, None, 1)
@@ -143,7 +143,7 @@ def test_another_kind_of_model_is_refused():
         LandmarkNetwork(find_model('people').path)
 
 
-def test_a_box_anywhere_gives_no_error():
+def test_boxes_outside_the_image():
     observer = observer_of()
     image = np.full((480, 640, 3), 120, np.uint8)
     boxes = [(-500, -500, -400, -400), (-50, -50, 50, 50), (600, 400, 900, 900), (1, 1, 2, 2),

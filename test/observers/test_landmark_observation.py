@@ -1,4 +1,4 @@
-"""33 landmarks to 29 joints: on a body whose landmarks are known."""
+"""Joints and observations from 33 landmarks of a known body."""
 
 from __future__ import annotations
 
@@ -42,8 +42,7 @@ def standing_landmarks() -> np.ndarray:
     return points @ FACING.T
 
 
-def test_limbs_trunk_and_head_of_the_open_skeleton_come_back():
-    """Joints of the T-pose are within 2 cm, those that the network sees within 1 mm."""
+def test_joints_of_the_open_skeleton():
     joints = joints_from_landmarks(standing_landmarks())
     expected = open_skeleton().rest_joints_m @ FACING.T
     error = np.linalg.norm(joints - expected, axis=1)
@@ -53,8 +52,7 @@ def test_limbs_trunk_and_head_of_the_open_skeleton_come_back():
 
 
 @pytest.mark.parametrize('scale', [0.6, 1.0, 1.3])
-def test_turning_and_growing_the_person_turns_and_grows_the_joints(scale):
-    """Construction has no direction of its own."""
+def test_joints_are_equivariant_to_rotation_and_scale(scale):
     points = standing_landmarks()
     turn = rotmat_from_rotvec(np.array([0.4, -1.1, 0.7]))
     joints = joints_from_landmarks(points)
@@ -63,7 +61,6 @@ def test_turning_and_growing_the_person_turns_and_grows_the_joints(scale):
 
 
 def test_mirrored_landmarks_give_mirrored_joints():
-    """Left and right are treated alike."""
     rng = np.random.default_rng(3)
     points = standing_landmarks() + rng.normal(scale=0.05, size=(33, 3))
     flip = np.array([-1.0, 1.0, 1.0])
@@ -72,8 +69,7 @@ def test_mirrored_landmarks_give_mirrored_joints():
         mirrored, joints_from_landmarks(points)[list(MIRROR_29)] * flip, atol=1e-9)
 
 
-def test_landmarks_that_fall_together_still_give_finite_joints():
-    """A degenerate result of the network must not become NaN."""
+def test_degenerate_landmarks_give_finite_joints():
     assert np.isfinite(joints_from_landmarks(np.zeros((33, 3)))).all()
     line = np.zeros((33, 3))
     line[:, 1] = np.linspace(-1, 1, 33)
@@ -81,12 +77,10 @@ def test_landmarks_that_fall_together_still_give_finite_joints():
 
 
 def test_weights_of_every_joint_sum_to_one():
-    """A joint moves with the person."""
     np.testing.assert_allclose(JOINTS_FROM_LANDMARKS.sum(1), 1.0, atol=1e-12)
 
 
 def test_sigma_grows_as_visibility_falls_and_is_one_outside_the_image():
-    """Never 0, never above 1."""
     values = [joint_sigma(np.full(29, v), np.zeros(29)) for v in (1.0, 0.5, 0.0)]
     np.testing.assert_allclose(values[0], SIGMA_VISIBLE)
     assert (values[0] < values[1]).all() and (values[1] <= values[2]).all()
@@ -94,23 +88,20 @@ def test_sigma_grows_as_visibility_falls_and_is_one_outside_the_image():
     np.testing.assert_allclose(joint_sigma(np.ones(29), np.ones(29)), 1.0)
 
 
-def test_hips_that_are_not_seen_make_every_joint_less_certain():
-    """All joints are relative to them."""
+def test_unseen_hips_raise_sigma_of_all_joints():
     visible = np.ones(29)
     visible[[JOINT['left_hip'], JOINT['right_hip']]] = 0.0
     sigma = joint_sigma(visible, np.zeros(29))
     assert (sigma[1:] > SIGMA_VISIBLE[1:]).all()
 
 
-def test_keypoints_outside_the_image_cannot_be_used():
-    """Their expected error is infinite; inside it scales with the person."""
+def test_sigma_of_keypoints():
     inside = keypoint_sigma(np.ones(29), np.zeros(29), 500.0)
     assert inside[JOINT['left_knee']] == pytest.approx(7.5)
     assert np.isinf(keypoint_sigma(np.ones(29), np.ones(29), 500.0)).all()
 
 
 def test_a_person_cut_off_at_the_waist_has_legs_of_sigma_one():
-    """Legs below the lower edge are unobserved, the arms are not."""
     points = standing_landmarks()
     normalized = 0.5 + 0.4 * points[:, :2]
     normalized[23:, 1] += 1.0
@@ -123,7 +114,6 @@ def test_a_person_cut_off_at_the_waist_has_legs_of_sigma_one():
 
 
 def test_keypoints_and_box_are_pixels():
-    """Normalised positions times width and height."""
     points = standing_landmarks()
     normalized = 0.5 + 0.2 * points[:, :2]
     seen = observation_from_landmarks(normalized, points, np.ones(33), (1000, 500))
@@ -133,8 +123,7 @@ def test_keypoints_and_box_are_pixels():
     assert seen.score == 1.0
 
 
-def test_constructed_keypoints_lie_where_the_joints_project():
-    """Under weak perspective every joint's keypoint is its projection."""
+def test_constructed_keypoints_are_projections():
     points = standing_landmarks() @ rotmat_from_rotvec(np.array([0.3, 0.8, -0.4])).T
     seen = observation_from_landmarks(0.5 + 0.2 * points[:, :2], points, np.ones(33), (500, 500))
     np.testing.assert_allclose(
@@ -142,8 +131,7 @@ def test_constructed_keypoints_lie_where_the_joints_project():
 
 
 @pytest.mark.parametrize('ray', [(0, 0, 1), (0.5, -0.3, 1), (-2, 0, 1)])
-def test_rotation_to_ray_is_a_rotation_that_takes_the_axis_there(ray):
-    """Orthonormal, determinant 1, third column along the ray."""
+def test_rotation_to_ray(ray):
     rotation = rotation_to_ray(np.array(ray, dtype=float))
     np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-12)
     assert np.linalg.det(rotation) == pytest.approx(1.0)

@@ -1,4 +1,4 @@
-"""Which front end the settings give, and that another detector can be put in."""
+"""Front ends by name, and detectors of a user."""
 
 import json
 
@@ -18,18 +18,18 @@ def config(**settings):
         name.replace('__', '.'): value for name, value in settings.items()})
 
 
-def test_hybrik_without_a_folder_is_refused_with_the_command():
+def test_hybrik_without_a_folder_is_refused():
     with pytest.raises(ConfigError, match='niki-import hybrik'):
         load_observer(config(observer__name='hybrik'))
 
 
-def test_hybrik_with_a_folder_of_something_else_is_refused(tmp_path):
+def test_hybrik_with_another_folder_is_refused(tmp_path):
     with pytest.raises(ModelError, match=str(tmp_path)):
         load_observer(config(observer__name='hybrik', observer__path=str(tmp_path)))
 
 
 @pytest.mark.parametrize('model', ['lite', 'full', 'heavy'])
-def test_the_graphs_that_ship_are_the_default(model):
+def test_default_front_end(model):
     observer = load_observer(config(observer__model=model))
     about = observer.describe()
     assert about['observer'] == 'landmarks' and about['observer_model'] == f'landmarks-{model}'
@@ -40,23 +40,23 @@ def test_the_graphs_that_ship_are_the_default(model):
     observer.close()
 
 
-def test_a_backend_that_is_not_there_is_an_error_for_the_front_end_too():
+def test_missing_backend_is_an_error():
     from niki_ros.common.errors import BackendError
     with pytest.raises(BackendError):
         load_observer(config(engine__device='cuda'))
 
 
 class OneBox:
-    """A detector of a user: always the same box."""
+    """A detector that always returns the same box."""
 
     input_px = 640
 
     def __init__(self, model='', **engine_options):
-        """Take what a detector of a model folder is given."""
+        """Accept the arguments of a detector."""
         self.closed = False
 
     def detect(self, image_rgb):
-        """Return the middle of every picture."""
+        """Return the middle of the image."""
         height, width = image_rgb.shape[:2]
         return [[width * 0.3, height * 0.1, width * 0.7, height * 0.9]], [0.9]
 
@@ -65,11 +65,11 @@ class OneBox:
         return {'name': 'one box', 'library': 'none'}
 
     def close(self):
-        """Remember."""
+        """Note that it is closed."""
         self.closed = True
 
 
-def test_a_detector_of_ones_own_is_handed_in():
+def test_detector_of_a_user():
     detector = OneBox()
     pipeline = load_pipeline(solver='analytic', detector=detector)
     assert pipeline.process(np.zeros((480, 640, 3), np.uint8), None, 1) == []
@@ -78,7 +78,7 @@ def test_a_detector_of_ones_own_is_handed_in():
     assert detector.closed
 
 
-def test_a_detector_in_the_registry_is_chosen_by_the_kind_of_its_folder(tmp_path, monkeypatch):
+def test_detector_is_chosen_by_the_kind_of_its_folder(tmp_path, monkeypatch):
     monkeypatch.setitem(DETECTORS, 'one-box', OneBox)
     (tmp_path / 'manifest.json').write_text(json.dumps({
         'name': 'mine', 'kind': 'one-box', 'sha256': '0' * 64}))
@@ -87,6 +87,6 @@ def test_a_detector_in_the_registry_is_chosen_by_the_kind_of_its_folder(tmp_path
     observer.close()
 
 
-def test_a_folder_that_is_no_detector_is_refused():
+def test_folder_of_another_kind_is_no_detector():
     with pytest.raises(ModelError, match='nanodet'):
         load_observer(config(observer__detector='niki'))

@@ -1,4 +1,4 @@
-"""Joints behind another person."""
+"""Occlusion of people by others in front of them."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ def standing(camera):
     return lambda x, z: observe_body(pose, np.array([x, 0.0, z]), camera, sigma=0.1)
 
 
-def test_what_lies_behind_a_nearer_person_is_hidden(standing):
+def test_joints_behind_a_nearer_person_are_hidden(standing):
     far, near = standing(0.0, 6.0), standing(0.3, 3.0)
     hidden, front = with_occluded_joints_hidden([far, near])
     assert hidden.sigma_200mm[JOINT['spine2']] == 1 and np.isinf(hidden.keypoint_sigma_px[9])
@@ -25,14 +25,14 @@ def test_what_lies_behind_a_nearer_person_is_hidden(standing):
     assert (far.sigma_200mm < 1).all(), 'the given observation is left as it is'
 
 
-def test_people_apart_or_alike_hide_nothing(standing):
+def test_distant_people_do_not_occlude(standing):
     for pair in ([standing(-2.0, 6.0), standing(1.6, 3.0)],
                  [standing(-0.2, 4.0), standing(0.2, 4.1)], [standing(0.0, 3.0)], []):
         for before, after in zip(pair, with_occluded_joints_hidden(pair)):
             np.testing.assert_array_equal(after.sigma_200mm, before.sigma_200mm)
 
 
-def test_bones_that_are_not_seen_hide_nothing(standing):
+def test_unseen_bones_do_not_occlude(standing):
     far, near = standing(0.0, 6.0), standing(0.9, 3.0)
     arm = JOINT['right_wrist'], JOINT['right_elbow'], JOINT['right_hand']
     with_arm, _ = with_occluded_joints_hidden([far, near])

@@ -1,4 +1,4 @@
-"""Only legs in view: nobody is said to stand far away who is near; whole people stay."""
+"""People with only the legs in view are not placed far away."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from scenes import shared_folder
 
-# intrinsics (the distortion is below a pixel), the row where the image is cut off, and where the
-# person stands: between their waist, hips, knees and ankles, and over their head
+# intrinsics (the distortion is below a pixel), the first row of the image for each visible part,
+# and the distance of the person
 CAMERA = Camera(np.array([[1675.2, 0, 540.1], [0, 1675.2, 964.0], [0, 0, 1]]), 1088, 1920)
 ROWS = {'head': 460, 'thighs': 936, 'knees': 971, 'shanks': 1047}
 NEAR_M = 2.9
 
 
-def claims(row: int, count: int = 16) -> tuple:
+def observed(row: int, count: int = 16) -> tuple:
     """
-    Return distances over the true one of everything observed over the person, and faults.
+    Return distances of observed bodies over the true one, and faults.
 
     :param row: the image begins here, as that of a camera that looks down does.
     """
@@ -45,17 +45,17 @@ def claims(row: int, count: int = 16) -> tuple:
 
 
 @pytest.mark.parametrize('part', ['thighs', 'knees', 'shanks'])
-def test_legs_are_not_called_far(part):
-    distances, _ = claims(ROWS[part])
+def test_legs_are_not_placed_far_away(part):
+    distances, _ = observed(ROWS[part])
     assert not [value for values in distances for value in values if value > 1.5]
 
 
-def test_a_whole_person_stays():
-    distances, faults = claims(ROWS['head'])
+def test_whole_person_is_reported():
+    distances, faults = observed(ROWS['head'])
     assert len([values for values in distances if values]) >= 15
     assert all(0.8 < value < 1.2 for values in distances for value in values)
     assert 'person_cut_off' not in faults
 
 
-def test_what_is_cut_off_is_said():
-    assert 'person_cut_off' in claims(ROWS['shanks'])[1]
+def test_truncated_person_is_a_fault():
+    assert 'person_cut_off' in observed(ROWS['shanks'])[1]

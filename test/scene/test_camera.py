@@ -1,4 +1,4 @@
-"""The camera against OpenCV's own projection, and a body's place in front of it."""
+"""The camera model against OpenCV, and the position of a body in front of it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def points():
     return np.stack([rng.uniform(-0.45, 0.45, 200) * z, rng.uniform(-0.35, 0.35, 200) * z, z], -1)
 
 
-def test_projection_is_opencv_s(lens, points):
+def test_projection_equals_opencv(lens, points):
     zero = np.zeros(3)
     if lens.model == 'equidistant':
         expected, _ = cv2.fisheye.projectPoints(points[:, None], zero, zero, MATRIX,
@@ -91,14 +91,14 @@ def test_resized_sees_the_same_rays(lens, points):
 
 
 @pytest.mark.parametrize('options, message', [
-    ({'matrix': np.zeros((3, 3))}, 'focal lengths must be positive'),
-    ({'matrix': np.full((3, 3), np.nan)}, 'camera matrix'),
-    ({'matrix': np.eye(4)}, 'camera matrix'),
+    ({'matrix': np.zeros((3, 3))}, 'K is'),
+    ({'matrix': np.full((3, 3), np.nan)}, 'K is'),
+    ({'matrix': np.eye(4)}, 'K is'),
     ({'model': 'thin_prism'}, 'thin_prism'),
-    ({'distortion': np.ones(9)}, 'plumb_bob takes 5 distortion numbers, got 9'),
-    ({'distortion': np.array([np.inf])}, 'every value must be finite'),
-    ({'width': 0}, 'camera image is 0x480')])
-def test_what_no_camera_has_is_refused(options, message):
+    ({'distortion': np.ones(9)}, 'plumb_bob .*5 .*9'),
+    ({'distortion': np.array([np.inf])}, 'inf'),
+    ({'width': 0}, '0x480')])
+def test_implausible_values_are_refused(options, message):
     with pytest.raises(InputError, match=message):
         Camera(**{'matrix': MATRIX, 'width': 640, 'height': 480, **options})
 
@@ -116,7 +116,7 @@ def test_root_is_found_exactly_from_a_perfect_view(lens, root):
 
 
 def plain_least_squares(joints_m, pixels, camera):
-    """Return the root from the same equations with every joint believed alike."""
+    """Return the root by the same equations, with the same weight for every joint."""
     (u, v, _), x = camera.rays(pixels).T, joints_m.astype(float)
     one, zero = np.ones(29), np.zeros(29)
     rows = np.concatenate([np.stack([one, zero, -u], 1), np.stack([zero, one, -v], 1)])
@@ -124,7 +124,7 @@ def plain_least_squares(joints_m, pixels, camera):
                            rcond=None)[0]
 
 
-def test_root_bears_outliers_and_noise(camera):
+def test_root_is_robust_to_outliers_and_noise(camera):
     """Three joints 90 px off do a third of the harm they would, and under 5 % of the way."""
     rng = np.random.default_rng(5)
     root = np.array([0.4, 0.1, 4.0])

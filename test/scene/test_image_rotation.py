@@ -1,4 +1,4 @@
-"""Cameras upside down or on their side: the same people, in the frame of the camera that is."""
+"""Rotation of images and bodies for cameras mounted upside down or on their side."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LENSES = [('plumb_bob', [-0.3, 0.12, 0.004, -0.006, 0.01]), ('equidistant', [0.1
 
 @pytest.mark.parametrize('quarters', [1, 2, 3])
 @pytest.mark.parametrize(('model', 'numbers'), LENSES, ids=lambda one: str(one)[:12])
-def test_a_point_falls_on_the_pixel_that_has_moved(model, numbers, quarters):
+def test_projection_into_the_rotated_image(model, numbers, quarters):
     camera = Camera(MATRIX, 640, 480, np.array(numbers), model)
     points = np.array([[0.3, -0.2, 2.0], [-0.5, 0.3, 2.5], [0.05, 0.3, 1.5]])
     image = np.zeros((480, 640), np.uint8)
@@ -60,17 +60,17 @@ def test_boxes_and_ground(quarters):
 @pytest.mark.parametrize(('up', 'quarters'), [
     ((0, -1, 0), 0), ((0, -1, 0.9), 0), ((1, 0, 0), 3), ((0, 2, 0), 2), ((-1, 0, -0.5), 1),
     ((0.6, -0.8, 0), 0), ((0, 0.1, 1), 0)])
-def test_which_way_is_up(up, quarters):
+def test_quarter_turns_by_gravity(up, quarters):
     """Upright, tilted, on its sides, upside down, rolled a little, straight down."""
     assert quarter_turns_by_gravity(up, 0) == quarters
-    # what is up points to the top of the image that is turned
+    # up points to the top of the rotated image
     if quarters or up[1] < 0:
         x, y, _ = rotmat_from_quarter_turns(quarters) @ up
         assert y < 0 and abs(x) <= abs(y)
 
 
-def test_a_camera_that_rolls_does_not_flicker():
-    """At 45 degrees both turns fit; the one of before stays until the other is clearly better."""
+def test_rotation_has_hysteresis():
+    """At 45 degrees both rotations fit: the last one stays until the other is clearly better."""
     seen, quarters = [], 0
     for angle in np.radians([0, 40, 50, 44, 50, 60, 50, 44, 40, 30, 0]):
         quarters = quarter_turns_by_gravity((np.sin(angle), -np.cos(angle), 0), quarters)
@@ -98,7 +98,7 @@ def clip():
 
 
 def bodies_of(frames, camera, change=None, **settings):
-    """Return the bodies of every image, nearest first, and what the pipeline says of itself."""
+    """Return bodies of every image, nearest first, and description and faults of the pipeline."""
     pipeline = load_pipeline(**{'observer.model': 'lite', **settings})
     said = []
     for index, image in enumerate(frames):
@@ -116,8 +116,8 @@ def upright_bodies(clip):
 
 
 @pytest.mark.parametrize('degrees', [90, 180, 270])
-def test_a_turned_camera_sees_the_same_people(clip, upright_bodies, degrees):
-    """The camera hangs turned; what comes out lies in its own frame and its own pixels."""
+def test_bodies_of_a_rotated_camera(clip, upright_bodies, degrees):
+    """Bodies are in the frame and the pixels of the camera as mounted."""
     frames, camera = clip
     # images that a clockwise turn by ``degrees`` makes upright
     hung = ImageRotation(4 - degrees // 90, 544, 960)
@@ -138,8 +138,8 @@ def test_a_turned_camera_sees_the_same_people(clip, upright_bodies, degrees):
     assert sum(map(len, found)) >= 10
 
 
-def test_auto_follows_a_camera_that_rolls(clip):
-    """Over on its side within a second: one turn of the images, the same id, the same place."""
+def test_auto_follows_a_rolling_camera(clip):
+    """The camera rolls onto its side within a second: one rotation, the same id and position."""
     image, camera = clip[0][0], Camera(clip[1].matrix, 544, 960)
     centre = camera.matrix[:2, 2]
     pipeline = load_pipeline(**{'observer.model': 'lite', 'image_rotation': 'auto'})
@@ -162,7 +162,7 @@ def test_auto_follows_a_camera_that_rolls(clip):
     assert np.abs(roots - roots[5]).max() < 0.4, roots
 
 
-def test_auto_without_gravity_says_so(clip):
+def test_auto_without_gravity_is_a_fault(clip):
     frames, camera = clip
     _, about, faults = bodies_of(frames[:1], camera, image_rotation='auto')
     assert about['image_rotation'] == '0 (auto)' and 'gravity' in faults['image_rotation_unknown']

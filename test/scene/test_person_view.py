@@ -1,4 +1,4 @@
-"""The picture of a camera turned to a person: perspective, lens, roll, and the way back."""
+"""Views of a virtual camera that points at a person."""
 
 import cv2
 from niki_ros.common.errors import InputError
@@ -43,8 +43,8 @@ def test_a_box_is_centred_and_fits(camera, box):
     assert corners[2, 1] < box[1] and corners[3, 1] > box[3]
 
 
-def test_what_is_in_the_view_is_where_the_turned_camera_sees_it(camera):
-    """A point 3 m away: its place in the picture is its direction in the view's axes."""
+def test_pixels_are_directions_in_axes_of_the_view(camera):
+    """The position of a point in the image is its direction in axes of the view."""
     view = PersonView.towards([0.3, -0.1, 1.0], 0.8, roll_rad=0.6)
     in_view = np.array([0.15, -0.2, 1.0]) * 3.0
     picture = rgb_of_view(picture_of(camera, [view.camera_from_view @ in_view]), view, 256, camera)
@@ -63,7 +63,7 @@ def test_rays_and_image_positions_agree(camera):
         grid[40, 200], view.image_from_view(np.array([200.0, 40.0]), 256, camera), atol=0.3)
 
 
-def test_homography_and_map_are_the_same_picture():
+def test_homography_equals_pixel_map():
     camera = CAMERAS['pinhole']
     view = PersonView.towards([0.3, 0.1, 1.0], 0.5, roll_rad=0.4)
     pixel = np.array([30.0, 200.0, 1.0])
@@ -87,13 +87,13 @@ def test_the_next_view_is_upright_with_the_body(angle):
     np.testing.assert_allclose(view.camera_from_view[:, 2], hips / np.linalg.norm(hips))
 
 
-def test_beyond_the_edge_the_border_goes_on_and_nothing_fails(camera):
+def test_border_is_repeated_outside_the_image(camera):
     image = np.full((720, 1280, 3), 90, np.uint8)
     view = PersonView.towards([0.9, 0.6, 1.0], 1.5)
     assert (rgb_of_view(image, view, 256, camera) == 90).all()
 
 
 @pytest.mark.parametrize('box', [(10, 10, 10, 40), (50, 10, 20, 40), (0, 0, np.nan, 5)])
-def test_a_box_that_is_none_is_refused(box):
+def test_invalid_boxes_are_refused(box):
     with pytest.raises(InputError):
         PersonView.around(box, CAMERAS['pinhole'], 1.25)

@@ -1,4 +1,4 @@
-"""Metres from depth images and from the ground, with bodies whose place is known."""
+"""Distance of a person by a depth image and by the ground."""
 
 from niki_ros.body.kinematics import forward_kinematics
 from niki_ros.body.rotations import rotmat_from_rotvec
@@ -18,7 +18,7 @@ FRAME_NS = 33_333_333
 DT = FRAME_NS * 1e-9
 SIZE = (640, 480)
 TALL = np.array([1.5] + [0.0] * 9)
-"""Somebody larger than the mean by more than a front end can tell."""
+"""Betas of a person much larger than the mean body."""
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def standing():
 
 
 def on_floor(z_m, height_m=1.1, betas=None):
-    """Return the root of somebody who stands at this distance, the camera ``height_m`` up."""
+    """Return the root (3,) of a standing person at this distance, the camera ``height_m`` up."""
     joints = forward_kinematics(standing(), open_skeleton().offsets(betas))[0]
     soles = [JOINT['left_big_toe'], JOINT['right_big_toe']]
     return np.array([0.1, height_m - 0.015 - joints[soles, 1].max(), z_m])
@@ -44,7 +44,7 @@ def on_floor(z_m, height_m=1.1, betas=None):
 
 def as_mean_body(root, camera):
     """
-    Return what a front end says of a tall person: a mean body that looks as large.
+    Return the observation of a tall person: a mean body of the same size in the image.
 
     Its joints are smaller by a few percent, its keypoints are right.
     """
@@ -76,14 +76,14 @@ def play(script, camera, frames=30, **extra):
     return out
 
 
-def test_one_camera_puts_a_tall_person_too_near(camera):
+def test_tall_person_is_too_near_by_size(camera):
     root = on_floor(3.0, betas=TALL)
     body = play(lambda i: [as_mean_body(root, camera)], camera)[-1]
     assert body.root_source == 'camera' and body.root_m[2] < 2.9
 
 
 @pytest.mark.parametrize('kind', ['float32', 'uint16', 'half size'])
-def test_a_depth_image_puts_them_right(camera, kind):
+def test_depth_image_corrects_the_distance(camera, kind):
     root = on_floor(3.0, betas=TALL)
     depth = depth_of(camera, root)
     depth = {'float32': depth, 'uint16': (depth * 1000).astype(np.uint16),
@@ -94,7 +94,7 @@ def test_a_depth_image_puts_them_right(camera, kind):
     np.testing.assert_allclose(body.root_m[:2] / body.root_m[2], root[:2] / root[2], atol=0.01)
 
 
-def test_holes_noise_and_an_arm_in_front_do_no_harm(camera):
+def test_depth_with_holes_noise_and_an_arm_in_front(camera):
     root, rng = on_floor(3.0, betas=TALL), np.random.default_rng(0)
     depth = depth_of(camera, root)
     depth[rng.uniform(size=depth.shape) < 0.3] = 0.0
@@ -107,7 +107,7 @@ def test_holes_noise_and_an_arm_in_front_do_no_harm(camera):
 
 
 @pytest.mark.parametrize('empty', [0.0, np.nan, 1e6])
-def test_a_depth_image_without_the_person_is_not_used(camera, empty):
+def test_depth_image_without_the_person_is_not_used(camera, empty):
     root = on_floor(3.0)
     depth = np.full((480, 640), empty, np.float32)
     body = play(lambda i: [observe_body(standing(), root, camera)], camera,
@@ -124,8 +124,8 @@ def test_a_hidden_trunk_has_no_depth(camera):
                        seen.joints_m + root, hidden) is None
 
 
-def test_what_depth_taught_lasts_when_it_stops(camera):
-    """No leap back when a depth image is missing."""
+def test_correction_by_depth_lasts(camera):
+    """The distance does not jump back when a depth image is missing."""
     root = on_floor(3.0, betas=TALL)
     depth = depth_of(camera, root)
     bodies = play(lambda i: [as_mean_body(root, camera)], camera, 60,
@@ -135,25 +135,25 @@ def test_what_depth_taught_lasts_when_it_stops(camera):
 
 @pytest.mark.parametrize('depth', [
     np.zeros((480, 480)), np.zeros((480, 640, 1)), np.zeros((480, 640), int), np.zeros((0, 0))])
-def test_what_is_no_depth_image_is_refused(depth):
-    with pytest.raises(InputError, match='depth is'):
+def test_invalid_depth_images_are_refused(depth):
+    with pytest.raises(InputError, match='depth'):
         checked_depth(depth, 640, 480)
 
 
 LEVEL = Ground(np.array([0.0, -1.0, 0.0]), 1.1)
 
 
-def test_the_plane_of_a_frame():
+def test_plane_of_a_frame():
     turn = rotmat_from_rotvec(np.array([np.pi / 2 + 0.2, 0, 0]))
     ground = Ground.from_transform(turn, turn @ np.array([0.5, 0.3, 0.0]) + turn[:, 2] * -1.2)
     assert ground.height_m == pytest.approx(1.2)
     points = (turn @ np.array([[3.0, 1.0, 0.25]]).T).T + turn[:, 2] * -1.2
     assert ground.heights(points)[0] == pytest.approx(0.25)
-    with pytest.raises(InputError, match='above the ground'):
+    with pytest.raises(InputError, match='-0.50 m'):
         Ground.from_transform(turn, turn[:, 2] * 0.5)
 
 
-def test_the_ground_puts_a_tall_person_where_the_feet_are(camera):
+def test_ground_corrects_the_distance(camera):
     root = on_floor(3.0, betas=TALL)
     alone = play(lambda i: [as_mean_body(root, camera)], camera)[-1]
     body = play(lambda i: [as_mean_body(root, camera)], camera, ground=lambda i: LEVEL)[-1]
@@ -163,8 +163,8 @@ def test_the_ground_puts_a_tall_person_where_the_feet_are(camera):
     assert np.abs(LEVEL.heights(feet) - 0.015).max() < 0.03
 
 
-def test_somebody_on_a_ladder_is_not_pulled_down(camera):
-    """The feet are far above the plane: it says nothing of them."""
+def test_person_on_a_ladder_is_not_moved(camera):
+    """The feet are far above the plane."""
     root = on_floor(3.0) - [0, 0.9, 0]
     seen = observe_body(standing(), root, camera)
     assert ground_z_offset_m(LEVEL, seen.joints_m + root, np.zeros(29, bool)) is None
@@ -172,7 +172,7 @@ def test_somebody_on_a_ladder_is_not_pulled_down(camera):
     assert body.root_source == 'camera' and abs(body.root_m[2] - 3.0) < 0.05
 
 
-def test_hidden_feet_say_nothing(camera):
+def test_hidden_feet_are_not_used(camera):
     root = on_floor(3.0)
     seen = observe_body(standing(), root, camera)
     assert ground_z_offset_m(LEVEL, seen.joints_m + root, np.zeros(29, bool)) is not None
@@ -180,7 +180,7 @@ def test_hidden_feet_say_nothing(camera):
 
 
 def test_standing_feet_do_not_slide(camera):
-    """The front end's distance wanders; the feet stay."""
+    """The front end's distance drifts; the feet stay."""
     rng = np.random.default_rng(0)
     wander = np.cumsum(rng.normal(size=90)) * 0.006
 
@@ -193,7 +193,7 @@ def test_standing_feet_do_not_slide(camera):
         play(script, camera, 90))
 
 
-def test_a_foot_that_walks_is_not_held():
+def test_moving_foot_is_not_locked():
     footing, joints = FootLock(), forward_kinematics(
         standing(), open_skeleton().offsets())[0] + on_floor(3.0)
     footing.correction_m(LEVEL, joints, np.zeros(29, bool), 0.0)

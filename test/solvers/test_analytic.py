@@ -1,4 +1,4 @@
-"""The closed-form solver: exact on clean joints, stable on bad ones, clear on wrong ones."""
+"""The closed-form solver."""
 
 from niki_ros import load_solver
 from niki_ros.body.kinematics import CHILDREN, forward_kinematics
@@ -29,7 +29,7 @@ def test_clean_joints_are_reproduced(people):
     np.testing.assert_allclose(solution.betas[:, 0], betas[:, 0], atol=0.01)
 
 
-def test_with_the_twist_the_rotations_are_exact(people):
+def test_rotations_with_twist_are_exact(people):
     joints, rotmat, betas = people
     offsets = open_skeleton().offsets()
     cos_sin = np.zeros((20, 23, 2))
@@ -48,7 +48,7 @@ def test_same_input_same_bits(people):
     assert one.rotmat.tobytes() == two.rotmat.tobytes()
 
 
-def test_all_joints_at_one_place_is_still_a_rotation():
+def test_coinciding_joints_give_rotations():
     solution = load_solver('analytic').solve(np.zeros((1, 29, 3)), np.ones((1, 29)))
     np.testing.assert_allclose(
         solution.rotmat @ np.swapaxes(solution.rotmat, -1, -2),
@@ -56,26 +56,26 @@ def test_all_joints_at_one_place_is_still_a_rotation():
     assert solution.confidence.max() == 0
 
 
-@pytest.mark.parametrize('joints, sigma, says', [
-    (np.zeros((0, 29, 3)), np.zeros((0, 29)), 'empty'),
+@pytest.mark.parametrize('joints, sigma, fact', [
+    (np.zeros((0, 29, 3)), np.zeros((0, 29)), r'\(0, 29, 3\)'),
     (np.zeros((1, 24, 3)), np.zeros((1, 24)), r'\(1, 24, 3\)'),
     (np.zeros((29, 3)), np.zeros(29), r'\(29, 3\)'),
     (np.full((1, 29, 3), np.nan), np.zeros((1, 29)), 'nan'),
     (np.full((1, 29, 3), np.inf), np.zeros((1, 29)), 'inf'),
     (np.zeros((1, 29, 3)), np.full((1, 29), -0.5), '-0.5'),
     (np.zeros((1, 29, 3)), np.full((1, 29), 7.0), '7'),
-    ('people', np.zeros((1, 29)), 'numbers'),
+    ('people', np.zeros((1, 29)), 'joints_m'),
 ])
-def test_wrong_input_is_named(joints, sigma, says):
-    with pytest.raises(InputError, match=says):
+def test_invalid_input_is_refused(joints, sigma, fact):
+    with pytest.raises(InputError, match=fact):
         load_solver('analytic').solve(joints, sigma)
 
 
-def test_a_track_steps_frame_by_frame(people):
+def test_track_has_no_leading_axis(people):
     solution = load_solver('analytic').start_track().step(people[0][0], np.zeros(29), 0)
     assert solution.rotmat.shape == (24, 3, 3) and solution.confidence.shape == (24,)
 
 
-def test_unknown_solver_is_named():
+def test_unknown_solver_is_refused():
     with pytest.raises(ModelError, match='nikki'):
         load_solver('nikki')

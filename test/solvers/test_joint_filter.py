@@ -1,4 +1,4 @@
-"""The filter of observed joints: what it knows after a while at several rates."""
+"""Sigma of the joint filter at several rates."""
 
 from niki_ros.solvers.joint_filter import JointFilter, sigma_of_correlated_errors
 import numpy as np
@@ -14,14 +14,14 @@ def known_after(seconds, rate_hz, errors_last):
     return float(known.mean())
 
 
-def test_many_images_with_the_same_error_say_no_more_than_few():
+def test_images_with_correlated_errors_count_by_time():
     same, fresh = ([known_after(1.5, rate, last) for rate in (60, 30, 20)]
                    for last in (True, False))
     assert max(same) / min(same) < 1.15
     assert max(fresh) / min(fresh) > 1.3
 
 
-def test_what_is_not_seen_stays_so_at_any_rate():
+def test_unseen_joints_stay_unseen():
     sigma = np.array([0.0, 0.3, 0.9, 0.96, 1.0])
     for dt_s in (0.0, 0.008, 0.05, 0.5):
         per_image = sigma_of_correlated_errors(sigma, dt_s)
