@@ -10,8 +10,8 @@ from niki_ros.body.rotations import rotmat_from_rotvec, rotvec_from_rotmat
 from niki_ros.body.skeleton import open_skeleton
 from niki_training.data.smpl_skeleton import SMPL_LEAVES
 import numpy as np
-from test_body import body_model
-from test_data_sets import agora_frame
+from pandas_frames import pickled_frame
+from smpl_files import body_model
 
 LEAF_PARENTS = (15, 22, 23, 10, 11)
 JOINTS17 = (0, 1, 4, 7, 2, 5, 8, 6, 12, 15, -1, 16, 18, 20, 17, 19, 21)
@@ -171,4 +171,4 @@ def write_agora(root, images, matrix, people, meshes, patch, valid=None):
     file = root / 'Cam' / 'validation_0_withjv.pkl'
     file.parent.mkdir(parents=True)
     with patch.context() as held:
-        file.write_bytes(agora_frame(held, columns, False))
+        file.write_bytes(pickled_frame(held, columns, False))

@@ -4,50 +4,17 @@ import pickle
 import sys
 import types
 
-from niki_ros.body.skeleton import open_skeleton, PARENTS_29
+from niki_ros.body.skeleton import open_skeleton
 from niki_ros.common.errors import InputError
 from niki_training.cli import data as data_cli
 from niki_training.cli import export as export_cli
-from niki_training.data.smpl_skeleton import HANDS, load_skeleton, skeleton_from_smpl, SMPL_LEAVES
+from niki_training.data.smpl_skeleton import load_skeleton, skeleton_from_smpl
 import numpy as np
 import pytest
 from scipy import sparse
+from smpl_files import body_model
 
 TRUTH = open_skeleton()
-
-
-def body_model(vertices=6890, joints=24) -> dict:
-    """Return arrays by SMPL's names whose joints are the open skeleton's, exactly."""
-    rng = np.random.default_rng(0)
-    rows = [*range(22), *HANDS[joints]]
-    place, basis = np.zeros((joints, 3)), np.zeros((joints, 3, 10))
-    place[:], basis[:] = TRUTH.rest_joints_m[15], TRUTH.shape_basis_m[:, 15].T   # jaw, fingers …
-    place[rows], basis[rows] = TRUTH.rest_joints_m[:24], TRUTH.shape_basis_m[:, :24].transpose(
-        1, 2, 0)
-    leaves = list(SMPL_LEAVES) if vertices == 6890 else [7, 70, 700, 7000, 77]
-    rest = np.setdiff1d(np.arange(vertices), leaves)
-    owner = np.arange(len(rest)) % joints
-    skin = 0.01 * rng.uniform(-1, 1, (len(rest), 3))
-    template, shape = np.zeros((vertices, 3)), np.zeros((vertices, 3, 10))
-    regressor = np.zeros((joints, vertices))
-    for joint in range(joints):
-        mine = owner == joint
-        template[rest[mine]] = place[joint] + skin[mine] - skin[mine].mean(axis=0)
-        shape[rest[mine]] = basis[joint]
-        regressor[joint, rest[mine]] = 1 / mine.sum()
-    template[leaves] = TRUTH.rest_joints_m[24:]
-    shape[leaves] = TRUTH.shape_basis_m[:, 24:].transpose(1, 2, 0)
-    parents = [2**32 - 1, *PARENTS_29[1:22], *[20] * (joints - 22)]
-    return {'v_template': template + [0.1, 0.2, 0.3], 'shapedirs': shape, 'J_regressor': regressor,
-            'kintree_table': np.asarray([parents, range(joints)], dtype=np.uint32),
-            'weights': regressor.T.copy(), 'f': np.zeros((10, 3), dtype=np.uint32),
-            'posedirs': np.zeros((vertices, 3, 2)), 'bs_type': 'lrotmin'}
-
-
-def write_smpl(path):
-    """Write that body as an SMPL file in ``.npz`` and return its path."""
-    np.savez(path, **{key: value for key, value in body_model().items() if key != 'bs_type'})
-    return path
 
 
 def check(path, tmp_path):

@@ -2,8 +2,6 @@
 
 import json
 import pickle
-import sys
-import types
 
 from niki_ros.body.kinematics import forward_kinematics
 from niki_ros.body.rotations import rotmat_from_rotvec, rotvec_from_rotmat
@@ -17,6 +15,7 @@ from niki_training.data.readers.hp3d_joints import HP3D_28
 from niki_training.data.store import load_motion
 from niki_training.files.data_frames import read_frame
 import numpy as np
+from pandas_frames import pickled_frame
 import pytest
 
 torch = pytest.importorskip('torch', reason='torch is not installed: make test installs it')
@@ -72,52 +71,6 @@ def test_3dpw_and_its_occluded_sequences(tmp_path):
         'flat_packBags_00', 'courtyard_laceShoe_00'}
 
 
-def held(module: str, name: str, monkeypatch):
-    """Return a class that pickles as ``module.name``, by reduce of what it is given."""
-    parts = module.split('.')
-    for end in range(1, len(parts) + 1):
-        monkeypatch.setitem(sys.modules, '.'.join(parts[:end]),
-                            sys.modules.get('.'.join(parts[:end])) or types.ModuleType('fake'))
-
-    def build(self, args=(), state=None):
-        self.made = (type(self), tuple(args), state)[:3 if state is not None else 2]
-
-    kind = type(name, (), {'__module__': module, '__qualname__': name, '__init__': build,
-                           '__reduce__': lambda self: self.made})
-    monkeypatch.setattr(sys.modules[module], name, kind, raising=False)
-    return kind
-
-
-def agora_frame(monkeypatch, columns: dict, old: bool) -> bytes:
-    """Return a pickled data frame: of pandas 1.0, or as pandas 1.5 and 2 write it."""
-    def objects(rows):
-        out = np.empty((len(rows), len(rows[0])), dtype=object)
-        for i, row in enumerate(rows):
-            out[i, :] = row
-        return out
-
-    plain = [name for name, column in columns.items() if isinstance(column[0], float)]
-    other = [name for name in columns if name not in plain]
-    index = held('pandas.core.indexes.base', '_new_Index', monkeypatch)
-    kind = held('pandas.core.indexes.base', 'Index', monkeypatch)
-    names = index([kind, {'data': np.asarray([*plain, *other], dtype=object), 'name': None}])
-    rows = index([held('pandas.core.indexes.range', 'RangeIndex', monkeypatch),
-                  {'name': None, 'start': 0, 'stop': len(columns[other[0]]), 'step': 1}])
-    blocks = [(np.asarray([columns[n] for n in plain]), slice(0, len(plain), 1)),
-              (objects([columns[n] for n in other]), slice(len(plain), len(columns), 1))]
-    manager = held('pandas.core.internals.managers', 'BlockManager', monkeypatch)
-    if old:
-        new_form = {'axes': [names, rows],
-                    'blocks': [{'values': v, 'mgr_locs': at} for v, at in blocks]}
-        state = ([names, rows], [v for v, _ in blocks], [names, names], {'0.14.1': new_form})
-        made, key = manager(state=state), '_data'
-    else:
-        block = held('pandas._libs.internals', '_unpickle_block', monkeypatch)
-        made, key = manager([tuple(block([v, at, 2]) for v, at in blocks), [names, rows]]), '_mgr'
-    frame = held('pandas.core.frame', 'DataFrame', monkeypatch)
-    return pickle.dumps(frame(state={key: made, '_typ': 'dataframe', '_metadata': []}))
-
-
 @pytest.mark.parametrize('old', [True, False])
 def test_agora(tmp_path, monkeypatch, old):
     fits = tmp_path / 'smpl_gt/trainset_renderpeople_adults_bfh'
@@ -137,7 +90,7 @@ def test_agora(tmp_path, monkeypatch, old):
     frame = tmp_path / 'Cam/SMPL/train_0_withjv.pkl'
     frame.parent.mkdir(parents=True)
     with monkeypatch.context() as patch:
-        frame.write_bytes(agora_frame(patch, columns, old))
+        frame.write_bytes(pickled_frame(patch, columns, old))
     assert read_frame(frame)['camX'] == [1.5, 2.5]
     for path in (frame, tmp_path):
         motion = read_motion(path, 'agora')

@@ -210,7 +210,7 @@ def test_occluded_and_covered_3dpw(tmp_path):
 
 
 def test_the_mesh_is_skinned_as_smpl_does_it(tmp_path):
-    from test_importers_released import body_buffers, skinned
+    from smpl_files import body_buffers, skinned
     buffers = {key: value.half().double().numpy() if value.is_floating_point() else value.numpy()
                for key, value in body_buffers().items()}
     np.savez(tmp_path / 'SMPL_NEUTRAL.npz', weights=buffers['lbs_weights'],

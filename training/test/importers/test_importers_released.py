@@ -4,32 +4,14 @@ import json
 import re
 
 from niki_ros.backends import load_engine
-from niki_ros.body.skeleton import PARENTS_29
 import numpy as np
 import pytest
-from test_body import body_model
+from smpl_files import body_buffers, skinned
 from test_importers import niki_state, observed
 
 torch = pytest.importorskip('torch', reason='torch is not installed: make test installs it')
 from niki_training.importers import cli, released_camera, released_hybrik  # noqa: E402
 from niki_training.importers.released_body import BUFFERS, ReleasedJoints  # noqa: E402
-
-
-def body_buffers() -> dict:
-    """Return the nine buffers of an SMPL layer, of a generated body with 6890 vertices."""
-    rng = np.random.default_rng(3)
-    model = body_model()
-    weights = rng.uniform(size=(6890, 24)) ** 8
-    parents = torch.tensor([-1, *PARENTS_29[1:]])
-    values = {
-        'faces_tensor': rng.integers(0, 6890, (13776, 3)), 'v_template': model['v_template'],
-        'shapedirs': model['shapedirs'], 'posedirs': 1e-3 * rng.normal(size=(207, 20670)),
-        'J_regressor': model['J_regressor'],
-        'J_regressor_h36m': rng.uniform(size=(17, 6890)) / 3445,
-        'lbs_weights': weights / weights.sum(axis=1, keepdims=True)}
-    buffers = {key: torch.as_tensor(value).to(
-        torch.int64 if key == 'faces_tensor' else torch.float32) for key, value in values.items()}
-    return {**buffers, 'children_map': torch.arange(29), 'parents': parents}
 
 
 def camera_state() -> dict:
@@ -64,25 +46,6 @@ def whole(tmp_path_factory):
     assert cli.main(['niki', '--kind', 'one_stage', str(folder / 'niki.pth'),
                      '--out', str(folder / 'model')]) == 0
     return state, folder / 'model'
-
-
-def skinned(body: dict, rotmat, betas) -> np.ndarray:
-    """Return the 29 joints by skinning every vertex of the body, one person."""
-    arrays = {key: body[key].half().double().numpy() for key in (
-        'v_template', 'shapedirs', 'posedirs', 'J_regressor', 'lbs_weights')}
-    shaped = arrays['v_template'] + arrays['shapedirs'] @ betas
-    rest = arrays['J_regressor'] @ shaped
-    moved = shaped + ((rotmat[1:] - np.eye(3)).ravel() @ arrays['posedirs']).reshape(-1, 3)
-    world = []
-    for joint in range(24):
-        local = np.eye(4)
-        local[:3, :3] = rotmat[joint]
-        local[:3, 3] = rest[joint] - (rest[PARENTS_29[joint]] if joint else 0)
-        world.append(world[PARENTS_29[joint]] @ local if joint else local)
-    at = np.stack([matrix[:3, 3] for matrix in world])
-    vertices = sum(arrays['lbs_weights'][:, [j]] * ((moved - rest[j]) @ world[j][:3, :3].T + at[j])
-                   for j in range(24))
-    return np.concatenate([at, vertices[[411, 2445, 5905, 3216, 6617]]])
 
 
 def test_the_camera_network_sees_the_body_of_the_checkpoint(whole):
@@ -155,7 +118,7 @@ def test_a_whole_hybrik_checkpoint_is_read(tmp_path, monkeypatch, capsys):
 
 
 def test_a_hybrik_checkpoint_without_its_body_takes_the_users(tmp_path, monkeypatch, capsys):
-    from test_body import write_smpl
+    from smpl_files import write_smpl
     state = {key: torch.zeros(1).expand(shape) if shape else torch.zeros(())
              for key, shape in released_hybrik.expected_keys().items()}
     torch.save(state, tmp_path / 'hybrik.pth')
