@@ -63,7 +63,7 @@ class Lifter:
         return lifted
 
     def describe(self) -> Dict[str, str]:
-        """Return what runs, for diagnostics."""
+        """Return model, library, device and precision, for diagnostics."""
         facts = self.engine.describe()
         return {'lifter': self.name, **{f'lifter_{key}': str(v) for key, v in facts.items()}}
 

@@ -72,7 +72,7 @@ class AutoNetwork:
         return self._network.disagreement(image_rgb, camera, estimates)
 
     def describe(self) -> Dict[str, str]:
-        """Return what runs, for diagnostics, and the figures of the choice."""
+        """Return the network in use and the figures of its choice, for diagnostics."""
         cost = ', '.join(f'{size} {1e3 * cost:.0f}' for size, cost in self._cost_s.items())
         rate = f'{1 / self._period_s:.0f} Hz' if self._period_s else 'rate not known yet'
         return {**self._network.describe(), 'observer_auto': f'{rate}; ms a person: {cost}'}

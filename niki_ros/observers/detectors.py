@@ -37,7 +37,7 @@ class Detector(Protocol):
         """
 
     def describe(self) -> Dict[str, str]:
-        """Return what runs, for diagnostics: name, library, device, precision."""
+        """Return name, library, device and precision, for diagnostics."""
 
     def close(self) -> None:
         """Free the graph."""
@@ -80,7 +80,7 @@ class NanoDet:
         return boxes, scores
 
     def describe(self) -> Dict[str, str]:
-        """Return what runs, for diagnostics."""
+        """Return model, library, device and precision, for diagnostics."""
         return {'name': self.name, **{k: str(v) for k, v in self.engine.describe().items()}}
 
     def close(self) -> None:

@@ -126,7 +126,7 @@ class FollowingObserver:
         self.network.close()
 
     def describe(self) -> Dict[str, str]:
-        """Return what runs, for diagnostics."""
+        """Return model, library, device and precision, for diagnostics."""
         facts = self.network.describe()
         if self.search is None:
             return {**facts, 'detector': 'given boxes only'}

@@ -38,7 +38,7 @@ class GraphNetwork:
         """Do nothing: there is one graph."""
 
     def describe(self) -> Dict[str, str]:
-        """Return what runs, for diagnostics."""
+        """Return model, library, device and precision, for diagnostics."""
         facts = {f'observer_{name}': str(value) for name, value in self.engine.describe().items()}
         return {'observer': self.KIND, 'observer_model': self.name, **facts}
 

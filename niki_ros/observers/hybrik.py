@@ -66,7 +66,7 @@ class HybrikNetwork(CropNetwork):
         return float(np.clip(focal / (crop.side_px * distance), *_SCALES_PER_M))
 
     def describe(self) -> Dict[str, str]:
-        """Return what runs, for diagnostics, and the source of the camera scale."""
+        """Return model, engine and source of the camera scale, for diagnostics."""
         refined = "the network's" if self._skeleton is None else 'refined by the body'
         return {**super().describe(), 'observer_camera_scale': refined}
 

@@ -128,7 +128,7 @@ class LandmarkNetwork(GraphNetwork):
         return outputs['landmarks'].reshape(-1, POINTS, 5).astype(np.float64), outputs
 
     def describe(self) -> Dict[str, str]:
-        """Return what runs, for diagnostics."""
+        """Return model, library, device and precision, for diagnostics."""
         correction = self._errors.sha256 if self._errors else 'none'
         return {**super().describe(), 'observer_correction_sha256': correction}
 

@@ -37,4 +37,4 @@ class Observer(Protocol):
         """Free graphs and threads."""
 
     def describe(self) -> Dict[str, str]:
-        """Return what runs, for diagnostics."""
+        """Return model, library, device and precision, for diagnostics."""

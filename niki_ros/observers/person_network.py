@@ -60,7 +60,7 @@ class PersonNetwork(Protocol):
         """Report the period of the images and the number of people in them."""
 
     def describe(self) -> Dict[str, str]:
-        """Return what runs, for diagnostics; keys begin with ``observer``."""
+        """Return model and engine, for diagnostics; keys begin with ``observer``."""
 
     def close(self) -> None:
         """Free the graph."""

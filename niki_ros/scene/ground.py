@@ -1,4 +1,4 @@
-"""The ground plane: a standing foot tells the distance, and stays where it stands."""
+"""The ground plane: distance of a person by a standing foot, and locking of standing feet."""
 
 from __future__ import annotations
 

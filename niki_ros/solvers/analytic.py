@@ -92,5 +92,5 @@ class AnalyticSolver(IndependentSolver):
             residual.astype(np.float32), betas.astype(np.float32))
 
     def describe(self) -> dict:
-        """Return what runs, for diagnostics."""
+        """Return model, library, device and precision, for diagnostics."""
         return {'solver': self.name, 'backend': 'numpy', 'precision': 'fp64'}

@@ -136,7 +136,7 @@ class NikiSolver:
         return [solution[i] for i in range(len(tracks))]
 
     def describe(self) -> Dict[str, str]:
-        """Return what runs, for diagnostics."""
+        """Return model, library, device and precision, for diagnostics."""
         return describe_engine(self.name, self.engine)
 
     def _solve(self, bodies: _Bodies, past):

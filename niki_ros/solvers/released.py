@@ -83,7 +83,7 @@ class ReleasedSolver(IndependentSolver):
                         np.concatenate(z, axis=-1), own_betas.astype(np.float32))
 
     def describe(self) -> Dict[str, str]:
-        """Return what runs, for diagnostics."""
+        """Return model, library, device and precision, for diagnostics."""
         return describe_engine(self.name, self.engine)
 
     def _graph_inputs(self, joints, sigma, twist, betas) -> dict:

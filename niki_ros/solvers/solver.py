@@ -110,6 +110,6 @@ def skeleton_of(manifest: dict) -> Skeleton:
 
 
 def describe_engine(name: str, engine) -> Dict[str, str]:
-    """Return what runs, for diagnostics, of a solver with an engine."""
+    """Return model, library, device and precision of a solver with an engine."""
     facts = {key: str(value) for key, value in engine.describe().items()}
     return {'solver': name, 'backend': facts['library'], **facts}
