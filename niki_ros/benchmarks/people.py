@@ -1,126 +1,144 @@
-"""Measure the pipeline with 1, 2, 4 and 8 people who are pasted into a moving scene."""
+"""Times of the pipeline with 1, 2, 4 and 8 people in a moving scene."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from time import perf_counter, process_time, sleep
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Sequence, Tuple
 
-from niki_ros.benchmarks.speed import percentiles, staged, times_ms
+from niki_ros.benchmarks.speed import run_times_ms
+from niki_ros.benchmarks.timing import percentiles, times_ms
 from niki_ros.common.settings import PipelineConfig
 import numpy as np
 
-PEOPLE = (1, 2, 4, 8)
-SIZE_PX = (1280, 720)
-HEIGHT_PX = 420
-RATE_HZ = 30.0
-CLEAR = (8, 4, 9, 6)
-"""Of the pictures that ship, those in which the whole person is seen."""
-_MARGIN = 0.12
-_SWAY_PX, _SWAY_HZ = 25.0, 0.4
-_WARM_UP = 15
+PEOPLE_COUNTS = (1, 2, 4, 8)
+DETECTOR_STAGE, CROPS_STAGE = 'detector, in its own thread', 'crops and decoding'
+
+
+@dataclass(frozen=True)
+class SceneConfig:
+    """
+    The scene in which people stand side by side and sway.
+
+    :ivar image_numbers: numbers of the shipped check images that contain a whole person.
+    :ivar margin_ratio: margin around the box of a person, over the size of the box.
+    :ivar max_width_ratio: largest width of a person, over the width of its share of the image.
+    """
+
+    size_px: Tuple[int, int] = (1280, 720)
+    rate_hz: float = 30.0
+    image_numbers: Tuple[int, ...] = (8, 4, 9, 6)
+    person_height_px: int = 420
+    margin_ratio: float = 0.12
+    max_width_ratio: float = 0.95
+    sway_px: float = 25.0
+    sway_hz: float = 0.4
+    warm_up_frames: int = 15
 
 
 class Scene:
-    """
-    People side by side in front of a plain background, swaying.
+    """People from the check images in front of a plain background."""
 
-    :param count: of people. :param size_px: width and height of the images.
-    """
-
-    def __init__(self, count: int, size_px=SIZE_PX):
-        """Cut people out of the pictures that ship."""
+    def __init__(self, people: int, config: SceneConfig = SceneConfig()):
         from niki_ros.benchmarks.check_images import check_images
-        from niki_ros.images.pixels import resized_rgb
-        width, height = size_px
+        width, height = config.size_px
         slope = np.linspace(90, 150, height)[:, None] + np.linspace(-20, 20, width)
-        self._ground = np.repeat(slope[..., None], 3, axis=2).astype(np.uint8)
-        self._people, pictures = [], check_images()
-        for index in range(count):
-            picture = pictures[CLEAR[index % len(CLEAR)]]
-            low, high = picture.boxes_px[0].reshape(2, 2)
-            edge = _MARGIN * (high - low)
-            (x0, y0), (x1, y1) = np.maximum(np.round([low - edge, high + edge]), 0).astype(int)
-            part = picture.image_rgb[y0:y1, x0:x1]
-            share = min(HEIGHT_PX / part.shape[0], 0.95 * width / count / part.shape[1])
-            self._people.append(resized_rgb(np.ascontiguousarray(part), max(
-                round(part.shape[1] * share), 1), max(round(part.shape[0] * share), 1)))
+        self.config = config
+        self._background = np.repeat(slope[..., None], 3, axis=2).astype(np.uint8)
+        images = check_images()
+        self._people = [
+            self._cut_out(images[config.image_numbers[i % len(config.image_numbers)]], people)
+            for i in range(people)]
 
-    def image(self, seconds: float) -> np.ndarray:
-        """Return the image (H, W, 3) uint8 at a moment."""
-        image = self._ground.copy()
+    def image(self, time_s: float) -> np.ndarray:
+        """Return the image (H, W, 3) uint8 RGB at a time."""
+        image, config = self._background.copy(), self.config
         height, width = image.shape[:2]
         for index, person in enumerate(self._people):
             middle = (index + 0.5) * width / len(self._people)
-            sway = _SWAY_PX * np.sin(2 * np.pi * (_SWAY_HZ * seconds + index / 3))
-            left = int(np.clip(middle - person.shape[1] / 2 + sway, 0, width - person.shape[1]))
+            phase = 2 * np.pi * (config.sway_hz * time_s + index / 3)
+            left = middle - person.shape[1] / 2 + config.sway_px * np.sin(phase)
+            left = int(np.clip(left, 0, width - person.shape[1]))
             top = (height - person.shape[0]) // 2
             image[top:top + person.shape[0], left:left + person.shape[1]] = person
         return image
 
+    def _cut_out(self, image, people: int) -> np.ndarray:
+        """Return the first person of a check image (h, w, 3), scaled for a scene of ``people``."""
+        from niki_ros.images.pixels import resized_rgb
+        low, high = image.boxes_px[0].reshape(2, 2)
+        margin = self.config.margin_ratio * (high - low)
+        (x0, y0), (x1, y1) = np.maximum(np.round([low - margin, high + margin]), 0).astype(int)
+        part = image.image_rgb[y0:y1, x0:x1]
+        max_width = self.config.max_width_ratio * self.config.size_px[0] / people
+        scale = min(self.config.person_height_px / part.shape[0], max_width / part.shape[1])
+        return resized_rgb(np.ascontiguousarray(part), max(round(part.shape[1] * scale), 1),
+                           max(round(part.shape[0] * scale), 1))
 
-def bench_people(config: PipelineConfig, seconds: float = 5.0, counts=PEOPLE,
+
+def bench_people(config: PipelineConfig, seconds: float = 5.0,
+                 counts: Sequence[int] = PEOPLE_COUNTS,
                  progress: Callable[[str], None] = lambda line: None) -> Dict[str, Any]:
     """
-    Return figures for every number of people: times of a frame and its parts, dropped frames, CPU.
+    Return times of a frame and of its stages, dropped frames and CPU time by number of people.
 
-    Images come at ``RATE_HZ``; one that comes while another is worked on waits, and is dropped
-    when the next one comes, as in the node.
+    Images arrive at the rate of the scene. As in the node, an image that arrives during the work
+    on another one waits, and is dropped when the next one arrives.
 
-    :param seconds: of images for each number of people.
+    :param seconds: duration of the scene for each number of people.
     """
-    rows, about = [], {}
+    from niki_ros.loading.pipeline import load_pipeline
+    rows, facts, scene_config = [], {}, SceneConfig()
     for count in counts:
         progress(f'{count} people')
-        from niki_ros.loading.pipeline import load_pipeline
         pipeline = load_pipeline(config, wait=False)
         try:
-            rows.append({'people': count, **_run(pipeline, Scene(count), seconds)})
-            about = pipeline.describe()
+            rows.append({'people': count, **_bench(pipeline, Scene(count), seconds)})
+            facts = pipeline.describe()
         finally:
             pipeline.close()
-    return {'size_px': list(SIZE_PX), 'rate_hz': RATE_HZ, 'people': rows, 'ran': about}
+    return {'size_px': list(scene_config.size_px), 'rate_hz': scene_config.rate_hz,
+            'people': rows, 'ran': facts}
 
 
-def _run(pipeline, scene: Scene, seconds: float) -> Dict[str, Any]:
-    """Play the scene in real time and return what it took."""
-    observer = pipeline.observer
-    images = [scene.image(i / RATE_HZ) for i in range(round(seconds * RATE_HZ))]
-    for i in range(_WARM_UP):
-        pipeline.process(images[0], None, round(i * 1e9 / RATE_HZ) + 1)
-    detector = observer.search.detector if observer.search else None
-    with staged(observer.network) as network:
-        taken, stages, bodies, cpu_s = _play(pipeline, images, network)
-    around = np.array(stages['observe']) - stages['landmarks']
-    stages['crops and their meaning'] = around.tolist()
+def _bench(pipeline, scene: Scene, seconds: float) -> Dict[str, Any]:
+    """Play the scene in real time and return the figures of one row."""
+    observer, rate_hz = pipeline.observer, scene.config.rate_hz
+    images = [scene.image(i / rate_hz) for i in range(round(seconds * rate_hz))]
+    for i in range(scene.config.warm_up_frames):
+        pipeline.process(images[0], None, round(i * 1e9 / rate_hz) + 1)
+    with run_times_ms(observer.network.engine) as network_ms:
+        taken_ms, stages_ms, bodies, cpu_s = _play(pipeline, images, scene.config, network_ms)
+    stages_ms[CROPS_STAGE] = [observe - landmarks for observe, landmarks in
+                              zip(stages_ms['observe'], stages_ms['landmarks'])]
     figures: Dict[str, Any] = {
-        'frames': len(images), 'processed': len(taken), 'dropped': len(images) - len(taken),
-        'bodies': round(float(np.mean(bodies)), 2), **percentiles(taken),
-        'cpu_s_per_frame': round(cpu_s / len(taken), 4),
-        'stages': {name: percentiles(values) for name, values in stages.items()}}
-    if detector is not None:
-        figures['stages']['detector, in its own thread'] = percentiles(
-            times_ms(lambda: detector.detect(images[0]), 0.5))
+        'frames': len(images), 'processed': len(taken_ms),
+        'dropped': len(images) - len(taken_ms), 'bodies': round(float(np.mean(bodies)), 2),
+        **percentiles(taken_ms), 'cpu_s_per_frame': round(cpu_s / len(taken_ms), 4),
+        'stages': {name: percentiles(values) for name, values in stages_ms.items()}}
+    if observer.search:
+        figures['stages'][DETECTOR_STAGE] = percentiles(
+            times_ms(lambda: observer.search.detector.detect(images[0]), 0.5))
     return figures
 
 
-def _play(pipeline, images, network) -> tuple:
-    """Process images as they come; return times (ms), stages, bodies and CPU seconds."""
-    taken: List[float] = []
+def _play(pipeline, images, config: SceneConfig, network_ms: List[float]) -> tuple:
+    """Process the newest image again and again; return times, stages, bodies and CPU seconds."""
+    taken_ms: List[float] = []
     bodies: List[int] = []
-    stages: Dict[str, List[float]] = {'landmarks': []}
-    start, cpu = perf_counter(), process_time()
-    done = -1
+    stages_ms: Dict[str, List[float]] = {'landmarks': []}
+    start, cpu, done = perf_counter(), process_time(), -1
     while done < len(images) - 1:
-        newest = min(int((perf_counter() - start) * RATE_HZ), len(images) - 1)
+        newest = min(int((perf_counter() - start) * config.rate_hz), len(images) - 1)
         if newest <= done:
-            sleep(max((done + 1) / RATE_HZ - (perf_counter() - start), 0.0))
+            sleep(max((done + 1) / config.rate_hz - (perf_counter() - start), 0.0))
             continue
         done = newest
-        before, calls = perf_counter(), len(network['engine'])
-        stamp_ns = round((done + _WARM_UP) * 1e9 / RATE_HZ) + 1
+        before, runs = perf_counter(), len(network_ms)
+        stamp_ns = round((done + config.warm_up_frames) * 1e9 / config.rate_hz) + 1
         bodies.append(len(pipeline.process(images[done], None, stamp_ns)))
-        taken.append(1e3 * (perf_counter() - before))
-        stages['landmarks'].append(sum(network['engine'][calls:]))
+        taken_ms.append(1e3 * (perf_counter() - before))
+        stages_ms['landmarks'].append(sum(network_ms[runs:]))
         for name, spent_s in pipeline.timings_s.items():
-            stages.setdefault(name, []).append(1e3 * spent_s)
-    return taken, stages, bodies, process_time() - cpu
+            stages_ms.setdefault(name, []).append(1e3 * spent_s)
+    return taken_ms, stages_ms, bodies, process_time() - cpu

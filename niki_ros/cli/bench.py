@@ -9,22 +9,22 @@ import sys
 
 from niki_ros.common.errors import ModelError, SourceError
 
-HELP = """Measure speed: the solver at 1, 4, 16 and 64 people (the default), the pipeline with
-1, 2, 4 and 8 people or on a video, or the node from image stamp to TF over DDS."""
-_SECONDS = 2.0
+HELP = """Measure the speed of the solver for 1, 4, 16 and 64 people (the default), of the pipeline
+with 1, 2, 4 and 8 people or on a video, or of the node from image stamp to TF over DDS."""
+SECONDS = 2.0
 _PLOTS = ('.png', '.pdf', '.svg')
 
 
 def add_arguments(parser):
     """Declare the sub-verbs."""
-    parser.set_defaults(bench_verb=_solver, solver=None, backend='onnxruntime', seconds=_SECONDS,
-                        json=False, plot=None, precision=None)
+    parser.set_defaults(bench_verb=_solver, solver=None, backend='onnxruntime', seconds=SECONDS,
+                        json=False, plot=None, precision=None, video=None)
     verbs = parser.add_subparsers(metavar='solver|pipeline|node')
     solver = verbs.add_parser('solver', help='solver.solve for 1, 4, 16 and 64 people')
     solver.add_argument('--backend', choices=('onnxruntime', 'tensorrt'), default='onnxruntime')
     solver.add_argument('--precision', choices=('fp32', 'fp16'))
-    solver.add_argument('--seconds', type=_between(float, 0.01, 3600.0), default=_SECONDS,
-                        help='per number of people (2)')
+    solver.add_argument('--seconds', type=_between(float, 0.01, 3600.0), default=SECONDS,
+                        help='duration for each number of people (2)')
     solver.set_defaults(bench_verb=_solver)
     pipeline = verbs.add_parser('pipeline', help='1, 2, 4 and 8 people in a scene at 30 Hz, or '
                                 'every frame of a video')
@@ -46,7 +46,7 @@ def add_arguments(parser):
 
 
 def _between(kind, low, high):
-    """Return what reads a number of that range, and refuses others by name."""
+    """Return a type for argparse: a number from ``low`` to ``high``."""
     def read(text):
         value = kind(text)
         if not low <= value <= high:
@@ -60,7 +60,7 @@ def main(args) -> int:
     """Run the sub-verb and print its figures."""
     if args.plot:
         from niki_ros.cli.arguments import check_files
-        check_files({'--plot': args.plot}, getattr(args, 'video', None), None,
+        check_files({'--plot': args.plot}, args.video, None,
                     {'solver': args.solver}, plot=_PLOTS)
     figures, lines, draw = args.bench_verb(args)
     print(json.dumps(figures) if args.json else '\n'.join(lines))
@@ -81,24 +81,27 @@ def _solver(args) -> tuple:
             options['precision'] = args.precision
     solver = load_solver(name, **options)
     figures = bench_solver(solver, _weight_bytes(name, args.precision), args.seconds)
-    floor = figures['floor_ms']
+    return figures, _solver_lines(figures), lambda axes: _draw_solver(axes, figures)
+
+
+def _solver_lines(figures: dict) -> list:
     lines = [f'{figures["solver"]} on {figures["backend"]} ({figures["device"]}, '
              f'{figures["precision"]}), {figures["memory_mb"]} MB']
     for row in figures['batches']:
         lines.append(f'  {row["batch"]:3} people: p50 {row["p50_ms"]:8.3f} ms   '
                      f'p99 {row["p99_ms"]:8.3f} ms   min {row["min_ms"]:8.3f} ms'
                      + ''.join(f'   {k} {v}' for k, v in row.get('stages', {}).items()))
-    step = figures['track_step']
-    lines.append(f'  a frame on a track: p50 {step["p50_ms"]:.3f} ms   p99 {step["p99_ms"]:.3f} ms'
-                 f'   min {step["min_ms"]:.3f} ms')
-    if floor:
-        lines.append(f'  floor {floor:.3f} ms: {figures["weight_bytes"] / 1e6:.1f} MB of weights '
-                     f'at {figures["copy_rate_gb_s"]} GB/s; p50 is '
-                     f'{figures["batches"][0]["p50_ms"] / floor:.1f} times that')
+    step, floor_ms = figures['track_step'], figures['floor_ms']
+    lines.append(f'  one frame of a track: p50 {step["p50_ms"]:.3f} ms   '
+                 f'p99 {step["p99_ms"]:.3f} ms   min {step["min_ms"]:.3f} ms')
+    if floor_ms:
+        lines.append(f'  floor {floor_ms:.3f} ms: {figures["weight_bytes"] / 1e6:.1f} MB of '
+                     f'weights at {figures["copy_rate_gb_s"]} GB/s; p50 is '
+                     f'{figures["batches"][0]["p50_ms"] / floor_ms:.1f} times that')
     lines.append(f'  released shapes: {figures["release_p50_ms_batch1"]} ms with '
-                 f'{figures["release_ran_with"]}: {figures["ratio_to_release_batch1"]} times ours '
-                 f'(minima: {figures["ratio_of_minima_batch1"]} times)')
-    return figures, lines, lambda axes: _draw_solver(axes, figures)
+                 f'{figures["release_ran_with"]}: {figures["ratio_to_release_batch1"]} times this '
+                 f'solver (minima: {figures["ratio_of_minima_batch1"]} times)')
+    return lines
 
 
 def _pipeline(args) -> tuple:
@@ -128,20 +131,21 @@ def _pipeline(args) -> tuple:
 
 
 def _people(args, settings) -> tuple:
-    """Measure 1, 2, 4 and 8 people who are pasted into a scene."""
-    from niki_ros.benchmarks.people import bench_people, PEOPLE
+    """Measure the pipeline with people in a scene."""
+    from niki_ros.benchmarks.people import bench_people, PEOPLE_COUNTS
     from niki_ros.common.setting import apply_settings
     from niki_ros.common.settings import PipelineConfig
-    # drawn people without surroundings are hard to detect, and all of them are to be followed
+    # rendered people without a background are hard to detect, and all must be followed
     config = apply_settings(PipelineConfig(), {'observer.min_score': 0.3, **settings})
-    figures = bench_people(config, counts=args.people or PEOPLE,
+    figures = bench_people(config, counts=args.people or PEOPLE_COUNTS,
                            progress=lambda line: print(line, file=sys.stderr, flush=True))
     lines = [f'{figures["size_px"][0]}x{figures["size_px"][1]} at {figures["rate_hz"]:g} Hz, '
              f'{figures["ran"].get("observer_model", "")}']
     for row in figures['people']:
         lines.append(f'{row["people"]} people: {row["processed"]} of {row["frames"]} frames, '
                      f'{row["bodies"]:g} bodies, p50 {row["p50_ms"]:.1f} ms, p99 '
-                     f'{row["p99_ms"]:.1f} ms, {1e3 * row["cpu_s_per_frame"]:.1f} ms CPU a frame')
+                     f'{row["p99_ms"]:.1f} ms, {1e3 * row["cpu_s_per_frame"]:.1f} ms of CPU '
+                     'time per frame')
         lines += [f'  {name:28} p50 {part["p50_ms"]:8.2f} ms   p99 {part["p99_ms"]:8.2f} ms'
                   for name, part in row['stages'].items()]
     totals = {f'{row["people"]} people': row for row in figures['people']}
@@ -149,7 +153,7 @@ def _people(args, settings) -> tuple:
 
 
 def _node(args) -> tuple:
-    """Run the demonstration's processes, which measure image stamp → TF received over DDS."""
+    """Run the demonstration's processes, which measure from image stamp to TF over DDS."""
     import tempfile
     with tempfile.TemporaryDirectory(prefix='niki_bench_') as folder:
         command = [sys.executable, '-m', 'niki_ros.demo.demo', '--video', str(_video(args.video)),
@@ -160,8 +164,8 @@ def _node(args) -> tuple:
     try:
         figures = json.loads(done.stdout.strip().splitlines()[-1])
     except (IndexError, ValueError) as error:
-        raise SourceError(f'the node did not run to its end (exit code {done.returncode}); why is '
-                          'in the lines above') from error
+        raise SourceError(f'the node ended early (exit code {done.returncode}); the lines above '
+                          'have the reason') from error
     numbers = {k: v for k, v in figures.items() if isinstance(v, (int, float, str))}
     lines = ['image stamp to TF received, over DDS:']
     lines += [f'  {name}: {value}' for name, value in numbers.items()]
@@ -171,17 +175,14 @@ def _node(args) -> tuple:
 
 
 def _first_shipped(temporal: bool = False) -> str:
-    """Return the solver to measure when none is named: one that ships, else the analytic one."""
-    from niki_ros.solvers import shipped_models
+    """Return the default solver: the first of these that ships, else the analytic one."""
+    from niki_ros.models.model_store import shipped_names
     names = ('niki-temporal', 'niki') if temporal else ('niki', 'niki-temporal')
-    for name in names:
-        if (shipped_models() / name / 'manifest.json').is_file():
-            return name
-    return 'analytic'
+    return next((name for name in names if name in shipped_names()), 'analytic')
 
 
 def _weight_bytes(name: str, precision) -> int:
-    """Return the bytes of a model's weights, 0 for a solver without a graph."""
+    """Return the bytes of a model's weights; 0 without a graph, or where they are not stated."""
     if name == 'analytic':
         return 0
     from niki_ros.models.model_store import find_model
@@ -189,13 +190,13 @@ def _weight_bytes(name: str, precision) -> int:
 
 
 def _video(given):
-    """Return the video to run; the demo clip lies in the cache once ``make demo`` has run."""
+    """Return the video of the arguments, else the demo clip, which ``make demo`` caches."""
     if given:
         return given
     from niki_ros.backends.engine_cache import cache_folder
     clip = cache_folder().parent / 'demo.mp4'
     if not clip.is_file():
-        raise SourceError(f'no video was named and {clip} is not there; give one: niki bench '
+        raise SourceError(f'there is no video, and {clip} does not exist; give one: niki bench '
                           'pipeline VIDEO, or run make demo once')
     return clip
 
@@ -218,7 +219,7 @@ def _draw_solver(axes, figures: dict):
         axes.plot(batches, [row[name] for row in figures['batches']], style, label=name[:-3])
     axes.plot([1], [figures['release_p50_ms_batch1']], 'kx', label='released shapes')
     if figures['floor_ms']:
-        axes.axhline(figures['floor_ms'], color='grey', label='reading the weights once')
+        axes.axhline(figures['floor_ms'], color='grey', label='copy of the weights')
     axes.set(xscale='log', yscale='log', xlabel='people', ylabel='ms', xticks=batches,
              xticklabels=batches,
              title=f'{figures["solver"]}, {figures["backend"]}, {figures["device"]}')

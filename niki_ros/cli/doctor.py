@@ -1,4 +1,4 @@
-"""``niki doctor``: what is installed, what is missing, and the command that mends it."""
+"""The verb ``niki doctor``: installed and missing parts, and the commands that install them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import sys
 from tempfile import TemporaryFile
 from typing import Iterator, NamedTuple
 
-HELP = 'Show what is installed, what is missing, and how to mend it. Exit code 1: niki cannot run.'
+HELP = 'List what is installed, what is missing and how to install it. Exit 1: niki cannot run.'
 OK, WARN, MISSING, BROKEN = 'OK', 'WARN', 'missing', 'BROKEN'
 
 
 class Finding(NamedTuple):
-    """One line: ``state`` is OK, WARN, missing (optional) or BROKEN (niki cannot run)."""
+    """One line of the report; BROKEN: niki cannot run, missing: an optional part."""
 
     name: str
     state: str
@@ -33,7 +33,7 @@ def add_arguments(parser):
 
 
 def main(args) -> int:
-    """Print the findings; 1 where something that is needed is broken."""
+    """Print the findings; return 1 where one is BROKEN."""
     findings = list(examine())
     broken = any(finding.state == BROKEN for finding in findings)
     if args.json:
@@ -49,7 +49,7 @@ def main(args) -> int:
 
 
 def examine() -> Iterator[Finding]:
-    """Look at everything, cheap things first; nothing of ROS is imported."""
+    """Yield all findings, those of quick checks first; ROS is not imported."""
     yield _python()
     for module, package in (('numpy', 'numpy'), ('scipy', 'scipy'), ('yaml', 'pyyaml'),
                             ('cv2', 'opencv-python-headless')):
@@ -64,24 +64,24 @@ def examine() -> Iterator[Finding]:
 
 def _python() -> Finding:
     version = platform.python_version()
-    if sys.version_info < (3, 10):  # noqa: UP036 - that somebody runs it anyway is the finding
+    if sys.version_info < (3, 10):  # noqa: UP036 - an older Python is the finding
         return Finding('python', BROKEN, version, 'use Python 3.10 to 3.13')
     return Finding('python', OK, f'{version} on {platform.machine()}')
 
 
 def _version(module: str) -> str:
-    """Return 'name version' of what brings a module; empty where that cannot be known."""
+    """Return name and version of the packages that contain a module; '' where none is known."""
     names = sorted(set(metadata.packages_distributions().get(module, [])))
     return ', '.join(f'{name} {metadata.version(name)}' for name in names)
 
 
 def _needed(module: str, package: str) -> Finding:
-    """Import a library that niki cannot do without; a broken one fails only then."""
+    """Import a required library: a broken installation fails only there."""
     if find_spec(module) is None:
         return Finding(module, BROKEN, 'not installed', f'pip install {package}')
     try:
         __import__(module)
-    except Exception as error:  # noqa: B902 - whatever stops the import is the finding
+    except Exception as error:  # noqa: B902 - any error of the import is the finding
         return Finding(module, BROKEN, f'cannot be imported: {error}',
                        f'pip install --force-reinstall {package}')
     version = _version(module)
@@ -91,7 +91,7 @@ def _needed(module: str, package: str) -> Finding:
 
 
 def _optional(module: str, remedy: str) -> Finding:
-    """Look for a library without importing it."""
+    """Find a library without an import."""
     if find_spec(module) is None:
         return Finding(module, MISSING, 'not installed (optional)', remedy)
     return Finding(module, OK, _version(module) or 'installed')
@@ -107,7 +107,7 @@ def _onnxruntime() -> Finding:
 
 
 def _models() -> Iterator[Finding]:
-    """Load every graph that ships, as the default settings run it."""
+    """Load every graph that ships with the default settings."""
     from niki_ros.common.errors import NikiError
     from niki_ros.common.settings import PipelineConfig
     from niki_ros.models.model_store import graphs_of, shipped_models, shipped_names
@@ -126,7 +126,7 @@ def _models() -> Iterator[Finding]:
 
 
 def _graph(path: Path, role, settings) -> Finding:
-    """Check and load one graph; without its library the finding is the library's."""
+    """Check the sha256 of one graph, and load it."""
     from niki_ros.backends import engine_options, load_engine
     from niki_ros.common.errors import BackendError, NikiError
     from niki_ros.models.model_folder import read_model_folder
@@ -147,7 +147,7 @@ def _graph(path: Path, role, settings) -> Finding:
 
 
 def _gpu() -> Finding:
-    """Ask nvidia-smi, or look for a Jetson, which has none of old."""
+    """Run nvidia-smi; a Jetson with an older system has none."""
     if Path('/etc/nv_tegra_release').exists():
         return Finding('gpu', OK, 'NVIDIA Jetson')
     command = shutil.which('nvidia-smi')
@@ -162,9 +162,9 @@ def _gpu() -> Finding:
 
 
 def _ros() -> Iterator[Finding]:
-    """Yield ROS: a sourced one, or the wheels; both at once do not go together."""
+    """Yield the findings of ROS 2: a sourced one, or its wheels, which exclude each other."""
     sourced = os.environ.get('ROS_DISTRO')
-    remedy = 'source /opt/ros/<distro>/setup.bash, or: make demo (which brings its own)'
+    remedy = 'source /opt/ros/<distro>/setup.bash, or: make demo (which installs its own)'
     for module in ('rclpy', 'sensor_msgs', 'tf2_msgs', 'visualization_msgs', 'diagnostic_msgs'):
         finding = _optional(module, remedy)
         if finding.state == OK and module == 'rclpy' and sourced:
@@ -173,15 +173,15 @@ def _ros() -> Iterator[Finding]:
             finding = finding._replace(detail=f'{finding.detail}, ROS 2 {sourced} is sourced')
             if wheel:
                 finding = finding._replace(
-                    state=WARN, remedy='the ROS wheels and a sourced ROS do not mix; '
-                    'use an environment without the wheels')
+                    state=WARN, remedy='the ROS wheels conflict with a sourced ROS; use an '
+                    'environment without the wheels')
         yield finding
         if finding.state != MISSING and module == 'rclpy':
             yield _log_folder()
 
 
 def _log_folder() -> Finding:
-    """Look whether ROS can write its log: without it no node starts."""
+    """Check that ROS can write its log: otherwise no node starts."""
     home = os.environ.get('ROS_HOME') or os.path.expanduser('~/.ros')
     folder = Path(os.environ.get('ROS_LOG_DIR') or Path(home, 'log'))
     try:

@@ -1,21 +1,20 @@
-"""The verb ``niki bench``: the fields that others read, and figures that are times."""
+"""The verb ``niki bench``: the fields of its JSON, and plausible times in them."""
 
 import json
 import sys
 
-from niki_ros.benchmarks import speed as benchmark
+from niki_ros.benchmarks.released_shapes import (
+    bench_release,
+    BLOCKS_COUNT,
+    FLOW_WIDTHS,
+    HIDDEN_WIDTH,
+)
+from niki_ros.benchmarks.speed import bench_pipeline, bench_solver, run_times_ms
+from niki_ros.benchmarks.timing import times_ms, TimingConfig
 from niki_ros.cli.main import main
 from niki_ros.solvers.analytic import AnalyticSolver
 import numpy as np
 import pytest
-
-
-@pytest.fixture(autouse=True)
-def short(monkeypatch):
-    """Measure few times: the tests are about what is said, not how fast it is."""
-    monkeypatch.setattr(benchmark, 'WARM_UP', 1)
-    monkeypatch.setattr(benchmark, 'LEAST', 5)
-    monkeypatch.setattr(benchmark, '_COPY_BYTES', 8 << 20)
 
 
 def test_solver_as_one_json_object(capsys, tmp_path):
@@ -37,42 +36,46 @@ def test_solver_as_one_json_object(capsys, tmp_path):
     assert plot.read_bytes()[:4] == b'\x89PNG'
 
 
-def test_without_a_sub_verb_it_is_the_solver(capsys, monkeypatch):
-    monkeypatch.setattr('niki_ros.cli.bench._SECONDS', 0.01)
+def test_the_default_is_the_solver(capsys, monkeypatch):
+    monkeypatch.setattr('niki_ros.cli.bench.SECONDS', 0.01)
     assert main(['bench']) == 0
     assert 'released shapes' in capsys.readouterr().out
 
 
+def test_the_number_of_calls_is_bounded():
+    calls = []
+    config = TimingConfig(warm_up_calls=2, min_calls=3, max_calls=5)
+    assert len(times_ms(lambda: calls.append(1), 0.0, config)) == 3 and len(calls) == 5
+    assert len(times_ms(lambda: None, 60.0, config)) == 5
+
+
 def test_the_released_shapes_run_with_and_without_torch(monkeypatch):
-    _, library = benchmark.bench_release(0.01)
+    _, library = bench_release(0.01)
     assert library.split()[0] in ('torch', 'numpy')
     monkeypatch.setitem(sys.modules, 'torch', None)
-    taken, library = benchmark.bench_release(0.01)
+    taken, library = bench_release(0.01)
     assert 0 < taken['min_ms'] <= taken['p50_ms'] and library.startswith('numpy')
-    h = benchmark.RELEASE_HIDDEN
-    weights = sum(2 * benchmark.RELEASE_BLOCKS * (i * h + h * h + h * o + 2 * h + o)
-                  for i, o in benchmark.RELEASE_FLOWS)
+    h = HIDDEN_WIDTH
+    weights = sum(2 * BLOCKS_COUNT * (i * h + h * h + h * o + 2 * h + o) for i, o in FLOW_WIDTHS)
     assert weights == pytest.approx(29.0e6, rel=0.02), 'the release has 29.0 million parameters'
 
 
 def test_the_floor_is_bytes_over_rate():
-    figures = benchmark.bench_solver(AnalyticSolver(), 10_000_000, 0.01)
-    rate = figures['copy_rate_gb_s']
-    assert figures['floor_ms'] == pytest.approx(10 / rate, rel=0.02)
-    assert benchmark.bench_solver(AnalyticSolver(), 0, 0.01)['floor_ms'] is None
+    figures = bench_solver(AnalyticSolver(), 10_000_000, 0.01)
+    assert figures['floor_ms'] == pytest.approx(10 / figures['copy_rate_gb_s'], rel=0.02)
+    assert bench_solver(AnalyticSolver(), 0, 0.01)['floor_ms'] is None
 
 
-def test_the_stage_of_the_engine_is_taken_and_given_back():
+def test_the_runs_of_an_engine_are_timed_while_the_block_runs():
     class Engine:
 
         def run(self, inputs):
             return {'twice': 2 * inputs}
 
-    solver = AnalyticSolver()
-    solver.engine = Engine()
-    with benchmark.staged(solver) as stages:
-        assert solver.engine.run(3) == {'twice': 6}
-    assert len(stages['engine']) == 1 and 'run' not in vars(solver.engine)
+    engine = Engine()
+    with run_times_ms(engine) as taken_ms:
+        assert engine.run(3) == {'twice': 6}
+    assert engine.run(3) == {'twice': 6} and len(taken_ms) == 1
 
 
 class Frames(list):
@@ -86,7 +89,7 @@ class Frames(list):
                          for i in range(3))
 
 
-def test_pipeline_tells_every_stage():
+def test_every_stage_of_the_pipeline_is_timed():
     from niki_ros.people.pipeline import Pipeline
 
     class Blind:
@@ -99,7 +102,7 @@ def test_pipeline_tells_every_stage():
         def describe(self):
             return {'observer': 'blind'}
 
-    figures = benchmark.bench_pipeline(Pipeline(Blind(), AnalyticSolver()), Frames())
+    figures = bench_pipeline(Pipeline(Blind(), AnalyticSolver()), Frames())
     assert figures['frames'] == 2 and figures['bodies'] == 0
     assert figures['stages']['observe']['p50_ms'] >= 0 and figures['ran']['observer'] == 'blind'
 
@@ -142,7 +145,7 @@ def test_a_scene_shows_as_many_people_as_it_says():
     ['solver', '--seconds', '-1'], ['solver', '--seconds', 'nan'], ['pipeline', '--people', '0'],
     ['pipeline', '--people', '2', '99'], ['pipeline', '--max-frames', '-3'], ['node', 'x.mp4',
                                                                            '--max-frames', '1']])
-def test_senseless_numbers_are_refused(words, capsys):
+def test_numbers_out_of_range_are_refused(words, capsys):
     with pytest.raises(SystemExit) as ended:
         main(['bench', *words])
     assert ended.value.code == 2 and words[-1] in capsys.readouterr().err
