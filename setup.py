@@ -80,8 +80,6 @@ setup(
         'view': ['matplotlib', 'pillow'],
         # 170 MB; only niki view without --web needs it
         'rerun': ['rerun-sdk>=0.31'],
-        # only to cast a graph of your own to FP16 (niki engine cast)
-        'onnx': ['onnx'],
         'test': ['pytest', 'pytest-timeout', 'pytest-xdist', 'hypothesis', 'onnx', 'yourdfpy',
                  'rosbags>=0.11', 'matplotlib', 'ruff', 'mypy', 'import-linter', 'types-PyYAML',
                  'types-tqdm', 'catkin-pkg', 'setuptools>=70.1'],

@@ -1,1 +1,1 @@
-"""Import of released weights into networks of this project. May import data and networks."""
+"""Import of released weights into networks of this project. May import export and data."""
