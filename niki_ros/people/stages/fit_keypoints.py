@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from niki_ros.body.kinematics import forward_kinematics
+from niki_ros.body.kinematics import ANCESTORS, forward_kinematics
 from niki_ros.body.rotations import rotmat_from_rotvec, rotvec_from_rotmat, skew
-from niki_ros.body.skeleton import PARENTS_29
 from niki_ros.people.person_frame import PersonFrame
 from niki_ros.people.stages.root_from_keypoints import MIN_SIGMA_PX
 from niki_ros.people.stages.stage import Stage
@@ -50,19 +49,6 @@ class FitKeypoints(Stage):
             frame.rotmat, frame.root_m, skeleton.offsets(frame.betas), seen.keypoints_px,
             seen.keypoint_sigma_px, frame.scene.camera, prior_rad, self.numbers)
         return replace(frame, rotmat=rotmat, root_m=root_m)
-
-
-def _ancestors() -> np.ndarray:
-    """Return (29, 24) True where turning the second joint moves the first."""
-    moves = np.zeros((29, 24), dtype=bool)
-    for joint in range(1, 29):
-        parent = PARENTS_29[joint]
-        moves[joint] = moves[parent]
-        moves[joint, parent] = True
-    return moves
-
-
-_MOVES = _ancestors()
 
 
 def fit_keypoints(rotmat, root_m, offsets_m, keypoints_px, sigma_px, camera: Camera, prior_rad,
@@ -118,7 +104,7 @@ def projection_jacobian(joints, place, used, turned):
     lever = joints[used][:, None] - joints[None, :24]
     # w_world = R_global · w_local, and w × lever = -[lever]x w
     turn = -skew(lever) @ turned[None]
-    turn *= _MOVES[used][:, :, None, None]
+    turn *= ANCESTORS[used][:, :, None, None]
     x, y, z = place.T
     lens = np.zeros((len(place), 2, 3))
     lens[:, 0, 0] = lens[:, 1, 1] = 1 / z
