@@ -1,7 +1,5 @@
 """Bags that tests write: a moving square seen by a camera, with whatever else is asked for."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from niki_ros.images.pixels import jpeg_from_rgb
@@ -33,7 +31,6 @@ def picture(index: int, width=320, height=240) -> np.ndarray:
 
 
 def header(stamp_ns: int):
-    """Return a std_msgs/Header."""
     time = TYPES['builtin_interfaces/msg/Time'](stamp_ns // 10**9, stamp_ns % 10**9)
     return TYPES['std_msgs/msg/Header'](time, FRAME_ID)
 
@@ -47,7 +44,6 @@ def image(rgb, stamp_ns: int, encoding='rgb8', **fields):
 
 
 def jpeg(rgb, stamp_ns: int):
-    """Return a sensor_msgs/CompressedImage."""
     return TYPES['sensor_msgs/msg/CompressedImage'](
         header(stamp_ns), 'rgb8; jpeg compressed bgr8',
         np.frombuffer(jpeg_from_rgb(rgb), np.uint8))
@@ -89,12 +85,10 @@ class PixelObserver:
     """A front end whose answer depends on every pixel, on the camera, and on what came before."""
 
     def __init__(self):
-        """Nothing came before."""
         self._sum = 0
         self.faults = {}
 
     def observe(self, image_rgb, camera, stamp_ns, boxes_px=None):
-        """Place a person by the sum of all pixels so far."""
         weights = np.arange(1, image_rgb.size + 1, dtype=np.uint64)
         self._sum = (self._sum + int((image_rgb.ravel() * weights).sum())) % 1_000_003
         share = self._sum / 1_000_003
@@ -103,17 +97,14 @@ class PixelObserver:
         return [observe_body(pose, np.array([share, 0.1, 3.0 + share]), camera)]
 
     def reset(self):
-        """Forget."""
         self._sum = 0
 
     def close(self):
-        """Nothing to free."""
+        pass
 
     def describe(self):
-        """Name it."""
         return {'observer': 'pixels'}
 
 
 def pixel_pipeline(config=None) -> Pipeline:
-    """Return a pipeline whose bodies change with every pixel of every image."""
     return Pipeline(PixelObserver(), load_solver('analytic'), config)

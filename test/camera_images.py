@@ -1,7 +1,5 @@
 """One image in every encoding that cameras send, as the fields of ROS messages."""
 
-from __future__ import annotations
-
 from array import array
 from types import SimpleNamespace as Record
 
@@ -17,7 +15,6 @@ BAYER_AT = {'rggb': (0, 1, 1, 2), 'bggr': (2, 1, 1, 0), 'gbrg': (1, 2, 0, 1), 'g
 
 
 def image(pixels, encoding, step=0, height=HEIGHT, big_endian=False):
-    """Return the fields of a sensor_msgs/Image."""
     pixels = np.ascontiguousarray(pixels)
     if big_endian:
         pixels = pixels.astype(pixels.dtype.newbyteorder('>'))
@@ -110,12 +107,10 @@ def stretched_grey(picture):
 
 
 def compressed(data, said):
-    """Return the fields of a sensor_msgs/CompressedImage."""
     return Record(format=said, data=array('B', data))
 
 
 def png(pixels) -> bytes:
-    """Return the bytes of a PNG file."""
     return cv2.imencode('.png', np.ascontiguousarray(pixels))[1].tobytes()
 
 

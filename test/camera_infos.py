@@ -1,7 +1,5 @@
 """CameraInfo messages of one camera, as different drivers send them."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace as Record
 
 from niki_ros.scene.camera import Camera
@@ -29,7 +27,6 @@ def scaled(factor, shift=(0, 0)):
 
 
 def region(x, y, width, height):
-    """Return the field roi."""
     return {'roi': Record(x_offset=x, y_offset=y, width=width, height=height)}
 
 

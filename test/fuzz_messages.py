@@ -1,7 +1,5 @@
 """Strategies for malformed and hostile traffic: images, calibrations, parameters."""
 
-from __future__ import annotations
-
 from array import array
 
 from builtin_interfaces.msg import Time

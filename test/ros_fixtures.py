@@ -1,7 +1,5 @@
 """What the tests of the node share: a ROS context, a client over DDS, a scripted pipeline."""
 
-from __future__ import annotations
-
 from contextlib import contextmanager
 import os
 import random
@@ -58,10 +56,7 @@ def scripted(script=dancer):
 
 
 class Client(Node):
-    """A camera and a consumer that know the node only by its topics."""
-
     def __init__(self, namespace=''):
-        """Subscribe to everything."""
         super().__init__('client', namespace=namespace)
         self.images = self.create_publisher(Image, 'image', 5)
         self.infos = self.create_publisher(CameraInfo, 'camera_info', 5)
@@ -86,14 +81,12 @@ class Client(Node):
         self.urdfs_at_tf.append(len(self.urdfs))
 
     def send(self, stamp_ns, size=(640, 480), info=True):
-        """Send one image of noise with its camera_info."""
         if info:
             self.infos.publish(info_from_camera(CAMERA, stamp_ns, FRAME))
         rgb = np.full((size[1], size[0], 3), 128, np.uint8)
         self.images.publish(image_from_rgb(rgb, stamp_ns, FRAME))
 
     def processed(self) -> set:
-        """Return the stamps of the images that were processed."""
         return {(c.header.stamp.sec * 10**9 + c.header.stamp.nanosec) for c in self.clouds}
 
     def send_until_processed(self, stamp_ns, timeout_s=5.0, **options):
@@ -118,18 +111,15 @@ def call(client, kind, name, request):
 
 
 def change(client, transition) -> bool:
-    """Ask for a transition, as a lifecycle manager does."""
     request = ChangeState.Request(transition=Transition(id=transition))
     return call(client, ChangeState, 'niki_pose/change_state', request).success
 
 
 def state(client) -> str:
-    """Return the state that the node reports."""
     return call(client, GetState, 'niki_pose/get_state', GetState.Request()).current_state.label
 
 
 def diagnostic_values(status) -> dict:
-    """Return the values of a diagnostic status."""
     return {value.key: value.value for value in status.values}
 
 
@@ -189,7 +179,6 @@ def ros_graph(*node_makers, domain=None):
 
 @contextmanager
 def running(make_pipeline=None, overrides=(), client=Client, **options):
-    """Yield an active node and a client that it hears."""
     def make():
         return PoseNode(
             make_pipeline or scripted(), parameter_overrides=list(overrides), **options)

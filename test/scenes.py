@@ -1,7 +1,5 @@
 """Shared parts of tests: the folder of real data, bodies, a scripted front end."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 
@@ -46,22 +44,18 @@ class ScriptedObserver:
     """A front end whose observations are a function of the stamp."""
 
     def __init__(self, script):
-        """``script(stamp_ns)`` returns the observations."""
         self.script = script
         self.resets = 0
         self.faults = {}
 
     def observe(self, image_rgb, camera, stamp_ns, boxes_px=None):
-        """Return the observations of the script."""
         return list(self.script(stamp_ns))
 
     def reset(self):
-        """Count the resets."""
         self.resets += 1
 
     def close(self):
-        """Do nothing: no resource is held."""
+        pass
 
     def describe(self):
-        """Return the name of the front end."""
         return {'observer': 'scripted'}

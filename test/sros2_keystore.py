@@ -1,7 +1,5 @@
 """A keystore as ``ros2 security`` makes it, by openssl alone, from the policy that we ship."""
 
-from __future__ import annotations
-
 from pathlib import Path
 import subprocess
 from xml.etree import ElementTree
@@ -65,7 +63,6 @@ def make_keystore(folder: Path, policy: Path, enclaves) -> Path:
 
 
 def _make_enclave(folder: Path, policy: Path, enclave: str, ca: Path, ca_key: Path):
-    """Write key, certificate and signed permissions of one enclave."""
     place = folder / 'enclaves' / enclave.lstrip('/')
     place.mkdir(parents=True)
     for name in ('identity_ca', 'permissions_ca'):
@@ -103,7 +100,6 @@ def permissions_xml(policy: Path, enclave: str) -> str:
 
 
 def _full_name(name: str, profile) -> str:
-    """Return a name as ROS resolves it for the node of the profile."""
     if name.startswith('/'):
         return name
     space = profile['ns'].rstrip('/')

@@ -12,7 +12,6 @@ ARM = [JOINT[f'left_{part}'] for part in ('elbow', 'wrist', 'hand', 'middle_fing
 
 
 def standing(bend_rad=0.0):
-    """Return rotations of somebody with hanging arms who looks into the camera."""
     rotvec = np.zeros((24, 3))
     rotvec[16, 2], rotvec[17, 2] = -1.2, 1.2
     rotvec[18, 1] = -bend_rad
@@ -22,7 +21,6 @@ def standing(bend_rad=0.0):
 
 
 def seen_at(camera, root=ROOT, bend_rad=0.3, sigma=0.2):
-    """Return the observation of that person."""
     return observe_body(standing(bend_rad), root, camera, sigma=sigma)
 
 

@@ -1,7 +1,5 @@
 """Chains of TF frames, as tf2 follows them."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.spatial.transform import Rotation
 

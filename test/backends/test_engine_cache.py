@@ -21,14 +21,12 @@ ENGINE = bytes(range(256)) * 40
 
 @pytest.fixture
 def cache(tmp_path):
-    """Return a cache with one engine in it."""
     cache = EngineCache(tmp_path)
     cache.store(KEY, ENGINE, {'build_s': 1.5})
     return cache
 
 
 def fail():
-    """Fail as a builder that must not be called."""
     raise AssertionError('built')
 
 

@@ -1,7 +1,5 @@
 """ONNX Runtime sends no telemetry."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 import subprocess

@@ -20,23 +20,19 @@ class HostCuda:
         self.replays = self.freed = 0
 
     def make_current(self):
-        """One thread: nothing to do."""
+        pass
 
     def allocate(self, size):
-        """Return the number of a block."""
         self.memory[len(self.memory) + 1] = np.zeros(size, np.uint8)
         return len(self.memory)
 
     def allocate_pinned(self, shape, dtype):
-        """Return an array."""
         return np.zeros(shape, dtype)
 
     def free(self, address):
-        """Count."""
         self.freed += 1
 
     def free_pinned(self, array):
-        """Count."""
         self.freed += 1
 
     def _do(self, work):
@@ -46,20 +42,17 @@ class HostCuda:
             work()
 
     def copy_to_device(self, address, array, size):
-        """Copy bytes in."""
         source = array.reshape(-1).view(np.uint8)
         self._do(lambda: self.memory[address].__setitem__(slice(size), source[:size]))
 
     def copy_to_host(self, array, address, size):
-        """Copy bytes out."""
         target = array.reshape(-1).view(np.uint8)
         self._do(lambda: target.__setitem__(slice(size), self.memory[address][:size]))
 
     def synchronize(self):
-        """Everything is done already."""
+        pass
 
     def capture_graph(self, queue):
-        """Record."""
         if not self.records:
             raise BackendError('cannot be recorded')
         self.recording = []
@@ -68,37 +61,31 @@ class HostCuda:
         return graph
 
     def launch_graph(self, graph):
-        """Do what was recorded."""
         self.replays += 1
         for work in graph:
             work()
 
     def destroy_graph(self, graph):
-        """Free nothing."""
+        pass
 
     def close(self):
-        """Close nothing."""
+        pass
 
 
 MODES = SimpleNamespace(INPUT=0, OUTPUT=1)
 
 
 class Context:
-    """Compute y = 2 x on the stand-in's memory."""
-
     def __init__(self, cuda):
         self.cuda, self.address, self.rows = cuda, {}, 0
 
     def set_tensor_address(self, name, address):
-        """Keep."""
         self.address[name] = address
 
     def set_input_shape(self, name, shape):
-        """Keep."""
         self.rows = shape[0]
 
     def execute_async_v3(self, stream):
-        """Compute, or be recorded."""
         rows = self.rows
         self.cuda._do(lambda: self._compute(rows))
         return stream == 7
@@ -126,7 +113,6 @@ class DoublingEngine:
 
 
 def library(cuda, text='"Half"'):
-    """Return a stand-in for the module tensorrt."""
     return SimpleNamespace(
         __name__='tensorrt', __version__='10.3.0', TensorIOMode=MODES, nptype=lambda t: t,
         Logger=type('Logger', (), {'ERROR': 1, '__init__': lambda self, level: None}),

@@ -79,8 +79,6 @@ def test_the_runs_of_an_engine_are_timed_while_the_block_runs():
 
 
 class Frames(list):
-    """Three frames."""
-
     width = height = 64
 
     def __init__(self):
@@ -116,7 +114,6 @@ def test_a_video_that_is_not_there_is_named(capsys, tmp_path, monkeypatch):
 
 
 def test_people_in_a_scene_are_measured(capsys):
-    """One second for two numbers of people, with every part of the work named."""
     from niki_ros.benchmarks.people import bench_people
     from niki_ros.common.setting import apply_settings
     from niki_ros.common.settings import PipelineConfig

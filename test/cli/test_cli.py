@@ -1,7 +1,5 @@
 """Command ``niki``: help, exit codes, settings, doctor."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

@@ -13,7 +13,6 @@ RTX = 'tensorrt_rtx is not installed: make test-tensorrt'
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Return a stand-in model and point the cache, and a file of poses, at the test's folder."""
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     inputs = mlp_inputs(50)
     np.savez(tmp_path / 'poses.npz', joints_m=0.3 * inputs['joints'], sigma=inputs['sigma'])
@@ -21,12 +20,10 @@ def folder(tmp_path, monkeypatch):
 
 
 def niki(*words):
-    """Run the command."""
     return main([str(word) for word in words])
 
 
 def cast_folder(folder):
-    """Add an FP16 graph to a model folder."""
     from niki_training.export.fp16_folder import store_fp16_graph
     from niki_training.export.fp16_graph import cast_graph
     store_fp16_graph(folder, cast_graph(folder.load_graph().data), {})

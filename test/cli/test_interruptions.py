@@ -1,7 +1,5 @@
 """After a full disk or a signal neither processes nor partial files remain."""
 
-from __future__ import annotations
-
 import errno
 import os
 from pathlib import Path
@@ -51,7 +49,6 @@ def test_disk_full_while_an_engine_is_cached(tmp_path, full_disk):
 
 
 def test_disk_full_while_the_old_engine_is_replaced(tmp_path, full_disk):
-    """The old engine is removed rather than partly overwritten."""
     cache = EngineCache(tmp_path)
     cache.store(KEY, b'small', {})
     with pytest.raises(OSError, match='large'):
@@ -62,7 +59,6 @@ def test_disk_full_while_the_old_engine_is_replaced(tmp_path, full_disk):
 
 
 def test_no_space_says_so(tmp_path, monkeypatch):
-    """The system's own words for ENOSPC reach the user."""
     def refuse(handle):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     monkeypatch.setattr(os, 'fsync', refuse)
@@ -75,7 +71,6 @@ def test_no_space_says_so(tmp_path, monkeypatch):
 
 @pytest.fixture
 def clip(tmp_path):
-    """Return a video that is long enough to be interrupted."""
     path = tmp_path / 'in' / 'clip.mp4'
     path.parent.mkdir()
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'mp4v'), 30, (320, 240))
@@ -87,7 +82,6 @@ def clip(tmp_path):
 
 @pytest.fixture
 def environment(tmp_path):
-    """Return environment variables with a new cache."""
     cache = tmp_path / 'cache'
     return {**{key: value for key, value in os.environ.items()
                if key != '_ROS_WHEELS_BOOTSTRAP_COMPLETE'},
@@ -113,7 +107,6 @@ def interrupted(command, environment, number, after):
 
 
 def session_of(leader: int) -> list:
-    """Return the running processes of a session."""
     found = []
     for entry in Path('/proc').glob('[0-9]*'):
         try:
@@ -131,7 +124,6 @@ def waiting(seconds):
 
 
 def until_file(folder: Path, pattern: str):
-    """Return a function that waits until a file exists."""
     def wait(process):
         end = time.monotonic() + 60
         while not list(folder.glob(pattern)):

@@ -1,7 +1,5 @@
 """``niki run`` with the front end on real clips, and with scripted observations."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 import signal
@@ -29,13 +27,11 @@ FRAMES = 40
 
 @pytest.fixture(name='clip')
 def clip_fixture(shared):
-    """Return a real video."""
     return shared / 'data' / 'pose2sim' / 'cam01.mp4'
 
 
 @pytest.fixture
 def blank(tmp_path):
-    """Return a 64x48 video of four grey frames without people."""
     path = tmp_path / 'blank.mp4'
     with VideoWriter(path, 20.0, 64, 48) as writer:
         for _ in range(4):
@@ -44,12 +40,10 @@ def blank(tmp_path):
 
 
 def run(*words):
-    """Run the verb with the solver that needs no model, and return the exit code."""
     return cli.main(['run', *map(str, words), '--solver', 'analytic'])
 
 
 def lines_of(path):
-    """Return the parsed lines."""
     return [json.loads(line) for line in path.read_text('utf-8').splitlines()]
 
 
@@ -149,7 +143,6 @@ def test_camera_file_of_another_aspect_ratio_is_refused(blank, tmp_path, capsys)
 
 
 def test_outputs_of_a_truncated_video_have_its_frames(clip, tmp_path, monkeypatch, capsys):
-    """The exit code is 1."""
     scripted(monkeypatch, [0.0, 0.0, 4.0])
     whole = clip.read_bytes()
     middle = len(whole) // 2

@@ -1,7 +1,5 @@
 """Settings: description, range, flattened names and errors."""
 
-from __future__ import annotations
-
 import re
 
 from niki_ros.common.errors import ConfigError

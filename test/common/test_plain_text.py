@@ -1,7 +1,5 @@
 """Output of ``niki`` on terminals that cannot show every character."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 import subprocess

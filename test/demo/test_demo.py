@@ -1,7 +1,5 @@
 """The demonstration with a real clip: processes, figures, output files, errors."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path
@@ -25,7 +23,6 @@ KEYS = {'frames', 'frames_processed', 'frames_skipped', 'tf_messages', 'joint_st
 
 
 def demo(*arguments):
-    """Run the demonstration."""
     environment = {key: value for key, value in os.environ.items()
                    if key != '_ROS_WHEELS_BOOTSTRAP_COMPLETE'}
     environment['ROS_DOMAIN_ID'] = '75'
@@ -49,7 +46,6 @@ def clip(tmp_path_factory):
 
 
 def test_demo(clip, tmp_path):
-    """Every frame is counted, nearly all have a body, and the files have the same counts."""
     out = tmp_path / 'out'
     done = demo('--video', str(clip), '--out', str(out), '--param', 'solver.name:=analytic')
     assert done.returncode == 0, done.stderr
@@ -76,7 +72,6 @@ def test_demo(clip, tmp_path):
 
 
 def check_bag(folder, figures):
-    """Check topics, counts and stamps of the bag with rosbags."""
     reader = pytest.importorskip('rosbags.rosbag2').Reader
     from rosbags.typesys import get_typestore, Stores
     store = get_typestore(Stores.ROS2_JAZZY)
@@ -128,7 +123,6 @@ def check_layout(folder, reader, store):
 
 
 def test_a_truncated_video(clip, tmp_path):
-    """The files have its readable part, and the exit code is 1."""
     whole = clip.read_bytes()
     begin, end = len(whole) // 2, whole.rfind(b'moov') - 4
     cut, out = tmp_path / 'cut.mp4', tmp_path / 'out'
@@ -154,7 +148,6 @@ def test_unreadable_video(tmp_path):
 
 @pytest.fixture
 def still(tmp_path):
-    """Return a folder with one image."""
     (tmp_path / 'images').mkdir()
     cv2.imwrite(str(tmp_path / 'images' / '1.png'), np.zeros((48, 64, 3), np.uint8))
     return tmp_path / 'images'

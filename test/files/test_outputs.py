@@ -1,7 +1,5 @@
 """Output files: no input is replaced, and no incomplete file is left after a failure."""
 
-from __future__ import annotations
-
 import os
 import resource
 import subprocess
@@ -33,12 +31,10 @@ def write_video(path, images=4):
 
 @pytest.fixture
 def clip(tmp_path):
-    """Return a small video."""
     return write_video(tmp_path / 'clip.mp4')
 
 
 def run(*words):
-    """Run ``niki run`` without a detector and without a solver's graph."""
     return cli.main(['run', *map(str, words), '--solver', 'analytic', '--set',
                      'observer.detector=', '--quiet'])
 
@@ -50,13 +46,11 @@ def by_another_path(clip, folder):
 
 
 def hard_link(clip, folder):
-    """Return another name of the same file."""
     os.link(clip, folder / 'hard.mp4')
     return folder / 'hard.mp4'
 
 
 def symlink(clip, folder):
-    """Return a link to the clip."""
     (folder / 'soft.mp4').symlink_to(clip.name)
     return folder / 'soft.mp4'
 
@@ -74,7 +68,6 @@ def test_an_output_may_not_be_the_source(clip, tmp_path, name, option, capsys):
 
 
 def test_an_output_may_not_be_another_input(clip, tmp_path, capsys):
-    """Camera files, the images of a folder, the files of a bag, a model's graph."""
     camera, images, bag, model, part = (
         tmp_path / name for name in ('c.yaml', 'images', 'bag', 'model', 'part'))
     camera.write_text('camera')
@@ -191,7 +184,6 @@ def test_a_device_stays_a_device(clip, tmp_path):
 
 
 def test_stdout_by_its_path_is_appended_to(tmp_path):
-    """Earlier output of the shell stays before it."""
     log = tmp_path / 'log'
     program = ('import sys; from niki_ros.files.atomic_write import line_writer\n'
                'with line_writer(sys.argv[1]) as write: write("two")')
@@ -205,7 +197,6 @@ def test_stdout_by_its_path_is_appended_to(tmp_path):
 
 
 def limited(path, byte_count):
-    """Write a video with a limited file size and return the text of the error."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (byte_count, before[1]))
     try:

@@ -1,7 +1,5 @@
 """Frames of the overlay are shown when those of the source were taken."""
 
-from __future__ import annotations
-
 import cv2
 from niki_ros.common.errors import OutputError
 from niki_ros.files.mp4_times import write_times
@@ -14,7 +12,6 @@ TIMES_MS = np.cumsum([0, 40, 40, 120, 33, 33, 14, 40, 800, 20, 20, 10, 30, 40, 4
 
 
 def written(path, stamps_ns, rate_hz=25.0):
-    """Write frames with stamps, each a little brighter; return the writer."""
     with VideoWriter(path, rate_hz, 64, 48) as writer:
         for index, stamp_ns in enumerate(stamps_ns):
             writer.write(np.full((48, 64, 3), (10 + 12 * index) % 250, np.uint8), stamp_ns)
@@ -22,7 +19,6 @@ def written(path, stamps_ns, rate_hz=25.0):
 
 
 def times_ms(path):
-    """Return the times of the frames, and how bright they are."""
     frames = list(open_source(path))
     return (np.array([f.stamp_ns for f in frames]) * 1e-6,
             np.array([f.image_rgb.mean() for f in frames]))

@@ -1,7 +1,5 @@
 """Frames of a video have the times of its container, not those of its stated rate."""
 
-from __future__ import annotations
-
 import struct
 
 import cv2
@@ -18,7 +16,6 @@ TIMES_MS = np.cumsum([0, *GAPS_MS[:-1]])
 
 
 def steady(path, rate_hz=25.0, images=20, code='mp4v'):
-    """Write a video of a fixed rate with increasing brightness."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*code), rate_hz, (64, 48))
     if not writer.isOpened():
         pytest.skip(f'this OpenCV writes no {code}')
@@ -134,7 +131,6 @@ def test_repeated_times_do_not_shift_the_others(tmp_path):
 
 
 def test_a_stream_without_times_uses_its_rate(tmp_path):
-    """MPEG-4 without a container."""
     packets = cv2.VideoCapture(str(steady(tmp_path / 'whole.avi')))
     packets.set(cv2.CAP_PROP_FORMAT, -1)
     with (tmp_path / 'raw.m4v').open('wb') as file:

@@ -1,7 +1,5 @@
 """Contrast of images with more than 8 bits over time."""
 
-from __future__ import annotations
-
 from niki_ros.images.levels import Levels
 import numpy as np
 import pytest
@@ -10,14 +8,12 @@ STEP_NS = 33_000_000
 
 
 def room(rng, low=29_315, high=30_000, shape=(120, 160)):
-    """Return a thermal image: a gradient with the noise of a sensor."""
     rows, columns = np.mgrid[:shape[0], :shape[1]]
     plain = low + (high - low) * (rows / shape[0] + columns / shape[1]) / 2
     return (plain + rng.normal(0, 3, shape)).astype(np.uint16)
 
 
 def play(levels, pictures):
-    """Return each image with stretched contrast."""
     return [levels.stretched(picture, (index + 1) * STEP_NS)
             for index, picture in enumerate(pictures)]
 

@@ -1,7 +1,5 @@
 """Overlay, JPEG and PNG."""
 
-from __future__ import annotations
-
 import struct
 import zlib
 
@@ -19,7 +17,6 @@ CAMERA = Camera.from_fov(640, 480, 60.0)
 
 
 def body_at(root_m, status=OBSERVED, confidence=1.0, seed=0, id=1):  # noqa: A002
-    """Return a person at ``root_m``."""
     root_m = np.asarray(root_m, dtype=float)
     rotmat = random_pose(np.random.default_rng(seed), spread_rad=0.2)[0]
     seen = observe_body(rotmat, root_m, CAMERA)
@@ -31,12 +28,10 @@ def body_at(root_m, status=OBSERVED, confidence=1.0, seed=0, id=1):  # noqa: A00
 
 @pytest.fixture
 def image():
-    """Return a plain grey image."""
     return np.full((480, 640, 3), 128, np.uint8)
 
 
 def changed(before, after):
-    """Return a mask of the pixels that differ."""
     return (before != after).any(-1)
 
 
@@ -129,7 +124,6 @@ def test_broken_jpeg_is_refused(data):
 
 
 def encoded(kind, width, height) -> bytes:
-    """Return an encoded grey image."""
     return cv2.imencode(kind, np.full((height, width, 3), 90, np.uint8))[1].tobytes()
 
 

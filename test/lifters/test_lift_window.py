@@ -9,7 +9,6 @@ COUNT = len(KEYPOINTS)
 
 
 def points(x: float, seen: float = 1.0) -> KeypointRays:
-    """Return all keypoints around the direction (x, 0, 1), spread downwards."""
     rays = np.stack([np.full(COUNT, x), np.linspace(0, 0.4, COUNT), np.ones(COUNT)], 1)
     rays[1] = rays[0]
     return KeypointRays(rays, np.full(COUNT, seen), np.stack([rays[:, 0] * 0, rays[:, 1],

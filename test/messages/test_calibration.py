@@ -1,7 +1,5 @@
 """Cameras from CameraInfo: every description of one camera gives the same camera."""
 
-from __future__ import annotations
-
 from camera_infos import DOUBTED, FOCAL, info, K, SAME, WIDE
 from niki_ros.common.errors import InputError
 from niki_ros.messages.calibration import (
@@ -15,7 +13,6 @@ import pytest
 
 
 def camera(message, **options):
-    """Return camera and faults for images of 640x480."""
     return camera_from_calibration(calibration_from_info(message), 640, 480, **options)
 
 
@@ -29,7 +26,6 @@ def test_every_way_of_saying_it_is_the_same_camera(name):
 @pytest.mark.parametrize('fault, message', [
     (fault, message) for fault, messages in DOUBTED.items() for message in messages])
 def test_a_good_k_is_kept(fault, message):
-    """Whatever is wrong beside it has a name, and a text with what was done."""
     found, faults = camera(message)
     assert list(faults) == [fault] and len(faults[fault]) < 500
     assert np.allclose(found.matrix.ravel(), K, atol=1.0)

@@ -1,7 +1,5 @@
 """Depth images, raw and as compressed_depth_image_transport writes them, and their pairing."""
 
-from __future__ import annotations
-
 import struct
 import threading
 import time
@@ -17,7 +15,6 @@ MS = 1_000_000
 
 
 def image(stamp_ns=0, encoding='16UC1', values=((1000, 0), (2000, 3000)), big=False, pad=0):
-    """Return what has the fields of a sensor_msgs/Image."""
     kind = {'32FC1': 'f4'}.get(encoding, 'u2')
     array = np.asarray(values, dtype=('>' if big else '<') + kind)
     lines = [row.tobytes() + b'\0' * pad for row in array]
@@ -71,7 +68,6 @@ def test_depth_that_comes_just_after_the_image_is_waited_for():
 
 
 def scene():
-    """Return millimetres with holes, as a depth camera has them."""
     rng = np.random.default_rng(1)
     depth = (1500 + 40 * np.mgrid[:48, :64][1] + rng.integers(0, 30, (48, 64))).astype(np.uint16)
     depth[rng.random((48, 64)) < 0.2] = 0
@@ -108,12 +104,10 @@ def rvl(depth) -> bytes:
 
 
 def png(depth) -> bytes:
-    """Return the file."""
     return cv2.imencode('.png', depth)[1].tobytes()
 
 
 def message(said, picture, a=0.0, b=0.0):
-    """Return what has the fields of a CompressedImage."""
     return Record(format=said, data=struct.pack('<i2f', 0, a, b) + picture)
 
 

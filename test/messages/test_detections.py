@@ -10,7 +10,6 @@ PEOPLE = NodeConfig().detection_classes
 
 
 def detection(x, y, w, h, label=None, old=False, score=0.9):
-    """Return what has the fields of a vision_msgs/Detection2D."""
     center = Record(x=x, y=y) if old else Record(position=Record(x=x, y=y))
     results = [] if label is None else [Record(hypothesis=Record(class_id=label, score=score))]
     return Record(bbox=Record(center=center, size_x=w, size_y=h), results=results)

@@ -1,7 +1,5 @@
 """Decoding of images: every encoding, byte order and padding; contradictory fields are refused."""
 
-from __future__ import annotations
-
 from array import array
 import struct
 
@@ -114,7 +112,6 @@ def test_planes_that_do_not_fit_are_refused(kind, change):
 
 @pytest.fixture
 def rgb():
-    """Return an image in which every channel of every pixel differs."""
     return np.random.default_rng(1).integers(0, 256, (6, 16, 3), dtype=np.uint8)
 
 
@@ -123,7 +120,6 @@ def rgb():
     ('rgb8', [0, 1, 2]), ('bgr8', [2, 1, 0]), ('8UC3', [2, 1, 0]),
     ('rgba8', [0, 1, 2, 1]), ('bgra8', [2, 1, 0, 1])])
 def test_colour(rgb, encoding, order, padding):
-    """Channels come out as RGB, padding is left out, the result is contiguous."""
     out = rgb_from_image(padded_image(rgb[..., order], encoding, padding))
     assert out.dtype == np.uint8 and out.flags['C_CONTIGUOUS']
     assert np.array_equal(out, rgb)
@@ -133,7 +129,6 @@ def test_colour(rgb, encoding, order, padding):
 @pytest.mark.parametrize('big_endian', [False, True])
 @pytest.mark.parametrize('encoding', ['mono8', '8UC1', 'mono16', '16UC1', '32FC1'])
 def test_grey(rgb, encoding, big_endian, padding):
-    """Grey values of every width and byte order become the same 8 bits, thrice."""
     grey = rgb[..., 0]
     values = {'8': grey, '1': grey.astype(np.uint16) * 257,
               '3': grey.astype(np.float32) / 255}
@@ -153,7 +148,6 @@ def test_float_nan_and_range():
 @pytest.mark.parametrize('padding', [0, 6])
 @pytest.mark.parametrize('pattern', ['rggb', 'bggr', 'gbrg', 'grbg'])
 def test_bayer(pattern, padding):
-    """A plain colour in a mosaic comes back in every pixel."""
     colour = {'r': 200, 'g': 90, 'b': 30}
     tile = np.array([colour[c] for c in pattern], np.uint8).reshape(2, 2)
     mosaic = np.tile(tile, (3, 8))
@@ -188,7 +182,6 @@ def test_last_row_may_lack_its_padding(rgb):
     ({'width': 4000000000, 'height': 4000000000, 'step': 4000000000}, '4000000000'),
     ({'encoding': 'mono16', 'step': 17}, 'step is 17'), ({'encoding': ''}, 'encoding')])
 def test_refused(rgb, change, word):
-    """A message that contradicts itself is refused with the number that is wrong."""
     image = padded_image(rgb, 'rgb8')
     for name, value in change.items():
         setattr(image, name, value)
@@ -203,7 +196,6 @@ def test_odd_yuv_is_refused():
 
 
 def test_empty_data(rgb):
-    """No bytes at all."""
     image = padded_image(rgb, 'rgb8')
     image.data = array('B')
     with pytest.raises(InputError, match='0 bytes'):

@@ -10,7 +10,6 @@ from scipy.spatial.transform import Rotation
 
 
 def transform(parent, child, shift, rotvec=(0, 0, 0)):
-    """Return what has the fields of a geometry_msgs/TransformStamped."""
     x, y, z, w = Rotation.from_rotvec(rotvec).as_quat()
     return Record(header=Record(frame_id=parent), child_frame_id=child, transform=Record(
         translation=Record(x=shift[0], y=shift[1], z=shift[2]),
@@ -18,7 +17,6 @@ def transform(parent, child, shift, rotvec=(0, 0, 0)):
 
 
 def test_frames_across_a_tree():
-    """Against 4x4 matrices."""
     rng, tree = np.random.default_rng(0), TransformTree()
     edges = [('base', 'mast'), ('mast', '/camera'), ('base', 'footprint')]
     poses = {}

@@ -38,7 +38,6 @@ def folder_with_fp16(path):
 
 
 def damage(file):
-    """Change one bit in the middle of a file."""
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
     file.write_bytes(bytes(data))
@@ -204,7 +203,6 @@ def test_settings_without_their_model_are_an_error():
 
 @pytest.mark.parametrize('name', ['model.onnx', 'manifest.json'])
 def test_files_of_something_else_are_not_replaced(tmp_path, name):
-    """A graph from elsewhere, the manifest of a web page; a model folder is written anew."""
     (tmp_path / name).write_text('{"name": "mine"}')
     with pytest.raises(InputError, match=f'{name}.*choose another folder'):
         mlp_folder(tmp_path)

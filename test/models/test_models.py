@@ -13,7 +13,6 @@ SHIPPED = ['landmarks-full', 'landmarks-heavy', 'landmarks-lite', 'lift', 'niki'
 
 @pytest.fixture
 def models(tmp_path, monkeypatch):
-    """Return a copy of three shipped models, which replaces the package's for the verb."""
     for name in ('niki', 'niki-temporal', 'landmarks-lite'):
         shutil.copytree(model_store.shipped_models() / name, tmp_path / name)
     monkeypatch.setattr(model_store, 'shipped_models', lambda: tmp_path)

@@ -9,25 +9,19 @@ COST_S = {'lite': 0.002, 'full': 0.005, 'heavy': 0.020}
 
 
 class Network:
-    """A network of one size."""
-
     passes, max_missed_searches = 3, 5
 
     def __init__(self, size):
-        """Set the size."""
         self.size, self.closed = size, False
 
     def estimate(self, image, camera, crops):
-        """Return the size."""
         assert not self.closed
         return [self.size]
 
     def describe(self):
-        """Return the size."""
         return {'observer_model': self.size}
 
     def close(self):
-        """Note that it is closed."""
         self.closed = True
 
 

@@ -20,7 +20,6 @@ NO_TWIST = np.tile([1.0, 0.0], (23, 1))
 
 
 def person(seed: int):
-    """Return offsets, rotations, joints about the pelvis and twists of a posed body."""
     rng = np.random.default_rng(seed)
     offsets = open_skeleton().offsets(rng.normal(size=10))
     rotmat = rotmat_from_rotvec(0.5 * rng.normal(size=(24, 3)))

@@ -14,7 +14,6 @@ STEP_NS = 33_000_000
 
 
 def observation(box):
-    """Return a person who fills a box: 29 joints spread over it."""
     box = np.asarray(box, float)
     grid = np.random.default_rng(7).uniform(0.05, 0.95, (29, 2))
     grid[0], grid[1] = (0.0, 0.0), (1.0, 1.0)
@@ -30,7 +29,6 @@ class World:
     passes, max_missed_searches, input_px = 3, 5, 640
 
     def __init__(self, *boxes):
-        """Place people in ``boxes``, which may change between images."""
         self.people = [np.asarray(box, float) for box in boxes]
         self.hidden_from_detector = False
         self.batches, self.detections, self.present = [], 0, 1.0
@@ -38,11 +36,9 @@ class World:
         self.lock = threading.Lock()
 
     def crop_of(self, box_px, camera):
-        """Return the box."""
         return np.asarray(box_px, float)
 
     def estimate(self, image, camera, crops):
-        """Return the person nearest to each crop."""
         if crops:
             self.batches.append(len(crops))
         return [self._estimate(crop) for crop in crops]
@@ -57,27 +53,23 @@ class World:
         return CropEstimate(observation(near), self.present, near)
 
     def disagreement(self, image, camera, estimates):
-        """Return the scripted disagreement."""
         self.checked += len(estimates)
         return np.full(len(estimates), self.disagrees)
 
     def detect(self, image_rgb):
-        """Return all people."""
         with self.lock:
             self.detections += 1
         boxes = [] if self.hidden_from_detector else self.people
         return np.array(boxes).reshape(-1, 4), np.full(len(boxes), 0.9)
 
     def set_workload(self, period_s, people):
-        """Note the period."""
         self.workload = period_s, people
 
     def describe(self):
-        """Return a name."""
         return {'name': 'world'}
 
     def close(self):
-        """Do nothing."""
+        pass
 
 
 LEFT, RIGHT = (60, 100, 160, 400), (400, 100, 500, 400)
@@ -192,10 +184,7 @@ def test_at_most_max_people():
 
 def test_boxes_of_earlier_searches_do_not_accumulate():
     class Noisy(World):
-        """Adds a hundred boxes without people."""
-
         def detect(self, image_rgb):
-            """Return them after the real people."""
             boxes, scores = super().detect(image_rgb)
             x, y = np.meshgrid(np.arange(10) * 20 + 250.0, np.arange(10) * 40.0)
             wrong = np.stack([x, y, x + 8, y + 12], -1).reshape(-1, 4)
@@ -221,10 +210,7 @@ def test_given_boxes_are_followed():
 
 def test_results_do_not_depend_on_the_speed_of_the_detector():
     class Slow(World):
-        """Takes longer than an image."""
-
         def detect(self, image_rgb):
-            """Wait, and return all people."""
             threading.Event().wait(0.05)
             return super().detect(image_rgb)
     answers = []
@@ -242,10 +228,7 @@ def test_images_do_not_wait_for_a_search():
     go = threading.Event()
 
     class Stuck(World):
-        """Does not return before the test allows it."""
-
         def detect(self, image_rgb):
-            """Wait for the test, after the first search."""
             if self.detections:
                 go.wait(5)
             return super().detect(image_rgb)
@@ -259,10 +242,7 @@ def test_images_do_not_wait_for_a_search():
 
 def test_failing_detector_is_a_fault():
     class Failing(World):
-        """Fails from the second search on."""
-
         def detect(self, image_rgb):
-            """Raise."""
             if self.detections:
                 raise RuntimeError('no more memory')
             return super().detect(image_rgb)

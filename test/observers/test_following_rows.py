@@ -1,7 +1,5 @@
 """Rows of people, composed of photographs, are all found within a second."""
 
-from __future__ import annotations
-
 import cv2
 from niki_ros import load_pipeline
 from niki_ros.observers.masking import mask_other_people
@@ -16,7 +14,6 @@ WHOLE = [0, 5, 6, 11, 12, 13, 14, 15, 16]
 
 
 def people() -> list:
-    """Return images of single people, head to foot."""
     folder = shared_folder() / 'data' / 'coco_people'
     known = np.load(folder / 'persons.npz')
     pictures = []
@@ -37,17 +34,11 @@ def people() -> list:
 
 
 def shared(one, other) -> float:
-    """Return the area that two boxes x, y, width, height share."""
     size = np.minimum(one[:2] + one[2:], other[:2] + other[2:]) - np.maximum(one[:2], other[:2])
     return float(np.maximum(size, 0).prod())
 
 
 def composed(places, seed):
-    """
-    Return an image with people at ``places`` (middle, foot and height, pixels), and their boxes.
-
-    Later people are in front.
-    """
     pictures, boxes = people(), []
     order = np.random.default_rng(seed).permutation(len(pictures))
     canvas = np.full((HEIGHT, WIDTH, 3), (96, 104, 112), np.uint8)

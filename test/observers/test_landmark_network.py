@@ -19,7 +19,6 @@ LIMBS = np.array([1, 2, 4, 5, 7, 8, 16, 17, 18, 19, 20, 21])
 
 
 def observer_of(**settings):
-    """Return the default front end with some settings."""
     return load_observer(apply_settings(PipelineConfig(), {
         name.replace('__', '.'): value for name, value in settings.items()}))
 
@@ -37,13 +36,11 @@ def trial():
 
 
 def observed(observer, images, camera):
-    """Return what is seen in every image."""
     return [observer.observe(image, camera, i * 16_666_667 + 1) for i, image in enumerate(images)]
 
 
 @pytest.fixture(scope='module')
 def seen(trial):
-    """Return the observations of the clip."""
     observer = observer_of()
     found = observed(observer, *trial[:2])
     observer.close()

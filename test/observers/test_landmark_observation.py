@@ -1,7 +1,5 @@
 """Joints and observations from 33 landmarks of a known body."""
 
-from __future__ import annotations
-
 from niki_ros.body.rotations import rotmat_from_rotvec
 from niki_ros.body.skeleton import JOINT, JOINTS_29, MIRROR_29, open_skeleton
 from niki_ros.observers.landmark_joints import (

@@ -47,25 +47,19 @@ def test_missing_backend_is_an_error():
 
 
 class OneBox:
-    """A detector that always returns the same box."""
-
     input_px = 640
 
     def __init__(self, model='', **engine_options):
-        """Accept the arguments of a detector."""
         self.closed = False
 
     def detect(self, image_rgb):
-        """Return the middle of the image."""
         height, width = image_rgb.shape[:2]
         return [[width * 0.3, height * 0.1, width * 0.7, height * 0.9]], [0.9]
 
     def describe(self):
-        """Return a name."""
         return {'name': 'one box', 'library': 'none'}
 
     def close(self):
-        """Note that it is closed."""
         self.closed = True
 
 

@@ -11,7 +11,6 @@ from scenes import FACING, observe_body
 
 @pytest.fixture
 def standing(camera):
-    """Return a function that makes the observation of a person in T-pose at (x, z) metres."""
     pose = np.tile(np.eye(3), (24, 1, 1))
     pose[0] = FACING
     return lambda x, z: observe_body(pose, np.array([x, 0.0, z]), camera, sigma=0.1)

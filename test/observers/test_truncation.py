@@ -1,7 +1,5 @@
 """People with only the legs in view are not placed far away."""
 
-from __future__ import annotations
-
 import cv2
 from niki_ros import load_pipeline
 from niki_ros.body.body import OBSERVED

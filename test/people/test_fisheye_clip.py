@@ -15,7 +15,6 @@ FRAMES, STEP_NS = 8, 16_000_000
 
 
 def fisheye_image(image, fisheye_from_pinhole):
-    """Return what the fisheye sees of the pinhole's image, black around it."""
     grid = np.stack(np.meshgrid(np.arange(1280.0), np.arange(800.0)), axis=-1)
     pixels = PINHOLE.project(FISHEYE.rays(grid) @ fisheye_from_pinhole)
     return cv2.remap(image, np.nan_to_num(pixels, nan=-1e4).astype(np.float32), None,

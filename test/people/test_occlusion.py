@@ -15,7 +15,6 @@ DT = FRAME_NS * 1e-9
 
 
 def play(script, camera, frames, solver='analytic'):
-    """Return the bodies of every frame of ``script(frame)``."""
     if solver != 'analytic' and not (shipped_models() / solver / 'manifest.json').is_file():
         pytest.skip(f'the model {solver} is not here')
     pipeline = Pipeline(ScriptedObserver(lambda stamp: script(round(stamp / FRAME_NS))),
@@ -25,7 +24,6 @@ def play(script, camera, frames, solver='analytic'):
 
 @pytest.mark.parametrize('solver', ['analytic', 'niki-temporal'])
 def test_two_seconds_out_of_sight(camera, solver):
-    """One id; observed, then predicted with falling confidence, then unobserved, then observed."""
     frames = play(lambda i: [] if 20 <= i < 80 else [seen_at(camera)], camera, 90, solver)
     assert all(len(bodies) == 1 and bodies[0].id == 1 for bodies in frames)
     confidence = np.array([bodies[0].confidence for bodies in frames])
@@ -104,7 +102,6 @@ def test_somebody_cut_off_by_the_image_has_legs_and_a_trunk(camera, solver, cut)
 
 
 def test_people_who_cross_keep_their_ids_though_one_is_hidden(camera):
-    """While they cover each other only the one in front is seen."""
     def script(i):
         x = -1.2 + 2.4 * i / 90
         people = [seen_at(camera, np.array([x, 0, 2.5])), seen_at(camera, np.array([-x, 0, 4.0]))]

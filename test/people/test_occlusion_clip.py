@@ -15,7 +15,6 @@ CLEAR, HIDDEN = 12, 30
 
 @pytest.fixture(scope='module')
 def frames():
-    """Return the bodies of 60 frames, one list each, and the first body's legs in pixels."""
     clip = shared_folder() / 'data' / 'pose2sim' / 'cam01.mp4'
     pipeline, out, legs = load_pipeline(), [], None
     with open_source(clip, max_frames=CLEAR + HIDDEN + 18) as source:

@@ -17,14 +17,12 @@ FRAME_NS = 33_333_333
 
 
 def standing():
-    """Return the rotations of a person who stands in T-pose and looks into the camera."""
     rotmat = np.broadcast_to(np.eye(3), (24, 3, 3)).copy()
     rotmat[0] = FACING
     return rotmat
 
 
 def run(script, camera, frames, config=None, start=0):
-    """Return the bodies of every frame."""
     pipeline = Pipeline(ScriptedObserver(script), AnalyticSolver(), config)
     return [pipeline.process(IMAGE, camera, (start + i) * FRAME_NS) for i in range(frames)]
 

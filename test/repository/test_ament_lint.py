@@ -1,7 +1,5 @@
 """The linters of ROS 2 that ``colcon test`` runs; skipped where they are not installed."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 import shutil
@@ -16,7 +14,6 @@ pytestmark = pytest.mark.linter
 
 
 def run(name: str, arguments=()):
-    """Run a linter in the repository; skip the test if it is not installed."""
     main = pytest.importorskip(
         f'{name}.main', reason=f'{name} comes with a ROS 2 installation').main
     before = os.getcwd()
@@ -48,7 +45,6 @@ def test_xmllint():
 
 @pytest.mark.copyright
 def test_licence():
-    """ROS finds the licence of the repository."""
     parser = pytest.importorskip(
         'ament_copyright.parser', reason='ament_copyright comes with a ROS 2 installation')
     parsed = parser.parse_file(str(ROOT / 'LICENSE'))

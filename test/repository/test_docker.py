@@ -1,7 +1,5 @@
 """The Dockerfile, checked without a Docker daemon: copied files, packages and commands."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import os
@@ -28,7 +26,6 @@ def instructions() -> list:
 
 
 def lines_of(word) -> list:
-    """Return the arguments of every instruction of one kind."""
     return [rest for name, rest in instructions() if name == word]
 
 
@@ -38,7 +35,6 @@ def copies() -> list:
 
 
 def installed_by_apt() -> list:
-    """Return the packages of every apt-get install."""
     found = []
     for rest in lines_of('RUN'):
         for step in rest.split('&&'):
@@ -57,7 +53,6 @@ def test_copied_files_exist():
 
 
 def test_copied_files_build(tmp_path):
-    """The copied files build a wheel with executables, launch files and every model."""
     for sources, target in copies():
         if not target.startswith('src/niki_ros/'):
             continue
@@ -146,7 +141,6 @@ def test_the_entry_point_passes_on_arguments_and_exit_code(tmp_path):
 
 
 def test_the_commands_of_the_page_exist():
-    """Launch files, launch arguments, verbs and options in docs/docker.md exist."""
     page = (ROOT / 'docs' / 'docker.md').read_text('utf-8')
     for name in set(re.findall(r'\w+\.launch\.py', page)):
         assert (ROOT / 'launch' / name).is_file()

@@ -1,7 +1,5 @@
 """Commands, options, parameters, topics, faults and files named in the documents exist."""
 
-from __future__ import annotations
-
 import argparse
 import ast
 from fnmatch import fnmatch
@@ -48,7 +46,6 @@ def code_of(path: Path) -> str:
 
 
 def commands(path: Path, program: str) -> list:
-    """Return the words after every call of a program in a document."""
     found = []
     for line in code_of(path).splitlines():
         line = line.partition('  #')[0].partition(' # ')[0].replace('…', '')
@@ -65,7 +62,6 @@ class Parsed(BaseException):
 
 @pytest.fixture
 def only_parse(monkeypatch):
-    """Let every program end after it has parsed its arguments."""
     parse_args = argparse.ArgumentParser.parse_args
 
     def parse_and_stop(parser, *arguments):
@@ -106,7 +102,6 @@ def test_the_training_takes_every_command_line(program, only_parse):
 
 
 def launch_arguments(name: str) -> set:
-    """Return the arguments of a launch file, without importing launch."""
     tree = ast.parse((ROOT / 'launch' / name).read_text('utf-8'))
     table, = [node.value for node in tree.body if isinstance(node, ast.Assign)
               and node.targets[0].id == 'ARGUMENTS']
@@ -138,7 +133,6 @@ def test_settings_exist(path):
 
 
 def anchors(page: Path) -> set:
-    """Return the anchors of the headings of a document, as GitHub makes them."""
     headings = re.findall(r'^#+ (.*)$', page.read_text('utf-8'), re.MULTILINE)
     return {re.sub(r'[^\w -]', '', heading.lower()).replace(' ', '-') for heading in headings}
 

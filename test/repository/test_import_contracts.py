@@ -1,7 +1,5 @@
 """The rooms of both packages and the imports between them."""
 
-from __future__ import annotations
-
 import ast
 from pathlib import Path
 import re
@@ -33,13 +31,11 @@ print(count)
 
 
 def rooms_of(package: str) -> dict[str, Path]:
-    """Return the folder of each room of a package."""
     return {folder.name: folder for folder in sorted(PACKAGES[package].iterdir())
             if (folder / '__init__.py').is_file()}
 
 
 def imported(folder: Path) -> set[str]:
-    """Return the modules that the files of a folder import, anywhere in them."""
     names = set()
     for path in folder.rglob('*.py'):
         for node in ast.walk(ast.parse(path.read_text('utf-8'))):
@@ -63,7 +59,6 @@ def layers_of(package: str) -> tuple[dict[str, int], set[tuple[str, str]]]:
 
 
 def rooms_named(room: Path) -> set[str]:
-    """Return the rooms that the docstring of a room allows it to import."""
     text = ast.get_docstring(ast.parse((room / '__init__.py').read_text('utf-8'))) or ''
     sentence = re.search(r'(?:May import|Imports)(?: the rooms)? ([\w\s,]+)\.', text)
     assert sentence, f'{room}/__init__.py does not say which rooms it may import'

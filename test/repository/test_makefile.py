@@ -1,7 +1,5 @@
 """The Makefile: names with special characters, and the list of targets."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 import re

@@ -1,7 +1,5 @@
 """The installed package has the files that ros2 run, ros2 launch and the node look for."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path
@@ -18,7 +16,6 @@ EXECUTABLES = ('pose_node', 'video_source', 'humans_merger', 'niki')
 
 
 def run(*command, **options):
-    """Run a command and return its output, which is the message of a failure."""
     environment = {name: value for name, value in os.environ.items()
                    if name not in ('LD_LIBRARY_PATH', '_ROS_WHEELS_BOOTSTRAP_COMPLETE')}
     done = subprocess.run([str(part) for part in command], env=environment, text=True,
@@ -41,7 +38,6 @@ def source(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def prefix(source, tmp_path_factory):
-    """Install the wheel into a new environment and return its folder."""
     folder = tmp_path_factory.mktemp('installed')
     run(sys.executable, '-m', 'pip', 'wheel', '-q', '--no-deps', '--no-build-isolation',
         '-w', folder, source)
@@ -53,7 +49,6 @@ def prefix(source, tmp_path_factory):
 
 
 def package_folder(prefix):
-    """Return the installed Python package."""
     folder, = prefix.glob('lib/python3*/site-packages/niki_ros')
     return folder
 
@@ -116,7 +111,6 @@ def code_of(path):
 
 
 def test_mediapipe_is_named_only_as_the_origin_of_weights():
-    """MediaPipe is named in no code, requirement or setting, only as the origin of weights."""
     files = [path for name in ('niki_ros', 'launch', 'config', 'requirements', 'examples')
              for path in (ROOT / name).rglob('*') if path.is_file()
              and path.suffix in ('.py', '.yaml', '.xml', '.json', '.txt', '.rviz', '.toml')]

@@ -1,7 +1,5 @@
 """REP-155: our 24 ball joints in the 20 hinges of human_description, judged by yourdfpy."""
 
-from __future__ import annotations
-
 import io
 
 from niki_ros.body.rotations import angle_rad, rotmat_from_rotvec
@@ -33,7 +31,6 @@ AXES = {'waist': '0 1 0', 'r_head': '1 0 0', 'y_head': '0 0 1', 'p_head': '0 -1 
 
 
 def random_offsets(seed=1):
-    """Return the bones of a person who is not the mean."""
     return open_skeleton().offsets(np.random.default_rng(seed).normal(size=10))
 
 
@@ -46,7 +43,6 @@ def pose(**rotvecs):
 
 
 def robot_of(model, angles, label='ab1'):
-    """Load the URDF into yourdfpy and set the angles."""
     yourdfpy = pytest.importorskip('yourdfpy')
     robot = yourdfpy.URDF.load(io.BytesIO(human_urdf(model, label).encode()), load_meshes=False)
     robot.update_cfg(dict(zip(joint_names(label), angles)))
@@ -137,7 +133,6 @@ def test_upright_with_arms_down_is_zero():
     ('left_hip', [0, 0, 0.5], {'l_p_hip': 0.5}), ('head', [0.4, 0, 0], {'p_head': -0.4}),
     ('head', [0, 0.4, 0], {'y_head': 0.4}), ('head', [0, 0, 0.4], {'r_head': 0.4})])
 def test_one_movement_is_one_angle(name, rotvec, expected):
-    """Each joint turns the way its name and its limits say."""
     tee = human_model(open_skeleton().offsets()).angles(pose())
     found = human_model(open_skeleton().offsets()).angles(pose(**{name: rotvec}))
     changed = {joint: angle for joint, angle, before in zip(JOINT_NAMES, found, tee)
@@ -189,7 +184,6 @@ def test_singular_arms_are_finite_and_keep_still(rotvec):
 
 
 def test_urdf_has_the_structure_of_human_description():
-    """Names, axes and limits of the template; the id after every name; no digits needed."""
     yourdfpy = pytest.importorskip('yourdfpy')
     text = human_urdf(human_model(random_offsets()), 'p7')
     robot = yourdfpy.URDF.load(io.BytesIO(text.encode()), load_meshes=False)
@@ -208,7 +202,6 @@ def test_urdf_has_the_structure_of_human_description():
 
 
 def test_transforms_are_those_of_the_urdf():
-    """What goes to /tf is what robot_state_publisher would make of URDF and angles."""
     model = human_model(random_offsets())
     angles = model.angles(rotmat_from_rotvec(np.random.default_rng(8).normal(size=(24, 3)) * 0.5))
     robot = robot_of(model, angles)

@@ -1,7 +1,5 @@
 """URDF and revolute angles against scipy, and against yourdfpy as an independent judge."""
 
-from __future__ import annotations
-
 import io
 
 from niki_ros.body.rotations import angle_rad, rotmat_from_rotvec
@@ -13,14 +11,12 @@ from scipy.spatial.transform import Rotation
 
 
 def poses(count, spread_rad, seed=3):
-    """Return random local rotations (count, 24, 3, 3)."""
     rng = np.random.default_rng(seed)
     return rotmat_from_rotvec(rng.normal(size=(count, 24, 3)) * spread_rad)
 
 
 @pytest.mark.parametrize('spread_rad', [0.0, 0.1, 1.0, 3.0])
 def test_angles_give_the_rotation_back(spread_rad):
-    """Rotation → angles → rotation is the identity."""
     for rotmat in poses(50, spread_rad):
         back = revolute_joints.rotmat_from_revolute(revolute_joints.revolute_from_rotmat(rotmat))
         assert angle_rad(back[1:], rotmat[1:]).max() < 1e-6
@@ -55,7 +51,6 @@ def test_continuous_through_the_singularity():
 
 @pytest.mark.parametrize('middle', [90.0, -90.0])
 def test_at_the_singularity(middle):
-    """Exactly ±90° gives finite angles that are exact."""
     angles = np.full((23, 3), 0.3)
     for joint, order in enumerate(revolute_joints.AXIS_ORDER):
         angles[joint]['xyz'.index(order[1])] = np.radians(middle)
@@ -69,7 +64,6 @@ def test_at_the_singularity(middle):
 
 
 def test_endless_turning_stays_within_limits():
-    """Ten turns about one axis never leave the limits of the URDF."""
     previous = None
     for angle in np.arange(0, 20 * np.pi, 0.2):
         previous = revolute_joints.revolute_from_rotmat(
@@ -78,7 +72,6 @@ def test_endless_turning_stays_within_limits():
 
 
 def test_rates_are_the_derivative():
-    """Rates from the angular velocity equal differences of the angles."""
     rotmat, dt = poses(1, 0.5)[0], 1e-6
     omega = np.random.default_rng(5).normal(size=(24, 3))
     later = rotmat @ rotmat_from_rotvec(omega * dt)
@@ -89,7 +82,6 @@ def test_rates_are_the_derivative():
 
 @pytest.mark.parametrize('prefix', ['', 'left_camera/', '<"&\'/'])
 def test_yourdfpy_agrees(prefix):
-    """Forward kinematics of the URDF by yourdfpy equals ours to a hundredth of a millimetre."""
     yourdfpy = pytest.importorskip('yourdfpy')
     offsets = open_skeleton().offsets(np.linspace(-1, 1, 10))
     rotmat = poses(1, 1.0)[0]

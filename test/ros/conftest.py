@@ -1,7 +1,5 @@
 """Tests of the nodes; none of them is collected where ROS 2 is not installed."""
 
-from __future__ import annotations
-
 from importlib.util import find_spec
 import os
 

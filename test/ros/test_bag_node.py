@@ -1,7 +1,5 @@
 """A bag played to the node, at any rate, gives the bodies of ``niki run`` on that bag."""
 
-from __future__ import annotations
-
 import time
 
 from bags import camera_messages, pixel_pipeline, STEP_NS, write_bag
@@ -15,7 +13,6 @@ from rosbags.highlevel import AnyReader
 
 
 def play(bag, client, rate: float):
-    """Publish the bytes of the bag as ``ros2 bag play`` does."""
     topics = {'/camera/image_raw': client.images, '/camera/camera_info': client.infos}
     with AnyReader([bag]) as reader:
         for connection, _, data in reader.messages():

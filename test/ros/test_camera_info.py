@@ -1,7 +1,5 @@
 """CameraInfo over DDS: the person stays in place however a driver describes the camera."""
 
-from __future__ import annotations
-
 from camera_infos import DOUBTED, FOCAL, info, SAME
 from niki_ros.demo.listener import bodies_from_cloud
 from niki_ros.ros.conversions import image_from_rgb
@@ -16,12 +14,10 @@ ANOTHER_LENS = Parameter('camera.fov_deg', value=100.0)
 
 
 def message_of(fields) -> CameraInfo:
-    """Return the message with these fields."""
     return CameraInfo(**{**vars(fields), 'roi': RegionOfInterest(**vars(fields.roi))})
 
 
 def send(client, message, stamp_ns):
-    """Send an image after its camera_info until it is processed; return body and stamp."""
     message.header.frame_id = FRAME
     for _ in range(10):
         client.infos.publish(message)
@@ -36,19 +32,14 @@ def send(client, message, stamp_ns):
 
 
 class Heard:
-    """What has arrived at the node."""
-
     def __init__(self, node):
-        """Look into the node."""
         self._node = node
 
     def camera_info_is(self, message) -> bool:
-        """Whether the newest camera_info is this one."""
         return str(self._node.activation.processor.decoder.camera_info) == str(message)
 
 
 def test_over_dds_a_person_is_where_they_are():
-    """The driver changes its way of saying it: the person stays where they are."""
     with running(overrides=[ANOTHER_LENS]) as (node, client):
         client.heard, stamp_ns = Heard(node), T0
         for name, fields in SAME.items():

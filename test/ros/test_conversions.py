@@ -1,7 +1,5 @@
 """Conversions to messages and back."""
 
-from __future__ import annotations
-
 from camera_images import padded_image
 import cv2
 from niki_ros.messages.calibration import camera_from_info, is_uncalibrated
@@ -16,19 +14,16 @@ from sensor_msgs.msg import CameraInfo, Image
 
 @pytest.fixture
 def rgb():
-    """Return an image in which every channel of every pixel differs."""
     return np.random.default_rng(1).integers(0, 256, (6, 16, 3), dtype=np.uint8)
 
 
 def test_image_round_trip(rgb):
-    """Array → message → array."""
     image = image_from_rgb(rgb, 1_700_000_000_123_456_789, 'cam')
     assert np.array_equal(rgb_from_image(image), rgb)
     assert ns_from_stamp(image.header.stamp) == 1_700_000_000_123_456_789
 
 
 def test_camera_round_trip():
-    """Camera → CameraInfo → Camera, with distortion."""
     camera = Camera(np.array([[500.0, 0, 320], [0, 510, 240], [0, 0, 1]]), 640, 480,
                     np.array([0.1, -0.05, 0.001, 0.002, 0.01]))
     info = info_from_camera(camera, 5, 'cam')
@@ -38,7 +33,6 @@ def test_camera_round_trip():
 
 
 def test_camera_info_of_drivers():
-    """Zero K is noticed; a size of 0 is the image's; without distortion any model will do."""
     info = CameraInfo()
     assert is_uncalibrated(info)
     info.k = [500.0, 0.0, 320.0, 0.0, 500.0, 240.0, 0.0, 0.0, 1.0]
@@ -48,7 +42,6 @@ def test_camera_info_of_drivers():
 
 
 def test_agrees_with_cv_bridge(rgb):
-    """Where cv_bridge is installed, it says the same."""
     cv_bridge = pytest.importorskip('cv_bridge', reason='cv_bridge is not installed')
     bridge = cv_bridge.CvBridge()
     for encoding, pixels in (('rgb8', rgb), ('bgr8', rgb), ('mono8', rgb[..., 0]),

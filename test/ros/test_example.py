@@ -1,7 +1,5 @@
 """The example that reacts: over DDS, with the real front end on recorded clips, and by hand."""
 
-from __future__ import annotations
-
 from importlib.util import module_from_spec, spec_from_file_location
 import os
 from pathlib import Path
@@ -32,7 +30,6 @@ class Robot(Node):
     """A camera, and the brake that listens to ``stop``; counts the images that were processed."""
 
     def __init__(self):
-        """Subscribe."""
         super().__init__('robot')
         self.images = self.create_publisher(Image, 'image', 5)
         self.infos = self.create_publisher(CameraInfo, 'camera_info', 5)
@@ -62,7 +59,6 @@ def example(**parameters):
 
 
 def decisions(frames, camera, **parameters) -> list:
-    """Play images to the real front end and return what the example made of each."""
     with ros_graph(PoseNode, example(**parameters), Robot) as (node, listener, robot):
         assert wait_for(lambda: node.state == 'active' or node.exit_code, 30), node.reason
         assert wait_for(lambda: robot.images.get_subscription_count() > 0
@@ -75,7 +71,6 @@ def decisions(frames, camera, **parameters) -> list:
 
 
 def clip_frames(path, first, last, size):
-    """Return some frames of a clip at another size."""
     with open_source(path) as source:
         frames = [frame.image_rgb for frame in source if first <= frame.index < last]
     return [cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in frames]
@@ -108,7 +103,6 @@ def test_near_person_in_a_clip(balancing, distance_m, stops):
 
 
 def test_far_person_in_the_demo_clip():
-    """A person six metres away stops the robot at 9 m, not at 3 m."""
     cache = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
     path = cache / 'niki_ros' / 'demo.mp4'
     if not path.is_file():
@@ -131,13 +125,11 @@ def test_legs_alone_stop_the_robot():
 
 
 def test_images_without_people_do_not_stop():
-    """Images without a person, through the real front end: the robot may go."""
     said = decisions([GREY] * 5, Camera.from_fov(640, 480, 60.0), distance_m=50.0)
     assert len(said) >= 4 and not any(said)
 
 
 def person(distance_m, status=OBSERVED, hand_up=False) -> Body:
-    """Return a person in a T-pose, or with the right hand over the head."""
     from niki_ros.body.skeleton import open_skeleton
     joints = open_skeleton().rest().copy()
     if hand_up:
@@ -171,7 +163,6 @@ CASES = {
 
 
 def test_what_counts():
-    """Every case as a message of the node, over DDS to the example alone."""
     with ros_graph(example(distance_m=1.5), Robot) as (listener, robot):
         assert wait_for(lambda: robot.clouds.get_subscription_count() > 1
                         and robot.count_publishers('stop') > 0)
@@ -189,7 +180,6 @@ def test_what_counts():
 
 
 def test_silence_stops():
-    """Before the first message and after the last; not in between."""
     with ros_graph(example(silence_s=0.4), Robot) as (_, robot):
         assert wait_for(lambda: robot.stops and robot.stops[-1])
         for number in range(8):
@@ -200,7 +190,6 @@ def test_silence_stops():
 
 
 def test_process_ends_on_a_signal():
-    """As a user starts it: no traceback, no process left."""
     with ros_graph(lambda: Node('witness')) as (witness,):
         environment = dict(os.environ)
         environment.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)

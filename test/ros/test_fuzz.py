@@ -1,7 +1,5 @@
 """Malformed and hostile traffic brings nothing down: every frame is counted, nothing grows."""
 
-from __future__ import annotations
-
 import gc
 from pathlib import Path
 import re
@@ -111,7 +109,6 @@ def test_a_calibration_is_usable_or_refused(more):
 
 @pytest.fixture
 def node():
-    """Return an active node whose pipeline is real but for the front end, and a deaf client."""
     with running() as (active, _):
         yield active
 
@@ -128,7 +125,6 @@ def feed(node, message):
 
 @pytest.mark.parametrize('more', MORE)
 def test_node_counts_every_hostile_message(node, more):
-    """The node's callbacks: images of both kinds, calibrations and stamps of any sort."""
     whole = image_from_rgb(GREY, T0, 'camera')
     sent = []
 
@@ -168,7 +164,6 @@ def try_parameters(values):
 
 
 def check_config(node):
-    """Whatever was accepted is of the right type and in its range."""
     for item in (*settings_of(node.pipeline_config), *settings_of(node.config)):
         wanted = next(other for other in SETTINGS if other.name == item.name)
         assert type(item.default) is type(wanted.default)
@@ -188,7 +183,6 @@ PARAMETERS = st.dictionaries(
 
 @pytest.mark.parametrize('more', MORE)
 def test_parameters_at_the_start(more):
-    """A value of a wrong type or range is refused by name; a node that starts has good ones."""
     started = []
 
     def check(values):
@@ -205,7 +199,6 @@ def test_parameters_at_the_start(more):
 
 @pytest.mark.parametrize('more', MORE)
 def test_parameters_while_running(node, more):
-    """A change is taken whole or not at all, and the node works on."""
     def check(item, data):
         value = data.draw(parameter_values(item))
         try:
@@ -231,7 +224,6 @@ YAML_VALUES = st.recursive(
 
 @pytest.mark.parametrize('more', MORE)
 def test_parameter_files(tmp_path, more):
-    """Any YAML: the node starts with good values, or one line says what is wrong."""
     file = tmp_path / 'parameters.yaml'
 
     def check(values, key):
@@ -254,7 +246,6 @@ def test_parameter_files(tmp_path, more):
 
 @pytest.mark.parametrize('more', MORE)
 def test_hostile_traffic_over_dds(more):
-    """Through real publishers: nothing is lost from the count, and the next image is processed."""
     with running(client=Client) as (node, client):
         client.send_until_processed(T0)
         sent = []
@@ -273,7 +264,6 @@ def test_hostile_traffic_over_dds(more):
 
 
 def test_front_end_gives_nonsense():
-    """Joints and keypoints that are NaN or far out: no body is published that is not finite."""
     rng = np.random.default_rng(5)
 
     def nonsense(stamp_ns):
@@ -296,7 +286,6 @@ def test_front_end_gives_nonsense():
 
 @pytest.mark.long
 def test_real_front_end_on_images_of_any_size():
-    """The one that ships: one pixel, long strips, noise, stamps that jump."""
     from niki_ros import load_pipeline
     pipeline = load_pipeline(solver='analytic')
     sizes = st.one_of(st.integers(1, 40), st.sampled_from([1, 641, 2000]))

@@ -1,7 +1,5 @@
 """/diagnostics: figures, thresholds, levels, held faults, and the reason of an error."""
 
-from __future__ import annotations
-
 import json
 import logging
 from pathlib import Path
@@ -67,7 +65,6 @@ class Watched:
 
 @pytest.fixture
 def watched(monkeypatch):
-    """Return a function that makes a :class:`Watched` with settings of the thresholds."""
     return lambda **settings: Watched(monkeypatch, **settings)
 
 
@@ -99,7 +96,6 @@ def test_levels_by_threshold(watched, fault, level, settings, run):
 
 
 def test_silence_and_its_end(watched):
-    """WARN, then ERROR; OK ten seconds after the next image."""
     node = watched()
     for seconds, level in ((4, OK), (2, WARN), (25, ERROR)):
         node.now_s += seconds
@@ -147,7 +143,6 @@ def test_every_fault_of_the_sources_has_a_remedy():
 
 
 def test_thresholds_are_parameters_that_act_at_once():
-    """Over DDS: a threshold that nothing can meet turns the node to ERROR."""
     overrides = [Parameter('diagnostics_period_s', value=0.2),
                  Parameter('health.latency_warn_ms', value=0.0),
                  Parameter('health.latency_error_ms', value=0.0)]
@@ -169,7 +164,6 @@ def test_thresholds_are_parameters_that_act_at_once():
 
 
 def test_the_model_that_runs_is_told_by_its_hash():
-    """Backend, precision, and the sha256 of the very graph that was loaded."""
     pytest.importorskip('onnxruntime')
     from niki_ros.models.model_folder import read_model_folder
     from niki_ros.solvers import load_solver, shipped_models
@@ -180,7 +174,6 @@ def test_the_model_that_runs_is_told_by_its_hash():
 
 
 def test_a_failed_configure_stays_an_error_until_the_next():
-    """By services, as a lifecycle manager does it: refused, ERROR with the reason, and again."""
     broken = [True]
 
     def make_pipeline(config):
@@ -220,7 +213,6 @@ def test_the_analyzers_that_ship_take_every_row():
 
 
 def test_every_row_has_the_hardware_id_that_the_foxglove_layout_selects():
-    """Whatever the camera is called: rows of several nodes differ by the node in their names."""
     panels = json.loads((CONFIG / 'niki.foxglove.json').read_text('utf-8'))['configById']
     wanted = {panels['DiagnosticSummary!faults']['hardwareIdFilter'],
               panels['DiagnosticStatusPanel!node']['selectedHardwareId']}

@@ -1,7 +1,5 @@
 """People of several cameras in one list, read as libhri reads it; roi and cropped of each."""
 
-from __future__ import annotations
-
 import sys
 import time
 
@@ -38,7 +36,6 @@ class HumanReader(Node):
     """Follows the list as libhri does: each list is whole; topics of a body live as long as it."""
 
     def __init__(self):
-        """Subscribe to the list."""
         super().__init__('reader')
         self.events, self.bodies, self.lists = [], {}, []
         self.create_subscription(messages.IdsList, TRACKED, self._on_list, 10)
@@ -61,7 +58,6 @@ class HumanReader(Node):
 
 
 def camera_node(side, *more):
-    """Return what makes the node of one camera, as pose.launch.py starts it."""
     words = [word for rule in (f'image:=/cams/{side}/image_raw',
                                f'camera_info:=/cams/{side}/camera_info', *more)
              for word in ('-r', rule)]
@@ -72,7 +68,6 @@ def camera_node(side, *more):
 
 
 def run_cameras(client, seconds):
-    """Send images of both cameras in turn, with stamps of their own."""
     end = time.monotonic() + seconds
     index = getattr(client, 'sent', 0)
     while time.monotonic() < end:
@@ -82,7 +77,6 @@ def run_cameras(client, seconds):
 
 
 def test_two_cameras_are_one_list():
-    """Every id appears once and stays; those of one camera disappear with its node."""
     merged = f'{TRACKED}:=bodies/tracked'
     nodes = [camera_node(side, merged) for side in SIDES]
     with ros_graph(*nodes, HumansMerger, TwoCameras, HumanReader) as (
@@ -106,7 +100,6 @@ def test_two_cameras_are_one_list():
 
 
 def test_two_nodes_on_one_list_are_named():
-    """Without a merger each says so, by the other's name, with what to do."""
     with ros_graph(*map(camera_node, SIDES), TwoCameras, Client) as (left, right, client, other):
         assert wait_for(lambda: left.state == right.state == 'active', 20)
         assert wait_for(lambda: {'left/niki_pose: tracked_shared', 'right/niki_pose: '
@@ -117,7 +110,6 @@ def test_two_nodes_on_one_list_are_named():
 
 
 def test_a_lone_node_needs_no_merger():
-    """The list, and the part of the image that shows the person, exactly."""
     pixels = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
     images = {}
     with running(overrides=[Parameter('conventions', value=['ros4hri'])]) as (node, client):
@@ -144,7 +136,6 @@ def test_a_lone_node_needs_no_merger():
 
 
 def ids(*names, at_s=0):
-    """Return a list as a node sends it."""
     message = messages.IdsList(header=Header(frame_id=names[0] if names else ''), ids=names)
     message.header.stamp.sec = at_s
     return message

@@ -1,7 +1,5 @@
 """Images in many encodings over DDS: the front end receives the same RGB image."""
 
-from __future__ import annotations
-
 from camera_images import compressed, DEEP, image, IMAGES, off, png, RGB, stretched_grey
 from niki_ros.ros.conversions import stamp_from_ns
 import pytest
@@ -14,12 +12,10 @@ OVER_DDS = ('rgb16 little', 'bgr16 big', '32FC3 0 … 1', 'bayer_rggb16', 'nv12'
 
 
 def raw(fields):
-    """Return the Image with these fields."""
     return Image(**vars(fields))
 
 
 def packed(data, text):
-    """Return a CompressedImage with this format."""
     return CompressedImage(**vars(compressed(data, text)))
 
 

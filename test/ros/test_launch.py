@@ -1,7 +1,5 @@
 """The launch files load and describe what the README promises, where launch is installed."""
 
-from __future__ import annotations
-
 from importlib.util import module_from_spec, spec_from_file_location
 import os
 from pathlib import Path
@@ -22,7 +20,6 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def load(name):
-    """Import a launch file by its path, as launch does."""
     # launch alone would find our own folder of that name
     pytest.importorskip('launch_ros', reason='launch_ros comes with a ROS 2 installation')
     spec = spec_from_file_location(name.replace('.', '_'), ROOT / 'launch' / name)
@@ -128,7 +125,6 @@ def test_a_healthy_start_is_a_few_lines(ros2_launch):
 
 
 def test_a_lifecycle_manager_owns_the_node(ros2_launch):
-    """autostart:=false: after configure by a lifecycle manager it stays inactive."""
     process = ros2_launch('pose.launch.py', 'autostart:=false', 'namespace:=robot')
     os.environ['ROS_DOMAIN_ID'] = '78'
     wait_for_line(process, 'process started')

@@ -1,7 +1,5 @@
 """What the launch files make of their arguments, without launch."""
 
-from __future__ import annotations
-
 import ast
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Cleanup gives the memory back: measured in a process of its own, with the models that ship."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
@@ -58,7 +56,6 @@ print(json.dumps(dict(configured=configured, cleaned=cleaned, threads=threads, f
 
 @pytest.mark.skipif(not os.path.exists('/proc/self/status'), reason='only Linux tells the RSS')
 def test_cleanup_frees():
-    """Five more configure → process → cleanup: memory, threads and files stay where they were."""
     environment = {**os.environ, 'ROS_DOMAIN_ID': '93'}
     environment.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
     process = subprocess.run([sys.executable, '-c', PROGRAM], env=environment, text=True,

@@ -1,7 +1,5 @@
 """Faults of duplicate publishers and of frames that are not optical."""
 
-from __future__ import annotations
-
 from pathlib import Path
 import re
 
@@ -27,7 +25,6 @@ FAST = Parameter('diagnostics_period_s', value=0.2)
 
 
 def pose_node(**options):
-    """Return what makes a node."""
     return lambda: PoseNode(scripted(), parameter_overrides=[FAST], **options)
 
 
@@ -49,7 +46,6 @@ def test_another_publisher_of_bodies():
 
 
 def test_the_remedy_ends_both():
-    """Nodes in separate namespaces have no fault."""
     with ros_graph(pose_node(namespace='left'), pose_node(namespace='right'),
                    Client) as (left, right, client):
         assert wait_for(lambda: {'left/niki_pose: pose', 'right/niki_pose: pose'}
@@ -75,7 +71,6 @@ def test_a_frame_that_is_not_optical(frame_id, parameter, named):
 
 
 def test_the_transform_of_the_documentation():
-    """The command in docs/troubleshooting.md makes an optical frame of a body frame."""
     text = (Path(__file__).parents[2] / 'docs' / 'troubleshooting.md').read_text('utf-8')
     command = re.search(r'static_transform_publisher (.*?)`', text)[1].split()
     given = dict(zip(command[::2], command[1::2]))

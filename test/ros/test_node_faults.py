@@ -1,7 +1,5 @@
 """What must not bring the node down: each fault has a name, a remedy and a count."""
 
-from __future__ import annotations
-
 from array import array
 import time
 
@@ -33,7 +31,6 @@ from sensor_msgs.msg import CameraInfo, Image
 @pytest.mark.parametrize('name', [
     'image_empty', 'encoding_unknown', 'image_invalid', 'stamp_zero', 'stamp_repeated'])
 def test_bad_image_is_named_and_survived(name, capfd):
-    """Each gives a warning by name, a count and a remedy; the next good image is processed."""
     with running() as (node, client):
         stamp_ns = client.send_until_processed(T0)
         bad = image_from_rgb(GREY, stamp_ns + 10**8, FRAME)
@@ -61,7 +58,6 @@ def test_bad_image_is_named_and_survived(name, capfd):
     b'', b'\x00', b'\x00\x01\x00\x00', b'\x00\x01\x00\x00' + b'\xff' * 400,
     b'\x00\x01\x00\x00' + bytes(8) + b'\x04\x00\x00\x00\xff\xfe\xfd\x00' + bytes(60)])
 def test_bytes_that_are_no_message(data):
-    """What cannot even be read as a message is dropped; the next image is processed."""
     with running() as (node, client):
         client.send_until_processed(T0)
         for publisher in (client.images, client.infos):
@@ -102,7 +98,6 @@ def test_an_image_that_comes_late(capfd):
     ('garbage', 'camera_info_invalid'), ('garbage K', 'camera_info_invalid'),
     ('half', 'camera_info_size')])
 def test_camera_info(kind, fault):
-    """Without a usable K or P a field of view is assumed, and said; another size is scaled."""
     with running() as (node, client):
         info = info_from_camera(CAMERA, T0, FRAME)
         if kind == 'zero':
@@ -125,7 +120,6 @@ def test_camera_info(kind, fault):
 
 
 def test_configure_fails_with_the_reason(capfd):
-    """A solver that does not exist: the error state, the reason in the log, exit code 1."""
     from niki_ros.loading.pipeline import load_pipeline
 
     def make():
@@ -157,14 +151,12 @@ def test_pipeline_that_always_fails_ends_in_error(capfd):
     ('smoothing.betta', 1.0, 'smoothing.beta'), ('observer.model', 'huge', 'lite, full, heavy'),
     ('tracking.keep_s', 'long', 'tracking.keep_s'), ('observer.max_people', 99, '1 … 64')])
 def test_wrong_parameters_are_refused(name, value, word):
-    """At the start, by name, with what would be right."""
     with ros_graph():
         with pytest.raises(ConfigError, match=word):
             PoseNode(scripted(), parameter_overrides=[Parameter(name, value=value)])
 
 
 def test_hostile_images():
-    """Three hundred images of random fields: each is counted, and the node goes on."""
     rng = np.random.default_rng(7)
     sizes, steps = [0, 1, 2, 7, 64, 100_000, 2**32 - 1], [0, 1, 6, 192, 2**32 - 1]
     with running() as (node, client):

@@ -1,7 +1,5 @@
 """A node that cannot start says what is in the way, and what it says works; shared files."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
@@ -26,7 +24,6 @@ other_node:
 
 @pytest.fixture
 def clip(tmp_path):
-    """Return a video of three frames."""
     with VideoWriter(tmp_path / 'clip.mp4', 25.0, 64, 48) as writer:
         for level in (10, 80, 160):
             writer.write(np.full((48, 64, 3), level, np.uint8))

@@ -1,7 +1,5 @@
 """Depth and the ground as the node gets them: over DDS, paired by stamp, seen in diagnostics."""
 
-from __future__ import annotations
-
 from array import array
 import sys
 
@@ -18,7 +16,6 @@ BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 def depth_message(stamp_ns, metres, size=(640, 480)):
-    """Return a 16UC1 image of one distance."""
     values = np.full((size[1], size[0]), round(metres * 1000), np.uint16)
     message = Image(width=size[0], height=size[1], encoding='16UC1', step=2 * size[0])
     message.header.stamp, message.header.frame_id = stamp_from_ns(stamp_ns), FRAME
@@ -27,7 +24,6 @@ def depth_message(stamp_ns, metres, size=(640, 480)):
 
 
 def diagnostics(client) -> dict:
-    """Return the values of the node's main status."""
     for name, status in client.diagnostics.items():
         if name.endswith(': pose'):
             return diagnostic_values(status)
@@ -67,7 +63,6 @@ def test_an_old_depth_image_is_not_used():
 
 
 def test_the_ground_by_tf():
-    """A static transform says where the floor is; without one the fault has a name."""
     overrides = [Parameter('ground_frame', value='base_footprint')]
     with running(overrides=overrides) as (node, client):
         client.send_until_processed(T0)
@@ -87,7 +82,6 @@ def test_the_ground_by_tf():
 
 
 def client_stamp(client) -> int:
-    """Return the newest stamp that was processed."""
     return max(client.processed())
 
 
@@ -106,7 +100,6 @@ class Boxes(list):
     """The boxes that the front end of a node is given, image by image."""
 
     def __init__(self, node):
-        """Look over the observer's shoulder."""
         super().__init__()
         observe = node.pipeline.observer.observe
 
@@ -134,7 +127,6 @@ def detections(stamp_ns, *found):
 
 
 def send_until_boxes(client, detector, message, boxes) -> bool:
-    """Publish detections and images until the front end is given boxes."""
     stamps = iter(range(T0, T0 + 10**8, 1_000_000))
 
     def sent():
@@ -162,7 +154,6 @@ def test_a_detector_with_numbers_for_classes_that_publishes_best_effort():
 
 
 def test_classes_of_ones_own():
-    """With other class ids, and a lower score."""
     kind = type(detections(T0))
     overrides = [Parameter('detection_classes', value=['7', 'worker']),
                  Parameter('observer.min_score', value=0.2)]
@@ -176,7 +167,6 @@ def test_classes_of_ones_own():
 
 
 def test_detections_that_cannot_be_used_are_faults():
-    """No stamp, another frame, other words: each is a row of /diagnostics with a remedy."""
     kind = type(detections(T0))
     with running(overrides=[Parameter('diagnostics_period_s', value=0.1)]) as (node, client):
         detector = client.create_publisher(kind, 'detections', 5)

@@ -1,7 +1,5 @@
 """The node as others see it: real messages over DDS, lifecycle, parameters, a real clip."""
 
-from __future__ import annotations
-
 import io
 import os
 import signal
@@ -76,7 +74,6 @@ def worst_difference(robot, joints, message):
 
 
 def test_outputs_agree():
-    """All topics carry the image's stamp and say the same about the body."""
     with running() as (node, client):
         for index in range(30):
             client.send(T0 + index * 40_000_000)
@@ -103,7 +100,6 @@ def test_outputs_agree():
 
 
 def test_every_frame_is_accounted_for():
-    """A flood of images: received = processed + skipped, and nothing waits in a queue."""
     def slow(stamp_ns):
         time.sleep(0.05)
         return dancer(stamp_ns)
@@ -120,7 +116,6 @@ def test_every_frame_is_accounted_for():
 
 
 def test_lifecycle_by_services():
-    """Configure loads, activate listens, deactivate is silent, cleanup frees, and once more."""
     def make():
         return PoseNode(scripted(), parameter_overrides=[Parameter('autostart', value=False)])
     with ros_graph(make, Client) as (node, client):
@@ -145,7 +140,6 @@ def test_lifecycle_by_services():
 
 
 def test_parameters():
-    """Described, with range; live ones act, others not while active; nonsense is refused."""
     with running() as (node, client):
         request = DescribeParameters.Request(names=['smoothing.beta', 'observer.name'])
         beta, observer = call(client, DescribeParameters, 'niki_pose/describe_parameters',
@@ -172,7 +166,6 @@ def test_parameters():
 
 
 def put_parameter(client, name, value):
-    """Set one parameter by the service; return the answer."""
     parameter = Parameter(name, value=value).to_parameter_msg()
     return call(client, SetParameters, 'niki_pose/set_parameters',
                 SetParameters.Request(parameters=[parameter])).results[0]
@@ -211,7 +204,6 @@ def test_whole_number_for_a_float():
 
 
 def test_compressed_namespace_and_prefix():
-    """JPEG in, everything under a namespace, frames with a prefix; a broken JPEG is named."""
     overrides = [Parameter('image_transport', value='compressed'),
                  Parameter('frame_prefix', value='left/')]
     with running(overrides=overrides, namespace='robot',
@@ -232,7 +224,6 @@ def test_compressed_namespace_and_prefix():
 
 
 def test_overlay_only_with_subscribers():
-    """With a subscriber, an image with a skeleton is published."""
     with running() as (node, client):
         client.send_until_processed(T0)
         client.create_subscription(Image, 'overlay', client.overlays.append, 1)
@@ -246,7 +237,6 @@ def test_overlay_only_with_subscribers():
 
 
 def test_topics_of_those_who_left_are_removed():
-    """A person who is gone for longer than keep_s has no topics; markers are deleted."""
     def script(stamp_ns):
         return dancer(stamp_ns) if stamp_ns < T0 + 5 * 10**9 else []
     with running(scripted(script)) as (node, client):
@@ -261,7 +251,6 @@ def test_topics_of_those_who_left_are_removed():
 
 
 def test_real_clip(shared):
-    """The front end that ships, a real video: the invariant, the same bodies without ROS."""
     from niki_ros.loading.pipeline import load_pipeline
     clip = shared / 'data' / 'pose2sim' / 'cam03.mp4'
     overrides = [Parameter('solver.name', value='analytic')]
@@ -297,7 +286,6 @@ def check_same(ours, theirs):
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_signals_end_the_process(number):
-    """Both signals: exit code 0, nothing on stderr that looks like a crash."""
     environment = {**os.environ, 'ROS_DOMAIN_ID': '77'}
     environment.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
     process = subprocess.Popen(

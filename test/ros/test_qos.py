@@ -1,7 +1,5 @@
 """Quality of service, clocks: what a publisher offers, what ROS's own parameters say, /clock."""
 
-from __future__ import annotations
-
 import time
 
 from lifecycle_msgs.msg import Transition
@@ -34,7 +32,6 @@ BEST_EFFORT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 def profile_of(endpoints, name='niki_pose'):
-    """Return the profile of the node's own end of a topic."""
     own, = [end.qos_profile for end in endpoints if end.node_name == name]
     return own
 
@@ -46,7 +43,6 @@ def profile_of(endpoints, name='niki_pose'):
     ({'qos_overrides./joints.publisher.reliability': 'best_effort'},
      ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE)])
 def test_outputs(overrides, reliability, durability):
-    """By our settings, and by the parameters that every ROS 2 node may have."""
     parameters = [Parameter(name, value=value) for name, value in overrides.items()]
     with running(overrides=parameters) as (node, client):
         own = profile_of(client.get_publishers_info_by_topic('/joints'))
@@ -56,7 +52,6 @@ def test_outputs(overrides, reliability, durability):
 
 
 def test_standard_overrides_of_the_image_survive_a_second_configure():
-    """They are declared once, and hold in every activation."""
     overrides = [Parameter('qos_overrides./image.subscription.reliability', value='reliable'),
                  Parameter('qos_overrides./image.subscription.depth', value=3)]
     with running(overrides=overrides) as (node, client):
@@ -71,7 +66,6 @@ def test_standard_overrides_of_the_image_survive_a_second_configure():
 
 
 def test_a_publisher_that_offers_too_little_is_named(capfd):
-    """Reliable asked for, best effort offered: nothing arrives, and the node says why."""
     overrides = [Parameter('qos.image_reliability', value='reliable'),
                  Parameter('health.silent_warn_s', value=0.5)]
     with running(overrides=overrides) as (node, client):
@@ -127,7 +121,6 @@ def test_best_effort_camera_needs_no_setting():
 
 
 def test_camera_info_that_was_sent_once():
-    """A latched calibration, sent before the node came, is heard where it is asked for."""
     def make():
         return PoseNode(scripted(), parameter_overrides=[
             Parameter('autostart', value=False),

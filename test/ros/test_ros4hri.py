@@ -1,7 +1,5 @@
 """REP-155 over DDS: topics, names, URDF and frames, beside our own convention and alone."""
 
-from __future__ import annotations
-
 import io
 import sys
 
@@ -37,10 +35,7 @@ BOTH = [Parameter('conventions', value=['niki', 'ros4hri'])]
 
 
 class HumanClient(Client):
-    """A consumer that knows REP-155 and nothing of us."""
-
     def __init__(self, label='p1'):
-        """Subscribe to the topics of one body."""
         super().__init__()
         self.human_states, self.human_urdfs = [], []
         self.create_subscription(JointState, f'/humans/bodies/{label}/joint_states',
@@ -76,7 +71,6 @@ def check_fk(yourdfpy, text, joints, poses, root):
 
 
 def test_both_conventions_agree():
-    """One frame body_p1; each URDF with its joint states is its TF; limbs at the same places."""
     yourdfpy = pytest.importorskip('yourdfpy')
     with running(overrides=BOTH, client=HumanClient) as (node, client):
         cloud, tf, states = last_moment(client)
@@ -103,7 +97,6 @@ def test_both_conventions_agree():
 
 
 def test_alone_there_is_nothing_of_ours():
-    """conventions: [ros4hri] has no bodies/ topics and no frames of 29 joints."""
     overrides = [Parameter('conventions', value=['ros4hri']), Parameter('id_prefix', value='cam_')]
     with running(overrides=overrides, client=lambda: HumanClient('cam_1')) as (node, client):
         _, tf, _ = last_moment(client)
@@ -128,7 +121,6 @@ def test_frames_with_a_prefix_of_ours_only():
 
 
 def test_sitting_is_reported_and_true():
-    """A sitting person: the hip's angle is published as it is, and named in /diagnostics."""
     def sitting(stamp_ns):
         pose = np.tile(np.eye(3), (24, 1, 1))
         pose[0] = FACING
@@ -160,7 +152,6 @@ def test_without_hri_msgs_it_is_said_once(capfd, monkeypatch):
 
 
 def test_the_list_is_empty_after_deactivate(monkeypatch):
-    """The last list is empty, and is that of the last image; a second end says nothing."""
     said = []
     monkeypatch.setattr(TrackedIds, 'publish', lambda _, *what: said.append(what))
     with running(overrides=BOTH, client=HumanClient) as (node, client):
@@ -173,7 +164,6 @@ def test_the_list_is_empty_after_deactivate(monkeypatch):
 
 
 def test_tracked_ids_where_hri_msgs_is():
-    """The list has every id, and is empty without people."""
     messages = pytest.importorskip('hri_msgs.msg', reason='hri_msgs is not built: "make test"')
 
     def script(stamp_ns):

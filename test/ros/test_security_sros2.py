@@ -1,7 +1,5 @@
 """The policy for SROS 2 that we ship: it allows what the nodes do, and nothing else."""
 
-from __future__ import annotations
-
 from fnmatch import fnmatch
 import os
 from pathlib import Path
@@ -50,7 +48,6 @@ def check(client, node: str):
 
 @pytest.mark.parametrize('conventions', [['niki'], ['niki', 'ros4hri']])
 def test_policy_allows_what_the_node_does(conventions):
-    """With a body in sight, so that its topics exist too."""
     with running(overrides=[Parameter('conventions', value=conventions)]) as (_, client):
         client.send_until_processed(T0)
         check(client, 'niki_pose')
@@ -58,7 +55,6 @@ def test_policy_allows_what_the_node_does(conventions):
 
 @pytest.mark.parametrize('transport', ['raw', 'compressed'])
 def test_policy_allows_what_the_source_does(tmp_path, transport):
-    """Either kind of images."""
     for number in range(3):
         cv2.imwrite(str(tmp_path / f'{number}.png'), np.zeros((48, 64, 3), np.uint8))
 
@@ -72,7 +68,6 @@ def test_policy_allows_what_the_source_does(tmp_path, transport):
 
 
 def test_policy_allows_what_the_merger_does():
-    """With the list of one node to read."""
     kind = pytest.importorskip(
         'hri_msgs.msg', reason='hri_msgs is not built here: "make test"').IdsList
     with ros_graph(HumansMerger, Client) as (merger, client):
@@ -99,7 +94,6 @@ def test_policy_is_what_sros2_reads():
 
 @pytest.fixture
 def keystore(tmp_path):
-    """Return a keystore for both nodes."""
     if not shutil.which('openssl'):
         pytest.skip('openssl is not installed')
     return make_keystore(tmp_path / 'keystore', POLICY, ENCLAVES)
@@ -150,7 +144,6 @@ print(node.state, node.reason)
 
 
 def test_node_runs_under_the_enclave(keystore):
-    """It becomes active; remapped to a topic that the policy does not know, it is refused."""
     code = NODE.format(test=str(Path(__file__).parents[1]))
     done = under_enclave(keystore, code)
     assert 'active' in done.stdout, done.stderr

@@ -1,7 +1,5 @@
 """The node at work for a long time: its memory stays, and no frame is lost from the count."""
 
-from __future__ import annotations
-
 from contextlib import contextmanager
 import json
 import os
@@ -28,10 +26,7 @@ RATE_HZ = 15
 
 
 class Doctor(Node):
-    """Listens to the diagnostics only."""
-
     def __init__(self):
-        """Subscribe."""
         super().__init__('doctor')
         self.values: dict = {}
         self.faults: set = set()
@@ -45,14 +40,12 @@ class Doctor(Node):
                 self.faults.add(status.name)
 
     def frames(self) -> dict:
-        """Return the counters of the node."""
         return {name: int(self.values.get(f'frames_{name}', 0))
                 for name in ('received', 'processed', 'skipped')}
 
 
 @contextmanager
 def process(module, log, **parameters):
-    """Run one of our processes; it is ended whatever happens."""
     environment = {key: value for key, value in os.environ.items()
                    if key != '_ROS_WHEELS_BOOTSTRAP_COMPLETE'}
     words = [word for item in parameters.items() for word in ('-p', '{}:={}'.format(*item))]
@@ -98,7 +91,6 @@ def growth_mb(samples) -> float:
 @pytest.mark.long
 @pytest.mark.timeout(SOAK_S + 300)
 def test_soak(tmp_path):
-    """Real processes over real DDS: memory after warming up, and every frame accounted for."""
     clip = subprocess.run([sys.executable, ROOT / 'tools' / 'demo_clip.py'], text=True,
                           capture_output=True)
     if clip.returncode:

@@ -1,7 +1,5 @@
 """A camera that stops, starts again, and changes its size, encoding, calibration and clock."""
 
-from __future__ import annotations
-
 import time
 
 from niki_ros.messages.joint_cloud import bodies_from_cloud
@@ -15,22 +13,17 @@ ENCODINGS = {'rgb8': 3, 'bgr8': 3, 'mono8': 1, 'bgra8': 4, 'mono16': 2, 'yuv422_
 
 
 class Driver:
-    """A camera driver that comes and goes: new publishers every time."""
-
     def __init__(self, client):
-        """Publish through ``client``'s node."""
         self.client = client
         self.images = client.create_publisher(Image, 'image', 5)
         self.infos = client.create_publisher(CameraInfo, 'camera_info', 5)
         assert wait_for(lambda: self.images.get_subscription_count() == 1)
 
     def stop(self):
-        """Leave."""
         for publisher in (self.images, self.infos):
             self.client.destroy_publisher(publisher)
 
     def send(self, stamp_ns, size, encoding) -> bool:
-        """Send an image and its calibration; return whether it was processed."""
         width, height = size
         self.infos.publish(info_from_camera(CAMERA.resized(*size), stamp_ns, FRAME))
         image = image_from_rgb(np.zeros((height, width, 3), np.uint8), stamp_ns, FRAME)
@@ -44,7 +37,6 @@ class Driver:
 
 
 def test_camera_restarts_with_another_size_and_encoding():
-    """Six drivers after each other: each is read, the person keeps the id and the place."""
     with running() as (node, client):
         stamp_ns = T0
         for index, encoding in enumerate(ENCODINGS):
@@ -77,7 +69,6 @@ def test_clock_that_jumps_to_and_fro():
 
 
 def test_camera_that_stops_is_named_and_may_come_back():
-    """Silence is a fault with a remedy; with the next image it is over."""
     with running(overrides=[Parameter('health.silent_warn_s', value=0.5)]) as (node, client):
         stamp_ns = client.send_until_processed(T0)
         assert wait_for(lambda: 'niki_pose: no_images' in client.diagnostics, 10)

@@ -1,7 +1,5 @@
 """robot_description and TF agree, with and without robot_state_publisher."""
 
-from __future__ import annotations
-
 import io
 import os
 from pathlib import Path
@@ -72,8 +70,6 @@ class Description:
 
 
 class Reader(Client):
-    """Keeps everything that describes one person."""
-
     def __init__(self, label, conventions):
         super().__init__()
         self.told = {}
@@ -104,7 +100,6 @@ def buffer_of(messages):
 
 
 def send_some(client, conventions, count=8):
-    """Send images until joint states and descriptions of every convention are there."""
     for index in range(count):
         client.send_until_processed(T0 + index * 200_000_000)
     last_ns = max(client.processed())
@@ -119,7 +114,6 @@ def send_some(client, conventions, count=8):
 @pytest.mark.parametrize('conventions', list(LABELS), ids='+'.join)
 @pytest.mark.parametrize('mode', ['all', 'root', 'none'])
 def test_one_tree(mode, conventions, prefix):
-    """One parent a frame, one transform a frame and stamp, every link of the URDF in TF."""
     label = LABELS[conventions] if not prefix or conventions == ('niki',) else 'left_1'
     overrides = [Parameter('conventions', value=list(conventions)),
                  Parameter('publish_tf', value=mode), Parameter('frame_prefix', value=prefix)]
@@ -139,7 +133,6 @@ def test_one_tree(mode, conventions, prefix):
 
 
 def check_links(buffer, root, states, texts, left_to_rsp):
-    """Compare TF with the URDF's own kinematics, the node's or robot_state_publisher's."""
     known = {one.name: one for one in map(Description, (text.data for text in texts))}
     assert list(known) == [f'{root.rpartition("/")[2]}-{n + 1}' for n in range(len(known))]
     compared = 0

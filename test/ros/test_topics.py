@@ -1,7 +1,5 @@
 """What is on the topics instead of what the node reads: said by name, over DDS."""
 
-from __future__ import annotations
-
 from array import array
 from contextlib import contextmanager
 import os
@@ -77,7 +75,6 @@ def test_compressed_depth_sets_the_distance():
 
 
 def test_silence_names_the_topics_that_have_images():
-    """The remap was forgotten: of the images, of camera_info, or of the transport."""
     patient = Parameter('health.silent_warn_s', value=0.5)
     with running(overrides=[FAST, patient]) as (node, client), other_process() as other:
         client.destroy_publisher(client.images)

@@ -1,7 +1,5 @@
 """A camera that hangs upside down, by TF, over DDS with the real front end."""
 
-from __future__ import annotations
-
 import cv2
 from geometry_msgs.msg import TransformStamped
 from niki_ros.ros.conversions import image_from_rgb, info_from_camera
@@ -23,7 +21,6 @@ OPTICAL = Rotation.from_matrix([[0, 0, 1], [-1, 0, 0], [0, -1, 0]])
 
 @pytest.fixture(scope='module')
 def clip():
-    """Return a few images of a person 3.5 m away, and the camera."""
     path = shared_folder() / 'data' / 'pose2sim' / 'cam01.mp4'
     camera = Camera(np.array([[1681.2, 0, 533.0], [0, 1681.1, 948.1], [0, 0, 1]]), 1088, 1920)
     with open_source(str(path)) as source:
@@ -70,7 +67,6 @@ def played(frames, camera, overrides, message):
 
 
 def test_upside_down_by_tf(clip):
-    """The same person at the mirrored place; the node says what it chose and by which frame."""
     frames, camera = clip
     root_m, about, _ = played(frames, camera, {}, None)
     assert about['image_rotation'] == '0' and 'gravity_frame' not in about

@@ -1,7 +1,5 @@
 """Two nodes for two cameras in one graph: remaps, namespaces, frames and ids never collide."""
 
-from __future__ import annotations
-
 import time
 
 from niki_ros.ros.conversions import image_from_rgb, info_from_camera
@@ -18,10 +16,7 @@ SIDES = ('left', 'right')
 
 
 class TwoCameras(Node):
-    """Two cameras and one consumer of everything."""
-
     def __init__(self):
-        """Publish what drivers do, under their own names."""
         super().__init__('two_cameras')
         self.images = {side: self.create_publisher(Image, f'/cams/{side}/image_raw', 5)
                        for side in SIDES}
@@ -33,7 +28,6 @@ class TwoCameras(Node):
             self.create_subscription(PointCloud2, f'/{side}/joints', self.clouds[side].append, 10)
 
     def send(self, stamp_ns):
-        """Send one image of each camera, with the same stamp."""
         for side in SIDES:
             frame = f'{side}_optical'
             self.infos[side].publish(info_from_camera(CAMERA, stamp_ns, frame))
@@ -41,7 +35,6 @@ class TwoCameras(Node):
 
 
 def node(side, **parameters):
-    """Return what makes the node of one camera: namespace, remaps and parameters."""
     def make():
         remaps = [f'image:=/cams/{side}/image_raw', f'camera_info:=/cams/{side}/camera_info']
         return PoseNode(
@@ -53,7 +46,6 @@ def node(side, **parameters):
 
 
 def two_people(stamp_ns):
-    """Return one who dances, and one who stands beside."""
     pose = FACING @ [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
     rotmat = [pose] + [[[1, 0, 0], [0, 1, 0], [0, 0, 1]]] * 23
     return [*dancer(stamp_ns), observe_body(rotmat, [-0.9, 0.0, 3.5], CAMERA)]
@@ -62,7 +54,6 @@ def two_people(stamp_ns):
 @pytest.mark.parametrize('conventions, prefixes', [
     (['niki'], {'id_prefix': '{}_'}), (['niki', 'ros4hri'], {})])
 def test_two_nodes_never_share_a_frame(conventions, prefixes):
-    """Every frame has one parent over both nodes, in all messages; topics are told apart too."""
     makers = [node(side, frame_prefix=f'{side}/', conventions=conventions,
                    **{name: value.format(side) for name, value in prefixes.items()})
               for side in SIDES]
@@ -94,7 +85,6 @@ def test_two_nodes_never_share_a_frame(conventions, prefixes):
 
 
 def test_the_second_node_is_not_heard_by_the_first():
-    """Image and calibration are remapped; the other camera has no subscriber."""
     with ros_graph(node('left'), TwoCameras) as (left, client):
         assert wait_for(lambda: client.images['left'].get_subscription_count() == 1)
         assert client.images['right'].get_subscription_count() == 0

@@ -1,7 +1,5 @@
 """video_source as a process and over DDS: every frame once, at its time, with its stamp."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
@@ -30,7 +28,6 @@ class Viewer(Node):
     """Takes everything that a camera sends, as most drivers' users do: best-effort."""
 
     def __init__(self):
-        """Subscribe."""
         super().__init__('viewer')
         self.images, self.jpegs, self.infos = [], [], []
         qos = QoSProfile(depth=30, reliability=qos_profile_sensor_data.reliability)
@@ -49,13 +46,11 @@ def folder(tmp_path_factory):
 
 
 def play(viewer, **parameters):
-    """Run a source in this process until it ends."""
     overrides = [Parameter(name, value=value) for name, value in parameters.items()]
     return ros_graph(viewer, lambda: VideoSource(parameter_overrides=overrides))
 
 
 def test_every_large_frame_arrives_once(folder):
-    """1280x720 raw on best-effort QoS: all of them, in order, stamped start + exact offset."""
     with play(Viewer, source=str(folder), rate_hz=RATE_HZ, wait_for_subscribers=1,
               frame_id='left_eye') as (viewer, source):
         assert wait_for(lambda: source.exit_code is not None, 20)
@@ -73,7 +68,6 @@ def test_every_large_frame_arrives_once(folder):
 
 
 def test_compressed_with_calibration(folder, tmp_path):
-    """JPEG on image/compressed; K from a calibration file."""
     camera = Camera(np.array([[900.0, 0, 640], [0, 910, 360], [0, 0, 1]]), 1280, 720,
                     np.array([0.1, 0.0, 0.0, 0.0, 0.0]))
     camera_to_yaml(camera, tmp_path / 'camera.yaml')
@@ -116,7 +110,6 @@ def test_who_asks_for_more_gets_every_camera_info(folder):
 
 
 def test_loop_goes_on_in_time(folder):
-    """After the last frame the first, with growing stamps."""
     with play(Viewer, source=str(folder), rate_hz=120.0, loop=True, max_frames=FRAMES + 5,
               image_transport='compressed', wait_for_subscribers=1) as (viewer, source):
         assert wait_for(lambda: source.exit_code == 0, 20)
@@ -126,7 +119,6 @@ def test_loop_goes_on_in_time(folder):
 
 
 def test_bad_source_is_refused():
-    """In the constructor, by name."""
     with ros_graph():
         with pytest.raises(SourceError, match='no_such_file'):
             VideoSource(parameter_overrides=[Parameter('source', value='/no_such_file.mp4')])
@@ -134,7 +126,6 @@ def test_bad_source_is_refused():
 
 @pytest.mark.parametrize('content', [None, b'', b'this is no video'])
 def test_process_says_why_and_exits_1(content, tmp_path):
-    """A file that is missing, empty or no video: one line, exit code 1, no traceback."""
     path = tmp_path / 'clip.mp4'
     if content is not None:
         path.write_bytes(content)

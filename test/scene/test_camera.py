@@ -1,7 +1,5 @@
 """The camera model against OpenCV, and the position of a body in front of it."""
 
-from __future__ import annotations
-
 import cv2
 from niki_ros.common.errors import InputError
 from niki_ros.scene.camera import Camera, solve_root
@@ -27,14 +25,12 @@ LENSES = {
 
 @pytest.fixture(params=LENSES, name='lens')
 def lens_fixture(request):
-    """Return a camera of each kind."""
     model, distortion = LENSES[request.param]
     return Camera(MATRIX, 640, 480, np.array(distortion), model)
 
 
 @pytest.fixture
 def points():
-    """Return points in the field of view."""
     rng = np.random.default_rng(3)
     z = rng.uniform(1, 8, 200)
     return np.stack([rng.uniform(-0.45, 0.45, 200) * z, rng.uniform(-0.35, 0.35, 200) * z, z], -1)

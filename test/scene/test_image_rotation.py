@@ -1,7 +1,5 @@
 """Rotation of images and bodies for cameras mounted upside down or on their side."""
 
-from __future__ import annotations
-
 import cv2
 from niki_ros import load_pipeline
 from niki_ros.common.errors import InputError
@@ -61,7 +59,6 @@ def test_boxes_and_ground(quarters):
     ((0, -1, 0), 0), ((0, -1, 0.9), 0), ((1, 0, 0), 3), ((0, 2, 0), 2), ((-1, 0, -0.5), 1),
     ((0.6, -0.8, 0), 0), ((0, 0.1, 1), 0)])
 def test_quarter_turns_by_gravity(up, quarters):
-    """Upright, tilted, on its sides, upside down, rolled a little, straight down."""
     assert quarter_turns_by_gravity(up, 0) == quarters
     # up points to the top of the rotated image
     if quarters or up[1] < 0:
@@ -87,7 +84,6 @@ def test_the_setting_takes_numbers():
 
 @pytest.fixture(scope='module')
 def clip():
-    """Return images of the balancing trial and their camera, distortion and all."""
     folder = shared_folder() / 'data' / 'pose2sim'
     matrix = np.array([[1681.2, 0, 533.0], [0, 1681.1, 948.1], [0, 0, 1]])
     camera = Camera(matrix, 1088, 1920, np.array([-0.05, 0.09, 0.001, 0.0005, 0]))
@@ -117,7 +113,6 @@ def upright_bodies(clip):
 
 @pytest.mark.parametrize('degrees', [90, 180, 270])
 def test_bodies_of_a_rotated_camera(clip, upright_bodies, degrees):
-    """Bodies are in the frame and the pixels of the camera as mounted."""
     frames, camera = clip
     # images that a clockwise turn by ``degrees`` makes upright
     hung = ImageRotation(4 - degrees // 90, 544, 960)

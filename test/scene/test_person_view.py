@@ -18,7 +18,6 @@ CAMERAS = {
 
 @pytest.fixture(params=sorted(CAMERAS))
 def camera(request):
-    """Return a camera of each kind."""
     return CAMERAS[request.param]
 
 
@@ -44,7 +43,6 @@ def test_a_box_is_centred_and_fits(camera, box):
 
 
 def test_pixels_are_directions_in_axes_of_the_view(camera):
-    """The position of a point in the image is its direction in axes of the view."""
     view = PersonView.towards([0.3, -0.1, 1.0], 0.8, roll_rad=0.6)
     in_view = np.array([0.15, -0.2, 1.0]) * 3.0
     picture = rgb_of_view(picture_of(camera, [view.camera_from_view @ in_view]), view, 256, camera)
@@ -74,7 +72,6 @@ def test_homography_equals_pixel_map():
 
 @pytest.mark.parametrize('angle', [0.0, 0.7, np.pi / 2, np.pi, -2.0])
 def test_the_next_view_is_upright_with_the_body(angle):
-    """Hips in the middle, the point above them straight up, and the width by their distance."""
     hips, height = np.array([0.4, -0.2, 1.0]), 0.25
     up = np.array([np.sin(angle), -np.cos(angle), 0.0]) * height
     base = PersonView.towards(hips, 1.0)

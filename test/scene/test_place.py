@@ -23,7 +23,6 @@ TALL = np.array([1.5] + [0.0] * 9)
 
 @pytest.fixture
 def camera():
-    """Return a camera that sees legs too: 640x480 and 75 degrees."""
     return Camera.from_fov(640, 480, 75.0)
 
 
@@ -43,11 +42,6 @@ def on_floor(z_m, height_m=1.1, betas=None):
 
 
 def as_mean_body(root, camera):
-    """
-    Return the observation of a tall person: a mean body of the same size in the image.
-
-    Its joints are smaller by a few percent, its keypoints are right.
-    """
     tall = observe_body(standing(), root, camera, TALL, sigma=0.2)
     tall.joints_m = observe_body(standing(), root, camera, sigma=0.2).joints_m
     return tall

@@ -1,7 +1,5 @@
 """Late images, and jumps back in time."""
 
-from __future__ import annotations
-
 from niki_ros.common.errors import InputError
 from niki_ros.common.settings import PipelineConfig, TrackingConfig
 from niki_ros.people.pipeline import Pipeline
@@ -58,7 +56,6 @@ def test_the_limit_is_a_setting():
 
 
 def pipeline_of_one(config=None):
-    """Return a pipeline that sees one person, and its observer."""
     pose = np.tile(np.eye(3), (24, 1, 1))
     pose[0] = FACING
     seen = observe_body(pose, np.array([0.0, 0.0, 4.0]), Camera.from_fov(640, 480, 60.0))
@@ -80,7 +77,6 @@ def test_late_image_keeps_the_tracks(camera):
 
 
 def test_late_image_does_not_change_bodies(camera):
-    """The bodies are those that come without it."""
     with_late, without = pipeline_of_one()[0], pipeline_of_one()[0]
     for stamp_ms in (33, 66, 50, 100, 133, 1, 166):
         bodies = with_late.process(IMAGE, camera, stamp_ms * MS)

@@ -16,7 +16,6 @@ FRAME_NS = 33_333_333
 
 @pytest.fixture(scope='module', params=['niki', 'niki-temporal'])
 def solver(request):
-    """Return a model that ships."""
     if not (shipped_models() / request.param / 'manifest.json').is_file():
         pytest.skip(f'{request.param} is not in niki_ros/models')
     return load_solver(request.param)
@@ -117,7 +116,6 @@ def test_plausible_joints_are_not_replaced(solver):
 
 
 def broken(name, value, shape=None):
-    """Return arguments of ``solve`` of which one is wrong."""
     given = {'joints_m': np.zeros((2, 29, 3)), 'sigma': np.zeros((2, 29)),
              'twist_cos_sin': np.ones((2, 23, 2)), 'betas': np.zeros((2, 10))}
     if shape is not None:

@@ -1,7 +1,5 @@
 """``niki run BAG`` and its source: both storages, choice of topics, malformed messages."""
 
-from __future__ import annotations
-
 import json
 
 from bags import (
@@ -31,20 +29,17 @@ import pytest
 
 
 def run(monkeypatch, *words) -> int:
-    """Run ``niki run`` with a pipeline whose bodies depend on every pixel."""
     monkeypatch.setattr('niki_ros.load_pipeline', lambda **settings: pixel_pipeline())
     return cli.main(['run', *map(str, words)])
 
 
 def lines_of(path):
-    """Return the parsed lines."""
     return [json.loads(line) for line in path.read_text('utf-8').splitlines()]
 
 
 @pytest.mark.parametrize('storage', ['sqlite3', 'mcap'])
 @pytest.mark.parametrize('encoding', ['rgb8', 'bgr8'])
 def test_run_equals_the_pipeline_on_the_same_images(tmp_path, monkeypatch, storage, encoding):
-    """The bodies of a bag are exactly those of the arrays that were written to it."""
     bag = write_bag(tmp_path / 'bag', camera_messages(12, encoding), storage)
     assert run(monkeypatch, bag, '--json', tmp_path / 'out.jsonl') == 0
     pipeline = pixel_pipeline()
@@ -118,7 +113,6 @@ def test_choice_of_topics(tmp_path):
 
 
 def test_malformed_images_are_counted_and_named(tmp_path, monkeypatch, capsys):
-    """Each fault has its name in the node; the images between are read."""
     good = picture(0)
     messages = [
         ('/image', image(good, T0 + 1)),

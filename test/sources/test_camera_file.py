@@ -1,7 +1,5 @@
 """Calibration files of ROS: reading, writing, errors with file and key."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import cv2
@@ -41,7 +39,6 @@ OAK_D_W = [0.93, 0.173, 0.0005, -0.0003, 0.0033, 1.243, 0.3825, 0.0232, 0, 0, 0,
 
 @pytest.fixture
 def path(tmp_path):
-    """Return the path of a calibration."""
     file = tmp_path / 'camera.yaml'
     file.write_text(WRITTEN_BY_ROS)
     return file

@@ -1,7 +1,5 @@
 """Image files: 16-bit grey, TIFF, transparency, EXIF, hidden files of macOS, a single image."""
 
-from __future__ import annotations
-
 import struct
 
 import cv2
@@ -14,7 +12,6 @@ RAMP = np.tile(np.linspace(0, 1, 64), (48, 1))
 
 
 def folder_of(folder, suffix, *images):
-    """Write images with numbers as names; return the folder."""
     folder.mkdir(exist_ok=True)
     for number, pixels in enumerate(images):
         assert cv2.imwrite(str(folder / f'{number}{suffix}'), pixels)
@@ -65,7 +62,6 @@ def test_transparency_is_ignored(tmp_path):
 
 @pytest.mark.parametrize('orientation, corner', [(1, 'nw'), (3, 'se'), (6, 'ne'), (8, 'sw')])
 def test_photographs_are_upright(tmp_path, orientation, corner):
-    """EXIF has the orientation of a phone."""
     pixels = np.zeros((48, 64, 3), np.uint8)
     pixels[:16, :16] = 255
     jpeg = cv2.imencode('.jpg', pixels)[1].tobytes()

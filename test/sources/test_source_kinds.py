@@ -1,7 +1,5 @@
 """Recognition of the kind of a source: damaged bags, links to cameras, pipes, addresses."""
 
-from __future__ import annotations
-
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import os
 import shutil
@@ -21,7 +19,6 @@ from rosbags.typesys import get_typestore, Stores
 
 
 def video(path, images=30):
-    """Write a video of moving noise."""
     noise = np.random.default_rng(1).integers(0, 255, (96, 128, 3), dtype=np.uint8)
     with VideoWriter(path, 25.0, 128, 96) as writer:
         for shift in range(images):
@@ -30,7 +27,6 @@ def video(path, images=30):
 
 
 def bag_of_ros_1(path, images=4):
-    """Write JPEG images with their camera_info."""
     store = get_typestore(Stores.ROS1_NOETIC)
     kinds = store.types
     with Writer1(path) as writer:
@@ -215,15 +211,12 @@ def test_an_mp4_without_index(tmp_path):
 
 
 class ServerHandler(BaseHTTPRequestHandler):
-    """A network camera with motion JPEG, a file server and a web page."""
-
     clip = b''
 
     def log_message(self, *_):
-        """Log nothing."""
+        pass
 
     def do_GET(self):
-        """Send 20 images at 50 Hz, the clip, or a page."""
         self.send_response(404 if 'gone' in self.path else 200)
         if self.path.startswith('/live'):
             self.send_header('Content-Type', 'multipart/x-mixed-replace; boundary=frame')
@@ -239,7 +232,6 @@ class ServerHandler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(tmp_path):
-    """Return the address of a server, with user and password."""
     ServerHandler.clip = video(tmp_path / 'clip.mkv').read_bytes()
     http = ThreadingHTTPServer(('127.0.0.1', 0), ServerHandler)
     thread = threading.Thread(target=http.serve_forever)

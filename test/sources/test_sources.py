@@ -1,7 +1,5 @@
 """Videos and folders of images: stamps, rates, rotation, damaged files, errors."""
 
-from __future__ import annotations
-
 import struct
 
 import cv2
@@ -16,7 +14,6 @@ GREY_LEVELS = np.arange(20) * 12
 
 @pytest.fixture
 def video(tmp_path):
-    """Return a 64x48 video of 20 frames at 25 Hz, with increasing brightness."""
     path = tmp_path / 'clip.mp4'
     with VideoWriter(path, 25.0, 64, 48) as writer:
         for level in GREY_LEVELS:
@@ -26,7 +23,6 @@ def video(tmp_path):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Return a folder of three images, not written in the order of their names."""
     path = tmp_path / 'images'
     path.mkdir()
     for name, level in (('b.png', 80), ('c.JPG', 160), ('a.jpg', 0)):

@@ -5,8 +5,6 @@ That is what foxglove-sdk writes, where it is installed, and in any case what th
 Foxglove Studio read, and of Lichtblick, which goes on from there. One setting has two names.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
@@ -43,7 +41,6 @@ OF_THE_RENDERER = {'cameraState', 'followMode', 'publish', 'imageMode'}
 
 
 def words(name) -> set:
-    """Return the keys of a part of a layout in the library."""
     return set(getattr(layouts, name)()._to_dict())
 
 
@@ -84,7 +81,6 @@ def test_parts_of_the_scene(panels):
 
 @needs_sdk
 def test_values_are_of_the_right_type(panels):
-    """The dataclasses of the library accept them."""
     joints = panels['3D!bodies']['topics']['/joints']
     made = layouts.BaseRendererPointCloudTopicSettings(
         visible=joints['visible'], color_mode=joints['colorMode'],
@@ -98,8 +94,6 @@ def test_values_are_of_the_right_type(panels):
 
 
 def test_the_layout_fits_the_node(panels):
-    """Every panel is placed; topics, frame, field and names are those of the node."""
-
     def leaves(node):
         return [node] if isinstance(node, str) else leaves(node['first']) + leaves(node['second'])
     assert sorted(leaves(json.loads(LAYOUT.read_text('utf-8'))['layout'])) == sorted(panels)

@@ -1,7 +1,5 @@
 """``niki view``: frames of bags and videos, recordings, screenshots, errors."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 import shutil
@@ -33,7 +31,6 @@ GREY = np.full((240, 320, 3), (90, 120, 150), np.uint8)
 
 
 def run_view(*arguments) -> int:
-    """Run the verb by the command."""
     return niki.main(['view', *map(str, arguments)])
 
 
@@ -133,7 +130,6 @@ def test_what_is_a_bag(bag, tmp_path):
 
 
 def scripted_pipeline():
-    """Return a pipeline that sees one person."""
     rotmat = np.tile(np.eye(3), (24, 1, 1))
     rotmat[0] = FACING
     seen = [observe_body(rotmat, np.array([0.0, 0.0, 3.0]), CAMERA)]
@@ -142,7 +138,6 @@ def scripted_pipeline():
 
 @pytest.fixture
 def folder(tmp_path):
-    """Return a folder of four images."""
     path = tmp_path / 'images'
     path.mkdir()
     for number in range(4):
@@ -178,7 +173,6 @@ def test_frame_of_the_screenshot(bag, tmp_path, monkeypatch):
 
 @pytest.fixture
 def rerun():
-    """Return the viewer's library."""
     return pytest.importorskip('rerun', reason='no viewer here: pip install rerun-sdk')
 
 
@@ -192,7 +186,6 @@ def test_recording_holds_image_and_bodies(rerun, bag, tmp_path, capsys):
 
 
 def test_a_truncated_source_is_shown_to_its_end(folder, monkeypatch, capsys):
-    """The exit code is 1."""
     (folder / '~.png').write_bytes(b'no image')
     shown = []
 
@@ -217,7 +210,6 @@ def test_window_gets_the_recording(rerun, bag, monkeypatch):
 
 
 def recorded_paths(path) -> set:
-    """Return the entities of a recording, by the viewer's own reader."""
     done = subprocess.run([sys.executable, '-m', 'rerun', 'rrd', 'print', '-v', str(path)],
                           capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
@@ -231,7 +223,6 @@ def test_video_to_recording(rerun, folder, tmp_path, monkeypatch):
 
 
 def test_screenshot_shows_skeleton_and_image(rerun, bag, tmp_path, capsys):
-    """The viewer draws the colours of certain joints on the left and the image on the right."""
     if not (os.environ.get('DISPLAY') or shutil.which('xvfb-run')):
         pytest.skip('no display here: apt install xvfb xauth mesa-vulkan-drivers')
     code = run_view(bag, '--screenshot', tmp_path / 'shot.png')

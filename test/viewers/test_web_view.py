@@ -1,7 +1,5 @@
 """``niki view --web``: the answers of the server, and the page in a browser."""
 
-from __future__ import annotations
-
 from contextlib import contextmanager
 from http.client import HTTPConnection
 import json
@@ -34,7 +32,6 @@ BROWSERS = ('chromium', 'chromium-browser', 'chromium-headless-shell', 'google-c
 
 
 def person(number: int, x_m: float, confidence: float = 1.0) -> Body:
-    """Return a person who stands 3 m away; the left leg is predicted."""
     joints_m = open_skeleton().rest() @ FACING + [x_m, 0, 3.0]
     status = np.full(24, OBSERVED, np.uint8)
     status[[4, 7, 10]] = PREDICTED
@@ -53,7 +50,6 @@ def frames(count=4):
 
 @contextmanager
 def served(source=None, title='clip.mp4', **options):
-    """Yield a store and the server for it."""
     store = FrameStore(title)
     if source is not None:
         store.add_all(source)
@@ -66,7 +62,6 @@ def served(source=None, title='clip.mp4', **options):
 
 
 def get(view, path, host=None):
-    """Return status, headers and body of an answer."""
     connection = HTTPConnection('127.0.0.1', urlsplit(view.url).port, timeout=10)
     connection.request('GET', path, headers={'Host': host} if host else {})
     answer = connection.getresponse()
@@ -174,7 +169,6 @@ def test_options_exclude_each_other(capsys):
 
 
 def screenshot(url, path, window=(1200, 700)):
-    """Return the screenshot of a page by a headless browser without network."""
     browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if browser is None:
         pytest.skip(f'no browser here ({", ".join(BROWSERS)}): apt install chromium')
@@ -190,12 +184,10 @@ def screenshot(url, path, window=(1200, 700)):
 
 
 def shows_colour(image, rgb) -> float:
-    """Return the share of pixels of about that colour."""
     return float((abs(image - rgb).max(axis=2) < 25).mean())
 
 
 def test_a_browser_shows_skeletons_and_image(tmp_path):
-    """Two people in the colour of certain joints on the left, the image on the right."""
     with served(frames()) as (store, view):
         store.finish()
         page = screenshot(f'{view.url}?at=0.1', tmp_path / 'page.png')
@@ -211,7 +203,6 @@ def test_a_browser_shows_skeletons_and_image(tmp_path):
 
 
 def test_a_browser_shows_a_frame_without_people(tmp_path):
-    """The page has an empty floor."""
     with served(iter([AnnotatedFrame(T0, None, [], None)])) as (store, view):
         store.finish()
         page = screenshot(view.url, tmp_path / 'page.png')
@@ -220,7 +211,6 @@ def test_a_browser_shows_a_frame_without_people(tmp_path):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Return a folder of three images without people."""
     path = tmp_path / 'images'
     path.mkdir()
     for number in range(3):
@@ -229,7 +219,6 @@ def folder(tmp_path):
 
 
 def test_the_command(folder):
-    """It prints the address, serves until Ctrl-C, and has exit code 0."""
     environment = dict(os.environ)
     environment.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
     process = subprocess.Popen(

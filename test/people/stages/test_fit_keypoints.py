@@ -15,7 +15,6 @@ NUMBERS = FitNumbers(root_sigma_ratio=(1 / 30, 1 / 30, 0.1))
 
 
 def plane(rotmat, root):
-    """Project the 29 joints onto the plane at z = 1."""
     place = forward_kinematics(rotmat, OFFSETS)[0] + root
     return (place[:, :2] / place[:, 2:]).ravel()
 

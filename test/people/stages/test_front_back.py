@@ -15,7 +15,6 @@ DT = 1 / 30
 
 
 def standing(turn_rad, camera):
-    """Return the observation of a person in T-pose, turned about the vertical."""
     rotmat = np.broadcast_to(np.eye(3), (24, 3, 3)).copy()
     rotmat[0] = FACING @ rotmat_from_rotvec(np.array([0, turn_rad, 0]))
     return observe_body(rotmat, np.array([0, 0, 3.0]), camera)
