@@ -1,8 +1,8 @@
 """
-BlazePose's landmark networks as model folders (``niki-import blazepose``).
+Import a landmark network of BlazePose.
 
-They come in Google's npm package ``@mediapipe/pose`` (Apache-2.0). The branches of the mask and of
-the heat map are cut off: nothing here needs them, and they take half of the time.
+The networks are in Google's npm package @mediapipe/pose (Apache-2.0). The branches of the mask and
+of the heat map are removed: they are not used, and take half of the time.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from typing import Optional
 from niki_ros.models.model_folder import ModelFolder, write_model_folder
 
 from niki_training.export.weight_storage import with_fp16_storage
+from niki_training.importers.arguments import add_import_arguments, print_folder, set_threads
 from niki_training.importers.graph_tools import (
     checked_bytes,
     IR_VERSION,
     macs,
     OPSET,
-    parameters,
+    weights_count,
 )
 from niki_training.importers.tflite_graph import OnnxWriter, TFLiteFile
 
@@ -27,13 +28,13 @@ VARIANTS = {
     'e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f': 'full',
     '59e42d71bcd44cbdbabc419f0ff76686595fd265419566bd4009ef703ea8e1fe': 'heavy'}
 OUTPUTS = {'landmarks': 'Identity', 'world': 'Identity_4', 'flag': 'Identity_1'}
-"""Our name → the network's."""
+"""Name of an output in the model folder → its name in the network."""
 MEANING = {
     'landmarks': '39 x (x, y, z in pixels of the crop, logit of visibility, logit of presence)',
     'world': '39 x (x, y, z) in metres about the middle of the hips, axes of the crop',
     'flag': 'probability that a person is in the crop'}
 SIZE_PX = 256
-SIZES = {'landmarks': 195, 'world': 117, 'flag': 1}
+WIDTHS = {'landmarks': 195, 'world': 117, 'flag': 1}
 TRAINING_DATA = (
     'not published: pictures of people that Google has had annotated by hand, for the first '
     'version 60,000 in common poses and 25,000 of exercises (Bazarevsky et al., BlazePose, 2020); '
@@ -42,17 +43,31 @@ AGREEMENT = {
     'lite': {'landmarks_px': 0.0028, 'logits': 0.00013, 'world_mm': 0.008, 'flag': 9e-6},
     'full': {'landmarks_px': 0.0074, 'logits': 0.0032, 'world_mm': 0.054, 'flag': 2e-7},
     'heavy': {'landmarks_px': 0.0104, 'logits': 0.00065, 'world_mm': 0.025, 'flag': 4e-7}}
-"""Largest differences of the graphs; test_importers_frontend.py measures them anew."""
+"""Largest differences of the graphs, measured by test_importers_frontend.py."""
 MEASURED = ('LiteRT 2.3.0, its own interpreter, on the first 20 crops of '
             'training/test/frontend_fixture.py (ONNX Runtime 1.32.0)')
 
 
+def add_arguments(parser) -> None:
+    """Add the options of ``niki-import blazepose``."""
+    parser.add_argument('--variant', choices=tuple(VARIANTS.values()),
+                        help='refuse a file of another variant')
+    add_import_arguments(parser, 'pose_landmark_lite, _full or _heavy.tflite')
+
+
+def main(args) -> int:
+    """Import the network."""
+    set_threads(args)
+    print_folder(import_blazepose(args.file, args.out, args.variant))
+    return 0
+
+
 def import_blazepose(file, out, variant: Optional[str] = None) -> ModelFolder:
     """
-    Turn ``pose_landmark_{lite,full,heavy}.tflite`` into a model folder and return it.
+    Write the model folder of ``pose_landmark_{lite,full,heavy}.tflite`` and return it.
 
-    :param variant: ``lite``, ``full`` or ``heavy``, if the file has to be that one.
-    :raises ModelError: when it is another file, or the package tflite is missing.
+    :param variant: the required variant: ``lite``, ``full`` or ``heavy``; None = any.
+    :raises ModelError: for another file, or without the package tflite.
     """
     wanted = {digest: (digest, name) for digest, name in VARIANTS.items()
               if variant in (None, name)}
@@ -62,11 +77,11 @@ def import_blazepose(file, out, variant: Optional[str] = None) -> ModelFolder:
     return write_model_folder(out, graph, {
         'name': f'landmarks-{variant}', 'kind': 'landmarks', 'precision': 'fp32',
         'weights_stored': 'fp16', 'opset': OPSET, 'ir_version': IR_VERSION,
-        'parameters': parameters(graph), 'macs': macs(graph), 'size_px': SIZE_PX,
+        'parameters': weights_count(graph), 'macs': macs(graph), 'size_px': SIZE_PX,
         'inputs': {'image': {'shape': ['N', 3, SIZE_PX, SIZE_PX],
                              'meaning': 'crop around one upright person, RGB, 0 … 1'}},
-        'outputs': {name: {'shape': ['N', size], 'meaning': MEANING[name]}
-                    for name, size in SIZES.items()},
+        'outputs': {name: {'shape': ['N', width], 'meaning': MEANING[name]}
+                    for name, width in WIDTHS.items()},
         'normalisation': 'RGB, 0 … 1',
         'origin': {'project': f'BlazePose GHUM 3D, {variant} (MediaPipe)', 'author': 'Google',
                    'package': PACKAGE, 'file': f'pose_landmark_{variant}.tflite',

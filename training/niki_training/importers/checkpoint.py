@@ -1,4 +1,4 @@
-"""Read a checkpoint of somebody else: weights only, and exactly the keys that are expected."""
+"""Reader of downloaded checkpoints: weights only, with exactly the expected keys."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import torch
 MAX_BYTES = 4 << 30
 _WRAPPERS = ('state_dict', 'model', 'model_state_dict', 'net', 'network', 'module')
 _PREFIXES = ('module.', '_orig_mod.', 'model.', 'net.')
-"""Of DataParallel, of torch.compile, and of classes that hold the network as a part."""
+"""Prefixes of DataParallel, of torch.compile, and of classes with the network as a member."""
 _LISTED = 20
 
 
@@ -23,8 +23,8 @@ def read_checkpoint(path) -> Dict[str, torch.Tensor]:
     """
     Return the tensors of a ``.pth`` or ``.safetensors`` file by key.
 
-    :raises ModelError: when the file is none, holds other things than tensors, or is a pickle that
-        wants to run code.
+    :raises ModelError: when the file is no checkpoint, holds other objects than tensors, or is a
+        pickle that runs code.
     """
     path = Path(path)
     if not path.is_file():
@@ -34,13 +34,13 @@ def read_checkpoint(path) -> Dict[str, torch.Tensor]:
     if path.suffix == '.safetensors':
         return _read_safetensors(path)
     try:
-        with torch.serialization.safe_globals(_beside_weights()):
+        with torch.serialization.safe_globals(_harmless_types()):
             found = torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
         named = re.search(r'GLOBAL (\S+)|(Unsupported [^.\n]*)', str(error))
-        asked = named[2] or f'it asks for {named[1]}' if named else type(error).__name__
+        reason = named[2] or f'it imports {named[1]}' if named else type(error).__name__
         raise ModelError(f'{path} holds more than weights and was not loaded; a checkpoint that '
-                         f'needs code to run is refused ({asked})') from error
+                         f'needs code to run is refused ({reason})') from error
     except Exception as error:  # torch's own errors for a damaged file have no common base
         raise ModelError(f'{path} is no checkpoint of PyTorch: {error}') from error
     return _tensors(path, found)
@@ -70,13 +70,13 @@ def take(state: Dict[str, torch.Tensor], expected: Dict[str, tuple]) -> Dict[str
     return {key: state[key].float() for key in expected}
 
 
-def _beside_weights() -> list:
+def _harmless_types() -> list:
     """
-    Return what else is built of a checkpoint, none of which runs code: numbers and options.
+    Return the further types that are unpickled, none of which runs code: numbers and options.
 
-    Training code keeps its epoch, best score and arguments beside the weights.
+    Training code saves its epoch, best score and arguments with the weights.
     """
-    core = getattr(np, '_core', None) or np.core
+    core = np._core if hasattr(np, '_core') else np.core
     build = (core.multiarray.scalar, core.multiarray._reconstruct)
     named = [(one, f'{module}.multiarray.{one.__name__}') for one in build
              for module in ('numpy.core', 'numpy._core')]   # as numpy 1 and 2 write it
@@ -98,7 +98,7 @@ def _read_safetensors(path: Path) -> Dict[str, torch.Tensor]:
 
 
 def _tensors(path: Path, found) -> Dict[str, torch.Tensor]:
-    """Unwrap ``{'state_dict': …}`` and the prefixes of DataParallel and the like."""
+    """Return the tensors without the dictionaries and prefixes around them."""
     while (inner := _wrapped(found)) is not None:
         found = inner
     if not isinstance(found, dict) or not found:
@@ -114,7 +114,7 @@ def _tensors(path: Path, found) -> Dict[str, torch.Tensor]:
 
 
 def _wrapped(found) -> Optional[dict]:
-    """Return the weights that stand among other things, None where there are no other things."""
+    """Return the weights inside of a dictionary with other objects; None without such objects."""
     if not isinstance(found, dict):
         return None
     inner = [found[name] for name in _WRAPPERS if isinstance(found.get(name), dict)]

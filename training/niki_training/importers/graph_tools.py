@@ -1,4 +1,4 @@
-"""Small changes to ONNX graphs that importers share."""
+"""Functions on source files and ONNX graphs that the importers share."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 import onnx
 from onnx import helper, TensorProto
 
-OPSET, IR_VERSION = 17, 8
-"""What ONNX Runtime 1.12 and TensorRT 8.6 read, and everything newer."""
+OPSET, IR_VERSION = 17, 8  # read by ONNX Runtime 1.12, TensorRT 8.6 and all newer versions
 
 
 def checked_bytes(path: Path, known: dict, what: str) -> tuple:
     """
-    Return the bytes of a source file and its name in ``known`` (sha256 → name).
+    Return the bytes of a source file and its entry in ``known``.
 
-    :raises ModelError: when the file is missing or another one.
+    :param known: sha256 → entry. :param what: description of the known files, for the error.
+    :raises ModelError: when the file is missing, or not in ``known``.
     """
     try:
         data = Path(path).read_bytes()
@@ -31,7 +31,7 @@ def checked_bytes(path: Path, known: dict, what: str) -> tuple:
 
 
 def model_of(graph: onnx.GraphProto) -> onnx.ModelProto:
-    """Return the model of a graph without what nothing reads, checked."""
+    """Return the checked model of a graph, without unused nodes and constants."""
     drop_unused(graph)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', OPSET)],
                               ir_version=IR_VERSION, producer_name='niki_training')
@@ -40,7 +40,7 @@ def model_of(graph: onnx.GraphProto) -> onnx.ModelProto:
 
 
 def drop_unused(graph: onnx.GraphProto) -> None:
-    """Remove nodes and constants that nothing reads."""
+    """Remove unused nodes and constants."""
     while True:
         used = {name for node in graph.node for name in node.input}
         used |= {output.name for output in graph.output}
@@ -53,7 +53,7 @@ def drop_unused(graph: onnx.GraphProto) -> None:
         graph.initializer.remove(item)
 
 
-def parameters(graph: bytes) -> int:
+def weights_count(graph: bytes) -> int:
     """Return the number of weights."""
     model = onnx.load_model_from_string(graph)
     kinds = (TensorProto.FLOAT, TensorProto.FLOAT16)
@@ -61,7 +61,7 @@ def parameters(graph: bytes) -> int:
 
 
 def macs(graph: bytes) -> int:
-    """Return the multiplications of all convolutions for one picture."""
+    """Return the multiplications of all convolutions for one image."""
     model = onnx.shape_inference.infer_shapes(onnx.load_model_from_string(graph))
     sizes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim]
              for v in (*model.graph.value_info, *model.graph.output)}

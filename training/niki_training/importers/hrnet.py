@@ -1,8 +1,8 @@
 """
 HRNet-W48 with a feature and a heat map head (Sun et al. 2019, Wang et al. 2020), for inference.
 
-Four branches, each at half the resolution and twice the width of the one before, exchange what
-they see after every module. Attribute names follow the released weights: a checkpoint fits.
+Four branches, each with half the resolution and twice the width of the one before, exchange their
+maps after every module. Attribute names are those of the released weights.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _HEAD = (32, 64, 128, 256)
 
 def conv_bn(inside: int, outside: int, kernel: int = 3, stride: int = 1, relu: bool = True,
             bias: bool = False) -> nn.Sequential:
-    """Return a convolution, its normalisation, and a ReLU where wanted."""
+    """Return a convolution, batch normalisation, and a ReLU unless ``relu`` is false."""
     layers: List[nn.Module] = [
         nn.Conv2d(inside, outside, kernel, stride, kernel // 2, bias=bias),
         nn.BatchNorm2d(outside)]
     return nn.Sequential(*layers, *([nn.ReLU()] if relu else []))
 
 
-class Basic(nn.Module):
+class BasicBlock(nn.Module):
     """Two 3×3 convolutions around a shortcut."""
 
     def __init__(self, width: int):
@@ -62,26 +62,26 @@ class Bottleneck(nn.Module):
         return ((x if self.downsample is None else self.downsample(x)) + y).relu()
 
 
-class Module(nn.Module):
-    """Every branch by itself, then every branch from all of them."""
+class ExchangeModule(nn.Module):
+    """Blocks of each branch; then the maps of each branch from those of all branches."""
 
     def __init__(self, branches: int):
         super().__init__()
         self.branches = nn.ModuleList(
-            nn.Sequential(*(Basic(WIDTHS[b]) for _ in range(4))) for b in range(branches))
+            nn.Sequential(*(BasicBlock(WIDTHS[b]) for _ in range(4))) for b in range(branches))
         self.fuse_layers = nn.ModuleList(
             nn.ModuleList(_exchange(source, target) for source in range(branches))
             for target in range(branches))
 
     def forward(self, maps):
-        """Return as many maps as were given."""
+        """Return one map for each branch."""
         maps = [branch(x) for branch, x in zip(self.branches, maps)]
         return [sum(layer(x) for layer, x in zip(row, maps)).relu() for row in self.fuse_layers]
 
 
 class HrNet(nn.Module):
     """
-    Image (N, 3, 256, 256) → heat map (N, maps, 64, 64) and feature (N, 2048).
+    Network from image (N, 3, 256, 256) to heat map (N, maps, 64, 64) and feature (N, 2048).
 
     :param maps: channels of the heat map.
     """
@@ -99,9 +99,9 @@ class HrNet(nn.Module):
             [nn.Identity(), nn.Identity(), nn.Sequential(conv_bn(96, 192, stride=2))])
         self.transition3 = nn.ModuleList(
             [nn.Identity()] * 3 + [nn.Sequential(conv_bn(192, 384, stride=2))])
-        self.stage2 = nn.ModuleList(Module(2) for _ in range(1))
-        self.stage3 = nn.ModuleList(Module(3) for _ in range(4))
-        self.stage4 = nn.ModuleList(Module(4) for _ in range(3))
+        self.stage2 = nn.ModuleList(ExchangeModule(2) for _ in range(1))
+        self.stage3 = nn.ModuleList(ExchangeModule(3) for _ in range(4))
+        self.stage4 = nn.ModuleList(ExchangeModule(4) for _ in range(3))
         self.incre_modules = nn.ModuleList(
             nn.Sequential(Bottleneck(w, h)) for w, h in zip(WIDTHS, _HEAD))
         self.downsamp_modules = nn.ModuleList(
@@ -127,7 +127,7 @@ class HrNet(nn.Module):
 
 
 def _exchange(source: int, target: int) -> nn.Module:
-    """Return what brings branch ``source`` to the resolution and width of branch ``target``."""
+    """Return the layers from resolution and width of ``source`` to those of ``target``."""
     if source == target:
         return nn.Identity()
     if source > target:

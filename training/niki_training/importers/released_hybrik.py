@@ -1,4 +1,4 @@
-"""The released HybrIK front end: HRNet-W48, 29 joints as volumes, and four heads."""
+"""The released HybrIK: HRNet-W48, 29 heat map volumes, and four heads."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ OUTPUT_NAMES = ['uvd', 'max_probability', 'sigma', 'twist_cos_sin', 'betas', 'ca
 
 class ReleasedHybrik(nn.Module):
     """
-    Image (N, 3, 256, 256), normalised, to joints in the crop, and what NIKI wants beside them.
+    Network from a normalised image (N, 3, 256, 256) to joints in the crop and inputs of NIKI.
 
-    ``uvd`` are the means of the heat map, -0.5 … 0.5 of the crop across, down and in depth.
+    ``uvd`` (N, 29, 3) are the means of the heat map, -0.5 … 0.5 of the crop across, down and in
+    depth.
     """
 
     def __init__(self):
@@ -35,7 +36,7 @@ class ReleasedHybrik(nn.Module):
         self.register_buffer('steps', torch.arange(CELLS).float() / CELLS, persistent=False)
 
     def forward(self, image):
-        """Return what :data:`OUTPUT_NAMES` names."""
+        """Return the tensors of :data:`OUTPUT_NAMES`."""
         heat, feature = self.preact(image)
         probability = heat.reshape(-1, JOINTS, CELLS**3).softmax(dim=-1)
         volume = probability.unflatten(-1, (CELLS, CELLS, CELLS))

@@ -1,9 +1,9 @@
 """
-The released NIKI flows on a network of our own that computes only what is used.
+The released NIKI flows, in a network that computes only the values that are used.
 
-The release evaluates scale and shift for all values and masks half of them away. Its masks take
-every other value, so a block here reads one half and changes the other: the same numbers from half
-of the first and last matrices.
+The release computes scale and shift for all values and masks half of them. Its masks select every
+other value; therefore a block here reads one half and changes the other: the results are equal,
+with half of the first and last matrices.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ JOINTS_SIGMA, PAD, ROTATIONS = 116, 60, 144
 
 
 class FlowNames(NamedTuple):
-    """How the release names the parts of one flow."""
+    """Names of the parts of one flow in the release, and its width."""
 
     mask: str
     scale: str
@@ -63,9 +63,9 @@ def expected_keys(kind: str) -> Dict[str, tuple]:
 
 class ReleasedFlow(nn.Module):
     """
-    One flow of the release: x → y, changed · exp(tanh(s(kept))) + t(kept), block after block.
+    One flow of the release; each block maps changed → changed · exp(tanh(s(kept))) + t(kept).
 
-    :param state: the checkpoint, in float32. :param names: of the parts of this flow.
+    :param state: the checkpoint, float32. :param names: names of the parts of this flow.
     """
 
     def __init__(self, state: Dict[str, torch.Tensor], names: FlowNames):
@@ -81,7 +81,7 @@ class ReleasedFlow(nn.Module):
 
     @property
     def takes_betas(self) -> bool:
-        """Tell whether the shape reaches the flow; the release multiplies it by zero."""
+        """Whether the flow uses betas; the release multiplies them by zero."""
         return any(self.shape_gain)
 
     def forward(self, x, betas=None):
@@ -96,7 +96,7 @@ class ReleasedFlow(nn.Module):
         return torch.stack([even, odd], dim=-1).flatten(-2)
 
     def _net(self, state, prefix: str, names: FlowNames, kept, block: int) -> nn.Sequential:
-        """Build one net with the columns and rows that the mask leaves."""
+        """Return one net with the columns and rows that the mask selects."""
         weights = [state[f'{prefix}.{layer}.weight'] for layer in names.layers]
         biases = [state[f'{prefix}.{layer}.bias'] for layer in names.layers]
         columns = [weights[0][:, :names.width][:, kept]]
@@ -110,9 +110,9 @@ class ReleasedFlow(nn.Module):
 
 class ReleasedNiki(nn.Module):
     """
-    The released model in evaluation mode, its input pad at zero.
+    The released model in evaluation mode, with its input pad at zero.
 
-    :param state: a checkpoint with exactly :func:`expected_keys`. :param kind: of :data:`KINDS`.
+    :param state: weights with exactly :func:`expected_keys`. :param kind: a key of :data:`KINDS`.
     """
 
     def __init__(self, state: Dict[str, torch.Tensor], kind: str):
@@ -122,7 +122,7 @@ class ReleasedNiki(nn.Module):
 
     @property
     def input_names(self) -> List[str]:
-        """Return the inputs of :meth:`forward` that are used, in their order."""
+        """The inputs of :meth:`forward` that are used, in order."""
         names = ['joints', 'sigma']
         if self.kind == 'twist_swing':
             names.append('twist_cos_sin')
@@ -132,7 +132,7 @@ class ReleasedNiki(nn.Module):
 
     @property
     def output_names(self) -> List[str]:
-        """Return the names of what :meth:`forward` returns."""
+        """The names of the results of :meth:`forward`."""
         if self.kind == 'one_stage':
             return ['rotmat', 'rot6d', 'error_z']
         return ['rotmat', 'rot6d', 'twist_error_z', 'swing6d', 'swing_error_z']
@@ -148,24 +148,24 @@ class ReleasedNiki(nn.Module):
         pad = torch.zeros_like(sigma[:, :1]).expand(-1, PAD)
         x = torch.cat([joints.flatten(1), sigma, pad], dim=-1)
         y = self.flows[0](x, betas)
-        six, error_z = y[:, :ROTATIONS], y[:, ROTATIONS:]
+        rot6d, error_z = y[:, :ROTATIONS], y[:, ROTATIONS:]
         if self.kind == 'one_stage':
-            six = six.unflatten(-1, (24, 6))
-            return rotmat_from_rot6d(six), six, error_z
-        swing, swing_error_z = six, error_z
+            rot6d = rot6d.unflatten(-1, (24, 6))
+            return rotmat_from_rot6d(rot6d), rot6d, error_z
+        swing, swing_error_z = rot6d, error_z
         y = self.flows[1](torch.cat([swing, twist_cos_sin.flatten(1)], dim=-1))
-        six = y[:, :ROTATIONS].unflatten(-1, (24, 6))
-        return (rotmat_from_rot6d(six), six, y[:, ROTATIONS:], swing.unflatten(-1, (24, 6)),
+        rot6d = y[:, :ROTATIONS].unflatten(-1, (24, 6))
+        return (rotmat_from_rot6d(rot6d), rot6d, y[:, ROTATIONS:], swing.unflatten(-1, (24, 6)),
                 swing_error_z)
 
 
 def _alternating(masks, name: str) -> List[bool]:
-    """Return for each block whether it keeps the odd values; refuse any other kind of mask."""
+    """Return for each block whether it keeps the odd values; raise for any other mask."""
     keeps_odd = masks[:, 1] > 0.5
     odd = (torch.arange(masks.shape[1]) % 2).float()
     wanted = torch.where(keeps_odd[:, None], odd, 1 - odd)
     if not torch.equal(masks, wanted):
-        raise ModelError(f'{name} does not take every other value; this is no released NIKI flow')
+        raise ModelError(f'{name} does not select every other value, as a released NIKI flow does')
     return keeps_odd.tolist()
 
 

@@ -1,9 +1,10 @@
 """
-Read a TensorFlow.js graph model and write it as ONNX: the operators of NanoDet.
+Converts a TensorFlow.js graph model to ONNX, for the operators of NanoDet.
 
-Values that a convolution makes stay in NCHW for as long as only operators follow that do not look
-at the order of the axes; a Transpose appears where TensorFlow's NHWC order matters. What follows
-from constants alone is computed here. Works on one picture; :func:`free_batch` frees the number.
+Results of convolutions stay in NCHW as long as the operators behind them do not depend on the
+order of the axes; a Transpose is inserted where TensorFlow's NHWC order matters. Nodes that depend
+on constants only are computed here. The graph is for one image; :func:`free_batch` frees the
+batch.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _TO_NCHW, _TO_NHWC = [0, 3, 1, 2], [0, 2, 3, 1]
 
 
 def read_weights(model: dict, folder: Path) -> Dict[str, np.ndarray]:
-    """Return name → array; those stored as FP16 or as scaled integers are widened."""
+    """Return name → array; values stored as FP16 or as scaled integers become float32."""
     arrays = {}
     for group in model['weightsManifest']:
         data = b''.join((folder / path).read_bytes() for path in group['paths'])
@@ -41,14 +42,13 @@ def read_weights(model: dict, folder: Path) -> Dict[str, np.ndarray]:
 
 class GraphModel:
     """
-    Writes the nodes of a graph model that some values need.
+    Converts the part of a graph model on which some values depend.
 
-    :param path: the ``.json``; the weights lie beside it.
+    :param path: the ``.json``; the weights are in the same folder.
     :ivar weights: name → array in TensorFlow's order; may be changed before :meth:`nodes`.
     """
 
     def __init__(self, path: Path):
-        """Read both files."""
         model = json.loads(Path(path).read_text(encoding='utf-8'))
         self.weights = read_weights(model, Path(path).parent)
         self._nodes = {node['name']: node for node in model['modelTopology']['node']}
@@ -60,9 +60,10 @@ class GraphModel:
 
     def nodes(self, image: str, outputs: List[str]) -> Dict[str, str]:
         """
-        Write what ``outputs`` need, and return their ONNX values in TensorFlow's order.
+        Convert the nodes on which ``outputs`` depend; return output → ONNX value in NHWC.
 
-        :param image: ONNX value that the one placeholder is.
+        :param image: ONNX value of the one placeholder.
+        :raises ModelError: for an operator that is not known.
         """
         for name in self._order(outputs):
             node = self._nodes[name]
@@ -80,11 +81,11 @@ class GraphModel:
 
     @property
     def parts(self) -> tuple:
-        """Nodes and constants that have been written."""
+        """The nodes and constants of the ONNX graph."""
         return self._made, self._constants
 
     def _order(self, outputs) -> List[str]:
-        """Return the names of the nodes that are needed, inputs before what reads them."""
+        """Return the names of the nodes on which outputs depend, each after its inputs."""
         done: Dict[str, None] = {}
         stack = list(outputs)
         while stack:
@@ -106,7 +107,7 @@ class GraphModel:
         return name
 
     def emit(self, kind: str, inputs: List[str], **attributes) -> str:
-        """Write a node and return its output."""
+        """Append a node and return its output."""
         name = f'{kind.lower()}{len(self._made)}'
         self._made.append(helper.make_node(kind, inputs, [name], name, **attributes))
         return name
@@ -124,7 +125,7 @@ class GraphModel:
         return self._nchw[name]
 
     def _fold(self, name, op, inputs) -> bool:
-        """Compute what depends on constants alone."""
+        """Compute a node whose inputs are constants; return False where that is not possible."""
         if not inputs or any(i not in self._known for i in inputs):
             return False
         values = [self._known[i] for i in inputs]
@@ -143,7 +144,7 @@ class GraphModel:
         return True
 
     def _like(self, name, source, kind, **attributes):
-        """Write an operator that works on every value by itself."""
+        """Convert an element-wise operator."""
         held = self._nchw if source in self._nchw and source not in self._plain else self._plain
         value = held[source] if source in held else self._in_order(source)
         held[name] = self.emit(kind, [value], **attributes)
@@ -215,7 +216,7 @@ class GraphModel:
             self._plain[name] = self.emit('Transpose', [self._in_order(source)], perm=perm)
 
     def _reshape(self, name, inputs, node):
-        shape = [0, *self._known[inputs[1]].tolist()[1:]]  # 0 = as it is: the pictures
+        shape = [0, *self._known[inputs[1]].tolist()[1:]]  # 0 = unchanged: the images
         self._plain[name] = self.emit('Reshape', [self._in_order(inputs[0]),
                                                   self.constant(shape)])
 
@@ -237,9 +238,9 @@ class GraphModel:
 
 def free_batch(graph: onnx.GraphProto) -> None:
     """
-    Make the first dimension of a graph for one picture free.
+    Free the first dimension of a graph for one image.
 
-    Sizes of Resize are of the whole tensor; they become factors.
+    The sizes of Resize include that dimension; they become scales.
     """
     model = onnx.shape_inference.infer_shapes(helper.make_model(graph))
     sizes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim]

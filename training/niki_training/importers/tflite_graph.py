@@ -1,8 +1,8 @@
 """
-Read a TFLite network and write it as an ONNX graph: the operators of BlazePose.
+Converts a TFLite network to an ONNX graph in NCHW, for the operators of BlazePose.
 
-The flatbuffer is read with the package ``tflite``. Layout NCHW. Weights that the file holds as
-FP16 behind DEQUANTIZE are widened.
+The package ``tflite`` reads the flatbuffer. Weights that the file stores as FP16 with DEQUANTIZE
+become FP32.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _SAME, _RELU, _RELU6 = 0, 1, 3
 
 
 class TFLiteFile:
-    """The flatbuffer as plain Python: operators with their constants."""
+    """The operators and constants of a TFLite file, whose layout is NHWC."""
 
     def __init__(self, data: bytes):
-        """Read the file; :class:`ModelError` where the package is missing."""
+        """Read the file; raise a ModelError without the package tflite."""
         try:
             import tflite
         except ImportError as error:
@@ -55,7 +55,7 @@ class TFLiteFile:
         return array.astype(np.float32) if dtype is np.float16 else array
 
     def operators(self) -> Iterator[Tuple]:
-        """Yield name, inputs, output and options of every operator but DEQUANTIZE."""
+        """Yield name, inputs, output and options of every operator except DEQUANTIZE."""
         for i in range(self._graph.OperatorsLength()):
             op = self._graph.Operators(i)
             code = self._model.OperatorCodes(op.OpcodeIndex())
@@ -75,10 +75,9 @@ class TFLiteFile:
 
 
 class OnnxWriter:
-    """Writes the operators of a TFLite file as nodes of an ONNX graph."""
+    """Converts the operators of a TFLite file to nodes of an ONNX graph."""
 
     def __init__(self, file: TFLiteFile):
-        """Start with the input ``image``."""
         self._file = file
         self._nodes: List[onnx.NodeProto] = []
         self._constants: List[onnx.TensorProto] = []
@@ -91,9 +90,10 @@ class OnnxWriter:
 
     def model(self, outputs: Dict[str, int]) -> onnx.ModelProto:
         """
-        Return the part of the network that some tensors need.
+        Return the part of the network on which some tensors depend.
 
-        :param outputs: our name → number of the tensor, each (n, c) after flattening.
+        :param outputs: name of the output → number of the tensor, (n, c) after flattening.
+        :raises ModelError: for an operator that is not known.
         """
         for name, inputs, output, table in self._file.operators():
             write = getattr(self, f'_{name.lower()}', None)
@@ -190,6 +190,6 @@ class OnnxWriter:
 
 
 def _same(size: int, kernel: int, stride: int) -> Tuple[int, int]:
-    """Return TFLite's SAME padding: the odd pixel goes to the end."""
+    """Return TFLite's SAME padding, whose odd pixel is at the end."""
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2

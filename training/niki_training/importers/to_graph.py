@@ -1,4 +1,4 @@
-"""From a torch module to the bytes of an ONNX file whose first dimension is free."""
+"""Converts a torch module to an ONNX file whose first dimension is free."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ OPSET = 18
 
 def graph_of(net, inputs: Dict[str, tuple], outputs: List[str]) -> bytes:
     """
-    Export ``net``.
+    Return a module as the bytes of an ONNX file.
 
-    :param inputs: shape of every input without the leading dimension, by name.
-    :param outputs: names of what the module returns, in order.
+    :param inputs: name → shape of every input, without the leading dimension.
+    :param outputs: names of the module's results, in order.
     """
-    # three people: an example of one would make the exporter take 1 for a constant
+    # with an example of one person the exporter would treat 1 as a constant
     examples = tuple(torch.zeros((3, *shape)) for shape in inputs.values())
     people = torch.export.Dim('people', min=1, max=65536)
     names = list(inputs)
@@ -33,7 +33,7 @@ def graph_of(net, inputs: Dict[str, tuple], outputs: List[str]) -> bytes:
     del model.graph.value_info[:], model.metadata_props[:]
     for item in (model.graph, *model.graph.node, *model.graph.input, *model.graph.output,
                  *model.graph.initializer):
-        item.doc_string = ''  # the exporter's notes name files of this machine
+        item.doc_string = ''  # the exporter's comments name files of this machine
         del item.metadata_props[:]
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = 'people'

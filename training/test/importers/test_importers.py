@@ -188,7 +188,7 @@ def test_a_checkpoint_of_another_model_is_refused():
 def test_masks_and_values_are_checked():
     state = niki_state('one_stage')
     state['regressor.flow.mask'] = torch.ones(16, 176)
-    with pytest.raises(ModelError, match='every other value'):
+    with pytest.raises(ModelError, match='regressor.flow.mask'):
         released_niki.ReleasedNiki(state, 'one_stage')
     state = niki_state('one_stage')
     state['regressor.flow.s.0.0.bias'][3] = float('nan')
