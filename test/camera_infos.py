@@ -4,6 +4,7 @@ from types import SimpleNamespace as Record
 
 from niki_ros.scene.camera import Camera
 import numpy as np
+import yaml
 
 FOCAL = Camera.from_fov(640, 480, 60.0).matrix[0, 0]
 K = [FOCAL, 0.0, 320.0, 0.0, FOCAL, 240.0, 0.0, 0.0, 1.0]
@@ -68,3 +69,14 @@ DOUBTED = {
     'camera_info_shape': [
         info(scaled(1, (107, 0)), size=(854, 480)), info(scaled(1.5, (160, 0)), size=(1280, 720)),
         info([FOCAL, 0, 240, 0, FOCAL, 320, 0, 0, 1], size=(480, 640))]}
+
+
+def write_camera_file(camera: Camera, path):
+    """Write a camera as camera_calibration does."""
+    matrices = {'camera_matrix': camera.matrix, 'distortion_coefficients': camera.distortion[None],
+                'projection_matrix': np.hstack([camera.matrix, np.zeros((3, 1))])}
+    path.write_text(yaml.safe_dump({
+        'image_width': int(camera.width), 'image_height': int(camera.height),
+        'distortion_model': camera.model,
+        **{key: {'rows': len(matrix), 'cols': len(matrix[0]), 'data': matrix.ravel().tolist()}
+           for key, matrix in matrices.items()}}), 'utf-8')

@@ -25,8 +25,7 @@ from niki_ros.sources.frame_source import (
 )
 
 _MIN_RATE_HZ = 0.1
-# images that wait for their depth
-_MAX_WAITING_FRAMES = 2
+_MAX_WAITING_FRAMES = 2  # for their depth
 
 
 class BagSource(FrameSource):
@@ -40,7 +39,6 @@ class BagSource(FrameSource):
     """
 
     def __init__(self, path, options: SourceOptions):
-        """Choose the topics and read the first usable image."""
         if options.loop or options.rate_hz is not None:
             raise SourceError(f'{path} is a bag: its messages carry their own stamps, so it has '
                               'neither a rate to choose nor a loop')
@@ -64,11 +62,7 @@ class BagSource(FrameSource):
                          else DEFAULT_RATE_HZ, count, first.image_rgb, options)
 
     def __iter__(self) -> Generator[Frame, None, None]:
-        """
-        Yield the usable images in the order of recording, and count the faults of the others.
-
-        :raises SourceError: when the bag is damaged.
-        """
+        """Yield the usable images; raise a SourceError where the bag is damaged."""
         self._reset_faults()
         for index, frame in enumerate(self._frames()):
             yield replace(frame, index=index)
@@ -110,7 +104,7 @@ class BagSource(FrameSource):
             yield from (self._with_depth(frame, depth) for frame in waiting)
 
     def _decoded(self, decoder: FrameDecoder, message) -> Iterator[Frame]:
-        """Yield the frame of an image message, unless it is rejected."""
+        """Yield one frame, or none where the message is rejected."""
         try:
             stamp_ns, image_rgb, notes = decoder.decode(message)
         except RejectedFrame as error:
@@ -119,13 +113,12 @@ class BagSource(FrameSource):
         decoder.mark_processed(stamp_ns)
         for name, text in notes.items():
             self._warn(name, text)
-        height, width = image_rgb.shape[:2]
-        calibrated = self._options.fov_deg is not None
-        camera = decoder.calibrated_camera(width, height) if calibrated else None
+        reads_calibration = self._options.fov_deg is not None
+        camera = (decoder.calibrated_camera(*image_rgb.shape[1::-1]) if reads_calibration
+                  else None)
         yield Frame(image_rgb, stamp_ns, 0, camera)
 
     def _with_depth(self, frame: Frame, depth: DepthSynchronizer) -> Frame:
-        """Return the frame with its depth where it has one."""
         message = depth.match(frame.stamp_ns) if self.depth_topic else None
         if message is None:
             return frame

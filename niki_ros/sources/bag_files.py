@@ -12,8 +12,7 @@ from niki_ros.files.file_kinds import starts_with
 _ROS_2, ROS_1 = ('.mcap', '.db3'), '.bag'
 SUFFIXES = (*_ROS_2, ROS_1)
 _MCAP_HEAD, _SQLITE_HEAD, _ROS_1_HEAD = b'\x89MCAP0\r\n', b'SQLite format 3\0', b'#ROSBAG V'
-# rosbag2 numbers the files of one recording
-_NUMBERED = re.compile(r'(.*)_\d+')
+_NUMBERED = re.compile(r'(.*)_\d+')  # rosbag2 numbers the files of one recording
 _ZSTD, _METADATA = '.zstd', 'metadata.yaml'
 
 
@@ -29,11 +28,11 @@ def is_bag(path) -> bool:
 def bag_files(path) -> List[Path]:
     """Return all files of the bag that has this folder or file."""
     path = Path(path)
-    if path.is_file() and not (path.parent / _METADATA).is_file():
-        return [path]
     folder = path.parent if path.is_file() else path
-    metadata = [folder / _METADATA] if (folder / _METADATA).is_file() else []
-    return metadata + sorted(one for one in folder.iterdir() if _has_bag_name(one))
+    has_metadata = (folder / _METADATA).is_file()
+    if path.is_file() and not has_metadata:
+        return [path]
+    return [folder / _METADATA] * has_metadata + sorted(filter(_has_bag_name, folder.iterdir()))
 
 
 def paths_for_rosbags(path) -> List[Path]:
@@ -87,7 +86,6 @@ def _recordings(folder: Path) -> Dict[str, List[Path]]:
 
 
 def _only_recording(folder: Path) -> List[Path]:
-    """Return the files of the one recording in a folder."""
     found = _recordings(folder)
     if not found:
         raise SourceError(f'{folder} holds a damaged {_METADATA}, and no file of a bag '
@@ -100,7 +98,6 @@ def _only_recording(folder: Path) -> List[Path]:
 
 
 def _check_readable(file: Path) -> None:
-    """Raise a SourceError for a compressed, renamed or empty file, with the remedy."""
     if file.suffix == _ZSTD:
         raise SourceError(f'{file} is compressed, and there is no {_METADATA}; unpack it: '
                           f"zstd -d '{file}'")
@@ -110,7 +107,6 @@ def _check_readable(file: Path) -> None:
                           f'{stem}{ROS_1}; where its recorder was killed, also: rosbag reindex')
     for head, suffix in ((_MCAP_HEAD, '.mcap'), (_SQLITE_HEAD, '.db3')):
         if starts_with(file, head) and file.suffix not in _ROS_2:
-            raise SourceError(f'{file} is a ROS 2 bag with another suffix; rename it to '
-                              f'{file.name}{suffix}')
+            raise SourceError(f'{file} is a ROS 2 bag; rename it to {file.name}{suffix}')
     if file.is_file() and file.stat().st_size == 0:
         raise SourceError(f'{file} is empty (0 bytes): nothing was recorded, or it was not copied')

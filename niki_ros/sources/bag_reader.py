@@ -24,15 +24,11 @@ class BagReader:
     An open bag of ROS 2 (sqlite3, MCAP) or ROS 1; a context manager.
 
     :ivar path: the folder or the only file of the bag.
+    :raises SourceError: when it cannot be opened, with a command that repairs it.
+    :raises BackendError: when rosbags is not installed.
     """
 
     def __init__(self, path):
-        """
-        Open the bag.
-
-        :raises SourceError: when it cannot be opened, with a command that repairs it.
-        :raises BackendError: when rosbags is not installed.
-        """
         paths = paths_for_rosbags(path)
         self.path = paths[0] if len(paths) == 1 else path
         try:
@@ -49,11 +45,9 @@ class BagReader:
                               ) from error
 
     def __enter__(self) -> BagReader:
-        """Return the reader itself."""
         return self
 
     def __exit__(self, *_):
-        """Close the bag."""
         self._reader.close()
 
     @property
@@ -102,7 +96,6 @@ class BagReader:
         return next(self.messages([topic], lambda *_: None), (None, None))[1]
 
     def _remedy(self) -> str:
-        """Return the command that recovers the messages of a bag without its end."""
         files = [one for one in bag_files(self.path) if one.suffix in _RECOVERY_COMMANDS]
         if not files:
             return f'check it with: ros2 bag info {self.path}'

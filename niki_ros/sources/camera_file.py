@@ -23,11 +23,8 @@ class _Loader(yaml.SafeLoader):
     """Loader of YAML with the matrices of OpenCV's FileStorage."""
 
 
-def _opencv_matrix(loader: _Loader, node: yaml.MappingNode) -> dict:
-    return loader.construct_mapping(node, deep=True)
-
-
-_Loader.add_constructor('tag:yaml.org,2002:opencv-matrix', _opencv_matrix)
+yaml.add_constructor('tag:yaml.org,2002:opencv-matrix', yaml.SafeLoader.construct_yaml_map,
+                     _Loader)
 
 
 def camera_from_yaml(path, rectified: bool = False) -> Camera:
@@ -77,29 +74,7 @@ def camera_for_source(path, source: FrameSource, rectified: bool = False) -> Cam
     return camera.resized(source.width, source.height)
 
 
-def camera_to_yaml(camera: Camera, path, name: str = 'camera') -> None:
-    """Write a camera file that :func:`camera_from_yaml` and camera_info_manager can read."""
-    data = {
-        'image_width': int(camera.width),
-        'image_height': int(camera.height),
-        'camera_name': name,
-        'camera_matrix': _matrix(camera.matrix),
-        'distortion_model': camera.model,
-        'distortion_coefficients': _matrix(camera.distortion[None]),
-        'rectification_matrix': _matrix(np.eye(3)),
-        'projection_matrix': _matrix(np.hstack([camera.matrix, np.zeros((3, 1))])),
-    }
-    Path(path).write_text(yaml.safe_dump(data, sort_keys=False, default_flow_style=None), 'utf-8')
-
-
-def _matrix(array: np.ndarray) -> dict:
-    """Return the mapping of a matrix (rows, columns)."""
-    rows, cols = array.shape
-    return {'rows': rows, 'cols': cols, 'data': [float(x) for x in array.ravel()]}
-
-
 def _read_mapping(path) -> dict:
-    """Return the mapping in a YAML file."""
     try:
         data = yaml.load(_OPENCV_HEAD.sub('', Path(path).read_text('utf-8')), _Loader)
     except OSError as error:

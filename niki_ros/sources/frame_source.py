@@ -18,52 +18,32 @@ MAX_RATE_HZ = 1000.0
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """
-    One image of a source.
+    """One image of a source."""
 
-    :ivar image_rgb: (H, W, 3) uint8.
-    :ivar stamp_ns: nanoseconds since the start of the source; of a bag, the stamp of the message.
-    :ivar index: number of the frame, from 0.
-    :ivar camera: camera of the image; None where the source has no calibration.
-    :ivar depth_m: (h, w) float metres or uint16 millimetres; None where the source has no depth.
-    """
-
-    image_rgb: np.ndarray
-    stamp_ns: int
+    image_rgb: np.ndarray  # (H, W, 3) uint8
+    stamp_ns: int  # since the start of the source; of a bag, the stamp of the message
     index: int
-    camera: Optional[Camera] = None
-    depth_m: Optional[np.ndarray] = None
+    camera: Optional[Camera] = None  # None where the source has no calibration
+    depth_m: Optional[np.ndarray] = None  # (h, w) float metres or uint16 millimetres
 
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """
-    Options of a source; those from ``image_topic`` on only affect bags.
+    """Options of a source; those from ``image_topic`` on only affect bags."""
 
-    :ivar loop: restart at the end; the stamps continue to increase.
-    :ivar rate_hz: frames per second; None = that of the file, 30 for images.
-    :ivar max_frames: number of frames after which the source ends; None = all.
-    :ivar image_topic: None = the only image topic of a camera.
-    :ivar info_topic: None = the camera_info next to the image topic, or the only one.
-    :ivar depth_topic: depth images registered to the images; None = no depth.
-    :ivar fov_deg: horizontal field of view that the pipeline assumes without calibration, for
-        warnings; None = the calibration is not read.
-    :ivar images: setting ``camera.images``.
-    :ivar late_s: setting ``tracking.late_s``; late images are skipped.
-    """
-
-    loop: bool = False
-    rate_hz: Optional[float] = None
-    max_frames: Optional[int] = None
-    image_topic: Optional[str] = None
-    info_topic: Optional[str] = None
-    depth_topic: Optional[str] = None
+    loop: bool = False  # restart at the end; the stamps continue to increase
+    rate_hz: Optional[float] = None  # None = that of the file, 30 for images
+    max_frames: Optional[int] = None  # None = all
+    image_topic: Optional[str] = None  # None = the only image topic of a camera
+    info_topic: Optional[str] = None  # None = next to the image topic, or the only one
+    depth_topic: Optional[str] = None  # images registered to the others; None = no depth
+    # field of view that the pipeline assumes without calibration, for warnings; None = the
+    # calibration is not read
     fov_deg: Optional[float] = CameraConfig.fov_deg
     images: str = CameraConfig.images
-    late_s: float = TrackingConfig.late_s
+    late_s: float = TrackingConfig.late_s  # an image that is late by less is skipped
 
     def __post_init__(self):
-        """Check rate and number of frames."""
         if self.rate_hz is not None and not 0 < self.rate_hz <= MAX_RATE_HZ:
             raise SourceError(f'rate_hz is {self.rate_hz}; expected more than 0, at most '
                               f'{MAX_RATE_HZ:g}')
@@ -76,23 +56,17 @@ class FrameSource:
     Base of all sources: an iterable of :class:`Frame` and a context manager.
 
     :ivar name: path or address, for messages.
-    :ivar rate_hz: frames per second.
     :ivar frame_count: number of frames; None = unknown or endless.
-    :ivar width: of the images in pixels.
-    :ivar height: of the images in pixels.
+    :ivar width: of the images in pixels. :ivar height: likewise.
     :ivar live: True for a camera, which has no end and does not wait for its reader.
+    :param frames_per_pass: number of frames until the end; None = unknown or endless.
+    :param first_image: (H, W) or (H, W, 3), has the size of all images.
     """
 
     live = False
 
     def __init__(self, name: str, rate_hz: float, frames_per_pass: Optional[int],
                  first_image: np.ndarray, options: SourceOptions):
-        """
-        Keep the properties of the source.
-
-        :param frames_per_pass: number of frames until the end; None = unknown or endless.
-        :param first_image: (H, W) or (H, W, 3), has the size of all images.
-        """
         self.name = name
         self.rate_hz = float(rate_hz)
         self.height, self.width = first_image.shape[:2]
@@ -101,11 +75,7 @@ class FrameSource:
         self.frame_count = min((n for n in limits if n is not None), default=None)
 
     def __iter__(self) -> Iterator[Frame]:
-        """
-        Yield the frames from the beginning.
-
-        :raises SourceError: when the source ends early or an image has another size.
-        """
+        """Yield the frames; raise a SourceError where the source ends early."""
         index = start_ns = stamp_ns = 0
         while True:
             for offset_ns, image_rgb in self._one_pass():
@@ -119,11 +89,9 @@ class FrameSource:
             start_ns = stamp_ns + round(1e9 / self.rate_hz)
 
     def __enter__(self):
-        """Return the source itself."""
         return self
 
     def __exit__(self, *_):
-        """Close the source."""
         self.close()
 
     def close(self):
@@ -138,12 +106,7 @@ class FrameSource:
         raise NotImplementedError
 
     def _rgb(self, image_bgr: np.ndarray, label: str) -> np.ndarray:
-        """
-        Return a BGR image (H, W, 3) as RGB.
-
-        :param label: of the image, for the error.
-        :raises SourceError: when its size is not that of the first image.
-        """
+        """Return a BGR image (H, W, 3) as RGB; ``label`` names it in the error for its size."""
         height, width = image_bgr.shape[:2]
         if (height, width) != (self.height, self.width):
             raise SourceError(f'{label} is {width}x{height}, the first image is {self.width}x'

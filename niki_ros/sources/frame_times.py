@@ -23,7 +23,6 @@ class FrameTimes:
     """
 
     def __init__(self, rate_hz: float):
-        """Start before the first frame."""
         self._period_ns = round(1e9 / rate_hz)
         self._last_ns = -self._period_ns
         self._first_stamp_ns: Optional[int] = None

@@ -9,7 +9,7 @@ from typing import List
 
 import cv2
 from niki_ros.common.errors import SourceError
-from niki_ros.files.file_kinds import IMAGE_SUFFIXES, is_image
+from niki_ros.files.file_kinds import IMAGE_SUFFIXES
 from niki_ros.images.levels import Levels
 from niki_ros.images.pixels import encoded_size
 from niki_ros.sources.frame_source import DEFAULT_RATE_HZ, FrameSource, SourceOptions
@@ -22,11 +22,6 @@ _MAX_LISTED_NAMES = 5
 _MAX_PIXELS, _HEADER_BYTES = 1 << 28, 1 << 20
 
 
-def is_image_or_folder(spec: str) -> bool:
-    """Whether a path is a folder or an image."""
-    return Path(spec).is_dir() or is_image(Path(spec))
-
-
 class ImageFolder(FrameSource):
     """
     The images of a folder in natural order of their names, or one image.
@@ -35,7 +30,6 @@ class ImageFolder(FrameSource):
     """
 
     def __init__(self, path, options: SourceOptions):
-        """List the files and read the first one."""
         path = Path(path)
         self._paths = image_files(path) if path.is_dir() else [path]
         if not self._paths:
@@ -73,11 +67,7 @@ def image_files(folder: Path) -> List[Path]:
 
 
 def _pixels(path: Path) -> np.ndarray:
-    """
-    Return the image (H, W) or BGR (H, W, 3) of a file, of any data type.
-
-    :raises SourceError: when the file is not a readable image.
-    """
+    """Return the image (H, W) or BGR (H, W, 3) of a file, of any data type."""
     try:
         # imread fails for some file names and does not report the reason
         data = np.fromfile(path, np.uint8)
@@ -96,7 +86,6 @@ def _pixels(path: Path) -> np.ndarray:
 
 
 def _contents(folder: Path) -> str:
-    """Return the names in a folder, for the end of a message."""
     names = sorted(one.name + ('/' if one.is_dir() else '') for one in os.scandir(folder)
                    if not one.name.startswith('.'))
     if not names:

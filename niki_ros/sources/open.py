@@ -5,35 +5,29 @@ from __future__ import annotations
 import os
 from pathlib import Path
 import re
-from typing import Callable, List, NamedTuple
+from typing import Callable, List, Tuple
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from niki_ros.common.errors import SourceError
+from niki_ros.files.file_kinds import is_image
 from niki_ros.sources.bag import BagSource
 from niki_ros.sources.bag_files import bag_files, is_bag
 from niki_ros.sources.frame_source import FrameSource, SourceOptions
-from niki_ros.sources.image_folder import image_files, ImageFolder, is_image_or_folder
+from niki_ros.sources.image_folder import image_files, ImageFolder
 from niki_ros.sources.stream import is_stream, open_stream
 from niki_ros.sources.video_file import VideoFile
 from niki_ros.sources.webcam import is_webcam, Webcam
 
-
-class SourceKind(NamedTuple):
-    """A kind of source: whether a text names one, and the function that opens it."""
-
-    matches: Callable[[str], bool]
-    open: Callable[[str, SourceOptions], FrameSource]
-
-
-KINDS = (
-    SourceKind(is_stream, open_stream),
-    SourceKind(is_webcam, Webcam),
-    SourceKind(is_bag, BagSource),
-    SourceKind(is_image_or_folder, ImageFolder),
-    SourceKind(os.path.isfile, VideoFile),
+_Kind = Tuple[Callable[[str], bool], Callable[[str, SourceOptions], FrameSource]]
+KINDS: Tuple[_Kind, ...] = (
+    (is_stream, open_stream),
+    (is_webcam, Webcam),
+    (is_bag, BagSource),
+    (lambda path: os.path.isdir(path) or is_image(Path(path)), ImageFolder),
+    (os.path.isfile, VideoFile),
 )
-"""All kinds; the first one that matches opens a source."""
+"""Whether a text names a source of this kind, and the function that opens it; the first counts."""
 
 
 def open_source(spec, **options) -> FrameSource:
@@ -46,11 +40,11 @@ def open_source(spec, **options) -> FrameSource:
     :raises SourceError: with the source and the remedy.
     """
     known, path = SourceOptions(**options), _local_path(str(spec))
-    for kind in KINDS:
-        if path and kind.matches(path):
-            if kind.open is not BagSource:
+    for matches, open_kind in KINDS:
+        if path and matches(path):
+            if open_kind is not BagSource:
                 _check_no_topic(spec, known)
-            return kind.open(path, known)
+            return open_kind(path, known)
     raise _no_source_error(str(spec), path)
 
 
@@ -63,7 +57,7 @@ def source_files(spec) -> List[Path]:
 
 
 def _check_no_topic(spec, options: SourceOptions):
-    """Raise a SourceError where an option names a topic, which only a bag has."""
+    """Raise a SourceError for an option that only applies to bags."""
     for name in ('image_topic', 'info_topic', 'depth_topic'):
         topic = getattr(options, name)
         if topic is not None:
@@ -79,7 +73,6 @@ def _local_path(spec: str) -> str:
 
 
 def _no_source_error(spec: str, local_path: str) -> SourceError:
-    """Return the error for a text that names no source, with what it names."""
     path = Path(local_path)
     if spec and path.exists():
         content = 'a pipe' if path.is_fifo() else 'a device, but not a camera'

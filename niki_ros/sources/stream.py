@@ -53,7 +53,6 @@ class RemoteVideo(VideoFile):
     """A recording on a server."""
 
     def __init__(self, url: str, options: SourceOptions):
-        """Read the first frame."""
         self._url = url
         super().__init__(url, options)
 
@@ -83,7 +82,6 @@ class Stream(FrameSource):
     live = True
 
     def __init__(self, spec: str, capture: cv2.VideoCapture, options: SourceOptions):
-        """Wait for the first image."""
         self._capture = capture
         good, image = capture.read()
         if not good:
@@ -154,11 +152,6 @@ def _is_recording(spec: str, capture: cv2.VideoCapture) -> bool:
 
 
 def _open(spec: str) -> cv2.VideoCapture:
-    """
-    Return the decoder of an address or a pipeline.
-
-    :raises SourceError: when there is no video, without the password.
-    """
     label = without_password(spec)
     if not spec.isprintable():
         raise SourceError(f'the address {label!r} has characters that no address has')
@@ -175,11 +168,6 @@ def _open(spec: str) -> cv2.VideoCapture:
 
 
 def _open_pipeline(pipeline: str) -> cv2.VideoCapture:
-    """
-    Return the decoder of a GStreamer pipeline.
-
-    :raises SourceError: when OpenCV has no GStreamer or the pipeline does not start.
-    """
     if not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
         raise SourceError(
             f'{pipeline!r} is a GStreamer pipeline, and this OpenCV ({cv2.__version__}) was built '

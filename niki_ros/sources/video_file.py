@@ -107,11 +107,6 @@ class VideoFile(FrameSource):
 
 
 def _open_video(path: Path) -> cv2.VideoCapture:
-    """
-    Return the decoder of a file.
-
-    :raises SourceError: when OpenCV cannot decode it, with the reason.
-    """
     try:
         size = path.stat().st_size
         with path.open('rb'):

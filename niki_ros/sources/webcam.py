@@ -15,8 +15,7 @@ from niki_ros.sources.frame_source import (
     SourceOptions,
 )
 
-# Linux' device number of video4linux
-_VIDEO4LINUX_MAJOR = 81
+_VIDEO4LINUX_MAJOR = 81  # device number in Linux
 
 
 def is_webcam(spec: str) -> bool:
@@ -37,7 +36,6 @@ class Webcam(FrameSource):
     live = True
 
     def __init__(self, device: str, options: SourceOptions):
-        """Open the camera by its number or path, and read its first image."""
         self._capture = (cv2.VideoCapture(int(device)) if device.isdecimal()
                          else cv2.VideoCapture(os.path.realpath(device), cv2.CAP_V4L2))
         good, image = self._capture.read() if self._capture.isOpened() else (False, None)
@@ -57,10 +55,9 @@ class Webcam(FrameSource):
         while True:
             good, image = self._capture.read()
             if not good:
-                raise SourceError(f'the camera {self.name} stopped sending images; '
-                                  'check its cable')
-            yield (time.monotonic_ns() - self._start_ns,
-                   self._rgb(image, f'an image of {self.name}'))
+                raise SourceError(f'{self.name} stopped sending images; check its cable')
+            stamp_ns = time.monotonic_ns() - self._start_ns
+            yield stamp_ns, self._rgb(image, f'an image of {self.name}')
 
     def close(self):
         """Release the camera."""

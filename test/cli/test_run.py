@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+from camera_infos import write_camera_file
 from niki_ros import load_pipeline
 from niki_ros.cli import main as cli
 from niki_ros.files.video_writer import VideoWriter
@@ -14,7 +15,6 @@ from niki_ros.loading.process_source import body_record
 from niki_ros.people.pipeline import Pipeline
 from niki_ros.scene.camera import Camera
 from niki_ros.solvers import load_solver
-from niki_ros.sources.camera_file import camera_to_yaml
 from niki_ros.sources.frame_source import SourceOptions
 from niki_ros.sources.open import open_source
 from niki_ros.sources.video_file import VideoFile
@@ -128,7 +128,7 @@ def test_record_of_a_known_person(blank, tmp_path, monkeypatch):
 
 def test_camera_file_is_used_and_scaled(blank, tmp_path, monkeypatch):
     scripted(monkeypatch, [0.0, 0.0, 4.0])
-    camera_to_yaml(Camera.from_fov(128, 96, 31.0), tmp_path / 'camera.yaml')
+    write_camera_file(Camera.from_fov(128, 96, 31.0), tmp_path / 'camera.yaml')
     path = tmp_path / 'out.jsonl'
     assert run(blank, '--json', path, '--camera', tmp_path / 'camera.yaml') == 0
     ratio = np.tan(np.radians(30)) / np.tan(np.radians(15.5))
@@ -137,7 +137,7 @@ def test_camera_file_is_used_and_scaled(blank, tmp_path, monkeypatch):
 
 
 def test_camera_file_of_another_aspect_ratio_is_refused(blank, tmp_path, capsys):
-    camera_to_yaml(Camera.from_fov(640, 640, 60.0), tmp_path / 'camera.yaml')
+    write_camera_file(Camera.from_fov(640, 640, 60.0), tmp_path / 'camera.yaml')
     assert run(blank, '--camera', tmp_path / 'camera.yaml') == 1
     assert '640x640' in capsys.readouterr().err
 

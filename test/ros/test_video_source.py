@@ -5,13 +5,13 @@ import subprocess
 import sys
 import time
 
+from camera_infos import write_camera_file
 import cv2
 from niki_ros.common.errors import SourceError
 from niki_ros.messages.image_decoding import rgb_from_image
 from niki_ros.messages.stamps import ns_from_stamp
 from niki_ros.ros.video_source import INFO_QOS, VideoSource
 from niki_ros.scene.camera import Camera
-from niki_ros.sources.camera_file import camera_to_yaml
 import numpy as np
 import pytest
 from rclpy.node import Node
@@ -70,7 +70,7 @@ def test_every_large_frame_arrives_once(folder):
 def test_compressed_with_calibration(folder, tmp_path):
     camera = Camera(np.array([[900.0, 0, 640], [0, 910, 360], [0, 0, 1]]), 1280, 720,
                     np.array([0.1, 0.0, 0.0, 0.0, 0.0]))
-    camera_to_yaml(camera, tmp_path / 'camera.yaml')
+    write_camera_file(camera, tmp_path / 'camera.yaml')
     with play(Viewer, source=str(folder), rate_hz=60.0, wait_for_subscribers=1, max_frames=5,
               image_transport='compressed', camera_info_file=str(tmp_path / 'camera.yaml'),
               ) as (viewer, source):

@@ -2,10 +2,11 @@
 
 from types import SimpleNamespace
 
+from camera_infos import write_camera_file
 import cv2
 from niki_ros.common.errors import InputError
 from niki_ros.scene.camera import Camera
-from niki_ros.sources.camera_file import camera_for_source, camera_from_yaml, camera_to_yaml
+from niki_ros.sources.camera_file import camera_for_source, camera_from_yaml
 import numpy as np
 import pytest
 import yaml
@@ -59,7 +60,7 @@ def test_read(path):
 def test_written_and_read_again(tmp_path, model, distortion):
     before = Camera(np.array([[500.1, 0, 320], [0, 501.2, 240], [0, 0, 1]]), 640, 480,
                     np.array(distortion), model)
-    camera_to_yaml(before, tmp_path / 'camera.yaml')
+    write_camera_file(before, tmp_path / 'camera.yaml')
     after = camera_from_yaml(tmp_path / 'camera.yaml')
     assert np.array_equal(before.matrix, after.matrix)
     assert np.array_equal(before.distortion, after.distortion)
