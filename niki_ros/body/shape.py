@@ -57,7 +57,6 @@ class _Lengths:
 
 @lru_cache(maxsize=8)
 def _lengths_of(skeleton: Skeleton) -> _Lengths:
-    """Return the tables of a skeleton."""
     bones = skeleton.rest_joints_m[_FAR] - skeleton.rest_joints_m[_NEAR]
     basis = skeleton.shape_basis_m[:, _FAR] - skeleton.shape_basis_m[:, _NEAR]
     squared = np.sum(bones**2, axis=-1)

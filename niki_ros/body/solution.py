@@ -48,6 +48,5 @@ class Solution:
     betas: np.ndarray
 
     def __getitem__(self, index) -> Solution:
-        """Return the solutions at ``index`` along the leading axis."""
         return Solution(self.rotmat[index], self.joints_m[index], self.confidence[index],
                         self.error_z[index], self.betas[index])

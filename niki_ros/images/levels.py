@@ -52,7 +52,6 @@ class Levels:
     """
 
     def __init__(self, config: LevelsConfig = LevelsConfig()):
-        """Start without levels."""
         self._config = config
         self.text = ''
         self._levels: Optional[np.ndarray] = None

@@ -50,7 +50,6 @@ def confidence_rgb(confidence: float) -> tuple:
 
 
 def _draw_body(canvas, body, camera):
-    """Draw the bones of one person from far to near, then the joints, then the label."""
     points = camera.project(body.joints_m)
     points[~(np.abs(points) < _MAX_PX).all(-1)] = np.nan
     if not np.isfinite(points).any():
@@ -78,7 +77,6 @@ def _bone_width_px(points, shape) -> float:
 
 
 def _draw_bone(canvas, ends, colour, status, width):
-    """Draw a bone: solid where observed, dashed where predicted, dotted where unobserved."""
     if status == OBSERVED:
         _line(canvas, ends, _OUTLINE_RGB, width + max(2.0, 0.6 * width))
         _line(canvas, ends, colour, width)
@@ -123,12 +121,10 @@ def _clip(ends, shape, margin):
 
 
 def _fixed_point(point):
-    """Return pixels as OpenCV's fixed-point numbers."""
     return tuple(int(v) for v in np.round(np.asarray(point) * (1 << _SUBPIXEL_BITS)))
 
 
 def _draw_joint(canvas, point, colour, status, width):
-    """Draw a joint: a disc with a light core where observed, a ring elsewhere."""
     radius = width * (1.0 if status == OBSERVED else 0.8)
     margin = radius + 3
     inside = (point > -margin).all() and (point < np.array(canvas.shape[1::-1]) + margin).all()
@@ -150,7 +146,6 @@ def _disc(canvas, centre, radius, colour, thickness):
 
 
 def _draw_label(canvas, points, body, width):
-    """Write id and distance above the head on a dark plate inside the image."""
     distance = float(np.linalg.norm(body.root_m))
     text = f'#{body.id}' + (f'  {distance:.1f} m' if np.isfinite(distance) else '')
     height, total = canvas.shape[:2]

@@ -28,7 +28,6 @@ class Lifter:
     """
 
     def __init__(self, model, **engine_options):
-        """Load the graph."""
         from niki_ros.backends import load_folder_engine
         from niki_ros.models.model_folder import read_model_folder
         folder = read_model_folder(model)
@@ -63,12 +62,10 @@ class Lifter:
         return lifted
 
     def describe(self) -> Dict[str, str]:
-        """Return model, library, device and precision, for diagnostics."""
         facts = self.engine.describe()
         return {'lifter': self.name, **{f'lifter_{key}': str(v) for key, v in facts.items()}}
 
     def close(self) -> None:
-        """Free the graph."""
         self.engine.close()
 
 
@@ -99,7 +96,6 @@ def _keypoints(one: JointObservation) -> KeypointRays:
 
 
 def _lifted(one: JointObservation, camera_from_view, joints_m, spread_m, twist):
-    """Return the observation with lifted joints, camera axes."""
     sigma = lifted_sigma(spread_m, one.hidden)
     twist = twist / np.maximum(np.linalg.norm(twist, axis=-1, keepdims=True), 1e-6)
     return replace(

@@ -51,7 +51,6 @@ class LiftWindow:
     """Keypoints of one person in the images of the last ``AGES_S[-1]`` seconds."""
 
     def __init__(self):
-        """Start without images."""
         self._images: Deque[Tuple[int, KeypointRays]] = deque()
 
     def push(self, stamp_ns: int, keypoints: KeypointRays) -> None:

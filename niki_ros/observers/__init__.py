@@ -18,11 +18,10 @@ def load_observer(config: PipelineConfig, detector: Optional[Detector] = None,
     """
     Return the front end that the settings name.
 
-    :param detector: finds people instead of ``observer.detector``.
+    :param detector: used instead of ``observer.detector``.
     :param wait: see :class:`niki_ros.observers.search.PersonSearch`.
-    :raises ConfigError: for an unknown name, or a missing path of a model folder.
-    :raises ModelError: when a model folder is missing or damaged.
-    :raises BackendError: when library, device or precision of ``engine`` are not available.
+    :raises ConfigError: for an unknown name, or a missing path. :raises ModelError: for a missing
+        or damaged model folder. :raises BackendError: when ``engine`` is not available.
     """
     from niki_ros.backends import engine_options
     from niki_ros.observers.following import FollowingObserver
@@ -38,9 +37,8 @@ def load_observer(config: PipelineConfig, detector: Optional[Detector] = None,
     except BaseException:
         network.close()
         raise
-    search = None
-    if detector is not None:
-        search = PersonSearch(detector, settings.min_score, settings.search_period_s, wait)
+    search = None if detector is None else PersonSearch(
+        detector, settings.min_score, settings.search_period_s, wait)
     return FollowingObserver(network, search, settings.max_people, config.camera.fov_deg)
 
 

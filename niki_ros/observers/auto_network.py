@@ -23,15 +23,13 @@ class AutoNetwork:
     """
     One of several networks of the same kind, chosen by speed.
 
-    :param load: returns the network of a size.
-    :param time_s: returns the seconds of a network per person; None = measured now, which takes
-        some tenths of a second per size.
+    :param load: returns the network of a size. :param time_s: returns the seconds of a network
+        per person; None = measured now, in some tenths of a second per size.
     :ivar size: of the network in use.
     """
 
     def __init__(self, load: Callable[[str], PersonNetwork],
                  time_s: Optional[Callable[[PersonNetwork], float]] = None):
-        """Measure every size and load the first one."""
         self._load = load
         self._cost_s: Dict[str, float] = {}
         for size in SIZES:
@@ -54,7 +52,6 @@ class AutoNetwork:
             self._loading.start()
 
     def crop_of(self, box_px, camera: Camera):
-        """Return the crop of a person in a box (4,)."""
         return self._network.crop_of(box_px, camera)
 
     def estimate(self, image_rgb, camera: Camera, crops: list) -> List[CropEstimate]:
@@ -68,17 +65,14 @@ class AutoNetwork:
         return self._network.estimate(image_rgb, camera, crops)
 
     def disagreement(self, image_rgb, camera: Camera, estimates) -> np.ndarray:
-        """Return by how much estimates in larger crops differ (n,)."""
         return self._network.disagreement(image_rgb, camera, estimates)
 
     def describe(self) -> Dict[str, str]:
-        """Return the network in use and the figures of its choice, for diagnostics."""
         cost = ', '.join(f'{size} {1e3 * cost:.0f}' for size, cost in self._cost_s.items())
         rate = f'{1 / self._period_s:.0f} Hz' if self._period_s else 'rate not known yet'
         return {**self._network.describe(), 'observer_auto': f'{rate}; ms a person: {cost}'}
 
     def close(self) -> None:
-        """Free the graphs."""
         if self._loading is not None:
             self._loading.join()
         if self._loaded is not None:
@@ -86,14 +80,12 @@ class AutoNetwork:
         self._network.close()
 
     def _largest_fitting(self, period_s: float, people: int) -> str:
-        """Return the largest size that is fast enough, or the smallest one."""
         limit_s = _MAX_LOAD_RATIO * period_s / people
         fitting = [size for size in SIZES if self._cost_s[size] <= limit_s * (
             1.0 if SIZES.index(size) <= SIZES.index(self.size) else _LARGER_RATIO)]
         return fitting[-1] if fitting else SIZES[0]
 
     def _load_size(self, size: str) -> None:
-        """Load a network while the other one is in use."""
         self._loaded = size, self._load(size)
 
 

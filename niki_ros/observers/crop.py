@@ -66,10 +66,8 @@ def joints_from_uvd(uvd, crop: Crop, camera: Camera, camera_scale: float, depth_
     """
     Return joints (29, 3) in the camera's optical frame, metres, and their pixels (29, 2).
 
-    The network has no camera as input; it estimates the size of the crop at the distance of the
-    person, 1 / ``camera_scale`` metres. The distance follows from the focal length.
-
     :param uvd: (29, 3) u, v: -0.5 … 0.5 across and down the crop; d: depth over ``depth_m``.
+    :param camera_scale: widths of the crop per metre at the person's distance.
     """
     pixels = crop.image_from_uv(np.asarray(uvd)[:, :2])
     focal = np.sqrt(camera.matrix[0, 0] * camera.matrix[1, 1])

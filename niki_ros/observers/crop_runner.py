@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import List, Sequence
 
 from niki_ros.observers.followed_person import FollowedPerson
-from niki_ros.observers.masking import mask_other_people
 from niki_ros.observers.person_network import CropEstimate, PersonNetwork
 from niki_ros.scene.camera import Camera
+import numpy as np
+
+# kept around a person's own box, over its size
+_OWN_MARGIN_RATIO = 0.04
 
 
 class CropRunner:
@@ -18,7 +21,6 @@ class CropRunner:
     """
 
     def __init__(self, network: PersonNetwork, min_presence: float):
-        """Keep the network."""
         self._network, self._min_presence = network, min_presence
 
     def run(self, image_rgb, camera: Camera, people: Sequence[FollowedPerson],
@@ -54,6 +56,29 @@ class CropRunner:
 
     def update(self, people: Sequence[FollowedPerson], estimates: Sequence[CropEstimate],
                stamp_ns: int) -> None:
-        """Update people by their estimates."""
         for one, estimate in zip(people, estimates):
             one.update(estimate, stamp_ns, self._min_presence)
+
+
+def mask_other_people(image_rgb, own_px, others_px) -> np.ndarray:
+    """
+    Return the image (H, W, 3) uint8 with the boxes of others in the mean colour of one person.
+
+    :param own_px: (4,) x0, y0, x1, y1 of that person. :param others_px: boxes (4,).
+    """
+    height, width = image_rgb.shape[:2]
+    margin = _OWN_MARGIN_RATIO * (np.asarray(own_px[2:]) - own_px[:2])
+    own = _slices([*(own_px[:2] - margin), *(own_px[2:] + margin)], width, height)
+    masked = image_rgb.copy()
+    colour = image_rgb[own].reshape(-1, 3).mean(axis=0).astype(np.uint8)
+    for box in others_px:
+        masked[_slices(box, width, height)] = colour
+    masked[own] = image_rgb[own]
+    return masked
+
+
+def _slices(box_px, width: int, height: int) -> tuple:
+    """Return rows and columns of a box, at least one of each."""
+    x0, y0, x1, y1 = (int(value) for value in box_px)
+    x0, y0 = min(max(x0, 0), width - 1), min(max(y0, 0), height - 1)
+    return slice(y0, max(min(y1, height), y0 + 1)), slice(x0, max(min(x1, width), x0 + 1))

@@ -1,9 +1,8 @@
 """
-Conversion between the output of a network that sees a crop only, and metres.
+Conversion between the output of a network whose input is a crop, and metres.
 
-In the middle of a crop a person looks as from a camera that points there, so poses are in the axes
-of that camera. The position of the pelvis is given by three numbers: uv in the crop, and the size
-of the crop at the distance of the pelvis.
+Poses are in the axes of a camera that points at the middle of the crop, because a person looks as
+from there. The pelvis is given by uv in the crop, and the size of the crop at its distance.
 """
 
 from __future__ import annotations
@@ -23,10 +22,9 @@ class CropView:
     """
     A crop of a camera's image.
 
-    :param camera_from_view: (3, 3) rotation from the axes of a camera that points at the middle of
-        the crop to the camera's.
-    :param crops: widths of the crop per radian at its middle: at distance z the crop is z / crops
-        metres wide.
+    :param camera_from_view: (3, 3) from the axes of a camera that points at the middle of the crop
+        to the camera's. :param crops: widths of the crop per radian: at distance z the crop is
+        z / crops metres wide.
     """
 
     crop: Crop
@@ -48,8 +46,8 @@ class CropView:
         """
         Return the pelvis (3,) in the camera's optical frame, metres.
 
-        :param uv: (2,) in the crop, -0.5 … 0.5.
-        :param log_scale: logarithm of the widths of the crop per metre at the pelvis' distance.
+        :param uv: (2,) in the crop, -0.5 … 0.5. :param log_scale: logarithm of the widths of the
+            crop per metre at the distance of the pelvis.
         """
         ray = self.camera.rays(self.crop.image_from_uv(uv))
         depth = max(self.crops / float(np.exp(log_scale)), _MIN_DEPTH_M)

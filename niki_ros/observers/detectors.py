@@ -1,9 +1,8 @@
 """
 Detectors of people: an image in, boxes out.
 
-Another detector is a class with the members of :class:`Detector`, a model folder whose manifest
-has a ``kind`` of its own, and a line in :data:`DETECTORS`. ``observer.detector`` is then the path
-of that folder.
+Another detector is a class with the members of :class:`Detector`, a line in :data:`DETECTORS`, and
+a model folder with that ``kind`` in its manifest, whose path ``observer.detector`` is.
 """
 
 from __future__ import annotations
@@ -21,8 +20,7 @@ class Detector(Protocol):
     """
     Finds people in an image.
 
-    :ivar input_px: longer side of the image that the network processes; larger images are also
-        searched in parts, so that small people are found.
+    :ivar input_px: side of the input; larger images are also searched in parts.
     """
 
     input_px: int
@@ -31,9 +29,7 @@ class Detector(Protocol):
         """
         Return boxes (n, 4) x0, y0, x1, y1 in pixels of the image, and scores (n,) 0 … 1.
 
-        Called in a thread of its own, one image at a time.
-
-        :param image_rgb: (H, W, 3) uint8 of any size.
+        Called in a thread of its own, one image (H, W, 3) uint8 of any size at a time.
         """
 
     def describe(self) -> Dict[str, str]:
@@ -60,7 +56,6 @@ class NanoDet:
     BINS = 11
 
     def __init__(self, model, min_score: float = 0.3, **engine_options):
-        """Load the graph."""
         from niki_ros.backends import load_folder_engine
         from niki_ros.models.model_folder import read_model_folder
         folder = read_model_folder(model)
@@ -80,11 +75,9 @@ class NanoDet:
         return boxes, scores
 
     def describe(self) -> Dict[str, str]:
-        """Return model, library, device and precision, for diagnostics."""
         return {'name': self.name, **{k: str(v) for k, v in self.engine.describe().items()}}
 
     def close(self) -> None:
-        """Free the graph."""
         self.engine.close()
 
     @classmethod
@@ -92,8 +85,7 @@ class NanoDet:
         """Return middles (n, 2) and strides (n, 1) of all cells, pixels of the input."""
         middles, strides = [], []
         for stride in cls.STRIDES:
-            side = cls.input_px // stride
-            steps = np.arange(side) * stride + (stride - 1) / 2
+            steps = np.arange(cls.input_px // stride) * stride + (stride - 1) / 2
             grid = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
             middles.append(grid)
             strides.append(np.full((len(grid), 1), float(stride)))
@@ -127,11 +119,7 @@ def reach_px(distances, stride_px) -> np.ndarray:
 
 
 def letterboxed(image_rgb, size_px: int) -> tuple:
-    """
-    Return an image scaled into a square (size, size, 3) uint8, and its width and height there.
-
-    The image (H, W, 3) uint8 is at the upper left; zeros fill the rest.
-    """
+    """Return an image (H, W, 3) uint8 at the upper left of a square, and its (width, height)."""
     height, width = image_rgb.shape[:2]
     scale = size_px / max(height, width)
     inner = max(round(width * scale), 1), max(round(height * scale), 1)
@@ -160,7 +148,7 @@ def best_boxes(boxes, scores, max_overlap: float = _MAX_OVERLAP_RATIO) -> np.nda
 
     :param scores: (n,). :param max_overlap: intersection over union with a better box.
     """
-    kept: list = []
+    kept = []
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
     order = np.argsort(-scores, kind='stable')
     while len(order):

@@ -1,9 +1,9 @@
-"""One person who is followed from image to image."""
+"""People who are followed from image to image, and those who were lost a short time ago."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, List, Optional, Sequence
+from typing import Any, List, Optional, Sequence, Tuple
 
 from niki_ros.images.boxes import overlap
 from niki_ros.observers.person_network import CropEstimate
@@ -59,9 +59,9 @@ class FollowedPerson:
 
 def without_duplicates(people: List[FollowedPerson]) -> List[FollowedPerson]:
     """
-    Return the people, only one of those whose crops have come to show the same person.
+    Return the people without those whose crops have come to show the same person as another one.
 
-    The one whose box has moved least has been on that person; the other one was occluded or left.
+    The crop whose box has moved least has been on that person; the other person was lost.
     """
     kept: List[FollowedPerson] = []
     for one in sorted(people, key=lambda p: (p.estimate is None, p.moved_ratio)):
@@ -70,3 +70,43 @@ def without_duplicates(people: List[FollowedPerson]) -> List[FollowedPerson]:
                 is_same_person(one.estimate.observation, other) for other in others):
             kept.append(one)
     return sorted(kept, key=lambda p: p.found_ns)
+
+
+@dataclass(frozen=True)
+class LostConfig:
+    """Numbers of :class:`LostPeople`; ratios are over the last size of the person."""
+
+    remember_ns: int = 3_000_000_000
+    reach_ratio: float = 0.5  # distance from the last place within which a detection can be,
+    speed_ratio_per_s: float = 2.0  # and its growth in a second
+    size_ratios: Tuple[float, float] = (0.4, 2.5)  # range of the size of the detection
+
+
+class LostPeople:
+    """People who were lost a short time ago."""
+
+    def __init__(self, config: LostConfig = LostConfig()):
+        self._config = config
+        self._people: List[FollowedPerson] = []
+
+    def add(self, people: Sequence[FollowedPerson]) -> None:
+        self._people += people
+
+    def expire(self, stamp_ns: int) -> None:
+        """Remove people who were lost too long ago."""
+        self._people = [one for one in self._people
+                        if stamp_ns - one.seen_ns <= self._config.remember_ns]
+
+    def may_contain(self, box_px, stamp_ns: int) -> bool:
+        """Return whether a detected box (4,) can be that of a lost person."""
+        return any(self._may_be(one, box_px, stamp_ns) for one in self._people)
+
+    def _may_be(self, lost: FollowedPerson, box_px, stamp_ns: int) -> bool:
+        config = self._config
+        size = float((lost.box_px[2:] - lost.box_px[:2]).max())
+        middles = box_px[:2] + box_px[2:] - lost.box_px[:2] - lost.box_px[2:]
+        reach = size * (config.reach_ratio
+                        + config.speed_ratio_per_s * (stamp_ns - lost.seen_ns) * 1e-9)
+        low, high = config.size_ratios
+        return bool(np.linalg.norm(middles / 2) <= reach
+                    and low < (box_px[2:] - box_px[:2]).max() / max(size, 1.0) < high)

@@ -1,9 +1,8 @@
 """
-Front end that follows people from image to image, each in a crop of their own.
+Front end that follows each person from image to image in a crop, all crops in one batch.
 
-The crop of a person follows from the estimate in the image before; all crops of an image are
-estimated in one batch. A detector runs some times a second in addition, and never delays an image.
-The crop of a newly detected person is estimated several times, until it fits.
+The estimate in one image gives the crop in the next. A detector runs some times a second in
+addition. The crop of a newly detected person is estimated several times, until it fits.
 """
 
 from __future__ import annotations
@@ -17,9 +16,8 @@ from niki_ros.common.errors import InputError
 from niki_ros.common.settings import CameraConfig, ObserverConfig
 from niki_ros.images.boxes import overlap
 from niki_ros.observers.crop_runner import CropRunner
-from niki_ros.observers.followed_person import FollowedPerson, without_duplicates
+from niki_ros.observers.followed_person import FollowedPerson, LostPeople, without_duplicates
 from niki_ros.observers.image_period import ImagePeriod
-from niki_ros.observers.lost_people import LostPeople
 from niki_ros.observers.occlusion import with_occluded_joints_hidden
 from niki_ros.observers.person_network import PersonNetwork
 from niki_ros.observers.search import PersonSearch, SearchResult
@@ -29,50 +27,35 @@ import numpy as np
 
 @dataclass(frozen=True)
 class FollowConfig:
-    """
-    Numbers of :class:`FollowingObserver`.
+    """Numbers of :class:`FollowingObserver`; overlaps are intersections over unions."""
 
-    :param min_presence: a person is in a crop from this presence on.
-    :param sure_presence: from this presence on a person is followed even if no search confirms
-        it. What the network takes for a person in 46 pictures without people stays below 0.8; of
-        people who walk by at 80 pixels' height 95 % are above 0.92.
-    :param max_gap_ns: after a longer gap between two images a new stream begins.
-    :param max_unseen_ns: a person who is not seen is looked for in the same crop for this time.
-    :param max_new_per_image: people who are begun in one image while others are followed.
-    :param confirm_images: images in a row in which a person who is found while others are
-        followed must be seen before being reported: a crop that shows two people settles on one
-        of them in the next image.
-    :param same_person_overlap: intersection over union of a detected box and the box of the same
-        person.
-    :param known_person_overlap: a detected box that overlaps more is that of a followed person;
-        with less it can be that of another one in front.
-    :param min_inside_ratio: share of a given box that must be inside the image.
-    """
-
-    min_presence: float = 0.5
+    min_presence: float = 0.5  # a person is in a crop from this presence on
+    # followed without confirmation by a search; false people in 46 pictures without people stay
+    # below 0.8; of people who walk by at 80 pixels' height 95 % are above 0.92
     sure_presence: float = 0.9
-    max_gap_ns: int = 10_000_000_000
-    max_unseen_ns: int = 250_000_000
-    max_new_per_image: int = 2
+    max_gap_ns: int = 10_000_000_000  # after a longer gap between two images a new stream begins
+    max_unseen_ns: int = 250_000_000  # an unseen person is looked for in the same crop
+    max_new_per_image: int = 2  # new people while others are followed
+    # images in a row in which such a person must be seen before being reported: a crop that shows
+    # two people settles on one of them in the next image
     confirm_images: int = 3
-    same_person_overlap: float = 0.3
-    known_person_overlap: float = 0.45
-    min_inside_ratio: float = 0.2
+    same_person_overlap: float = 0.3  # of a detected box with the box of the same person
+    known_person_overlap: float = 0.45  # with less, a box can be that of another person in front
+    min_inside_ratio: float = 0.2  # share of a given box that must be inside the image
 
 
 class FollowingObserver:
     """
     Front end: people are found by a detector and followed by a network that estimates crops.
 
-    :param search: finds people; None = only the boxes that are given.
-    :param max_people: followed at the same time. :param fov_deg: of images without a camera.
+    :param search: None = only the boxes that are given. :param max_people: at the same time.
+    :param fov_deg: of images without a camera.
     :ivar faults: of the last image, texts by name.
     """
 
     def __init__(self, network: PersonNetwork, search: Optional[PersonSearch],
                  max_people: int = ObserverConfig.max_people,
                  fov_deg: float = CameraConfig.fov_deg, config: FollowConfig = FollowConfig()):
-        """Start without people."""
         self.network, self.search = network, search
         self.faults: Dict[str, str] = {}
         self._config, self._max_people, self._fov_deg = config, max_people, fov_deg
@@ -113,20 +96,17 @@ class FollowingObserver:
         return self._reported()
 
     def reset(self) -> None:
-        """Start a new stream of images."""
         self._followed, self._candidates, self._last_ns = [], [], None
         self._lost, self._period = LostPeople(), ImagePeriod()
         if self.search is not None:
             self.search.reset()
 
     def close(self) -> None:
-        """Free network and detector."""
         if self.search is not None:
             self.search.close()
         self.network.close()
 
     def describe(self) -> Dict[str, str]:
-        """Return model, library, device and precision, for diagnostics."""
         facts = self.network.describe()
         if self.search is None:
             return {**facts, 'detector': 'given boxes only'}
@@ -135,7 +115,6 @@ class FollowingObserver:
                 **{f'detector_{key}': value for key, value in detector.items() if key != 'name'}}
 
     def _inside(self, boxes_px, size) -> List[np.ndarray]:
-        """Return those of the given boxes (n, 4) that lie in the image."""
         if boxes_px is None:
             return []
         return [box for box in finite_array('boxes_px', boxes_px, (None, 4))
@@ -163,7 +142,6 @@ class FollowingObserver:
                 or self._lost.may_contain(found.boxes_px[i], stamp_ns)]
 
     def _follow(self, image, camera, stamp_ns: int) -> None:
-        """Estimate all people in one batch, and new ones until their crops fit."""
         new = self._begin(camera, stamp_ns)
         followed, runner = self._followed, self._runner
         estimates = runner.run(image, camera, [*followed, *new])
@@ -212,7 +190,6 @@ class FollowingObserver:
 
     def _check_truncation(self, image, camera, people: List[FollowedPerson],
                           stamp_ns: int) -> None:
-        """Estimate people who may be truncated in larger crops."""
         due = [(one, one.estimate) for one in people if one.estimate is not None
                and one.truncation.is_due(one.estimate, stamp_ns)]
         if due:
@@ -226,7 +203,6 @@ class FollowingObserver:
                 'too little of them is seen to locate them, and they are left out')
 
     def _is_kept(self, one: FollowedPerson, stamp_ns: int) -> bool:
-        """Return whether a person is still followed."""
         if one.unconfirmed_images and one.estimate is None:
             return False
         is_sure = (one.estimate is not None

@@ -10,10 +10,9 @@ class GraphNetwork:
     Loads a model folder and runs its graph.
 
     A subclass has ``KIND`` of the manifest, ``MAKER`` (the command that makes such folders) and
-    ``OUTPUTS`` of the graph with their shapes.
+    ``OUTPUTS`` of the graph with their shapes. ``engine_options`` are those of
+    :func:`niki_ros.backends.load_engine`.
 
-    :param model: folder of the model. :param engine_options: of
-        :func:`niki_ros.backends.load_engine`.
     :raises ModelError: for a folder of another kind.
     """
 
@@ -22,7 +21,6 @@ class GraphNetwork:
     OUTPUTS: Dict[str, tuple] = {}
 
     def __init__(self, model, **engine_options):
-        """Load the graph."""
         from niki_ros.backends import load_folder_engine
         from niki_ros.models.model_folder import read_model_folder
         folder = read_model_folder(model)
@@ -38,10 +36,8 @@ class GraphNetwork:
         """Do nothing: there is one graph."""
 
     def describe(self) -> Dict[str, str]:
-        """Return model, library, device and precision, for diagnostics."""
         facts = {f'observer_{name}': str(value) for name, value in self.engine.describe().items()}
         return {'observer': self.KIND, 'observer_model': self.name, **facts}
 
     def close(self) -> None:
-        """Free the graph."""
         self.engine.close()

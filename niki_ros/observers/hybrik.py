@@ -1,8 +1,7 @@
 """
-HybrIK as a front end: 29 joints, twist and shape of each person from a crop.
+HybrIK as a front end, imported from weights that the user has downloaded (``niki-import hybrik``).
 
-The graph is imported from weights that the user has downloaded (``niki-import hybrik``). Where the
-folder has SMPL's skeleton, the camera scale is refined by it, as in HybrIK's own evaluation.
+Where the folder has SMPL's skeleton, the camera scale is refined by it, as in HybrIK's evaluation.
 """
 
 from __future__ import annotations
@@ -66,7 +65,6 @@ class HybrikNetwork(CropNetwork):
         return float(np.clip(focal / (crop.side_px * distance), *_SCALES_PER_M))
 
     def describe(self) -> Dict[str, str]:
-        """Return model, engine and source of the camera scale, for diagnostics."""
         refined = "the network's" if self._skeleton is None else 'refined by the body'
         return {**super().describe(), 'observer_camera_scale': refined}
 

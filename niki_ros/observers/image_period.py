@@ -14,7 +14,6 @@ class ImagePeriod:
     """Measures the period of a stream of images by their stamps."""
 
     def __init__(self):
-        """Start without images."""
         self._stamps_ns: List[int] = []
         self._reported_ns: Optional[int] = None
 

@@ -1,8 +1,7 @@
 """
-A small front end: a posed skeleton of each person from a crop.
+A small front end: a posed skeleton of each person from a crop, see ``niki-train kinematic``.
 
-The graph is made by ``niki-train kinematic`` and ``niki-export``. It contains a kinematic layer,
-so that the bone lengths are those of a body.
+The graph contains a kinematic layer, so that the bone lengths are those of a body.
 """
 
 from __future__ import annotations

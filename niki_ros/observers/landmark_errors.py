@@ -1,11 +1,9 @@
 """
-Average errors of the landmark network, learned from rendered people.
+Average errors of the landmark network, learned from rendered people by ``niki-train landmarks``.
 
-The input of a small network is the 33 landmarks in metres, their visibility, and how far they are
-outside the image. Its output is the correction of each of the 29 joints: in metres, in the axes of
-a camera that points at the person, and in the image, over the size of the person. Image positions
-are no input: with them it was better on rendered people and worse on real ones. ``niki-train
-landmarks`` makes the weights.
+A small network corrects each of the 29 joints by the 33 landmarks in metres, their visibility, and
+how far they are outside the image. Image positions are no input: with them it was better on
+rendered people and worse on real ones.
 """
 
 from __future__ import annotations
@@ -36,8 +34,7 @@ def inputs(normalized, world_m, visibility) -> np.ndarray:
 
     :param normalized: (..., 33, 2) image positions over width and height.
     :param world_m: (..., 33, 3) relative to the middle of the hips, axes of a camera that points
-        at the person, metres.
-    :param visibility: (..., 33) 0 … 1.
+        at the person, metres. :param visibility: (..., 33) 0 … 1.
     """
     beyond = np.maximum(-normalized, normalized - 1.0).max(-1)
     flat = np.reshape(world_m, (*np.shape(world_m)[:-2], 33 * 3))
@@ -63,25 +60,16 @@ def _silu(x):
 
 
 class LandmarkErrors:
-    """
-    The network of two hidden layers.
-
-    :param weights: by name, as in the file. :param digest: sha256 of the file.
-    """
+    """The network of two hidden layers; weights by name, and the digest of their file."""
 
     def __init__(self, weights: dict, digest: str = ''):
-        """Convert the weights to float64."""
         self.sha256 = digest
         self._weights = {key: np.asarray(value, dtype=np.float64)
                          for key, value in weights.items()}
 
     @classmethod
     def read(cls, path: Union[str, Path] = SHIPPED) -> LandmarkErrors:
-        """
-        Read a file of weights.
-
-        :raises ModelError: when the file is missing or damaged, or has other content.
-        """
+        """Read a file of weights; raise :class:`ModelError` where that fails."""
         try:
             data = Path(path).read_bytes()
             with np.load(BytesIO(data), allow_pickle=False) as file:
@@ -99,10 +87,9 @@ class LandmarkErrors:
 
     def __call__(self, normalized, world_m, visibility) -> tuple:
         """
-        Return the corrections to be added; arguments as of :func:`inputs`.
+        Return corrections to be added; arguments and axes as of :func:`inputs`.
 
-        :return: of the joints (..., 29, 3), metres, the same axes; of their image positions
-            (..., 29, 2), over the longer side of the person's box.
+        :return: of joints (..., 29, 3), metres; of image positions (..., 29, 2) over box size.
         """
         return self.answer(inputs(normalized, world_m, visibility))
 

@@ -1,8 +1,8 @@
 """
 BlazePose's 33 landmarks as 29 joints.
 
-Limbs are the landmarks themselves. Joints without a landmark (spine, neck, collars, head) are
-constructed with the proportions of the open skeleton, scaled to the trunk of the person.
+Spine, neck, collars and head have no landmark; they are constructed with the proportions of the
+open skeleton, scaled to the trunk of the person.
 """
 
 from __future__ import annotations

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from niki_ros.body.keypoints import (
-    JOINT_OF_KEYPOINT,
-    KEYPOINT_IS_JOINT,
-    KeypointRays,
-    KEYPOINTS,
-)
+from niki_ros.body.keypoints import JOINT_OF_KEYPOINT, KEYPOINT_IS_JOINT, KeypointRays, KEYPOINTS
 from niki_ros.body.observation import JointObservation
 from niki_ros.body.skeleton import JOINT
 from niki_ros.scene.camera import Camera

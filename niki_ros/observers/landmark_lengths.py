@@ -1,8 +1,7 @@
 """
-Bone lengths from the 33 landmarks.
+Bone lengths from the 33 landmarks, corrected by average ratios.
 
-The landmark network shortens limbs: where it is unsure of a depth it returns the mean, and shank
-and foot lose most. The ratios of this module correct that on average.
+Where the network is unsure of a depth it returns the mean: limbs become short, shank and foot most.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
 """
-BlazePose's landmark network, the default front end.
+BlazePose's landmark network, the default front end (Bazarevsky et al., BlazePose, 2020).
 
 Its outputs for an upright crop are the image positions of 33 landmarks, their visibility, their
 positions in metres relative to the hips, and the presence of a person. Two more points, the middle
-of the hips and the point above it that is as far away as the body reaches, give the crop in the
-next image. Crops are those of the network's authors (Bazarevsky et al., BlazePose, 2020), except
-that a virtual camera takes them, see :mod:`niki_ros.scene.person_view`.
+of the hips and the point above it at the reach of the body, give the next crop. Unlike those of
+the authors, crops are images of a virtual camera, see :mod:`niki_ros.scene.person_view`.
 """
 
 from __future__ import annotations
@@ -36,29 +35,17 @@ _COMPARED = [0, 7, 8, 11, 12, 13, 14, 23, 24, 25, 26, 27, 28]
 
 @dataclass(frozen=True)
 class LandmarkConfig:
-    """
-    Numbers of :class:`LandmarkNetwork`.
+    """Numbers of :class:`LandmarkNetwork`."""
 
-    :param min_crop_px: width of a crop in the image; narrower ones show single pixels.
-    :param steady_width_ratio: changes of the width of a crop below this are smoothed. The size of
-        a person varies by some percent from image to image, and the outputs vary with it.
-    :param width_weight: weight of the newest width then (Pose2Sim, four cameras, 104.1 to
-        103.3 mm).
-    :param larger_width_ratio: width of the larger crops over that of the person's crop.
-    :param larger_up_ratios: distance of their middles above its middle, over its width.
-    :param absence_ratio: a larger crop without a person counts as a shift by this, over the size
-        of the body.
-    :param outside_lens_ratio: image position over the size of the image of landmarks outside the
-        valid range of the lens.
-    """
-
-    min_crop_px: float = 20.0
+    min_crop_px: float = 20.0  # width of a crop in the image; narrower ones show single pixels
+    # smaller changes of the width of a crop are smoothed: the size of a person varies by some
+    # percent from image to image, and the outputs vary with it
     steady_width_ratio: float = 0.2
-    width_weight: float = 0.4
-    larger_width_ratio: float = 1.5
-    larger_up_ratios: Tuple[float, ...] = (0.0, 0.3)
-    absence_ratio: float = 0.3
-    outside_lens_ratio: float = 2.0
+    width_weight: float = 0.4  # of the newest width then (Pose2Sim, 4 cameras, 104.1 to 103.3 mm)
+    larger_width_ratio: float = 1.5  # width of the larger crops over that of the person's crop
+    larger_up_ratios: Tuple[float, ...] = (0.0, 0.3)  # their middles above its middle, the same
+    absence_ratio: float = 0.3  # shift for which a larger crop without a person counts
+    outside_lens_ratio: float = 2.0  # image position of landmarks where the lens has no rays
 
 
 class LandmarkNetwork(GraphNetwork):
@@ -77,7 +64,6 @@ class LandmarkNetwork(GraphNetwork):
 
     def __init__(self, model, errors: Optional[LandmarkErrors] = None,
                  config: LandmarkConfig = LandmarkConfig(), **engine_options):
-        """Load the graph."""
         super().__init__(model, **engine_options)
         self._errors, self._config = errors, config
 
@@ -99,12 +85,8 @@ class LandmarkNetwork(GraphNetwork):
         """
         Return by how much estimates in larger crops differ from ``estimates`` (n,).
 
-        A person is estimated at the same position in every crop that shows them whole. Where only
-        legs are in view the network may place a small whole person onto one of them, and another
-        one in another crop.
-
-        :return: sum over two crops of the median shift of the landmarks, over the size of the
-            body, and of the weighted probability that no person is there.
+        That is the sum over two crops of the median shift of the landmarks, over the size of the
+        body, and of the weighted probability that no person is there.
         """
         config, count = self._config, len(self._config.larger_up_ratios)
         crops = [one.next_crop.enlarged(config.larger_width_ratio, up_ratio)
@@ -128,12 +110,10 @@ class LandmarkNetwork(GraphNetwork):
         return outputs['landmarks'].reshape(-1, POINTS, 5).astype(np.float64), outputs
 
     def describe(self) -> Dict[str, str]:
-        """Return model, library, device and precision, for diagnostics."""
         correction = self._errors.sha256 if self._errors else 'none'
         return {**super().describe(), 'observer_correction_sha256': correction}
 
     def _estimate(self, points, world_m, presence, view, camera, size) -> CropEstimate:
-        """Return observation and next view of one row of the outputs."""
         rays = view.rays(points[:, :2], SIZE_PX)
         pixels = camera.project(rays[:LANDMARKS])
         normalized = pixels / size

@@ -1,9 +1,9 @@
 """
 Observations with expected errors, made from BlazePose's 33 landmarks.
 
-The figures in this file were measured on Pose2Sim's balancing trial: four calibrated cameras, 100
-frames each, joints triangulated from all views (good to 2-3 cm), network ``full`` in the runtime
-of its authors, frames where front and back were mistaken left out (32 of 400).
+Figures were measured on Pose2Sim's balancing trial: four calibrated cameras, 100 frames each,
+joints triangulated from all views (good to 2-3 cm), network ``full`` in the runtime of its
+authors, without the frames where front and back were mistaken (32 of 400).
 ``test/observers/test_landmark_network.py`` measures the error of the joints with today's graph.
 """
 
@@ -50,29 +50,18 @@ _CONSTRUCTED_JOINTS = [JOINT[name] for name in (*CONSTRUCTED, 'head', 'head_top'
 
 @dataclass(frozen=True)
 class LandmarkSigmaConfig:
-    """
-    Numbers of the expected errors.
+    """Numbers of the expected errors."""
 
-    :param seen_visibility: a joint is seen from this visibility on,
-    :param hidden_visibility: and hidden below this.
-    :param hips_ratio: weight of the hips' additional sigma for all other joints.
-    :param keypoint_ratio: error of an image position over the size of the person,
-    :param unseen_keypoint_ratio: and its increase as the visibility falls from 1 to 0.
-    :param constructed_ratio: error of the image position of a constructed joint over that of
-        others; measured 5 % at the neck, 3.4 % at the head top.
-    :param outside_ratio: distance from the border, over the size of the image, from which on a
-        joint is outside.
-    :param box_visibility: the box is around landmarks with this visibility or more.
-    """
-
-    seen_visibility: float = 0.95
-    hidden_visibility: float = 0.5
-    hips_ratio: float = 0.5
-    keypoint_ratio: float = 0.015
-    unseen_keypoint_ratio: float = 0.045
+    seen_visibility: float = 0.95  # a joint is seen from this visibility on,
+    hidden_visibility: float = 0.5  # and hidden below this
+    hips_ratio: float = 0.5  # weight of the hips' additional sigma for all other joints
+    keypoint_ratio: float = 0.015  # error of an image position over the size of the person,
+    unseen_keypoint_ratio: float = 0.045  # and its increase as the visibility falls from 1 to 0
+    # error of a constructed joint's image position over that of others; measured 5 % at the neck,
+    # 3.4 % at the head top
     constructed_ratio: float = 3.0
-    outside_ratio: float = 0.05
-    box_visibility: float = 0.5
+    outside_ratio: float = 0.05  # a joint is outside from here on, over the size of the image
+    box_visibility: float = 0.5  # the box is around landmarks with this visibility or more
 
 
 _CONFIG = LandmarkSigmaConfig()
@@ -82,8 +71,7 @@ def seen_share(normalized: np.ndarray, visibility: np.ndarray) -> tuple:
     """
     Return visibility (29,) of the joints, and how far they are outside the image (29,), 0 … 1.
 
-    :param normalized: (33, 2) image positions over width and height.
-    :param visibility: (33,) 0 … 1.
+    :param normalized: (33, 2) positions over width and height. :param visibility: (33,) 0 … 1.
     """
     beyond = np.maximum(-normalized, normalized - 1.0).max(axis=1)
     outside = np.clip(beyond / _CONFIG.outside_ratio, 0.0, 1.0)
@@ -137,8 +125,7 @@ def keypoints_from_landmarks(pixels, world_m, joints_m) -> np.ndarray:
     A constructed joint has the same offset from the weighted sum of its landmarks as in 3D, with
     one scale for the person (weak perspective).
 
-    :param pixels: (33, 2) landmarks in the image.
-    :param world_m: (33, 3) landmarks, camera axes, metres.
+    :param pixels: (33, 2) landmarks in the image. :param world_m: (33, 3) landmarks, camera axes.
     :param joints_m: (29, 3) joints made from ``world_m``.
     """
     flat, plane = pixels - pixels.mean(0), world_m[:, :2] - world_m[:, :2].mean(0)
@@ -152,9 +139,8 @@ def observation_from_landmarks(normalized, world_m, visibility, image_size) -> J
     """
     Return the observation of one person, without correction.
 
-    :param normalized: (33, 2) image positions over width and height.
+    :param normalized: (33, 2) positions over width and height. :param visibility: (33,) 0 … 1.
     :param world_m: (33, 3) relative to the middle of the hips, camera axes, metres.
-    :param visibility: (33,) 0 … 1.
     :param image_size: width and height, pixels.
     """
     normalized = np.asarray(normalized, dtype=np.float64)
@@ -172,9 +158,7 @@ def observation_from_landmarks(normalized, world_m, visibility, image_size) -> J
         box_px=box.astype(np.float32),
         score=float(np.clip(visibility[[*SHOULDERS, *HIPS]], 0.0, 1.0).mean()),
         keypoint_sigma_px=keypoint_sigma(visible, outside, box_size(box)).astype(np.float32),
-        lengths_m=lengths_m,
-        length_sigma_m=length_sigma_m,
-    )
+        lengths_m=lengths_m, length_sigma_m=length_sigma_m)
 
 
 def observation_of(normalized, world_m, visible, size, camera_from_upright,
@@ -187,7 +171,6 @@ def observation_of(normalized, world_m, visible, size, camera_from_upright,
         person, metres.
     :param visible: (33,) visibility 0 … 1. :param size: width and height of the image, pixels.
     :param camera_from_upright: (3, 3) rotation from those axes to the camera's.
-    :param errors: average errors to be corrected.
     """
     one = observation_from_landmarks(normalized, world_m @ camera_from_upright.T, visible, size)
     if errors is None:

@@ -1,8 +1,7 @@
 """
 Occlusion of people by other people in front of them.
 
-A network that observes one person takes what it sees at an occluded joint for theirs, such as an
-arm of the person in front, with full confidence.
+The network takes an arm of the person in front for one of the occluded person, in full confidence.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """
 Search for people in the whole image and in parts of it, in a thread of its own.
 
-A search takes longer than following, so it runs while the next images are processed, and its
-result is used some images later. That moment depends on the stamps alone: the same images give the
-same people, independent of the speed of the machine.
+A search runs while the next images are processed, and its result is used some images later. That
+moment depends on the stamps alone, so that the result does not depend on the speed of the machine.
 """
 
 from __future__ import annotations
@@ -23,27 +22,17 @@ Part = Tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class SearchConfig:
-    """
-    Numbers of :class:`PersonSearch`.
+    """Numbers of :class:`PersonSearch`."""
 
-    :param delay_s: the result of a search is used with the first image that is later by this.
-    :param idle_period_s: time between two searches while no person is followed.
-    :param max_load_ratio: share of one core for searches where images do not wait for them.
-    :param lost_score_ratio: score over the least score from which on a detection is reported; the
-        observer recognises lost people by such detections.
-    :param part_counts: parts have the longer side of the image divided by these.
-    :param min_part_ratio: side of a part over the side of the detector's input; in smaller parts
-        the detector sees nothing more.
-    :param cut_px: a box this near to a cut through the image is that of half a person.
-    """
-
-    delay_s: float = 0.06
-    idle_period_s: float = 0.1
-    max_load_ratio: float = 1 / 6
+    delay_s: float = 0.06  # a result is used with the first image that is later by this
+    idle_period_s: float = 0.1  # between two searches while no person is followed
+    max_load_ratio: float = 1 / 6  # of one core, for searches where images do not wait for them
+    # reported detections begin at this score over ``min_score``: the observer recognises lost
+    # people by the weak ones
     lost_score_ratio: float = 0.6
-    part_counts: Tuple[int, ...] = (2, 3)
-    min_part_ratio: float = 0.9
-    cut_px: float = 4.0
+    part_counts: Tuple[int, ...] = (2, 3)  # parts are the longer side of the image over these
+    min_part_ratio: float = 0.9  # least side of a part over that of the detector's input
+    cut_px: float = 4.0  # a box this near to a cut through the image is that of half a person
 
 
 @dataclass(frozen=True)
@@ -63,9 +52,7 @@ class SearchResult:
 def parts_of(width: int, height: int, input_px: int,
              config: SearchConfig = SearchConfig()) -> List[Part]:
     """
-    Return the parts of an image in which small people are searched.
-
-    The parts are bands across the image, each overlapping the next by half.
+    Return bands across an image, overlapping by half, in which small people are searched.
 
     :param input_px: side of the detector's input, to which the whole image is reduced.
     """
@@ -86,15 +73,13 @@ class PersonSearch:
     Finds people by a detector: in the whole image every ``period_s``, and in a part in between.
 
     :param min_score: of a new person; results also contain people with lower scores.
-    :param period_s: between two searches of the whole image.
-    :param wait: wait for a search that is late, so that results are reproducible; False = use its
+    :param wait: for a search that is late, so that results are reproducible; False = use its
         result later, so that an image never waits.
     :ivar fault: of the last search, empty where it succeeded.
     """
 
     def __init__(self, detector: Detector, min_score: float, period_s: float, wait: bool = True,
                  config: SearchConfig = SearchConfig()):
-        """Start the thread."""
         self.detector, self.min_score = detector, min_score
         self.fault = ''
         self._period_s, self._wait, self._config = period_s, wait, config
@@ -141,7 +126,6 @@ class PersonSearch:
         return found
 
     def reset(self) -> None:
-        """Start a new stream of images."""
         self._discard()
         self._started_ns, self._turn = None, 0
 
@@ -155,7 +139,6 @@ class PersonSearch:
         return np.inf if self._started_ns is None else (stamp_ns - self._started_ns) * 1e-9
 
     def _discard(self) -> None:
-        """Wait for a running search and drop its result."""
         if self._running is not None:
             self._running.result()
             self._running = None
@@ -170,7 +153,6 @@ class PersonSearch:
         return parts[turn // 2 % len(parts)] if parts else None
 
     def _search(self, part_rgb, part: Part, size) -> SearchResult:
-        """Return the people in a part of an image of ``size`` (width, height)."""
         start = thread_time()
         try:
             boxes, scores = self._detect(part_rgb)

@@ -1,11 +1,10 @@
 """
-Detection of people who are cut off by the border of the image, too much to be located.
+Detection of people whom the border of the image cuts off too much to be located.
 
-A low camera near a person sees the legs only. The landmark network is trained on crops with whole
-people: it places a small whole person onto a leg, three times as far away as the legs are, with
-high confidence. In a larger crop it places another person. A person whose upper end is at the
-upper border of the image, or is detected there, is therefore estimated again in larger crops, and
-is not reported where the estimates disagree.
+A low camera near a person sees the legs only. The landmark network, trained on whole people, then
+places a small whole person onto a leg, three times too far away, with high confidence, and another
+one in a larger crop. A person at the upper border of the image is therefore estimated again in
+larger crops, and is not reported where the estimates disagree.
 """
 
 from __future__ import annotations
@@ -20,32 +19,20 @@ import numpy as np
 
 @dataclass(frozen=True)
 class TruncationConfig:
-    """
-    Numbers of :class:`TruncationCheck`.
+    """Numbers of :class:`TruncationCheck`."""
 
-    :param near_border_ratio: distance of a body's upper end to the border, over the size of the
-        body, up to which the head may be cut off; at 0.5 one of eight whole people in photographs
-        is left out, at 0.1 one of 81.
-    :param at_border_ratio: distance of a detector's box to the border, over the height of the
-        image, up to which it begins at the border.
-    :param same_person_ratio: share of the smaller of two boxes of one person in the other.
-    :param truncated_disagreement: disagreement of the network from which on a person is truncated;
-        legs only (Pose2Sim): 95 of 100 have more than 0.49, of whole people and those cut off at
-        the neck 1.
-    :param whole_disagreement: a truncated person is whole again below this.
-    :param sure_disagreement: limit in the first image; 9 of 10 whole people are below it.
-    :param update_ratio: weight of the newest image.
-    :param check_period_ns: time between two checks of a person below ``sure_disagreement``.
-    """
-
+    # distance of a body from the border over its size, up to which the head may be cut off; at
+    # 0.5 one of eight whole people in photographs is left out, at 0.1 one of 81
     near_border_ratio: float = 0.1
-    at_border_ratio: float = 0.02
-    same_person_ratio: float = 0.6
+    at_border_ratio: float = 0.02  # the same of a detector's box, over the height of the image
+    same_person_ratio: float = 0.6  # share of the smaller of two boxes of one person in the other
+    # a person is truncated from this on; legs only (Pose2Sim): 95 of 100 have more than 0.49, of
+    # whole people and those cut off at the neck 1
     truncated_disagreement: float = 0.42
-    whole_disagreement: float = 0.3
-    sure_disagreement: float = 0.18
-    update_ratio: float = 0.5
-    check_period_ns: int = 150_000_000
+    whole_disagreement: float = 0.3  # a truncated person is whole again below this
+    sure_disagreement: float = 0.18  # limit in the first image; 9 of 10 whole people are below it
+    update_ratio: float = 0.5  # weight of the newest image
+    check_period_ns: int = 150_000_000  # of people below ``sure_disagreement``
 
 
 class TruncationCheck:
@@ -56,7 +43,6 @@ class TruncationCheck:
     """
 
     def __init__(self, config: TruncationConfig = TruncationConfig()):
-        """Start with a whole person."""
         self.is_truncated = False
         self._config = config
         self._is_box_at_border = False

@@ -59,7 +59,6 @@ class Person:
     """
 
     def __init__(self, make_stages: Callable[[], List[Stage]], sighting: Sighting):
-        """Start without a past."""
         self.id = 0
         self.sighting = sighting
         self.seen_s = 0.0
@@ -78,7 +77,6 @@ class Person:
         return self._steadiness.is_followed_in(observation)
 
     def note(self, observation: JointObservation, stamp_ns: int) -> None:
-        """Count an observation that was associated with this person."""
         self.seen_s += self._steadiness.add(observation, stamp_ns)
 
     def begin(self, observation: Optional[JointObservation], scene: Optional[Scene],
@@ -159,12 +157,10 @@ class _Steadiness:
     MAX_GAP_S = 1.0
 
     def __init__(self):
-        """Start without an observation."""
         self.frame_count = 0
         self.restart()
 
     def restart(self) -> None:
-        """Compare the next observation with none."""
         self._last: Optional[JointObservation] = None
         self._last_ns = 0
 

@@ -44,7 +44,6 @@ class Pipeline:
 
     def __init__(self, observer, solver, config: Optional[PipelineConfig] = None, lifter=None,
                  numbers: Optional[Mapping[str, Any]] = None):
-        """Put the parts together."""
         self.config = config or PipelineConfig()
         self.observer, self.solver, self.lifter = observer, solver, lifter
         parts = StageParts(self.config, solver, lifter, numbers or {})
@@ -113,7 +112,6 @@ class Pipeline:
         return observations
 
     def _body(self, person, frame) -> Body:
-        """Return the published body of a completed frame."""
         offsets_m = self.solver.skeleton.offsets(frame.betas)
         return person.body(frame, forward_kinematics(frame.rotmat, offsets_m)[0])
 

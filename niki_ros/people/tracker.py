@@ -24,7 +24,6 @@ class Tracker:
     """
 
     def __init__(self, settings: TrackingConfig, make_stages: Callable[[], List[Stage]] = list):
-        """Start without people."""
         self._settings, self._make_stages = settings, make_stages
         self.people: List[Person] = []
         self._next_id = 1

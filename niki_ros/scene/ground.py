@@ -128,7 +128,6 @@ class FootLock:
     """Keeps the standing feet of one person on the ground and in place."""
 
     def __init__(self, config: FootLockConfig = FootLockConfig()):
-        """Start without a standing foot."""
         self._config = config
         self._places_m: List[Optional[np.ndarray]] = [None, None]
         self._before_m: Optional[np.ndarray] = None

@@ -95,7 +95,6 @@ class ImageRotation:
         return pixels
 
     def _sizes(self) -> List[Tuple[int, int]]:
-        """Return width and height of the image before each quarter turn."""
         sizes = [(self.width, self.height), (self.height, self.width)]
         return [sizes[i % 2] for i in range(self.quarter_turns)]
 

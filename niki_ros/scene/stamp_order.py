@@ -23,7 +23,6 @@ class StampOrder:
     """
 
     def __init__(self, config: TrackingConfig):
-        """Start without images."""
         self._config = config
         self._accepted_ns: Optional[int] = None
         self._late_ns: Optional[int] = None

@@ -73,7 +73,6 @@ class AnalyticSolver(IndependentSolver):
     refine = False
 
     def __init__(self, skeleton: Optional[Skeleton] = None):
-        """Use ``skeleton``, or the one that ships."""
         self.skeleton = skeleton or open_skeleton()
 
     def solve(self, joints_m, sigma, twist_cos_sin=None, betas=None) -> Solution:
@@ -92,5 +91,4 @@ class AnalyticSolver(IndependentSolver):
             residual.astype(np.float32), betas.astype(np.float32))
 
     def describe(self) -> dict:
-        """Return model, library, device and precision, for diagnostics."""
         return {'solver': self.name, 'backend': 'numpy', 'precision': 'fp64'}

@@ -72,7 +72,6 @@ class JointFilter:
     """Filter of the joints of B people, for frames in order."""
 
     def __init__(self, config: FilterConfig = FilterConfig()):
-        """Start without frames."""
         self._config = config
         self._position_m: Any = None
         self._velocity_m_s: Any = None
@@ -112,13 +111,11 @@ class JointFilter:
         return self._position_m, np.minimum(error, 1.0)
 
     def _start(self, points_m, noise) -> None:
-        """Set the state to the first measurement."""
         self._position_m, self._velocity_m_s = points_m.copy(), np.zeros_like(points_m)
         self._var_p, self._cov_pv = noise.copy(), np.zeros_like(noise)
         self._var_v = np.full_like(noise, self._config.initial_speed_m_s**2)
 
     def _predict(self, dt_s: float) -> None:
-        """Propagate position, velocity and their covariance over ``dt_s``."""
         config = self._config
         keep = np.exp(-dt_s / config.velocity_decay_s)
         power = (config.acceleration_m_s2 * dt_s)**2

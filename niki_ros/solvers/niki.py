@@ -81,7 +81,6 @@ class NikiSolver:
     """
 
     def __init__(self, engine, manifest: dict, refine: bool = True):
-        """Check the inputs of the graph."""
         self.name = manifest['name']
         self.engine, self.refine = engine, refine
         self.skeleton: Skeleton = skeleton_of(manifest)
@@ -120,7 +119,6 @@ class NikiSolver:
         return self._solve(bodies, None)[0]
 
     def start_track(self) -> NikiTrack:
-        """Return the causal state of one person."""
         return NikiTrack(self)
 
     def step_tracks(self, tracks, frames) -> List[Solution]:
@@ -136,7 +134,6 @@ class NikiSolver:
         return [solution[i] for i in range(len(tracks))]
 
     def describe(self) -> Dict[str, str]:
-        """Return model, library, device and precision, for diagnostics."""
         return describe_engine(self.name, self.engine)
 
     def _solve(self, bodies: _Bodies, past):
@@ -190,7 +187,6 @@ class NikiTrack:
     """
 
     def __init__(self, solver: NikiSolver):
-        """Start without frames."""
         self.past: Optional[np.ndarray] = None
         self._solver = solver
         self._stamp_ns: Optional[int] = None
@@ -217,7 +213,6 @@ class NikiTrack:
         return self._filtered(bodies, max(gap_ns * 1e-9, _MIN_DT_S), frame.has_correlated_errors)
 
     def _filtered(self, bodies: _Bodies, dt_s: float, has_correlated_errors: bool) -> _Bodies:
-        """Return the body with filtered joints, relative to the trunk."""
         joints, sigma = bodies.joints_m, bodies.sigma
         rest = self._solver.skeleton.rest(bodies.betas)
         points = joints - trunk_frame(joints, sigma, rest).origin_m[:, None]

@@ -25,7 +25,6 @@ class NikiConfidence:
     """
 
     def __init__(self, manifest: dict):
-        """Read weight and bias."""
         fitted = {k: np.asarray(v) for k, v in manifest.get('confidence', {}).items()}
         self._weight = fitted.get('weight', _DEFAULT_WEIGHT)
         self._bias = fitted.get('bias', _DEFAULT_BIAS)

@@ -36,7 +36,6 @@ class ReleasedSolver(IndependentSolver):
     tracks_use_betas = False
 
     def __init__(self, engine, manifest: dict, refine: bool = False):
-        """Check inputs and outputs of the graph."""
         self.name = manifest['name']
         self.engine, self.refine = engine, refine
         self.skeleton = skeleton_of(manifest)
@@ -83,11 +82,9 @@ class ReleasedSolver(IndependentSolver):
                         np.concatenate(z, axis=-1), own_betas.astype(np.float32))
 
     def describe(self) -> Dict[str, str]:
-        """Return model, library, device and precision, for diagnostics."""
         return describe_engine(self.name, self.engine)
 
     def _graph_inputs(self, joints, sigma, twist, betas) -> dict:
-        """Return the inputs of this graph, aligned and normalised as in the release."""
         n = len(joints)
         if twist is None:
             twist = np.tile([1.0, 0.0], (n, 23, 1))

@@ -71,7 +71,6 @@ class IndependentTrack:
     """
 
     def __init__(self, solver, uses_betas: bool = True):
-        """Keep the solver."""
         self._solver, self._uses_betas = solver, uses_betas
 
     def step(self, joints_m, sigma, stamp_ns: int, betas=None, twist_cos_sin=None) -> Solution:

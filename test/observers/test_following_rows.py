@@ -2,7 +2,7 @@
 
 import cv2
 from niki_ros import load_pipeline
-from niki_ros.observers.masking import mask_other_people
+from niki_ros.observers.crop_runner import mask_other_people
 from niki_ros.scene.camera import Camera
 import numpy as np
 import pytest

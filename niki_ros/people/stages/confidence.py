@@ -36,12 +36,10 @@ class EstimateConfidence(Stage):
     Numbers = ConfidenceNumbers
 
     def __init__(self, parts, numbers=None):
-        """Start with nothing seen."""
         super().__init__(parts, numbers)
         self._confidence = np.zeros((2, 24))
 
     def step(self, frame: PersonFrame) -> PersonFrame:
-        """Return the frame with confidence and status."""
         seen: Any = frame.latest_observation
         hidden = frame.hidden[:24]
         limits, solved = self.parts.config.status, frame.solution.confidence

@@ -32,14 +32,12 @@ class GateDistance(Stage):
     timed_as = 'track'
 
     def __init__(self, parts=None, numbers=None):
-        """Accept the first distance."""
         super().__init__(parts, numbers)
         self._log_m: Optional[float] = None
         self._mean_log_m = 0.0
         self._since_s = 0.0
 
     def step(self, frame: PersonFrame) -> PersonFrame:
-        """Return the frame, without its observation where that is rejected."""
         if frame.observation is None or frame.observed_root_m is None:
             return frame
         if self.accepts(frame.observed_root_m[2], frame.dt_s):

@@ -28,7 +28,6 @@ class EndPrediction(Stage):
     timed_as = 'track'
 
     def step(self, frame: PersonFrame) -> Optional[PersonFrame]:
-        """Return the frame, or None where the prediction has ended."""
         if frame.observation is not None:
             return frame
         limit_s = min(self.parts.config.tracking.predict_s,

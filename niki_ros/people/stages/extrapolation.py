@@ -44,12 +44,10 @@ class ExtrapolateHiddenJoints(Stage):
     timed_as = 'solve'
 
     def __init__(self, parts, numbers=None):
-        """Start with joints that have never been seen."""
         super().__init__(parts, numbers)
         self._unseen_s = np.full(29, np.inf)
 
     def step(self, frame: PersonFrame) -> PersonFrame:
-        """Return the frame with the input of the solver."""
         self._unseen_s = np.where(frame.hidden, self._unseen_s + frame.dt_s, 0.0)
         solver = self.parts.solver
         if not solver.temporal:

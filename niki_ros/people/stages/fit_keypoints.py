@@ -37,7 +37,6 @@ class FitKeypoints(Stage):
     timed_as = 'place'
 
     def step(self, frame: PersonFrame) -> PersonFrame:
-        """Return the frame with the fitted rotations and root."""
         settings = self.parts.config.pixels
         if not settings.refine or frame.observation is None or frame.root_source == 'predicted':
             return frame

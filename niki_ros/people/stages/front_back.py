@@ -77,7 +77,6 @@ class CorrectFrontBack(Stage):
     timed_as = 'track'
 
     def __init__(self, parts=None, numbers=None):
-        """Accept the first observation."""
         super().__init__(parts, numbers)
         self._left: Any = None
         self._joints_m: Any = None
@@ -86,7 +85,6 @@ class CorrectFrontBack(Stage):
         self._age_s = 0.0
 
     def step(self, frame: PersonFrame) -> PersonFrame:
-        """Return the frame, its observation corrected where it must be."""
         if frame.observation is None:
             return frame
         corrected = self.check(frame.observation, frame.dt_s)

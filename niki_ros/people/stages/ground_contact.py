@@ -15,12 +15,10 @@ class KeepFeetOnGround(Stage):
     """Moves the root so that standing feet neither sink nor slide; needs the ground."""
 
     def __init__(self, parts, numbers=None):
-        """Start without a standing foot."""
         super().__init__(parts, numbers)
         self._foot_lock = FootLock()
 
     def step(self, frame: PersonFrame) -> PersonFrame:
-        """Return the frame with the moved root."""
         ground = frame.scene.ground
         if ground is None:
             return frame

@@ -16,13 +16,11 @@ class Lift(Stage):
     timed_as = 'lift'
 
     def __init__(self, parts, numbers=None):
-        """Start with an empty window of keypoints."""
         super().__init__(parts, numbers)
         self.window = LiftWindow()
 
     @classmethod
     def step_people(cls, stages, frames) -> List[Optional[PersonFrame]]:
-        """Return the frames, observations with lifted joints."""
         seen = [i for i, frame in enumerate(frames) if frame.observation is not None]
         lifter = stages[0].parts.lifter if stages else None
         if lifter is None or not seen:
@@ -33,5 +31,4 @@ class Lift(Stage):
         return [replace(frame, observation=by_index.get(i)) for i, frame in enumerate(frames)]
 
     def step(self, frame: PersonFrame) -> Optional[PersonFrame]:
-        """Return the frame with lifted joints."""
         return self.step_people([self], [frame])[0]

@@ -40,13 +40,11 @@ class RejectLimbJumps(Stage):
     timed_as = 'lift'
 
     def __init__(self, parts=None, numbers=None):
-        """Accept the first frame."""
         super().__init__(parts, numbers)
         self._accepted_m: Optional[np.ndarray] = None
         self._since_s = np.zeros(len(LIMBS))
 
     def step(self, frame: PersonFrame) -> PersonFrame:
-        """Return the frame with jumped joints hidden."""
         # in a mirrored observation the places of limbs are no measure of where they were
         if frame.observation is None or frame.is_mirrored:
             return frame
@@ -73,7 +71,6 @@ class RejectLimbJumps(Stage):
 
 
 def _hidden(observation: JointObservation, joints) -> JointObservation:
-    """Return the observation with some joints hidden."""
     def changed(values, value):
         values = np.array(values)
         values[joints] = value

@@ -22,7 +22,6 @@ class OneEuroRotations:
     """Smooth (J, 3, 3) rotations in time; ``velocity_rad_s`` (J, 3) is in the joints' own axes."""
 
     def __init__(self, joints: int):
-        """Start without a past."""
         self.rotmat = None
         self.velocity_rad_s = np.zeros((joints, 3))
         self._raw = None
@@ -59,7 +58,6 @@ class OneEuroPoint:
     """Smooth a point (n,) in time; ``velocity`` (n,) per second."""
 
     def __init__(self):
-        """Start without a past."""
         self.value = None
         self.velocity = None
         self._raw = None

@@ -31,13 +31,11 @@ class MeasureDistance(Stage):
     timed_as = 'place'
 
     def __init__(self, parts, numbers=None):
-        """Start without a measurement."""
         super().__init__(parts, numbers)
         self._log_ratio = 0.0
         self._is_measured = False
 
     def step(self, frame: PersonFrame) -> PersonFrame:
-        """Return the frame with the root at the measured distance, and its source."""
         if frame.root_source == 'predicted':
             return frame
         root_m, (z_offset_m, source) = frame.root_m, self._measure(frame)

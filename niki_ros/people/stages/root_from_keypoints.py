@@ -22,7 +22,6 @@ class RootFromKeypoints(Stage):
     timed_as = 'place'
 
     def step(self, frame: PersonFrame) -> Optional[PersonFrame]:
-        """Return the frame with a root, or None where the person has no place yet."""
         root_m, source = None, 'camera'
         if frame.observation is not None:
             # with the size that is published; the solver may have used another one

@@ -45,12 +45,10 @@ class EstimateSize(Stage):
     timed_as = 'solve'
 
     def __init__(self, parts, numbers=None):
-        """Start from the mean body."""
         super().__init__(parts, numbers)
         self.shape = BodyShape(parts.solver.skeleton, self.numbers)
 
     def step(self, frame: PersonFrame) -> PersonFrame:
-        """Return the frame with betas."""
         if frame.observation is not None:
             self.shape.update(frame.observation, frame.dt_s)
         return replace(frame, betas=self.shape.betas)
@@ -68,7 +66,6 @@ class BodyShape:
     """
 
     def __init__(self, skeleton: Skeleton, numbers: SizeNumbers = SizeNumbers()):
-        """Start from the mean body."""
         self._skeleton, self._numbers = skeleton, numbers
         size = len(skeleton.shape_basis_m)
         self._information = np.zeros((size, size))

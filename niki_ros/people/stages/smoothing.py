@@ -29,13 +29,11 @@ class SmoothRotations(Stage):
     Numbers = RotationNumbers
 
     def __init__(self, parts, numbers=None):
-        """Start without a past."""
         super().__init__(parts, numbers)
         self._filter = OneEuroRotations(24)
         self._seen_s = np.full(24, self.numbers.return_s)
 
     def step(self, frame: PersonFrame) -> PersonFrame:
-        """Return the frame with smoothed rotations and their angular velocities."""
         numbers, settings = self.numbers, self.parts.config.smoothing
         seen_s = np.minimum(self._seen_s + frame.dt_s, numbers.return_s)
         self._seen_s = np.where(frame.hidden[:24], 0.0, seen_s)
@@ -67,12 +65,10 @@ class SmoothRoot(Stage):
     Numbers = RootNumbers
 
     def __init__(self, parts, numbers=None):
-        """Start without a past."""
         super().__init__(parts, numbers)
         self._filter = OneEuroPoint()
 
     def step(self, frame: PersonFrame) -> PersonFrame:
-        """Return the frame with a smoothed root and its velocity."""
         settings, root_m = self.parts.config.smoothing, frame.root_m
         if frame.root_source not in ('depth', 'ground'):
             root_m = limit_distance_change(root_m, self._filter.value, frame.hidden[:24],

@@ -22,13 +22,11 @@ class Solve(Stage):
     timed_as = 'solve'
 
     def __init__(self, parts, numbers=None):
-        """Start a track of the solver."""
         super().__init__(parts, numbers)
         self.track = parts.solver.start_track()
 
     @classmethod
     def step_people(cls, stages, frames) -> List[Optional[PersonFrame]]:
-        """Return the frames with solution and rotations."""
         inputs = [_track_frame(frame) for frame in frames]
         given = [i for i, one in enumerate(inputs) if one is not None]
         solved = {}
@@ -38,12 +36,10 @@ class Solve(Stage):
         return [_with_solution(frame, solved.get(i)) for i, frame in enumerate(frames)]
 
     def step(self, frame: PersonFrame) -> Optional[PersonFrame]:
-        """Return the frame with solution and rotations."""
         return self.step_people([self], [frame])[0]
 
 
 def _track_frame(frame: PersonFrame) -> Optional[TrackFrame]:
-    """Return the input of the solver; None where the last solution stays."""
     seen = frame.observation if frame.solver_input is None else frame.solver_input
     if seen is None:
         return None

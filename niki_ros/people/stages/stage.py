@@ -38,7 +38,6 @@ class Stage:
     timed_as: ClassVar[str] = 'smooth'
 
     def __init__(self, parts: Any, numbers: Any = None):
-        """Start without a past; ``parts`` are :class:`StageParts`."""
         self.parts = parts
         self.numbers: Any = numbers or (self.Numbers() if self.Numbers else None)
 
