@@ -2,8 +2,7 @@
 Cameras of images from sensor_msgs/CameraInfo or a calibration file.
 
 As in REP 104, K and P belong to the whole sensor, the region of interest is a part of it, and
-binning reduces the part. Every usable field is used; the names of faults say which fields were
-ignored or guessed.
+binning reduces the part. The names of faults say which fields were ignored or guessed.
 """
 
 from __future__ import annotations
@@ -26,22 +25,16 @@ _RECTIFIED_TOPIC = re.compile(r'(^|[/_])rect(ified)?([/_]|$)')
 
 
 class Calibration(NamedTuple):
-    """
-    The calibration of a camera, in pixels of the whole sensor.
+    """The calibration of a camera, in pixels of the whole sensor."""
 
-    :ivar k: (3, 3) camera matrix of the raw image. :ivar p: (3, 3) that of the rectified image.
-    :ivar distortion: coefficients D of the distortion ``model``.
-    :ivar roi: region of interest: x, y, width, height. :ivar binning: factors in x and y.
-    """
-
-    k: np.ndarray
-    p: np.ndarray
+    k: np.ndarray  # (3, 3) camera matrix of the raw image
+    p: np.ndarray  # (3, 3) that of the rectified image
     width: int
     height: int
-    model: str
-    distortion: np.ndarray
-    roi: Tuple[int, int, int, int] = (0, 0, 0, 0)
-    binning: Tuple[int, int] = (1, 1)
+    model: str  # of the distortion
+    distortion: np.ndarray  # its coefficients D
+    roi: Tuple[int, int, int, int] = (0, 0, 0, 0)  # region of interest: x, y, width, height
+    binning: Tuple[int, int] = (1, 1)  # factors in x and y
     source: str = 'camera_info'
 
 
@@ -93,7 +86,6 @@ def camera_from_info(message, width: int, height: int) -> Camera:
     Return the camera of the whole sensor of a sensor_msgs/CameraInfo.
 
     :param width: size in pixels where the message has none, like ``height``.
-    :raises InputError: when neither K nor P is a camera matrix.
     """
     calibration = calibration_from_info(message)
     return camera_from_calibration(

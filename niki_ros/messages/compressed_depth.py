@@ -16,11 +16,7 @@ _MAX_NIBBLES = 11
 
 
 def depth_from_compressed(message) -> np.ndarray:
-    """
-    Return the depth (H, W) of a sensor_msgs/CompressedImage: uint16 mm or float32 metres.
-
-    :raises InputError: when the message holds no depth.
-    """
+    """Return the depth (H, W) of a sensor_msgs/CompressedImage: uint16 mm or float32 metres."""
     # imports OpenCV, and only when depth is compressed
     from niki_ros.images.pixels import is_jpeg_or_png, pixels_from_file
     text, data = str(message.format), bytes(message.data)

@@ -17,11 +17,7 @@ _DEPTH_TYPES = {'16UC1': np.uint16, 'mono16': np.uint16, '32FC1': np.float32}
 
 
 def depth_from_image(message) -> np.ndarray:
-    """
-    Return the depth (H, W) of an Image or CompressedImage: uint16 mm or float32 metres.
-
-    :raises InputError: when the encoding is no depth or the fields contradict each other.
-    """
+    """Return the depth (H, W) of an Image or CompressedImage: uint16 mm or float32 metres."""
     if is_compressed(message):
         return depth_from_compressed(message)
     encoding = find_encoding(message.encoding)
@@ -35,19 +31,12 @@ def depth_from_image(message) -> np.ndarray:
 
 @dataclass(frozen=True)
 class PairingConfig:
-    """
-    Limits of :class:`DepthSynchronizer`.
+    """Limits of :class:`DepthSynchronizer`."""
 
-    :param buffered_count: messages kept; the depth of an image is the newest or the one before.
-    :param max_offset_ns: largest difference between the stamps of an image and of its depth.
-    :param first_offset_ns: the same while the period of the depth images is not known.
-    :param max_wait_s: longest wait for a message; cameras send depth just after colour.
-    """
-
-    buffered_count: int = 3
-    max_offset_ns: int = 50_000_000
-    first_offset_ns: int = 17_000_000
-    max_wait_s: float = 0.02
+    buffered_count: int = 3  # the depth of an image is the newest message or the one before
+    max_offset_ns: int = 50_000_000  # between the stamps of an image and of its depth
+    first_offset_ns: int = 17_000_000  # while the period of the depth images is not known
+    max_wait_s: float = 0.02  # cameras send depth just after colour
 
 
 class DepthSynchronizer:
@@ -59,7 +48,6 @@ class DepthSynchronizer:
     """
 
     def __init__(self, config: PairingConfig = PairingConfig()):
-        """Start with an empty buffer."""
         self._config = config
         self._arrival = threading.Condition()
         self._buffer: List[Tuple[int, object]] = []

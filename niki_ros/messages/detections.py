@@ -10,8 +10,7 @@ import numpy as np
 _MAX_OFFSET_NS = 500_000_000
 # far beyond any image; products of larger coordinates leave the range of doubles
 _MAX_COORDINATE_PX = 1e7
-# messages without an accepted detection before the first warning; the next one is after twice as
-# many
+# messages without an accepted detection before the first warning; twice as many before the next
 _FIRST_WARNING_COUNT = 10
 _MAX_LISTED_CLASSES = 5
 
@@ -20,15 +19,10 @@ class LatestDetections:
     """
     The boxes of the newest vision_msgs/Detection2DArray, for the image with its stamp.
 
-    Methods return faults: name → text.
-
-    :param accepted: class ids and names of people, upper or lower case; a hypothesis without a
-        class is accepted too.
-    :param min_score: smallest score of an accepted hypothesis.
+    Methods return faults: name → text. The arguments are those of :func:`boxes_from_detections`.
     """
 
     def __init__(self, accepted: Iterable[str], min_score: float):
-        """Start without detections."""
         self._accepted, self._min_score = tuple(accepted), min_score
         # one tuple, so that the threads of messages and of images never see a mixture
         self._latest: Optional[Tuple[int, str, np.ndarray]] = None
@@ -57,9 +51,7 @@ class LatestDetections:
 
     def take(self, stamp_ns: int, image_frame: str) -> Tuple[Optional[np.ndarray], Dict[str, str]]:
         """
-        Return the boxes (n, 4) x0, y0, x1, y1 in pixels for an image; None without a message.
-
-        A message is returned once.
+        Return the boxes (n, 4) x0, y0, x1, y1 in pixels for an image once, None without a message.
 
         :param image_frame: ``frame_id`` of the image; empty = not compared.
         """
@@ -102,8 +94,7 @@ def boxes_from_detections(message, accepted: Iterable[str],
 
     :param message: a vision_msgs/Detection2DArray.
     :param accepted: class ids and names, upper or lower case; a hypothesis without a class is
-        accepted too.
-    :param min_score: smallest score of an accepted hypothesis.
+        accepted too. :param min_score: smallest score of an accepted hypothesis.
     """
     classes = {'', *(name.strip().lower() for name in accepted)}
     boxes, invalid_count = [], 0

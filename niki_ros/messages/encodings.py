@@ -11,16 +11,11 @@ _RGB, _BGR = (0, 1, 2), (2, 1, 0)
 
 
 class Packed(NamedTuple):
-    """
-    An encoding with the values of a pixel side by side.
-
-    :ivar dtype: type of a value. :ivar channels: values per pixel.
-    :ivar rgb_order: indices of red, green and blue, or of grey.
-    """
+    """An encoding with the values of a pixel side by side."""
 
     dtype: type
     channels: int
-    rgb_order: Tuple[int, ...]
+    rgb_order: Tuple[int, ...]  # indices of red, green and blue, or of grey
 
 
 # types of OpenCV; their three channels are B, G, R as in cv_bridge, except for floats, which only

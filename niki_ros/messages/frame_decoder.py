@@ -1,8 +1,7 @@
 """
 Decoding of image messages to the inputs of the pipeline: stamp, RGB image, camera.
 
-The node and the reader of bags share it. Messages of any library with the fields of
-sensor_msgs/Image, CompressedImage and CameraInfo are accepted. Every fault has a name.
+The node and the reader of bags share it. Messages may be of any library. Every fault has a name.
 """
 
 from __future__ import annotations
@@ -32,29 +31,19 @@ import numpy as np
 
 
 class RejectedFrame(Exception):
-    """
-    An image that cannot be processed.
-
-    :ivar fault: name of the fault; the text of the exception has the values.
-    """
+    """An image that cannot be processed: the name of the ``fault``, and a text with values."""
 
     def __init__(self, fault: str, text: str):
-        """Keep the name of the fault."""
         super().__init__(text)
         self.fault = fault
 
 
 class DecodedFrame(NamedTuple):
-    """
-    An image that can be processed.
-
-    :ivar image_rgb: (H, W, 3) uint8.
-    :ivar notes: name → text of remarks that are no faults.
-    """
+    """An image that can be processed."""
 
     stamp_ns: int
-    image_rgb: np.ndarray
-    notes: Dict[str, str]
+    image_rgb: np.ndarray  # (H, W, 3) uint8
+    notes: Dict[str, str]  # name → text of remarks that are no faults
 
 
 class _CachedCamera(NamedTuple):
@@ -73,15 +62,13 @@ class FrameDecoder:
     :param warn: called with name and text of every fault that does not reject the image.
     :param info_topic: topic of the camera_info, for those texts.
     :param order: stamp order of the pipeline; None = one with the default settings.
-    :param images: setting ``camera.images``: raw, rectified or auto.
-    :param image_topic: full name of the image topic; for ``auto``, its name can say rectified.
+    :param images: setting ``camera.images``; for ``auto``, ``image_topic`` can say rectified.
     :ivar camera_info: the newest CameraInfo, None before the first one.
     """
 
     def __init__(self, fov_deg: float, warn: Callable[[str, str], None],
                  info_topic: str = 'camera_info', order: Optional[StampOrder] = None,
                  images: str = CameraConfig().images, image_topic: str = ''):
-        """Start without CameraInfo."""
         self._fov_deg, self._warn, self._info_topic = fov_deg, warn, info_topic
         self._rectified = images == 'rectified' or (
             images == 'auto' and is_rectified_topic(image_topic))
@@ -95,11 +82,7 @@ class FrameDecoder:
         self.camera_info = message
 
     def decode(self, message) -> DecodedFrame:
-        """
-        Return stamp and RGB image of an Image or CompressedImage.
-
-        :raises RejectedFrame: with the name of the fault.
-        """
+        """Return stamp and RGB image of an Image or CompressedImage, or raise RejectedFrame."""
         stamp_ns = self._checked_stamp_ns(message)
         image_rgb = self._rgb(message, stamp_ns)
         text = self._levels.text

@@ -25,12 +25,11 @@ _JPEG_OR_PNG_NAMES = {'jpeg', 'jpg', 'mjpeg', 'png'}
 
 def rgb_from_image(message, levels: Optional[Levels] = None, stamp_ns: int = 0) -> np.ndarray:
     """
-    Return the RGB image (H, W, 3) uint8 of a sensor_msgs/Image.
+    Return the RGB image (H, W, 3) uint8 of a sensor_msgs/Image, or raise InputError.
 
     Rows may be padded and values big-endian. Values of more than 8 bits are stretched.
 
-    :param levels: of the image stream. :param stamp_ns: of the image.
-    :raises InputError: when the fields contradict each other or the encoding is unknown.
+    :param levels: of the image stream.
     """
     encoding, width, height = find_encoding(message.encoding), message.width, message.height
     if width == 0 or height == 0 or width * height > _MAX_PIXELS:
@@ -58,12 +57,7 @@ def rgb_from_image(message, levels: Optional[Levels] = None, stamp_ns: int = 0) 
 
 def rgb_from_compressed(message, levels: Optional[Levels] = None,
                         stamp_ns: int = 0) -> np.ndarray:
-    """
-    Return the RGB image (H, W, 3) uint8 of a sensor_msgs/CompressedImage with a JPEG or PNG file.
-
-    :param levels: of the image stream. :param stamp_ns: of the image.
-    :raises InputError: when the file cannot be decoded.
-    """
+    """Return the RGB image (H, W, 3) uint8 of a CompressedImage with a JPEG or PNG file."""
     from niki_ros.images.pixels import pixels_from_file
     pixels = pixels_from_file(message.data)
     # image_transport: the encoding of the raw image; the compression and the encoding before it
@@ -95,11 +89,7 @@ def unsupported_format(message) -> str:
 
 
 def rows(message, channels: int, dtype) -> np.ndarray:
-    """
-    Return the values (H, W, channels) of an Image in native byte order, a view where possible.
-
-    :raises InputError: when ``step`` or the number of bytes do not fit the size.
-    """
+    """Return the values (H, W, channels) of an Image in native byte order, if possible a view."""
     layout = np.dtype(dtype).newbyteorder('>' if message.is_bigendian else '<')
     width, height = message.width, message.height
     row = width * channels * layout.itemsize

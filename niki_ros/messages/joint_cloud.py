@@ -9,16 +9,11 @@ from niki_ros.common.errors import InputError
 from niki_ros.messages.stamps import ns_from_stamp
 import numpy as np
 
-# datatypes of sensor_msgs/PointField that the node uses: UINT16 and FLOAT32
-_FIELD_DTYPES = {4: '<u2', 7: '<f4'}
+_FIELD_DTYPES = {4: '<u2', 7: '<f4'}  # UINT16 and FLOAT32 of sensor_msgs/PointField
 
 
 def bodies_from_cloud(message) -> List[Body]:
-    """
-    Return the bodies in a PointCloud2: positions of the joints; all rotations are identity.
-
-    :raises InputError: when the points are not the 29 joints of each body.
-    """
+    """Return the bodies in a PointCloud2: positions of the joints; all rotations are identity."""
     points = np.frombuffer(bytes(message.data), np.dtype({
         'names': [field.name for field in message.fields], 'itemsize': message.point_step,
         'formats': [_FIELD_DTYPES[field.datatype] for field in message.fields],
@@ -29,7 +24,6 @@ def bodies_from_cloud(message) -> List[Body]:
 
 
 def _body(body_id: int, stamp_ns: int, points: np.ndarray) -> Body:
-    """Return one body from its points (29,) in any order."""
     points = np.sort(points, order='joint')
     if points['joint'].tolist() != list(range(29)):
         raise InputError(f'body {body_id} has the joints {points["joint"].tolist()}; expected 0 '

@@ -16,7 +16,6 @@ class TransformTree:
     """The newest transform of every frame, and lookups between frames."""
 
     def __init__(self):
-        """Start without frames."""
         self._lock = threading.Lock()
         # child → parent, quaternion (4,) xyzw and translation (3,) of the child in the parent
         self._parents: Dict[str, Tuple[str, np.ndarray, np.ndarray]] = {}
@@ -33,9 +32,8 @@ class TransformTree:
 
     def lookup(self, target: str, source: str) -> Tuple[np.ndarray, np.ndarray]:
         """
-        Return the transform from frame ``source`` to frame ``target``.
+        Return rotation matrix (3, 3) and translation (3,), metres, from ``source`` to ``target``.
 
-        :return: rotation matrix (3, 3) and translation (3,) in metres.
         :raises InputError: when the frames are not connected or a rotation is invalid.
         """
         with self._lock:

@@ -1,8 +1,8 @@
 """
-Angles of the 20 joints of human_description (REP-155) for a pose.
+Angles of the 20 joints of human_description (REP-155) for a pose, never clamped to its limits.
 
 Where a limb is nearly straight, its plane and so its twist are taken from the rotation of its
-first joint. Angles are true, never clamped to the limits of the model.
+first joint.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ def human_angles(points_m, rotmats, rest_pitch_rad: float, previous=None) -> np.
     angles = np.empty(20)
     angles[0] = wrap_to_pi(chest_pitch_rad(points_m) - rest_pitch_rad)
     torso = rotmat_about(1, angles[0])
-    angles[1:4] = _head(torso.T @ rotmats[JOINT['head']], before[1:4], change_cost)
+    angles[1:4] = _ball_joint(torso.T @ rotmats[JOINT['head']], 'xzy', np.array([1.0, 1.0, -1.0]),
+                              LIMITS_RAD[1:4], before[1:4], change_cost)
     for index, (_, side, sign) in enumerate(SIDES):
         arm = slice(4 + 4 * index, 8 + 4 * index)
         chain = [JOINT[f'{side}_{name}'] for name in ('shoulder', 'elbow', 'wrist')]
@@ -71,9 +72,8 @@ def chest_pitch_rad(points_m) -> float:
 
 def _limb(points, hinge_axis, sign, kind, before, change_cost) -> np.ndarray:
     """
-    Return the four angles of a limb.
+    Return the four angles of a limb from its joints (3, 3) in the axes of its parent, metres.
 
-    :param points: (3, 3) its joints in the axes of its parent, metres.
     :param hinge_axis: (3,) axis of the elbow or knee by the rotation of the first joint.
     """
     upper, lower = (_unit(points[1] - points[0]), _unit(points[2] - points[1]))
@@ -88,38 +88,27 @@ def _limb(points, hinge_axis, sign, kind, before, change_cost) -> np.ndarray:
         axis = _unit(hinge_axis - (hinge_axis @ upper) * upper)
     link = np.stack([np.cross(upper, axis), axis, -upper], axis=1)
     flexion = np.arctan2(normal @ axis, upper @ lower)
-    return np.append(_ball_joint(link, sign, kind, before[:3], change_cost), flexion)
+    order, to_joint, limits = (
+        ('zxz', np.array([-sign, sign, sign]), LIMITS_RAD[4:7]) if kind == 'arm'
+        else ('zxy', np.array([-1.0, sign, -1.0]), LIMITS_RAD[12:15]))
+    return np.append(_ball_joint(link, order, to_joint, limits, before[:3], change_cost), flexion)
 
 
-def _ball_joint(link, sign, kind, before, change_cost) -> np.ndarray:
-    """Return the three angles (3,) of shoulder or hip from the rotation (3, 3) of the limb."""
-    if kind == 'arm':
-        to_joint = np.array([-sign, sign, sign])
-        solutions = _zxz(link, before * to_joint)
-        limits = LIMITS_RAD[4:7]
-    else:
-        to_joint = np.array([-1.0, sign, -1.0])
-        solutions = _tait_bryan(link, 'zxy', before * to_joint)
-        limits = LIMITS_RAD[12:15]
-    return _cheapest([solution * to_joint for solution in solutions], limits, before, change_cost)
+def _ball_joint(rotation, order, to_joint, limits, before, change_cost) -> np.ndarray:
+    """
+    Return the three angles (3,) of a ball joint from its rotation (3, 3) in its parent.
 
+    Of both solutions it is that with the lower cost: beyond the limits, and of change.
 
-def _head(rotation, before, change_cost) -> np.ndarray:
-    """Return roll, yaw and pitch (3,) of the head from its rotation (3, 3) in the torso."""
-    to_joint = np.array([1.0, 1.0, -1.0])
-    solutions = _tait_bryan(rotation, 'xzy', before * to_joint)
-    return _cheapest([solution * to_joint for solution in solutions], LIMITS_RAD[1:4], before,
-                     change_cost)
-
-
-def _cheapest(solutions, limits, before, change_cost) -> np.ndarray:
-    """Return the solution (3,) with the lowest cost: outside of the limits, and of change."""
+    :param order: of the axes of rotation. :param to_joint: sign of each angle in the model.
+    """
+    solutions = _zxz(rotation, before * to_joint) if order == 'zxz' else _tait_bryan(
+        rotation, order, before * to_joint)
     centre = limits.mean(axis=1)
-    costs, inside = [], [centre + wrap_to_pi(solution - centre) for solution in solutions]
-    for solution in inside:
-        outside = (np.maximum(limits[:, 0] - solution, 0.0)
-                   + np.maximum(solution - limits[:, 1], 0.0))
-        costs.append(outside.sum() + change_cost * np.abs(solution - before).sum())
+    costs, inside = [], [centre + wrap_to_pi(one * to_joint - centre) for one in solutions]
+    for angles in inside:
+        outside = np.maximum(limits[:, 0] - angles, 0.0) + np.maximum(angles - limits[:, 1], 0.0)
+        costs.append(outside.sum() + change_cost * np.abs(angles - before).sum())
     return inside[int(np.argmin(costs))]
 
 

@@ -1,10 +1,10 @@
 """
 The model of REP-155 (ROS4HRI) for a body: the 20 revolute joints of the package human_description.
 
-The model has a waist that only bends forward, a rigid chest, hinges for elbows and knees, and no
-hands or feet. It represents exactly the directions of upper arms, forearms, thighs and shanks in
-the frame of the body, and the rotation of the head. It does not represent the lateral bend and
-twist of the chest, shrugged shoulders, wrists, ankles, and the twist of a forearm.
+The model represents exactly the directions of upper arms, forearms, thighs and shanks in the frame
+of the body, and the rotation of the head. Its waist only bends forward, its chest is rigid, elbows
+and knees are hinges: it does not represent the lateral bend and twist of the chest, shrugged
+shoulders, wrists, ankles, and the twist of a forearm.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from niki_ros.robot_model.human_angles import (
     LIMITS_RAD,
     SIDES,
 )
-from niki_ros.robot_model.urdf import link_poses, vector_text
+from niki_ros.robot_model.urdf import joint_xml, link_poses, vector_text
 import numpy as np
 
 _LIMB = ('{0}_y_{1}', '{0}_p_{1}', '{0}_r_{1}', '{0}_{2}')
@@ -35,36 +35,23 @@ _LEG_AXES = (('z', -1, False), ('x', 1, True), ('y', -1, False), ('y', -1, False
 
 
 class Link(NamedTuple):
-    """
-    One link of the model; names are without the id.
-
-    :ivar joint: name of the joint between parent and link.
-    :ivar axis: (3,) of the joint; None = it is fixed.
-    :ivar xyz_m: (3,) position in the frame of the parent.
-    """
+    """One link of the model; names are without the id."""
 
     name: str
     parent: str
-    joint: str
-    axis: Optional[np.ndarray]
-    xyz_m: np.ndarray
+    joint: str  # between parent and link
+    axis: Optional[np.ndarray]  # (3,) of the joint; None = it is fixed
+    xyz_m: np.ndarray  # (3,) in the frame of the parent
 
 
 @dataclass(frozen=True)
 class HumanModel:
-    """
-    The model with the bone lengths of one body.
-
-    :ivar hips_m: (3,) midpoint of the hips from the pelvis, REP-103 axes: the origin of the frame
-        of the body by REP-155.
-    :ivar offsets_m: (29, 3) bones at rest, body axes; the first row is 0.
-    :ivar rest_pitch_rad: pitch of the chest in the T-pose.
-    """
+    """The model with the bone lengths of one body."""
 
     links: Tuple[Link, ...]
-    hips_m: np.ndarray
-    offsets_m: np.ndarray
-    rest_pitch_rad: float
+    hips_m: np.ndarray  # (3,) midpoint of the hips from the pelvis, REP-103 axes; the root link
+    offsets_m: np.ndarray  # (29, 3) bones at rest, body axes; row 0 is 0
+    rest_pitch_rad: float  # pitch of the chest in the T-pose
 
     def angles(self, rotmat, previous=None) -> np.ndarray:
         """
@@ -89,11 +76,7 @@ class HumanModel:
 
 
 def human_model(offsets_m) -> HumanModel:
-    """
-    Return the model of a body.
-
-    :param offsets_m: (29, 3) ``Skeleton.offsets(betas)``, body axes; the first row is not used.
-    """
+    """Return the model for ``Skeleton.offsets(betas)`` (29, 3), body axes; row 0 is not used."""
     offsets_m = np.array(offsets_m, dtype=np.float64)
     offsets_m[0] = 0.0
     rest, _ = link_poses(np.tile(np.eye(3), (24, 1, 1)), offsets_m)
@@ -124,8 +107,8 @@ def offsets_from_hips(offsets_m) -> np.ndarray:
     """
     Return the bones (29, 3) for the root link of REP-155, midway between the hips.
 
-    :param offsets_m: (29, 3) ``Skeleton.offsets(betas)``, body axes; the first row of the result
-        is the position of the pelvis in the root link.
+    :param offsets_m: (29, 3) ``Skeleton.offsets(betas)``, body axes; row 0 of the result is the
+        position of the pelvis in the root link.
     """
     offsets_m = np.array(offsets_m, dtype=np.float64)
     offsets_m[0] = -0.5 * (offsets_m[JOINT['left_hip']] + offsets_m[JOINT['right_hip']])
@@ -137,18 +120,16 @@ def human_urdf(model: HumanModel, label: str, name: str = 'human') -> str:
     limits = dict(zip(JOINT_NAMES, LIMITS_RAD))
     lines = ['<?xml version="1.0"?>', f'<robot name="{name}">', f'  <link name="body_{label}"/>']
     for link in model.links:
-        kind = 'fixed' if link.axis is None else 'revolute'
-        lines += [f'  <joint name="{link.joint}_{label}" type="{kind}">',
-                  f'    <origin xyz="{vector_text(link.xyz_m)}" rpy="0 0 0"/>',
-                  f'    <parent link="{link.parent}_{label}"/>',
-                  f'    <child link="{link.name}_{label}"/>']
+        revolute = []
         if link.axis is not None:
             low, high = limits[link.joint]
             # the velocity limit of the template, 0.5 rad/s, is below that of people
-            lines += [f'    <axis xyz="{vector_text(link.axis)}"/>',
-                      f'    <limit lower="{low:g}" upper="{high:g}" effort="1000" '
-                      'velocity="100"/>']
-        lines += ['  </joint>', *_visual(link, model, label)]
+            revolute = [
+                f'    <axis xyz="{vector_text(link.axis)}"/>',
+                f'    <limit lower="{low:g}" upper="{high:g}" effort="1000" velocity="100"/>']
+        lines += joint_xml(f'{link.joint}_{label}', f'{link.parent}_{label}',
+                           f'{link.name}_{label}', link.xyz_m, *revolute)
+        lines += _visual(link, model, label)
     return '\n'.join([*lines, '</robot>', ''])
 
 

@@ -79,18 +79,6 @@ def revolute_rates(angles, angular_velocity_rad_s) -> np.ndarray:
     return _in_xyz(np.stack([a, b, omega[:, 2] - sin_b * a], axis=1))
 
 
-def rotmat_from_revolute(angles) -> np.ndarray:
-    """Return local rotations (24, 3, 3) in body axes from revolute angles (23, 3) in radians."""
-    angles = np.asarray(angles, dtype=np.float64)
-    out = np.tile(np.eye(3), (24, 1, 1))
-    for joint, order in enumerate(AXIS_ORDER):
-        rotmat = np.eye(3)
-        for axis in order:
-            rotmat = rotmat @ rotmat_about('xyz'.index(axis), angles[joint]['xyz'.index(axis)])
-        out[joint + 1] = ROS_FROM_BODY.T @ rotmat @ ROS_FROM_BODY
-    return out
-
-
 def _in_sequence(values) -> np.ndarray:
     """Return values (23, 3) about x, y, z in the sequence of the axes, signed right-handed."""
     values = np.asarray(values, dtype=np.float64)

@@ -120,14 +120,14 @@ def urdf_from_offsets(offsets_m, prefix: str, body_id: Union[int, str], name: st
     children = {j: [c for c in range(1, 29) if PARENTS_29[c] == j] for j in range(29)}
     lines = ['<?xml version="1.0"?>', f'<robot name="{name or f"body_{body_id}"}">',
              f'  <link name="{names[0]}"/>']
-    lines += _fixed_joint_xml('pelvis', names[0], names[1], offsets[0])
+    lines += joint_xml('pelvis', names[0], names[1], offsets[0])
     for joint, name in enumerate(JOINTS_29):
+        parent, own = names[PARENTS_29[joint] + 1], names[joint + 1]
         if 1 <= joint < 24:
-            lines += _ball_joint_xml(joint, names, offsets[joint])
+            lines += _ball_joint_xml(joint, parent, own, offsets[joint])
         elif joint >= 24:
-            lines += _fixed_joint_xml(name, names[PARENTS_29[joint] + 1], names[joint + 1],
-                                      offsets[joint])
-        lines += _link_xml(names[joint + 1], [offsets[c] for c in children[joint]])
+            lines += joint_xml(name, parent, own, offsets[joint])
+        lines += _link_xml(own, [offsets[c] for c in children[joint]])
     return '\n'.join([*lines, '</robot>', ''])
 
 
@@ -136,32 +136,19 @@ def _intermediate_axes(joint: int) -> str:
     return AXIS_ORDER[joint - 1][:2] if 1 <= joint < 24 else ''
 
 
-def _ball_joint_xml(joint: int, names: List[str], offset) -> List[str]:
+def _ball_joint_xml(joint: int, parent: str, own: str, offset) -> List[str]:
     """Return the lines of three revolute joints and of the two links without extent between."""
-    name, parent = BODY_24[joint], names[PARENTS_29[joint] + 1]
-    lines = []
+    lines: List[str] = []
     for step, axis in enumerate(AXIS_ORDER[joint - 1]):
-        child = names[joint + 1] if step == 2 else f'{names[joint + 1]}_{axis}'
-        unit = ' '.join('1' if axis == one else '0' for one in 'xyz')
-        xyz = vector_text(offset) if step == 0 else '0 0 0'
-        lines += [
-            f'  <joint name="{name}_{axis}" type="revolute">',
-            f'    <origin xyz="{xyz}" rpy="0 0 0"/>',
-            f'    <parent link="{parent}"/>', f'    <child link="{child}"/>',
-            f'    <axis xyz="{unit}"/>',
-            '    <limit lower="-6.283185307" upper="6.283185307" effort="1000" velocity="100"/>',
-            '  </joint>']
+        child = own if step == 2 else f'{own}_{axis}'
+        lines += joint_xml(
+            f'{BODY_24[joint]}_{axis}', parent, child, np.zeros(3) if step else offset,
+            f'    <axis xyz="{vector_text(np.eye(3)["xyz".index(axis)])}"/>',
+            '    <limit lower="-6.283185307" upper="6.283185307" effort="1000" velocity="100"/>')
         if step < 2:
             lines.append(f'  <link name="{child}"/>')
         parent = child
     return lines
-
-
-def _fixed_joint_xml(name: str, parent: str, child: str, offset) -> List[str]:
-    """Return the lines of a fixed joint."""
-    return [f'  <joint name="{name}" type="fixed">',
-            f'    <origin xyz="{vector_text(offset)}" rpy="0 0 0"/>',
-            f'    <parent link="{parent}"/>', f'    <child link="{child}"/>', '  </joint>']
 
 
 def _link_xml(name: str, bones) -> List[str]:
@@ -179,6 +166,14 @@ def _link_xml(name: str, bones) -> List[str]:
     lines.append('    <visual><geometry>'
                  f'<sphere radius="{_JOINT_RADIUS_M:.3f}"/></geometry></visual>')
     return [*lines, '  </link>']
+
+
+def joint_xml(name: str, parent: str, child: str, xyz_m, *revolute: str) -> List[str]:
+    """Return the lines of a joint; ``revolute`` are the lines of axis and limits, if it turns."""
+    return [f'  <joint name="{name}" type="{"revolute" if revolute else "fixed"}">',
+            f'    <origin xyz="{vector_text(xyz_m)}" rpy="0 0 0"/>',
+            f'    <parent link="{parent}"/>', f'    <child link="{child}"/>', *revolute,
+            '  </joint>']
 
 
 def vector_text(vector) -> str:
