@@ -18,7 +18,6 @@ from niki_training.evaluate.datasets.smpl_mesh import Meshes
 import numpy as np
 import pytest
 
-pytest.importorskip('torch', reason='torch is not installed: make test installs it')
 WIDTH, HEIGHT, COUNT = 720, 1280, 4
 MATRIX = [[900.0, 0, 360], [0, 900, 640], [0, 0, 1]]
 BEND_RAD = 0.5

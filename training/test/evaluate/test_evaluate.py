@@ -10,7 +10,6 @@ from niki_ros.common.errors import ConfigError
 from niki_ros.solvers import load_solver, shipped_models
 from niki_training.cli import evaluate as evaluate_cli
 from niki_training.cli.evaluate_solvers import SEQUENCE_ROWS
-from niki_training.data.store import load_motion
 from niki_training.evaluate.metrics import mpjpe_mm
 from niki_training.evaluate.model_fit import model_fit
 from niki_training.evaluate.plots import draw_tables
@@ -20,24 +19,11 @@ import pytest
 
 
 @pytest.fixture
-def store(motion, tmp_path):
-    """Write the small motion as a store."""
-    file = tmp_path / 'store.npz'
-    np.savez(file, rotvec=motion.rotvec, lengths=motion.lengths, names=motion.names, fps=30.0)
-    assert len(load_motion(file).lengths) == 4
-    return file
-
-
-@pytest.fixture
 def model(tmp_path):
-    """Copy a model that ships, or skip."""
-    if not (shipped_models() / 'niki' / 'manifest.json').is_file():
-        pytest.skip('niki is not in niki_ros/models')
     return shutil.copytree(shipped_models() / 'niki', tmp_path / 'mine')
 
 
 def test_one_command_writes_tables_charts_and_manifest(store, model, tmp_path, capsys):
-    pytest.importorskip('matplotlib')
     command = ['--data', str(store), '--model', f'mine={model}', '--limit', '8', '--tracks',
                '--sequences', '1', '--unrefined']
     files = ['--json', str(tmp_path / 'out.json'), '--plot', str(tmp_path / 'out.png'), '--note']
@@ -67,7 +53,6 @@ def test_gradient_descent_comes_near_a_clean_body():
 
 
 def test_charts_of_half_a_table_and_of_an_unknown_form(tmp_path):
-    pytest.importorskip('matplotlib')
     tables = {'frames': {}, 'sequences': {'a': {'clean': {'mpjpe_mm': 0.0}},
                                           'b': {'noise-20': {'mpjpe_mm': 3.0}}}}
     draw_tables(tables, tmp_path / 'half.svg')
@@ -79,11 +64,6 @@ def test_charts_of_half_a_table_and_of_an_unknown_form(tmp_path):
 def test_rows_of_a_solver_that_is_not_there_are_refused():
     tables = {'frames': {'a': {'clean': {'mpjpe_mm': 1.23456}}}}
     assert rows_of_solver('a', tables) == {'frames': {'clean': {'mpjpe_mm': 1.235}}}
-    with pytest.raises(ConfigError, match=r"no solver 'b'; they have \['a'\]"):
+    with pytest.raises(ConfigError, match=r"'b'.*\['a'\]"):
         rows_of_solver('b', tables)
     assert markdown_table(tables['frames']).splitlines()[-1] == '| clean | 1.23 |'
-
-
-def test_wrong_files_are_named(tmp_path, capsys):
-    assert evaluate_cli.main(['--data', str(tmp_path / 'absent.npz')]) == 2
-    assert 'absent.npz' in capsys.readouterr().err

@@ -1,23 +1,10 @@
 """Measurements of the landmark network's errors."""
 
 import json
-import os
-from pathlib import Path
 
 from niki_training.cli import evaluate as evaluate_cli
 from niki_training.evaluate.landmark_measurements import depth_slopes
 import numpy as np
-import pytest
-
-ROOT = Path(__file__).resolve().parents[3]
-
-
-@pytest.fixture(scope='module')
-def photographs():
-    data = Path(os.environ.get('NIKI_DATA', ROOT.parent / 'shared' / 'data'))
-    if not (data / 'coco_people' / 'persons.npz').is_file():
-        pytest.skip(f'no photographs in {data}; set NIKI_DATA to the folder of coco_people/')
-    return data / 'coco_people'
 
 
 def test_the_slope_of_a_guess_is_found():
@@ -40,8 +27,3 @@ def test_photographs_as_they_are_and_painted_over(photographs, tmp_path, capsys)
                if bins['count'] > 2]
     assert 0 < wrist['median'] < 0.2 < max(painted)
     assert (tmp_path / 'noise.png').stat().st_size > 10_000
-
-
-def test_a_folder_without_photographs_is_named(tmp_path, capsys):
-    assert evaluate_cli.main(['landmarks', str(tmp_path)]) == 2
-    assert 'persons.npz' in capsys.readouterr().err

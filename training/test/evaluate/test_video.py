@@ -1,8 +1,6 @@
 """Calibrated video with measured joints: the readers, and one camera of the real trial."""
 
 import json
-import os
-from pathlib import Path
 
 from niki_ros.common.errors import InputError, SourceError
 from niki_training.cli import evaluate as evaluate_cli
@@ -41,7 +39,7 @@ def test_trc_is_read_into_the_world_of_the_calibration(tmp_path):
         read_trc(path)
 
 
-def test_alignment_undoes_turn_size_and_place():
+def test_alignment_removes_rotation_scale_and_translation():
     rng = np.random.default_rng(0)
     truth = rng.normal(size=(5, 12, 3))
     turn = Rotation.random(random_state=0).as_matrix()
@@ -50,16 +48,6 @@ def test_alignment_undoes_turn_size_and_place():
     mirror = turn * [-1, 1, 1]
     error = np.abs(procrustes_aligned(truth @ mirror.T, truth) - truth).max()
     assert error > 0.1, 'a mirror is no rotation'
-
-
-@pytest.fixture
-def trial():
-    """Return the folder of the Pose2Sim trial; skip where there is none."""
-    beside = Path(__file__).resolve().parents[3].parent / 'shared'
-    folder = Path(os.environ.get('NIKI_SHARED', beside)) / 'data' / 'pose2sim'
-    if not (folder / 'calibration.toml').is_file():
-        pytest.skip(f'no real data: {folder} is not there (set NIKI_SHARED)')
-    return folder
 
 
 def test_measured_joints_lie_in_every_image(trial):
@@ -71,12 +59,7 @@ def test_measured_joints_lie_in_every_image(trial):
         assert (pixels > 0).all() and (pixels < [one.camera.width, one.camera.height]).all()
 
 
-def test_a_folder_without_a_trial_is_named(tmp_path, capsys):
-    assert evaluate_cli.main(['video', str(tmp_path)]) == 2
-    assert str(tmp_path) in capsys.readouterr().err
-
-
-def test_somebody_else_is_not_the_measured_person():
+def test_a_far_body_is_not_the_measured_person():
     true = np.zeros((12, 3))
 
     class There:
@@ -88,7 +71,7 @@ def test_somebody_else_is_not_the_measured_person():
     assert nearest_body([Elsewhere], true) is None
 
 
-def test_left_taken_for_right_is_still_the_same_person():
+def test_exchanged_sides_are_still_the_same_person():
     class Seen:
         keypoints_px = np.full((29, 2), np.nan)
     true = np.random.default_rng(0).uniform(0, 500, (12, 2))
@@ -109,7 +92,7 @@ def test_acceleration_error_is_relative_to_the_hips():
 
 
 class Walk:
-    """Two pieces: somebody stands and sways, somebody walks 1.5 m along z, then in a circle."""
+    """Two pieces: a person who sways in place, and one who walks along z, then in a circle."""
 
     lengths, starts = np.array([60, 120]), np.array([0, 60])
     root_m = np.zeros((180, 3))
@@ -127,7 +110,7 @@ def test_the_walk_is_the_straight_one():
     assert way[-1, 0] - way[0, 0] > 1.5 and np.abs(np.diff(way[:, [1, 2]], axis=0)).max() < 1e-9
 
 
-def test_the_stage_stands_between_camera_and_person():
+def test_the_stage_is_between_camera_and_person():
     limbs = np.zeros((5, 12, 3)) + [0.2, 0.5, 4.0]
     limbs[:, 4:6, 1] = 1.4
     stage, origin = stage_in_front(limbs, np.array([0.0, -1.0, 0.0]))
@@ -138,7 +121,7 @@ def test_the_stage_stands_between_camera_and_person():
 
 
 @pytest.mark.long
-def test_somebody_walks_past(trial, real_motion, capsys):
+def test_a_person_walks_past(trial, real_motion, capsys):
     pytest.importorskip('anny', reason="needs anny: pip install 'niki_training[render]'")
     pytest.importorskip('moderngl', reason="needs moderngl: pip install 'niki_training[render]'")
     motion = real_motion / 'cmu_smpl24_30fps_val.npz'

@@ -12,11 +12,7 @@ CLIPS, FRAMES, SIZE = 6, 40, (640, 480)
 
 
 def _shard(path, rng, **changed):
-    """
-    Write people whom the front end sees 0.1 m too far above their hips.
-
-    In space, and in the image by a tenth of what is there half a person.
-    """
+    """Write people whom the front end sees 0.1 m, and 0.1 of the box, too far above their hips."""
     found = rng.random((CLIPS, FRAMES)) < 0.9
     world = 0.3 * rng.normal(size=(CLIPS, FRAMES, 33, 3))
     flat = 0.5 + 0.3 * world[..., :2]
@@ -39,7 +35,7 @@ def _shard(path, rng, **changed):
 
 
 def test_a_lasting_error_is_found(tmp_path, capsys):
-    """On other people than those that were learned from; the run time reads the file."""
+    """On other people than those of the training; the node reads the file."""
     rng = np.random.default_rng(0)
     _shard(tmp_path / 'train-00000.npz', rng)
     _shard(tmp_path / 'val-00000.npz', rng)
@@ -59,8 +55,7 @@ def test_a_lasting_error_is_found(tmp_path, capsys):
     assert np.median(left) < 0.04, '0.1 before'
 
 
-def test_mirrored_twice_is_the_same():
-    """And a landmark's left is its right in the mirror."""
+def test_mirrored_twice_is_the_same_and_left_is_right_in_the_mirror():
     rng = np.random.default_rng(2)
     shapes = ((4, 165), (4, 29, 3), (4, 29, 3), (4, 29, 2))
     one = tool.Samples(*(torch.from_numpy(rng.normal(size=shape).astype(np.float32))
@@ -73,15 +68,11 @@ def test_mirrored_twice_is_the_same():
     assert torch.equal(other.inputs[:, 99 + 16], one.inputs[:, 99 + 15])
 
 
-def test_shards_without_landmarks_are_refused(tmp_path, capsys):
-    """By name, and a folder without shards too."""
+def test_shards_without_landmarks_are_refused(tmp_path, refused):
     rng = np.random.default_rng(3)
     _shard(tmp_path / 'train-00000.npz', rng, obs_landmarks=None)
-    out = str(tmp_path / 'w.npz')
-    assert main(['landmarks', str(tmp_path), '--out', out]) == 2
-    assert 'obs_landmarks' in capsys.readouterr().err
-    assert main(['landmarks', str(tmp_path / 'none'), '--out', out]) == 2
-    assert 'no shards' in capsys.readouterr().err
+    for folder, message in ((tmp_path, 'obs_landmarks'), (tmp_path / 'none', 'no shards')):
+        refused(main, ['landmarks', folder, '--out', tmp_path / 'w.npz'], message)
 
 
 def test_one_network_answers_the_mean_of_two():

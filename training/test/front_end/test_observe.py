@@ -1,4 +1,4 @@
-"""The front end that ships looks at drawn people, and is recorded."""
+"""Recording of the shipped front end on drawn people."""
 
 import argparse
 from dataclasses import replace
@@ -24,8 +24,8 @@ import numpy as np
 import pytest
 
 PICTURES, FRAMES, STEP_PX = (3, 8), 5, 2
+# its axis is not in the middle of the image
 CAMERA = Camera([[700.0, 0, 400], [0, 700, 150], [0, 0, 1]], 832, 312)
-"""Its axis is not in the middle of the image."""
 
 
 def drawn(number: int) -> np.ndarray:
@@ -35,7 +35,6 @@ def drawn(number: int) -> np.ndarray:
 
 
 def shard_of(observations) -> dict:
-    """Return what a shard of one clip holds of its camera and of these observations."""
     return {'image_size': np.array([[CAMERA.width, CAMERA.height]]),
             'camera_matrix': np.float32(CAMERA.matrix)[None],
             **{key: array[None] for key, array in observation_arrays(observations).items()}}
@@ -43,7 +42,6 @@ def shard_of(observations) -> dict:
 
 @pytest.fixture(scope='module')
 def seen():
-    """Return what the pipeline's own front end says of both people in every frame."""
     front_end = load_observer(apply_settings(PipelineConfig(), {'observer.max_people': 2}))
     found = [front_end.observe(drawn(t), CAMERA, t * observe.FRAME_NS) for t in range(FRAMES)]
     front_end.close()
@@ -53,7 +51,6 @@ def seen():
 
 @pytest.fixture(scope='module')
 def recorder():
-    """Return a front end that is recorded."""
     one = ClipRecorder()
     yield one
     one.close()
@@ -61,7 +58,6 @@ def recorder():
 
 @pytest.fixture(scope='module')
 def looked(seen, recorder):
-    """Return what is recorded of each of the two people."""
     return [recorder.observe([
         SimpleNamespace(image_rgb=drawn(t), keypoints_px=both[k].keypoints_px)
         for t, both in enumerate(seen)], CAMERA, 2) for k in range(2)]
@@ -69,7 +65,6 @@ def looked(seen, recorder):
 
 @pytest.mark.parametrize('person', [0, 1])
 def test_what_is_recorded_is_what_the_pipeline_sees(seen, looked, person):
-    """Of the person that counts; and of every clip anew."""
     for both, one in zip(seen, looked[person]):
         for key in ('joints_m', 'sigma_200mm', 'keypoints_px', 'own_joints_m', 'box_px'):
             np.testing.assert_array_equal(getattr(one, key), getattr(both[person], key))
@@ -91,7 +86,7 @@ def test_observations_can_be_made_anew_from_a_shard(looked, person):
 
 
 def test_older_shards_are_turned_to_the_hips(looked):
-    """They do not say where the camera that the landmarks are in has pointed."""
+    """Older shards do not hold the direction of the camera of the landmarks."""
     shard = shard_of(looked[0])
     older = {key: array for key, array in shard.items()
              if key not in ('obs_landmarks_ray', 'obs_covered')}
@@ -101,7 +96,7 @@ def test_older_shards_are_turned_to_the_hips(looked):
     assert 1e-5 < apart.mean() < 0.01
 
 
-def test_joints_behind_somebody_stay_hidden(looked):
+def test_joints_behind_another_person_stay_hidden(looked):
     one = looked[0][-1]
     points = one.keypoints_px.mean(0) + 1.3 * (one.keypoints_px - one.keypoints_px.mean(0))
     box = np.concatenate([points.min(0), points.max(0)])
@@ -116,7 +111,7 @@ def test_joints_behind_somebody_stay_hidden(looked):
     assert np.isnan(again['obs_joints_m'][0, 1]).all() and (again['obs_sigma'][0, 1] == 1).all()
 
 
-def test_an_empty_clip_after_another_has_nobody(looked, recorder):
+def test_an_empty_clip_after_another_has_no_person(looked, recorder):
     blank = np.full((CAMERA.height, CAMERA.width, 3), 90, np.uint8)
     frame = SimpleNamespace(image_rgb=blank, keypoints_px=looked[0][-1].keypoints_px)
     seen = recorder.observe([frame] * 3, CAMERA, 2)
@@ -125,7 +120,6 @@ def test_an_empty_clip_after_another_has_nobody(looked, recorder):
 
 
 def test_shards_are_what_the_errors_are_learned_from(looked, tmp_path):
-    """Truth that is what the front end says itself leaves no error."""
     clip = {key: array[0] for key, array in shard_of(looked[0]).items()}
     own = np.stack([one.own_joints_m for one in looked[0]])
     write_shard(tmp_path / 'train-00000.npz', [

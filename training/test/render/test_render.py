@@ -129,12 +129,12 @@ def test_shards_are_written_whole_and_runs_refuse_to_mix(tmp_path):
     assert back['joints_m'].shape == (3, 4, 29, 3) and back['name'].tolist()[2] == '01_02'
     shards.start_run(tmp_path, {'split': 'train', 'seed': 0})
     shards.start_run(tmp_path, {'split': 'train', 'seed': 0})
-    with pytest.raises(InputError, match='other settings'):
+    with pytest.raises(InputError, match="'seed': .0, 1."):
         shards.start_run(tmp_path, {'split': 'train', 'seed': 1})
     path.write_bytes(b'no shard')
-    with pytest.raises(InputError, match='not a shard'):
+    with pytest.raises(InputError, match=path.name):
         shards.read_shard(path)
-    with pytest.raises(InputError, match='no shards'):
+    with pytest.raises(InputError, match="'val'"):
         shards.read_shards(tmp_path, 'val')
 
 
@@ -158,7 +158,7 @@ def test_shards_with_images_come_back(tmp_path):
     assert images[0].mask[10:20].all() and images[0].mask.sum() == 640
     assert (images[1].keypoints_px == keypoints[1]).all()
     path.write_bytes(io.BytesIO(b'nothing').getvalue())
-    with pytest.raises(InputError, match='not a shard with images'):
+    with pytest.raises(InputError, match=path.name):
         list(read_image_shard(path))
 
 
