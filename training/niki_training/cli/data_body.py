@@ -12,14 +12,12 @@ from niki_training.files.outputs import check_arguments, write_text
 
 
 def add_arguments(parser) -> None:
-    """Add the options of ``niki-data body``."""
     parser.add_argument('--smpl', type=Path, required=True, help='an SMPL or SMPL-X file')
     parser.add_argument('--out', type=Path, required=True,
                         help='the skeleton (JSON); keep it out of repositories')
 
 
 def main(args) -> int:
-    """Write the skeleton and print its height."""
     check_arguments(args, {'--out': args.out})
     skeleton = skeleton_from_smpl(args.smpl)
     write_text(args.out, json.dumps(skeleton.to_dict()) + '\n')

@@ -14,14 +14,12 @@ from niki_training.render.shards import write_shard
 
 
 def add_arguments(parser) -> None:
-    """Add the options of ``niki-data observe``."""
     parser.add_argument('shards', type=Path, nargs='+', help='.tar shards of niki-data render')
     parser.add_argument('--observer', choices=OBSERVERS, default='landmarks')
     parser.add_argument('--out', type=Path, help='folder of the pairs (that of the shards)')
 
 
 def main(args) -> int:
-    """Run a front end on stored shards; pairs that exist stay."""
     recorder = ClipRecorder(args.observer)
     for path in args.shards:
         if not path.is_file():
@@ -38,7 +36,6 @@ def main(args) -> int:
 
 
 def _observed_stored_clip(recorder: ClipRecorder, truth: dict, frames) -> dict:
-    """Return ground truth and observations of one stored clip, arrays by name."""
     camera = Camera(truth['camera_matrix'], *truth['image_size'].tolist())
     observations = recorder.observe(frames, camera, int(truth['people']))
     return {**truth, **observation_arrays(observations)}

@@ -15,7 +15,6 @@ from niki_training.files.outputs import check_arguments
 
 
 def add_arguments(parser) -> None:
-    """Add the options of ``niki-data prepare``."""
     parser.add_argument('files', type=Path, nargs='+',
                         help='clips, or the folder of a data set as it is unpacked')
     parser.add_argument('--format', choices=FORMATS, default='archive')
@@ -34,7 +33,6 @@ def add_arguments(parser) -> None:
 
 
 def main(args) -> int:
-    """Read all files and folders, write the store, print its summary."""
     check_arguments(args, {'--out': args.out})
     if not args.licence.strip():
         raise InputError('--licence is empty; say under which terms the motion may be used')
@@ -49,11 +47,7 @@ def main(args) -> int:
 
 
 def _joint_map(path):
-    """
-    Return the joint map of BVH files: that of CMU, the content of a JSON file, or None.
-
-    :raises InputError: when the file is not a joint map.
-    """
+    """Return the joint map of BVH files: that of CMU, the content of a JSON file, or None."""
     if path is None:
         return None
     if path == Path('cmu') and not path.exists():

@@ -26,7 +26,6 @@ SIZE_PX = (640, 480)
 
 
 def add_arguments(parser) -> None:
-    """Add the options of ``niki-data render``."""
     parser.add_argument('motion', type=Path, help='archive, or a store of niki-data prepare')
     parser.add_argument('--out', type=Path, required=True, help='folder of the shards')
     parser.add_argument('--split', default='train', help='train, val or test (train)')
@@ -44,7 +43,6 @@ def add_arguments(parser) -> None:
 
 
 def main(args) -> int:
-    """Render the shards that are missing, or the contact sheet."""
     from niki_training.render.clips import ClipRenderer
     from niki_training.render.motion import load_rooted_motion
     check_arguments(args, {'--sheet': args.sheet})
@@ -67,7 +65,6 @@ def main(args) -> int:
 
 
 def _render(renderer, args) -> None:
-    """Write the shards that are missing."""
     recorder = ClipRecorder(args.observe) if args.observe else None
     start_s, frame_count = time.monotonic(), 0
     for number in range(-(-args.clips // args.per_shard)):

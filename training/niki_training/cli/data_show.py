@@ -9,11 +9,9 @@ from niki_training.data.store import summary
 
 
 def add_arguments(parser) -> None:
-    """Add the options of ``niki-data show``."""
     parser.add_argument('file', type=Path, help='a store of niki-data prepare, or an archive')
 
 
 def main(args) -> int:
-    """Print the summary of the store."""
     print(summary(read_motion(args.file, 'archive')))
     return 0

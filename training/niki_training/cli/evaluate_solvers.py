@@ -13,20 +13,9 @@ from niki_ros.solvers import load_solver, shipped_models
 from niki_training.common.arguments import positive_int
 from niki_training.corrupt.protocol import PROTOCOL_ROWS
 from niki_training.data.store import load_motion
+from niki_training.evaluate import solver_protocol as protocol
 from niki_training.evaluate.model_fit import model_fit
 from niki_training.evaluate.plots import draw_tables
-from niki_training.evaluate.solver_protocol import (
-    markdown_table,
-    note_figures,
-    protocol_poses,
-    protocol_sequences,
-    rows_of_solver,
-    score_frames,
-    score_sequences,
-    solve_in_batches,
-    unsolved,
-    write_json,
-)
 from niki_training.files.outputs import check_arguments
 
 SEQUENCE_ROWS = {'clean': 0, 'noise-20': 0, 'noise-40': 0, 'occluded-2': 24, 'truncated-legs': 24,
@@ -37,7 +26,6 @@ SEQUENCE_SCORES = ('mpjpe_mm', 'acceleration_mm', 'rotation_deg')
 
 
 def add_arguments(parser) -> None:
-    """Add the options of ``niki-evaluate solvers``."""
     parser.add_argument('--data', type=Path, required=True, help='held-out motion')
     parser.add_argument('--model', action='append', default=[], metavar='NAME[=FOLDER]',
                         help='a solver by name, or a model folder; may be repeated')
@@ -59,19 +47,21 @@ def add_arguments(parser) -> None:
 
 
 def main(args) -> int:
-    """Print the tables and write the files of the options."""
     check_arguments(args, {'--json': args.json, '--plot': args.plot})
     tables = evaluate(args)
     if args.json and args.json != '-':
-        write_json(Path(args.json), tables)
+        protocol.write_json(Path(args.json), tables)
     if args.plot:
         draw_tables(tables, args.plot)
     if args.note:
         _note_models(args, tables)
     if args.json == '-':
         print(json.dumps(tables))
-    else:
-        _print(args, tables)
+        return 0
+    for score in () if args.no_frames else SCORES:
+        print(f'\n{score}, frames\n\n{protocol.markdown_table(tables["frames"], score)}')
+    for score in SEQUENCE_SCORES if tables.get('sequences') else ():
+        print(f'\n{score}, sequences\n\n{protocol.markdown_table(tables["sequences"], score)}')
     return 0
 
 
@@ -79,54 +69,37 @@ def evaluate(args) -> dict:
     """Return {frames, sequences} → solver → corruption → scores."""
     motion, skeleton = load_motion(args.data), open_skeleton()
     solvers = {name: load_solver(folder or name)
-               for name, folder in [('analytic', ''), *map(_name_and_folder, args.model)]}
-    poses = protocol_poses(motion, skeleton, args.seed, args.every, 1, args.limit)
-    methods: dict[str, Callable] = {'observation': unsolved}
+               for name, _, folder in (item.partition('=') for item in ('analytic', *args.model))}
+    poses = protocol.protocol_poses(motion, skeleton, args.seed, args.every, 1, args.limit)
+    methods: dict[str, Callable] = {'observation': protocol.unsolved}
     if args.model_fit:
         methods['model fit'] = model_fit(skeleton)
-    methods.update({name: solve_in_batches(solver) for name, solver in solvers.items()})
+    methods.update({name: protocol.solve_in_batches(solver) for name, solver in solvers.items()})
     if args.unrefined:
-        methods.update({f'{name}, unrefined': solve_in_batches(_unrefined(solver))
+        methods.update({f'{name}, unrefined': protocol.solve_in_batches(_unrefined(solver))
                         for name, solver in solvers.items() if name != 'analytic'})
     tables = {'frames': {
-        name: {row: score_frames(solve, poses, row, args.seed) for row in PROTOCOL_ROWS}
+        name: {row: protocol.score_frames(solve, poses, row, args.seed) for row in PROTOCOL_ROWS}
         for name, solve in methods.items() if not args.no_frames}}
     if args.tracks:
-        poses = protocol_sequences(motion, skeleton, args.seed + 1, args.sequences)
+        poses = protocol.protocol_sequences(motion, skeleton, args.seed + 1, args.sequences)
         tables['sequences'] = {
-            name: {row: score_sequences(solver, poses, row, args.seed, begin)
+            name: {row: protocol.score_sequences(solver, poses, row, args.seed, begin)
                    for row, begin in SEQUENCE_ROWS.items()}
             for name, solver in solvers.items()}
     return tables
 
 
-def _name_and_folder(item: str) -> tuple:
-    """Return the name and the folder of ``NAME[=FOLDER]``; the folder is empty for a name."""
-    name, _, folder = item.partition('=')
-    return name, folder
-
-
 def _unrefined(solver):
-    """Return a copy of the solver without refinement."""
     twin = copy.copy(solver)
     twin.refine = False
     return twin
 
 
 def _note_models(args, tables: dict) -> None:
-    """Write the figures of each model into its manifest."""
-    protocol = (f'niki-evaluate on {args.data.name}, seed {args.seed}, one frame in '
-                f'{args.every}, at most {args.limit or "all"}; '
-                f'{args.sequences} sequences as the pipeline runs them; sizes 0.85 … 1.15')
-    for name, folder in map(_name_and_folder, args.model):
-        note_figures(Path(folder) if folder else shipped_models() / name,
-                     rows_of_solver(name, tables), protocol)
-
-
-def _print(args, tables: dict) -> None:
-    """Print the tables in Markdown."""
-    for score in () if args.no_frames else SCORES:
-        print(f'\n{score}, frames\n\n{markdown_table(tables["frames"], score)}')
-    for score in SEQUENCE_SCORES:
-        if tables.get('sequences'):
-            print(f'\n{score}, sequences\n\n{markdown_table(tables["sequences"], score)}')
+    conditions = (f'niki-evaluate on {args.data.name}, seed {args.seed}, one frame in '
+                  f'{args.every}, at most {args.limit or "all"}; '
+                  f'{args.sequences} sequences as the pipeline runs them; sizes 0.85 … 1.15')
+    for name, _, folder in (item.partition('=') for item in args.model):
+        protocol.note_figures(Path(folder) if folder else shipped_models() / name,
+                              protocol.rows_of_solver(name, tables), conditions)

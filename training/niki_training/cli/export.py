@@ -14,7 +14,7 @@ VERBS = {
     'checkpoint': ('niki_training.cli.export_checkpoint',
                    'export a checkpoint to a model folder (default)'),
     'cast': ('niki_training.export.fp16_folder', 'add an FP16 graph to a model folder'),
-    'share': ('niki_training.export.share_graph',
+    'share': ('niki_training.export.graph_delta',
               'store a graph as a delta to the graph of another folder'),
 }
 

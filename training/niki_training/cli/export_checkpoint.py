@@ -9,7 +9,6 @@ from niki_ros.common.errors import ConfigError
 
 
 def add_arguments(parser) -> None:
-    """Add the options of ``niki-export checkpoint``."""
     parser.add_argument('checkpoint', type=Path, metavar='CHECKPOINT')
     parser.add_argument('folder', type=Path, metavar='FOLDER', help='model folder to write')
     parser.add_argument('--name', help='name of the solver; default: that of the folder')
@@ -23,7 +22,6 @@ def add_arguments(parser) -> None:
 
 
 def main(args) -> int:
-    """Export the checkpoint and print the differences that were measured."""
     manifest = export_any(args)
     print(f"{args.folder}: {manifest['kind']}, {manifest['parameters']} parameters, "
           f"difference to torch {manifest['torch_difference']}")
@@ -51,7 +49,6 @@ def export_any(args) -> dict:
 
 
 def _export_solver(args) -> dict:
-    """Export a solver, and fit the confidence of the exported model."""
     from niki_training.data.smpl_skeleton import load_skeleton
     from niki_training.evaluate.solver_protocol import rows_of_solver
     from niki_training.export.niki import export
@@ -86,11 +83,6 @@ def _training_data(val, record: dict) -> dict:
 
 
 def _tables(path: Path) -> dict:
-    """
-    Read the tables of ``niki-evaluate --json FILE``.
-
-    :raises ConfigError: when the file holds no such tables.
-    """
     try:
         tables = json.loads(path.read_text('utf-8'))
         return {name: dict(tables[name]) for name in ('frames', 'sequences') if name in tables}

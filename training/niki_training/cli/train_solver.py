@@ -18,7 +18,6 @@ SMOKE_S = 60.0
 
 
 def add_arguments(parser) -> None:
-    """Add the options of ``niki-train solver``."""
     parser.add_argument('--data', type=Path, required=True, help='motion archive or store (.npz)')
     parser.add_argument('--out', type=Path, required=True,
                         help='folder of the run; a run that is there is resumed')
@@ -39,7 +38,6 @@ def add_arguments(parser) -> None:
 
 
 def main(args) -> int:
-    """Train until the last step."""
     torch.set_num_threads(args.threads)
     config = read_config(args.config) if args.config else TrainConfig()
     config.set_all(args.set)

@@ -6,11 +6,7 @@ from argparse import ArgumentTypeError
 
 
 def positive_int(text: str) -> int:
-    """
-    Return a whole number of at least 1.
-
-    :raises ArgumentTypeError: for any other text.
-    """
+    """Return a whole number of at least 1."""
     try:
         number = int(text)
     except ValueError as error:

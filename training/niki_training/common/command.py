@@ -15,8 +15,7 @@ from typing import Dict, Optional, Tuple
 from niki_ros.common.errors import NikiError
 from niki_ros.common.plain_text import write_plainly
 
-Verbs = Dict[str, Tuple[str, str]]
-"""Name of each verb → its module and one line of help."""
+Verbs = Dict[str, Tuple[str, str]]  # name of each verb → its module and one line of help
 
 
 class _VerbParser(argparse.ArgumentParser):
@@ -40,8 +39,7 @@ def run_command(prog: str, description: Optional[str], verbs: Verbs, argv=None,
     """
     Run one verb and return its exit code; an error is printed in one line and returns 2.
 
-    :param argv: arguments; None = those of the process.
-    :param default: the verb of a command line that names none.
+    :param argv: arguments; None = those of the process. :param default: the verb without a name.
     """
     write_plainly()
     argv = list(sys.argv[1:] if argv is None else argv)

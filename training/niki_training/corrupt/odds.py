@@ -41,28 +41,18 @@ class LimbOdds:
 
 @dataclass
 class CorruptionOdds:
-    """
-    Odds of the corruptions of a sequence, 0 … 1.
-
-    :param inexact_sigma: sigma differs from the level of the noise.
-    :param single_joints: 15 % of the joints are hidden, whatever limb they belong to.
-    :param swapped_legs: the legs are exchanged.
-    :param begin_later: joints are hidden from a random frame on, not from the first one.
-    :param end_earlier: joints are hidden until a random frame, not until the last one.
-    :param misplaced: hidden joints lie around the pelvis, not around their true positions.
-    :param no_sigma: all joints have sigma 1.
-    """
+    """Odds of the corruptions of a sequence, 0 … 1."""
 
     noise: NoiseOdds = field(default_factory=NoiseOdds)
     hidden: HiddenOdds = field(default_factory=HiddenOdds)
     limbs: LimbOdds = field(default_factory=LimbOdds)
-    inexact_sigma: float = 0.2
-    single_joints: float = 0.08
-    swapped_legs: float = 0.06
-    begin_later: float = 0.4
-    end_earlier: float = 0.15
-    misplaced: float = 0.1
-    no_sigma: float = 0.01
+    inexact_sigma: float = 0.2  # sigma differs from the level of the noise
+    single_joints: float = 0.08  # 15 % of the joints are hidden, whatever limb they belong to
+    swapped_legs: float = 0.06  # the legs are exchanged
+    begin_later: float = 0.4  # joints are hidden from a random frame on, not from the first one
+    end_earlier: float = 0.15  # joints are hidden until a random frame, not until the last one
+    misplaced: float = 0.1  # hidden joints lie around the pelvis, not around their true positions
+    no_sigma: float = 0.01  # all joints have sigma 1
 
     @classmethod
     def from_dict(cls, data: dict) -> CorruptionOdds:
@@ -72,11 +62,7 @@ class CorruptionOdds:
                       for name, value in data.items()})
 
     def check(self) -> None:
-        """
-        Check the odds.
-
-        :raises ConfigError: naming the first odds outside 0 … 1, or a group without any.
-        """
+        """Check the odds; a ConfigError names the first outside 0 … 1, or a group without any."""
         for name, value in odds_by_name(self):
             if not 0 <= value <= 1:
                 raise ConfigError(f'corruption.{name} is {value}; expected 0 … 1')

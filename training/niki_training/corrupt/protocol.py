@@ -12,21 +12,15 @@ from niki_ros.body.observation import SIGMA_UNIT_M
 from niki_ros.body.skeleton import JOINT
 import numpy as np
 
-from niki_training.corrupt.joint_groups import (
-    exchange_legs,
-    HIDDEN_JOINT_ERROR_M,
-    HIPS,
-    LEGS,
-    limb_mask,
-)
+from niki_training.corrupt import joint_groups as groups
 
 PROTOCOL_ROWS = (
     'clean', 'noise-10', 'noise-20', 'noise-40', 'noise-80', 'depth-40', 'occluded-1',
     'occluded-2', 'occluded-4', 'truncated-legs', 'truncated-waist', 'silent-1', 'silent-2',
     'swapped')
 """The rows of the evaluation's table."""
-TRUNCATED_JOINTS = {'legs': LEGS,
-                    'waist': LEGS + HIPS + (0, JOINT['spine1'], JOINT['spine2'])}
+TRUNCATED_JOINTS = {'legs': groups.LEGS,
+                    'waist': groups.LEGS + groups.HIPS + (0, JOINT['spine1'], JOINT['spine2'])}
 
 Corrupted = Tuple[np.ndarray, float, Optional[np.ndarray]]
 CORRUPTIONS: Dict[str, Callable[..., Corrupted]] = {}
@@ -39,7 +33,6 @@ a ``silent`` corruption keep that sigma; those of the others get 1.
 
 
 def corruption(function):
-    """Register a corruption under the name of the function."""
     CORRUPTIONS[function.__name__] = function
     return function
 
@@ -57,7 +50,7 @@ def corrupt_for_row(row: str, joints_m, rng):
     if hidden is None:
         hidden = np.zeros((len(joints_m), 29), dtype=bool)
     wrong = np.broadcast_to(hidden[:, None], joints_m.shape[:-1])
-    misplaced_m = joints_m + rng.normal(size=joints_m.shape) * HIDDEN_JOINT_ERROR_M
+    misplaced_m = joints_m + rng.normal(size=joints_m.shape) * groups.HIDDEN_JOINT_ERROR_M
     joints_m = np.where(wrong[..., None], misplaced_m, joints_m)
     sigma = np.where(wrong & (name != 'silent'), 1.0, sigma)
     return joints_m - joints_m[..., :1, :], sigma, wrong
@@ -65,7 +58,6 @@ def corrupt_for_row(row: str, joints_m, rng):
 
 @corruption
 def clean(joints_m, value, rng) -> Corrupted:
-    """Leave the joints as they are."""
     return joints_m, 0.0, None
 
 
@@ -87,7 +79,7 @@ def depth(joints_m, value, rng) -> Corrupted:
 @corruption
 def occluded(joints_m, value, rng) -> Corrupted:
     """Hide so many limbs."""
-    return joints_m, 0.0, limb_mask(np.full(len(joints_m), int(value)), rng)
+    return joints_m, 0.0, groups.limb_mask(np.full(len(joints_m), int(value)), rng)
 
 
 @corruption
@@ -107,7 +99,7 @@ def truncated(joints_m, value, rng) -> Corrupted:
 @corruption
 def swapped(joints_m, value, rng) -> Corrupted:
     """Exchange the legs."""
-    return exchange_legs(joints_m), 0.0, None
+    return groups.exchange_legs(joints_m), 0.0, None
 
 
 def _sigma(noise_m: float) -> float:

@@ -14,19 +14,10 @@ from niki_ros.body.observation import SIGMA_UNIT_M
 from niki_ros.body.skeleton import JOINT
 import numpy as np
 
-from niki_training.corrupt.joint_groups import (
-    exchange_legs,
-    HIDDEN_JOINT_ERROR_M,
-    HIPS,
-    LEGS,
-    limb_mask,
-    LIMBS,
-    SHOULDERS,
-)
+from niki_training.corrupt import joint_groups as groups
 from niki_training.corrupt.odds import CorruptionOdds, odds_by_name
 
-_NOISE_M = (0.004, 0.09)
-"""Range of the level of noise, per coordinate."""
+_NOISE_M = (0.004, 0.09)  # range of the level of noise, per coordinate
 _MIN_LANDMARK_ERROR_M = 0.015
 _SPINE_RATIOS = (0.25, 0.5, 0.75, 1.05, 0.9, 0.9)
 """Positions of six joints that a landmark network lacks, on the line from hips to shoulders."""
@@ -49,7 +40,6 @@ HIDDEN: Dict[str, Callable] = {}
 
 
 def noise(function):
-    """Register a noise under the name of the function."""
     NOISES[function.__name__] = function
     return function
 
@@ -74,8 +64,8 @@ def corrupt_for_training(joints_m, rng, clean: int = 0, odds: CorruptionOdds | N
     noisy_m, sigma = _add_noise(joints_m, odds, rng)
     hidden, is_silent = _choose_hidden(joints_m.shape[:2], odds, rng)
     is_swapped = rng.random((len(joints_m), 1, 1, 1)) < odds.swapped_legs
-    noisy_m = np.where(is_swapped, exchange_legs(noisy_m), noisy_m)
-    error_m = rng.normal(size=joints_m.shape) * HIDDEN_JOINT_ERROR_M
+    noisy_m = np.where(is_swapped, groups.exchange_legs(noisy_m), noisy_m)
+    error_m = rng.normal(size=joints_m.shape) * groups.HIDDEN_JOINT_ERROR_M
     is_misplaced = rng.random((len(joints_m), 1, 1, 1)) < odds.misplaced
     hidden_m = np.where(is_misplaced,
                         error_m * rng.choice([0.0, 0.5, 2.0], (len(joints_m), 1, 1, 1)),
@@ -88,13 +78,11 @@ def corrupt_for_training(joints_m, rng, clean: int = 0, odds: CorruptionOdds | N
 
 
 def _draw(group, count: int, rng) -> np.ndarray:
-    """Draw names (count,) of a group of odds."""
     names, _ = zip(*odds_by_name(group))
     return np.asarray(names)[_draw_index(group, count, rng)]
 
 
 def _draw_index(group, count: int, rng) -> np.ndarray:
-    """Draw indices (count,) into a group of odds."""
     odds = [value for _, value in odds_by_name(group)]
     return rng.choice(len(odds), count, p=np.divide(odds, np.sum(odds)))
 
@@ -143,7 +131,7 @@ def landmark_like(joints_m, level_m, normal, rng):
     size_m = np.maximum(level_m, _MIN_LANDMARK_ERROR_M)[:, None, None, None]
     lasting_m = rng.normal(size=(batch, 1, 29, 3)) * size_m * (0.5, 0.5, 1.0)
     quick_m = rng.normal(size=joints_m.shape) * size_m * (0.2, 0.2, 0.5)
-    for limb in LIMBS:
+    for limb in groups.LIMBS:
         # the depth of a whole limb is guessed: the error grows towards its end
         reach_m = np.arange(1, 5) / 2 * rng.normal(size=(batch, 1, 1)) * size_m[..., 0]
         lasting_m[:, :, limb, 2] += reach_m
@@ -156,8 +144,8 @@ def landmark_like(joints_m, level_m, normal, rng):
 
 def _spine_on_a_line(joints_m) -> np.ndarray:
     """Return the six joints (B, T, 6, 3) of the spine on the line from hips to shoulders."""
-    hips_m = joints_m[:, :, HIPS].mean(2, keepdims=True)
-    shoulders_m = joints_m[:, :, SHOULDERS].mean(2, keepdims=True)
+    hips_m = joints_m[:, :, groups.HIPS].mean(2, keepdims=True)
+    shoulders_m = joints_m[:, :, groups.SHOULDERS].mean(2, keepdims=True)
     return hips_m + np.asarray(_SPINE_RATIOS)[:, None] * (shoulders_m - hips_m)
 
 
@@ -184,20 +172,20 @@ def _choose_hidden(shape, odds: CorruptionOdds, rng):
 @hides('limbs', 'silent_limbs')
 def _hide_limbs(chosen, odds: CorruptionOdds, rng) -> np.ndarray:
     counts = 1 + _draw_index(odds.limbs, len(chosen), rng)
-    return limb_mask(np.where(chosen, counts, 0), rng)
+    return groups.limb_mask(np.where(chosen, counts, 0), rng)
 
 
 @hides('legs')
 def _hide_legs(chosen, odds: CorruptionOdds, rng) -> np.ndarray:
     mask = np.zeros((len(chosen), 29), dtype=bool)
-    mask[np.ix_(chosen, LEGS)] = True
+    mask[np.ix_(chosen, groups.LEGS)] = True
     return mask
 
 
 @hides('below_chest')
 def _hide_below_chest(chosen, odds: CorruptionOdds, rng) -> np.ndarray:
     mask = np.zeros((len(chosen), 29), dtype=bool)
-    mask[np.ix_(chosen, LEGS + HIPS)] = True
+    mask[np.ix_(chosen, groups.LEGS + groups.HIPS)] = True
     for joint, ratio in _BELOW_CHEST_RATIOS.items():
         mask[:, joint] |= chosen & (rng.random(len(chosen)) < ratio)
     return mask

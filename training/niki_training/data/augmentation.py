@@ -12,11 +12,7 @@ CAMERA_FROM_UPRIGHT = np.diag([1.0, -1.0, -1.0])
 
 
 def mirror_poses(rotvec) -> np.ndarray:
-    """
-    Mirror poses left to right: exchange the sides, negate y and z of the rotation vectors.
-
-    :param rotvec: (..., 24, 3) radians. :return: likewise.
-    """
+    """Return poses (..., 24, 3), radians, mirrored: sides exchanged, y and z negated."""
     return rotvec[..., list(MIRROR_29[:24]), :] * np.asarray([1.0, -1.0, -1.0])
 
 
@@ -26,11 +22,9 @@ def random_cameras(count: int, rng, pitch_deg: float = 40.0, roll_deg: float = 1
 
     :param pitch_deg: largest pitch. :param roll_deg: largest roll, two standard deviations.
     """
-    heading = np.zeros((count, 3))
+    heading, pitch, roll = np.zeros((3, count, 3))
     heading[:, 1] = rng.uniform(-np.pi, np.pi, count)
-    pitch = np.zeros((count, 3))
     pitch[:, 0] = np.radians(rng.uniform(-pitch_deg, pitch_deg, count))
-    roll = np.zeros((count, 3))
     roll[:, 2] = np.radians(np.clip(rng.normal(size=count) * roll_deg / 2, -roll_deg, roll_deg))
     tilt = rotmat_from_rotvec(roll) @ rotmat_from_rotvec(pitch)
     return tilt @ CAMERA_FROM_UPRIGHT @ rotmat_from_rotvec(heading)
@@ -51,11 +45,11 @@ def random_betas(count: int, rng, components: int = 10) -> np.ndarray:
 
 def random_bodies(rotvec, rng, skeleton: Skeleton):
     """
-    Turn windows of motion into bodies of random shape in front of random cameras.
+    Return bodies of random shape in front of random cameras, in camera axes.
 
     :param rotvec: (B, T, 24, 3) radians, y up.
-    :return: rotmat (B, T, 24, 3, 3) and joints (B, T, 29, 3) in metres about the pelvis, both in
-        camera axes; betas (B, 10).
+    :return: rotmat (B, T, 24, 3, 3), joints (B, T, 29, 3) in metres about the pelvis, betas (B,
+        10).
     """
     mirror = rng.random((len(rotvec), 1, 1, 1)) < 0.5
     rotmat = rotmat_from_rotvec(np.where(mirror, mirror_poses(rotvec), rotvec))

@@ -10,14 +10,10 @@ import torch
 
 from niki_training.corrupt.odds import CorruptionOdds
 from niki_training.corrupt.training import corrupt_for_training
+from niki_training.data import shape_estimates
 from niki_training.data.augmentation import random_bodies
 from niki_training.data.motion import Motion
 from niki_training.data.sampling import WindowSampler
-from niki_training.data.shape_estimates import (
-    single_frame_betas,
-    tracked_betas,
-    with_pipeline_betas,
-)
 from niki_training.data.solver_inputs import filter_windows, solver_inputs, with_targets
 
 TWISTS = 46
@@ -53,7 +49,6 @@ class Batches:
     def __init__(self, motion: Motion, skeleton: Skeleton, batch: int, frames: int = 1,
                  seed: int = 0, clean_share: float = 0.125, pairs: Optional[PairSource] = None,
                  pairs_share: float = 0.0, odds: Optional[CorruptionOdds] = None):
-        """Prepare the draws."""
         self.windows = WindowSampler(motion, frames)
         self.skeleton, self.batch, self.frames, self.seed = skeleton, batch, frames, seed
         self.clean, self.odds = int(batch * clean_share), odds
@@ -61,21 +56,15 @@ class Batches:
         self.paired = int(batch * pairs_share) if pairs else 0
 
     def draw(self, rng) -> dict:
-        """
-        Return one batch, arrays (B, T, …) float32.
-
-        See :func:`solver_inputs` and :func:`with_targets`; ``twist`` (B, T, 46) is 0 where it is
-        unknown.
-        """
-        truth, joints_m, sigma, twist = self._observations(rng)
-        rotmat, true_joints_m, true_betas = truth
+        """Return a batch, arrays (B, T, …) float32 of :func:`with_targets`, and ``twist``."""
+        (rotmat, true_joints_m, true_betas), joints_m, sigma, twist = self._observations(rng)
         if self.frames > 1:
-            betas, beta_sigma = tracked_betas(
+            betas, beta_sigma = shape_estimates.tracked_betas(
                 joints_m, sigma, true_betas, self.frames, self.skeleton, rng)
         else:
-            betas, beta_sigma = single_frame_betas(
+            betas, beta_sigma = shape_estimates.single_frame_betas(
                 joints_m, sigma, true_betas, self.skeleton, rng)
-        betas, beta_sigma = with_pipeline_betas(
+        betas, beta_sigma = shape_estimates.with_pipeline_betas(
             betas, beta_sigma, true_betas, self.paired, self.skeleton, rng)
         if self.frames > 1:
             joints_m, sigma = filter_windows(joints_m, sigma, betas, self.frames, self.skeleton)
@@ -88,23 +77,16 @@ class Batches:
         return {**batch, 'twist': twist}
 
     def _observations(self, rng) -> tuple:
-        """
-        Draw bodies and their observations.
-
-        :return: ground truth as (rotmat, joints, betas); observed joints (B · T, 29, 3) and sigma
-            (B · T, 29); twist (B, T, 46).
-        """
+        """Return (rotmat, joints, betas), observed joints, sigma (B · T, …), twist (B, T, 46)."""
         rotmat, true_joints_m, betas = random_bodies(
             self.windows.draw(self.batch - self.paired, rng), rng, self.skeleton)
-        joints_m, sigma = corrupt_for_training(
-            true_joints_m, rng, self.clean, self.odds)
-        twist = np.zeros((self.batch, self.frames, TWISTS), np.float32)
+        joints_m, sigma = corrupt_for_training(true_joints_m, rng, self.clean, self.odds)
+        twist = np.zeros((self.batch, self.frames, TWISTS), np.float32)   # 0 where unknown
         drawn = {'rotmat': rotmat, 'joints': true_joints_m, 'betas': betas, 'noisy': joints_m,
                  'sigma': sigma}
         if self.pairs is not None and self.paired:
             paired = self.pairs.draw(self.paired, rng)
-            drawn = {name: np.concatenate([value, paired[name]])
-                     for name, value in drawn.items()}
+            drawn = {name: np.concatenate([value, paired[name]]) for name, value in drawn.items()}
             if 'twist' in paired:
                 twist[-self.paired:] = paired['twist'].reshape(self.paired, self.frames, TWISTS)
         truth = drawn['rotmat'], drawn['joints'], drawn['betas']

@@ -7,38 +7,28 @@ from niki_ros.common.errors import InputError
 import numpy as np
 
 FPS = 30.0
-_MAX_RATE_ERROR_RATIO = 2e-4
-"""A rate this near to 30 is 30: files write a frame's time with few digits, such as 0.03333."""
+_MAX_RATE_ERROR_RATIO = 2e-4  # nearer rates are 30: files have few digits, such as 0.03333 s
 _RATES_HZ = (1.0, 1000.0)
 
 
 def checked_rate_hz(path, rate) -> float:
-    """
-    Return a frame rate in frames per second.
-
-    :param path: file of the rate, for the error. :param rate: a number, or a list of one number.
-    :raises InputError: when it is no number of 1 … 1000.
-    """
-    if isinstance(rate, np.ndarray) and rate.size == 1:
-        rate = rate.ravel()[0]
+    """Return a frame rate of 1 … 1000 Hz, given as a number or a list of one number."""
     try:
-        rate_hz = float(rate)
+        rate_hz = float(rate.item() if isinstance(rate, np.ndarray) else rate)
     except (TypeError, ValueError) as error:
         raise InputError(f'{path}: the frame rate is {rate!r}; expected one number') from error
     low, high = _RATES_HZ
     if not low <= rate_hz <= high:   # also false for NaN
-        raise InputError(f'{path}: the frame rate is {rate_hz:g} Hz; expected {low:g} … '
-                         f'{high:g}; correct it in the file')
+        raise InputError(f'{path}: the frame rate is {rate_hz:g} Hz; expected {low:g} … {high:g}')
     return rate_hz
 
 
 def at_30_fps(rotvec, rate_hz: float) -> np.ndarray:
     """
-    Resample rotations of one piece; each joint is interpolated along its shortest rotation.
+    Resample rotations (T, ..., 3), radians, of one piece to (T', ..., 3) at 30 frames per second.
 
-    The first frame stays the first. No frame is later than the last one.
-
-    :param rotvec: (T, ..., 3) radians. :param rate_hz: of these frames. :return: (T', ..., 3).
+    Each joint is interpolated along its shortest rotation. The first frame stays the first; no
+    frame is later than the last one.
     """
     rotvec = np.asarray(rotvec, dtype=np.float64)
     if abs(rate_hz / FPS - 1) < _MAX_RATE_ERROR_RATIO or not len(rotvec):

@@ -9,25 +9,17 @@ import numpy as np
 
 from niki_training.data.frame_rate import FPS
 
-_DIGEST_STEP = 97
-"""The digest reads every 97th frame."""
+_DIGEST_STEP = 97  # the digest reads every 97th frame
 
 
 @dataclass
 class Motion:
-    """
-    Pieces of motion, one after another.
+    """Pieces of motion, one after another."""
 
-    :param rotvec: (F, 24, 3) float32 local rotation vectors, radians; joint 0 in axes with y up.
-    :param lengths: (P,) frames of each piece.
-    :param names: (P,) names of the pieces, see :func:`subject_of`.
-    :param fps: frames per second.
-    """
-
-    rotvec: np.ndarray
-    lengths: np.ndarray
-    names: np.ndarray
-    fps: float = FPS
+    rotvec: np.ndarray  # (F, 24, 3) float32 local rotation vectors, radians; joint 0 has y up
+    lengths: np.ndarray  # (P,) frames of each piece
+    names: np.ndarray  # (P,) names of the pieces, see :func:`subject_of`
+    fps: float = FPS  # frames per second
 
     @property
     def starts(self) -> np.ndarray:

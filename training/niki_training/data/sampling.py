@@ -7,8 +7,7 @@ import numpy as np
 
 from niki_training.data.motion import Motion
 
-_UPRIGHT_WEIGHT, _MAX_BENT_WEIGHT = 0.5, 2.5
-"""A pose is drawn up to six times as often as an upright one."""
+_UPRIGHT_WEIGHT, _MAX_BENT_WEIGHT = 0.5, 2.5  # a bent pose: up to six times as often
 
 
 class WindowSampler:
@@ -16,23 +15,16 @@ class WindowSampler:
     Draws windows of consecutive frames from motion.
 
     A subject with n frames is drawn in proportion to the square root of n, because walking fills a
-    few subjects and would outweigh the other motion. Bent poses are drawn more often than upright
-    ones, up to six times.
+    few subjects and would outweigh the other motion. Bent poses are drawn more often.
     """
 
     def __init__(self, motion: Motion, frames: int):
-        """
-        Prepare windows of ``frames`` frames.
-
-        :raises InputError: when no piece of the motion is that long.
-        """
         self.motion, self.frames = motion, frames
         usable = motion.lengths >= frames
         if not usable.any():
-            raise InputError(
-                f'no piece of the motion has {frames} frames, the longest has '
-                f'{max(motion.lengths, default=0)}: single images cannot train a network over '
-                'time; prepare sequences, or set frames=… lower')
+            longest = max(motion.lengths, default=0)
+            raise InputError(f'no piece of the motion has {frames} frames, the longest has '
+                             f'{longest}; prepare sequences, or set frames=… lower')
         lengths = np.where(usable, motion.lengths - frames + 1, 0)
         subjects = motion.subjects
         total = {s: lengths[subjects == s].sum() for s in set(subjects)}

@@ -1,7 +1,7 @@
 """
 Body shapes as the network gets them at run time: estimated, from the pipeline, or true.
 
-Each function returns betas and the standard deviation of the first of them, which is the size.
+Each function returns betas and the standard deviation of the first of them, the size.
 """
 
 from __future__ import annotations
@@ -15,21 +15,13 @@ import numpy as np
 
 @dataclass(frozen=True)
 class ShapeConfig:
-    """
-    Shares and errors of the shapes in a batch.
+    """Shares and errors of the shapes in a batch."""
 
-    :param true_ratio: share of single frames with the true betas and no uncertainty.
-    :param pipeline_ratio: share of the sequences with betas as the pipeline estimates them.
-    :param pairs_pipeline_ratio: likewise, of the sequences from a front end.
-    :param min_beta_sigma: smallest uncertainty of the pipeline's first beta; the largest is 1.
-    :param proportions_error: standard deviation of the pipeline's error in the other betas.
-    """
-
-    true_ratio: float = 0.25
-    pipeline_ratio: float = 0.4
-    pairs_pipeline_ratio: float = 0.7
-    min_beta_sigma: float = 0.3
-    proportions_error: float = 0.6
+    true_ratio: float = 0.25  # share of single frames with the true betas and no uncertainty
+    pipeline_ratio: float = 0.4  # share of the sequences with betas as the pipeline estimates them
+    pairs_pipeline_ratio: float = 0.7  # likewise, of the sequences from a front end
+    min_beta_sigma: float = 0.3  # smallest of the pipeline's first beta; the largest is 1
+    proportions_error: float = 0.6  # standard deviation of the pipeline's error in the other betas
 
 
 def single_frame_betas(joints_m, sigma, true_betas, skeleton: Skeleton, rng,
@@ -38,7 +30,6 @@ def single_frame_betas(joints_m, sigma, true_betas, skeleton: Skeleton, rng,
     Estimate the shape of single frames; a part of them gets the true shape.
 
     :param joints_m: (N, 29, 3) metres. :param sigma: (N, 29). :param true_betas: (N, 10).
-    :return: betas (N, 10) and standard deviation of the first (N,).
     """
     betas, information = shape_information(joints_m, sigma, skeleton)
     is_true = rng.random(len(true_betas)) < config.true_ratio
@@ -48,13 +39,12 @@ def single_frame_betas(joints_m, sigma, true_betas, skeleton: Skeleton, rng,
 
 def tracked_betas(joints_m, sigma, true_betas, frames: int, skeleton: Skeleton, rng):
     """
-    Estimate the shape in each frame of windows from all frames until then, as a track does.
+    Estimate the shape in each frame of B windows from all frames until then, as a track does.
 
     The information before the window is random: 0.05 to 150 times that of its first frame.
 
     :param joints_m: (B · frames, 29, 3) metres. :param sigma: (B · frames, 29).
     :param true_betas: (B, 10).
-    :return: betas (B · frames, 10) and standard deviation of the first (B · frames,).
     """
     betas, information = shape_information(joints_m, sigma, skeleton)
     betas = betas.reshape(-1, frames, 10, 1)
@@ -76,7 +66,6 @@ def with_pipeline_betas(betas, beta_sigma, true_betas, paired: int, skeleton: Sk
 
     :param betas: (B · T, 10). :param beta_sigma: (B · T,). :param true_betas: (B, 10).
     :param paired: number of sequences, the last ones, that come from a front end.
-    :return: betas (B · T, 10) and standard deviation of the first (B · T,).
     """
     count, frames = len(true_betas), len(betas) // len(true_betas)
     ratio = np.full(count, config.pipeline_ratio)

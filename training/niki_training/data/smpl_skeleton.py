@@ -19,45 +19,35 @@ BETAS = 10
 HANDS = {24: (22, 23), 52: (25, 40), 55: (28, 43)}
 """Number of joints in the file → SMPL's two hands, or the first joints of the middle fingers."""
 _HEIGHTS_M = (0.5, 2.5)
-_MAX_REACH_M = 0.3
-"""A vertex farther from hand or foot does not belong to it."""
+_MAX_REACH_M = 0.3  # a vertex farther from hand or foot does not belong to it
 _ARRAYS = ('v_template', 'shapedirs', 'J_regressor')
 
 
 def load_skeleton(path: Path | None = None) -> Skeleton:
-    """
-    Return the open skeleton, or the skeleton in a JSON file of ``niki-data body``.
-
-    :raises ModelError: when the file holds no skeleton.
-    """
+    """Return the open skeleton, or the skeleton in a JSON file of ``niki-data body``."""
     if path is None:
         return open_skeleton()
     try:
         return Skeleton.from_dict(json.loads(Path(path).read_text('utf-8')))
     except (OSError, ValueError, NikiError) as error:
-        raise ModelError(f'{path}: cannot read the skeleton ({error}); niki-data body writes one'
-                         ) from error
+        raise ModelError(f'{path}: no skeleton of niki-data body ({error})') from error
 
 
 def skeleton_from_smpl(path: Path) -> Skeleton:
-    """
-    Return the skeleton and shape space of a body model, whose joints are linear in the betas.
-
-    :raises InputError: when the file is no SMPL or SMPL-X model, with the reason.
-    """
+    """Return skeleton and shape space of a body model, whose joints are linear in the betas."""
     return skeleton_of_arrays(path, *_checked_arrays(path, _load(Path(path))))
 
 
 def skeleton_of_arrays(path, template, shape, regressor) -> Skeleton:
     """
-    Return the skeleton and shape space of the arrays of a body model.
+    Return the skeleton and shape space of the arrays of a body model, named after its file.
 
-    :param path: file of the arrays; its stem is the skeleton's name.
     :param template: (V, 3) vertices, metres, y up. :param shape: (V, 3, B) metres per beta.
     :param regressor: (J, V) weights of the vertices.
-    :raises InputError: when it is no body of SMPL's family, with the reason.
     """
-    regressor = regressor[_joint_rows(path, len(regressor))]
+    if len(regressor) not in HANDS:
+        raise InputError(f'{path}: {len(regressor)} joints; expected one of {sorted(HANDS)}')
+    regressor = regressor[[*range(22), *HANDS[len(regressor)]]]
     joints = regressor @ template
     basis = np.einsum('jv,vib->bji', regressor, shape[..., :BETAS])
     leaves = _leaves(template, joints)
@@ -72,34 +62,22 @@ def skeleton_of_arrays(path, template, shape, regressor) -> Skeleton:
     return Skeleton(Path(path).stem, np.asarray(PARENTS_29), rest, full)
 
 
-def _joint_rows(path, count: int) -> list:
-    """Return the rows of the regressor for SMPL's 24 joints, of a body with or without hands."""
-    if count not in HANDS:
-        raise InputError(f'{path}: {count} joints; expected one of {sorted(HANDS)} '
-                         '(SMPL, SMPL-H, SMPL-X)')
-    return [*range(22), *HANDS[count]]
-
-
 def read_arrays(path: Path, more) -> dict:
-    """
-    Return ``v_template``, ``shapedirs`` and ``J_regressor``, checked, and further arrays.
-
-    :param more: names of further arrays, which are not checked.
-    :raises InputError: when the file is no SMPL or SMPL-X model.
-    """
+    """Return ``v_template``, ``shapedirs``, ``J_regressor``, checked, and ``more`` arrays."""
     data = _load(Path(path), more)
     return {**{name: data[name] for name in more if name in data},
             **dict(zip(_ARRAYS, _checked_arrays(path, data)))}
 
 
 def _load(path: Path, more=()) -> dict:
-    """Return the arrays of the file by name."""
     if not path.is_file():
         raise InputError(f'{path}: no such file')
-    data = _read_npz(path, more) if path.suffix == '.npz' else restricted_load(path)
+    if path.suffix == '.npz':   # its other arrays may be pickled objects
+        with opened_npz(path, 'an SMPL or SMPL-X model', 'download it again') as z:
+            return {key: z[key] for key in (*_ARRAYS, 'kintree_table', *more) if key in z}
+    data = restricted_load(path)
     if not isinstance(data, dict):
-        raise InputError(f'{path}: not an SMPL or SMPL-X model (it holds a '
-                         f'{type(data).__name__}, expected arrays by name)')
+        raise InputError(f'{path}: not an SMPL or SMPL-X model but a {type(data).__name__}')
     return data
 
 
@@ -125,13 +103,6 @@ def _checked_arrays(path, data: dict) -> tuple:
     if tree is not None and tuple(np.ravel(tree)[1:22].astype(int)) != PARENTS_29[1:22]:
         raise InputError(f"{path}: its kintree_table is not SMPL's tree")
     return template, shape, regressor
-
-
-def _read_npz(path: Path, more=()) -> dict:
-    """Return the arrays by name; other arrays of the file may be pickled objects."""
-    names = (*_ARRAYS, 'kintree_table', *more)
-    with opened_npz(path, 'an SMPL or SMPL-X model', 'download it again') as z:
-        return {key: z[key] for key in names if key in z}
 
 
 def _leaves(template, joints) -> list:

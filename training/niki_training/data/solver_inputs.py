@@ -43,8 +43,7 @@ def filter_windows(joints_m, sigma, betas, frames: int, skeleton: Skeleton):
     Pass windows through the joint filter of the pipeline.
 
     :param joints_m: (B · frames, 29, 3) camera axes, metres. :param sigma: (B · frames, 29).
-    :param betas: (B · frames, 10).
-    :return: joints about the trunk's origin, metres, and sigma, of the same shapes.
+    :param betas: (B · frames, 10). :return: joints about the trunk's origin, metres, and sigma.
     """
     origin_m = trunk_frame(joints_m, sigma, skeleton.rest(betas)).origin_m
     points_m = (joints_m - origin_m[:, None]).reshape(-1, frames, 29, 3)

@@ -20,7 +20,6 @@ SPLITS = ('train', 'val', 'test')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``niki-data split``."""
     parser.add_argument('file', type=Path, help='a store of niki-data prepare, or an archive')
     parser.add_argument('--out', type=Path, required=True,
                         help='folder for train.npz, val.npz and test.npz')
@@ -30,10 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args) -> int:
-    """Write the three stores and print their summaries."""
     files = [args.out / f'{name}.npz' for name in SPLITS]
-    check_arguments(args, {'--out': None, **{f'--out {file.name}': file for file in files
-                                             if file.exists()}})
+    check_arguments(args, {'--out': None,
+                           **{f'--out {file.name}': file for file in files if file.exists()}})
     motion, licence = load_motion(args.file), licence_of(args.file)
     args.out.mkdir(parents=True, exist_ok=True)
     chosen = split_by_subject(motion, args.val, args.test, args.seed)
@@ -48,10 +46,8 @@ def split_by_subject(motion: Motion, val: float, test: float, seed: int) -> dict
     """
     Return for each split which pieces belong to it, (P,) bool.
 
-    Subjects are drawn one after another into the split that lacks most of its frames.
-
-    :param val: share of the frames. :param test: likewise.
-    :raises InputError: for shares that are not possible, or fewer subjects than splits.
+    Subjects are drawn one after another into the split that lacks most of its frames; ``val`` and
+    ``test`` are shares of the frames.
     """
     wanted = {'train': 1 - val - test, 'val': val, 'test': test}
     if not all(0 < share < 1 for share in wanted.values()):

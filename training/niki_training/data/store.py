@@ -17,19 +17,12 @@ from niki_training.data.frame_rate import at_30_fps, checked_rate_hz, FPS
 from niki_training.data.motion import Motion
 from niki_training.files.archives import opened_npz
 
-UNKNOWN = 'not said'
-"""The licence of an archive that names none."""
+UNKNOWN = 'not said'  # the licence of an archive that names none
 _SUMMARY_SUBJECTS = 5
 
 
 def write_store(path, motion: Motion, licence: str, sources) -> None:
-    """
-    Write a store.
-
-    :param sources: names of the files from which the motion was read.
-    :raises InputError: when a rotation is not finite.
-    :raises OutputError: when the file cannot be written to its end.
-    """
+    """Write a store; ``sources`` are the names of the files from which the motion was read."""
     if not np.isfinite(motion.rotvec).all():
         raise InputError('the motion has values that are not finite')
     with atomic_write(path) as part, open(part, 'wb') as file:
@@ -40,11 +33,7 @@ def write_store(path, motion: Motion, licence: str, sources) -> None:
 
 
 def load_motion(path) -> Motion:
-    """
-    Read a store, or a published archive of 24-joint motion, at 30 frames per second.
-
-    :raises InputError: when it is neither, or not complete.
-    """
+    """Read a store, or a published archive of 24-joint motion, at 30 frames per second."""
     path = Path(path)
     with opened_npz(path, 'a motion archive', 'niki-data prepare writes one') as z:
         motion = _read_store(path, z) if 'rotvec' in z else _decode_archive(z)
@@ -79,11 +68,6 @@ def running_sums(low, high) -> np.ndarray:
 
 
 def _check_pieces(path: Path, motion: Motion) -> None:
-    """
-    Check that the parts of a motion fit together.
-
-    :raises InputError: naming the part that does not fit.
-    """
     shape, lengths = motion.rotvec.shape, motion.lengths
     fault = ''
     if shape[1:] != (24, 3):

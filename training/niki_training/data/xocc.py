@@ -5,9 +5,9 @@ The NIKI paper measures on such a set, whose images are not published. Sizes and
 the paper's released code. Every eighth frame has a rectangle inside the box of the person, of up
 to 0.3 of its area, half to twice as high as wide. In two of three cases the crop is around
 shoulders, arms and head, or shoulders and legs, only: 0.95 to 1.35 times their square, moved by up
-to 100 pixels. Both are interpolated in between. The random draws, the rectangles' content (here a
-grained colour) and the boxes (here around SMPL's joints) are not the paper's, so the figures of
-the paper and of this set are comparable only roughly. The same seed gives the same images.
+to 100 pixels. Both are interpolated in between. The random draws, the content of the rectangles
+(here a grained colour) and the boxes (here around SMPL's joints) are not the paper's, so the
+figures of the two sets are only roughly comparable. The same seed gives the same images.
 """
 
 from __future__ import annotations
@@ -29,32 +29,21 @@ from niki_training.files.archives import reason
 from niki_training.files.outputs import write_text
 from niki_training.files.pickles import restricted_load
 
-KEY_EVERY, SIZE_PX = 8, 512
-"""Frames between two draws; side of the crops."""
+KEY_EVERY, SIZE_PX = 8, 512  # frames between two draws; side of the crops
 
 
 @dataclass(frozen=True)
 class OcclusionConfig:
-    """
-    Sizes and odds of the occluders and crops.
+    """Sizes and odds of the occluders and crops."""
 
-    :param truncated_ratio: share of the draws whose crop leaves out legs or arms.
-    :param whole_scale: side of a crop over that of the whole person.
-    :param truncated_scale: side of a crop over that of the kept joints.
-    :param truncated_scale_range: largest change of ``truncated_scale``.
-    :param shift_px: largest shift of a truncated crop. :param min_side_px: of the kept joints.
-    :param area_ratios: area of a rectangle over that of the person's box.
-    :param aspect_ratios: height of a rectangle over its width.
-    """
-
-    truncated_ratio: float = 2 / 3
-    whole_scale: float = 1.25
-    truncated_scale: float = 1.15
-    truncated_scale_range: float = 0.2
-    shift_px: float = 100.0
-    min_side_px: float = 30.0
-    area_ratios: tuple = (0.0, 0.3)
-    aspect_ratios: tuple = (0.5, 2.0)
+    truncated_ratio: float = 2 / 3  # share of the draws whose crop leaves out legs or arms
+    whole_scale: float = 1.25  # side of a crop over that of the whole person
+    truncated_scale: float = 1.15  # side of a crop over that of the kept joints
+    truncated_scale_range: float = 0.2  # largest change of ``truncated_scale``
+    shift_px: float = 100.0  # largest shift of a truncated crop
+    min_side_px: float = 30.0  # of the kept joints
+    area_ratios: tuple = (0.0, 0.3)  # area of a rectangle over that of the person's box
+    aspect_ratios: tuple = (0.5, 2.0)  # height of a rectangle over its width
 
 
 def _both(*parts: str) -> tuple:
@@ -62,36 +51,24 @@ def _both(*parts: str) -> tuple:
 
 
 WITHOUT_LEGS = _both('shoulder', 'elbow', 'wrist') + (JOINT['neck'], JOINT['head'])
-WITHOUT_ARMS = _both('shoulder', 'hip', 'knee', 'ankle')
-"""Joints that a truncated crop keeps."""
+WITHOUT_ARMS = _both('shoulder', 'hip', 'knee', 'ankle')  # joints that a truncated crop keeps
 
 
 class Person(NamedTuple):
-    """
-    One person in the T frames of a sequence of 3DPW.
-
-    :param theta: (T, 72) rotation vectors, radians; root in camera axes.
-    :param joints_m: (T, 24, 3) camera axes, metres. :param joints_px: (T, 24, 2) image.
-    :param valid: (T,) whether the camera is known. :param camera_matrix: (3, 3) pixels.
-    :param betas: (10,) of the body of that gender. :param gender: ``m`` or ``f``.
-    """
+    """One person in the T frames of a sequence of 3DPW."""
 
     name: str
-    theta: np.ndarray
-    joints_m: np.ndarray
-    joints_px: np.ndarray
-    valid: np.ndarray
-    camera_matrix: np.ndarray
-    betas: np.ndarray
-    gender: str
+    theta: np.ndarray  # (T, 72) rotation vectors, radians; root in camera axes
+    joints_m: np.ndarray  # (T, 24, 3) camera axes, metres
+    joints_px: np.ndarray  # (T, 24, 2) image
+    valid: np.ndarray  # (T,) whether the camera is known
+    camera_matrix: np.ndarray  # (3, 3) pixels
+    betas: np.ndarray  # (10,) of the body of that gender
+    gender: str  # ``m`` or ``f``
 
 
 def read_people(path) -> list:
-    """
-    Return the people in a sequence file of 3DPW, a list of :class:`Person`.
-
-    :raises InputError: when it is no such file.
-    """
+    """Return the people in a sequence file of 3DPW, a list of :class:`Person`."""
     data = restricted_load(path)
     try:
         pose, matrix = np.asarray(data['cam_poses'], float), np.asarray(data['cam_intrinsics'])
@@ -110,19 +87,12 @@ def read_people(path) -> list:
             people.append(Person(f'{Path(path).stem}_{i}', theta, joints, pixels, valid, matrix,
                                  betas, str(data['genders'][i]) if 'genders' in data else ''))
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise InputError(f'{path}: not a 3DPW sequence file with poses, jointPositions, '
-                         f'cam_poses, cam_intrinsics, campose_valid ({reason(error)})'
-                         ) from error
+        raise InputError(f'{path}: not a 3DPW sequence file ({reason(error)})') from error
     return people
 
 
 def plan(person: Person, seed: int):
-    """
-    Return the crop and the occluder of every frame.
-
-    :return: crops (T, 3), centre x, y and side in pixels; rectangles (T, 4) x0, y0, x1, y1 in
-        pixels of the image.
-    """
+    """Return crops (T, 3), centre and side, and rectangles (T, 4) x0, y0, x1, y1, pixels."""
     frames = len(person.joints_px)
     keys = np.arange(0, frames + KEY_EVERY, KEY_EVERY)
     drawn = [_draw_key(person.joints_px[min(key, frames - 1)], np.random.default_rng(
@@ -177,7 +147,6 @@ def crop_from_image(crop) -> np.ndarray:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``niki-data xocc``."""
     parser.add_argument('folder', type=Path, help='3DPW, with sequenceFiles and imageFiles')
     parser.add_argument('--split', default='test', choices=('train', 'validation', 'test'))
     parser.add_argument('--every', type=positive_int, default=1, help='take every n-th frame (1)')
@@ -187,7 +156,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args) -> int:
-    """Write the images and the ground truth of every person."""
     files = sorted((args.folder / 'sequenceFiles' / args.split).glob('*.pkl'))
     if not files:
         raise InputError(f'{args.folder}: no sequenceFiles/{args.split}/*.pkl in it; give the '
@@ -200,7 +168,6 @@ def main(args) -> int:
 
 
 def _write(args, sequence: str, person: Person) -> int:
-    """Write one person's images and ground truth; return the number of images."""
     import cv2
     crops, rectangles = plan(person, args.seed)
     folder, rows = args.out / person.name, []

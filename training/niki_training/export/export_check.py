@@ -22,8 +22,7 @@ from niki_training.networks.temporal import TOKEN
 
 MAX_DIFFERENCE = 1e-4
 """Largest difference of an element: absolute, or relative where its size is above 1."""
-SCALES = (1.0, 20.0)
-"""Scales of the random joints: as in data, and far outside any data."""
+SCALES = (1.0, 20.0)  # scales of the random joints: as in data, and far outside any data
 MAX_ROUNDING_RATIO = 5.0
 """Largest FP32 error of an engine over that of torch, where it is above the limit."""
 
@@ -80,24 +79,18 @@ def differences(net, kind: str, graph: bytes, scale: float = 1.0, count: int = 1
 
 
 def check_graph(net, kind: str, graph: bytes) -> dict:
-    """
-    Return the :func:`differences` at each scale, ``{scale: {fp64, fp32, torch_fp32}}``.
-
-    :raises ModelError: when the graph differs from the network, or its FP32 error is too large.
-    """
+    """Return the :func:`differences` at each scale, checked: {scale: {fp64, fp32, torch_fp32}}."""
     found = {f'{scale:g}': differences(net, kind, graph, scale) for scale in SCALES}
     for scale, values in found.items():
         allowed = max(MAX_DIFFERENCE, MAX_ROUNDING_RATIO * values['torch_fp32'])
         # this order of the comparison refuses NaN
         if not (values['fp64'] <= MAX_DIFFERENCE and values['fp32'] <= allowed):
-            raise ModelError('the exported graph is not the network: on random inputs of scale '
-                             f'{scale} it differs from torch in FP64 by {values}; limit '
-                             f'{MAX_DIFFERENCE}')
+            raise ModelError('the exported graph is not the network: at the input scale '
+                             f'{scale} it differs by {values}; limit {MAX_DIFFERENCE}')
     return {s: {k: float(f'{v:.3g}') for k, v in row.items()} for s, row in found.items()}
 
 
 def _largest(found, truth) -> float:
-    """Return the largest difference of any element of any output."""
     return max(float((np.abs(a - b) / np.maximum(1.0, np.abs(b))).max())
                for a, b in zip(found, truth))
 

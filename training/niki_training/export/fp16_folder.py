@@ -1,8 +1,4 @@
-"""
-Put an FP16 graph into a model folder, with the error that was measured for it.
-
-The graph is stored as a delta to the main graph: its weights are those of the main graph.
-"""
+"""Put an FP16 graph into a model folder, as a delta to the main graph, with its measured error."""
 
 from __future__ import annotations
 
@@ -29,7 +25,6 @@ _UNITS = {'mm': ' mm', 'deg': '°', 'px': ' px', 'score': ' score'}
 
 
 def add_arguments(parser) -> None:
-    """Add the options of ``niki-export cast``."""
     parser.add_argument('model', metavar='MODEL', help='model folder that is written to')
     parser.add_argument('--limit', type=float, metavar='MM', help='largest 99th percentile of the '
                         'error: millimetres, of a detector pixels (solver 0.5, landmarks 1; '
@@ -41,7 +36,6 @@ def add_arguments(parser) -> None:
 
 
 def main(args) -> int:
-    """Cast the main graph of a folder and print the error."""
     folder = find_model(args.model)
     if folder.path.resolve().parent == shipped_models().resolve():
         raise ModelError(f'{folder.path} belongs to the package and is not written to; copy the '
@@ -63,8 +57,6 @@ def add_fp16_graph(folder: ModelFolder, samples: Dict[str, np.ndarray], limits: 
 
     :param samples: see :func:`niki_ros.benchmarks.check_samples.check_samples`.
     :param limits: largest 99th percentile of each measure, such as ``{'mm': 0.5}``.
-    :return: the folder with both graphs.
-    :raises ModelError: when the limits cannot be kept.
     """
     manifest, graph = folder.manifest, folder.load_graph('fp32').data
     reference = model_outputs(load_engine(graph), samples, manifest)

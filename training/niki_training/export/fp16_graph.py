@@ -1,9 +1,9 @@
 """
 Casts an FP32 graph to FP16, with layers and operators that stay in FP32: its FP32 islands.
 
-The precision lies in the graph, because strongly typed TensorRT (11 and RTX) has no flag for it.
-Inputs and outputs stay FP32. Weights that are only stored in FP16 are FP16 in the result, without
-a cast.
+The precision is part of the graph, because strongly typed TensorRT (11 and RTX) has no flag for
+it. Inputs and outputs stay FP32. Weights that are only stored in FP16 are FP16 in the result,
+without a cast. An island is a type of operator, or the name of the output of a node.
 """
 
 from __future__ import annotations
@@ -23,22 +23,14 @@ MOVES = frozenset({'Reshape', 'Concat', 'Split', 'Slice', 'Transpose', 'Gather',
 """Operators whose results are values of their inputs, which are rounded already."""
 _FOLLOWS = MOVES | {'Add'}
 """Operators in FP32 where one input is FP32: a sum that continues through FP32 layers stays so."""
-_FP32_INPUTS = {'Resize': {1, 2}}
-"""Inputs that an operator requires in FP32 in any case."""
+_FP32_INPUTS = {'Resize': {1, 2}}  # inputs that an operator requires in FP32 in any case
 _MAX_FP16 = 65504.0
-_SPLITTER = 8193.0
-"""2^13 + 1: Veltkamp's factor that splits 24 bits of mantissa into 11 and 13."""
-_OVERFLOW = 65520.0
-"""The smallest number that is infinite when it is rounded to FP16."""
+_SPLITTER = 8193.0  # 2^13 + 1: Veltkamp's factor that splits 24 bits of mantissa into 11 and 13
+_OVERFLOW = 65520.0  # the smallest number that is infinite when it is rounded to FP16
 
 
 def cast_graph(graph: bytes, islands: Iterable[str] = ()) -> bytes:
-    """
-    Return ``graph`` in FP16, with ``islands`` in FP32.
-
-    :param islands: types of operators, or names of the outputs of nodes.
-    :raises ModelError: when the graph cannot be cast.
-    """
+    """Return ``graph`` in FP16, with ``islands`` in FP32."""
     return _Cast(graph, frozenset(islands)).result()
 
 
@@ -49,18 +41,12 @@ def emulated_graph(graph: bytes, islands: Iterable[str] = ()) -> bytes:
     ONNX Runtime on a CPU has few FP16 kernels: it computes in FP32 between casts and removes
     adjacent casts, so that the error of the FP16 graph is too small there. In this graph every
     result is rounded to FP16 by arithmetic.
-
-    :param islands: see :func:`cast_graph`.
     """
     return _Emulation(graph, frozenset(islands)).result()
 
 
 def load_with_types(graph: bytes) -> tuple:
-    """
-    Return the model with its shapes inferred, and the element type of every tensor by its name.
-
-    :raises ModelError: when the graph cannot be read, or has branches or loops.
-    """
+    """Return the model with shapes inferred, and the element type of every tensor by name."""
     try:
         model = onnx.load_model_from_string(graph)
         store_as_fp32(model)
@@ -95,7 +81,6 @@ class _Cast:
         self.new_weights: Dict[str, object] = {}
 
     def result(self) -> bytes:
-        """Return the new graph."""
         outputs = {v.name for v in self.model.graph.output}
         for node in list(self.model.graph.node):
             self._node(node, outputs)
@@ -106,7 +91,6 @@ class _Cast:
         return self.model.SerializeToString(deterministic=True)
 
     def _node(self, node, outputs: Set[str]):
-        """Rewrite one node: inputs in its precision, outputs recorded with it."""
         floats = [i for i, name in enumerate(node.input) if self.types.get(name) == self.float]
         gives = [i for i, name in enumerate(node.output) if self.types.get(name) == self.float]
         precision = self._precision(node, floats)

@@ -12,10 +12,8 @@ from niki_training.export.fp16_graph import cast_graph, emulated_graph, load_wit
 from niki_training.export.graph_facts import LAYER_OPERATORS, precision_of
 
 _MAX_LAYER_UNITS = 64
-_MIN_COST_RATIO = 0.01
-"""Cost of a unit without weights, over all weights: that of a small layer."""
-Unit = FrozenSet[str]
-"""A set of islands that are decided together, see :func:`units_of`."""
+_MIN_COST_RATIO = 0.01  # cost of a unit without weights, over all weights: that of a small layer
+Unit = FrozenSet[str]  # a set of islands that are decided together, see :func:`units_of`
 
 
 def find_fp16_graph(graph: bytes, error_of: Callable[[bytes], float], limit: float,
@@ -26,8 +24,8 @@ def find_fp16_graph(graph: bytes, error_of: Callable[[bytes], float], limit: flo
     Every unit is measured alone in FP16. The units with the largest error for their size go to
     FP32; their number is found by bisection.
 
-    :param error_of: measures a graph, such as its 99th percentile in millimetres; its argument is
-        an :func:`emulated_graph`, whose results are rounded as on a GPU.
+    :param error_of: measures an :func:`emulated_graph`, whose results are rounded as on a GPU,
+        such as its 99th percentile in millimetres.
     :return: the FP16 graph, its error, and its islands.
     :raises ModelError: when more than half of the weights would have to stay in FP32.
     """
@@ -85,7 +83,6 @@ def _worst_first(units: List[Unit], counts: Dict[str, int], measure, progress) -
 
 
 def _weight_counts(graph: bytes) -> Dict[str, int]:
-    """Return the number of weights of every layer, by the name of its output."""
     model, _ = load_with_types(graph)
     counts = {t.name: int(np.prod(t.dims)) for t in model.graph.initializer}
     return {node.output[0]: sum(counts.get(name, 0) for name in node.input)

@@ -1,22 +1,29 @@
 """
-Writer of graph deltas: a graph as the parts in which it differs from another graph.
+Store the graph of a model folder as a delta to the graph of another folder.
 
-:mod:`niki_ros.models.graph_delta` describes the file and rebuilds the graph.
+The network for one frame, niki, is a part of niki-temporal, and so its weights ship once.
+:mod:`niki_ros.models.graph_delta` describes and reads the delta.
 """
 
 from __future__ import annotations
 
 from io import BytesIO
+from pathlib import Path
 from typing import Dict, List, Tuple
 
+from niki_ros.common.errors import ModelError
+from niki_ros.models import model_folder
 from niki_ros.models.graph_delta import apply_delta, COPY, LITERAL, TO_FP16, TO_FP32
+from niki_ros.models.model_folder import ModelFolder
 import numpy as np
 import onnx
 
 from niki_training.export.graph_facts import tensors_of
 
-_MIN_WEIGHT_BYTES = 64
-"""Smaller weights stay literal: an entry of ``parts`` has 24 bytes."""
+DELTA = 'model.delta.npz'
+_MAX_DELTA_RATIO = 0.2
+"""Size of a delta over that of its graph: a graph without common weights has 0.9."""
+_MIN_WEIGHT_BYTES = 64  # smaller weights stay literal: an entry of ``parts`` has 24 bytes
 
 
 def make_delta(base: bytes, graph: bytes) -> bytes:
@@ -43,7 +50,6 @@ def make_delta(base: bytes, graph: bytes) -> bytes:
 
 
 def _raw_weights(graph: bytes) -> List[bytes]:
-    """Return the bytes of the weights, in the order of the file."""
     inner = onnx.load_model_from_string(graph).graph
     return [tensor.raw_data for _, tensor in tensors_of(inner)
             if len(tensor.raw_data) >= _MIN_WEIGHT_BYTES]
@@ -61,3 +67,33 @@ def _sources(base: bytes) -> Dict[bytes, Tuple[int, int, int]]:
                     sources[values] = operation, base.find(raw), len(raw)
     sources.update({raw: (COPY, base.find(raw), len(raw)) for raw in weights})
     return sources
+
+
+def add_arguments(parser) -> None:
+    parser.add_argument('part', type=Path, metavar='PART', help='model folder that is rewritten')
+    parser.add_argument('whole', type=Path, metavar='WHOLE',
+                        help='model folder with the same weights, in the same parent folder')
+
+
+def main(args) -> int:
+    folder = share_graph(args.part, args.whole)
+    size = (folder.path / DELTA).stat().st_size
+    print(f'{folder.path}: {size / 1e3:.1f} kB, the weights are those of {args.whole}')
+    return 0
+
+
+def share_graph(part: Path, whole: Path) -> ModelFolder:
+    """Replace ``model.onnx`` of ``part`` by a delta to the graph of ``whole``; its bytes stay."""
+    folder, base = model_folder.read_model_folder(part), model_folder.read_model_folder(whole)
+    if folder.path.resolve().parent != base.path.resolve().parent:
+        raise ModelError(f'{whole} is not in the same parent folder as {part}')
+    graph = folder.load_graph().data
+    delta = make_delta(base.load_graph().data, graph)
+    if len(delta) > _MAX_DELTA_RATIO * len(graph):
+        raise ModelError(f'{part} and {whole} have few weights in common: the delta would have '
+                         f'{len(delta)} bytes, the graph has {len(graph)}')
+    model_folder.write_file(folder.path / DELTA, delta)
+    link = {'file': DELTA, 'base': base.path.resolve().name}
+    shared = model_folder.write_manifest(folder.path, {**folder.manifest, 'delta': link})
+    (folder.path / model_folder.GRAPH).unlink(missing_ok=True)
+    return shared

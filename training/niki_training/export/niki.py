@@ -10,13 +10,8 @@ from niki_ros.backends import load_engine
 from niki_ros.benchmarks.check_samples import check_poses
 from niki_ros.benchmarks.engine_error import compare, limits_of
 from niki_ros.common.errors import ModelError
+from niki_ros.models import model_folder
 from niki_ros.models.graph import sha256
-from niki_ros.models.model_folder import (
-    ModelFolder,
-    read_model_folder,
-    write_manifest,
-    write_model_folder,
-)
 import torch
 
 from niki_training.export.export_check import check_graph, example_inputs, SolverGraph
@@ -28,8 +23,7 @@ from niki_training.train.checkpoint import build_net
 from niki_training.train.settings import TrainConfig
 
 OPSET = 18
-STORED_LIMIT_MM = 0.1
-"""Weights are stored in FP16 where no joint of the check poses moves by more."""
+STORED_LIMIT_MM = 0.1  # weights are stored in FP16 where no joint of the check poses moves by more
 IR_VERSION = 8
 """The newest version of the file format that ONNX Runtime 1.14 and libraries of its year read."""
 ORIGIN = (
@@ -43,23 +37,23 @@ PAIRED = (
 
 
 def output_names(kind: str) -> list:
-    """Return the names of a solver graph's outputs, in order."""
     return ['rot6d', 'size', 'error_z'] + (['past_out'] if kind == 'temporal' else [])
 
 
-def graph_bytes(net, kind: str) -> bytes:
-    """Return the network as an ONNX file with a dynamic batch."""
-    inputs = example_inputs(kind, 3)
-    batch = torch.export.Dim('N')
-    shapes: tuple = tuple({0: batch} for _ in inputs)
-    if kind == 'temporal':
-        shapes = (*shapes[:4], shapes[4:])
-    buffer = io.BytesIO()
+def graph_bytes(module, examples: dict, outputs, state: int = 0) -> bytes:
+    """
+    Return a module as an ONNX file with a dynamic batch.
+
+    :param examples: name → example of the input. :param outputs: names of the outputs.
+    :param state: number of inputs, the last ones, that the module takes as ``*state``.
+    """
+    batch, buffer, plain = {0: torch.export.Dim('N')}, io.BytesIO(), len(examples) - state
+    shapes: tuple = (*[batch] * plain, *([(batch,) * state] if state else []))
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter('ignore')
         program = torch.onnx.export(
-            SolverGraph(net).eval(), tuple(map(torch.from_numpy, inputs.values())),
-            input_names=list(inputs), output_names=output_names(kind), opset_version=OPSET,
+            module.eval(), tuple(map(torch.as_tensor, examples.values())),
+            input_names=list(examples), output_names=list(outputs), opset_version=OPSET,
             dynamic_shapes=shapes, dynamo=True, verbose=False)
     program.save(buffer)
     return plain_graph(buffer.getvalue())
@@ -93,23 +87,23 @@ def export(net, config, folder: Path, name: str, facts: dict, fp16: bool = False
 
     :param facts: further keys of the manifest: data, figures, confidence, refinement.
     :param fp16: add an FP16 graph, and its error in millimetres.
-    :raises ModelError: when the graph's results differ from torch's.
     """
     kind = config.net.kind
-    graph = graph_bytes(net, kind)
+    inputs = example_inputs(kind, 3)
+    graph = graph_bytes(SolverGraph(net), inputs, output_names(kind), len(inputs) - 4)
     manifest = {
         'name': name, 'kind': kind, 'sha256': sha256(graph), 'precision': 'fp32',
         'weight_bytes': weight_bytes(graph), 'opset': OPSET, 'ir_version': IR_VERSION,
         'parameters': parameters(net), 'joint_set': 'open29', 'skeleton': 'open29',
         'normalisation': 'joints in the frame of the trunk, over the estimated size of the body; '
                          'mean and deviation are in the graph',
-        'inputs': {k: ['N', *v.shape[1:]] for k, v in example_inputs(kind, 1).items()},
+        'inputs': {k: ['N', *v.shape[1:]] for k, v in inputs.items()},
         'outputs': output_names(kind),
         'license': 'Apache-2.0', 'training_data': ORIGIN, 'training': config.to_dict(),
         'torch_difference': check_graph(net, kind, graph), **facts,
     }
     graph, manifest['weights_stored'] = _with_stored_weights(graph, manifest)
-    written = write_model_folder(folder, graph, manifest)
+    written = model_folder.write_model_folder(folder, graph, manifest)
     return (_with_fp16(written) if fp16 else written).manifest
 
 
@@ -120,14 +114,14 @@ def _with_stored_weights(graph: bytes, manifest: dict) -> tuple:
     return (half, 'fp16') if moved <= STORED_LIMIT_MM else (graph, 'fp32')
 
 
-def _with_fp16(folder: ModelFolder) -> ModelFolder:
+def _with_fp16(folder: model_folder.ModelFolder) -> model_folder.ModelFolder:
     """Add the FP16 graph, and the error of its engine on the poses that ship."""
     manifest = folder.manifest
     folder = add_fp16_graph(folder, check_poses(count=MAX_SAMPLES), limits_of(manifest))
     reference, engine = (load_engine(folder.path, precision=p) for p in ('fp32', 'fp16'))
     error = {**compare(reference, engine, check_poses(), manifest), 'ran': engine.describe()}
     known = manifest.get('engine_error', {})
-    return write_manifest(folder.path, {
+    return model_folder.write_manifest(folder.path, {
         **folder.manifest, 'engine_error': {**known, 'onnxruntime-fp16': error}})
 
 
@@ -137,10 +131,8 @@ def load_exported(folder: Path):
 
     The graph has the weights under the network's names, except for those that the exporter
     transposed: these are identified by shape and order. The network is compared with the graph.
-
-    :raises ModelError: when the graph does not have all weights of such a network.
     """
-    model = read_model_folder(folder)
+    model = model_folder.read_model_folder(folder)
     try:
         config = TrainConfig.from_dict(model.manifest['training'])
     except (KeyError, TypeError, ValueError) as error:
@@ -155,7 +147,6 @@ def load_exported(folder: Path):
 
 
 def _fill(state: dict, graph: bytes, folder) -> None:
-    """Set the values of ``state`` to the weights of a graph."""
     import onnx
     inner = onnx.load_from_string(graph).graph
     weights = {t.name: onnx.numpy_helper.to_array(t) for t in inner.initializer}

@@ -6,8 +6,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper, TensorProto
 
-_MIN_NUMBERS_COUNT = 16
-"""Smaller weights stay FP32: a Cast takes more bytes than they would save."""
+_MIN_NUMBERS_COUNT = 16  # smaller weights stay FP32: a Cast takes more bytes than they would save
 
 
 def with_fp16_storage(graph: bytes) -> bytes:

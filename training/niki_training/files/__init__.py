@@ -1,5 +1,1 @@
-"""
-Readers of arrays, weights and pickles that run no code of the file; checks of output files.
-
-Imports no other room of the training.
-"""
+"""Readers of files that run none of their code, and checks of outputs. Imports no other room."""

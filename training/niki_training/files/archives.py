@@ -16,11 +16,10 @@ _MAX_REASON = 150
 @contextmanager
 def opened_npz(path, what: str, remedy: str) -> Iterator:
     """
-    Open an ``.npz``; its pickles are not read.
+    Open an ``.npz`` without its pickles; damage or a missing array is an InputError.
 
     :param what: name of the expected content, such as ``a motion archive``.
     :param remedy: advice for the case that the file has other content.
-    :raises InputError: when the file is damaged, or lacks an array that the caller reads.
     """
     try:
         with np.load(path, allow_pickle=False) as z:
@@ -34,12 +33,7 @@ def opened_npz(path, what: str, remedy: str) -> Iterator:
 
 
 def read_record(path, maker: str) -> dict:
-    """
-    Return the record of a checkpoint: weights and plain values only.
-
-    :param maker: the command that writes such checkpoints.
-    :raises ModelError: when the file is no checkpoint, damaged, or a pickle with code.
-    """
+    """Return the weights and plain values in a checkpoint of the command ``maker``."""
     import torch
     if not Path(path).is_file():
         raise ModelError(f'{path}: there is no such file; {maker} writes checkpoints')

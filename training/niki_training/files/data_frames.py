@@ -11,11 +11,7 @@ from niki_training.files.pickles import Held, restricted_load
 
 
 def read_frame(path) -> Dict[str, list]:
-    """
-    Return the columns of a pickled data frame: name → list of the rows.
-
-    :raises InputError: when the file holds no data frame, or one of an unknown form.
-    """
+    """Return the columns of a pickled data frame: name → list of the rows."""
     frame = restricted_load(path)
     if isinstance(frame, dict):   # the same columns as a plain dict of lists
         return {str(name): list(column) for name, column in frame.items()}

@@ -20,7 +20,6 @@ def check_arguments(args, outputs: Mapping[str, Any]) -> None:
     Check that outputs can be written and are not among the files of the other arguments.
 
     :param outputs: name of the option → path; '-' = stdout, None = no output.
-    :raises InputError: naming the output, and the input that it would replace.
     """
     written = {option.split()[0].lstrip('-').replace('-', '_') for option in outputs}
     inputs = [file for name, value in vars(args).items() if name not in written
@@ -35,7 +34,6 @@ def write_text(path, text: str) -> None:
 
 
 def _files(name: str, value) -> Iterator[Path]:
-    """Yield the files of an argument."""
     for one in value if isinstance(value, (list, tuple)) else [value]:
         if isinstance(one, str) and name in _SOURCE_ARGUMENTS:
             yield from source_files(one)

@@ -35,19 +35,13 @@ class Held:
     state: Any = None
 
     def __init__(self, *args):
-        """Keep the arguments of the constructor."""
         self.args = args
 
     def __setstate__(self, state):
-        """Keep the state."""
         self.state = state
 
     def array(self) -> np.ndarray:
-        """
-        Return the array of a sparse matrix or of a chumpy value.
-
-        :raises ValueError: for an object of another kind.
-        """
+        """Return the array of a sparse matrix or a chumpy value; others are a ValueError."""
         state = self.state if isinstance(self.state, dict) else {}
         if self.kind in _SPARSE and {'data', 'indices', 'indptr'} <= set(state):
             from scipy import sparse
@@ -98,11 +92,7 @@ class _ArraysOnly(pickle.Unpickler):
 
 
 def restricted_load(path):
-    """
-    Return the content of a pickle of arrays, lists, dicts, numbers and text.
-
-    :raises InputError: when it is damaged, or holds other objects.
-    """
+    """Return the content of a pickle of arrays, lists, dicts, numbers and text only."""
     try:
         with open(path, 'rb') as file:
             return _ArraysOnly(file, encoding='latin1').load()
@@ -113,11 +103,7 @@ def restricted_load(path):
 
 
 def dense(value) -> np.ndarray:
-    """
-    Return a value of a pickle as an array of numbers.
-
-    :raises ValueError: when it holds no numbers.
-    """
+    """Return a value of a pickle as an array of numbers; without numbers a ValueError."""
     value = value.array() if isinstance(value, Held) else np.asarray(value)
     if value.dtype.kind not in 'fiu':
         raise ValueError(f'an array of {value.dtype} is no array of numbers')

@@ -7,12 +7,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-MAX_HIDDEN_PERCENT = 90.0
-"""A crop with more of the person hidden shows nothing but the mean pose."""
+MAX_HIDDEN_PERCENT = 90.0  # a crop with more of the person hidden shows nothing but the mean pose
 _ANGLE_RAD, _LOG_ZOOM = 0.26, 0.1
 """Standard deviations of rotation and zoom; both are cut at two deviations."""
-_PATCH_RATIO = 0.3
-"""Share of the crops that get a patch of one colour."""
+_PATCH_RATIO = 0.3  # share of the crops that get a patch of one colour
 
 
 def usable(crops: dict) -> dict:
@@ -81,11 +79,7 @@ def rotated_and_zoomed(batch: dict, angle, zoom, size_px: int | None = None) -> 
 
 
 def recoloured(image, generator):
-    """
-    Return images (n, 3, S, S), 0 … 255, of other brightness, contrast and tint.
-
-    Some get a patch of one colour.
-    """
+    """Return images (n, 3, S, S), 0 … 255, recoloured; some get a patch of one colour."""
     count, _, size, _ = image.shape
 
     def draw(*shape):

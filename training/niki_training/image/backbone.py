@@ -7,8 +7,7 @@ import torch
 from torch import nn
 
 PLAIN = 'plain'
-REDUCTION = 32
-"""Side of an image over that of the features."""
+REDUCTION = 32  # side of an image over that of the features
 
 
 def build_backbone(name: str) -> tuple:
@@ -16,7 +15,6 @@ def build_backbone(name: str) -> tuple:
     Return a module from images (N, 3, S, S) to features (N, C, S / 32, S / 32), and C.
 
     :param name: a model of timm, or ``plain``: five strided convolutions, for tests.
-    :raises ModelError: when timm is absent or does not know the name.
     """
     if name == PLAIN:
         widths = (3, 8, 16, 24, 32, 48)
@@ -35,8 +33,6 @@ def build_backbone(name: str) -> tuple:
 
 
 class _CoarsestFeatures(nn.Module):
-    """The last level of a feature pyramid."""
-
     def __init__(self, body):
         super().__init__()
         self.body = body    # the name of the weights in checkpoints
@@ -66,5 +62,4 @@ def _timm():
     return timm
 
 
-_LIBRARIES: list = []
-"""Library objects; torch removes the definitions when the object is deleted."""
+_LIBRARIES: list = []  # library objects; torch removes the definitions when the object is deleted

@@ -16,7 +16,6 @@ from niki_training.common.arguments import positive_int
 
 
 def add_arguments(parser) -> None:
-    """Add the verbs of ``niki-train kinematic`` and their options."""
     verbs = parser.add_subparsers(metavar='VERB', required=True)
     render = verbs.add_parser('render', help='render people and store crops with ground truth')
     render.add_argument('motion', type=Path, help='archive, or a store of niki-data prepare')
@@ -43,7 +42,6 @@ def add_arguments(parser) -> None:
 
 
 def main(args) -> int:
-    """Run one verb."""
     args.run_kinematic(args)
     return 0
 

@@ -30,10 +30,9 @@ def crop_truth(view: CropView, rotmat, joints_m, betas, pixels, visible) -> dict
 
     :param rotmat: (24, 3, 3) and ``joints_m`` (29, 3) in metres, both in camera axes.
     :param betas: (10,). :param pixels: (29, 2) joints in the image. :param visible: (29,) bool.
-    :return: ``joints_m`` (29, 3) about the pelvis, ``rotmat`` (24, 3, 3), ``betas``, ``uv``
-        (29, 2) in sides of the crop from its centre, ``visible``, ``projection`` (3, 3),
-        ``crops``, sides of the crop per radian, and ``place`` (3,), uv and log scale of the
-        pelvis.
+    :return: ``joints_m`` (29, 3) about the pelvis, ``rotmat`` (24, 3, 3), ``betas``, ``uv`` (29,
+        2) in sides of the crop from its centre, ``visible``, ``projection`` (3, 3), ``crops``,
+        sides of the crop per radian, and ``place`` (3,), uv and log scale of the pelvis.
     """
     turned = np.array(rotmat)
     turned[0] = view.camera_from_view.T @ turned[0]
@@ -48,14 +47,13 @@ def crop_truth(view: CropView, rotmat, joints_m, betas, pixels, visible) -> dict
 
 def person_box(pixels, mask, rng, size):
     """
-    Return a box (4,) x0, y0, x1, y1 as a detector or tracker gives it, or None.
+    Return a box (4,) x0, y0, x1, y1 as a detector or tracker gives it.
 
     Half of the boxes are around the visible pixels, as a detector's; half are around all joints,
     as a tracker's. Their position and size have errors of some percent.
 
     :param pixels: (29, 2) joints. :param mask: (H, W) bool, visible pixels of the person.
-    :param size: (2,) width and height of the image.
-    :return: None where too little of the person is visible.
+    :param size: (2,) width and height of the image. :return: None = too little is visible.
     """
     rows, columns = np.nonzero(mask)
     if len(rows) < _MIN_VISIBLE_PIXELS:
@@ -84,7 +82,7 @@ def thinned(clip, step: int):
 
 
 def clip_crops(renderer, index: int) -> list:
-    """Return the crops of one clip, a list of dictionaries of arrays."""
+    """Return the crops of one clip, dictionaries of arrays."""
     clip = thinned(renderer.plan(index), FRAME_STEP)
     rng = np.random.default_rng([renderer.seed, index, 2])
     rotmat, betas = clip.camera_rotmat(), clip.people[0].betas
@@ -92,9 +90,8 @@ def clip_crops(renderer, index: int) -> list:
     crops = []
     for t, frame in enumerate(renderer.draw(clip, index)):
         box = person_box(frame.keypoints_px, frame.identity == 1, rng, np.asarray(renderer.size))
-        is_in_view = frame.joints_m[0, 2] >= _MIN_DEPTH_M and np.isfinite(
-            frame.keypoints_px).all()
-        if box is None or not is_in_view:
+        if (box is None or frame.joints_m[0, 2] < _MIN_DEPTH_M
+                or not np.isfinite(frame.keypoints_px).all()):
             continue
         view = CropView.of(Crop.around(box), camera)
         truth = crop_truth(view, rotmat[t], frame.joints_m, betas, frame.keypoints_px,
@@ -131,19 +128,12 @@ def render_crops(motion_path: Path, folder: Path, split: str, clips: int, seed: 
 
 
 def read_crops(folder: Path, split: str, limit: int | None = None) -> dict:
-    """
-    Read the shards of a split, arrays (n, …).
-
-    :param limit: number of shards at most.
-    :raises InputError: when there are none, or they hold no crops.
-    """
+    """Read the shards of a split, at most ``limit`` of them, as arrays (n, …)."""
     paths = sorted(Path(folder).glob(f'{split}-*.npz'))[:limit]
     if not paths:
-        raise InputError(f'{folder} has no crops of {split!r}; niki-train kinematic render '
-                         'writes them')
+        raise InputError(f'{folder} has no crops of {split!r} by niki-train kinematic render')
     parts = [read_shard(path) for path in paths]
     missing = [key for key in KEYS if key not in parts[0]]
     if missing:
-        raise InputError(f'{paths[0]} lacks {", ".join(missing)}: these are no crops of '
-                         'niki-train kinematic render')
+        raise InputError(f'{paths[0]}: not crops of niki-train kinematic render: no {missing}')
     return {key: np.concatenate([part[key] for part in parts]) for key in KEYS}

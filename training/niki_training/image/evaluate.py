@@ -16,8 +16,7 @@ SCORES = {
     'mpjpe_mm': 'joints, mm', 'pa_mpjpe_mm': 'aligned, mm', 'bone_percent': 'bone lengths, %',
     'sides_percent': 'left to right, %', 'angle_deg': 'angles, °', 'uv_percent': 'in the crop, %',
     'distance_percent': 'distance, %'}
-MEAN_POSE = 'mean pose'
-"""Row of the baseline that predicts the mean of the training data."""
+MEAN_POSE = 'mean pose'  # row of the baseline that predicts the mean of the training data
 BATCH_CROPS = 64
 _UNKNOWN_SIGMA = 0.05
 

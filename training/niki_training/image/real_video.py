@@ -27,8 +27,8 @@ def trial_table(nets: dict, folder: Path) -> dict:
     """
     Return {head: scores} over all cameras of a Pose2Sim folder.
 
-    Twelve limb joints, root-aligned at the hips. Boxes come from the measured joints: this is
-    about the network, not about finding people. Bone lengths are compared with the medians of the
+    Twelve limb joints, root-aligned at the hips. Boxes come from the measured joints: the scores
+    are of the network, not of finding people. Bone lengths are compared with the medians of the
     measured ones, and with their own mean over time.
     """
     clips = read_trial(folder)
@@ -85,7 +85,6 @@ def _clip(nets, clip: TrialClip) -> dict:
 
 
 def _summary(rows, lengths) -> dict:
-    """Return the scores of one head over its clips."""
     limbs, true, far = (np.concatenate(part) for part in zip(*rows))
     own = limb_lengths(limbs)
     spread = [limb_lengths(clip).std(0) / limb_lengths(clip).mean(0) for clip, _, _ in rows]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 import math
 import os
 from pathlib import Path
@@ -21,53 +21,42 @@ from niki_training.image.losses import head_losses
 from niki_training.image.network import HEADS, PersonConfig, PersonNet
 from niki_training.networks.kinematic import rot6d_from_rotmat
 
-KIND = 'kinematic image'
-"""Kind of the checkpoints."""
+KIND = 'kinematic image'  # kind of the checkpoints
 _MAX_GRADIENT_NORM = 5.0
-_FINAL_RATE_RATIO = 0.01
-"""Learning rate at the end of a run, over the highest one."""
+_FINAL_RATE_RATIO = 0.01  # learning rate at the end of a run, over the highest one
 
 
 @dataclass
 class ImageTrainConfig:
-    """
-    Settings of a run.
-
-    :param minutes: duration of the run, 0 = until the last step; the learning rate is annealed.
-    :param batch: crops per step. :param warmup: steps until the highest learning rate.
-    :param ema: decay of the averaged weights, which are evaluated and exported.
-    :param every: steps between checkpoints.
-    """
+    """Settings of a run."""
 
     steps: int = 6000
-    minutes: float = 0.0
-    batch: int = 32
+    minutes: float = 0.0  # 0 = until the last step; the learning rate is annealed
+    batch: int = 32  # crops per step
     learning_rate: float = 1.5e-3
-    warmup: int = 100
+    warmup: int = 100  # steps until the highest learning rate
     weight_decay: float = 0.02
-    ema: float = 0.995
+    ema: float = 0.995  # decay of the averaged weights, which are evaluated and exported
     seed: int = 1
-    every: int = 200
+    every: int = 200  # steps between checkpoints
 
 
 class ImageTrainer:
-    """
-    One run in a folder; ``last.pt`` holds all networks and is resumed after a stop.
-
-    :param crops: arrays of :func:`niki_training.image.crops.read_crops`.
-    """
+    """One run in a folder; ``last.pt`` holds all networks and is resumed after a stop."""
 
     def __init__(self, config: ImageTrainConfig, person: PersonConfig, crops: dict, folder: Path,
                  heads=HEADS):
-        """Build the networks, or resume the folder's last checkpoint."""
+        """Build the networks for the arrays of ``read_crops``, or resume the last checkpoint."""
         self.config, self.folder = config, Path(folder)
         self.crops, self.size_px = usable(crops), person.size_px
         self.generator = torch.Generator().manual_seed(config.seed)
         self.nets, self.means, self.optimizers = {}, {}, {}
+        joints, rotmat, place = (torch.from_numpy(np.float32(self.crops[key])) for key in (
+            'joints_m', 'rotmat', 'place'))
         for head in heads:
             torch.manual_seed(config.seed)
-            net = PersonNet(PersonConfig(**{**person.to_dict(), 'head': head}), open_skeleton())
-            self._set_mean(net)
+            net = PersonNet(replace(person, head=head), open_skeleton())
+            net.set_mean(joints, rot6d_from_rotmat(rotmat), place)
             net.to(memory_format=torch.channels_last)
             self.nets[head] = net
             self.means[head] = copy.deepcopy(net).requires_grad_(False)
@@ -79,17 +68,12 @@ class ImageTrainer:
         if (self.folder / 'last.pt').exists():
             self._resume()
 
-    def _set_mean(self, net) -> None:
-        joints, rotmat, place = (torch.from_numpy(np.float32(self.crops[key])) for key in (
-            'joints_m', 'rotmat', 'place'))
-        net.set_mean(joints, rot6d_from_rotmat(rotmat), place)
 
     def _resume(self) -> None:
         record = read_record(self.folder / 'last.pt', 'niki-train kinematic')
         heads = sorted(record.get('nets', ()))
         if heads != sorted(self.nets):
-            raise ModelError(f'{self.folder}/last.pt holds {heads}; use a new --out for other '
-                             'heads')
+            raise ModelError(f'{self.folder}/last.pt holds {heads}; use a new --out')
         for head in self.nets:
             self.nets[head].load_state_dict(record['nets'][head])
             self.means[head].load_state_dict(record['means'][head])
@@ -125,9 +109,9 @@ class ImageTrainer:
         batch = augmented(tensors(self.crops, rows), self.generator, self.size_px)
         batch['image'] = batch['image'].contiguous(memory_format=torch.channels_last)
         warm = min(1.0, (self.step + 1) / self.config.warmup)
+        wave = 0.5 * (1 + math.cos(math.pi * self._progress()))
         rate = self.config.learning_rate * warm * (
-            _FINAL_RATE_RATIO + (1 - _FINAL_RATE_RATIO) * 0.5 * (
-                1 + math.cos(math.pi * self._progress())))
+            _FINAL_RATE_RATIO + (1 - _FINAL_RATE_RATIO) * wave)
         # a smaller decay at the beginning, so that the initial weights are soon left
         keep = min(self.config.ema, (1 + self.step) / (10 + self.step))
         error_m = {}
@@ -142,20 +126,18 @@ class ImageTrainer:
             norm = torch.nn.utils.clip_grad_norm_(net.parameters(), _MAX_GRADIENT_NORM)
             if not torch.isfinite(norm):
                 raise ModelError(f'step {self.step + 1}: the loss or gradient of {head} is not '
-                                 'finite, the run ends; last.pt, where there is one, is of an '
-                                 'earlier step. Look at the crops, or try another seed')
+                                 'finite; the run ends. Check the crops, or try another seed')
             optimizer.step()
             _average(self.means[head], net, keep)
-            difference = found.joints_m.detach() - batch['joints_m']
-            error_m[head] = float(difference.norm(dim=-1).mean())
+            away_m = found.joints_m.detach() - batch['joints_m']
+            error_m[head] = float(away_m.norm(dim=-1).mean())
         return error_m
 
     def save(self) -> None:
-        """Write the checkpoint under a temporary name, then rename it."""
         record = {
             'kind': KIND, 'config': asdict(self.config), 'step': self.step,
             'crops': len(self.crops['image']),
-            'person': {head: net.config.to_dict() for head, net in self.nets.items()},
+            'person': {head: asdict(net.config) for head, net in self.nets.items()},
             'nets': {head: net.state_dict() for head, net in self.nets.items()},
             'means': {head: net.state_dict() for head, net in self.means.items()},
             'optimizers': {head: o.state_dict() for head, o in self.optimizers.items()},
@@ -174,11 +156,7 @@ def _average(mean, net, keep: float) -> None:
 
 
 def load_people(path) -> tuple:
-    """
-    Read a checkpoint of the three heads.
-
-    :return: {head: averaged network} and the whole record.
-    """
+    """Return {head: averaged network} of a checkpoint of the three heads, and its whole record."""
     record = read_record(path, 'niki-train kinematic')
     try:
         nets = {}
@@ -187,6 +165,6 @@ def load_people(path) -> tuple:
             nets[head].load_state_dict(record['means'][head])
             nets[head].eval().to(memory_format=torch.channels_last)
     except (AttributeError, RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise ModelError(f'{path}: not a checkpoint of niki-train kinematic '
-                         f'({reason(error)})') from error
+        raise ModelError(
+            f'{path}: not a checkpoint of niki-train kinematic ({reason(error)})') from error
     return nets, record

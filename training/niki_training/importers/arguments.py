@@ -11,7 +11,6 @@ from niki_training.common.arguments import positive_int
 
 
 def add_import_arguments(parser, file_help: str) -> None:
-    """Add FILE, ``--out`` and ``--threads``."""
     parser.add_argument('file', metavar='FILE', type=Path, help=file_help)
     parser.add_argument('--out', metavar='MODEL', type=Path, required=True,
                         help='model folder to write')
@@ -19,7 +18,6 @@ def add_import_arguments(parser, file_help: str) -> None:
 
 
 def set_threads(args) -> None:
-    """Apply ``--threads``."""
     torch.set_num_threads(args.threads)
 
 

@@ -12,14 +12,8 @@ from typing import Optional
 from niki_ros.models.model_folder import ModelFolder, write_model_folder
 
 from niki_training.export.weight_storage import with_fp16_storage
+from niki_training.importers import graph_tools
 from niki_training.importers.arguments import add_import_arguments, print_folder, set_threads
-from niki_training.importers.graph_tools import (
-    checked_bytes,
-    IR_VERSION,
-    macs,
-    OPSET,
-    weights_count,
-)
 from niki_training.importers.tflite_graph import OnnxWriter, TFLiteFile
 
 PACKAGE = '@mediapipe/pose 0.5.1675469404 (npm)'
@@ -49,35 +43,27 @@ MEASURED = ('LiteRT 2.3.0, its own interpreter, on the first 20 crops of '
 
 
 def add_arguments(parser) -> None:
-    """Add the options of ``niki-import blazepose``."""
     parser.add_argument('--variant', choices=tuple(VARIANTS.values()),
                         help='refuse a file of another variant')
     add_import_arguments(parser, 'pose_landmark_lite, _full or _heavy.tflite')
 
 
 def main(args) -> int:
-    """Import the network."""
     set_threads(args)
     print_folder(import_blazepose(args.file, args.out, args.variant))
     return 0
 
 
 def import_blazepose(file, out, variant: Optional[str] = None) -> ModelFolder:
-    """
-    Write the model folder of ``pose_landmark_{lite,full,heavy}.tflite`` and return it.
-
-    :param variant: the required variant: ``lite``, ``full`` or ``heavy``; None = any.
-    :raises ModelError: for another file, or without the package tflite.
-    """
+    """Write the model folder of ``pose_landmark_{lite,full,heavy}.tflite``, checked by hash."""
     wanted = {digest: (digest, name) for digest, name in VARIANTS.items()
               if variant in (None, name)}
     names = ', '.join(f'pose_landmark_{name}.tflite' for _, name in wanted.values())
-    data, (digest, variant) = checked_bytes(file, wanted, f'{names} of {PACKAGE}')
+    data, (digest, variant) = graph_tools.checked_bytes(file, wanted, f'{names} of {PACKAGE}')
     graph = landmark_graph(data)
     return write_model_folder(out, graph, {
         'name': f'landmarks-{variant}', 'kind': 'landmarks', 'precision': 'fp32',
-        'weights_stored': 'fp16', 'opset': OPSET, 'ir_version': IR_VERSION,
-        'parameters': weights_count(graph), 'macs': macs(graph), 'size_px': SIZE_PX,
+        'weights_stored': 'fp16', **graph_tools.graph_facts(graph), 'size_px': SIZE_PX,
         'inputs': {'image': {'shape': ['N', 3, SIZE_PX, SIZE_PX],
                              'meaning': 'crop around one upright person, RGB, 0 … 1'}},
         'outputs': {name: {'shape': ['N', width], 'meaning': MEANING[name]}

@@ -20,12 +20,7 @@ _LISTED = 20
 
 
 def read_checkpoint(path) -> Dict[str, torch.Tensor]:
-    """
-    Return the tensors of a ``.pth`` or ``.safetensors`` file by key.
-
-    :raises ModelError: when the file is no checkpoint, holds other objects than tensors, or is a
-        pickle that runs code.
-    """
+    """Return the tensors of a ``.pth`` or ``.safetensors`` file by key; its code does not run."""
     path = Path(path)
     if not path.is_file():
         raise ModelError(f'{path} is no file; download the released weights first')
@@ -47,11 +42,7 @@ def read_checkpoint(path) -> Dict[str, torch.Tensor]:
 
 
 def take(state: Dict[str, torch.Tensor], expected: Dict[str, tuple]) -> Dict[str, torch.Tensor]:
-    """
-    Return ``state`` in float32 when it has exactly the keys and shapes of ``expected``.
-
-    :raises ModelError: with the list of keys that are missing, unknown or of another shape.
-    """
+    """Return ``state`` in float32; a ModelError lists keys and shapes that do not fit."""
     missing = [f'missing {key} {shape}' for key, shape in expected.items() if key not in state]
     unknown = [f'unknown {key} {tuple(v.shape)}' for key, v in state.items()
                if key not in expected]

@@ -14,12 +14,7 @@ OPSET, IR_VERSION = 17, 8  # read by ONNX Runtime 1.12, TensorRT 8.6 and all new
 
 
 def checked_bytes(path: Path, known: dict, what: str) -> tuple:
-    """
-    Return the bytes of a source file and its entry in ``known``.
-
-    :param known: sha256 → entry. :param what: description of the known files, for the error.
-    :raises ModelError: when the file is missing, or not in ``known``.
-    """
+    """Return the bytes of a source file and its name in ``known`` (sha256 → name)."""
     try:
         data = Path(path).read_bytes()
     except OSError as error:
@@ -40,7 +35,6 @@ def model_of(graph: onnx.GraphProto) -> onnx.ModelProto:
 
 
 def drop_unused(graph: onnx.GraphProto) -> None:
-    """Remove unused nodes and constants."""
     while True:
         used = {name for node in graph.node for name in node.input}
         used |= {output.name for output in graph.output}
@@ -51,6 +45,12 @@ def drop_unused(graph: onnx.GraphProto) -> None:
             graph.node.remove(node)
     for item in [i for i in graph.initializer if i.name not in used]:
         graph.initializer.remove(item)
+
+
+def graph_facts(graph: bytes) -> dict:
+    """Return the manifest's facts about a graph: versions, weights and multiplications."""
+    return {'opset': OPSET, 'ir_version': IR_VERSION, 'parameters': weights_count(graph),
+            'macs': macs(graph)}
 
 
 def weights_count(graph: bytes) -> int:

@@ -55,7 +55,6 @@ class Bottleneck(nn.Module):
                            else conv_bn(inside, 4 * width, 1, relu=False))
 
     def forward(self, x):
-        """Return a map of the same size, four times ``width`` wide."""
         y = self.bn1(self.conv1(x)).relu()
         y = self.bn2(self.conv2(y)).relu()
         y = self.bn3(self.conv3(y))
@@ -110,7 +109,6 @@ class HrNet(nn.Module):
         self.final_layer = nn.Conv2d(WIDTHS[0], maps, 1)
 
     def forward(self, image):
-        """Return heat map and feature."""
         x = self.bn1(self.conv1(image)).relu()
         x = self.layer1(self.bn2(self.conv2(x)).relu())
         maps = [layer(x) for layer in self.transition1]

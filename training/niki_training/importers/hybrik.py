@@ -7,52 +7,38 @@ from typing import Optional
 
 from niki_ros.models.model_folder import ModelFolder, write_model_folder
 
-from niki_training.importers import released_hybrik
+from niki_training.importers import released_body, released_hybrik
 from niki_training.importers.arguments import add_import_arguments, print_folder, set_threads
 from niki_training.importers.checkpoint import read_checkpoint, take
-from niki_training.importers.released_body import (
-    body_facts,
-    described_inputs,
-    released_data,
-    split_body,
-    user_body_facts,
-)
 from niki_training.importers.to_graph import graph_of
 
 
 def add_arguments(parser) -> None:
-    """Add the options of ``niki-import hybrik``."""
     parser.add_argument('--smpl', metavar='FILE', type=Path, help='SMPL_NEUTRAL file, for a '
                         'checkpoint without its body: the distance is refined with it')
     add_import_arguments(parser, '.pth or .safetensors')
 
 
 def main(args) -> int:
-    """Import the checkpoint."""
     set_threads(args)
     print_folder(import_hybrik(args.file, args.out, args.smpl))
     return 0
 
 
 def import_hybrik(file, out, smpl: Optional[Path] = None) -> ModelFolder:
-    """
-    Write the model folder of a released HybrIK checkpoint and return it.
-
-    :param smpl: the user's SMPL file, for a checkpoint without its body.
-    :raises ModelError: when the file does not fit, with the list of keys.
-    """
-    state, body = split_body(read_checkpoint(file), 'smpl.')
+    """Write the model folder of a released HybrIK checkpoint; ``smpl`` if its body is missing."""
+    state, body = released_body.split_body(read_checkpoint(file), 'smpl.')
     state = take(state, released_hybrik.expected_keys())
     inputs = {'image': (3, released_hybrik.SIZE_PX, released_hybrik.SIZE_PX)}
     graph = graph_of(released_hybrik.build(state), inputs, released_hybrik.OUTPUT_NAMES)
-    facts, left_out = body_facts(body, 'smpl')
+    facts, left_out = released_body.body_facts(body, 'smpl')
     if not isinstance(facts['skeleton'], dict):
-        facts, without_body = user_body_facts(smpl)
+        facts, without_body = released_body.user_body_facts(smpl)
         left_out += without_body
     return write_model_folder(out, graph, {
         'name': 'hybrik-hrnet-w48', 'kind': 'hybrik', 'precision': 'fp32',
-        'inputs': described_inputs(inputs), 'outputs': released_hybrik.OUTPUT_NAMES,
+        'inputs': released_body.described_inputs(inputs), 'outputs': released_hybrik.OUTPUT_NAMES,
         'joints': 'JOINTS_29', **facts, 'left_out': left_out,
         'normalisation': {'mean': [0.406, 0.457, 0.480], 'std': [0.225, 0.224, 0.229],
                           'order': 'RGB, 0 … 1', 'depth_m': 2.2},
-        'training_data': released_data(Path(file)), 'evaluation': {}})
+        'training_data': released_body.released_data(Path(file)), 'evaluation': {}})

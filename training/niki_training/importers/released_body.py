@@ -29,11 +29,9 @@ NO_BODY = {'skeleton': 'smpl (not included)'}
 
 def split_body(state: Dict[str, torch.Tensor], prefix: str) -> Tuple[dict, Optional[dict]]:
     """
-    Separate the layer's buffers from a checkpoint.
+    Return a checkpoint without the layer's buffers, and these by name in float32; None = none.
 
     :param prefix: prefix of their keys, such as ``smpl.``.
-    :return: the rest of the checkpoint, and the buffers by name in float32; None without buffers.
-    :raises ModelError: when the buffers are incomplete, or not those of an SMPL body.
     """
     body = {name: state[prefix + name] for name in BUFFERS if prefix + name in state}
     rest = {key: value for key, value in state.items()
@@ -68,11 +66,7 @@ def _check(prefix: str, body: Dict[str, torch.Tensor]) -> None:
 
 
 def skeleton_of_body(body: Dict[str, torch.Tensor]) -> Skeleton:
-    """
-    Return the skeleton of the layer: joints at rest and shape space.
-
-    :raises InputError: when the tree is not SMPL's, or the body is not in metres with y up.
-    """
+    """Return the skeleton of the layer: joints at rest and shape space."""
     if body['parents'].flatten()[1:22].tolist() != list(PARENTS_29[1:22]):
         raise InputError("the body's tree is not SMPL's")
     return skeleton_of_arrays('smpl', *(body[key].numpy().astype(np.float64) for key in (

@@ -18,7 +18,6 @@ _LAYERS = (0, 3, 6, 9)
 
 
 def expected_keys() -> Dict[str, tuple]:
-    """Return every key of the camera network with its shape."""
     widths = (ENTERED, HIDDEN, HIDDEN, HIDDEN, CAMERA)
     keys: Dict[str, tuple] = {f'{PREFIX}init_cam': (CAMERA,)}
     for n, layer in enumerate(_LAYERS):
@@ -50,12 +49,10 @@ class NikiWithCamera(nn.Module):
 
     @property
     def input_names(self) -> list:
-        """Return the flow's inputs, then those of the camera."""
         return [*self.niki.input_names, 'betas', 'uv', 'camera_guess']
 
     @property
     def output_names(self) -> list:
-        """Return the flow's outputs, then the camera."""
         return [*self.niki.output_names, 'camera']
 
     def forward(self, joints, sigma, betas, uv, camera_guess):

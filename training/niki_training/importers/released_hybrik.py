@@ -36,7 +36,6 @@ class ReleasedHybrik(nn.Module):
         self.register_buffer('steps', torch.arange(CELLS).float() / CELLS, persistent=False)
 
     def forward(self, image):
-        """Return the tensors of :data:`OUTPUT_NAMES`."""
         heat, feature = self.preact(image)
         probability = heat.reshape(-1, JOINTS, CELLS**3).softmax(dim=-1)
         volume = probability.unflatten(-1, (CELLS, CELLS, CELLS))
@@ -52,7 +51,6 @@ class ReleasedHybrik(nn.Module):
 
 
 def expected_keys() -> Dict[str, tuple]:
-    """Return every key of the released checkpoint with its shape."""
     with torch.device('meta'):
         return {key: tuple(value.shape) for key, value in ReleasedHybrik().state_dict().items()}
 

@@ -132,7 +132,6 @@ class ReleasedNiki(nn.Module):
 
     @property
     def output_names(self) -> List[str]:
-        """The names of the results of :meth:`forward`."""
         if self.kind == 'one_stage':
             return ['rotmat', 'rot6d', 'error_z']
         return ['rotmat', 'rot6d', 'twist_error_z', 'swing6d', 'swing_error_z']

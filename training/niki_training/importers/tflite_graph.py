@@ -23,7 +23,6 @@ class TFLiteFile:
     """The operators and constants of a TFLite file, whose layout is NHWC."""
 
     def __init__(self, data: bytes):
-        """Read the file; raise a ModelError without the package tflite."""
         try:
             import tflite
         except ImportError as error:

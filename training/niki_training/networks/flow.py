@@ -13,17 +13,14 @@ class Coupling(nn.Module):
     Affine coupling block: a' = a · exp(scale(b, c)) + shift(b, c), with b unchanged.
 
     RealNVP (Dinh et al. 2017). The scale and shift nets share their first two layers. ``context``
-    (c) is known in both directions.
+    (c) is known in both directions. The block starts near the identity.
+
+    :param changed: width of the half that changes. :param kept: of the other half.
+    :param context: width of the context. :param hidden: of the hidden layers.
+    :param bf16: products in bfloat16: for training, several times faster on new CPUs.
     """
 
     def __init__(self, changed: int, kept: int, context: int, hidden: int, bf16: bool = False):
-        """
-        Build the nets; the block starts near the identity.
-
-        :param changed: width of the half that changes. :param kept: of the other half.
-        :param context: width of the context. :param hidden: of the hidden layers.
-        :param bf16: products in bfloat16: for training, several times faster on new CPUs.
-        """
         super().__init__()
         self.bf16 = bf16
         self.first = nn.Linear(kept + context, hidden)
@@ -63,13 +60,11 @@ class Flow(nn.Module):
     """
     Stack of coupling blocks that change the second half, the first half, and so on.
 
-    :param width: of the state. :param split: width of the first half.
-    :param context: width of the context. :param hidden: of the hidden layers.
+    :param split: width of the first half. :param hidden: width of the hidden layers.
     """
 
     def __init__(self, width: int, split: int, context: int, blocks: int, hidden: int,
                  bf16: bool = False):
-        """Build the blocks."""
         super().__init__()
         self.width, self.split = width, split
         widths = [(width - split, split), (split, width - split)]

@@ -101,11 +101,7 @@ class KinematicLayer(nn.Module):
         self.register_buffer('axes', axes, persistent=False)
 
     def local_rotmats(self, orientation, angles):
-        """
-        Return the local rotations (..., R, d, d) of motion parameters.
-
-        :param orientation: (..., d, d) of the root. :param angles: (..., K) radians.
-        """
+        """Return local rotations (..., R, d, d) of root (..., d, d) and angles (..., K), rad."""
         turned = (planar_rotmat(angles * self.axes) if self.axes.ndim == 1
                   else axis_angle_rotmat(self.axes.expand(*angles.shape, 3), angles))
         still = torch.eye(turned.shape[-1], dtype=turned.dtype, device=turned.device)
@@ -138,9 +134,8 @@ class KinematicLayer(nn.Module):
 
     def forward(self, rotmat, offsets, root=None):
         """
-        Return the joints (..., J, d) of local rotations.
+        Return the joints (..., J, d) of local rotations (..., R, d, d) of the first R joints.
 
-        :param rotmat: (..., R, d, d) local rotations of the first R joints.
         :param offsets: (..., J, d) bones at rest; the root's entry is unused.
         :param root: (..., d) position of the root; None = 0.
         """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Optional
 
 import torch
@@ -12,8 +12,7 @@ from niki_training.networks.flow import Flow
 from niki_training.networks.kinematic import rot6d_from_rotmat, rotmat_from_rot6d
 from niki_training.networks.swing import swing_twist
 
-JOINTS, SIGMAS, ROTATIONS, TWISTS = 29 * 3, 29, 24 * 6, 23 * 2
-"""Widths of the inputs and outputs."""
+JOINTS, SIGMAS, ROTATIONS, TWISTS = 29 * 3, 29, 24 * 6, 23 * 2  # widths of the inputs and outputs
 MIN_JOINTS_STD, MIN_ROT6D_STD = 0.08, 0.1
 """Smallest deviations of the normalisations: metres of the mean body, and elements of 6D."""
 CONDITION = 17
@@ -22,50 +21,30 @@ CONDITION = 17
 
 @dataclass
 class NetConfig:
-    """
-    Settings of a network.
+    """Settings of a network."""
 
-    :param kind: ``one_stage``, ``two_stage``, ``temporal`` or ``mlp``.
-    :param width: width of the first flow's state. :param blocks: its coupling blocks.
-    :param hidden: width of their nets. :param twist_blocks: coupling blocks of the second stage.
-    :param twist_hidden: width of their nets. :param temporal_blocks: coupling blocks over time.
-    :param temporal_hidden: width of their nets. :param attention: width of their attention.
-    :param heads: of the attention. :param window: input frames of the temporal network, the
-        newest included. :param use_shape: betas are an input.
-    """
-
-    kind: str = 'two_stage'
-    width: int = 178
-    blocks: int = 12
-    hidden: int = 288
-    twist_blocks: int = 6
-    twist_hidden: int = 192
-    temporal_blocks: int = 4
-    temporal_hidden: int = 168
-    attention: int = 96
-    heads: int = 4
-    window: int = 16
-    use_shape: bool = True
-
-    def to_dict(self) -> dict:
-        """Return the settings as plain values."""
-        return asdict(self)
+    kind: str = 'two_stage'  # ``one_stage``, ``two_stage``, ``temporal`` or ``mlp``
+    width: int = 178  # width of the first flow's state
+    blocks: int = 12  # its coupling blocks
+    hidden: int = 288  # width of their nets
+    twist_blocks: int = 6  # coupling blocks of the second stage
+    twist_hidden: int = 192  # width of their nets
+    temporal_blocks: int = 4  # coupling blocks over time
+    temporal_hidden: int = 168  # width of their nets
+    attention: int = 96  # width of their attention
+    heads: int = 4  # of the attention
+    window: int = 16  # input frames of the temporal network, the newest included
+    use_shape: bool = True  # betas are an input
 
 
 @dataclass
 class Poses:
-    """
-    Poses of N observations.
+    """Poses of N observations."""
 
-    :param rot6d: (N, 144) 24 local rotations, 6D; the root in the trunk frame.
-    :param size: (N, 1) log of the true size over the assumed size.
-    :param z: (N, k) error latents. :param swing: (N, 144) 6D, or None.
-    """
-
-    rot6d: torch.Tensor
-    size: torch.Tensor
-    z: torch.Tensor
-    swing: Optional[torch.Tensor] = None
+    rot6d: torch.Tensor  # (N, 144) 24 local rotations, 6D; the root in the trunk frame
+    size: torch.Tensor  # (N, 1) log of the true size over the assumed size
+    z: torch.Tensor  # (N, k) error latents
+    swing: Optional[torch.Tensor] = None  # (N, 144) 6D, or None
 
     @property
     def rotmat(self) -> torch.Tensor:
@@ -77,7 +56,6 @@ class Standard(nn.Module):
     """Fixed affine normalisation, stored with the weights."""
 
     def __init__(self, width: int):
-        """Start as the identity."""
         super().__init__()
         self.register_buffer('mean', torch.zeros(width))
         self.register_buffer('std', torch.ones(width))
@@ -88,11 +66,9 @@ class Standard(nn.Module):
         self.std.copy_(values.std(0).clamp_min(floor))
 
     def forward(self, x):
-        """Return normalised values."""
         return (x - self.mean) / self.std
 
     def inverse(self, y):
-        """Return values before the normalisation."""
         return y * self.std + self.mean
 
 
@@ -109,7 +85,6 @@ class NikiNet(nn.Module):
     is_invertible = True
 
     def __init__(self, config: NetConfig, bf16: bool = False):
-        """Build the flows of ``config``; products in bfloat16 where ``bf16``."""
         super().__init__()
         self.config = config
         context = SIGMAS + CONDITION
@@ -125,10 +100,9 @@ class NikiNet(nn.Module):
 
     def set_normalisation(self, joints, rotmat, axes) -> None:
         """
-        Set the normalisation from clean frames.
+        Set the normalisation from clean frames: joints (N, 87) in the trunk frame, rotmat.
 
-        :param joints: (N, 87) in the trunk frame. :param rotmat: (N, 24, 3, 3).
-        :param axes: (24, 3) unit directions of the bones at rest.
+        ``axes`` (24, 3) are unit directions of the bones at rest.
         """
         set_norms(self, joints, rotmat)
         if self.two_stage:
@@ -195,9 +169,7 @@ class NikiNet(nn.Module):
         joints, sigma, pad = self.merge_input(state).split([JOINTS, SIGMAS, self.pad], dim=-1)
         return self.joints_norm.inverse(joints), sigma, pad, twist, swing
 
-    def forward(self, joints, sigma, condition, twist=None) -> Poses:
-        """Solve."""
-        return self.solve(joints, sigma, condition, twist)
+    forward = solve
 
 
 class MlpNet(nn.Module):
@@ -206,7 +178,6 @@ class MlpNet(nn.Module):
     is_invertible = False
 
     def __init__(self, config: NetConfig, bf16: bool = False):
-        """Build ``blocks`` residual layers of width ``hidden``."""
         super().__init__()
         self.config, self.bf16 = config, bf16
         self.joints_norm, self.six_norm = Standard(JOINTS), Standard(ROTATIONS)
@@ -218,7 +189,6 @@ class MlpNet(nn.Module):
         nn.init.normal_(self.leave.weight, std=0.02)
 
     def set_normalisation(self, joints, rotmat, axes) -> None:
-        """Set the normalisation from clean frames, see :meth:`NikiNet.set_normalisation`."""
         set_norms(self, joints, rotmat)
 
     def solve(self, joints, sigma, condition, twist=None) -> Poses:

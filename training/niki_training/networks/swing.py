@@ -11,11 +11,7 @@ _MAIN_CHILD = {'pelvis': 'spine1', 'spine3': 'neck'}
 
 
 def bone_axes(rest_joints_m) -> np.ndarray:
-    """
-    Return the unit direction of each joint's bone at rest (24, 3), body axes.
-
-    :param rest_joints_m: (29, 3) body axes.
-    """
+    """Return the unit direction of each bone at rest (24, 3); both in body axes."""
     child = {p: j for j, p in reversed(list(enumerate(PARENTS_29))) if p >= 0}
     child.update({JOINT[a]: JOINT[b] for a, b in _MAIN_CHILD.items()})
     bones = np.stack([rest_joints_m[child[j]] - rest_joints_m[j] for j in range(24)])

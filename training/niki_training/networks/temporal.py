@@ -9,6 +9,8 @@ and there is no delay. The past is an input and an output of the network.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import nn
 
@@ -32,15 +34,13 @@ Root and joints are in camera axes, so a past frame does not depend on any trunk
 """
 PAD = 32
 _EMBEDDING = 128
-_ABSENT_SCORE = -30
-"""Added to the attention score of an absent frame."""
+_ABSENT_SCORE = -30  # added to the attention score of an absent frame
 
 
 class PastCoupling(Coupling):
-    """Coupling block whose nets also attend to tokens (N, K, d) of past frames."""
+    """Coupling block that also attends to tokens (N, K, d) of past frames; starts as identity."""
 
     def __init__(self, changed, kept, context, hidden, token, attention, heads, bf16=False):
-        """Start as the identity: the temporal network begins as the per-frame one."""
         super().__init__(changed, kept, context, hidden, bf16)
         nn.init.zeros_(self.last.weight)
         self.heads = heads
@@ -69,11 +69,9 @@ class TemporalNet(nn.Module):
     is_invertible = True
 
     def __init__(self, config: NetConfig, bf16: bool = False):
-        """Build both; products in bfloat16 where ``bf16``."""
         super().__init__()
         self.config, self.bf16 = config, bf16
-        frame = NetConfig(**{**config.to_dict(), 'kind': 'two_stage'})
-        self.frame = NikiNet(frame, bf16).requires_grad_(False)
+        self.frame = NikiNet(replace(config, kind='two_stage'), bf16).requires_grad_(False)
         self.past = config.window - 1
         self.embed = nn.Sequential(
             nn.Linear(TOKEN, _EMBEDDING), nn.LeakyReLU(0.1), nn.Linear(_EMBEDDING, _EMBEDDING))
@@ -86,7 +84,6 @@ class TemporalNet(nn.Module):
             for _ in range(config.temporal_blocks))
 
     def set_normalisation(self, joints, rotmat, axes) -> None:
-        """Set the normalisation from clean frames, see :meth:`NikiNet.set_normalisation`."""
         self.frame.set_normalisation(joints, rotmat, axes)
 
     def start_from(self, frame: NikiNet) -> None:
@@ -155,7 +152,7 @@ class TemporalNet(nn.Module):
         """
         Turn poses and errors of the newest frame into observations, given the past.
 
-        :return: see :meth:`NikiNet.generate`; the pad of the temporal blocks is at the pad's end.
+        See :meth:`NikiNet.generate`; the pad of the temporal blocks is at the pad's end.
         """
         z, time_z = z.split([z.shape[-1] - PAD, PAD], dim=-1)
         tokens, absent = self.tokens(past, turn)
@@ -174,9 +171,9 @@ class TemporalNet(nn.Module):
 
     def solve_windows(self, batch):
         """
-        Solve every frame of windows (B, T, …), each with its own past, in training.
+        Return the poses of windows (B, T, …), B · T frames, and their past (B · T, 15, 264).
 
-        :return: the poses of B · T frames, and their past (B · T, 15, 264).
+        For training: every frame has a past of its own.
         """
         shape = batch['sigma'].shape[:2]
         flat = {k: v.flatten(0, 1) for k, v in batch.items()}
@@ -184,8 +181,8 @@ class TemporalNet(nn.Module):
         with torch.no_grad():
             poses = self.frame.solve(joints, flat['sigma'], flat['condition'], flat.get('twist'))
             token = self.token(poses.rot6d, joints, flat['sigma'], flat['turn'])
-            token = token.unflatten(0, shape)
-            token = torch.cat([token.new_zeros(shape[0], self.past, TOKEN), token], dim=1)
+            before = token.new_zeros(shape[0], self.past, TOKEN)
+            token = torch.cat([before, token.unflatten(0, shape)], dim=1)
             past = token.unfold(1, self.past, 1)[:, :shape[1]].transpose(-1, -2).flatten(0, 1)
         with torch.autocast(joints.device.type, torch.bfloat16, enabled=self.bf16):
             tokens, absent = self.tokens(past, flat['turn'])

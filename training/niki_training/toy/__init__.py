@@ -1,5 +1,1 @@
-"""
-The toy experiment of "Deep Kinematic Pose Regression" (Zhou et al. 2016).
-
-Imports the rooms evaluate, networks and files.
-"""
+"""The toy experiment of Zhou et al. 2016. Imports the rooms evaluate, networks and files."""

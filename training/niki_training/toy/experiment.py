@@ -3,9 +3,7 @@ Run the toy experiment of "Deep Kinematic Pose Regression" (Zhou et al. 2016).
 
 Four methods on images of line figures with 3, 6, 8 and 10 motion parameters: direct joint, direct
 parameter, kinematic, and model fit to the output of direct joint. Started again with the same
---out, the experiment is resumed.
-
-    python -m niki_training.toy.experiment --out runs/toy
+--out, the experiment is resumed: python -m niki_training.toy.experiment --out runs/toy
 """
 
 from __future__ import annotations
@@ -43,7 +41,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(argv=None) -> int:
-    """Run the missing cells, print the table and the claims."""
     args = _parser().parse_args(argv)
     if args.smoke:
         return _smoke(args.out)
@@ -67,7 +64,6 @@ def main(argv=None) -> int:
 
 
 def _smoke(out: Path | None) -> int:
-    """Run level 1 with a few images and print its row of the table."""
     with tempfile.TemporaryDirectory() as folder:
         rows = [run_cell(folder, method, 1, 0, SMOKE) for method in TRAINED]
     text = table(collect(rows))

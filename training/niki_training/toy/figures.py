@@ -23,21 +23,16 @@ class Figure:
 
     Motion parameters (..., K): x, y of the middle in pixels, the orientation of the first arm
     (from level 2 on; at level 1 it points up), the angle between the arms, then the bends of both
-    arms from the middle outwards, radians.
-
-    :param layer: the kinematics; both arms begin at the middle, the second one with a joint of
-        its own at the place of the first.
-    :param joints: the joints of the layer, without that second one.
-    :param bones: (B, 2) ends of the bones, indices into ``joints``: first arm, second arm.
-    :param low: (K,) smallest motion parameters. :param high: (K,) largest.
+    arms from the middle outwards, radians. Both arms begin at the middle; in ``layer`` the second
+    one has a joint of its own there, which ``joints`` leaves out.
     """
 
     level: int
     layer: KinematicLayer
-    joints: tuple
-    bones: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
+    joints: tuple  # the joints of the layer, without that second one
+    bones: np.ndarray  # (B, 2) ends of the bones, indices into ``joints``: first arm, second arm
+    low: np.ndarray  # (K,) smallest motion parameters
+    high: np.ndarray  # (K,) largest
 
     def pose(self, theta):
         """Return the joints (..., J, 2) in pixels of motion parameters (..., K), tensors."""

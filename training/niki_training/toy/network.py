@@ -25,16 +25,11 @@ CELLS = SIZE_PX // POOL
 
 @dataclass(frozen=True)
 class Cells:
-    """
-    The cells of images that are not blank.
+    """The cells of images that are not blank."""
 
-    :param windows: (N, 64) uint8 receptive fields. :param place: (N,) index in the image.
-    :param ends: (images + 1,) first cell of each image, then N.
-    """
-
-    windows: np.ndarray
-    place: np.ndarray
-    ends: np.ndarray
+    windows: np.ndarray  # (N, 64) uint8 receptive fields
+    place: np.ndarray  # (N,) index in the image
+    ends: np.ndarray  # (images + 1,) first cell of each image, then N
 
     def __len__(self):
         """Return the number of images."""
@@ -62,11 +57,7 @@ def cells_of(images) -> Cells:
 
 
 class ToyCnn(nn.Module):
-    """
-    The CNN of the paper.
-
-    :param outputs: number of its outputs.
-    """
+    """The CNN of the paper, with so many outputs."""
 
     def __init__(self, outputs: int):
         super().__init__()
@@ -79,12 +70,7 @@ class ToyCnn(nn.Module):
         self.dropout = nn.Dropout(0.3)
 
     def forward(self, windows, place, count: int):
-        """
-        Return the output for ``count`` images, given as :class:`Cells`.
-
-        :param windows: (N, 64), 0 or 1. :param place: (N,) index in the batch.
-        :return: (count, outputs).
-        """
+        """Return outputs (count, outputs) for images as windows and places of :class:`Cells`."""
         # the pool's maximum over 16 positions, as one product with 16 shifted kernels
         shifted = [F.pad(self.first.weight, (x, 3 - x, y, 3 - y))
                    for y in range(POOL) for x in range(POOL)]

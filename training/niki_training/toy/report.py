@@ -16,16 +16,13 @@ _MAX_WORSE_RATIO = 1.1
 
 
 def collect(rows) -> dict:
-    """
-    Return {(method, level): {score: (mean, standard deviation over the seeds)}}.
-
-    The deviation of a single seed is NaN.
-    """
+    """Return {(method, level): {score: (mean, deviation over seeds)}}; NaN for a single seed."""
     found: dict = {}
     for row in rows:
         found.setdefault((row['method'], row['level']), []).append(row)
         if 'model fit' in row:
             found.setdefault(('model fit', row['level']), []).append(row['model fit'])
+
     def spread(values):
         return float(np.std(values, ddof=1)) if len(values) > 1 else float('nan')
 
@@ -34,7 +31,6 @@ def collect(rows) -> dict:
 
 
 def _cell(mean: float, spread: float) -> str:
-    """Return the mean, with its deviation unless that is NaN."""
     return f'{mean:.2f}' if np.isnan(spread) else f'{mean:.2f} ± {spread:.2f}'
 
 

@@ -13,57 +13,43 @@ import numpy as np
 import torch
 
 from niki_training.evaluate.model_fit import minimize_with_adam
-from niki_training.toy.figures import (
-    draw_images,
-    draw_parameters,
-    Figure,
-    figure,
-    SIZE_PX,
-    wrapped,
-)
+from niki_training.toy import figures
+from niki_training.toy.figures import Figure, SIZE_PX
 from niki_training.toy.network import Cells, cells_of, ToyCnn
 
 TRAINED = ('direct joint', 'direct parameter', 'kinematic')
 METHODS = (*TRAINED, 'model fit')
+
+
 @dataclass(frozen=True)
 class ToyConfig:
-    """
-    Numbers of the experiment; ``train`` and ``epochs`` are in the names of the result files.
+    """Numbers of the experiment; ``train`` and ``epochs`` are in the names of the result files."""
 
-    :param train: images to train on. :param test: images to score on. :param batch: per step.
-    :param fit_steps: of the model fit. :param fit_rate: its learning rate.
-    """
-
-    train: int = 16000
-    test: int = 1000
+    train: int = 16000  # images to train on
+    test: int = 1000  # images to score on
     epochs: int = 12
-    batch: int = 128
+    batch: int = 128  # per step
     learning_rate: float = 1e-3
-    fit_steps: int = 300
-    fit_rate: float = 0.03
+    fit_steps: int = 300  # of the model fit
+    fit_rate: float = 0.03  # its learning rate
 
 
-LOSS_UNIT_PX = 45.0
-"""Length in the loss, and of the networks' joint outputs."""
+LOSS_UNIT_PX = 45.0  # length in the loss, and of the networks' joint outputs
 
 
 @dataclass(frozen=True)
 class Samples:
-    """
-    Images of one level with their ground truth.
-
-    :param theta: (n, K) motion parameters. :param joints: (n, J, 2) pixels.
-    """
+    """Images of one level with their ground truth."""
 
     cells: Cells
-    theta: torch.Tensor
-    joints: torch.Tensor
+    theta: torch.Tensor  # (n, K) motion parameters
+    joints: torch.Tensor  # (n, J, 2) pixels
 
 
 def samples(shape: Figure, count: int, seed: int) -> Samples:
     """Return ``count`` images of a level; drawn 500 at a time, to save memory."""
-    theta = draw_parameters(shape, count, np.random.default_rng([seed, shape.level]))
-    parts = [cells_of(draw_images(shape, theta[k:k + 500])) for k in range(0, count, 500)]
+    theta = figures.draw_parameters(shape, count, np.random.default_rng([seed, shape.level]))
+    parts = [cells_of(figures.draw_images(shape, theta[k:k + 500])) for k in range(0, count, 500)]
     offsets = np.cumsum([0] + [p.ends[-1] for p in parts])
     cells = Cells(
         np.concatenate([p.windows for p in parts]), np.concatenate([p.place for p in parts]),
@@ -78,7 +64,6 @@ def fast_bf16() -> bool:
 
 
 def outputs_of(method: str, shape: Figure) -> int:
-    """Return the number of outputs of a method."""
     return 2 * len(shape.joints) if method == 'direct joint' else len(shape.low)
 
 
@@ -150,10 +135,8 @@ def scores(shape: Figure, joints, theta, data: Samples) -> dict:
     :param joints: (n, J, 2) pixels. :param theta: (n, K); None = the angles of the joints' bones.
     """
     joints, truth = joints.numpy(), data.joints.numpy()
-    start = 3 if shape.level > 1 else 2
-    angles = shape.angles(joints) if theta is None else np.concatenate(
-        [theta.numpy()[:, 2:start], theta.numpy()[:, start:]], axis=1)
-    off = np.abs(wrapped(angles - data.theta.numpy()[:, 2:]))
+    angles = shape.angles(joints) if theta is None else theta.numpy()[:, 2:]
+    off = np.abs(figures.wrapped(angles - data.theta.numpy()[:, 2:]))
     bones = np.linalg.norm(joints[:, shape.bones[:, 1]] - joints[:, shape.bones[:, 0]], axis=-1)
     lengths = np.linalg.norm(truth[:, shape.bones[:, 1]] - truth[:, shape.bones[:, 0]], axis=-1)
     return {
@@ -170,7 +153,7 @@ def run_cell(folder, method: str, level: int, seed: int, config: ToyConfig) -> d
     if path.exists():
         return json.loads(path.read_text('utf-8'))
     torch.set_num_threads(1)
-    begin, shape = time.process_time(), figure(level)
+    begin, shape = time.process_time(), figures.figure(level)
     data, test = _images(level, config.train, config.test)
     net = train(method, shape, data, config, seed)
     out = predict(net, test)
@@ -190,5 +173,5 @@ def run_cell(folder, method: str, level: int, seed: int, config: ToyConfig) -> d
 @lru_cache(maxsize=1)
 def _images(level: int, train: int, test: int) -> tuple:
     """Return the images of a level; a process uses the same ones many times in a row."""
-    shape = figure(level)
+    shape = figures.figure(level)
     return samples(shape, train, 1), samples(shape, test, 2)

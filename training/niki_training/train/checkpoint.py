@@ -20,12 +20,7 @@ def build_net(config: NetConfig, bf16: bool = False):
 
 
 def load_checkpoint(path):
-    """
-    Read a checkpoint.
-
-    :return: the network with its averaged weights, its settings, and the whole record.
-    :raises ModelError: when it is damaged, or its weights are not finite.
-    """
+    """Return the averaged network of a checkpoint, its settings and the whole record."""
     record = read_record(path, 'niki-train')
     try:
         config = TrainConfig.from_dict(record['config'])
@@ -49,13 +44,7 @@ def load_network(path: Path):
 
 
 def start_from_network(net, path: Path) -> None:
-    """
-    Copy the weights of a trained network into ``net``.
-
-    A temporal network also starts from a per-frame one.
-
-    :raises ModelError: when the networks have different settings.
-    """
+    """Copy the weights of a trained network; a temporal one also takes those of a frame."""
     found = load_network(path)
     try:
         if isinstance(net, TemporalNet) and not isinstance(found, TemporalNet):

@@ -10,7 +10,6 @@ class TrainingLog:
     """Appends losses to ``log.csv`` of a folder, and to TensorBoard's files."""
 
     def __init__(self, folder: Path):
-        """Open the files, or continue those of an earlier part of the run."""
         self.path = folder / 'log.csv'
         try:
             from torch.utils.tensorboard import SummaryWriter
@@ -19,7 +18,6 @@ class TrainingLog:
             self.board = None
 
     def write(self, step: int, seconds: float, values: dict) -> None:
-        """Append one row."""
         row = {'step': step, 'seconds': round(seconds, 1)}
         row.update({name: round(float(value), 6) for name, value in values.items()})
         is_new = not self.path.exists()

@@ -1,4 +1,4 @@
-"""Losses of the solver networks on single frames, and the weight of each loss."""
+"""Losses of the solver networks on frames and on windows of frames, and their weights."""
 
 from __future__ import annotations
 
@@ -6,42 +6,28 @@ from dataclasses import dataclass
 
 import torch
 
-from niki_training.networks.kinematic import (
-    BODY_LAYER,
-    rot6d_from_rotmat,
-    rotmat_from_rot6d,
-)
-from niki_training.networks.niki import TWISTS
+from niki_training.networks.kinematic import BODY_LAYER, rot6d_from_rotmat, rotmat_from_rot6d
+from niki_training.networks.niki import Poses, TWISTS
 from niki_training.networks.swing import swing_twist
+from niki_training.networks.temporal import PAD, TemporalNet
 
 _DISCREPANCY_SAMPLES = 256
-_SIZE_VARIANCE = 0.01
-"""Of the log size; the loss of the size is over it."""
+_SIZE_VARIANCE = 0.01  # of the log size; the loss of the size is over it
 
 
 @dataclass
 class LossConfig:
-    """
-    Weights of the losses; 0 switches a loss off.
+    """Weights of the losses; 0 switches a loss off."""
 
-    :param rotation: squared error of 6D rotations. :param swing: of 6D swings.
-    :param joints: distance of the joints after forward kinematics, per metre.
-    :param size: error of the log size. :param prior: MMD of the errors to N(0, I).
-    :param independence: MMD that makes errors independent of the pose.
-    :param zero: squared errors of clean observations.
-    :param boundary: true pose and no error must give the true observation.
-    :param acceleration: second difference over time of the joints' errors, per metre.
-    """
-
-    rotation: float = 1.0
-    swing: float = 0.3
-    joints: float = 10.0
-    size: float = 1.0
-    prior: float = 0.05
-    independence: float = 0.05
-    zero: float = 0.01
-    boundary: float = 0.15
-    acceleration: float = 5.0
+    rotation: float = 1.0  # squared error of 6D rotations
+    swing: float = 0.3  # of 6D swings
+    joints: float = 10.0  # distance of the joints after forward kinematics, per metre
+    size: float = 1.0  # error of the log size
+    prior: float = 0.05  # MMD of the errors to N(0, I)
+    independence: float = 0.05  # MMD that makes errors independent of the pose
+    zero: float = 0.01  # squared errors of clean observations
+    boundary: float = 0.15  # true pose and no error must give the true observation
+    acceleration: float = 5.0  # second difference over time of the joints' errors, per metre
 
 
 def weighted_sum(losses: dict, config: LossConfig):
@@ -102,11 +88,7 @@ def regression_losses(poses, batch, axes) -> dict:
 
 
 def flow_losses(net, poses, batch, clean: int, axes) -> dict:
-    """
-    Return the losses of the errors and of the inverse direction.
-
-    :param clean: number of observations, the first ones, without corruption.
-    """
+    """Return the losses of the errors and of the inverse; the first ``clean`` rows are clean."""
     out = error_losses(net.six_norm, poses, batch, clean)
     if clean:
         out['boundary'] = boundary_loss(net, {k: v[:clean] for k, v in batch.items()}, axes)
@@ -114,11 +96,7 @@ def flow_losses(net, poses, batch, clean: int, axes) -> dict:
 
 
 def error_losses(rot6d_norm, poses, batch, clean: int) -> dict:
-    """
-    Return the losses of the errors: normal, independent of the pose, zero where clean.
-
-    :param rot6d_norm: normalisation of the rotations. :param clean: see :func:`flow_losses`.
-    """
+    """Return the losses of the errors: normal, independent of the pose, zero where clean."""
     rows = slice(clean, clean + _DISCREPANCY_SAMPLES)
     z = poses.z[rows]
     normal = torch.randn_like(z)
@@ -148,8 +126,7 @@ def boundary_loss(net, batch, axes, generate=None, more_z: int = 0):
     """
     Return the error of the observation that true rotations without errors give.
 
-    :param generate: inverse direction; None = the network's own.
-    :param more_z: number of error values that ``generate`` takes in addition to the network's.
+    ``generate`` replaces the network's own inverse, and takes ``more_z`` additional error values.
     """
     rot6d = rot6d_from_rotmat(batch['rotmat']).flatten(1)
     z = rot6d.new_zeros(len(rot6d), net.z_width + (TWISTS if net.two_stage else 0) + more_z)
@@ -164,3 +141,49 @@ def boundary_loss(net, batch, axes, generate=None, more_z: int = 0):
         known = batch.get('twist', torch.zeros_like(twist))
         loss = loss + (net.swing_norm(swing) - true).abs().mean() + (twist - known).abs().mean()
     return loss
+
+
+def window_losses(net: TemporalNet, batch: dict, axes, clean: int = 0) -> dict:
+    """
+    Return the losses of windows, each a scalar.
+
+    Those of rotations, joints and acceleration are of every frame; those of the errors and of the
+    inverse direction are of the newest frame of each window, because neighbours are too alike.
+
+    :param batch: tensors (B, T, …) of :class:`niki_training.data.batches.Batches`.
+    :param axes: (24, 3) unit directions of the bones at rest, body axes.
+    :param clean: number of windows, the first ones, without corruption.
+    """
+    windows, frames = batch['sigma'].shape[:2]
+    solved, past = net.solve_windows(batch)
+    # the per-frame network is frozen: only the errors of the temporal couplings can be trained
+    poses = Poses(solved.rot6d, solved.size, solved.z[:, -PAD:])
+    flat = {k: v.flatten(0, 1) for k, v in batch.items()}
+    values = regression_losses(poses, flat, axes)
+    values['acceleration'] = _acceleration_loss(poses, flat, windows)
+    newest = slice(frames - 1, None, frames)
+    last = {k: v[newest] for k, v in flat.items()}
+    last_poses = Poses(poses.rot6d[newest], poses.size[newest], poses.z[newest])
+    values.update(error_losses(net.frame.six_norm, last_poses, last, clean))
+    if clean:
+        values['zero'] = poses.z[:clean * frames].square().mean()
+        values['boundary'] = _boundary_loss(
+            net, {k: v[:clean] for k, v in last.items()}, past[newest][:clean], axes)
+    return values
+
+
+def _acceleration_loss(poses, flat: dict, windows: int):
+    """Return the mean second difference over time of the joints' errors, metres per frame²."""
+    error = posed_joints(poses.rot6d, poses.size, flat) - flat['target']
+    error_m = (error @ flat['turn'].transpose(-1, -2)) * flat['scale'][:, None, None]
+    error_m = error_m.unflatten(0, (windows, -1))
+    acceleration = error_m[:, 2:] - 2 * error_m[:, 1:-1] + error_m[:, :-2]
+    return acceleration.square().sum(-1).add(1e-8).sqrt().mean()
+
+
+def _boundary_loss(net: TemporalNet, frames: dict, past, axes):
+    """Return the boundary loss of single frames (N, …) with their past (N, K, 264)."""
+    def generate(rot6d, size, z, sigma, condition):
+        return net.generate(rot6d, size, z, sigma, condition, frames['turn'], past)
+
+    return boundary_loss(net.frame, frames, axes, generate, more_z=PAD)

@@ -14,56 +14,39 @@ from niki_training.networks.niki import NetConfig, ROTATIONS
 from niki_training.train.losses import LossConfig
 
 KINDS = ('one_stage', 'two_stage', 'temporal', 'mlp')
-_SMALLEST = {
+_SMALLEST = {   # setting → smallest value
     'steps': 1, 'batch': 2, 'epoch': 1, 'warmup': 1, 'frames': 3, 'minutes': 0, 'seed': 0,
     'weight_decay': 0, 'learning_rate': 1e-12, 'clip': 1e-12, 'net.blocks': 1, 'net.hidden': 1,
     'net.twist_blocks': 1, 'net.twist_hidden': 1, 'net.window': 2, 'net.temporal_blocks': 1,
     'net.temporal_hidden': 1, 'net.heads': 1, 'net.width': ROTATIONS + 2}
-"""Setting → smallest value."""
 _SHARES = ('clean_share', 'twist_share', 'pairs_share', 'ema')
 
 
 @dataclass
 class TrainConfig:
-    """
-    Settings of a run; ``niki-train --set name=value`` changes one.
+    """Settings of a run; ``niki-train --set name=value`` changes one."""
 
-    :param steps: optimiser steps of the run. :param batch: frames (or windows) per step.
-    :param minutes: duration of the run, 0 = until the last step; the learning rate is annealed.
-    :param learning_rate: highest rate, after ``warmup`` steps; then a cosine to 1 % of it.
-    :param clip: largest norm of the gradient. :param ema: decay of the averaged weights.
-    :param clean_share: share of each batch without corruption.
-    :param twist_share: share of each batch with its true twists as input.
-    :param pairs_share: share of each batch from a front end, with ``--pairs`` or ``--lifted``.
-    :param frames: length of the windows of the temporal network.
-    :param epoch: steps between checkpoints. :param bf16: products in bfloat16.
-    """
-
-    steps: int = 20000
-    minutes: float = 0.0
-    batch: int = 1024
-    learning_rate: float = 1.5e-3
+    steps: int = 20000  # optimiser steps of the run
+    minutes: float = 0.0  # 0 = until the last step; the learning rate is annealed
+    batch: int = 1024  # frames (or windows) per step
+    learning_rate: float = 1.5e-3  # after ``warmup`` steps; then a cosine to 1 % of it
     warmup: int = 300
     weight_decay: float = 0.01
-    clip: float = 1.0
-    ema: float = 0.998
+    clip: float = 1.0  # largest norm of the gradient
+    ema: float = 0.998  # decay of the averaged weights
     seed: int = 1
-    clean_share: float = 0.125
-    twist_share: float = 0.15
-    pairs_share: float = 0.15
-    frames: int = 27
-    epoch: int = 500
-    bf16: bool = True
+    clean_share: float = 0.125  # share of each batch without corruption
+    twist_share: float = 0.15  # share of each batch with its true twists as input
+    pairs_share: float = 0.15  # of each batch from a front end: ``--pairs`` or ``--lifted``
+    frames: int = 27  # length of the windows of the temporal network
+    epoch: int = 500  # steps between checkpoints
+    bf16: bool = True  # products in bfloat16
     net: NetConfig = field(default_factory=NetConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     corruption: CorruptionOdds = field(default_factory=CorruptionOdds)
 
     def set(self, name: str, value) -> None:
-        """
-        Change one setting, such as ``net.hidden`` or ``steps``, keeping its type.
-
-        :raises ConfigError: for an unknown name, or a value of another type.
-        """
+        """Change one setting, such as ``net.hidden`` or ``steps``, keeping its type."""
         owner, target = self, self
         for leaf in name.split('.'):
             if not is_dataclass(target) or leaf not in {f.name for f in fields(target)}:
@@ -81,11 +64,7 @@ class TrainConfig:
             raise ConfigError(f'{name} = {value!r} is not of type {kind.__name__}') from error
 
     def set_all(self, items) -> None:
-        """
-        Change several settings, each given as ``NAME=VALUE``.
-
-        :raises ConfigError: for an item without ``=``, a name or a value that is not possible.
-        """
+        """Change several settings, each given as ``NAME=VALUE``."""
         for item in items:
             name, equals, value = item.partition('=')
             if not equals:
@@ -93,12 +72,15 @@ class TrainConfig:
             self.set(name, value)
 
     def check(self) -> TrainConfig:
-        """
-        Return these settings, checked.
-
-        :raises ConfigError: naming the first setting that is out of range.
-        """
-        self._check_ranges()
+        """Return these settings; a setting out of range is a ConfigError that names it."""
+        smallest = {**_SMALLEST, **{f'loss.{one.name}': 0 for one in fields(self.loss)}}
+        for name, low in smallest.items():
+            value = attrgetter(name)(self)
+            if not low <= value < float('inf'):     # also refuses NaN
+                raise ConfigError(f'{name} is {value}; expected {low:g} or more')
+        for name in _SHARES:
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f'{name} is {getattr(self, name)}; expected 0 … 1')
         self.corruption.check()
         net = self.net
         if net.kind not in KINDS:
@@ -108,30 +90,13 @@ class TrainConfig:
                               f'net.heads, {net.heads}')
         return self
 
-    def _check_ranges(self) -> None:
-        """Check the ranges of the numbers; NaN is in no range."""
-        smallest = {**_SMALLEST, **{f'loss.{one.name}': 0 for one in fields(self.loss)}}
-        for name, low in smallest.items():
-            value = attrgetter(name)(self)
-            if not low <= value < float('inf'):
-                raise ConfigError(f'{name} is {value}; expected {low:g} or more')
-        for name in _SHARES:
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f'{name} is {getattr(self, name)}; expected 0 … 1')
 
     def to_dict(self) -> dict:
-        """Return all settings as plain values."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, data: dict) -> TrainConfig:
-        """
-        Build the settings from the plain values of :meth:`to_dict`.
-
-        Runs without odds of corruptions in their settings were trained with the default odds.
-
-        :raises TypeError: for values of another form. :raises KeyError: without ``net``, ``loss``.
-        """
+        """Build the settings from values of :meth:`to_dict`; without odds, the default ones."""
         if not isinstance(data, dict):
             raise TypeError(f'a {type(data).__name__}; expected an object with settings')
         data = dict(data)
@@ -141,11 +106,7 @@ class TrainConfig:
 
 
 def read_config(path: Path) -> TrainConfig:
-    """
-    Read settings from a JSON file.
-
-    :raises ConfigError: when it holds no settings.
-    """
+    """Read settings from a JSON file."""
     try:
         return TrainConfig.from_dict(json.loads(Path(path).read_text('utf-8')))
     except (OSError, ValueError, TypeError, KeyError) as error:

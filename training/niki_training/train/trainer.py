@@ -21,14 +21,12 @@ from niki_training.data.motion import Motion
 from niki_training.networks.swing import bone_axes
 from niki_training.train.checkpoint import build_net, load_checkpoint, start_from_network
 from niki_training.train.log import TrainingLog
-from niki_training.train.losses import solver_losses, weighted_sum
+from niki_training.train.losses import solver_losses, weighted_sum, window_losses
 from niki_training.train.settings import TrainConfig
-from niki_training.train.temporal_losses import window_losses
 
 _NORMALISATION_FRAMES, _NORMALISATION_SEED = 4096, 12345
 _LOG_STEPS = 50
-_FINAL_RATE_RATIO = 0.01
-"""Learning rate at the end of a run, over the highest one."""
+_FINAL_RATE_RATIO = 0.01  # learning rate at the end of a run, over the highest one
 # numbers of batches drawn before: processes, and parts of a run, have streams of their own
 _RANK_SEEDS, _RESUMED_SEEDS = 1000, 7919
 
@@ -48,8 +46,6 @@ class Trainer:
 
         :param start_from: a checkpoint or model folder with the first weights.
         :param pairs: observations of a front end to train on, or None.
-        :raises ConfigError: for a temporal network without first weights.
-        :raises ModelError: when a checkpoint does not fit the settings or the motion.
         """
         self.config, self.folder, self.motion = config, Path(folder), motion
         self.rank, self.world = _join_process_group()
@@ -113,11 +109,7 @@ class Trainer:
         self.batches.seed += _RESUMED_SEEDS * self.step
 
     def run(self, until_s: float | None = None) -> None:
-        """
-        Train until the last step, or for ``until_s`` seconds at most.
-
-        :raises ModelError: when a loss or gradient is not finite; the last checkpoint stays.
-        """
+        """Train until the last step, or for ``until_s`` seconds at most."""
         loader = iter(torch.utils.data.DataLoader(
             _BatchStream(self.batches), batch_size=None, num_workers=1, prefetch_factor=4))
         self.begin = time.monotonic()
@@ -144,11 +136,7 @@ class Trainer:
                 break
 
     def train_step(self, batch: dict) -> dict:
-        """
-        Do one optimiser step on a batch (B, T, …) and return the losses.
-
-        :raises ModelError: when a loss or gradient is not finite; the step is not done.
-        """
+        """Do one optimiser step on a batch (B, T, …) and return the losses."""
         self.optimizer.param_groups[0]['lr'] = self._learning_rate()
         values = self._averaged_losses({k: v.to(self.device) for k, v in batch.items()})
         self.optimizer.zero_grad(set_to_none=True)
@@ -166,7 +154,6 @@ class Trainer:
         return {k: v.detach() for k, v in values.items()}
 
     def _failure(self, values: dict) -> ModelError:
-        """Return the error of a step whose losses or gradients are not finite."""
         wrong = [f'{name} {value.item():g}' for name, value in values.items()
                  if not torch.isfinite(value)] or ['the gradient']
         saved = self.folder / 'last.pt'
@@ -218,19 +205,13 @@ class Trainer:
 
 class SolverLosses(nn.Module):
     """
-    A network and its losses in one module.
+    A network and its losses in one module, for the first ``clean`` windows without corruption.
 
     DistributedDataParallel averages the gradients of one forward pass; the losses run the network
-    in both directions.
+    in both directions. ``axes`` (24, 3) are unit directions of the bones at rest, body axes.
     """
 
     def __init__(self, net, config: TrainConfig, axes, clean: int):
-        """
-        Keep the network.
-
-        :param axes: (24, 3) unit directions of the bones at rest, body axes.
-        :param clean: number of windows, the first of each batch, without corruption.
-        """
         super().__init__()
         self.net, self.config, self.clean = net, config, clean
         self.register_buffer('axes', axes, persistent=False)
@@ -244,8 +225,6 @@ class SolverLosses(nn.Module):
 
 
 class _BatchStream(torch.utils.data.IterableDataset):
-    """The batches as a data set of torch's loader."""
-
     def __init__(self, batches: Batches):
         self.batches = batches
 

@@ -23,8 +23,7 @@ PATTERNS = {
     '3dhp': ('*.json',), 'hybrik': ('*.json',), 'bvh': ('*.bvh',)}
 """Format → names of clips in a folder. AMASS has other files too, such as ``shape.npz``."""
 FORMATS = tuple(PATTERNS)
-_FIT_FOLDERS = ('smpl_gt', 'smplx_gt')
-"""Folders of AGORA that hold fits, not scenes."""
+_FIT_FOLDERS = ('smpl_gt', 'smplx_gt')  # folders of AGORA that hold fits, not scenes
 
 
 def read_motion(path, kind: str, joint_map: dict | None = None,
@@ -32,12 +31,9 @@ def read_motion(path, kind: str, joint_map: dict | None = None,
     """
     Read one file, or every clip of a folder.
 
-    :param kind: one of ``FORMATS``.
-    :param joint_map: for BVH: joint of the skeleton → joint of the file.
-    :param video_fps: frames per second of the videos behind ``h36m``, ``3dhp`` and ``hybrik``;
-        None = 50, 25 and 30.
+    :param kind: one of ``FORMATS``. :param joint_map: for BVH: our joint → joint of the file.
+    :param video_fps: rate of the videos of ``h36m``, ``3dhp``, ``hybrik``; None = 50, 25, 30.
     :param first_is_t_pose: for BVH: the first frame of each clip is a T-pose.
-    :raises InputError: when the file is not of that kind, or the folder has no clip.
     """
     path = Path(path)
     if kind not in PATTERNS:
@@ -56,7 +52,6 @@ def read_motion(path, kind: str, joint_map: dict | None = None,
 
 
 def _clips(folder: Path, kind: str) -> List[Path]:
-    """Return the clips of a folder, sorted; an InputError when there are none."""
     # archives that were packed on macOS hold a ._name for every file
     found = sorted({file for pattern in PATTERNS[kind] for file in folder.rglob(pattern)
                     if not file.name.startswith('.') and file.is_file()})
@@ -93,7 +88,6 @@ def _reader(kind: str, joint_map, video_fps, first_is_t_pose) -> Callable[[Path]
 
 
 def _checked(path: Path, motion: Motion) -> Motion:
-    """Return a clip that has frames and finite rotations; else raise an InputError."""
     if not len(motion.rotvec) or not len(motion.lengths) or min(motion.lengths) < 1:
         raise InputError(f'{path}: an empty clip; leave it out')
     if not np.isfinite(motion.rotvec).all():

@@ -21,15 +21,12 @@ def read_agora(path) -> Motion:
     """
     Read the single poses of all people who are marked as valid.
 
-    The files of the fits are named in the data frame, relative to its folder or to one above.
-
-    :raises InputError: when the file is no data frame of AGORA, or a fit is missing or damaged.
+    The data frame names the files of the fits, relative to its folder or to one above.
     """
     frame = read_frame(path)
     kinds = [kind for kind in _FITS if kind in frame]
     if not kinds:
-        raise InputError(f'{path}: no {" and no ".join(_FITS)} in it but {", ".join(frame)}; '
-                         "expected one of AGORA's data frames")
+        raise InputError(f'{path}: not a data frame of AGORA: no {" and no ".join(_FITS)} in it')
     valid = frame.get('isValid', [None] * len(frame[kinds[0]]))
     poses, names = [], []
     for scene, (fits, good) in enumerate(zip(frame[kinds[0]], valid)):
@@ -50,8 +47,7 @@ def _fit_file(path: Path, named: str) -> Path:
     for folder in path.resolve().parents:
         if not relative.is_absolute() and (folder / relative).is_file():
             return folder / relative
-    raise InputError(f'{path}: the fit {relative} is neither in its folder nor in one above; '
-                     'unpack the fits of AGORA there')
+    raise InputError(f'{path}: unpack the fit {relative} in its folder or in one above')
 
 
 def _pose(path: Path) -> np.ndarray:

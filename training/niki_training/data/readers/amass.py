@@ -14,13 +14,8 @@ UPRIGHT_FROM_Z_UP = np.asarray([[1.0, 0, 0], [0, 0, 1.0], [0, -1.0, 0]])
 
 
 def read_amass(path) -> Motion:
-    """
-    Read one clip: ``poses`` (T, 156 or 165) and the frame rate.
-
-    :raises InputError: when the file is no clip of AMASS.
-    """
-    with opened_npz(path, 'an AMASS clip', 'take clips named _poses.npz or _stageii.npz, whole'
-                    ) as z:
+    """Read one clip: ``poses`` (T, 156 or 165) and the frame rate."""
+    with opened_npz(path, 'an AMASS clip', 'take whole clips _poses.npz or _stageii.npz') as z:
         poses = np.asarray(z['poses'], dtype=np.float64)
         rate = z['mocap_framerate' if 'mocap_framerate' in z else 'mocap_frame_rate']
     if poses.ndim != 2 or poses.shape[1] < 66:
@@ -34,7 +29,7 @@ def from_body_poses(poses, rate_hz: float, name: str, upright=None) -> Motion:
     """
     Return SMPL body poses as motion: 30 frames per second, y up, straight hands.
 
-    :param poses: (T, 66 or 72) rotation vectors, radians. :param name: of the piece.
+    :param poses: (T, 66 or 72) rotation vectors, radians.
     :param upright: (3, 3) rotation from the file's world to axes with y up; None = identity.
     """
     body = at_30_fps(poses[:, :66].reshape(-1, 22, 3), rate_hz)

@@ -26,11 +26,7 @@ CMU = {
     'left_collar': 'LeftShoulder', 'right_collar': 'RightShoulder', 'head': 'Head',
     'left_shoulder': 'LeftArm', 'right_shoulder': 'RightArm', 'left_elbow': 'LeftForeArm',
     'right_elbow': 'RightForeArm', 'left_wrist': 'LeftHand', 'right_wrist': 'RightHand'}
-"""
-Joint map of CMU's motion capture as BVH by B. Hahne ("MotionBuilder-friendly").
-
-These clips begin in a T-pose.
-"""
+"""CMU's motion as BVH by B. Hahne ("MotionBuilder-friendly"); the clips begin in a T-pose."""
 _MOTION = re.compile(r'^\s*MOTION\s*$', re.MULTILINE | re.IGNORECASE)
 _FRAMES = re.compile(r'^\s*Frames\s*:\s*(\d+)\s*^\s*Frame\s+Time\s*:\s*(\S+)',
                      re.MULTILINE | re.IGNORECASE)
@@ -46,7 +42,6 @@ def read_bvh(path, joint_map: dict, first_is_t_pose: bool = False) -> Motion:
     the first frame, which is then left out.
 
     :param joint_map: joint of the skeleton → joint of the file.
-    :raises InputError: when the file is no BVH file, or the map does not fit it.
     """
     try:
         text = path.read_text('utf-8', errors='replace')

@@ -12,20 +12,28 @@ import json
 import re
 
 from niki_ros.body.rotations import rotmat_from_rotvec, rotvec_from_rotmat
+from niki_ros.body.skeleton import JOINTS_29, open_skeleton
 from niki_ros.common.errors import InputError
+from niki_ros.solvers.analytic import local_rotations
 import numpy as np
 
 from niki_training.data.augmentation import CAMERA_FROM_UPRIGHT
 from niki_training.data.frame_rate import at_30_fps
 from niki_training.data.motion import Motion
-from niki_training.data.readers.hp3d_joints import rotvec_of_hp3d
 from niki_training.files.archives import reason
 
 VIDEO_FPS = {'h36m': 50.0, '3dhp': 25.0, 'hybrik': 30.0}
 """Frame rates of the videos; 30 is 3DPW's. Few videos of 3DHP have 50: ``--fps``."""
-_MIN_RATE_HZ = 5.0
-"""Frames further apart are single poses: interpolation would invent the motion between them."""
+_MIN_RATE_HZ = 5.0  # frames further apart are single poses: interpolation would invent motion
 _FRAME = re.compile(r'^(?P<video>.*?)[_/]?(?:image|img|frame)?_?(?P<number>\d+)\.\w+$')
+HP3D_28 = (
+    'spine3', 'spine4', 'spine2', 'spine', 'pelvis', 'neck', 'head', 'head_top',
+    'left_clavicle', 'left_shoulder', 'left_elbow', 'left_wrist', 'left_hand',
+    'right_clavicle', 'right_shoulder', 'right_elbow', 'right_wrist', 'right_hand',
+    'left_hip', 'left_knee', 'left_ankle', 'left_foot', 'left_toe',
+    'right_hip', 'right_knee', 'right_ankle', 'right_foot', 'right_toe')
+_OTHER_NAMES = {'spine1': 'spine', 'collar': 'clavicle', 'big_toe': 'toe'}
+_TRUNK_SIGMA = 0.15  # sigma of the trunk's joints; their places in the body are not those of SMPL
 
 
 def read_hybrik(path, video_fps: float = VIDEO_FPS['hybrik']) -> Motion:
@@ -33,7 +41,6 @@ def read_hybrik(path, video_fps: float = VIDEO_FPS['hybrik']) -> Motion:
     Read pieces of motion, or single poses where the images have no names of videos.
 
     :param video_fps: frames per second of the videos; the images' numbers count their frames.
-    :raises InputError: when the file has another form.
     """
     rows = rows_of(path)
     rotvec = _rotvec(path, rows)
@@ -48,11 +55,7 @@ def read_hybrik(path, video_fps: float = VIDEO_FPS['hybrik']) -> Motion:
 
 
 def rows_of(path) -> list:
-    """
-    Return the annotations, each with the fields of its image.
-
-    :raises InputError: when the file has another form, or no annotations.
-    """
+    """Return the annotations, each with the fields of its image."""
     try:
         with open(path, encoding='utf-8-sig') as file:
             found = json.load(file)
@@ -65,8 +68,7 @@ def rows_of(path) -> list:
         pairs = [(by_id[row['image_id']] if by_id else images[i] if images else {}, row)
                  for i, row in enumerate(rows)]
         rows = [{**image, **row} for image, row in pairs]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError,
-            RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path}: not annotations in HybrIK's form, with thetas, smpl_param or "
                          f'keypoints_cam ({reason(error)})') from error
     if not rows:
@@ -81,16 +83,42 @@ def _rotvec(path, rows: list) -> np.ndarray:
             return rotvec_of_hp3d(np.asarray([row['keypoints_cam'] for row in rows], float))
         out = []
         for row in rows:
-            theta = row['smpl_param']['pose'] if 'smpl_param' in row else row[
-                'thetas' if 'thetas' in row else 'theta']
-            theta = np.asarray(theta, dtype=float)
+            theta = np.asarray(row['smpl_param']['pose'] if 'smpl_param' in row else
+                               row['thetas' if 'thetas' in row else 'theta'], float)
             out.append(theta.reshape(24, 3) if theta.size == 72
                        else rotvec_from_rotmat(theta.reshape(24, 3, 3)))
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f'{path}: every annotation needs thetas of 72 or 216 numbers, an '
-                         f'smpl_param with its pose, or 28 keypoints_cam ({reason(error)})'
-                         ) from error
+        raise InputError(f'{path}: every annotation needs thetas of 72 or 216 numbers, smpl_param '
+                         f'with a pose, or 28 keypoints_cam ({reason(error)})') from error
     return np.stack(out)
+
+
+def rotvec_of_hp3d(keypoints) -> np.ndarray:
+    """
+    Return rotation vectors (F, 24, 3), radians, of joints (F, 28, 3) in camera axes, any unit.
+
+    The bones get the directions between the joints. Twists are not in the data and stay 0, except
+    at pelvis and chest. Another number of joints is a ValueError.
+    """
+    keypoints = np.asarray(keypoints, dtype=np.float64)
+    if keypoints.shape[1:] != (28, 3):
+        raise ValueError(f'keypoints_cam of shape {keypoints.shape[1:]}; expected the 28 joints '
+                         'of the training annotations')
+    joints = np.stack([_joint(keypoints, name) for name in JOINTS_29], axis=1)
+    sigma = [_TRUNK_SIGMA if name.startswith(('spine', 'neck')) else 0.0 for name in JOINTS_29]
+    offsets = np.broadcast_to(open_skeleton().offsets(), joints.shape)
+    return rotvec_from_rotmat(local_rotations(
+        joints - joints[:, :1], np.broadcast_to(np.asarray(sigma), joints.shape[:2]), offsets))
+
+
+def _joint(keypoints, name: str) -> np.ndarray:
+    """Return one joint of the skeleton (F, 3); fingers continue the line from wrist to hand."""
+    side, _, part = name.partition('_')
+    if part == 'middle_finger':
+        return 2 * _joint(keypoints, f'{side}_hand') - _joint(keypoints, f'{side}_wrist')
+    for ours, theirs in _OTHER_NAMES.items():
+        name = name.replace(ours, theirs)
+    return keypoints[:, HP3D_28.index(name)]
 
 
 def videos_of(rows: list) -> dict:
@@ -111,11 +139,7 @@ def videos_of(rows: list) -> dict:
 
 
 def _people(numbers: list, rows: list) -> list:
-    """
-    Return the person of each annotation of a video.
-
-    Without ids people are told apart by their betas, or by their order in the images.
-    """
+    """Return the person of each annotation: by id, by betas, or by the order in the images."""
     ids = [row.get('person_id', row.get('track_id')) for row in rows]
     shapes = [str(row.get('betas', dict(row.get('smpl_param') or {}).get('shape')))
               for row in rows]

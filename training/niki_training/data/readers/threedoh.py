@@ -15,11 +15,7 @@ from niki_training.files.archives import reason
 
 
 def read_3doh(path) -> Motion:
-    """
-    Read single poses: ``pose`` (72,) rotation vectors, rotated into the camera by ``extri``.
-
-    :raises InputError: when the file has another form.
-    """
+    """Read single poses: ``pose`` (72,) rotation vectors, rotated into the camera by ``extri``."""
     try:
         with open(path, encoding='utf-8-sig') as file:
             found = json.load(file)
@@ -28,13 +24,11 @@ def read_3doh(path) -> Motion:
         turns = np.stack([np.asarray(row.get('extri', np.eye(4)), float)[:3, :3] for row in rows])
         # the published file has backslashes; slashes are read as well
         images = [PureWindowsPath(str(row.get('img_path', i))) for i, row in enumerate(rows)]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError,
-            RecursionError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f'{path}: not the annots.json of 3DOH50K, whose rows have a pose of 72 '
                          f'numbers ({reason(error)})') from error
     root = CAMERA_FROM_UPRIGHT @ turns @ rotmat_from_rotvec(poses[:, 0])
     poses[:, 0] = rotvec_from_rotmat(root)
     # the file does not name people: the whole set is one subject and is never split
-    names = [f'3doh/{image.stem}' for image in images]
-    return Motion(poses.astype(np.float32), np.ones(len(poses), dtype=np.int64),
-                  np.asarray(names))
+    names = np.asarray([f'3doh/{image.stem}' for image in images])
+    return Motion(poses.astype(np.float32), np.ones(len(poses), dtype=np.int64), names)

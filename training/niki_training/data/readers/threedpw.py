@@ -15,27 +15,19 @@ OCCLUDED = ('courtyard_backpack', 'courtyard_basketball', 'courtyard_bodyScanner
             'downtown_stairs', 'flat_guitar', 'flat_packBags', 'outdoors_climbing',
             'outdoors_crosscountry', 'outdoors_fencing', 'outdoors_freestyle', 'outdoors_golf',
             'outdoors_parcours', 'outdoors_slalom')
-"""
-The sequences of 3DPW-OCC in all splits, without the number at the end of their names.
-
-Objects hide the person in them (Zhang et al., "Object-Occluded Human Shape and Pose Estimation
-from a Single Color Image", 2020).
-"""
+# of 3DPW-OCC in all splits, without the number at the end of their names: objects hide the person
+# (Zhang et al., "Object-Occluded Human Shape and Pose Estimation from a Single Color Image", 2020)
 
 
 def read_3dpw(path) -> Motion:
-    """
-    Read ``poses`` of every person, a list of (T, 72) rotation vectors at 30 fps, y up.
-
-    :raises InputError: when the file is no sequence of 3DPW.
-    """
+    """Read ``poses`` of every person, a list of (T, 72) rotation vectors at 30 fps, y up."""
     data = restricted_load(path)
     if not isinstance(data, dict) or 'poses' not in data:
         raise InputError(f'{path}: no "poses" in it; expected a 3DPW sequence file')
     try:
         found = [np.asarray(poses, dtype=np.float64) for poses in data['poses']]
     except (TypeError, ValueError) as error:
-        raise InputError(f'{path}: "poses" is no list of arrays of numbers, one per person '
+        raise InputError(f'{path}: "poses" is no list of arrays, one per person '
                          f'({reason(error)})') from error
     people = []
     for i, poses in enumerate(found):
@@ -48,5 +40,4 @@ def read_3dpw(path) -> Motion:
 
 
 def is_occluded(path) -> bool:
-    """Return whether a sequence file belongs to 3DPW-OCC."""
     return path.stem.rpartition('_')[0] in OCCLUDED
