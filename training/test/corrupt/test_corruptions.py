@@ -3,12 +3,10 @@
 from dataclasses import asdict, fields
 
 from niki_ros.body.skeleton import open_skeleton
-from niki_ros.common.errors import ConfigError
 from niki_training.corrupt.joint_groups import LEGS
 from niki_training.corrupt.odds import CorruptionOdds, HiddenOdds, NoiseOdds
 from niki_training.corrupt.protocol import corrupt_for_row, PROTOCOL_ROWS
 from niki_training.corrupt.training import corrupt_for_training, HIDDEN, NOISES
-from niki_training.train.settings import TrainConfig
 import numpy as np
 import pytest
 
@@ -75,30 +73,3 @@ def test_the_first_sequences_stay_clean():
     noisy_m, sigma = corrupt_for_training(JOINTS_M, np.random.default_rng(0), clean=50)
     assert np.array_equal(noisy_m[:50], JOINTS_M[:50]) and not sigma[:50].any()
     assert not np.array_equal(noisy_m[50:], JOINTS_M[50:])
-
-
-def test_odds_are_settings_of_a_run():
-    config = TrainConfig()
-    config.set('corruption.noise.depth', '0.3')
-    config.set('corruption.swapped_legs', '0')
-    plain = config.to_dict()
-    assert plain['corruption']['noise']['depth'] == 0.3
-    assert TrainConfig.from_dict(plain) == config
-    del plain['corruption']
-    assert TrainConfig.from_dict(plain).corruption == CorruptionOdds(), 'settings of older runs'
-
-
-@pytest.mark.parametrize('name, value', [
-    ('corruption.noise.depth', -0.1), ('corruption.misplaced', 1.5),
-    ('corruption.limbs.two', float('nan'))])
-def test_odds_out_of_range_are_refused(name, value):
-    config = TrainConfig()
-    config.set(name, value)
-    with pytest.raises(ConfigError, match=name):
-        config.check()
-
-
-def test_a_group_needs_odds():
-    config = TrainConfig(corruption=CorruptionOdds(noise=NoiseOdds(0.0, 0.0, 0.0, 0.0)))
-    with pytest.raises(ConfigError, match='corruption.noise'):
-        config.check()

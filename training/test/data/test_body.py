@@ -69,25 +69,6 @@ def test_npz_of_every_model(tmp_path, vertices, joints):
     check(path, tmp_path)
 
 
-class Program:
-    """A pickle that runs a program."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        """Write a file when it is read."""
-        return open, (self.path, 'w')
-
-
-def test_a_pickle_runs_nothing(tmp_path):
-    path, written = tmp_path / 'evil.pkl', tmp_path / 'written'
-    path.write_bytes(pickle.dumps({**body_model(), 'extra': Program(str(written))}))
-    with pytest.raises(InputError, match=r'evil\.pkl.*open'):
-        skeleton_from_smpl(path)
-    assert not written.exists()
-
-
 @pytest.mark.parametrize('change,says', [
     ({'v_template': None}, 'no v_template'),
     ({'v_template': np.zeros((5, 3))}, r'v_template \(5, 3\)'),

@@ -1,7 +1,6 @@
 """Data: readers, stores, corruption, bodies; what is refused and why."""
 
 import json
-import pickle
 
 from niki_ros.body.kinematics import forward_kinematics
 from niki_ros.body.rotations import rotmat_from_rotvec
@@ -52,6 +51,7 @@ def test_same_seed_same_batch(motion):
     one, two = (batches.draw(np.random.default_rng(5)) for _ in range(2))
     assert all(np.array_equal(one[k], two[k]) for k in one)
     assert one['joints'].shape == (8, 20, 29, 3)
+    assert all(np.isfinite(value).all() for value in one.values())
 
 
 def test_mirrored_motion_is_the_mirrored_body(motion):
@@ -83,20 +83,6 @@ def test_amass_turns_z_up(tmp_path):
     assert np.abs(motion.rotvec[:, 0]).max() < 1e-6
 
 
-def test_3dpw_reads_arrays_and_refuses_programs(tmp_path):
-    path = tmp_path / 'sequence.pkl'
-    path.write_bytes(pickle.dumps({'poses': [np.zeros((3, 72)), np.ones((2, 72))]}))
-    assert read_motion(path, '3dpw').lengths.tolist() == [3, 2]
-
-    class Evil:
-        def __reduce__(self):
-            return (print, ('run',))
-
-    path.write_bytes(pickle.dumps({'poses': Evil()}))
-    with pytest.raises(InputError, match='print'):
-        read_motion(path, '3dpw')
-
-
 def test_hybrik_annotations(tmp_path):
     path = tmp_path / 'a.json'
     theta = [np.pi, 0, 0] + [0.0] * 69      # upright before a camera
@@ -115,10 +101,3 @@ def test_bvh(tmp_path):
     assert np.allclose(motion.rotvec[1, 1], [np.pi / 4, 0, 0], atol=1e-6)
     with pytest.raises(InputError, match='Spine'):
         read_motion(path, 'bvh', {'spine1': 'Spine'})
-
-
-def test_not_a_motion_archive(tmp_path):
-    path = tmp_path / 'x.npz'
-    path.write_bytes(b'no')
-    with pytest.raises(InputError, match='x.npz'):
-        load_motion(path)

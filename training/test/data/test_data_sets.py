@@ -11,14 +11,14 @@ from niki_training.cli import data as data_cli
 from niki_training.data.augmentation import CAMERA_FROM_UPRIGHT
 from niki_training.data.motion import subject_of
 from niki_training.data.readers import read_motion
-from niki_training.data.readers.hp3d_joints import HP3D_28
+from niki_training.data.readers.hybrik import HP3D_28
 from niki_training.data.store import load_motion
 from niki_training.files.data_frames import read_frame
 import numpy as np
 from pandas_frames import pickled_frame
 import pytest
-
-torch = pytest.importorskip('torch', reason='torch is not installed: make test installs it')
+from test_data import BVH
+import torch
 
 UPSIDE = [np.pi, 0, 0]      # of the root: upright before a camera whose y points down
 
@@ -60,11 +60,11 @@ def test_3dpw_and_its_occluded_sequences(tmp_path):
         path = tmp_path / '3DPW/sequenceFiles' / split / f'{name}.pkl'
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(pickle.dumps({
-            'sequence': name, 'poses': [np.zeros((4, 72)), np.ones((4, 72))],
+            'sequence': name, 'poses': [np.zeros((4, 72)), np.ones((3, 72))],
             'genders': ['m', 'f'], 'betas': [np.zeros(300)] * 2, 'cam_poses': np.zeros((4, 4, 4)),
         }, protocol=2))
     motion = read_motion(tmp_path / '3DPW', '3dpw')
-    assert len(motion.lengths) == 8 and set(motion.lengths) == {4}
+    assert len(motion.lengths) == 8 and set(motion.lengths) == {3, 4}
     assert subject_of(motion.names[0]) == 'downtown_cafe_00'
     hidden = read_motion(tmp_path / '3DPW', '3dpw-occ')
     assert {subject_of(n) for n in hidden.names} == {
@@ -100,17 +100,6 @@ def test_agora(tmp_path, monkeypatch, old):
     (fits / '10010_w_Anna.pkl').unlink()
     with pytest.raises(InputError, match='fit'):
         read_motion(frame, 'agora')
-
-
-@pytest.mark.parametrize('name', ['os.system', 'pandas.read_csv', 'torch.load', 'builtins.eval'])
-def test_a_frame_that_wants_to_run_code_is_refused(tmp_path, name):
-    module, _, function = name.rpartition('.')
-    trap = tmp_path / 'trap'
-    (tmp_path / 'evil.pkl').write_bytes(
-        f'c{module}\n{function}\n(Vmkdir {trap}\ntR.'.encode())
-    with pytest.raises(InputError, match=r'evil\.pkl'):
-        read_motion(tmp_path / 'evil.pkl', 'agora')
-    assert not trap.exists()
 
 
 def test_3doh(tmp_path):
@@ -208,7 +197,6 @@ def test_mpi_inf_3dhp_has_joints_only(tmp_path, motion):
 
 
 def test_bvh_by_folder(tmp_path):
-    from test_data import BVH
     for name in ('01/01_01', '01/01_02', '02/02_01'):
         (tmp_path / 'cmu' / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / 'cmu' / f'{name}.bvh').write_text(BVH)
@@ -220,23 +208,12 @@ def test_bvh_by_folder(tmp_path):
     ('MOTION\n', 'Motion\n'), ('Frame Time: ', 'Frame time:'), ('Frames: 2', '  frames:\t2'),
     ('\n', '\r\n'), (' ', '\t'), ('rotation', 'ROTATION'), ('LeftLeg', 'LeftLeg MOTION')])
 def test_bvh_as_different_programs_write_it(tmp_path, old, new):
-    from test_data import BVH
     text = BVH.replace(old, new) if 'rame' not in old else BVH.replace(old, new, 1)
     assert text != BVH
     (tmp_path / 'a.bvh').write_bytes(text.encode())
     left = 'LeftLeg MOTION' if 'MOTION' in new else 'LeftLeg'
     motion = read_motion(tmp_path / 'a.bvh', 'bvh', {'pelvis': 'Hips', 'left_hip': left})
     np.testing.assert_allclose(motion.rotvec[1, :2, 0], [np.pi / 2, np.pi / 4], atol=1e-6)
-
-
-@pytest.mark.parametrize('old, new, message', [
-    ('JOINT LeftLeg', 'JOINT Hips', 'Hips'), ('ROOT Hips', '', 'a.bvh'),
-    ('Xrotation', 'Xturn', 'Xturn'), ('Frame Time', 'Time', 'Frame Time')])
-def test_bvh_that_is_damaged(tmp_path, old, new, message):
-    from test_data import BVH
-    (tmp_path / 'a.bvh').write_text(BVH.replace(old, new))
-    with pytest.raises(InputError, match=message):
-        read_motion(tmp_path / 'a.bvh', 'bvh', {'pelvis': 'Hips'})
 
 
 @pytest.mark.parametrize('poses', [None, 5, 'text', [[[1, 2], [3]]], [np.zeros((4, 71))]])

@@ -1,7 +1,5 @@
 """The commands do not write in the place of what they read, and write whole files."""
 
-from __future__ import annotations
-
 import os
 
 from niki_training.cli import data as data_cli
@@ -12,44 +10,29 @@ import pytest
 
 
 def names(folder) -> list:
-    """Return what is in a folder."""
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_store_does_not_replace_what_it_is_made_of(tmp_path, capsys):
-    motion, link = tmp_path / 'motion.npz', tmp_path / 'link.npz'
-    motion.write_bytes(b'motion')
-    os.link(motion, link)
-    for out in (motion, link):
-        assert data_cli.main(['prepare', str(motion), '--licence', 'x', '--out', str(out)]) == 2
-        assert data_cli.main(['body', '--smpl', str(motion), '--out', str(out)]) == 2
-    assert capsys.readouterr().err.count('which it would replace') == 4
-    assert motion.read_bytes() == b'motion' and names(tmp_path) == ['link.npz', 'motion.npz']
-
-
-def test_a_split_does_not_replace_what_it_splits(tmp_path, capsys):
-    train = tmp_path / 'train.npz'
-    train.write_bytes(b'motion')
-    assert data_cli.main(['split', str(train), '--out', str(tmp_path)]) == 2
-    assert 'which it would replace' in capsys.readouterr().err
-    assert train.read_bytes() == b'motion' and names(tmp_path) == ['train.npz']
-
-
-def test_tables_and_weights_do_not_replace_data(tmp_path, capsys):
-    data, pairs = tmp_path / 'data.npz', tmp_path / 'pairs'
+def test_no_command_replaces_what_it_reads(tmp_path, refused):
+    data, link, pairs = tmp_path / 'train.npz', tmp_path / 'link.npz', tmp_path / 'pairs'
     pairs.mkdir()
     for path in (data, pairs / '0.npz', pairs / 'settings.json'):
         path.write_bytes(b'data')
-    for words in (['--data', data, '--json', data], ['--data', data, '--plot', data],
-                  ['rendered', pairs, '--json', pairs / 'settings.json'],
-                  ['occlude', data, '--overlay', data]):
-        assert evaluate_cli.main(list(map(str, words))) == 2
-        assert 'which it would replace' in capsys.readouterr().err
-    words = ['landmarks', pairs, '--out', data, '--average', data]
-    assert train_cli.main(list(map(str, words))) == 2
-    assert data_cli.main(['report', str(pairs), '--out', str(pairs / '0.npz')]) == 2
-    assert capsys.readouterr().err.count('which it would replace') == 2
-    assert {path.read_bytes() for path in (data, *pairs.iterdir())} == {b'data'}
+    os.link(data, link)
+    for command, words in (
+            (data_cli.main, ['prepare', data, '--licence', 'x', '--out', data]),
+            (data_cli.main, ['prepare', data, '--licence', 'x', '--out', link]),
+            (data_cli.main, ['body', '--smpl', data, '--out', link]),
+            (data_cli.main, ['split', data, '--out', tmp_path]),
+            (data_cli.main, ['report', pairs, '--out', pairs / '0.npz']),
+            (evaluate_cli.main, ['--data', data, '--json', data]),
+            (evaluate_cli.main, ['--data', data, '--plot', data]),
+            (evaluate_cli.main, ['rendered', pairs, '--json', pairs / 'settings.json']),
+            (evaluate_cli.main, ['occlude', data, '--overlay', data]),
+            (train_cli.main, ['landmarks', pairs, '--out', data, '--average', data])):
+        refused(command, words, 'which it would replace')
+    assert {path.read_bytes() for path in (data, link, *pairs.iterdir())} == {b'data'}
+    assert names(tmp_path) == ['link.npz', 'pairs', 'train.npz']
 
 
 def test_a_report_beside_the_data_may_be_made_anew(tmp_path):

@@ -30,25 +30,17 @@ def planar_layer(**options):
     return KinematicLayer(TREE, offsets=normal(5, 2), hinges=PLANAR, **options)
 
 
-def spatial_layer(**options):
-    return KinematicLayer(TREE, offsets=normal(5, 3), hinges=SPATIAL, **options)
+def spatial_layer():
+    return KinematicLayer(TREE, offsets=normal(5, 3), hinges=SPATIAL)
 
 
-def test_gradients_in_the_plane():
-    layer = planar_layer()
-    inputs = [normal(2, 2), normal(2, seed=1), normal(2, 3, seed=2), normal(2, 5, seed=3)]
-    inputs = [x.requires_grad_() for x in inputs]
+@pytest.mark.parametrize('layer, rotmat_from, sizes', [
+    (planar_layer(), planar_rotmat, [(2, 2), (2,), (2, 3), (2, 5)]),
+    (spatial_layer(), rotmat_from_rot6d, [(2, 3), (2, 6), (2, 4), (2,)])])
+def test_gradients_of_root_turn_angles_and_scale(layer, rotmat_from, sizes):
+    inputs = [normal(*size, seed=k).requires_grad_() for k, size in enumerate(sizes)]
     assert torch.autograd.gradcheck(
-        lambda root, turn, angles, scale: layer.pose(root, planar_rotmat(turn), angles, scale),
-        inputs)
-
-
-def test_gradients_in_space():
-    layer = spatial_layer()
-    inputs = [normal(2, 3), normal(2, 6, seed=1), normal(2, 4, seed=2), normal(2, seed=3)]
-    inputs = [x.requires_grad_() for x in inputs]
-    assert torch.autograd.gradcheck(
-        lambda root, rot6d, *more: layer.pose(root, rotmat_from_rot6d(rot6d), *more), inputs)
+        lambda root, turn, *more: layer.pose(root, rotmat_from(turn), *more), inputs)
 
 
 def test_gradients_of_matrices_and_limits():
@@ -70,7 +62,10 @@ def test_angles_about_axes_are_the_cores_joints():
     # scipy's capital letters: intrinsic, the first axis outermost, as the layer's hinges
     local[:, 1:] = Rotation.from_euler('XYZ', angles.reshape(-1, 3)).as_matrix().reshape(
         6, 23, 3, 3)
-    truth, _ = forward_kinematics(local, skeleton.offsets() * 1.1)
+    offsets = skeleton.offsets() * 1.1
+    truth, _ = forward_kinematics(local, offsets)
+    given = KinematicLayer(PARENTS_29, 24)(torch.tensor(local), torch.tensor(offsets))
+    assert np.abs(given.numpy() - truth).max() < 1e-6
     for dtype, limit_m in ((torch.float64, 1e-6), (torch.float32, 4e-6)):
         layer = KinematicLayer(
             PARENTS_29, 24, torch.tensor(skeleton.offsets(), dtype=dtype), hinges)

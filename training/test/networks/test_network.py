@@ -1,11 +1,9 @@
 """The networks: invertible, conditioned, causal, deterministic."""
 
-from niki_ros.body.kinematics import forward_kinematics
 from niki_ros.body.rotations import rotmat_from_rotvec
-from niki_ros.body.skeleton import open_skeleton, PARENTS_29
+from niki_ros.body.skeleton import open_skeleton
 from niki_training.export.niki import example_inputs
 from niki_training.networks.flow import Coupling, Flow
-from niki_training.networks.kinematic import KinematicLayer
 from niki_training.networks.niki import MlpNet, NetConfig, NikiNet
 from niki_training.networks.swing import bone_axes, swing_twist
 from niki_training.networks.temporal import TemporalNet
@@ -26,7 +24,6 @@ def shaken(net, seed=0):
 
 
 def inputs(kind, count=5):
-    """Return random inputs as tensors."""
     return [torch.from_numpy(v) for v in example_inputs(kind, count).values()]
 
 
@@ -89,20 +86,6 @@ def test_regression_baseline_has_the_same_answer_form():
     net = MlpNet(NetConfig(kind='mlp', blocks=4, hidden=32))
     poses = net.solve(*inputs('mlp')[:3])
     assert poses.rotmat.shape == (5, 24, 3, 3)
-
-
-def test_kinematic_layer_is_the_cores_and_differentiable():
-    skeleton, rng = open_skeleton(), np.random.default_rng(0)
-    rotmat = rotmat_from_rotvec(rng.normal(size=(3, 24, 3)))
-    truth, _ = forward_kinematics(rotmat, skeleton.offsets())
-    layer = KinematicLayer(PARENTS_29, rotating=24)
-    turned = torch.tensor(rotmat, requires_grad=True)
-    offsets = torch.tensor(skeleton.offsets())
-    assert np.abs(layer(turned, offsets).detach().numpy() - truth).max() < 1e-6
-    short = KinematicLayer((-1, 0, 1))
-    bones = torch.randn(3, 3, dtype=torch.float64)
-    matrices = torch.tensor(rotmat[:1, :3], requires_grad=True)
-    assert torch.autograd.gradcheck(lambda r: short(r, bones), (matrices,))
 
 
 def test_swing_times_twist_is_the_rotation():

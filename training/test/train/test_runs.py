@@ -15,9 +15,8 @@ from niki_training.evaluate import ablations
 from niki_training.train.checkpoint import load_checkpoint
 from niki_training.train.settings import TrainConfig
 from niki_training.train.trainer import Trainer
-import numpy as np
 import pytest
-from small_runs import SMALL, small_config
+from small_runs import small_command, small_config, small_settings
 import torch
 
 RANKS = """
@@ -46,24 +45,10 @@ trainer.leave()
 """
 
 
-@pytest.fixture(scope='module')
-def store(motion, tmp_path_factory):
-    """Write the small motion as a store."""
-    file = tmp_path_factory.mktemp('data') / 'store.npz'
-    np.savez(file, rotvec=motion.rotvec, lengths=motion.lengths, names=motion.names, fps=30.0)
-    return file
-
-
 def environment() -> dict:
     """Return what another Python needs to find the same modules."""
     paths = [str(Path(__file__).parents[1]), *filter(None, sys.path)]
     return {**os.environ, 'PYTHONPATH': os.pathsep.join(paths), 'OMP_NUM_THREADS': '1'}
-
-
-def small_command(store, out, *more) -> list:
-    """Return the arguments of ``niki-train`` for a small run."""
-    given = [word for item in (*SMALL, *more) for word in ('--set', item)]
-    return ['--data', str(store), '--out', str(out), '--threads', '1', *given]
 
 
 @pytest.mark.long
@@ -147,18 +132,6 @@ def test_smoke_ends_by_itself_and_leaves_a_checkpoint(store, tmp_path, monkeypat
     assert 1 <= record['step'] < 1000000 and record['seconds'] >= 1.0
 
 
-@pytest.mark.parametrize('item,says', [
-    ('steps', 'NAME=VALUE'), ('steps=0', 'steps is 0'), ('steps.x=3', 'steps.x'),
-    ('net.hiden=3', 'net.hiden'), ('bf16=maybe', 'bool'), ('batch=many', 'int'),
-    ('net.kind=three_stage', 'one_stage'), ('net.attention=10', 'net.heads'),
-    ('clean_share=1.5', '0 … 1'), ('learning_rate=nan', 'learning_rate'), ('net.width=100', '146'),
-    ('net.kind=temporal', '--from')])
-def test_settings_that_cannot_be_are_named(item, says, store, tmp_path, capsys):
-    assert train_cli.main([*small_command(store, tmp_path / 'run'), '--set', item]) == 2
-    assert says in capsys.readouterr().err
-    assert not (tmp_path / 'run' / 'last.pt').exists()
-
-
 def test_another_network_is_not_gone_on_with(motion, tmp_path):
     Trainer(small_config(), motion, open_skeleton(), tmp_path).run()
     with pytest.raises(ModelError, match='--set net'):
@@ -183,9 +156,9 @@ def test_every_ablation_has_settings_of_its_own():
 
 @pytest.mark.long
 def test_ablations_make_one_table_and_go_on(store, tmp_path, capsys):
-    given = [word for item in SMALL[1:] for word in ('--set', item)]
     command = ['ablations', '--data', str(store), '--val', str(store), '--out', str(tmp_path),
-               '--steps', '3', '--limit', '4', '--sequences', '1', '--threads', '1', *given]
+               '--steps', '3', '--limit', '4', '--sequences', '1', '--threads', '1',
+               *small_settings('steps=3')]
     assert train_cli.main(command) == 0
     text = (tmp_path / 'ablations.md').read_text()
     assert text.strip() == capsys.readouterr().out.strip()

@@ -1,16 +1,17 @@
 """A run: trains, is killed, goes on; exports; the shipped models keep their promises."""
 
-import json
-
 from niki_ros.body.skeleton import open_skeleton
-from niki_ros.common.errors import ConfigError, ModelError
+from niki_ros.common.errors import ModelError
+from niki_ros.solvers import load_solver, shipped_models
 from niki_ros.solvers.niki import NikiSolver
-from niki_training.cli import train as train_cli
+from niki_training.data.augmentation import random_bodies
+from niki_training.data.sampling import WindowSampler
+from niki_training.data.solver_inputs import solver_inputs
+from niki_training.data.store import load_motion
 from niki_training.evaluate.solver_protocol import protocol_poses, score_frames, solve_in_batches
-from niki_training.export.niki import export
+from niki_training.export.niki import export, load_exported
 from niki_training.networks.temporal import TOKEN
 from niki_training.train.checkpoint import load_checkpoint
-from niki_training.train.settings import TrainConfig
 from niki_training.train.trainer import Trainer
 import numpy as np
 import pytest
@@ -20,7 +21,6 @@ import torch
 
 @pytest.fixture(scope='module')
 def checkpoint(motion, tmp_path_factory):
-    """Train the small per-frame network."""
     folder = tmp_path_factory.mktemp('run')
     Trainer(small_config(), motion, open_skeleton(), folder).run()
     return folder / 'last.pt'
@@ -52,35 +52,12 @@ def test_every_kind_trains_and_exports(kind, motion, checkpoint, tmp_path):
     assert np.isfinite(solution.joints_m).all()
 
 
-def test_settings_refuse_what_they_do_not_know():
-    config = TrainConfig()
-    with pytest.raises(ConfigError, match='net.hiden'):
-        config.set('net.hiden', '3')
-    with pytest.raises(ConfigError, match='many'):
-        config.set('steps', 'many')
-    assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
-
-
-def test_cli_says_what_is_wrong(tmp_path, capsys):
-    assert train_cli.main(['--data', str(tmp_path / 'no.npz'), '--out', str(tmp_path)]) == 2
-    assert 'not a motion archive' in capsys.readouterr().err
-
-
 @pytest.fixture(scope='module', params=['niki', 'niki-temporal'])
 def shipped(request):
-    """Return a model that ships."""
-    from niki_ros.solvers import load_solver, shipped_models
-    if not (shipped_models() / request.param / 'manifest.json').is_file():
-        pytest.skip(f'{request.param} is not in niki_ros/models')
     return load_solver(request.param)
 
 
 def test_shipped_generate_of_solve_is_the_observation(shipped, motion):
-    from niki_ros.solvers import shipped_models
-    from niki_training.data.augmentation import random_bodies
-    from niki_training.data.sampling import WindowSampler
-    from niki_training.data.solver_inputs import solver_inputs
-    from niki_training.export.niki import load_exported
     net, config = load_exported(shipped_models() / shipped.name)
     rng = np.random.default_rng(0)
     _, joints, _ = random_bodies(WindowSampler(motion, 4).draw(16, rng), rng, open_skeleton())
@@ -104,7 +81,6 @@ def test_shipped_generate_of_solve_is_the_observation(shipped, motion):
 
 
 def test_shipped_rows_on_real_motion(shipped, real_motion):
-    from niki_training.data.store import load_motion
     motion = load_motion(real_motion / 'cmu_smpl24_30fps_val.npz')
     poses = protocol_poses(motion, open_skeleton(), seed=0, limit=100)
     rows = {r: score_frames(solve_in_batches(shipped), poses, r, 0)['mpjpe_mm']
