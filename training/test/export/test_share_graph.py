@@ -5,8 +5,8 @@ import shutil
 from niki_ros.common.errors import ModelError
 from niki_ros.models.model_folder import write_model_folder
 from niki_ros.models.model_store import find_model, shipped_models
+from niki_training.export.graph_delta import share_graph
 from niki_training.export.niki import load_exported
-from niki_training.export.share_graph import share_graph
 import pytest
 
 
