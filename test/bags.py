@@ -8,7 +8,7 @@ from niki_ros.scene.camera import Camera
 from niki_ros.solvers import load_solver
 import numpy as np
 import pytest
-from scenes import FACING, observe_body
+from scenes import observe_body, T_POSE
 
 pytest.importorskip('rosbags', reason='rosbags is not installed: pip install rosbags')
 
@@ -92,9 +92,7 @@ class PixelObserver:
         weights = np.arange(1, image_rgb.size + 1, dtype=np.uint64)
         self._sum = (self._sum + int((image_rgb.ravel() * weights).sum())) % 1_000_003
         share = self._sum / 1_000_003
-        pose = np.tile(np.eye(3), (24, 1, 1))
-        pose[0] = FACING
-        return [observe_body(pose, np.array([share, 0.1, 3.0 + share]), camera)]
+        return [observe_body(T_POSE, np.array([share, 0.1, 3.0 + share]), camera)]
 
     def reset(self):
         self._sum = 0

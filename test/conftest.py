@@ -2,12 +2,6 @@
 
 from niki_ros.scene.camera import Camera
 import pytest
-from scenes import shared_folder
-
-
-@pytest.fixture
-def shared():
-    return shared_folder()
 
 
 @pytest.fixture

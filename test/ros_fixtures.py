@@ -19,9 +19,11 @@ from niki_ros.ros.qos import LATCHED_QOS, TF_QOS
 from niki_ros.scene.camera import Camera
 from niki_ros.solvers import load_solver
 import numpy as np
+from rcl_interfaces.srv import SetParameters
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 from scenes import FACING, observe_body, ScriptedObserver
 from sensor_msgs.msg import CameraInfo, Image, JointState, PointCloud2
@@ -74,7 +76,19 @@ class Client(Node):
         self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
 
     def _on_diagnostics(self, message):
-        self.diagnostics.update({status.name: status for status in message.status})
+        self.diagnostics.update({
+            status.name.removeprefix('niki_pose: '): status for status in message.status})
+
+    def row(self, name, timeout_s=5.0):
+        """Wait for a row of niki_pose in /diagnostics and return it."""
+        assert wait_for(lambda: name in self.diagnostics, timeout_s), self.diagnostics.keys()
+        return self.diagnostics[name]
+
+    def message(self, name) -> str:
+        return getattr(self.diagnostics.get(name), 'message', '')
+
+    def values(self) -> dict:
+        return diagnostic_values(self.row('pose'))
 
     def _on_tf(self, message):
         self.tf.append(message)
@@ -89,12 +103,16 @@ class Client(Node):
     def processed(self) -> set:
         return {(c.header.stamp.sec * 10**9 + c.header.stamp.nanosec) for c in self.clouds}
 
+    def answered(self, stamp_ns, timeout_s=0.5):
+        """Wait until the image with this stamp is processed; return whether it was."""
+        return wait_for(lambda: stamp_ns in self.processed(), timeout_s)
+
     def send_until_processed(self, stamp_ns, timeout_s=5.0, **options):
         """Send images with growing stamps until one is processed; return its stamp."""
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
             self.send(stamp_ns, **options)
-            if wait_for(lambda wanted=stamp_ns: wanted in self.processed(), 0.5):
+            if self.answered(stamp_ns):
                 return stamp_ns
             stamp_ns += 10_000_000
         raise AssertionError(f'no image was processed in {timeout_s} s; {self.diagnostics}')
@@ -113,6 +131,12 @@ def call(client, kind, name, request):
 def change(client, transition) -> bool:
     request = ChangeState.Request(transition=Transition(id=transition))
     return call(client, ChangeState, 'niki_pose/change_state', request).success
+
+
+def put_parameter(client, name, value):
+    parameter = Parameter(name, value=value).to_parameter_msg()
+    return call(client, SetParameters, 'niki_pose/set_parameters',
+                SetParameters.Request(parameters=[parameter])).results[0]
 
 
 def state(client) -> str:
@@ -177,12 +201,19 @@ def ros_graph(*node_makers, domain=None):
         rclpy.try_shutdown()
 
 
+def parameters(values) -> list:
+    return [Parameter(name, value=value) for name, value in values.items()]
+
+
+def pose_node(make_pipeline=None, overrides=None, **options):
+    """Return a function that makes the node; it publishes diagnostics ten times a second."""
+    values = parameters({'diagnostics_period_s': 0.1, **(overrides or {})})
+    return lambda: PoseNode(make_pipeline or scripted(), parameter_overrides=values, **options)
+
+
 @contextmanager
-def running(make_pipeline=None, overrides=(), client=Client, **options):
-    def make():
-        return PoseNode(
-            make_pipeline or scripted(), parameter_overrides=list(overrides), **options)
-    with ros_graph(make, client) as (node, someone):
+def running(make_pipeline=None, overrides=None, client=Client, **options):
+    with ros_graph(pose_node(make_pipeline, overrides, **options), client) as (node, someone):
         assert wait_for(lambda: node.state == 'active' or node.exit_code, 30), node.reason
         wait_for(lambda: discovered(node, someone))
         yield node, someone

@@ -1,17 +1,25 @@
-"""Shared parts of tests: the folder of real data, bodies, a scripted front end."""
+"""Shared parts of tests: real clips, bodies, a scripted front end, processes, full disks."""
 
+from contextlib import contextmanager
 import os
 from pathlib import Path
+import resource
 
 from niki_ros.body.kinematics import forward_kinematics
 from niki_ros.body.observation import JointObservation
 from niki_ros.body.rotations import rotmat_from_rotvec
 from niki_ros.body.skeleton import open_skeleton
+from niki_ros.scene.camera import Camera
 import numpy as np
 import pytest
 
 FACING = np.diag([1.0, -1.0, -1.0])
 """Camera axes from body axes of an upright person who looks into the camera."""
+T_POSE = np.concatenate([FACING[None], np.tile(np.eye(3), (23, 1, 1))])
+"""Local rotations (24, 3, 3) of a person in T-pose who looks into the camera."""
+CAM01 = Camera(np.array([[1681.2, 0, 533.0], [0, 1681.1, 948.1], [0, 0, 1]]), 1088, 1920)
+CAM04 = Camera(np.array([[1675.2, 0, 540.1], [0, 1675.2, 964.0], [0, 0, 1]]), 1088, 1920)
+"""Cameras of the measured clips; their distortion is below a pixel."""
 
 
 def shared_folder() -> Path:
@@ -21,6 +29,38 @@ def shared_folder() -> Path:
     if not (folder / 'data').is_dir():
         pytest.skip(f'no real data: {folder}/data is not there (set NIKI_SHARED to its parent)')
     return folder
+
+
+def measured_clip(name: str) -> Path:
+    return shared_folder() / 'data' / 'pose2sim' / name
+
+
+def clip_images(path, count, size=None, first=0, every=1, row=0) -> list:
+    """Return ``count`` images of a clip below ``row``, at another size (width, height)."""
+    import cv2
+    from niki_ros.sources.open import open_source
+    with open_source(path, max_frames=first + count * every) as source:
+        images = [np.ascontiguousarray(frame.image_rgb[row:]) for frame in source
+                  if frame.index >= first and not (frame.index - first) % every]
+    return images if size is None else [
+        cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images]
+
+
+def child_environment(**changes) -> dict:
+    """Return the environment of a new process, which finds the ROS wheels by itself."""
+    return {name: value for name, value in os.environ.items()
+            if name != '_ROS_WHEELS_BOOTSTRAP_COMPLETE'} | changes
+
+
+@contextmanager
+def full_disk(byte_count: int):
+    """Fail to write more than this to a file, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (byte_count, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def random_pose(rng, people=1, spread_rad=0.4) -> np.ndarray:

@@ -1,21 +1,22 @@
 """ONNX Runtime sends no telemetry."""
 
-import os
 from pathlib import Path
 import subprocess
 import sys
 
 import pytest
+from scenes import child_environment
 
 TEST = Path(__file__).resolve().parents[1]
 
 
 def run_python(tmp_path, code, **more) -> tuple:
     """Run code with an empty home folder; return the files in that folder and the output."""
-    environment = {key: value for key, value in os.environ.items()
-                   if key not in ('_ROS_WHEELS_BOOTSTRAP_COMPLETE', 'ORT_DISABLE_TELEMETRY')}
-    environment.update(HOME=str(tmp_path), XDG_CACHE_HOME=str(tmp_path), PYTHONPATH=str(TEST),
-                       PYTHONDONTWRITEBYTECODE='1', **more)
+    environment = child_environment(
+        HOME=str(tmp_path), XDG_CACHE_HOME=str(tmp_path), PYTHONPATH=str(TEST),
+        PYTHONDONTWRITEBYTECODE='1', **more)
+    if not more:
+        environment.pop('ORT_DISABLE_TELEMETRY', None)
     done = subprocess.run([sys.executable, '-c', code], env=environment, text=True,
                           capture_output=True, timeout=120)
     assert done.returncode == 0, done.stderr

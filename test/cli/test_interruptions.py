@@ -3,7 +3,6 @@
 import errno
 import os
 from pathlib import Path
-import resource
 import signal
 import subprocess
 import sys
@@ -16,20 +15,10 @@ from niki_ros.models.graph import sha256
 from niki_ros.models.model_folder import write_model_folder
 import numpy as np
 import pytest
+from scenes import child_environment, full_disk
 
 KEY = EngineKey(sha256(b'graph'), 'tensorrt', '10.3.0', 'Orin', 'sm87', 'fp16', 16)
 LARGE = bytes(12_000_000)
-
-
-@pytest.fixture
-def full_disk():
-    """Limit files to 10 MB: a larger one fails in its middle, as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000_000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
 
 
 def files(folder: Path) -> list:
@@ -38,20 +27,20 @@ def files(folder: Path) -> list:
                   if path.is_file() and path.suffix != '.lock')
 
 
-def test_disk_full_while_an_engine_is_cached(tmp_path, full_disk):
+def test_disk_full_while_an_engine_is_cached(tmp_path):
     """The error names the remedy; no partial engine remains, and none is found later."""
     cache = EngineCache(tmp_path / 'engines')
-    with pytest.raises(BackendError, match='XDG_CACHE_HOME'):
+    with pytest.raises(BackendError, match='XDG_CACHE_HOME'), full_disk(10_000_000):
         cache.get(KEY, lambda: (LARGE, {}))
     assert files(tmp_path) == []
     with pytest.raises(EngineRefused, match='there is no engine'):
         cache.load(KEY)
 
 
-def test_disk_full_while_the_old_engine_is_replaced(tmp_path, full_disk):
+def test_disk_full_while_the_old_engine_is_replaced(tmp_path):
     cache = EngineCache(tmp_path)
     cache.store(KEY, b'small', {})
-    with pytest.raises(OSError, match='large'):
+    with pytest.raises(OSError, match='large'), full_disk(10_000_000):
         cache.store(KEY, LARGE, {})
     assert not [name for name in files(tmp_path) if name.endswith(('.tmp', '.json'))]
     with pytest.raises(EngineRefused):
@@ -82,11 +71,8 @@ def clip(tmp_path):
 
 @pytest.fixture
 def environment(tmp_path):
-    cache = tmp_path / 'cache'
-    return {**{key: value for key, value in os.environ.items()
-               if key != '_ROS_WHEELS_BOOTSTRAP_COMPLETE'},
-            'XDG_CACHE_HOME': str(cache), 'ROS_DOMAIN_ID': '76',
-            'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
+    return child_environment(XDG_CACHE_HOME=str(tmp_path / 'cache'), ROS_DOMAIN_ID='76',
+                             ROS_AUTOMATIC_DISCOVERY_RANGE='LOCALHOST')
 
 
 def interrupted(command, environment, number, after):

@@ -20,14 +20,14 @@ from niki_ros.sources.open import open_source
 from niki_ros.sources.video_file import VideoFile
 import numpy as np
 import pytest
-from scenes import FACING, observe_body, ScriptedObserver
+from scenes import measured_clip, observe_body, ScriptedObserver, T_POSE
 
 FRAMES = 40
 
 
 @pytest.fixture(name='clip')
-def clip_fixture(shared):
-    return shared / 'data' / 'pose2sim' / 'cam01.mp4'
+def clip_fixture():
+    return measured_clip('cam01.mp4')
 
 
 @pytest.fixture
@@ -97,9 +97,7 @@ def test_quiet_prints_nothing(blank, capsys):
 def scripted(monkeypatch, root_m, keypoint=None):
     """Replace the front end of ``niki run`` by a person at ``root_m``, seen by a 60° camera."""
     camera = Camera.from_fov(64, 48, 60.0)
-    pose = np.tile(np.eye(3), (24, 1, 1))
-    pose[0] = FACING
-    seen = observe_body(pose, np.array(root_m), camera)
+    seen = observe_body(T_POSE, np.array(root_m), camera)
     if keypoint is not None:
         seen.keypoints_px[keypoint] = np.nan
     given = {}

@@ -13,6 +13,7 @@ from niki_ros.demo.output_folder import prepare_output_folder
 from niki_ros.files.video_writer import VideoWriter
 import numpy as np
 import pytest
+from scenes import child_environment, measured_clip
 import yaml
 
 pytest.importorskip('rclpy', reason='no ROS 2 here: pip install the wheels with "make test"')
@@ -23,19 +24,16 @@ KEYS = {'frames', 'frames_processed', 'frames_skipped', 'tf_messages', 'joint_st
 
 
 def demo(*arguments):
-    environment = {key: value for key, value in os.environ.items()
-                   if key != '_ROS_WHEELS_BOOTSTRAP_COMPLETE'}
-    environment['ROS_DOMAIN_ID'] = '75'
     return subprocess.run([sys.executable, '-m', 'niki_ros.demo.demo', *arguments],
-                          env=environment, capture_output=True, text=True, timeout=120)
+                          env=child_environment(ROS_DOMAIN_ID='75'), capture_output=True,
+                          text=True, timeout=120)
 
 
 @pytest.fixture(scope='module')
 def clip(tmp_path_factory):
     """Return 40 frames of a real clip, 1280x720 at 10 Hz, slow enough for a busy machine."""
-    from scenes import shared_folder
     path = tmp_path_factory.mktemp('clip') / 'clip.mp4'
-    capture = cv2.VideoCapture(str(shared_folder() / 'data' / 'pose2sim' / 'cam03.mp4'))
+    capture = cv2.VideoCapture(str(measured_clip('cam03.mp4')))
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'mp4v'), 10, (1280, 720))
     for _ in range(40):
         image = np.full((720, 1280, 3), 90, np.uint8)

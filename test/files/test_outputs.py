@@ -1,7 +1,6 @@
 """Output files: no input is replaced, and no incomplete file is left after a failure."""
 
 import os
-import resource
 import subprocess
 import sys
 import threading
@@ -17,6 +16,7 @@ from niki_ros.models.model_store import shipped_models
 from niki_ros.sources.open import open_source
 import numpy as np
 import pytest
+from scenes import full_disk
 
 NOISE = np.random.default_rng(3).integers(0, 255, (48, 64, 3), dtype=np.uint8)
 
@@ -196,19 +196,6 @@ def test_stdout_by_its_path_is_appended_to(tmp_path):
     assert os.path.islink('/dev/stdout')
 
 
-def limited(path, byte_count):
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (byte_count, before[1]))
-    try:
-        with atomic_write(path) as part:
-            write_video(part, 40)
-    except OutputError as error:
-        return str(error)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    return ''
-
-
 @pytest.mark.parametrize('suffix', VIDEO_SUFFIXES)
 def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path, suffix):
     path = tmp_path / f'out{suffix}'
@@ -216,37 +203,30 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path, suffix):
     size = path.stat().st_size
     path.write_text('from before')
     for missing in (1, 8, 400, 5000, size - 10_000):
-        assert limited(path, size - missing)
+        with pytest.raises(OutputError), full_disk(size - missing), atomic_write(path) as part:
+            write_video(part, 40)
         assert path.read_text() == 'from before'
-    assert limited(path, size + 10_000) == '' and path.stat().st_size == size
+    with full_disk(size + 10_000), atomic_write(path) as part:
+        write_video(part, 40)
+    assert path.stat().st_size == size
     assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_error_of_a_disk_that_is_full_from_the_start(tmp_path):
     """It names the disk, not the size of the images."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
-    try:
-        with pytest.raises(OutputError, match='disk'):
-            with atomic_write(tmp_path / 'out.mp4') as part:
-                write_video(part)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with pytest.raises(OutputError, match='disk'), full_disk(0), \
+            atomic_write(tmp_path / 'out.mp4') as part:
+        write_video(part)
     assert not list(tmp_path.iterdir())
 
 
 def test_lines_that_cannot_be_written_are_an_error(clip, tmp_path, capsys):
     assert run(clip, '--json', '/dev/full') == 1
     assert '/dev/full' in capsys.readouterr().err
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    try:
-        with pytest.raises(OutputError, match='File too large'), \
-                line_writer(tmp_path / 'out.jsonl') as write:
-            for _ in range(10_000):
-                write('0123456789')
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with pytest.raises(OutputError, match='File too large'), full_disk(1000), \
+            line_writer(tmp_path / 'out.jsonl') as write:
+        for _ in range(10_000):
+            write('0123456789')
     assert [path.name for path in tmp_path.iterdir()] == ['clip.mp4']
 
 

@@ -1,7 +1,6 @@
 """Model folders: graphs, deltas, manifests, and the models that settings need."""
 
 import json
-import resource
 
 from engine_graphs import mlp_folder, mlp_graph
 from niki_ros.common.errors import InputError, ModelError, OutputError
@@ -19,6 +18,7 @@ from niki_ros.models.model_folder import (
 from niki_ros.models.model_store import find_model, graphs_of, shipped_folders
 import numpy as np
 import pytest
+from scenes import full_disk
 
 
 def write_delta(file, parts, literal=b''):
@@ -216,11 +216,6 @@ def test_a_model_that_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / 'file').write_text('mine')
     with pytest.raises(InputError, match='file'):
         mlp_folder(tmp_path / 'file')
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
-    try:
-        with pytest.raises(OutputError, match='new'):
-            write_model_folder(tmp_path / 'new', mlp_graph(), {'name': 'a', 'kind': 'niki'})
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with pytest.raises(OutputError, match='new'), full_disk(100):
+        write_model_folder(tmp_path / 'new', mlp_graph(), {'name': 'a', 'kind': 'niki'})
     assert not list((tmp_path / 'new').iterdir())

@@ -27,8 +27,8 @@ class Network:
 
 def settled(auto):
     """Return the size in use, after the thread that loads another one has ended."""
-    for thread in set(threading.enumerate()) - {threading.current_thread()}:
-        if thread.daemon:
+    for thread in threading.enumerate():
+        if '_load_size' in thread.name:
             thread.join(2.0)
     return auto.estimate(None, None, [])[0]
 

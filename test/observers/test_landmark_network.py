@@ -8,10 +8,9 @@ from niki_ros.models.model_store import find_model
 from niki_ros.observers import load_observer
 from niki_ros.observers.landmark_network import LandmarkNetwork
 from niki_ros.scene.camera import Camera
-from niki_ros.sources.open import open_source
 import numpy as np
 import pytest
-from scenes import shared_folder
+from scenes import clip_images, shared_folder
 
 FRAMES = 40
 LIMBS = np.array([1, 2, 4, 5, 7, 8, 16, 17, 18, 19, 20, 21])
@@ -30,9 +29,7 @@ def trial():
     folder = shared_folder() / 'data' / 'pose2sim'
     name, seen = sorted(video_truth.read_calibration(folder / 'calibration.toml').items())[3]
     truth = video_truth.limb_joints(video_truth.read_trc(folder / 'balancing_trial.trc'))
-    with open_source(folder / 'cam04.mp4', max_frames=FRAMES) as source:
-        images = [frame.image_rgb for frame in source]
-    return images, seen.camera, seen.from_world(truth[:FRAMES])
+    return clip_images(folder / 'cam04.mp4', FRAMES), seen.camera, seen.from_world(truth[:FRAMES])
 
 
 def observed(observer, images, camera):

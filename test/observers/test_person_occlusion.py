@@ -6,14 +6,12 @@ from niki_ros.body.skeleton import JOINT
 from niki_ros.observers.occlusion import with_occluded_joints_hidden
 import numpy as np
 import pytest
-from scenes import FACING, observe_body
+from scenes import observe_body, T_POSE
 
 
 @pytest.fixture
 def standing(camera):
-    pose = np.tile(np.eye(3), (24, 1, 1))
-    pose[0] = FACING
-    return lambda x, z: observe_body(pose, np.array([x, 0.0, z]), camera, sigma=0.1)
+    return lambda x, z: observe_body(T_POSE, np.array([x, 0.0, z]), camera, sigma=0.1)
 
 
 def test_joints_behind_a_nearer_person_are_hidden(standing):

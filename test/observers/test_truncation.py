@@ -1,43 +1,28 @@
 """People with only the legs in view are not placed far away."""
 
-import cv2
+from functools import cache
+
 from niki_ros import load_pipeline
 from niki_ros.body.body import OBSERVED
-from niki_ros.scene.camera import Camera
-from niki_ros.sources.open import open_source
-import numpy as np
 import pytest
-from scenes import shared_folder
+from scenes import CAM04, clip_images, measured_clip
 
-# intrinsics (the distortion is below a pixel), the first row of the image for each visible part,
-# and the distance of the person
-CAMERA = Camera(np.array([[1675.2, 0, 540.1], [0, 1675.2, 964.0], [0, 0, 1]]), 1088, 1920)
+# the first row of the image for each visible part, and the distance of the person
 ROWS = {'head': 460, 'thighs': 936, 'knees': 971, 'shanks': 1047}
 NEAR_M = 2.9
 
 
-def observed(row: int, count: int = 16) -> tuple:
-    """
-    Return distances of observed bodies over the true one, and faults.
-
-    :param row: the image begins here, as that of a camera that looks down does.
-    """
-    path = shared_folder() / 'data' / 'pose2sim' / 'cam04.mp4'
-    camera = CAMERA.cropped(0, row, 1088, 1920 - row)
+@cache
+def observed(row: int) -> tuple:
+    """Return distances over the true one, and faults; images begin at ``row``, as if tilted."""
     size = 544, (1920 - row) // 2
+    camera = CAM04.cropped(0, row, 1088, 1920 - row).resized(*size)
     pipeline, distances, faults = load_pipeline(), [], set()
-    with open_source(str(path)) as source:
-        for frame in source:
-            if frame.index == 2 * count:
-                break
-            if frame.index % 2:
-                continue
-            image = cv2.resize(np.ascontiguousarray(frame.image_rgb[row:]), size,
-                               interpolation=cv2.INTER_AREA)
-            bodies = pipeline.process(image, camera.resized(*size), frame.stamp_ns)
-            faults |= set(pipeline.faults)
-            distances.append([body.root_m[2] / NEAR_M for body in bodies
-                              if (body.status == OBSERVED).any()])
+    for index, image in enumerate(clip_images(measured_clip('cam04.mp4'), 16, size, 0, 2, row)):
+        bodies = pipeline.process(image, camera, index * 33_333_333)
+        faults |= set(pipeline.faults)
+        distances.append([body.root_m[2] / NEAR_M for body in bodies
+                          if (body.status == OBSERVED).any()])
     pipeline.close()
     return distances, faults
 

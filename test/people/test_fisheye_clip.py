@@ -3,20 +3,18 @@
 import cv2
 from niki_ros import load_pipeline
 from niki_ros.scene.camera import Camera
-from niki_ros.sources.open import open_source
 import numpy as np
 import pytest
-from scenes import shared_folder
+from scenes import CAM01, clip_images, measured_clip
 
-PINHOLE = Camera(np.array([[1681.2, 0, 533.0], [0, 1681.1, 948.1], [0, 0, 1]]), 1088, 1920)
 FISHEYE = Camera(np.array([[420.0, 0, 640], [0, 420, 400], [0, 0, 1]]), 1280, 800,
                  np.array([0.05, -0.01, 0.0, 0.0]), 'equidistant')
-FRAMES, STEP_NS = 8, 16_000_000
+STEP_NS = 16_000_000
 
 
 def fisheye_image(image, fisheye_from_pinhole):
     grid = np.stack(np.meshgrid(np.arange(1280.0), np.arange(800.0)), axis=-1)
-    pixels = PINHOLE.project(FISHEYE.rays(grid) @ fisheye_from_pinhole)
+    pixels = CAM01.project(FISHEYE.rays(grid) @ fisheye_from_pinhole)
     return cv2.remap(image, np.nan_to_num(pixels, nan=-1e4).astype(np.float32), None,
                      cv2.INTER_LINEAR)
 
@@ -33,12 +31,10 @@ def last_body(images, camera, box):
 
 @pytest.mark.parametrize('degrees', [0, 35])
 def test_a_fisheye_gives_the_body_that_a_pinhole_gives(degrees):
-    clip = shared_folder() / 'data' / 'pose2sim' / 'cam04.mp4'
-    with open_source(clip, max_frames=FRAMES) as source:
-        images = [frame.image_rgb for frame in source]
+    images = clip_images(measured_clip('cam04.mp4'), 8)
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     turn = np.array([[c, 0, -s], [0, 1, 0], [s, 0, c]])
-    straight = last_body(images, PINHOLE, [230, 420, 800, 1450])
+    straight = last_body(images, CAM01, [230, 420, 800, 1450])
     corners = np.array([[-0.5, -0.9, 3.0], [0.4, 0.9, 3.0]])
     low, high = FISHEYE.project(corners @ turn.T)
     bent = last_body([fisheye_image(image, turn) for image in images], FISHEYE,

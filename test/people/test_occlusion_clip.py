@@ -6,7 +6,7 @@ from niki_ros.loading.pipeline import load_pipeline
 from niki_ros.sources.open import open_source
 import numpy as np
 import pytest
-from scenes import shared_folder
+from scenes import measured_clip
 
 LEGS = [JOINT[f'{side}_{part}'] for side in ('left', 'right') for part in ('knee', 'ankle')]
 ARMS = [JOINT[f'{side}_{part}'] for side in ('left', 'right') for part in ('shoulder', 'elbow')]
@@ -15,9 +15,8 @@ CLEAR, HIDDEN = 12, 30
 
 @pytest.fixture(scope='module')
 def frames():
-    clip = shared_folder() / 'data' / 'pose2sim' / 'cam01.mp4'
     pipeline, out, legs = load_pipeline(), [], None
-    with open_source(clip, max_frames=CLEAR + HIDDEN + 18) as source:
+    with open_source(measured_clip('cam01.mp4'), max_frames=CLEAR + HIDDEN + 18) as source:
         for frame in source:
             image = frame.image_rgb.copy()
             if CLEAR <= frame.index < CLEAR + HIDDEN:

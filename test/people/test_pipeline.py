@@ -10,16 +10,10 @@ from niki_ros.people.stages.front_back import mirrored
 from niki_ros.solvers.analytic import AnalyticSolver
 import numpy as np
 import pytest
-from scenes import FACING, observe_body, random_pose, ScriptedObserver
+from scenes import observe_body, random_pose, ScriptedObserver, T_POSE
 
 IMAGE = np.zeros((480, 640, 3), np.uint8)
 FRAME_NS = 33_333_333
-
-
-def standing():
-    rotmat = np.broadcast_to(np.eye(3), (24, 3, 3)).copy()
-    rotmat[0] = FACING
-    return rotmat
 
 
 def run(script, camera, frames, config=None, start=0):
@@ -29,7 +23,7 @@ def run(script, camera, frames, config=None, start=0):
 
 def test_a_still_person_is_where_they_are(camera):
     root = np.array([0.3, 0.1, 3.0])
-    seen = observe_body(standing(), root, camera)
+    seen = observe_body(T_POSE, root, camera)
     body = run(lambda stamp: [seen], camera, 20)[-1][0]
     np.testing.assert_allclose(body.root_m, root, atol=2e-3)
     np.testing.assert_allclose(body.joints_m, seen.joints_m + root, atol=5e-3)
@@ -50,7 +44,7 @@ def test_two_people_who_cross_keep_their_ids(camera):
     def script(stamp):
         x = -1.0 + stamp / (FRAME_NS * 60) * 2.0
         people = [np.array([x, 0, 3.0]), np.array([-x, 0, 4.5])]
-        return [observe_body(standing(), root, camera) for root in people]
+        return [observe_body(T_POSE, root, camera) for root in people]
 
     frames = run(script, camera, 60)
     depth = {body.id: round(float(body.root_m[2]), 1) for body in frames[5]}
@@ -59,14 +53,14 @@ def test_two_people_who_cross_keep_their_ids(camera):
 
 
 def test_one_person_seen_twice_is_one_person(camera):
-    seen = observe_body(standing(), np.array([0, 0, 3.0]), camera)
+    seen = observe_body(T_POSE, np.array([0, 0, 3.0]), camera)
     for again in (seen, mirrored(seen)):
         frames = run(lambda stamp, again=again: [seen, again], camera, 5)
         assert [len(bodies) for bodies in frames] == [1] * 5
 
 
 def test_a_hallucinated_jump_of_a_limb_is_held_back(camera):
-    straight, bent = standing(), standing()
+    straight, bent = T_POSE, T_POSE.copy()
     bent[18] = np.diag([-1.0, -1.0, 1.0])
     seen = [observe_body(p, np.array([0, 0, 3.0]), camera, sigma=0.4) for p in (straight, bent)]
     frames = run(lambda stamp: [seen[stamp >= 5 * FRAME_NS]], camera, 7)
@@ -75,7 +69,7 @@ def test_a_hallucinated_jump_of_a_limb_is_held_back(camera):
 
 
 def test_a_repeated_stamp_is_refused_and_an_earlier_one_starts_afresh(camera):
-    seen = observe_body(standing(), np.array([0, 0, 3.0]), camera)
+    seen = observe_body(T_POSE, np.array([0, 0, 3.0]), camera)
     observer = ScriptedObserver(lambda stamp: [seen])
     pipeline = Pipeline(observer, AnalyticSolver())
     pipeline.process(IMAGE, camera, 50 * FRAME_NS)
@@ -90,7 +84,7 @@ def test_a_repeated_stamp_is_refused_and_an_earlier_one_starts_afresh(camera):
 @pytest.mark.parametrize('image', [
     np.zeros((0, 0, 3), np.uint8), np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), None])
 def test_what_is_no_image_is_refused_and_the_next_frame_works(camera, image):
-    seen = observe_body(standing(), np.array([0, 0, 3.0]), camera)
+    seen = observe_body(T_POSE, np.array([0, 0, 3.0]), camera)
     pipeline = Pipeline(ScriptedObserver(lambda stamp: [seen]), AnalyticSolver())
     with pytest.raises(InputError, match='image'):
         pipeline.process(image, camera, 0)
@@ -119,7 +113,7 @@ def test_impossible_observations_do_not_change_the_track(camera):
            5: ('box_px', np.nan), 6: ('joints_m', 1e30)}
 
     def script(stamp_ns):
-        seen = observe_body(standing(), np.array([0.0, 0.0, 3.0]), camera)
+        seen = observe_body(T_POSE, np.array([0.0, 0.0, 3.0]), camera)
         name, value = bad.get(stamp_ns // 10**7, (None, None))
         if name:
             getattr(seen, name).flat[0] = value

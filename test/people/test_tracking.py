@@ -7,7 +7,7 @@ from niki_ros.images.boxes import overlap
 from niki_ros.people.tracker import Tracker
 import numpy as np
 import pytest
-from scenes import FACING, observe_body, random_pose
+from scenes import observe_body, random_pose, T_POSE
 
 
 def test_overlap_of_boxes():
@@ -19,10 +19,8 @@ def test_overlap_of_boxes():
 
 def test_a_person_who_left_for_good_is_another_one_when_somebody_comes(camera):
     tracker = Tracker(TrackingConfig(keep_s=2.0))
-    rotmat = np.broadcast_to(np.eye(3), (24, 3, 3)).copy()
-    rotmat[0] = FACING
     root = np.array([0, 0, 3.0])
-    seen = observe_body(rotmat, root, camera)
+    seen = observe_body(T_POSE, root, camera)
     first = tracker.update([seen], [root], 0)[0][0].id
     assert tracker.update([], [], int(1.9e9))[0][0].id == first
     assert tracker.update([seen], [root], int(2.5e9))[0][0].id == first + 1
@@ -32,10 +30,8 @@ def test_a_person_who_left_for_good_is_another_one_when_somebody_comes(camera):
 def test_a_crop_that_leaps_to_somebody_else_does_not_take_the_id_along(camera):
     """The front end says it is the same person, four metres away a thirtieth of a second later."""
     tracker = Tracker(TrackingConfig())
-    rotmat = np.broadcast_to(np.eye(3), (24, 3, 3)).copy()
-    rotmat[0] = FACING
     roots = [np.array([-2.0, 0, 6.0]), np.array([2.0, 0, 6.0])]
-    seen = [replace(observe_body(rotmat, root, camera), follower=7) for root in roots]
+    seen = [replace(observe_body(T_POSE, root, camera), follower=7) for root in roots]
     first = tracker.update(seen[:1], roots[:1], 0)[0][0].id
     pairs = tracker.update(seen[1:], roots[1:], 33_333_333)
     assert [(person.id, index is None) for person, index in pairs] == [(first, True), (0, False)]
@@ -44,10 +40,8 @@ def test_a_crop_that_leaps_to_somebody_else_does_not_take_the_id_along(camera):
 def test_a_followed_person_keeps_the_id_where_two_are_near(camera):
     """Both are within reach of both tracks; the crops tell who is who."""
     tracker = Tracker(TrackingConfig(confirm_frames=1))
-    rotmat = np.broadcast_to(np.eye(3), (24, 3, 3)).copy()
-    rotmat[0] = FACING
     roots = [np.array([0, 0, 4.0]), np.array([0.3, 0, 4.0])]
-    one, other = (observe_body(rotmat, root, camera) for root in roots)
+    one, other = (observe_body(T_POSE, root, camera) for root in roots)
     seen = [replace(one, follower=1), replace(other, follower=2)]
     before = {person.id: seen[i].follower for person, i in tracker.update(seen, roots, 0)}
     swapped = [replace(other, follower=1), replace(one, follower=2)]
@@ -57,10 +51,8 @@ def test_a_followed_person_keeps_the_id_where_two_are_near(camera):
 
 def test_another_person_is_believed_after_three_frames_and_a_dream_is_nobody(camera):
     tracker = Tracker(TrackingConfig(confirm_frames=3))
-    rotmat = np.broadcast_to(np.eye(3), (24, 3, 3)).copy()
-    rotmat[0] = FACING
     roots = [np.array([0, 0, 3.0]), np.array([1.5, 0, 3.0])]
-    seen = [observe_body(rotmat, root, camera) for root in roots]
+    seen = [observe_body(T_POSE, root, camera) for root in roots]
     ids = []
     for frame, people in enumerate([1, 2, 1, 2, 2, 2, 1]):
         pairs = tracker.update(seen[:people], roots[:people], frame * 33_333_333)
@@ -82,10 +74,8 @@ def flickering(camera, frames):
 
 def test_a_shape_that_flickers_is_nobody_unless_it_stays(camera):
     tracker = Tracker(TrackingConfig())
-    rotmat = np.broadcast_to(np.eye(3), (24, 3, 3)).copy()
-    rotmat[0] = FACING
     root = np.array([0, 0, 3.0])
-    person = observe_body(rotmat, root, camera)
+    person = observe_body(T_POSE, root, camera)
     dreams, place = flickering(camera, 40)
     known = []
     for frame, dream in enumerate(dreams):
@@ -112,10 +102,8 @@ def test_somebody_who_runs_past_is_believed_after_some_frames(camera):
 def test_a_dream_of_one_frame_takes_no_id_away(camera):
     """A person is seen twice for one frame; the next one fits the second sight better."""
     tracker = Tracker(TrackingConfig())
-    rotmat = np.broadcast_to(np.eye(3), (24, 3, 3)).copy()
-    rotmat[0] = FACING
     roots = [np.array([0, 0, 3.0]), np.array([0.1, 0.1, 3.4])]
-    seen = [observe_body(rotmat, root, camera) for root in roots]
+    seen = [observe_body(T_POSE, root, camera) for root in roots]
     tracker.update(seen[:1], roots[:1], 0)
     tracker.update(seen, roots, 33_333_333)
     pairs = tracker.update(seen[1:], roots[1:], 66_666_666)

@@ -13,6 +13,7 @@ from zipfile import ZipFile
 
 from niki_ros.cli import run, view
 import pytest
+from scenes import child_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 PREFIX = 'ros-jazzy-'
@@ -65,12 +66,11 @@ def test_copied_files_build(tmp_path):
                                 ignore=shutil.ignore_patterns('__pycache__'))
             else:
                 shutil.copy(path, into)
-    environment = {name: value for name, value in os.environ.items()
-                   if name not in ('LD_LIBRARY_PATH', '_ROS_WHEELS_BOOTSTRAP_COMPLETE')}
     done = subprocess.run(
         [sys.executable, '-m', 'pip', 'wheel', '--quiet', '--no-deps', '--no-build-isolation',
          '--no-index', '--disable-pip-version-check', '-w', str(tmp_path),
-         str(tmp_path / 'src' / 'niki_ros')], capture_output=True, text=True, env=environment)
+         str(tmp_path / 'src' / 'niki_ros')], capture_output=True, text=True,
+        env=child_environment(LD_LIBRARY_PATH=''))
     assert done.returncode == 0, done.stderr
     wheel, = tmp_path.glob('*.whl')
     names = {name.partition('.data/data/')[2] or name for name in ZipFile(wheel).namelist()}

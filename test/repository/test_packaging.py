@@ -10,16 +10,16 @@ import tokenize
 from xml.etree import ElementTree
 
 import pytest
+from scenes import child_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 EXECUTABLES = ('pose_node', 'video_source', 'humans_merger', 'niki')
 
 
 def run(*command, **options):
-    environment = {name: value for name, value in os.environ.items()
-                   if name not in ('LD_LIBRARY_PATH', '_ROS_WHEELS_BOOTSTRAP_COMPLETE')}
-    done = subprocess.run([str(part) for part in command], env=environment, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
+    done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, text=True,
+                          stderr=subprocess.STDOUT, env=child_environment(LD_LIBRARY_PATH=''),
+                          **options)
     assert done.returncode == 0, done.stdout
     return done.stdout
 

@@ -8,18 +8,26 @@ import subprocess
 import sys
 import time
 
-import cv2
 from niki_ros.body.body import Body, OBSERVED, PREDICTED, UNOBSERVED
-from niki_ros.ros.conversions import image_from_rgb, info_from_camera, stamp_from_ns
-from niki_ros.ros.joint_cloud import cloud_from_bodies
+from niki_ros.ros.conversions import (
+    cloud_from_bodies,
+    image_from_rgb,
+    info_from_camera,
+    stamp_from_ns,
+)
 from niki_ros.scene.camera import Camera
-from niki_ros.sources.open import open_source
 import numpy as np
 import pytest
 from rclpy.node import Node
-from rclpy.parameter import Parameter
-from ros_fixtures import FRAME, GREY, PoseNode, ros_graph, T0, wait_for
-from scenes import FACING, shared_folder
+from ros_fixtures import FRAME, GREY, parameters, PoseNode, ros_graph, T0, wait_for
+from scenes import (
+    CAM01,
+    CAM04,
+    child_environment,
+    clip_images,
+    FACING,
+    measured_clip,
+)
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Bool
 
@@ -48,18 +56,17 @@ class Robot(Node):
                 yield self.stops[-1]
 
 
-def example(**parameters):
+def example(**options):
     """Return what makes the example's node; silence is a matter of its own test."""
     spec = spec_from_file_location('stop_near_person', EXAMPLE)
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
-    values = {'silence_s': 1e6, **parameters}
-    return lambda: module.StopNearPerson(parameter_overrides=[
-        Parameter(name, value=value) for name, value in values.items()])
+    values = {'silence_s': 1e6, **options}
+    return lambda: module.StopNearPerson(parameter_overrides=parameters(values))
 
 
-def decisions(frames, camera, **parameters) -> list:
-    with ros_graph(PoseNode, example(**parameters), Robot) as (node, listener, robot):
+def decisions(frames, camera, **options) -> list:
+    with ros_graph(PoseNode, example(**options), Robot) as (node, listener, robot):
         assert wait_for(lambda: node.state == 'active' or node.exit_code, 30), node.reason
         assert wait_for(lambda: robot.images.get_subscription_count() > 0
                         and listener.count_publishers('joints') > 1
@@ -70,19 +77,11 @@ def decisions(frames, camera, **parameters) -> list:
         return list(robot.answers(frames, camera))
 
 
-def clip_frames(path, first, last, size):
-    with open_source(path) as source:
-        frames = [frame.image_rgb for frame in source if first <= frame.index < last]
-    return [cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in frames]
-
-
 @pytest.fixture(scope='module')
 def balancing(request):
     """Return a person between 3.5 and 3.1 m away who raises the right hand after a while."""
-    path = shared_folder() / 'data' / 'pose2sim' / 'cam01.mp4'
-    matrix = np.array([[1681.2, 0, 533.0], [0, 1681.1, 948.1], [0, 0, 1]])
-    camera = Camera(matrix, 1088, 1920).resized(540, 960)
-    return clip_frames(path, 0, 72, (540, 960))[::2], camera
+    images = clip_images(measured_clip('cam01.mp4'), 36, (540, 960), every=2)
+    return images, CAM01.resized(540, 960)
 
 
 def test_example_is_short():
@@ -107,20 +106,16 @@ def test_far_person_in_the_demo_clip():
     path = cache / 'niki_ros' / 'demo.mp4'
     if not path.is_file():
         pytest.skip(f'{path} is not there: python tools/demo_clip.py fetches it')
-    frames, camera = clip_frames(path, 100, 112, (884, 497)), Camera.from_fov(884, 497, 60.0)
+    frames, camera = clip_images(path, 12, (884, 497), 100), Camera.from_fov(884, 497, 60.0)
     assert not any(decisions(frames, camera, distance_m=3.0))
     assert any(decisions(frames, camera, distance_m=9.0))
 
 
 def test_legs_alone_stop_the_robot():
     """Shanks at 3 m were a person at 7 m, observed; now what is cut off is a reason by itself."""
-    path, row = shared_folder() / 'data' / 'pose2sim' / 'cam04.mp4', 1047
-    matrix = np.array([[1675.2, 0, 540.1], [0, 1675.2, 964.0], [0, 0, 1]])
-    camera = Camera(matrix, 1088, 1920).cropped(0, row, 1088, 1920 - row)
-    with open_source(path) as source:
-        frames = [frame.image_rgb[row:] for frame in source if frame.index < 60]
-    frames = [cv2.resize(np.ascontiguousarray(image), (544, 436)) for image in frames[::2]]
-    said = decisions(frames, camera.resized(544, 436), distance_m=2.0)
+    frames = clip_images(measured_clip('cam04.mp4'), 30, (544, 436), every=2, row=1047)
+    camera = CAM04.cropped(0, 1047, 1088, 873).resized(544, 436)
+    said = decisions(frames, camera, distance_m=2.0)
     assert len(said) >= 25 and sum(said) >= 5
 
 
@@ -191,11 +186,9 @@ def test_silence_stops():
 
 def test_process_ends_on_a_signal():
     with ros_graph(lambda: Node('witness')) as (witness,):
-        environment = dict(os.environ)
-        environment.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
         process = subprocess.Popen(
             [sys.executable, str(EXAMPLE), '--ros-args', '-p', 'distance_m:=2.0'],
-            env=environment, stderr=subprocess.PIPE, text=True)
+            env=child_environment(), stderr=subprocess.PIPE, text=True)
         assert wait_for(lambda: witness.count_publishers('stop') == 1, 60)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=30)

@@ -14,14 +14,12 @@ from niki_ros.ros.health import Health, node_statuses
 from niki_ros.ros.health_monitor import HealthMonitor
 from niki_ros.ros.settings import HealthConfig
 import pytest
-from rcl_interfaces.srv import SetParameters
-from rclpy.parameter import Parameter
 from ros_fixtures import (
-    call,
     change,
     Client,
     diagnostic_values,
-    PoseNode,
+    pose_node,
+    put_parameter,
     ros_graph,
     running,
     scripted,
@@ -31,7 +29,6 @@ from ros_fixtures import (
 import yaml
 
 CONFIG = Path(__file__).resolve().parents[2] / 'config'
-FAST = Parameter('diagnostics_period_s', value=0.1)
 
 
 class Watched:
@@ -143,22 +140,17 @@ def test_every_fault_of_the_sources_has_a_remedy():
 
 
 def test_thresholds_are_parameters_that_act_at_once():
-    overrides = [Parameter('diagnostics_period_s', value=0.2),
-                 Parameter('health.latency_warn_ms', value=0.0),
-                 Parameter('health.latency_error_ms', value=0.0)]
-    with running(overrides=overrides) as (node, client):
+    with running(overrides={'health.latency_warn_ms': 0.0,
+                            'health.latency_error_ms': 0.0}) as (node, client):
         stamp_ns = client.send_until_processed(time.time_ns())
         for _ in range(15):
             stamp_ns = client.send_until_processed(max(time.time_ns(), stamp_ns + 1_000_000))
-        assert 'niki_pose: latency_high' not in client.diagnostics
-        parameters = [Parameter(f'health.latency_{level}_ms', value=0.001).to_parameter_msg()
-                      for level in ('warn', 'error')]
-        results = call(client, SetParameters, 'niki_pose/set_parameters',
-                       SetParameters.Request(parameters=parameters)).results
-        assert all(result.successful for result in results), results
-        assert wait_for(lambda: 'niki_pose: latency_high' in client.diagnostics)
-        assert wait_for(lambda: client.diagnostics['niki_pose: pose'].level == ERROR)
-        values = diagnostic_values(client.diagnostics['niki_pose: pose'])
+        assert 'latency_high' not in client.diagnostics
+        for level in ('warn', 'error'):
+            assert put_parameter(client, f'health.latency_{level}_ms', 0.001).successful
+        client.row('latency_high')
+        assert wait_for(lambda: client.diagnostics['pose'].level == ERROR)
+        values = client.values()
         assert values['solver_precision'] == 'fp64' and values['solver_library'] == 'numpy'
         assert values['tracks'] == '1' and values['camera_source'] == 'camera_info'
 
@@ -180,22 +172,17 @@ def test_a_failed_configure_stays_an_error_until_the_next():
         if broken[0]:
             raise ModelError('the model is on the moon; fetch it')
         return scripted()(config)
-
-    def make():
-        return PoseNode(make_pipeline, parameter_overrides=[
-            Parameter('autostart', value=False), Parameter('diagnostics_period_s', value=0.1)])
-    with ros_graph(make, Client) as (node, client):
+    with ros_graph(pose_node(make_pipeline, {'autostart': False}), Client) as (node, client):
         assert not change(client, Transition.TRANSITION_CONFIGURE)
         assert state(client) == 'unconfigured' and node.publisher is None
         assert client.count_publishers('joints') == 0
         client.diagnostics.clear()
-        assert wait_for(lambda: 'niki_pose: pose' in client.diagnostics)
-        status = client.diagnostics['niki_pose: pose']
+        status = client.row('pose')
         assert status.level == ERROR and status.message == 'the model is on the moon; fetch it'
         broken[0] = False
         assert change(client, Transition.TRANSITION_CONFIGURE)
         assert change(client, Transition.TRANSITION_ACTIVATE)
-        assert wait_for(lambda: client.diagnostics['niki_pose: pose'].level == OK)
+        assert wait_for(lambda: client.diagnostics['pose'].level == OK)
         client.send_until_processed(time.time_ns())
 
 
@@ -217,7 +204,7 @@ def test_every_row_has_the_hardware_id_that_the_foxglove_layout_selects():
     wanted = {panels['DiagnosticSummary!faults']['hardwareIdFilter'],
               panels['DiagnosticStatusPanel!node']['selectedHardwareId']}
     arguments = ['--ros-args', '-r', 'image:=/left_camera/image_raw']
-    with running(overrides=[FAST], cli_args=arguments) as (node, client):
+    with running(cli_args=arguments) as (node, client):
         node.faults.warn('slow', 'for once')
-        assert wait_for(lambda: 'niki_pose: slow' in client.diagnostics)
+        client.row('slow')
         assert {row.hardware_id for row in client.diagnostics.values()} == wanted

@@ -13,11 +13,10 @@ from niki_ros.ros.lifecycle import SUCCESS
 import numpy as np
 import pytest
 from rclpy.node import Node
-from rclpy.parameter import Parameter
 from ros_fixtures import (
     Client,
     FRAME,
-    PoseNode,
+    pose_node,
     ros_graph,
     running,
     scripted,
@@ -61,10 +60,8 @@ def camera_node(side, *more):
     words = [word for rule in (f'image:=/cams/{side}/image_raw',
                                f'camera_info:=/cams/{side}/camera_info', *more)
              for word in ('-r', rule)]
-    values = {'conventions': ['ros4hri'], 'id_prefix': f'{side}_'}
-    return lambda: PoseNode(
-        scripted(two_people), namespace=side, cli_args=['--ros-args', *words],
-        parameter_overrides=[Parameter(name, value=value) for name, value in values.items()])
+    return pose_node(scripted(two_people), {'conventions': ['ros4hri'], 'id_prefix': f'{side}_'},
+                     namespace=side, cli_args=['--ros-args', *words])
 
 
 def run_cameras(client, seconds):
@@ -112,7 +109,7 @@ def test_two_nodes_on_one_list_are_named():
 def test_a_lone_node_needs_no_merger():
     pixels = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
     images = {}
-    with running(overrides=[Parameter('conventions', value=['ros4hri'])]) as (node, client):
+    with running(overrides={'conventions': ['ros4hri']}) as (node, client):
         rois, crops = [], []
 
         def send():

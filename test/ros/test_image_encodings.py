@@ -3,7 +3,6 @@
 from camera_images import compressed, DEEP, image, IMAGES, off, png, RGB, stretched_grey
 from niki_ros.ros.conversions import stamp_from_ns
 import pytest
-from rclpy.parameter import Parameter
 from ros_fixtures import FRAME, running, T0, wait_for
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -47,20 +46,18 @@ def test_over_dds_the_front_end_sees_the_picture():
         pictures = observed_by(node)
         for index, name in enumerate(OVER_DDS):
             assert off(send(client.images, raw(IMAGES[name]), pictures, index)) <= 4, name
-        assert 'niki_pose: values_stretched' not in client.diagnostics
+        assert 'values_stretched' not in client.diagnostics
         thermal = raw(image(DEEP['hundredths of a kelvin'], 'mono16'))
         assert stretched_grey(send(client.images, thermal, pictures, 1000)) <= 3
-        assert wait_for(lambda: 'niki_pose: values_stretched' in client.diagnostics)
-        status = client.diagnostics['niki_pose: values_stretched']
+        status = client.row('values_stretched')
         assert status.level == b'\x00' and 'uint16 values 293' in status.message
 
 
 @pytest.mark.parametrize('transport', ['compressed', 'raw'])
 def test_over_dds_a_topic_that_is_compressed_already(transport):
     """The remap names …/compressed itself; what is no JPEG is told by the name of its format."""
-    overrides = [Parameter('image_transport', value=transport)]
     arguments = ['--ros-args', '-r', 'image:=/cam/image_raw/compressed']
-    with running(overrides=overrides, cli_args=arguments) as (node, client):
+    with running(overrides={'image_transport': transport}, cli_args=arguments) as (node, client):
         pictures = observed_by(node)
         publisher = client.create_publisher(CompressedImage, '/cam/image_raw/compressed', 5)
         assert wait_for(lambda: publisher.get_subscription_count() > 0)
@@ -69,5 +66,5 @@ def test_over_dds_a_topic_that_is_compressed_already(transport):
         message = packed(b'\0\0\0\1\x67' + bytes(200), 'h264')
         message.header.stamp = stamp_from_ns(T0 + 10**10)
         assert wait_for(lambda: publisher.publish(message)
-                        or 'niki_pose: image_format_unknown' in client.diagnostics)
-        assert "'h264'" in client.diagnostics['niki_pose: image_format_unknown'].message
+                        or 'image_format_unknown' in client.diagnostics)
+        assert "'h264'" in client.diagnostics['image_format_unknown'].message

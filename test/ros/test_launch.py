@@ -14,6 +14,7 @@ from niki_ros.common.settings import PipelineConfig
 from niki_ros.ros.settings import NodeConfig
 import pytest
 from ros_fixtures import change, Client, ros_graph, state
+from scenes import child_environment
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,10 +62,9 @@ def ros2_launch(tmp_path):
         path = prefix / 'lib/niki_ros' / name
         path.write_text(f'#!/bin/sh\nexec {sys.executable} -m niki_ros.ros.{name} "$@"\n')
         path.chmod(0o755)
-    environment = {**os.environ, 'ROS_DOMAIN_ID': '78', 'ROS_LOG_DIR': str(tmp_path),
-                   'AMENT_PREFIX_PATH': f'{prefix}:{os.environ.get("AMENT_PREFIX_PATH", "")}'}
-    environment.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
-
+    environment = child_environment(
+        ROS_DOMAIN_ID='78', ROS_LOG_DIR=str(tmp_path),
+        AMENT_PREFIX_PATH=f'{prefix}:{os.environ.get("AMENT_PREFIX_PATH", "")}')
     started = []
 
     def start(name, *arguments):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from scenes import child_environment
 
 CYCLES = 6
 GROWTH_MB = 20.0
@@ -56,10 +57,8 @@ print(json.dumps(dict(configured=configured, cleaned=cleaned, threads=threads, f
 
 @pytest.mark.skipif(not os.path.exists('/proc/self/status'), reason='only Linux tells the RSS')
 def test_cleanup_frees():
-    environment = {**os.environ, 'ROS_DOMAIN_ID': '93'}
-    environment.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
-    process = subprocess.run([sys.executable, '-c', PROGRAM], env=environment, text=True,
-                             capture_output=True, timeout=200)
+    process = subprocess.run([sys.executable, '-c', PROGRAM], text=True, timeout=200,
+                             capture_output=True, env=child_environment(ROS_DOMAIN_ID='93'))
     assert process.returncode == 0, process.stderr
     told = json.loads(process.stdout.splitlines()[-1])
     assert min(told['bodies']) >= 1, told

@@ -6,32 +6,23 @@ import re
 from niki_ros.ros.conversions import image_from_rgb
 import numpy as np
 import pytest
-from rclpy.parameter import Parameter
 from ros_fixtures import (
     Client,
     diagnostic_values,
     GREY,
-    PoseNode,
+    pose_node,
     ros_graph,
     running,
-    scripted,
     T0,
     wait_for,
 )
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import PointCloud2
 
-FAST = Parameter('diagnostics_period_s', value=0.2)
-
-
-def pose_node(**options):
-    return lambda: PoseNode(scripted(), parameter_overrides=[FAST], **options)
-
 
 def test_two_nodes_of_one_name():
     with ros_graph(pose_node(), pose_node(), Client) as (_, second, client):
-        assert wait_for(lambda: 'niki_pose: name_shared' in client.diagnostics, 20)
-        status = client.diagnostics['niki_pose: name_shared']
+        status = client.row('name_shared', 20)
         assert status.level == b'\x01' and '2 nodes of the name /niki_pose' in status.message
         assert '__ns:=' in diagnostic_values(status)['remedy']
         assert second.state in ('unconfigured', 'inactive', 'active')
@@ -39,10 +30,9 @@ def test_two_nodes_of_one_name():
 
 def test_another_publisher_of_bodies():
     """Such as a bag that is played with what was published when it was recorded."""
-    with running(overrides=[FAST]) as (_, client):
+    with running() as (_, client):
         client.create_publisher(PointCloud2, 'joints', 5)
-        assert wait_for(lambda: 'niki_pose: outputs_shared' in client.diagnostics, 10)
-        assert '/client publish' in client.diagnostics['niki_pose: outputs_shared'].message
+        assert '/client publish' in client.row('outputs_shared', 10).message
 
 
 def test_the_remedy_ends_both():
@@ -58,15 +48,14 @@ def test_the_remedy_ends_both():
     ('map', '', True), ('camera_color_optical_frame', '', False), ('camera', '', False),
     ('camera_link_optical', '', False), ('camera_link', 'camera_link', False)])
 def test_a_frame_that_is_not_optical(frame_id, parameter, named):
-    overrides = [FAST, *([Parameter('frame_id', value=parameter)] if parameter else [])]
-    with running(overrides=overrides) as (node, client):
+    with running(overrides={'frame_id': parameter}) as (node, client):
         stamps = iter(range(T0, T0 + 10**12, 10**8))
         assert wait_for(lambda: client.images.publish(
             image_from_rgb(GREY, next(stamps), frame_id)) or client.clouds)
-        assert wait_for(lambda: 'niki_pose: frame_not_optical' in client.diagnostics,
+        assert wait_for(lambda: 'frame_not_optical' in client.diagnostics,
                         5.0 if named else 0.5) == named
         if named:
-            status = client.diagnostics['niki_pose: frame_not_optical']
+            status = client.diagnostics['frame_not_optical']
             assert status.level == b'\x01' and frame_id.lstrip('/') in status.message
 
 

@@ -9,15 +9,13 @@ from niki_ros.messages.joint_cloud import bodies_from_cloud
 from niki_ros.ros.conversions import image_from_rgb, info_from_camera, stamp_from_ns
 import numpy as np
 import pytest
-from rclpy.parameter import Parameter
 from ros_fixtures import (
     accounted,
     CAMERA,
-    Client,
     diagnostic_values,
     FRAME,
     GREY,
-    PoseNode,
+    pose_node,
     ros_graph,
     running,
     scripted,
@@ -46,8 +44,7 @@ def test_bad_image_is_named_and_survived(name, capfd):
         assert wait_for(lambda: client.images.publish(bad) or node.health.skipped[name])
         later = client.send_until_processed(stamp_ns + 10**9)
         assert later > stamp_ns
-        assert wait_for(lambda: f'niki_pose: {name}' in client.diagnostics)
-        status = client.diagnostics[f'niki_pose: {name}']
+        status = client.row(name)
         assert diagnostic_values(status)['remedy'] and int(diagnostic_values(status)['count']) >= 1
         assert status.level == b'\x01'
         assert accounted(node)
@@ -73,7 +70,7 @@ def test_stamp_jumps_back(capfd):
     with running() as (node, client):
         client.send_until_processed(T0 + 10**10)
         client.send_until_processed(T0)
-        assert wait_for(lambda: 'niki_pose: stamp_jumped_back' in client.diagnostics)
+        client.row('stamp_jumped_back')
         ids = [bodies_from_cloud(cloud)[0].id for cloud in client.clouds]
         assert ids[0] == 1 and ids[-1] == 2
     assert 'stamp_jumped_back' in capfd.readouterr().err
@@ -86,8 +83,8 @@ def test_an_image_that_comes_late(capfd):
         late = image_from_rgb(GREY, last_ns - 5_000_000, FRAME)
         assert wait_for(lambda: client.images.publish(late) or node.health.skipped['stamp_late'])
         client.send_until_processed(last_ns + 40_000_000)
-        assert wait_for(lambda: 'niki_pose: stamp_late' in client.diagnostics)
-        assert 'niki_pose: stamp_jumped_back' not in client.diagnostics
+        client.row('stamp_late')
+        assert 'stamp_jumped_back' not in client.diagnostics
         assert accounted(node)
         assert {bodies_from_cloud(cloud)[0].id for cloud in client.clouds} == {1}
     assert 'stamp_late' in capfd.readouterr().err
@@ -111,9 +108,8 @@ def test_camera_info(kind, fault):
         if kind != 'missing':
             client.infos.publish(info)
         client.send_until_processed(T0, info=False)
-        assert wait_for(lambda: f'niki_pose: {fault}' in client.diagnostics)
-        assert '/camera_info' in client.diagnostics[f'niki_pose: {fault}'].message
-        source = diagnostic_values(client.diagnostics['niki_pose: pose'])['camera_source']
+        assert '/camera_info' in client.row(fault).message
+        source = client.values()['camera_source']
         assert source == ('camera_info' if kind in ('half', 'garbage K') else 'fov')
         # the same field of view in every case: the same place
         assert np.allclose(bodies_from_cloud(client.clouds[-1])[0].root_m, [0.2, 0, 3], atol=0.05)
@@ -121,11 +117,7 @@ def test_camera_info(kind, fault):
 
 def test_configure_fails_with_the_reason(capfd):
     from niki_ros.loading.pipeline import load_pipeline
-
-    def make():
-        return PoseNode(lambda config: load_pipeline(config), parameter_overrides=[
-            Parameter('solver.name', value='no_such_solver')])
-    with ros_graph(make, Client) as (node, client):
+    with ros_graph(pose_node(load_pipeline, {'solver.name': 'no_such_solver'})) as (node,):
         assert wait_for(lambda: node.exit_code == 1, 20)
         assert 'no_such_solver' in node.reason
     assert 'no_such_solver' in capfd.readouterr().err
@@ -151,9 +143,8 @@ def test_pipeline_that_always_fails_ends_in_error(capfd):
     ('smoothing.betta', 1.0, 'smoothing.beta'), ('observer.model', 'huge', 'lite, full, heavy'),
     ('tracking.keep_s', 'long', 'tracking.keep_s'), ('observer.max_people', 99, '1 … 64')])
 def test_wrong_parameters_are_refused(name, value, word):
-    with ros_graph():
-        with pytest.raises(ConfigError, match=word):
-            PoseNode(scripted(), parameter_overrides=[Parameter(name, value=value)])
+    with ros_graph(), pytest.raises(ConfigError, match=word):
+        pose_node(overrides={name: value})()
 
 
 def test_hostile_images():

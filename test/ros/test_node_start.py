@@ -1,6 +1,5 @@
 """A node that cannot start says what is in the way, and what it says works; shared files."""
 
-import os
 import subprocess
 import sys
 
@@ -8,8 +7,13 @@ from niki_ros.files.video_writer import VideoWriter
 from niki_ros.ros.parameter_files import shared_names
 import numpy as np
 import pytest
-import ros_fixtures
-from ros_fixtures import Client, PoseNode, ros_graph, scripted, wait_for
+from ros_fixtures import (
+    Client,
+    diagnostic_values,
+    pose_node,
+    ros_graph,
+)
+from scenes import child_environment
 
 SHARED = """
 /**:
@@ -32,8 +36,7 @@ def clip(tmp_path):
 
 def play(clip, *words, **environment):
     """Run video_source over a clip to its end; return its exit code and what it said."""
-    settings = {**os.environ, 'ROS_DOMAIN_ID': '0', **environment}
-    settings.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
+    settings = child_environment(**{'ROS_DOMAIN_ID': '0', **environment})
     done = subprocess.run(
         [sys.executable, '-m', 'niki_ros.ros.video_source', '--ros-args', '-p',
          f'source:={clip}', *map(str, words)], capture_output=True, text=True, timeout=60,
@@ -106,16 +109,14 @@ def test_which_names_are_shared(tmp_path):
 @pytest.mark.parametrize('name, level', [('robot_name', b'\x00'), ('auto_start', b'\x01')])
 def test_diagnostics_name_what_is_left_out(tmp_path, monkeypatch, name, level):
     file = tmp_path / 'robot.yaml'
-    file.write_text(f'/**:\n  ros__parameters: {{{name}: rosie, diagnostics_period_s: 0.2}}\n')
+    file.write_text(f'/**:\n  ros__parameters: {{{name}: rosie}}\n')
     words = ['--ros-args', '--params-file', str(file)]
     monkeypatch.setattr(sys, 'argv', ['pose_node', *words])
-    make = lambda: PoseNode(scripted(), cli_args=words)  # noqa: E731
-    with ros_graph(make, Client) as (_, client):
-        assert wait_for(lambda: 'niki_pose: parameter_foreign' in client.diagnostics, 10)
-        status = client.diagnostics['niki_pose: parameter_foreign']
+    with ros_graph(pose_node(cli_args=words), Client) as (_, client):
+        status = client.row('parameter_foreign', 10)
         assert name in status.message and status.level == level
         assert ("did you mean 'autostart'" in status.message) == (level != b'\x00')
-        assert ros_fixtures.diagnostic_values(status)['remedy']
+        assert diagnostic_values(status)['remedy']
 
 
 @pytest.mark.parametrize('text, word', [
@@ -127,10 +128,8 @@ def test_a_parameter_file_that_cannot_be_read_is_one_line(tmp_path, text, word):
     file = tmp_path / 'bad.yaml'
     if text is not None:
         file.write_text(text)
-    environment = {key: value for key, value in os.environ.items()
-                   if key != '_ROS_WHEELS_BOOTSTRAP_COMPLETE'}
     done = subprocess.run(
         [sys.executable, '-m', 'niki_ros.ros.pose_node', '--ros-args', '--params-file', file],
-        env=environment, capture_output=True, text=True, timeout=120)
+        env=child_environment(), capture_output=True, text=True, timeout=120)
     assert done.returncode == 1 and 'Traceback' not in done.stderr, done.stderr
     assert word in done.stderr and 'niki_pose: ' in done.stderr

@@ -6,7 +6,6 @@ import sys
 from niki_ros.ros.conversions import stamp_from_ns
 import numpy as np
 import pytest
-from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from ros_fixtures import dancer, diagnostic_values, FRAME, running, T0, wait_for
 from sensor_msgs.msg import Image
@@ -23,13 +22,6 @@ def depth_message(stamp_ns, metres, size=(640, 480)):
     return message
 
 
-def diagnostics(client) -> dict:
-    for name, status in client.diagnostics.items():
-        if name.endswith(': pose'):
-            return diagnostic_values(status)
-    return {}
-
-
 def distance(client) -> float:
     """Return the depth of the pelvis in the last TF message."""
     return client.tf[-1].transforms[0].transform.translation.z
@@ -44,12 +36,12 @@ def test_depth_sets_the_distance():
             stamp_ns = T0 + index * 33_000_000
             depths.publish(depth_message(stamp_ns + 3_000_000, 2.5))
             client.send(stamp_ns)
-            wait_for(lambda wanted=stamp_ns: wanted in client.processed(), 0.5)
+            client.answered(stamp_ns)
         assert abs(distance(client) - 2.61) < 0.1
-        assert wait_for(lambda: diagnostics(client).get('root_source') == 'depth')
+        assert wait_for(lambda: client.values().get('root_source') == 'depth')
         depths.publish(depth_message(T0 + 2 * 10**9, 2.5, (480, 480)))
         client.send(T0 + 2 * 10**9)
-        assert wait_for(lambda: any('depth_invalid' in name for name in client.diagnostics))
+        client.row('depth_invalid')
 
 
 def test_an_old_depth_image_is_not_used():
@@ -59,14 +51,13 @@ def test_an_old_depth_image_is_not_used():
         depths.publish(depth_message(T0 - 10**9, 1.0))
         client.send_until_processed(T0)
         assert distance(client) > 2.5
-        assert wait_for(lambda: diagnostics(client).get('root_source') == 'camera')
+        assert wait_for(lambda: client.values().get('root_source') == 'camera')
 
 
 def test_the_ground_by_tf():
-    overrides = [Parameter('ground_frame', value='base_footprint')]
-    with running(overrides=overrides) as (node, client):
+    with running(overrides={'ground_frame': 'base_footprint'}) as (node, client):
         client.send_until_processed(T0)
-        assert wait_for(lambda: any('ground_unknown' in name for name in client.diagnostics))
+        client.row('ground_unknown')
         seen = dancer(T0)[0]
         floor_y = float(seen.joints_m[[27, 28], 1].max()) + 0.015
         statics = client.create_publisher(TFMessage, '/tf_static', QoSProfile(
@@ -77,7 +68,7 @@ def test_the_ground_by_tf():
 
         def grounded():
             client.send_until_processed(client_stamp(client) + 33_000_000)
-            return diagnostics(client).get('root_source') == 'ground'
+            return client.values().get('root_source') == 'ground'
         assert wait_for(grounded, 15.0)
 
 
@@ -155,8 +146,7 @@ def test_a_detector_with_numbers_for_classes_that_publishes_best_effort():
 
 def test_classes_of_ones_own():
     kind = type(detections(T0))
-    overrides = [Parameter('detection_classes', value=['7', 'worker']),
-                 Parameter('observer.min_score', value=0.2)]
+    overrides = {'detection_classes': ['7', 'worker'], 'observer.min_score': 0.2}
     with running(overrides=overrides) as (node, client):
         boxes = Boxes(node)
         detector = client.create_publisher(kind, 'detections', 5)
@@ -168,7 +158,7 @@ def test_classes_of_ones_own():
 
 def test_detections_that_cannot_be_used_are_faults():
     kind = type(detections(T0))
-    with running(overrides=[Parameter('diagnostics_period_s', value=0.1)]) as (node, client):
+    with running() as (node, client):
         detector = client.create_publisher(kind, 'detections', 5)
         assert wait_for(lambda: detector.get_subscription_count() == 1)
         foreign = detections(T0, ('pedestrian', 0.9, 100))
@@ -176,7 +166,7 @@ def test_detections_that_cannot_be_used_are_faults():
         for message, name in ((foreign, 'detections_refused'),
                               (foreign, 'detections_frame_differs'),
                               (detections(0, ('person', 0.9, 100)), 'detections_apart')):
-            def there(message=message, name=f'niki_pose: {name}'):
+            def there(message=message, name=name):
                 detector.publish(message)
                 client.send(T0 + len(client.clouds) * 1_000_000)
                 found = client.diagnostics.get(name)
@@ -194,16 +184,13 @@ def test_without_vision_msgs_all_else_goes_on(monkeypatch):
 
 def test_a_detector_that_offers_too_little_is_named():
     kind = type(detections(T0))
-    overrides = [Parameter('qos.image_reliability', value='reliable'),
-                 Parameter('diagnostics_period_s', value=0.1)]
-    with running(overrides=overrides) as (node, client):
+    with running(overrides={'qos.image_reliability': 'reliable'}) as (node, client):
         client.create_publisher(kind, 'detections', BEST_EFFORT)
-        assert wait_for(lambda: 'niki_pose: qos_incompatible' in client.diagnostics)
-        assert client.diagnostics['niki_pose: qos_incompatible'].message.startswith(
+        assert client.row('qos_incompatible').message.startswith(
             '/detections: a publisher offers less reliability')
 
 
 def test_class_ids_without_quotes():
     """``detection_classes: [0]`` in a YAML file."""
-    with running(overrides=[Parameter('detection_classes', value=[0, 2])]) as (node, client):
+    with running(overrides={'detection_classes': [0, 2]}) as (node, client):
         assert node.config.detection_classes == ('0', '2')

@@ -1,7 +1,7 @@
 """The node as others see it: real messages over DDS, lifecycle, parameters, a real clip."""
 
+from functools import partial
 import io
-import os
 import signal
 import subprocess
 import sys
@@ -17,8 +17,7 @@ from niki_ros.ros.conversions import image_from_rgb, info_from_camera
 from niki_ros.sources.open import open_source
 import numpy as np
 import pytest
-from rcl_interfaces.srv import DescribeParameters, SetParameters
-from rclpy.parameter import Parameter
+from rcl_interfaces.srv import DescribeParameters
 from ros_fixtures import (
     accounted,
     call,
@@ -28,7 +27,8 @@ from ros_fixtures import (
     dancer,
     FRAME,
     GREY,
-    PoseNode,
+    pose_node,
+    put_parameter,
     ros_graph,
     running,
     scripted,
@@ -36,6 +36,7 @@ from ros_fixtures import (
     T0,
     wait_for,
 )
+from scenes import child_environment, measured_clip
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CompressedImage, Image
 from tf_frames import poses_of
@@ -116,9 +117,7 @@ def test_every_frame_is_accounted_for():
 
 
 def test_lifecycle_by_services():
-    def make():
-        return PoseNode(scripted(), parameter_overrides=[Parameter('autostart', value=False)])
-    with ros_graph(make, Client) as (node, client):
+    with ros_graph(pose_node(overrides={'autostart': False}), Client) as (node, client):
         assert state(client) == 'unconfigured' and node.pipeline is None
         assert not change(client, Transition.TRANSITION_ACTIVATE)
         for _ in range(2):
@@ -148,8 +147,7 @@ def test_parameters():
         assert '[Hz per rad/s]' in beta.description
         assert 'not while the node is active' in observer.description
 
-        def put(name, value):
-            return put_parameter(client, name, value)
+        put = partial(put_parameter, client)
         assert put('smoothing.beta', 2.0).successful
         assert node.pipeline.config.smoothing.beta == 2.0
         assert not put('smoothing.beta', 1e9).successful
@@ -163,12 +161,6 @@ def test_parameters():
         client.tf.clear()
         client.send_until_processed(T0)
         assert not client.tf
-
-
-def put_parameter(client, name, value):
-    parameter = Parameter(name, value=value).to_parameter_msg()
-    return call(client, SetParameters, 'niki_pose/set_parameters',
-                SetParameters.Request(parameters=[parameter])).results[0]
 
 
 def test_parameters_that_are_not_live_act_when_the_node_is_activated_again():
@@ -198,14 +190,13 @@ def test_parameters_that_are_not_live_act_when_the_node_is_activated_again():
 def test_whole_number_for_a_float():
     """``fov_deg: 70`` in a YAML file is 70.0."""
     with ros_graph():
-        node = PoseNode(scripted(), parameter_overrides=[Parameter('camera.fov_deg', value=70)])
+        node = pose_node(overrides={'camera.fov_deg': 70})()
         assert node.pipeline_config.camera.fov_deg == 70.0
         node.destroy_node()
 
 
 def test_compressed_namespace_and_prefix():
-    overrides = [Parameter('image_transport', value='compressed'),
-                 Parameter('frame_prefix', value='left/')]
+    overrides = {'image_transport': 'compressed', 'frame_prefix': 'left/'}
     with running(overrides=overrides, namespace='robot',
                  client=lambda: Client('robot')) as (node, client):
         jpegs = client.create_publisher(CompressedImage, 'image/compressed', 5)
@@ -250,17 +241,16 @@ def test_topics_of_those_who_left_are_removed():
         assert client.clouds[-1].width == 0 and not node.publisher.body_ids
 
 
-def test_real_clip(shared):
+def test_real_clip():
     from niki_ros.loading.pipeline import load_pipeline
-    clip = shared / 'data' / 'pose2sim' / 'cam03.mp4'
-    overrides = [Parameter('solver.name', value='analytic')]
+    clip = measured_clip('cam03.mp4')
     start_ns = time.time_ns()
-    with running(lambda config: load_pipeline(config), overrides) as (node, client):
+    with running(load_pipeline, {'solver.name': 'analytic'}) as (node, client):
         with open_source(clip, rate_hz=10, max_frames=30) as source:
             for frame in source:
                 stamp_ns = start_ns + frame.stamp_ns
                 client.images.publish(image_from_rgb(frame.image_rgb, stamp_ns, FRAME))
-                wait_for(lambda wanted=stamp_ns: wanted in client.processed(), 1.0)
+                client.answered(stamp_ns, 1.0)
         assert len(client.processed()) >= 28
         assert len(client.tf) >= 0.95 * len(client.processed())
         check_invariant(client)
@@ -286,12 +276,11 @@ def check_same(ours, theirs):
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_signals_end_the_process(number):
-    environment = {**os.environ, 'ROS_DOMAIN_ID': '77'}
-    environment.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
     process = subprocess.Popen(
         [sys.executable, '-m', 'niki_ros.ros.pose_node',
          '--ros-args', '-p', 'solver.name:=analytic'],
-        env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+        env=child_environment(ROS_DOMAIN_ID='77'))
     lines = []
     while 'active' not in ''.join(lines[-1:]):
         lines.append(process.stderr.readline())

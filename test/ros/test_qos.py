@@ -7,7 +7,6 @@ from niki_ros.images.pixels import jpeg_from_rgb
 from niki_ros.messages.stamps import ns_from_stamp
 from niki_ros.ros.conversions import image_from_rgb, info_from_camera, stamp_from_ns
 import pytest
-from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from ros_fixtures import (
     CAMERA,
@@ -16,10 +15,9 @@ from ros_fixtures import (
     diagnostic_values,
     FRAME,
     GREY,
-    PoseNode,
+    pose_node,
     ros_graph,
     running,
-    scripted,
     T0,
     TF_QOS,
     wait_for,
@@ -43,8 +41,7 @@ def profile_of(endpoints, name='niki_pose'):
     ({'qos_overrides./joints.publisher.reliability': 'best_effort'},
      ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE)])
 def test_outputs(overrides, reliability, durability):
-    parameters = [Parameter(name, value=value) for name, value in overrides.items()]
-    with running(overrides=parameters) as (node, client):
+    with running(overrides=overrides) as (node, client):
         own = profile_of(client.get_publishers_info_by_topic('/joints'))
         assert (own.reliability, own.durability) == (reliability, durability)
         description = profile_of(client.get_publishers_info_by_topic('/tf'))
@@ -52,8 +49,8 @@ def test_outputs(overrides, reliability, durability):
 
 
 def test_standard_overrides_of_the_image_survive_a_second_configure():
-    overrides = [Parameter('qos_overrides./image.subscription.reliability', value='reliable'),
-                 Parameter('qos_overrides./image.subscription.depth', value=3)]
+    overrides = {'qos_overrides./image.subscription.reliability': 'reliable',
+                 'qos_overrides./image.subscription.depth': 3}
     with running(overrides=overrides) as (node, client):
         for _ in range(2):
             own = profile_of(client.get_subscriptions_info_by_topic('/image'))
@@ -66,20 +63,18 @@ def test_standard_overrides_of_the_image_survive_a_second_configure():
 
 
 def test_a_publisher_that_offers_too_little_is_named(capfd):
-    overrides = [Parameter('qos.image_reliability', value='reliable'),
-                 Parameter('health.silent_warn_s', value=0.5)]
+    overrides = {'qos.image_reliability': 'reliable', 'health.silent_warn_s': 0.5}
     with running(overrides=overrides) as (node, client):
         client.destroy_publisher(client.images)
         client.images = client.create_publisher(Image, 'image', BEST_EFFORT)
-        assert wait_for(lambda: 'niki_pose: qos_incompatible' in client.diagnostics)
-        status = client.diagnostics['niki_pose: qos_incompatible']
+        status = client.row('qos_incompatible')
         assert '/image: a publisher offers less reliability' in status.message
         assert status.level == b'\x01' and 'best_effort' in diagnostic_values(status)['remedy']
         # a better publisher comes, and the fault is gone
         client.destroy_publisher(client.images)
         client.images = client.create_publisher(Image, 'image', 5)
         client.send_until_processed(T0)
-        assert wait_for(lambda: client.diagnostics['niki_pose: qos_incompatible'].level == b'\x00')
+        assert wait_for(lambda: client.diagnostics['qos_incompatible'].level == b'\x00')
     assert capfd.readouterr().err.count('qos_incompatible:') == 1
 
 
@@ -90,8 +85,8 @@ def test_a_publisher_that_offers_too_little_is_named(capfd):
 def test_compressed_images_are_below_the_remapped_topic(remaps, topic):
     """As image_transport does it; a remap of its own wins."""
     words = [word for remap in remaps for word in ('-r', remap)]
-    overrides = [Parameter('image_transport', value='compressed')]
-    with running(overrides=overrides, namespace='robot', client=lambda: Client('robot'),
+    with running(overrides={'image_transport': 'compressed'}, namespace='robot',
+                 client=lambda: Client('robot'),
                  cli_args=['--ros-args', *words]) as (node, client):
         assert wait_for(lambda: client.count_subscribers(topic) == 1)
         jpegs = client.create_publisher(CompressedImage, topic, 5)
@@ -121,12 +116,9 @@ def test_best_effort_camera_needs_no_setting():
 
 
 def test_camera_info_that_was_sent_once():
-    def make():
-        return PoseNode(scripted(), parameter_overrides=[
-            Parameter('autostart', value=False),
-            Parameter('qos.info_durability', value='transient_local'),
-            Parameter('qos.info_reliability', value='reliable')])
-    with ros_graph(make, Client) as (node, client):
+    overrides = {'autostart': False, 'qos.info_durability': 'transient_local',
+                 'qos.info_reliability': 'reliable'}
+    with ros_graph(pose_node(overrides=overrides), Client) as (node, client):
         latched = client.create_publisher(CameraInfo, 'camera_info', QoSProfile(
             depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
         latched.publish(info_from_camera(CAMERA, T0, FRAME))
@@ -138,10 +130,8 @@ def test_camera_info_that_was_sent_once():
 
 def test_time_from_clock():
     """Before /clock the node starts and says what it waits for; then all stamps are of /clock."""
-    overrides = [Parameter('use_sim_time', value=True),
-                 Parameter('diagnostics_period_s', value=0.2)]
-    with running(overrides=overrides) as (node, client):
-        assert wait_for(lambda: 'niki_pose: no_clock' in client.diagnostics)
+    with running(overrides={'use_sim_time': True}) as (node, client):
+        client.row('no_clock')
         clock = client.create_publisher(Clock, '/clock', 10)
         assert wait_for(lambda: clock.get_subscription_count() == 1)
         for index in range(60):
@@ -150,12 +140,10 @@ def test_time_from_clock():
             client.infos.publish(info_from_camera(CAMERA, now_ns, FRAME))
             client.images.publish(image_from_rgb(GREY, now_ns - 10_000_000, FRAME))
             time.sleep(0.02)
-        assert wait_for(lambda: client.diagnostics['niki_pose: no_clock'].level == b'\x00')
+        assert wait_for(lambda: client.diagnostics['no_clock'].level == b'\x00')
         assert node.get_clock().now().nanoseconds >= T0
-        latency_ms = float(diagnostic_values(
-            client.diagnostics['niki_pose: pose'])['latency_ms_p50'])
-        assert 0 <= latency_ms < 2000
-        assert 'niki_pose: clock_differs' not in client.diagnostics
+        assert 0 <= float(client.values()['latency_ms_p50']) < 2000
+        assert 'clock_differs' not in client.diagnostics
         assert all(ns_from_stamp(cloud.header.stamp) < T0 + 2 * 10**9 for cloud in client.clouds)
 
 
@@ -164,7 +152,6 @@ def test_clocks_that_differ_are_named():
     with running() as (node, client):
         for index in range(15):
             client.send_until_processed(T0 + index * 10**9)
-        assert wait_for(lambda: 'niki_pose: clock_differs' in client.diagnostics)
-        status = client.diagnostics['niki_pose: clock_differs']
+        status = client.row('clock_differs')
         assert 'use_sim_time' in diagnostic_values(status)['remedy']
-        assert 'niki_pose: latency_high' not in client.diagnostics
+        assert 'latency_high' not in client.diagnostics

@@ -12,7 +12,6 @@ from niki_ros.robot_model.urdf import REVOLUTE_NAMES
 from niki_ros.ros.ros4hri import TrackedIds
 import numpy as np
 import pytest
-from rclpy.parameter import Parameter
 from ros_fixtures import (
     CAMERA,
     change,
@@ -26,12 +25,12 @@ from ros_fixtures import (
     T0,
     wait_for,
 )
-from scenes import FACING, observe_body
+from scenes import observe_body, T_POSE
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from tf_frames import poses_of, tree_of
 
-BOTH = [Parameter('conventions', value=['niki', 'ros4hri'])]
+BOTH = {'conventions': ['niki', 'ros4hri']}
 
 
 class HumanClient(Client):
@@ -97,7 +96,7 @@ def test_both_conventions_agree():
 
 
 def test_alone_there_is_nothing_of_ours():
-    overrides = [Parameter('conventions', value=['ros4hri']), Parameter('id_prefix', value='cam_')]
+    overrides = {'conventions': ['ros4hri'], 'id_prefix': 'cam_'}
     with running(overrides=overrides, client=lambda: HumanClient('cam_1')) as (node, client):
         _, tf, _ = last_moment(client)
         names = set(tree_of(tf))
@@ -110,7 +109,7 @@ def test_alone_there_is_nothing_of_ours():
 
 def test_frames_with_a_prefix_of_ours_only():
     """frame_prefix is not REP-155's: its body frame has none, and ours hangs from it."""
-    overrides = [*BOTH, Parameter('frame_prefix', value='left/')]
+    overrides = {**BOTH, 'frame_prefix': 'left/'}
     with running(overrides=overrides, client=lambda: HumanClient('left_1')) as (node, client):
         _, tf, _ = last_moment(client)
         poses, parents = poses_of(tf, FRAME), tree_of(tf)
@@ -122,8 +121,7 @@ def test_frames_with_a_prefix_of_ours_only():
 
 def test_sitting_is_reported_and_true():
     def sitting(stamp_ns):
-        pose = np.tile(np.eye(3), (24, 1, 1))
-        pose[0] = FACING
+        pose = T_POSE.copy()
         for joint, sign in ((1, -1), (2, -1), (4, 1), (5, 1)):
             pose[joint] = [[1, 0, 0], [0, 0, -sign], [0, sign, 0]]
         return [observe_body(pose, np.array([0.0, 0.0, 3.0]), CAMERA)]
@@ -131,8 +129,7 @@ def test_sitting_is_reported_and_true():
         _, _, states = last_moment(client)
         angle = dict(zip(JOINT_NAMES, states.position))['l_r_hip']
         assert angle == pytest.approx(1.57, abs=0.1)
-        assert wait_for(lambda: 'niki_pose: ros4hri_limits' in client.diagnostics)
-        status = client.diagnostics['niki_pose: ros4hri_limits']
+        status = client.row('ros4hri_limits')
         assert 'l_r_hip_p1 1.' in status.message and status.level == b'\x00'
         assert 'true' in diagnostic_values(status)['remedy']
 
@@ -142,12 +139,10 @@ def test_without_hri_msgs_it_is_said_once(capfd, monkeypatch):
     monkeypatch.setitem(sys.modules, 'hri_msgs', None)
     with running(overrides=BOTH, client=HumanClient) as (node, client):
         last_moment(client)
-        assert wait_for(lambda: 'niki_pose: hri_msgs_missing' in client.diagnostics)
-        status = client.diagnostics['niki_pose: hri_msgs_missing']
+        status = client.row('hri_msgs_missing')
         assert status.level == b'\x01' and 'hri-msgs' in diagnostic_values(status)['remedy']
         client.diagnostics.clear()
-        assert wait_for(lambda: 'niki_pose: hri_msgs_missing' in client.diagnostics)
-        assert client.diagnostics['niki_pose: hri_msgs_missing'].level == b'\x01'
+        assert client.row('hri_msgs_missing').level == b'\x01'
     assert capfd.readouterr().err.count('hri_msgs_missing') == 1
 
 

@@ -1,7 +1,6 @@
 """The policy for SROS 2 that we ship: it allows what the nodes do, and nothing else."""
 
 from fnmatch import fnmatch
-import os
 from pathlib import Path
 import shutil
 import subprocess
@@ -12,8 +11,8 @@ from niki_ros.ros.humans_merger import HumansMerger
 from niki_ros.ros.video_source import VideoSource
 import numpy as np
 import pytest
-from rclpy.parameter import Parameter
-from ros_fixtures import Client, ros_graph, running, T0, wait_for
+from ros_fixtures import Client, parameters, ros_graph, running, T0, wait_for
+from scenes import child_environment
 from sros2_keystore import allowed, make_keystore, permissions_xml
 
 POLICY = Path(__file__).resolve().parents[2] / 'config' / 'sros2_policy.xml'
@@ -48,7 +47,7 @@ def check(client, node: str):
 
 @pytest.mark.parametrize('conventions', [['niki'], ['niki', 'ros4hri']])
 def test_policy_allows_what_the_node_does(conventions):
-    with running(overrides=[Parameter('conventions', value=conventions)]) as (_, client):
+    with running(overrides={'conventions': conventions}) as (_, client):
         client.send_until_processed(T0)
         check(client, 'niki_pose')
 
@@ -59,9 +58,8 @@ def test_policy_allows_what_the_source_does(tmp_path, transport):
         cv2.imwrite(str(tmp_path / f'{number}.png'), np.zeros((48, 64, 3), np.uint8))
 
     def source():
-        return VideoSource(parameter_overrides=[
-            Parameter('source', value=str(tmp_path)), Parameter('loop', value=True),
-            Parameter('image_transport', value=transport)])
+        return VideoSource(parameter_overrides=parameters(
+            {'source': str(tmp_path), 'loop': True, 'image_transport': transport}))
     with ros_graph(source, Client) as (_, client):
         assert wait_for(lambda: client.count_publishers('camera_info') > 1)
         check(client, 'video_source')
@@ -118,10 +116,9 @@ def test_keystore_is_signed_by_its_authority(keystore):
 
 def under_enclave(keystore, code, *words):
     """Run Python under /niki_pose; skip where this DDS was built without security."""
-    environment = {**os.environ, 'ROS_SECURITY_KEYSTORE': str(keystore),
-                   'ROS_SECURITY_ENABLE': 'true', 'ROS_SECURITY_STRATEGY': 'Enforce',
-                   'ROS_DOMAIN_ID': '79'}
-    environment.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
+    environment = child_environment(
+        ROS_SECURITY_KEYSTORE=str(keystore), ROS_SECURITY_ENABLE='true',
+        ROS_SECURITY_STRATEGY='Enforce', ROS_DOMAIN_ID='79')
     done = subprocess.run([sys.executable, '-c', code, '--ros-args', '--enclave', '/niki_pose',
                            *words], env=environment, capture_output=True, text=True, timeout=120)
     if 'security libraries' in done.stderr or 'SECURITY=ON' in done.stderr:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from rclpy.node import Node
 from ros_fixtures import diagnostic_values, ros_graph, wait_for
+from scenes import child_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 SOAK_S = float(os.environ.get('NIKI_SOAK_S', 600))
@@ -46,13 +47,11 @@ class Doctor(Node):
 
 @contextmanager
 def process(module, log, **parameters):
-    environment = {key: value for key, value in os.environ.items()
-                   if key != '_ROS_WHEELS_BOOTSTRAP_COMPLETE'}
     words = [word for item in parameters.items() for word in ('-p', '{}:={}'.format(*item))]
     with open(log, 'w') as file:
         running = subprocess.Popen(
             [sys.executable, '-m', f'niki_ros.ros.{module}', '--ros-args', *words],
-            env=environment, stdout=file, stderr=subprocess.STDOUT, cwd=ROOT)
+            env=child_environment(), stdout=file, stderr=subprocess.STDOUT, cwd=ROOT)
     try:
         yield running
     finally:

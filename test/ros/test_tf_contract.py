@@ -12,7 +12,6 @@ from niki_ros.robot_model.urdf import urdf_from_offsets
 import numpy as np
 import pytest
 from rclpy.node import Node
-from rclpy.parameter import Parameter
 from ros_fixtures import Client, FRAME, LATCHED_QOS, ros_graph, running, T0, wait_for
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import JointState
@@ -115,8 +114,7 @@ def send_some(client, conventions, count=8):
 @pytest.mark.parametrize('mode', ['all', 'root', 'none'])
 def test_one_tree(mode, conventions, prefix):
     label = LABELS[conventions] if not prefix or conventions == ('niki',) else 'left_1'
-    overrides = [Parameter('conventions', value=list(conventions)),
-                 Parameter('publish_tf', value=mode), Parameter('frame_prefix', value=prefix)]
+    overrides = {'conventions': list(conventions), 'publish_tf': mode, 'frame_prefix': prefix}
     with running(overrides=overrides, client=lambda: Reader(label, conventions)) as (node, client):
         send_some(client, conventions)
     buffer = buffer_of(client.tf)
@@ -158,8 +156,8 @@ def check_links(buffer, root, states, texts, left_to_rsp):
 @pytest.mark.parametrize('prefix, before', [('/left/', 'left/'), ('a "b" <ö>/', 'a "b" <ö>/')])
 def test_links_of_the_description_are_the_frames_of_tf(prefix, before):
     """TF has no slash first, and a URDF is XML: neither takes the two apart."""
-    overrides = [Parameter('frame_prefix', value=prefix)]
-    with running(overrides=overrides, client=lambda: Reader('1', ['niki'])) as (node, client):
+    with running(overrides={'frame_prefix': prefix},
+                 client=lambda: Reader('1', ['niki'])) as (node, client):
         send_some(client, ['niki'], 2)
     frames = buffer_of(client.tf).parents
     description = Description(client.told['niki'][1][-1].data)
@@ -171,7 +169,7 @@ def test_true_and_false_are_no_modes():
     """A parameter file for an older version is refused with the words that are known."""
     from niki_ros.common.errors import ConfigError
     with pytest.raises(ConfigError, match='publish_tf is False.*all, root, none'):
-        with running(overrides=[Parameter('publish_tf', value=False)]):
+        with running(overrides={'publish_tf': False}):
             pass
 
 

@@ -1,17 +1,13 @@
 """A camera that hangs upside down, by TF, over DDS with the real front end."""
 
-import cv2
 from geometry_msgs.msg import TransformStamped
 from niki_ros.ros.conversions import image_from_rgb, info_from_camera
 from niki_ros.ros.pose_node import load_pipeline
-from niki_ros.scene.camera import Camera
-from niki_ros.sources.open import open_source
 import numpy as np
 import pytest
-from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from ros_fixtures import diagnostic_values, FRAME, running, T0, wait_for
-from scenes import shared_folder
+from ros_fixtures import FRAME, running, T0, wait_for
+from scenes import CAM01, clip_images, measured_clip
 from scipy.spatial.transform import Rotation
 from tf2_msgs.msg import TFMessage
 
@@ -21,12 +17,7 @@ OPTICAL = Rotation.from_matrix([[0, 0, 1], [-1, 0, 0], [0, -1, 0]])
 
 @pytest.fixture(scope='module')
 def clip():
-    path = shared_folder() / 'data' / 'pose2sim' / 'cam01.mp4'
-    camera = Camera(np.array([[1681.2, 0, 533.0], [0, 1681.1, 948.1], [0, 0, 1]]), 1088, 1920)
-    with open_source(str(path)) as source:
-        frames = [frame.image_rgb for frame in source if frame.index < 8]
-    return [cv2.resize(image, (540, 960), interpolation=cv2.INTER_AREA)
-            for image in frames], camera.resized(540, 960)
+    return clip_images(measured_clip('cam01.mp4'), 8, (540, 960)), CAM01.resized(540, 960)
 
 
 def transforms(parent: str, roll_deg: float) -> TFMessage:
@@ -42,7 +33,6 @@ def transforms(parent: str, roll_deg: float) -> TFMessage:
 
 def played(frames, camera, overrides, message):
     """Return the last root of the first body in TF, and the diagnostics."""
-    overrides = [Parameter(name, value=value) for name, value in overrides.items()]
     with running(load_pipeline, overrides=overrides) as (node, client):
         statics = client.create_publisher(TFMessage, '/tf_static', QoSProfile(
             depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
@@ -54,13 +44,11 @@ def played(frames, camera, overrides, message):
             stamp_ns = T0 + index * 33_000_000
             client.infos.publish(info_from_camera(camera, stamp_ns, FRAME))
             client.images.publish(image_from_rgb(image, stamp_ns, FRAME))
-            wait_for(lambda wanted=stamp_ns: wanted in client.processed(), 3.0)
+            client.answered(stamp_ns, 3.0)
         roots = [one.transform.translation for tf in client.tf for one in tf.transforms
                  if one.child_frame_id == 'body_1']
 
-        def about():
-            return next((diagnostic_values(status) for name, status in client.diagnostics.items()
-                         if name.endswith(': pose')), {})
+        about = client.values
         assert wait_for(lambda: 'image_rotation' in about() and about()['frames_processed'] != '0')
         root = np.array([roots[-1].x, roots[-1].y, roots[-1].z]) if roots else None
         return root, about(), set(client.diagnostics)

@@ -6,9 +6,8 @@ from niki_ros.ros.conversions import image_from_rgb, info_from_camera
 from niki_ros.ros.qos import TF_QOS
 import pytest
 from rclpy.node import Node
-from rclpy.parameter import Parameter
-from ros_fixtures import CAMERA, dancer, GREY, PoseNode, ros_graph, scripted, T0, wait_for
-from scenes import FACING, observe_body
+from ros_fixtures import CAMERA, dancer, GREY, pose_node, ros_graph, scripted, T0, wait_for
+from scenes import observe_body, T_POSE
 from sensor_msgs.msg import CameraInfo, Image, JointState, PointCloud2
 from tf2_msgs.msg import TFMessage
 
@@ -34,21 +33,14 @@ class TwoCameras(Node):
             self.images[side].publish(image_from_rgb(GREY, stamp_ns, frame))
 
 
-def node(side, **parameters):
-    def make():
-        remaps = [f'image:=/cams/{side}/image_raw', f'camera_info:=/cams/{side}/camera_info']
-        return PoseNode(
-            scripted(two_people), namespace=side,
-            cli_args=['--ros-args', *(word for remap in remaps for word in ('-r', remap))],
-            parameter_overrides=[Parameter(name, value=value)
-                                 for name, value in parameters.items()])
-    return make
+def node(side, **overrides):
+    remaps = [f'image:=/cams/{side}/image_raw', f'camera_info:=/cams/{side}/camera_info']
+    return pose_node(scripted(two_people), overrides, namespace=side, cli_args=[
+        '--ros-args', *(word for remap in remaps for word in ('-r', remap))])
 
 
 def two_people(stamp_ns):
-    pose = FACING @ [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
-    rotmat = [pose] + [[[1, 0, 0], [0, 1, 0], [0, 0, 1]]] * 23
-    return [*dancer(stamp_ns), observe_body(rotmat, [-0.9, 0.0, 3.5], CAMERA)]
+    return [*dancer(stamp_ns), observe_body(T_POSE, [-0.9, 0.0, 3.5], CAMERA)]
 
 
 @pytest.mark.parametrize('conventions, prefixes', [

@@ -1,6 +1,5 @@
 """video_source as a process and over DDS: every frame once, at its time, with its stamp."""
 
-import os
 import subprocess
 import sys
 import time
@@ -15,9 +14,9 @@ from niki_ros.scene.camera import Camera
 import numpy as np
 import pytest
 from rclpy.node import Node
-from rclpy.parameter import Parameter
 from rclpy.qos import qos_profile_sensor_data, QoSProfile
-from ros_fixtures import ros_graph, wait_for
+from ros_fixtures import parameters, ros_graph, wait_for
+from scenes import child_environment
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 FRAMES, RATE_HZ = 30, 30.0
@@ -45,9 +44,8 @@ def folder(tmp_path_factory):
     return path
 
 
-def play(viewer, **parameters):
-    overrides = [Parameter(name, value=value) for name, value in parameters.items()]
-    return ros_graph(viewer, lambda: VideoSource(parameter_overrides=overrides))
+def play(viewer, **options):
+    return ros_graph(viewer, lambda: VideoSource(parameter_overrides=parameters(options)))
 
 
 def test_every_large_frame_arrives_once(folder):
@@ -121,7 +119,7 @@ def test_loop_goes_on_in_time(folder):
 def test_bad_source_is_refused():
     with ros_graph():
         with pytest.raises(SourceError, match='no_such_file'):
-            VideoSource(parameter_overrides=[Parameter('source', value='/no_such_file.mp4')])
+            VideoSource(parameter_overrides=parameters({'source': '/no_such_file.mp4'}))
 
 
 @pytest.mark.parametrize('content', [None, b'', b'this is no video'])
@@ -129,10 +127,8 @@ def test_process_says_why_and_exits_1(content, tmp_path):
     path = tmp_path / 'clip.mp4'
     if content is not None:
         path.write_bytes(content)
-    environment = dict(os.environ)
-    environment.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
     done = subprocess.run(
         [sys.executable, '-m', 'niki_ros.ros.video_source', '--ros-args', '-p', f'source:={path}'],
-        env=environment, capture_output=True, text=True, timeout=30)
+        env=child_environment(), capture_output=True, text=True, timeout=30)
     assert done.returncode == 1
     assert 'clip.mp4' in done.stderr and 'Traceback' not in done.stderr

@@ -8,10 +8,9 @@ from niki_ros.common.settings import PipelineConfig
 from niki_ros.scene.camera import Camera, rotmat_from_quarter_turns
 from niki_ros.scene.ground import Ground
 from niki_ros.scene.image_rotation import ImageRotation, quarter_turns_by_gravity
-from niki_ros.sources.open import open_source
 import numpy as np
 import pytest
-from scenes import shared_folder
+from scenes import CAM01, clip_images, measured_clip
 
 T0, PERIOD_NS = 10**9, 33_000_000
 MATRIX = np.array([[900.0, 0, 305.0], [0, 880.0, 261.0], [0, 0, 1]])
@@ -84,13 +83,8 @@ def test_the_setting_takes_numbers():
 
 @pytest.fixture(scope='module')
 def clip():
-    folder = shared_folder() / 'data' / 'pose2sim'
-    matrix = np.array([[1681.2, 0, 533.0], [0, 1681.1, 948.1], [0, 0, 1]])
-    camera = Camera(matrix, 1088, 1920, np.array([-0.05, 0.09, 0.001, 0.0005, 0]))
-    with open_source(str(folder / 'cam01.mp4')) as source:
-        frames = [frame.image_rgb for frame in source if frame.index < 12]
-    return [cv2.resize(image, (544, 960), interpolation=cv2.INTER_AREA)
-            for image in frames], camera.resized(544, 960)
+    camera = Camera(CAM01.matrix, 1088, 1920, np.array([-0.05, 0.09, 0.001, 0.0005, 0]))
+    return clip_images(measured_clip('cam01.mp4'), 12, (544, 960)), camera.resized(544, 960)
 
 
 def bodies_of(frames, camera, change=None, **settings):

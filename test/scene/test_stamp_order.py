@@ -8,7 +8,7 @@ from niki_ros.scene.stamp_order import LATE, NEWER, REPEATED, RESTARTED, StampOr
 from niki_ros.solvers.analytic import AnalyticSolver
 import numpy as np
 import pytest
-from scenes import FACING, observe_body, ScriptedObserver
+from scenes import observe_body, ScriptedObserver, T_POSE
 
 MS = 1_000_000
 IMAGE = np.zeros((480, 640, 3), np.uint8)
@@ -56,9 +56,7 @@ def test_the_limit_is_a_setting():
 
 
 def pipeline_of_one(config=None):
-    pose = np.tile(np.eye(3), (24, 1, 1))
-    pose[0] = FACING
-    seen = observe_body(pose, np.array([0.0, 0.0, 4.0]), Camera.from_fov(640, 480, 60.0))
+    seen = observe_body(T_POSE, np.array([0.0, 0.0, 4.0]), Camera.from_fov(640, 480, 60.0))
     observer = ScriptedObserver(lambda stamp_ns: [seen])
     return Pipeline(observer, AnalyticSolver(), config), observer
 

@@ -8,6 +8,7 @@ from niki_ros.files.video_writer import VideoWriter
 from niki_ros.sources.open import open_source
 import numpy as np
 import pytest
+from scenes import measured_clip
 
 GREY_LEVELS = np.arange(20) * 12
 
@@ -42,8 +43,8 @@ def test_video_gives_every_frame_with_stamps_from_its_rate(video):
     assert np.allclose([f.image_rgb.mean() for f in frames], GREY_LEVELS, atol=4)
 
 
-def test_real_clip(shared):
-    source = open_source(shared / 'data' / 'pose2sim' / 'cam01.mp4', max_frames=4)
+def test_real_clip():
+    source = open_source(measured_clip('cam01.mp4'), max_frames=4)
     frames = list(source)
     assert source.frame_count == len(frames) == 4
     assert frames[0].image_rgb.shape == (source.height, source.width, 3)
@@ -101,8 +102,8 @@ def test_folder_in_the_order_of_names(folder):
     assert [round(float(f.image_rgb.mean())) for f in source] == [0, 80, 160]
 
 
-def test_truncated_video_yields_its_frames_before_the_error(shared, tmp_path):
-    whole = (shared / 'data' / 'pose2sim' / 'cam01.mp4').read_bytes()
+def test_truncated_video_yields_its_frames_before_the_error(tmp_path):
+    whole = measured_clip('cam01.mp4').read_bytes()
     cut = tmp_path / 'cut.mp4'
     middle = len(whole) // 2
     # the index stays; the second half of the images is overwritten

@@ -22,7 +22,7 @@ from niki_ros.sources.open import open_source
 from niki_ros.viewers.recorded_frames import recorded_frames
 import numpy as np
 import pytest
-from scenes import FACING, observe_body, ScriptedObserver
+from scenes import FACING, observe_body, ScriptedObserver, T_POSE
 
 POINT = np.dtype({'names': ('x', 'y', 'z', 'confidence', 'status', 'joint', 'body'),
                   'formats': ['<f4'] * 4 + ['<u2'] * 3,
@@ -130,9 +130,7 @@ def test_what_is_a_bag(bag, tmp_path):
 
 
 def scripted_pipeline():
-    rotmat = np.tile(np.eye(3), (24, 1, 1))
-    rotmat[0] = FACING
-    seen = [observe_body(rotmat, np.array([0.0, 0.0, 3.0]), CAMERA)]
+    seen = [observe_body(T_POSE, np.array([0.0, 0.0, 3.0]), CAMERA)]
     return Pipeline(ScriptedObserver(lambda _: seen), load_solver('analytic'), PipelineConfig())
 
 

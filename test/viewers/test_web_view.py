@@ -3,7 +3,6 @@
 from contextlib import contextmanager
 from http.client import HTTPConnection
 import json
-import os
 import re
 import shutil
 import signal
@@ -24,7 +23,7 @@ from niki_ros.scene.camera import Camera
 from niki_ros.viewers.web_page import FrameStore, WebView
 import numpy as np
 import pytest
-from scenes import FACING
+from scenes import child_environment, FACING
 
 CAMERA = Camera.from_fov(640, 480, 60.0)
 T0, STEP_NS = 1_700_000_000_000_000_000, 40_000_000
@@ -219,12 +218,10 @@ def folder(tmp_path):
 
 
 def test_the_command(folder):
-    environment = dict(os.environ)
-    environment.pop('_ROS_WHEELS_BOOTSTRAP_COMPLETE', None)
     process = subprocess.Popen(
         [sys.executable, '-m', 'niki_ros.cli.main', 'view', str(folder), '--web', '--port', '0',
          '--set', 'solver.name=analytic', '--set', 'observer.model=lite'],
-        stderr=subprocess.PIPE, text=True, env=environment)
+        stderr=subprocess.PIPE, text=True, env=child_environment())
     try:
         url = re.search(r'http://\S+', process.stderr.readline())[0]
         assert 'has all 3 images' in process.stderr.readline()

@@ -9,13 +9,13 @@ from niki_ros.people.stages.front_back import (
     trunk_left,
 )
 import numpy as np
-from scenes import FACING, observe_body
+from scenes import FACING, observe_body, T_POSE
 
 DT = 1 / 30
 
 
 def standing(turn_rad, camera):
-    rotmat = np.broadcast_to(np.eye(3), (24, 3, 3)).copy()
+    rotmat = T_POSE.copy()
     rotmat[0] = FACING @ rotmat_from_rotvec(np.array([0, turn_rad, 0]))
     return observe_body(rotmat, np.array([0, 0, 3.0]), camera)
 
@@ -69,7 +69,7 @@ def test_the_direction_of_the_trunk(camera):
 
 def test_names_alone_exchanged_are_told_from_a_mirrored_depth(camera):
     """The depth of a person who is turned and bent distinguishes the two mistakes."""
-    rotmat = np.broadcast_to(np.eye(3), (24, 3, 3)).copy()
+    rotmat = T_POSE.copy()
     rotmat[0] = FACING @ rotmat_from_rotvec(np.array([0.6, 0.5, 0]))
     seen = observe_body(rotmat, np.array([0, 0, 3.0]), camera)
     for wrong in (exchanged(seen), mirrored(seen)):
