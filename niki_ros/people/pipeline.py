@@ -83,7 +83,7 @@ class Pipeline:
                       ground and rotation.ground(ground))
         # associate them with the people of the images before
         with self._timed('track'):
-            roots_m = [root_of_joints(one.joints_m, one, scene.camera) for one in observations]
+            roots_m = [root_of_joints(one.joints_m, one, camera) for one in observations]
             pairs = self.tracker.update(observations, roots_m, stamp_ns)
             people = [person for person, _ in pairs]
             begun = [person.begin(None, scene, stamp_ns) if i is None else
