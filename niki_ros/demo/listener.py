@@ -36,32 +36,19 @@ class Record(NamedTuple):
 
 
 class DemoListener(Node):
-    """
-    Records every message as bytes, and measures the time from image stamp to TF.
-
-    :ivar records: the messages in the order of arrival.
-    :ivar counts: topic → number of messages.
-    :ivar latencies_ms: image stamp to arrival of its TF, in the order of arrival.
-    :ivar bodies: image stamp in nanoseconds → bodies in that image.
-    :ivar arrivals_ns: image stamp in nanoseconds → arrival of its bodies.
-    :ivar frames_with_body: stamps of the images with TF.
-    :ivar body_ids: ids of all bodies.
-    :ivar diagnostics: newest values of the node's diagnostics.
-    :ivar last_arrival_s: monotonic time of the last message other than diagnostics.
-    """
+    """Records every message as bytes, and measures the time from image stamp to TF."""
 
     def __init__(self, **options):
-        """Subscribe to the topics of the node and of the first bodies."""
         super().__init__('niki_demo', **options)
-        self.records: List[Record] = []
-        self.counts: Counter = Counter()
-        self.latencies_ms: List[float] = []
-        self.bodies: Dict[int, List[Body]] = {}
-        self.arrivals_ns: Dict[int, int] = {}
-        self.frames_with_body: set = set()
+        self.records: List[Record] = []  # in the order of arrival
+        self.counts: Counter = Counter()  # topic → number of messages
+        self.latencies_ms: List[float] = []  # image stamp to arrival of its TF
+        self.bodies: Dict[int, List[Body]] = {}  # image stamp in nanoseconds → its bodies
+        self.arrivals_ns: Dict[int, int] = {}  # image stamp → arrival of its bodies
+        self.frames_with_body: set = set()  # stamps of the images with TF
         self.body_ids: set = set()
-        self.diagnostics: Dict[str, str] = {}
-        self.last_arrival_s = time.monotonic()
+        self.diagnostics: Dict[str, str] = {}  # newest values of the node
+        self.last_arrival_s = time.monotonic()  # of a message other than diagnostics
         self._subscribed_ids: set = set()
         self._record(TFMessage, '/tf', _QUEUE_QOS, self._on_tf)
         self._record(CameraInfo, 'camera_info', _CAMERA_INFO_QOS)
@@ -72,7 +59,7 @@ class DemoListener(Node):
             self._subscribe_to_body(body_id)
 
     def is_node_ready(self) -> bool:
-        """Whether the node subscribes to images."""
+        """Return whether the node subscribes to images."""
         return self.count_subscribers('image') > 0 and self.count_publishers('joints') > 0
 
     def progress(self) -> str:
@@ -84,12 +71,7 @@ class DemoListener(Node):
                 f'TF {self.counts["/tf"]:5d}   image to TF {latency_ms:5.1f} ms')
 
     def _record(self, kind, topic, qos, on_message=None, periodic=False):
-        """
-        Record the messages of a topic.
-
-        :param on_message: called with the message and its arrival in nanoseconds.
-        :param periodic: the topic goes on after the end of the source.
-        """
+        """Record a topic; ``periodic`` ones go on after the end of the source."""
         def callback(data):
             arrival_ns = time.time_ns()
             self.records.append(Record(topic, kind, arrival_ns, data))

@@ -21,8 +21,7 @@ def prepare_output_folder(folder: Path, video, camera: Optional[str] = None) -> 
     """
     Create the folder, and check that only files of an earlier demonstration are replaced.
 
-    :param video: the source that is read.
-    :param camera: the calibration file that is read.
+    :param video: the source that is read. :param camera: the calibration file that is read.
     :raises InputError: when an input or another file would be replaced.
     """
     name_for_opencv(folder)
@@ -45,7 +44,7 @@ def prepare_output_folder(folder: Path, video, camera: Optional[str] = None) -> 
 
 
 def _is_demo_bag(bag: Path) -> bool:
-    """Whether a folder holds a bag of the demonstration and nothing else."""
+    """Return whether a folder holds a bag of the demonstration and nothing else."""
     metadata = bag / 'metadata.yaml'
     text = metadata.read_text('utf-8') if metadata.is_file() else ''
     # older bags have no mark, but are written by rosbags and have the topics

@@ -60,11 +60,9 @@ def write_overlay_and_bag(listener: DemoListener, video, folder: Path, show_prog
     """
     Write the bag and the video with the overlay of the same frames.
 
-    The images of the bag are encoded here, from the same file and with the stamps of the source,
-    so that recording them does not disturb the measurement. Overlay and markers, which the node
-    draws only for subscribers, are drawn here too.
-
-    :param show_progress: called with a line of text for each frame.
+    The images of the bag are encoded here, with the stamps of the source, so that recording them
+    does not disturb the measurement. Overlay and markers, which the node draws only for
+    subscribers, are drawn here too.
     """
     infos, drawn = camera_infos(listener), []
     markers_of = SkeletonMarkers()
@@ -136,11 +134,7 @@ def _qos_of(topic: str):
 
 
 def draw_skeletons(bodies: Dict[int, List[Body]], path: Path, count: int = 4) -> None:
-    """
-    Draw the bodies of ``count`` images in 3D, in metres, from the front and slightly above.
-
-    :param bodies: image stamp in nanoseconds → bodies in that image.
-    """
+    """Draw ``bodies`` (stamp → bodies) of ``count`` images in 3D, in metres, from the front."""
     import matplotlib
     matplotlib.use('Agg')
     from matplotlib import pyplot

@@ -29,12 +29,10 @@ class Activation:
     Processes the newest image in a thread, from its construction until :meth:`stop`.
 
     :ivar image_topic: full name of the image topic. :ivar info_topic: that of the camera_info.
-    :ivar processor: processes the images.
     """
 
     def __init__(self, node, pipeline, publisher: BodyPublisher, config: NodeConfig,
                  health: Health, faults: FaultLog):
-        """Start the thread and subscribe."""
         self._node, self._health = node, health
         topic, kind = image_topic(node, config.image_transport)
         self.image_topic, self.info_topic = map(node.resolve_topic_name, (topic, 'camera_info'))

@@ -6,21 +6,19 @@ from typing import Iterable, List, Tuple
 
 from geometry_msgs.msg import TransformStamped
 import numpy as np
-
-_ZERO_M, _IDENTITY_XYZW = np.zeros((1, 3)), np.array([[0.0, 0.0, 0.0, 1.0]])
+from std_msgs.msg import Header
 
 
 class BodyFrames:
     """
     The transforms of one body in all conventions; every frame has one parent.
 
-    :param roots: root frames of the body: the first is a child of the frame of the image, the
-        others are at the same place and children of the first.
+    :param roots: root frames at the same place: the first is a child of the frame of the image,
+        the others are its children.
     :param links: for each convention the pairs (link, parent).
     """
 
     def __init__(self, roots: List[str], links: List[List[Tuple[str, str]]]):
-        """Make the messages."""
         self._root = _messages([(roots[0], '')])
         self._other_roots = _messages([(name, roots[0]) for name in roots[1:]])
         self._links = [_messages(pairs) for pairs in links]
@@ -30,7 +28,7 @@ class BodyFrames:
         self._root[0].header.frame_id = frame_id
         _fill(self._root, stamp, np.reshape(root_m, (1, 3)), np.reshape(quat_xyzw, (1, 4)))
         for message in self._other_roots:
-            _fill([message], stamp, _ZERO_M, _IDENTITY_XYZW)
+            message.header.stamp = stamp  # the transform of a new message is the identity
         return self._root + self._other_roots
 
     def links(self, stamp, transforms: Iterable) -> List[TransformStamped]:
@@ -41,10 +39,8 @@ class BodyFrames:
 
 
 def _messages(pairs: List[Tuple[str, str]]) -> List[TransformStamped]:
-    messages = [TransformStamped(child_frame_id=child) for child, _ in pairs]
-    for message, (_, parent) in zip(messages, pairs):
-        message.header.frame_id = parent
-    return messages
+    return [TransformStamped(header=Header(frame_id=parent), child_frame_id=child)
+            for child, parent in pairs]
 
 
 def _fill(messages: List[TransformStamped], stamp, translations_m: np.ndarray,

@@ -12,9 +12,8 @@ from niki_ros.robot_model import urdf
 from niki_ros.robot_model.human_description import offsets_from_hips
 from niki_ros.ros.body_frames import BodyFrames
 from niki_ros.ros.body_topics import BodyTopics
-from niki_ros.ros.conversions import image_from_rgb, stamp_from_ns
+from niki_ros.ros.conversions import cloud_from_bodies, image_from_rgb, stamp_from_ns
 from niki_ros.ros.faults import FaultLog
-from niki_ros.ros.joint_cloud import cloud_from_bodies
 from niki_ros.ros.markers import SkeletonMarkers
 from niki_ros.ros.qos import LATCHED_QOS, output_qos, overridable, TF_QOS
 from niki_ros.ros.ros4hri import HumanTopics, TrackedIds
@@ -38,7 +37,6 @@ class _BodyOutput:
     """The topics and frames of one body in all conventions."""
 
     def __init__(self, config: NodeConfig, label: str, make_publisher, make_latched):
-        """Create the publishers."""
         self.label = label
         self.topics: list = []
         self.human: Optional[HumanTopics] = None
@@ -89,14 +87,12 @@ class BodyPublisher:
     """
     Publishes the bodies of each image; all messages carry the stamp of the image.
 
-    :param skeleton: of the solver, for the bone lengths.
     :param tracking: ``keep_s``, which may change, is how long the topics of an absent body stay.
     :ivar tracked_topic: full name of the topic with the ids of REP-155, '' without it.
     """
 
     def __init__(self, node, skeleton: Skeleton, config: NodeConfig, tracking: TrackingConfig,
                  faults: FaultLog):
-        """Create the publishers that do not belong to one body."""
         self._node, self._skeleton, self._config = node, skeleton, config
         self._tracking, self._faults = tracking, faults
         self._outputs: Dict[int, _BodyOutput] = {}

@@ -16,16 +16,14 @@ class BodyTopics:
     The topics of one body, and the angles of its last message.
 
     :param make_publisher: ``(type, topic)`` → publisher.
-    :param make_latched: ``(type, topic)`` → publisher whose last message late subscribers get.
+    :param make_latched: the same, for topics whose last message late subscribers get.
     :param prefix: of every link and frame. :param label: id of the body in names.
     :ivar links: pairs (link, parent) of every link of the URDF but the root.
     """
 
     def __init__(self, make_publisher, make_latched, prefix: str, label: str):
-        """Create the publishers."""
         self._prefix, self._label = prefix, label
-        # a name in a topic must not start with a digit
-        topic = f'bodies/body_{label}'
+        topic = f'bodies/body_{label}'  # a name in a topic must not start with a digit
         self._joint_states = make_publisher(JointState, f'{topic}/joint_states')
         self._robot_description = make_latched(String, f'{topic}/robot_description')
         self.publishers = [self._joint_states, self._robot_description]
@@ -36,10 +34,9 @@ class BodyTopics:
 
     def set_offsets(self, offsets_m, version: str) -> None:
         """
-        Publish the URDF of new bone lengths.
+        Publish the URDF of new bone lengths; joint states carry its ``version`` as ``frame_id``.
 
         :param offsets_m: (29, 3) as in :func:`niki_ros.robot_model.urdf.link_transforms`.
-        :param version: name of the description; joint states carry it as their ``frame_id``.
         """
         self._offsets_m, self._version = offsets_m, version
         self._robot_description.publish(String(data=urdf.urdf_from_offsets(

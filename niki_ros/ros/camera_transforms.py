@@ -54,22 +54,17 @@ class _TreeListener:
 
     def __init__(self, node):
         from tf2_msgs.msg import TFMessage
-        self._node, self._tree = node, TransformTree()
+        tree = TransformTree()
+        self._node, self.lookup = node, tree.lookup
         self._subscriptions = [
-            node.create_subscription(TFMessage, topic, self._put, profile)
+            node.create_subscription(
+                TFMessage, topic, lambda message: tree.put(message.transforms), profile)
             for topic, profile in (('/tf', TF_QOS), ('/tf_static', STATIC_TF_QOS))]
-
-    def lookup(self, target: str, source: str) -> Tuple[np.ndarray, np.ndarray]:
-        """See :meth:`TransformTree.lookup`."""
-        return self._tree.lookup(target, source)
 
     def destroy(self) -> None:
         """Unsubscribe."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
-
-    def _put(self, message) -> None:
-        self._tree.put(message.transforms)
 
 
 def _make_listener(node) -> Union[_Tf2Listener, _TreeListener]:
@@ -91,7 +86,6 @@ class CameraTransforms:
     """
 
     def __init__(self, node, config: NodeConfig, find_up: bool, warn: Callable[[str, str], None]):
-        """Listen to TF if the ground or the up direction is needed."""
         self._ground_frame = config.ground_frame.lstrip('/')
         self._gravity_frame = config.gravity_frame.lstrip('/') or self._ground_frame
         self._find_up, self._warn = find_up, warn

@@ -127,14 +127,9 @@ class _Fault:
 
 
 class FaultLog:
-    """
-    Counts the faults of one node and logs them; safe to use from several threads.
-
-    :param logger: has the methods ``warning`` and ``error``.
-    """
+    """Counts the faults of one node and logs them; safe to use from several threads."""
 
     def __init__(self, logger):
-        """Start without faults."""
         self._logger = logger
         self._lock = threading.Lock()
         self._faults: Dict[str, _Fault] = {}
@@ -143,6 +138,11 @@ class FaultLog:
         """Count a fault and log it, at most once in five seconds."""
         if self._count(name, text, level):
             self._log(name, text)
+
+    def warn_all(self, faults: Dict[str, str]) -> None:
+        """Count and log several faults: name → text."""
+        for name, text in faults.items():
+            self.warn(name, text)
 
     def note(self, name: str, text: str) -> None:
         """Count a fault without a log line."""

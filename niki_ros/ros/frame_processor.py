@@ -37,7 +37,6 @@ class FrameProcessor:
     def __init__(self, pipeline, publisher: BodyPublisher, inputs: OptionalInputs, health: Health,
                  faults: FaultLog, frame_id: str, now_ns: Callable[[], int], info_topic: str,
                  image_topic: str):
-        """Start without camera_info."""
         self._pipeline, self._publisher, self._inputs = pipeline, publisher, inputs
         self._health, self._faults = health, faults
         self._fixed_frame_id, self._now_ns = frame_id, now_ns
@@ -73,8 +72,7 @@ class FrameProcessor:
                                         **self._inputs.for_image(stamp_ns, frame_id))
         processed_ns = self._now_ns()
         self.decoder.mark_processed(stamp_ns)
-        for name, text in self._pipeline.faults.items():
-            self._faults.warn(name, text)
+        self._faults.warn_all(self._pipeline.faults)
         self._publisher.publish(bodies, stamp_ns, frame_id, image_rgb, camera)
         self._count(bodies, stamp_ns, arrival_ns, processed_ns)
         self._publisher.publish_overlay(bodies, stamp_ns, frame_id, image_rgb, camera)

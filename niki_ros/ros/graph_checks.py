@@ -19,11 +19,7 @@ def other_publishers(node, topic: str) -> List[str]:
 
 
 def duplicate_node_faults(node, topic: str) -> Dict[str, str]:
-    """
-    Return name → text of the fault that another node publishes the same topics.
-
-    :param topic: full name of a published topic, empty while nothing is published.
-    """
+    """Return name → text of the fault of a shared node name or, if given, a shared ``topic``."""
     own = node.get_fully_qualified_name()
     count = node.get_node_names_and_namespaces().count((node.get_name(), node.get_namespace()))
     if count > 1:
@@ -55,11 +51,7 @@ def alternatives_text(node, topic: str, *kinds: type) -> str:
 
 
 def subscription_faults(node, topic: str, kind: type) -> Dict[str, str]:
-    """
-    Return name → text of the fault by which no messages arrive on a topic, or those of several.
-
-    :param topic: full name. :param kind: message type of the subscription.
-    """
+    """Return name → text of the fault that keeps messages of ``kind`` from arriving on a topic."""
     publishers = node.get_publishers_info_by_topic(topic)
     types = {one.topic_type for one in publishers}
     if types and type_name(kind) not in types:

@@ -38,7 +38,6 @@ class Health:
     """
 
     def __init__(self):
-        """Start at zero."""
         self._lock = threading.Lock()
         self.received = 0
         self.processed = 0
@@ -67,8 +66,7 @@ class Health:
         with self._lock:
             self.processed += 1
             self.bodies, self.tracks = bodies, tracks
-            _append(self._frames,
-                    _Frame(time.monotonic(), latency_s, timings_s, self.processed))
+            _append(self._frames, _Frame(time.monotonic(), latency_s, timings_s, self.processed))
 
     def figures(self) -> Tuple[float, float, int]:
         """Return output rate in Hz, latency (p99) in s and image count over ten seconds."""
@@ -113,11 +111,7 @@ class Health:
 
 def node_statuses(node_name: str, state: str, about: Dict[str, str], health: Health,
                   faults: FaultLog) -> List[DiagnosticStatus]:
-    """
-    Return the status of the node, then one for every fault since its configuration.
-
-    :param about: further values: the parts of the pipeline, the reason of an error.
-    """
+    """Return the status of the node with further values ``about`` it, then one for every fault."""
     fault_statuses = faults.statuses(node_name)
     active = [status.name.rpartition(': ')[2] for status in fault_statuses if status.level != OK]
     values = {'state': state, **about, **health.values()}

@@ -25,7 +25,6 @@ class HealthMonitor:
 
     def __init__(self, config: HealthConfig, health: Health, warn: Callable, topic: str,
                  hint: Callable[[], str] = str):
-        """Start now."""
         self._config, self._health, self._warn = config, health, warn
         self._topic, self._hint = topic, hint
         self._counted = (0, 0)

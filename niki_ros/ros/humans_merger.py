@@ -34,7 +34,6 @@ class IdLists:
     """The newest list of ids of each topic."""
 
     def __init__(self):
-        """Start without lists."""
         self._lists: Dict[str, _IdList] = {}
 
     def put(self, topic: str, message, now_s: float) -> None:
@@ -68,14 +67,9 @@ class IdLists:
 
 
 class HumansMerger(ProcessNode, Node):
-    """
-    Publishes the merged list on /humans/bodies/tracked after every list that arrives.
-
-    :raises ConfigError: when hri_msgs is not installed.
-    """
+    """Publishes the merged list on /humans/bodies/tracked after every list that arrives."""
 
     def __init__(self, **options):
-        """Subscribe to the present lists, and search for new ones regularly."""
         super().__init__('humans_merger', **options)
         self.config = MergerConfig()
         NodeParameters(self, self.config)
@@ -131,7 +125,6 @@ class HumansMerger(ProcessNode, Node):
         self._publish()
 
     def _publish(self) -> None:
-        """Publish the merged list with the newest header."""
         self._last_header = self._lists.newest_header() or self._last_header
         self._output.publish(self._type(header=self._last_header, ids=self._lists.merged()))
 

@@ -20,7 +20,6 @@ class LatestMessageWorker:
 
     def __init__(self, process: Callable, on_skip: Callable[[str], None],
                  on_failure: Callable[[str], None]):
-        """Start the thread."""
         self._process, self._on_skip, self._on_failure = process, on_skip, on_failure
         self._wake = threading.Condition()
         self._message = None

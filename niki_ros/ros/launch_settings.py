@@ -22,9 +22,8 @@ _PER_CAMERA = {'image': 'image', 'camera_info': 'camera_info', 'camera_frame': '
 
 class CameraNode(NamedTuple):
     """
-    The node of one camera.
+    The node of one camera; ``image`` and ``camera_info`` are topics of the camera.
 
-    :ivar namespace: of the node; ``image`` and ``camera_info`` are topics of the camera.
     :ivar camera_frame: empty = the frame of the images.
     :ivar parameters: name → value; the parameter file has the others.
     """
@@ -49,11 +48,7 @@ def unknown_arguments(argv: Iterable[str], known: Iterable[str]) -> List[str]:
 
 
 def flag(name: str, text: str) -> bool:
-    """
-    Return the truth value of an argument in YAML.
-
-    :raises ConfigError: when it is neither true nor false.
-    """
+    """Return the truth value of an argument in YAML; other values are a ConfigError."""
     value = yaml.safe_load(text)
     if not isinstance(value, bool):
         raise ConfigError(f'{name}:={text}; expected true or false')
@@ -61,22 +56,14 @@ def flag(name: str, text: str) -> bool:
 
 
 def choice(name: str, text: str, known: Iterable[str]) -> str:
-    """
-    Return the argument.
-
-    :raises ConfigError: when it is not one of the known words.
-    """
+    """Return the argument; a word that is not known is a ConfigError."""
     if text not in known:
         raise ConfigError(f'{name}:={text}; expected {" or ".join(known)}')
     return text
 
 
 def existing_file(name: str, path: str) -> str:
-    """
-    Return the path of an existing file; launch itself ignores a missing one.
-
-    :raises ConfigError: when there is no such file.
-    """
+    """Return the path of an existing file; launch itself ignores a missing one."""
     if not Path(path).is_file():
         raise ConfigError(f'{name}:={path}: there is no such file')
     return path
@@ -95,7 +82,6 @@ def camera_nodes(arguments: Dict[str, str], parameters: Dict[str, Any]) -> List[
 
     :param arguments: of the launch file: namespace, image, camera_info, camera_frame, cameras.
     :param parameters: of every node.
-    :raises ConfigError: when the file or a combination of arguments is invalid.
     """
     if not arguments['cameras']:
         return [CameraNode(arguments['namespace'], arguments['image'], arguments['camera_info'],
@@ -104,8 +90,7 @@ def camera_nodes(arguments: Dict[str, str], parameters: Dict[str, Any]) -> List[
                  if arguments.get(name, default) != default]
     if conflicts:
         raise ConfigError(f'{conflicts[0]}:={arguments[conflicts[0]]} and cameras:='
-                          f'{arguments["cameras"]}: with several cameras, set it for each camera '
-                          'in the file')
+                          f'{arguments["cameras"]}: set it for each camera in the file')
     return [_camera_node(name, entry, arguments['namespace'], parameters)
             for name, entry in _read_cameras(arguments['cameras']).items()]
 
@@ -132,11 +117,7 @@ def _camera_node(name: str, entry: Optional[dict], namespace: str, parameters) -
 
 
 def needs_merger(cameras: List[CameraNode], params_file: str) -> bool:
-    """
-    Return whether several nodes publish lists of people by REP-155, which must be merged.
-
-    :param params_file: the parameter file of all nodes.
-    """
+    """Return whether several nodes publish lists of people by REP-155, which must be merged."""
     return sum('ros4hri' in camera.parameters.get('conventions', _conventions(params_file))
                for camera in cameras) > 1
 

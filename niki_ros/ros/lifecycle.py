@@ -12,11 +12,7 @@ SUCCESS, ERROR = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.ERRO
 
 
 class ReportingLifecycleNode(LifecycleNode):
-    """
-    Base class of lifecycle nodes.
-
-    :ivar state: name of the state. :ivar reason: why the last transition has failed, or ''.
-    """
+    """A lifecycle node with its ``state``, and the ``reason`` of a failed transition, else ''."""
 
     def __init__(self, name: str, **options):
         """Replace the service callback, by which rclpy ends the process after a wrong request."""

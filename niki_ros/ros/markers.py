@@ -22,9 +22,7 @@ class SkeletonMarkers:
     """Makes the messages of the topic ``markers``; they delete the markers of absent people."""
 
     def __init__(self):
-        """Start without markers."""
-        # body id → frame of its markers
-        self._drawn: Dict[int, str] = {}
+        self._drawn: Dict[int, str] = {}  # body id → frame of its markers
 
     def message(self, bodies: List[Body], stamp, frame_id: str) -> MarkerArray:
         """Return the markers of the bodies, and the deletion of all others."""
@@ -43,7 +41,6 @@ class SkeletonMarkers:
 
 
 def _body_markers(body: Body, stamp, frame_id: str) -> List[Marker]:
-    """Return the bones and the joints of one body."""
     points = [Point(x=float(x), y=float(y), z=float(z)) for x, y, z in body.joints_m]
     colours = []
     for value in np.asarray(body.confidence)[CARRIER_29]:

@@ -19,11 +19,7 @@ import numpy as np
 
 
 class OptionalInputs:
-    """
-    The depth, detections and transforms that belong to an image.
-
-    :ivar transforms: the lookups of ground and up direction.
-    """
+    """The depth and detections of an image, and the ``transforms`` for ground and up direction."""
 
     def __init__(self, node, config: NodeConfig, pipeline_config: PipelineConfig,
                  faults: FaultLog):
@@ -45,19 +41,18 @@ class OptionalInputs:
             from vision_msgs.msg import Detection2DArray
         except ImportError:
             return  # no node of this machine can publish them
-        subscriptions.add(Detection2DArray, 'detections', self._on_detections, image_qos)
+        subscriptions.add(
+            Detection2DArray, 'detections',
+            lambda message: self._faults.warn_all(self._detections.put(message)), image_qos)
 
     def for_image(self, stamp_ns: int, camera_frame: str) -> Dict[str, Any]:
         """Return keyword arguments of ``Pipeline.process`` for the image with this stamp."""
         boxes_px, faults = self._detections.take(
             stamp_ns, camera_frame if self._compare_frames else '')
-        self._warn_all(faults)
+        self._faults.warn_all(faults)
         self.transforms.update(camera_frame)
         return {'boxes_px': boxes_px, 'ground': self.transforms.ground,
                 'up': self.transforms.up, 'depth_m': lambda: self._depth_for(stamp_ns)}
-
-    def _on_detections(self, message) -> None:
-        self._warn_all(self._detections.put(message))
 
     def _depth_for(self, stamp_ns: int) -> Optional[np.ndarray]:
         """Return the depth (h, w) of the image with this stamp, None without a usable one."""
@@ -67,7 +62,3 @@ class OptionalInputs:
         except InputError as error:
             self._faults.warn('depth_invalid', str(error))
             return None
-
-    def _warn_all(self, faults: Dict[str, str]) -> None:
-        for name, text in faults.items():
-            self._faults.warn(name, text)

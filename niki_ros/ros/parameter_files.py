@@ -8,7 +8,6 @@ from typing import Dict, Iterator, List, Sequence, Set, Tuple
 import yaml
 
 _WILDCARDS = ('*', '**')
-_PARAMETERS_KEY = 'ros__parameters'
 # launch writes the parameters of one node under the wildcard of every node
 _LAUNCH_FILE_PREFIX = 'launch_params_'
 
@@ -17,9 +16,7 @@ def shared_names(argv: Sequence[str], node_name: str) -> Dict[str, str]:
     """
     Return name → file of the parameters that files on a command line give to every node.
 
-    Parameters that a file or the command line gives to this node are left out.
-
-    :param argv: with ``--ros-args``. :param node_name: without namespace.
+    Parameters that a file or the command line gives to ``node_name`` are left out.
     """
     shared: Dict[str, str] = {}
     own: Set[str] = set()
@@ -27,7 +24,7 @@ def shared_names(argv: Sequence[str], node_name: str) -> Dict[str, str]:
         if option in ('-p', '--param'):
             own.add(value.partition(':=')[0].rpartition(':')[2])
         elif option == '--params-file':
-            for section, names in _sections(value):
+            for section, names in _sections(_content(value)):
                 last = section[-1] if section else '**'
                 if last in _WILDCARDS and not Path(value).name.startswith(_LAUNCH_FILE_PREFIX):
                     shared.update(dict.fromkeys(names, value))
@@ -45,30 +42,24 @@ def _ros_arguments(argv: Sequence[str]) -> Iterator[Tuple[str, str]]:
             yield word, after
 
 
-def _sections(file: str) -> List[Tuple[List[str], List[str]]]:
-    """Return for each section of a file the path of the node and the names of its parameters."""
+def _content(file: str):
     try:
-        content = yaml.safe_load(Path(file).read_text('utf-8'))
+        return yaml.safe_load(Path(file).read_text('utf-8'))
     except (OSError, ValueError, yaml.YAMLError):
-        return []  # ROS reports it
-    found = []
+        return None  # ROS reports it
 
-    def walk(path: List[str], inside):
-        if isinstance(inside, dict):
-            for key, value in inside.items():
-                if key == _PARAMETERS_KEY:
-                    found.append((path, list(_flat('', value))))
-                else:
-                    walk([*path, *filter(None, str(key).split('/'))], value)
-    walk([], content)
-    return found
+
+def _sections(content, path: Tuple[str, ...] = ()) -> Iterator[Tuple[Tuple[str, ...], List[str]]]:
+    """Yield for each section of a file the path of the node and the names of its parameters."""
+    for key, value in content.items() if isinstance(content, dict) else ():
+        if key == 'ros__parameters':
+            yield path, list(_flat('', value))
+        else:
+            yield from _sections(value, (*path, *filter(None, str(key).split('/'))))
 
 
 def _flat(prefix: str, values) -> Iterator[str]:
     """Yield the names of nested parameters with dots."""
-    for key, value in (values.items() if isinstance(values, dict) else ()):
+    for key, value in values.items() if isinstance(values, dict) else ():
         name = f'{prefix}{key}'
-        if isinstance(value, dict):
-            yield from _flat(f'{name}.', value)
-        else:
-            yield name
+        yield from _flat(f'{name}.', value) if isinstance(value, dict) else (name,)

@@ -28,11 +28,7 @@ def parameter_table() -> str:
 
 
 def with_table(text: str) -> str:
-    """
-    Return ``text`` with the table between its two comment lines.
-
-    :raises InputError: if a comment line is missing.
-    """
+    """Return ``text`` with the table between its comment lines; raise InputError without them."""
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
@@ -42,18 +38,14 @@ def with_table(text: str) -> str:
 
 def _row(item: Setting) -> str:
     """Return one row; a star marks a setting that may change while the node is active."""
-    if isinstance(item.default, tuple):
-        allowed = 'list of ' + (', '.join(f'`{choice}`' for choice in item.choices)
-                                if item.choices else 'texts')
-    elif item.choices is not None:
+    allowed = '' if item.pattern is None else item.pattern[1]
+    if item.choices is not None:
         allowed = ', '.join(f'`{choice}`' for choice in item.choices)
     elif item.low is not None:
         allowed = f'{item.low:g} … {item.high:g}'
-    else:
-        allowed = '' if item.pattern is None else item.pattern[1]
     default = str(item.default).lower() if isinstance(item.default, bool) else item.default
     if isinstance(item.default, tuple):
-        default = f'[{", ".join(item.default)}]'
+        allowed, default = f'list of {allowed or "texts"}', f'[{", ".join(item.default)}]'
     shown = f'`{default}`' if default != '' else 'empty'
     star = ' \\*' if item.live else ''
     return f'| `{item.name}`{star} | {f"{shown} {item.unit}".strip()} | {allowed} | {item.help} |'

@@ -26,10 +26,9 @@ class NodeParameters:
     """
     The settings of config objects, declared as parameters of a node.
 
-    :param until_active: the config objects whose settings may change while the node is not active,
-        also those that are not live.
-    :ivar foreign: text about the parameters that a shared file gives to every node and that this
-        node does not have; they are ignored. Empty where there are none.
+    :param until_active: config objects whose settings may all change while the node is not active.
+    :ivar foreign: text about parameters that a shared file gives to every node and that this node
+        ignores because it does not have them, or ''.
     :ivar perhaps_misspelled: whether one of them resembles a parameter of this node.
     :raises ConfigError: for an override that is unknown, of the wrong type or out of range.
     """
@@ -75,7 +74,6 @@ class NodeParameters:
             apply_settings(self._owner[name], {name: value})
 
     def _declare(self, node, config, item: Setting, overrides):
-        """Declare one parameter and take its override."""
         given = overrides.get(item.name)
         if given is not None:
             value = given.value

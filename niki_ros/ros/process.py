@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 import ctypes
 import gc
 import os
@@ -29,11 +30,7 @@ _SWITCH_INTERVAL_S = 0.0002
 
 
 class ProcessNode:
-    """
-    Base class, beside rclpy's, of nodes for :func:`run_node`.
-
-    :ivar exit_code: of the process; None while the node runs.
-    """
+    """Base class beside that of rclpy; :func:`run_node` ends when ``exit_code`` is not None."""
 
     exit_code: Optional[int] = None
 
@@ -56,11 +53,7 @@ def use_large_image_profile() -> None:
 
 
 def run_node(make_node: Callable[[], ProcessNode], args=None, name: str = 'niki_ros') -> int:
-    """
-    Run the node that ``make_node`` returns until it has an exit code or a signal arrives.
-
-    :return: exit code: that of the node, or 1 after an error, which is printed.
-    """
+    """Run the node until it has an exit code or a signal arrives; return the code, 1 = error."""
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     write_plainly()
     limit_arenas()
@@ -96,27 +89,19 @@ def limit_arenas() -> None:
     With a heap for each thread, memory between the blocks of every configuration is not returned.
     """
     if 'MALLOC_ARENA_MAX' not in os.environ:
-        try:
+        with suppress(AttributeError, OSError):  # another C library
             ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _MAX_ARENAS)
-        except (AttributeError, OSError):
-            pass  # another C library
 
 
 def release_memory() -> None:
     """Collect garbage and return the free memory of the C library to the system (glibc)."""
     gc.collect()
-    try:
+    with suppress(AttributeError, OSError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)
-    except (AttributeError, OSError):
-        pass  # another C library
 
 
 def start_ros(args, signals: SignalHandlerOptions) -> None:
-    """
-    Initialize rclpy.
-
-    :raises ConfigError: for wrong arguments, log folder, domain id or SROS 2 keys.
-    """
+    """Initialize rclpy; wrong arguments, log folder, domain or SROS 2 keys are a ConfigError."""
     domain = os.environ.get('ROS_DOMAIN_ID', '').strip()
     if domain and not (domain.isdecimal() and int(domain) <= _MAX_DOMAIN_ID):
         raise ConfigError(f'ROS_DOMAIN_ID is {domain!r}; expected a number 0 to {_MAX_DOMAIN_ID}: '
@@ -129,11 +114,9 @@ def start_ros(args, signals: SignalHandlerOptions) -> None:
 
 
 def _start_error_text(rcl_text: str) -> str:
-    """Return the error text of rcl with a remedy."""
     if any(word in rcl_text for word in _LOG_FOLDER_WORDS):
-        return (f'the log folder of ROS cannot be written: {rcl_text}; choose another one with '
-                'export ROS_LOG_DIR=/tmp/ros_log, or write no log with --ros-args '
-                '--disable-external-lib-logs')
+        return (f'the log folder of ROS cannot be written: {rcl_text}; export '
+                'ROS_LOG_DIR=/tmp/ros_log, or start with --ros-args --disable-external-lib-logs')
     secure = os.environ.get('ROS_SECURITY_ENABLE', '').lower() == 'true'
     if 'SECURITY' in rcl_text or (secure and rcl_text == 'error not set'):
         keystore = os.environ.get('ROS_SECURITY_KEYSTORE') or 'not set'

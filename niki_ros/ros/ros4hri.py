@@ -1,8 +1,8 @@
 """
 Topics of REP-155 (ROS4HRI) under /humans/bodies/, with the model of human_description.
 
-The URDF is published on the topic ``urdf`` next to the joint states, as in the package
-hri_fullbody: ROS 2 has no parameter server for the ``/human_description_<id>`` of REP-155.
+As in hri_fullbody, the URDF is on the topic ``urdf``: ROS 2 has no parameter server for the
+``/human_description_<id>`` of REP-155.
 """
 
 from __future__ import annotations
@@ -30,11 +30,7 @@ TRACKED_TOPIC = f'{BODIES_TOPIC}/tracked'
 
 
 def hri_message(name: str) -> Any:
-    """
-    Return a message type of hri_msgs, which only REP-155 needs.
-
-    :raises ImportError: when hri_msgs is not installed. :raises AttributeError: when it is older.
-    """
+    """Return a type of hri_msgs, a package that only REP-155 needs; older ones lack some types."""
     from hri_msgs import msg
     return getattr(msg, name)
 
@@ -44,12 +40,11 @@ class HumanTopics:
     The topics of one body, and the angles of its last message.
 
     :param make_publisher: ``(type, topic)`` → publisher.
-    :param make_latched: ``(type, topic)`` → publisher whose last message late subscribers get.
+    :param make_latched: the same, for topics whose last message late subscribers get.
     :ivar links: pairs (link, parent) of every link of the URDF but the root.
     """
 
     def __init__(self, make_publisher, make_latched, label: str):
-        """Create the publishers."""
         self._label = label
         self._joint_states = make_publisher(JointState, f'{BODIES_TOPIC}/{label}/joint_states')
         self._urdf = make_latched(String, f'{BODIES_TOPIC}/{label}/urdf')
@@ -80,7 +75,7 @@ class HumanTopics:
     def publish_crop(self, body: Body, stamp, frame_id: str, image_rgb: np.ndarray,
                      camera: Camera) -> None:
         """Publish the part of the image with the body, if there are subscribers."""
-        if self._crop.has_subscribers():
+        if any(one.get_subscription_count() > 0 for one in self._crop.publishers):
             self._crop.publish(body, stamp, frame_id, image_rgb, camera)
 
     def transforms(self):
@@ -102,7 +97,6 @@ class CropTopics:
     """
 
     def __init__(self, make_publisher, label: str):
-        """Create the publishers; without hri_msgs only ``cropped``."""
         self._cropped = make_publisher(Image, f'{BODIES_TOPIC}/{label}/cropped')
         self._roi: Optional[Any] = None
         try:
@@ -111,10 +105,6 @@ class CropTopics:
         except (ImportError, AttributeError):
             pass  # TrackedIds reports a missing hri_msgs; older ones have no such type
         self.publishers = [self._cropped] + ([self._roi] if self._roi else [])
-
-    def has_subscribers(self) -> bool:
-        """Return whether one of the topics has a subscriber."""
-        return any(one.get_subscription_count() > 0 for one in self.publishers)
 
     def publish(self, body: Body, stamp, frame_id: str, image_rgb: np.ndarray,
                 camera: Camera) -> None:
@@ -140,12 +130,10 @@ class TrackedIds:
     """
     The topic ``tracked`` with the ids of all published bodies.
 
-    :ivar topic: its full name after remapping; '' without hri_msgs.
-    :ivar missing: text of the fault without hri_msgs; '' with it.
+    :ivar topic: its full name, '' without hri_msgs. :ivar missing: text of that fault, else ''.
     """
 
     def __init__(self, make_publisher):
-        """Create the publisher."""
         self.missing = self.topic = ''
         self.publishers: list = []
         try:

@@ -27,8 +27,7 @@ class QosConfig:
                                       choices=('reliable', 'best_effort'))
     output_depth: int = setting(10, 'Queue depth of these topics', low=1, high=1000)
     output_durability: str = setting('volatile', 'transient_local: late subscribers receive the '
-                                                 'last messages', choices=('volatile',
-                                     'transient_local'))
+                                     'last messages', choices=('volatile', 'transient_local'))
 
 
 @dataclass
@@ -40,15 +39,13 @@ class HealthConfig:
                                      live=True)
     latency_error_ms: float = setting(1000.0, 'The same for ERROR', 'ms', 0.0, 1e6, live=True)
     rate_warn_hz: float = setting(0.0, 'Rate of bodies below which the level is WARN', 'Hz', 0.0,
-                                  1000.0,
-                                  live=True)
+                                  1000.0, live=True)
     rate_error_hz: float = setting(0.0, 'The same for ERROR', 'Hz', 0.0, 1000.0, live=True)
     skipped_warn: float = setting(0.2, 'Share of images overtaken by newer ones, from which the '
                                        'level is WARN', '', 0.0, 1.0, live=True)
     skipped_error: float = setting(0.9, 'The same for ERROR', '', 0.0, 1.0, live=True)
     silent_warn_s: float = setting(5.0, 'Time without an image after which the level is WARN',
-                                   's', 0.0,
-                                   3600.0, live=True)
+                                   's', 0.0, 3600.0, live=True)
     silent_error_s: float = setting(30.0, 'The same for ERROR', 's', 0.0, 3600.0, live=True)
 
 
@@ -135,5 +132,4 @@ class MergerConfig:
     inputs: tuple = setting(('*/bodies/tracked',), 'Topics with lists of ids; * stands for any '
                                                    'text; the own output is left out')
     silent_s: float = setting(2.0, 'A list that has not been received for this long is empty',
-                              's', 0.1,
-                              3600.0)
+                              's', 0.1, 3600.0)

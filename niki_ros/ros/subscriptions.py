@@ -15,20 +15,19 @@ class Subscriptions:
     """Creates subscriptions, reports what prevents their messages, and destroys them together."""
 
     def __init__(self, node, config: QosConfig, faults: FaultLog):
-        """Start without subscriptions."""
         self._node, self._config, self._faults = node, config, faults
         self._subscriptions: list = []
         # full names of topics with an incompatible publisher and no message since
         self._incompatible: Set[str] = set()
 
     def add(self, kind: type, topic: str, callback: Callable,
-            profile: Callable[[QosConfig], QoSProfile]) -> str:
-        """Subscribe with ``callback(message)``; return the full name of the topic."""
-        return self.add_with_info(kind, topic, lambda message, _: callback(message), profile)
+            profile: Callable[[QosConfig], QoSProfile]) -> None:
+        """Subscribe with ``callback(message)``."""
+        self.add_with_info(kind, topic, lambda message, _: callback(message), profile)
 
     def add_with_info(self, kind: type, topic: str, callback: Callable,
-                      profile: Callable[[QosConfig], QoSProfile]) -> str:
-        """Subscribe with ``callback(message, message_info)``; return the full topic name."""
+                      profile: Callable[[QosConfig], QoSProfile]) -> None:
+        """Subscribe with ``callback(message, message_info)``."""
         name = self._node.resolve_topic_name(topic)
 
         def on_incompatible(policy: str):
@@ -46,14 +45,12 @@ class Subscriptions:
             kind, topic, on_message, profile(self._config),
             event_callbacks=on_incompatible_qos(on_incompatible),
             qos_overriding_options=overridable()))
-        return name
 
     def check(self) -> None:
         """Report topics without a publisher of the right type and transport, or with several."""
         for subscription in self._subscriptions:
-            found = subscription_faults(self._node, subscription.topic_name, subscription.msg_type)
-            for name, text in found.items():
-                self._faults.warn(name, text)
+            self._faults.warn_all(subscription_faults(
+                self._node, subscription.topic_name, subscription.msg_type))
 
     def destroy(self) -> None:
         """Destroy all subscriptions."""

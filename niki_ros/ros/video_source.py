@@ -38,7 +38,6 @@ class VideoSource(ProcessNode, Node):
     Publishes every frame once, with the stamp: start of the node + offset in the recording.
 
     :ivar exit_code: None while frames are published, 0 at the end, 1 after an error.
-    :ivar sent_count: published frames.
     """
 
     def __init__(self, **options):

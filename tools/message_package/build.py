@@ -16,9 +16,7 @@ TYPE_SUPPORT = Path(__file__).with_name('type_support.c.in')
 
 def refuse_without_compiler(package: Package):
     """Raise SystemExit with the Debian packages to install if there is no compiler."""
-    missing = []
-    if not shutil.which('g++'):
-        missing.append('g++')
+    missing = [] if shutil.which('g++') else ['g++']
     if not (Path(sysconfig.get_paths()['include']) / 'Python.h').is_file():
         missing.append('python3-dev')
     if missing:
@@ -63,8 +61,7 @@ def extension(package: Package, folders: dict[str, Path]) -> Extension:
     library = ros_prefix() / 'lib'
     return Extension(
         f'{package.name}.{package.name}_s__rosidl_typesupport_c',
-        sources=sources,
-        include_dirs=[*includes, numpy.get_include()],
+        sources=sources, include_dirs=[*includes, numpy.get_include()],
         library_dirs=[str(library)],
         libraries=[*(f'{used}__rosidl_{name}' for used in package.uses for name in own),
                    'rosidl_runtime_c', 'rosidl_typesupport_fastrtps_c',
@@ -102,12 +99,7 @@ def ament_files(package: Package, folders: dict[str, Path]) -> list[tuple[str, l
 
 
 def build(folder: Path, uses: tuple[str, ...], hashes: dict[str, str], description: str):
-    """
-    Generate the sources and run setuptools.
-
-    :param folder: of the package. :param uses: packages whose messages these messages contain.
-    :param hashes: message → type hash in a real ROS 2.
-    """
+    """Generate the sources of a :class:`Package` in a folder and run setuptools."""
     package = Package(folder, uses, hashes)
     refuse_without_compiler(package)
     generated = folder / 'build' / 'generated'
@@ -123,6 +115,6 @@ def build(folder: Path, uses: tuple[str, ...], hashes: dict[str, str], descripti
         package_dir={package.name: str(python), f'{package.name}.msg': str(python / 'msg')},
         ext_modules=[extension(package, folders)],
         data_files=ament_files(package, folders),
-        install_requires=[*(f'ros-jazzy-{used.replace("_", "-")}==5.3.6' for used in uses),
-                          'numpy'],
+        install_requires=[
+            *(f'ros-jazzy-{used.replace("_", "-")}==5.3.6' for used in uses), 'numpy'],
         zip_safe=False)

@@ -11,27 +11,19 @@ import std_msgs
 
 
 class Package(NamedTuple):
-    """
-    One package of messages.
+    """One package of messages."""
 
-    :ivar folder: with package.xml and msg/.
-    :ivar uses: packages whose messages these messages contain.
-    :ivar hashes: message → type hash in ROS 2 Jazzy, where it is known; nodes with another hash
-        do not receive the message.
-    """
-
-    folder: Path
-    uses: Tuple[str, ...]
+    folder: Path  # with package.xml and msg/
+    uses: Tuple[str, ...]  # packages whose messages these messages contain
+    # message → type hash in ROS 2 Jazzy, where known; nodes with another hash do not receive it
     hashes: Dict[str, str]
 
     @property
     def name(self) -> str:
-        """Return the name of the package."""
         return self.folder.name
 
     @property
     def messages(self) -> Tuple[str, ...]:
-        """Return the names of the messages."""
         return tuple(sorted(path.stem for path in (self.folder / 'msg').glob('*.msg')))
 
 
@@ -44,9 +36,7 @@ class Generator:
     """Runs each generator with the argument file that CMake writes in a ROS build."""
 
     def __init__(self, package: Package, build: Path):
-        self.package = package
-        self.build = build.resolve()
-        self.share = ros_prefix() / 'share'
+        self.package, self.build, self.share = package, build.resolve(), ros_prefix() / 'share'
 
     def run(self) -> dict[str, Path]:
         """Generate all sources; return the output folder of each generator."""
@@ -125,6 +115,5 @@ class Generator:
             name = f'{generator}__visibility_control.h'
             template = self.share / generator / 'resource' / f'{name}.in'
             text = Template(template.read_text(encoding='utf-8')).substitute(
-                PROJECT_NAME=self.package.name,
-                PROJECT_NAME_UPPER=self.package.name.upper())
+                PROJECT_NAME=self.package.name, PROJECT_NAME_UPPER=self.package.name.upper())
             (self._output(generator) / 'msg' / name).write_text(text, encoding='utf-8')
