@@ -13,8 +13,7 @@ import numpy as np
 _MAX_FILE_BYTES = 64 << 20
 _SUFFIXES = ('.jpg', '.jpeg', '.png')
 _MIN_DETECTOR_SCORE = 0.5
-_FOV_DEG = 60.0
-"""Field of view of the images, whose cameras are not known."""
+_FOV_DEG = 60.0  # of the images, whose cameras are not known
 
 
 @dataclass(frozen=True)
@@ -26,13 +25,7 @@ class CheckImage:
 
 
 def check_images(folder: Optional[str] = None) -> List[CheckImage]:
-    """
-    Return images of people.
-
-    :param folder: JPEG and PNG files, in which the detector finds people; None = the rendered
-        images that ship.
-    :raises InputError: when there is no image, or no person in any of them.
-    """
+    """Return images of people: JPEG and PNG files of a folder; None = rendered ones that ship."""
     if folder is not None:
         images = list(_from_folder(Path(folder)))
     else:

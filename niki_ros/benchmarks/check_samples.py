@@ -26,8 +26,7 @@ def check_samples(manifest: dict, poses: Optional[str] = None, images: Optional[
     """
     Return the samples for a model: ``image`` (n, 3, size, size), or those of :func:`check_poses`.
 
-    :param poses: see :func:`check_poses`.
-    :param images: see :func:`niki_ros.benchmarks.check_images.check_images`.
+    :param poses: see :func:`check_poses`. :param images: folder of images; None = those that ship.
     :param count: largest number of samples.
     """
     make_input = IMAGE_INPUTS.get(manifest['kind'])
@@ -67,8 +66,6 @@ def engine_inputs(engine: Engine, poses: Dict[str, np.ndarray]) -> Dict[str, np.
 
     Inputs that observations do not contain (twist, betas, images, state) are random in their usual
     range, with a fixed seed.
-
-    :raises ModelError: when another dimension than the first is free.
     """
     rng = np.random.RandomState(0)
     n = len(poses['sigma'])

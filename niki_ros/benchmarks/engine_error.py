@@ -49,11 +49,9 @@ def over_limits(facts: Dict[str, Any], limits: Dict[str, float]) -> List[str]:
 
 def compare(reference: Engine, engine: Engine, samples: Arrays, manifest: dict) -> Dict[str, Any]:
     """
-    Compare an engine with a reference engine of the same model.
+    Compare an engine with a reference engine of the same model on :func:`check_samples`.
 
-    :param samples: see :func:`niki_ros.benchmarks.check_samples.check_samples`.
-    :return: ``{'mm': {'max', 'p99', 'mean'}, …}``, and ``poses`` or ``pictures``: the number of
-        samples.
+    :return: ``{'mm': {'max', 'p99', 'mean'}, …}``, and the number of ``poses`` or ``pictures``.
     """
     return compare_outputs(model_outputs(reference, samples, manifest),
                            model_outputs(engine, samples, manifest), samples)
@@ -90,13 +88,7 @@ def model_outputs(engine: Engine, samples: Arrays, manifest: dict) -> Arrays:
 
 
 def errors(reference: Arrays, outputs: Arrays) -> Arrays:
-    """
-    Return the absolute differences (n,) of each measure.
-
-    The measures are ``mm`` of joints or landmarks, ``deg`` of rotations, ``px`` and ``score``.
-
-    :raises ModelError: when no output can be compared.
-    """
+    """Return absolute differences (n,): ``mm``, ``deg`` of rotations, ``px`` and ``score``."""
     a, b = _rotmat(reference), _rotmat(outputs)
     if a is not None and b is not None:
         offsets = open_skeleton().offsets()

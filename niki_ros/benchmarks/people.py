@@ -17,20 +17,14 @@ DETECTOR_STAGE, CROPS_STAGE = 'detector, in its own thread', 'crops and decoding
 
 @dataclass(frozen=True)
 class SceneConfig:
-    """
-    The scene in which people stand side by side and sway.
-
-    :ivar image_numbers: numbers of the shipped check images that contain a whole person.
-    :ivar margin_ratio: margin around the box of a person, over the size of the box.
-    :ivar max_width_ratio: largest width of a person, over the width of its share of the image.
-    """
+    """The scene in which people stand side by side and sway."""
 
     size_px: Tuple[int, int] = (1280, 720)
     rate_hz: float = 30.0
-    image_numbers: Tuple[int, ...] = (8, 4, 9, 6)
+    image_numbers: Tuple[int, ...] = (8, 4, 9, 6)  # shipped check images with a whole person
     person_height_px: int = 420
-    margin_ratio: float = 0.12
-    max_width_ratio: float = 0.95
+    margin_ratio: float = 0.12  # around the box of a person, over the size of the box
+    max_width_ratio: float = 0.95  # of a person, over the width of its share of the image
     sway_px: float = 25.0
     sway_hz: float = 0.4
     warm_up_frames: int = 15
@@ -82,10 +76,8 @@ def bench_people(config: PipelineConfig, seconds: float = 5.0,
     """
     Return times of a frame and of its stages, dropped frames and CPU time by number of people.
 
-    Images arrive at the rate of the scene. As in the node, an image that arrives during the work
-    on another one waits, and is dropped when the next one arrives.
-
-    :param seconds: duration of the scene for each number of people.
+    Images arrive at the rate of the scene for ``seconds``. As in the node, an image that arrives
+    during the work on another one waits, and is dropped when the next one arrives.
     """
     from niki_ros.loading.pipeline import load_pipeline
     rows, facts, scene_config = [], {}, SceneConfig()
@@ -102,7 +94,6 @@ def bench_people(config: PipelineConfig, seconds: float = 5.0,
 
 
 def _bench(pipeline, scene: Scene, seconds: float) -> Dict[str, Any]:
-    """Play the scene in real time and return the figures of one row."""
     observer, rate_hz = pipeline.observer, scene.config.rate_hz
     images = [scene.image(i / rate_hz) for i in range(round(seconds * rate_hz))]
     for i in range(scene.config.warm_up_frames):

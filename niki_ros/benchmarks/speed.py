@@ -43,8 +43,7 @@ def observations(people: int) -> Dict[str, np.ndarray]:
     """
     Return observations of people in the rest pose, with noise of 20 mm.
 
-    :return: ``joints_m`` (people, 29, 3) relative to the root in camera axes, and ``sigma``
-        (people, 29).
+    :return: ``joints_m`` (people, 29, 3) from the root in camera axes, ``sigma`` (people, 29).
     """
     from niki_ros.body.skeleton import open_skeleton
     rng = np.random.RandomState(0)
@@ -60,9 +59,7 @@ def bench_solver(solver, weight_bytes: int, seconds: float = 2.0) -> Dict[str, A
     For comparison the result has the time to copy the weights once, and the time of the released
     network's layers.
 
-    :param solver: a solver; where it has a graph, ``solver.engine`` runs it.
     :param weight_bytes: size of the graph's weights; 0 = no graph, or not known.
-    :param seconds: duration of each measurement.
     """
     facts = solver.describe()
     engine = solver.engine if 'model_sha256' in facts else None
@@ -82,7 +79,6 @@ def bench_solver(solver, weight_bytes: int, seconds: float = 2.0) -> Dict[str, A
 
 
 def _bench_batch(solver, engine: Optional[Engine], size: int, seconds: float) -> Dict[str, Any]:
-    """Return the times of one batch size, and those of the engine in it."""
     batch = observations(size)
     found: Dict[str, Any] = {'batch': size}
     if engine is None:

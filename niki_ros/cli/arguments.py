@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 import os
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Optional
@@ -29,11 +30,7 @@ def settings_from(args) -> Dict[str, Any]:
 
 
 def parse_settings(pairs: Iterable[str]) -> Dict[str, Any]:
-    """
-    Return ``['smoothing.beta=0.5', …]`` as a dictionary with values of the settings' types.
-
-    :raises ConfigError: for an unknown setting, or a value of another type.
-    """
+    """Return ``['smoothing.beta=0.5', …]`` as a dictionary with values of the settings' types."""
     from niki_ros.common.errors import ConfigError
     from niki_ros.common.setting import settings_of
     from niki_ros.common.settings import PipelineConfig
@@ -54,11 +51,7 @@ def parse_settings(pairs: Iterable[str]) -> Dict[str, Any]:
 
 
 def open_source_of(args, settings: Mapping[str, Any], **options):
-    """
-    Open the source of the arguments and return it with the camera of --camera or None.
-
-    :param options: of :func:`niki_ros.sources.open.open_source`.
-    """
+    """Open the source of the arguments; return it, and the camera of --camera or None."""
     from niki_ros.common.settings import CameraConfig, TrackingConfig
     from niki_ros.sources.camera_file import camera_for_source
     from niki_ros.sources.open import open_source
@@ -83,9 +76,7 @@ def check_files(outputs: Mapping[str, Any], source, camera: Optional[str],
 
     :param outputs: name of the option → path, None where it was not given.
     :param source: video, folder of images or bag; None where there is none.
-    :param settings: settings, of which some are paths of models.
     :param suffixes: name of the option without dashes → file name endings of its writer.
-    :raises InputError: with the option and the path.
     """
     from niki_ros.files.output_paths import check_outputs
     from niki_ros.models.model_store import shipped_models
@@ -112,3 +103,14 @@ def _model_files(value) -> List[Path]:
                 if (folder / 'manifest.json').is_file()
                 for file in folder.iterdir() if file.is_file()]
     return [path] if path.is_file() else []
+
+
+def number_between(kind, low, high):
+    """Return a type for argparse: a number from ``low`` to ``high``."""
+    def read(text):
+        value = kind(text)
+        if not low <= value <= high:
+            raise ArgumentTypeError(f'{text} is out of range; expected {low} … {high}')
+        return value
+    read.__name__ = kind.__name__
+    return read

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
 
+from niki_ros.cli.arguments import check_files, number_between, parse_settings
 from niki_ros.common.errors import ModelError, SourceError
 
 HELP = """Measure the speed of the solver for 1, 4, 16 and 64 people (the default), of the pipeline
@@ -23,12 +23,12 @@ def add_arguments(parser):
     solver = verbs.add_parser('solver', help='solver.solve for 1, 4, 16 and 64 people')
     solver.add_argument('--backend', choices=('onnxruntime', 'tensorrt'), default='onnxruntime')
     solver.add_argument('--precision', choices=('fp32', 'fp16'))
-    solver.add_argument('--seconds', type=_between(float, 0.01, 3600.0), default=SECONDS,
+    solver.add_argument('--seconds', type=number_between(float, 0.01, 3600.0), default=SECONDS,
                         help='duration for each number of people (2)')
     solver.set_defaults(bench_verb=_solver)
     pipeline = verbs.add_parser('pipeline', help='1, 2, 4 and 8 people in a scene at 30 Hz, or '
                                 'every frame of a video')
-    pipeline.add_argument('--people', metavar='N', type=_between(int, 1, 64), nargs='+',
+    pipeline.add_argument('--people', metavar='N', type=number_between(int, 1, 64), nargs='+',
                           help='numbers of people in the scene (1 2 4 8)')
     pipeline.add_argument('--set', metavar='NAME=VALUE', action='append', default=[],
                           help='any setting, such as observer.model=lite; may be repeated')
@@ -38,30 +38,17 @@ def add_arguments(parser):
     for verb in (pipeline, node):
         verb.add_argument('video', nargs='?', metavar='VIDEO',
                           help='default: the scene; of node: the demo clip')
-        verb.add_argument('--max-frames', metavar='N', type=_between(int, 2, 2 ** 31 - 1))
+        verb.add_argument('--max-frames', metavar='N', type=number_between(int, 2, 2 ** 31 - 1))
     for verb in (solver, pipeline, node):
         verb.add_argument('--solver', help='a solver that ships, or a model folder')
         verb.add_argument('--json', action='store_true', help='print one JSON object')
         verb.add_argument('--plot', metavar='PNG', help='draw the figures (needs matplotlib)')
 
 
-def _between(kind, low, high):
-    """Return a type for argparse: a number from ``low`` to ``high``."""
-    def read(text):
-        value = kind(text)
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f'{text} is not {low} … {high}')
-        return value
-    read.__name__ = kind.__name__
-    return read
-
-
 def main(args) -> int:
     """Run the sub-verb and print its figures."""
     if args.plot:
-        from niki_ros.cli.arguments import check_files
-        check_files({'--plot': args.plot}, args.video, None,
-                    {'solver': args.solver}, plot=_PLOTS)
+        check_files({'--plot': args.plot}, args.video, None, {'solver': args.solver}, plot=_PLOTS)
     figures, lines, draw = args.bench_verb(args)
     print(json.dumps(figures) if args.json else '\n'.join(lines))
     if args.plot:
@@ -107,7 +94,6 @@ def _solver_lines(figures: dict) -> list:
 def _pipeline(args) -> tuple:
     from niki_ros import load_pipeline
     from niki_ros.benchmarks.speed import bench_pipeline
-    from niki_ros.cli.arguments import parse_settings
     from niki_ros.sources.open import open_source
     settings = {**parse_settings(args.set),
                 'solver.name': args.solver or _first_shipped(temporal=True)}
@@ -131,7 +117,6 @@ def _pipeline(args) -> tuple:
 
 
 def _people(args, settings) -> tuple:
-    """Measure the pipeline with people in a scene."""
     from niki_ros.benchmarks.people import bench_people, PEOPLE_COUNTS
     from niki_ros.common.setting import apply_settings
     from niki_ros.common.settings import PipelineConfig

@@ -91,7 +91,6 @@ def _needed(module: str, package: str) -> Finding:
 
 
 def _optional(module: str, remedy: str) -> Finding:
-    """Find a library without an import."""
     if find_spec(module) is None:
         return Finding(module, MISSING, 'not installed (optional)', remedy)
     return Finding(module, OK, _version(module) or 'installed')
@@ -126,7 +125,6 @@ def _models() -> Iterator[Finding]:
 
 
 def _graph(path: Path, role, settings) -> Finding:
-    """Check the sha256 of one graph, and load it."""
     from niki_ros.backends import engine_options, load_engine
     from niki_ros.common.errors import BackendError, NikiError
     from niki_ros.models.model_folder import read_model_folder

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError, REMAINDER
+from argparse import REMAINDER
 import json
 import sys
 from time import perf_counter
 
+from niki_ros.cli.arguments import number_between, parse_settings
 from niki_ros.common.errors import BackendError
 
 HELP = """Build TensorRT engines for this GPU, or ahead of time for another (--target, with
 TensorRT-RTX), list and clear the engines in the cache, measure their error against the FP32 graph.
 Without a model: for all graphs that the settings need."""
+_BATCH = number_between(int, 1, 65536)
 _UNITS = {'mm': ' mm', 'deg': '°', 'px': ' px', 'score': ' score'}
 
 
@@ -24,7 +26,7 @@ def add_arguments(parser):
                        help='default: engine.precision of the settings')
     build.add_argument('--target', default='', metavar='sm86,sm89',
                        help='GPUs to build for ahead of time; default: the GPU of this machine')
-    build.add_argument('--max-batch', type=_batch, metavar='N',
+    build.add_argument('--max-batch', type=_BATCH, metavar='N',
                        help='people in one run; default: engine.max_batch of the settings')
     build.add_argument('--on-mismatch', choices=('rebuild', 'refuse'), default='rebuild',
                        help='action for a cached engine that is damaged')
@@ -39,7 +41,7 @@ def add_arguments(parser):
     _models(check)
     check.add_argument('--backend', choices=('onnxruntime', 'tensorrt'), default='onnxruntime')
     check.add_argument('--precision', choices=('fp32', 'fp16', 'all'), default='all')
-    check.add_argument('--count', type=_batch, default=1000, help='largest number of poses, '
+    check.add_argument('--count', type=_BATCH, default=1000, help='largest number of poses, '
                        'people or images (1000)')
     check.add_argument('--json', action='store_true')
     _limit(check)
@@ -72,13 +74,9 @@ def _limit(parser):
 
 
 def _settings(args):
-    """Return the settings of the pipeline, changed by the command line."""
-    from niki_ros.cli.arguments import parse_settings
     from niki_ros.common.setting import apply_settings
     from niki_ros.common.settings import PipelineConfig
-    config = PipelineConfig()
-    apply_settings(config, parse_settings(args.set))
-    return config
+    return apply_settings(PipelineConfig(), parse_settings(args.set))
 
 
 def _chosen(args, config) -> list:
@@ -111,11 +109,11 @@ def _build(args) -> int:
 
 
 def _built(graph, folder, target, max_batch: int, on_mismatch: str) -> str:
-    """Build one engine and return a line that describes it."""
     from niki_ros.backends.engine_cache import cache_folder
     from niki_ros.backends.tensorrt_cached import build_into_cache
     start = perf_counter()
-    key = build_into_cache(graph, target, max_batch, on_mismatch, progress=_print_progress)
+    key = build_into_cache(graph, target, max_batch, on_mismatch, progress=lambda line: print(
+        f'  {line}', file=sys.stderr, flush=True))
     file = cache_folder() / f'{key.name}.engine'
     return (f'{folder.name}: {file}: {key.library} {key.library_version}, '
             f'{key.compute_capability}, {key.precision}, up to {key.max_batch}, '
@@ -170,7 +168,6 @@ def _check(args) -> int:
 
 
 def _checked(folder, args) -> dict:
-    """Return the errors of one model's engines."""
     from niki_ros.backends import load_engine
     from niki_ros.benchmarks.check_samples import check_samples
     from niki_ros.benchmarks.engine_error import compare, limits_of, over_limits
@@ -194,7 +191,6 @@ def _checked(folder, args) -> dict:
 
 
 def _damaged_engines(folder) -> list:
-    """Return the faults of the cached engines of this model."""
     from niki_ros.backends.engine_cache import EngineCache
     prefixes = {digest[:12] for digest in folder.digests}
     return [fault for engine, _, fault in EngineCache().entries()
@@ -228,14 +224,3 @@ def _clear(args) -> int:
         count = sum(map(cache.clear, find_model(args.model).digests))
     print(f'{count} engines deleted')
     return 0
-
-
-def _print_progress(line: str):
-    print(f'  {line}', file=sys.stderr, flush=True)
-
-
-def _batch(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 65536:
-        raise ArgumentTypeError(f'{value} is out of range; expected 1 … 65536')
-    return value

@@ -40,7 +40,6 @@ def _list(args) -> int:
 
 
 def _row(folder: ModelFolder) -> dict:
-    """Return facts of the manifest, and the size of the files."""
     manifest = folder.manifest
     return {'name': folder.name, 'kind': manifest['kind'],
             'bytes': sum(file.stat().st_size for file in folder.path.iterdir()),
@@ -49,7 +48,6 @@ def _row(folder: ModelFolder) -> dict:
 
 
 def _origin(manifest: dict) -> str:
-    """Return one line about the origin of the weights."""
     origin, base = manifest.get('origin', {}), manifest.get('delta', {}).get('base')
     if origin:
         return ', '.join(str(origin[key]) for key in ('project', 'author', 'package')

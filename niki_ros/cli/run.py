@@ -9,12 +9,7 @@ import sys
 from time import perf_counter
 from typing import Any, Callable, Dict, Optional, Set
 
-from niki_ros.cli.arguments import (
-    add_source_arguments,
-    check_files,
-    open_source_of,
-    settings_from,
-)
+from niki_ros.cli.arguments import add_source_arguments, check_files, open_source_of, settings_from
 
 HELP = 'Turn a video, a webcam, a folder of images or a bag into bodies, without ROS.'
 
@@ -27,7 +22,7 @@ def add_arguments(parser):
     parser.add_argument('--image-topic', metavar='TOPIC',
                         help='of a bag: Image or CompressedImage (default: the only one)')
     parser.add_argument('--info-topic', metavar='TOPIC',
-                        help='of a bag: CameraInfo (default: the one beside the images)')
+                        help='of a bag: CameraInfo (default: the one next to the images)')
     parser.add_argument('--depth-topic', metavar='TOPIC',
                         help='of a bag: depth registered to the images (default: not used)')
     parser.add_argument('--overlay', metavar='OUT.mp4', help='write the video with the skeletons')
@@ -42,11 +37,7 @@ def add_arguments(parser):
 
 
 def main(args) -> int:
-    """
-    Run the pipeline over the source; files get their names when they are complete.
-
-    Where the source ends early, they hold the frames before, and the exit code is 1.
-    """
+    """Write the bodies of a source; 1 where it ends early, after the frames before."""
     from niki_ros import load_pipeline
     from niki_ros.files.video_writer import VIDEO_SUFFIXES
     settings = settings_from(args)
@@ -77,7 +68,6 @@ def main(args) -> int:
 
 
 def _open_json(stack, path) -> Optional[Callable[[str], Any]]:
-    """Return a function that writes one line, or None."""
     from niki_ros.files.atomic_write import line_writer
     if path is None:
         return None
@@ -85,7 +75,6 @@ def _open_json(stack, path) -> Optional[Callable[[str], Any]]:
 
 
 def _open_overlay(stack, path, source):
-    """Return a :class:`VideoWriter`, or None."""
     from niki_ros.files.atomic_write import atomic_write
     from niki_ros.files.video_writer import VIDEO_SUFFIXES, VideoWriter
     if path is None:
@@ -96,17 +85,14 @@ def _open_overlay(stack, path, source):
 
 @dataclass
 class _Run:
-    """Number of frames, ids of bodies, faults of the pipeline by name, error that ended it."""
-
     frame_count: int = 0
     body_ids: Set[int] = field(default_factory=set)
-    faults: Dict[str, str] = field(default_factory=dict)
-    source_error: str = ''
+    faults: Dict[str, str] = field(default_factory=dict)  # of the pipeline, by name
+    source_error: str = ''  # the error that ended it
     duration_s: float = 0.0
 
 
 def _process(source, pipeline, camera, write_line, overlay, quiet: bool) -> _Run:
-    """Process the source and write each frame."""
     from niki_ros.common.errors import SourceError
     from niki_ros.loading.process_source import frame_record, process_source
     from tqdm import tqdm
@@ -135,7 +121,6 @@ def _process(source, pipeline, camera, write_line, overlay, quiet: bool) -> _Run
 
 
 def _summary(args, run: _Run, pipeline) -> list:
-    """Return the lines of the summary: speed, people, models, files."""
     ids = ', '.join(str(n) for n in sorted(run.body_ids)) or 'none'
     lines = [f'{run.frame_count} frames in {run.duration_s:.1f} s '
              f'({run.frame_count / max(run.duration_s, 1e-9):.1f} fps)',

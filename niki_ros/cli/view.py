@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 import sys
 from typing import Iterable, Iterator, List
 
-from niki_ros.cli.arguments import (
-    add_source_arguments,
-    check_files,
-    open_source_of,
-    settings_from,
-)
+from niki_ros.cli.arguments import add_source_arguments, check_files, open_source_of, settings_from
 
-HELP = ('Show the bodies in a video or a bag: skeletons in 3D, beside the image. In the viewer '
+HELP = ('Show the bodies in a video or a bag: skeletons in 3D, next to the image. In the viewer '
         'Rerun, or with --web in any browser.')
 
 
@@ -44,6 +39,7 @@ def main(args) -> int:
     """Show, record, draw or serve the frames; the exit code is 1 where the source ends early."""
     from niki_ros.sources.bag_files import is_bag
     from niki_ros.viewers import rerun
+    from niki_ros.viewers.recorded_frames import recorded_frames
     # first, so that a missing viewer is reported before the models are loaded
     if not args.web:
         rerun.load_rerun()
@@ -51,7 +47,8 @@ def main(args) -> int:
                 settings_from(args), screenshot=('.png',))
     bag = is_bag(args.source)
     errors: List[str] = []
-    with _recorded(args) if bag else _processed(args) as frames:
+    with (nullcontext(recorded_frames(args.source, args.joints)) if bag
+          else _processed(args) as frames):
         frames = _without_late_error(frames, errors)
         if args.web:
             _serve(frames, args, errors)
@@ -66,13 +63,6 @@ def main(args) -> int:
     for text in errors:
         print(f'niki: {text}; the frames before it are shown', file=sys.stderr)
     return 1 if errors else 0
-
-
-@contextmanager
-def _recorded(args):
-    """Yield the frames of a bag with the recorded bodies."""
-    from niki_ros.viewers.recorded_frames import recorded_frames
-    yield recorded_frames(args.source, args.joints)
 
 
 @contextmanager
@@ -129,7 +119,6 @@ def _serve(frames, args, errors: List[str]):
 
 
 def _chosen(frames, args):
-    """Return the frame with most joints observed, or the first one at or after --at."""
     from niki_ros.common.errors import SourceError
     if args.at is None:
         chosen = max(frames, key=lambda frame: frame.observed_count(), default=None)

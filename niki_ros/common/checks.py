@@ -1,20 +1,15 @@
-"""Checks at the door: what is wrong with an array, in words."""
+"""Checks of arrays and images, with errors that name what is wrong."""
 
 from __future__ import annotations
 
 from niki_ros.common.errors import InputError
 import numpy as np
 
-MAX_PLACE_M = 1e6
-"""A joint farther from the root than this is no measurement."""
+_MAX_DISTANCE_M = 1e6  # from the root; a joint beyond it is no measurement
 
 
 def finite_array(name: str, value, shape, dtype=np.float64) -> np.ndarray:
-    """
-    Return ``value`` as an array of ``shape`` (None = any length); refuse anything else.
-
-    :raises InputError: naming the array, its shape or the first value that is not finite.
-    """
+    """Return a finite array of ``shape`` (None = any length), or raise an InputError."""
     try:
         array = np.asarray(value, dtype=dtype)
     except (TypeError, ValueError) as error:
@@ -29,11 +24,7 @@ def finite_array(name: str, value, shape, dtype=np.float64) -> np.ndarray:
 
 
 def checked_rgb(image_rgb) -> np.ndarray:
-    """
-    Return the image contiguous.
-
-    :raises InputError: when it is no (H, W, 3) uint8.
-    """
+    """Return the image (H, W, 3) uint8 as a contiguous array, or raise an InputError."""
     image = np.asarray(image_rgb)
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
         raise InputError(f'image has shape {image.shape} and type {image.dtype}; '
@@ -43,18 +34,17 @@ def checked_rgb(image_rgb) -> np.ndarray:
 
 def solver_input(joints_m, sigma, twist_cos_sin=None, betas=None):
     """
-    Check what ``Solver.solve`` is given.
+    Check the arguments of ``Solver.solve`` and return them; an InputError names the argument.
 
     :return: joints_m (N, 29, 3), sigma (N, 29), twist_cos_sin (N, 23, 2) or None, betas or None.
-    :raises InputError: with the name of the argument and the offending value.
     """
     joints = finite_array('joints_m', joints_m, (None, 29, 3))
     n = len(joints)
     if n == 0:
         raise InputError('joints_m is empty (0, 29, 3); give at least one person')
-    if np.abs(joints).max() > MAX_PLACE_M:
+    if np.abs(joints).max() > _MAX_DISTANCE_M:
         raise InputError(f'joints_m has the value {joints.flat[np.abs(joints).argmax()]:g}; '
-                         f'metres from the root are expected, below {MAX_PLACE_M:g}')
+                         f'metres from the root are expected, below {_MAX_DISTANCE_M:g}')
     sigma = finite_array('sigma', sigma, (n, 29))
     if sigma.min() < 0:
         raise InputError(f'sigma has a negative value {sigma.min():g}; expected 0 … 1')

@@ -6,7 +6,7 @@ class NikiError(Exception):
 
 
 class InputError(NikiError):
-    """An array, image, stamp or message does not have the form that its contract asks for."""
+    """An array, image, stamp or message does not have the required form."""
 
 
 class ConfigError(NikiError):
@@ -26,4 +26,4 @@ class BackendError(NikiError):
 
 
 class OutputError(NikiError):
-    """A file could not be written to its end; nothing of it is left under its name."""
+    """A file could not be written completely; no part of it is kept."""

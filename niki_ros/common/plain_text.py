@@ -1,4 +1,4 @@
-"""Text on terminals that do not know every letter: what they lack is written in ASCII."""
+"""Replacement in ASCII of characters that the encoding of a terminal lacks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _IN_ASCII = {'→': '->', '…': '...', '°': ' deg', '×': 'x', '–': '-', '�
 
 
 def write_plainly() -> None:
-    """Let stdout and stderr write what their encoding lacks otherwise; no text is an error."""
+    """Make stdout and stderr write ASCII for characters that their encoding lacks."""
     codecs.register_error(_NAME, _plain)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, 'reconfigure'):
@@ -18,7 +18,6 @@ def write_plainly() -> None:
 
 
 def _plain(error: UnicodeError):
-    """Return the letters in ASCII, or as Python writes them, and where to go on."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lost = error.object[error.start:error.end]

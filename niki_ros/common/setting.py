@@ -29,7 +29,7 @@ def setting(default, help, unit='', low=None, high=None, choices=None, live=Fals
 
 
 class Setting(NamedTuple):
-    """One setting, flattened."""
+    """One setting of a config object, by its dotted name."""
 
     name: str
     default: Any
@@ -43,7 +43,7 @@ class Setting(NamedTuple):
 
 
 def settings_of(config) -> Iterator[Setting]:
-    """Yield every :class:`Setting` of a config object, dotted names, values as they are now."""
+    """Yield every :class:`Setting` of a config object; the defaults are its present values."""
     for item in fields(config):
         value = getattr(config, item.name)
         if is_dataclass(value):
@@ -54,11 +54,7 @@ def settings_of(config) -> Iterator[Setting]:
 
 
 def apply_settings(config, values: dict):
-    """
-    Set dotted ``values`` on ``config`` in place and return it.
-
-    :raises ConfigError: naming the setting that is unknown, of the wrong type or out of range.
-    """
+    """Set dotted ``values`` on ``config`` and return it; a ConfigError names the setting."""
     known = {item.name: item for item in settings_of(config)}
     for name, value in values.items():
         if name not in known:
@@ -96,7 +92,7 @@ def _checked(item: Setting, value):
 
 
 def _checked_list(item: Setting, value) -> tuple:
-    """Return a tuple, of choices in their own order; one word alone is a list of one."""
+    """Return a tuple in the order of the choices; a single text is a list of one."""
     given = (value,) if isinstance(value, str) else value
     words = isinstance(given, (list, tuple)) and all(isinstance(one, str) for one in given)
     if item.choices is None and words:

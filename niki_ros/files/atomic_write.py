@@ -1,8 +1,4 @@
-"""
-Writing of files that are either complete or absent.
-
-A symbolic link stays and its target is replaced; a device or a pipe stays and gets the bytes.
-"""
+"""Writing of files that are either complete or absent."""
 
 from __future__ import annotations
 
@@ -25,6 +21,8 @@ _MIN_FREE_BYTES = 4096
 def atomic_write(path, suffixes: Sequence[str] = ()) -> Iterator[Path]:
     """
     Yield a temporary path; its file is renamed to ``path`` when the block ends without an error.
+
+    The target of a symbolic link is replaced; a device or a pipe receives the bytes.
 
     :param suffixes: file name endings that the writer supports; devices and pipes need none.
     :raises InputError: when ``path`` cannot be written.
@@ -55,12 +53,7 @@ def atomic_write(path, suffixes: Sequence[str] = ()) -> Iterator[Path]:
 
 @contextmanager
 def line_writer(path) -> Iterator[Callable[[str], Any]]:
-    """
-    Yield a function that writes one line of UTF-8; devices and pipes receive each line at once.
-
-    :raises InputError: when ``path`` cannot be written.
-    :raises OutputError: when writing failed.
-    """
+    """Yield a function that writes one line of UTF-8; errors are those of :func:`atomic_write`."""
     if is_device_or_pipe(path):
         with os_error_as_output_error(path):
             stream = open_device_or_pipe(path)
@@ -75,11 +68,7 @@ def line_writer(path) -> Iterator[Callable[[str], Any]]:
 
 
 def make_folder(path) -> Path:
-    """
-    Return the folder ``path``, created where it does not exist.
-
-    :raises InputError: when it is a file, or cannot be created.
-    """
+    """Create the folder ``path`` where it is missing; return it, or raise an InputError."""
     try:
         Path(path).mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -89,11 +78,7 @@ def make_folder(path) -> Path:
 
 
 def check_free_space(file: Path) -> None:
-    """
-    Write past the end of a file and truncate it again.
-
-    :raises OSError: when the disk is full.
-    """
+    """Write past the end of a file and truncate it again; an OSError means a full disk."""
     with file.open('ab') as stream:
         length = stream.tell()
         stream.write(bytes(_MIN_FREE_BYTES))
@@ -115,7 +100,6 @@ def os_error_as_output_error(path):
 
 @contextmanager
 def _lines_to(stream: BinaryIO, path, flush: bool) -> Iterator[Callable[[str], Any]]:
-    """Yield the function that writes a line; the stream is closed at the end."""
     def write(line: str):
         with os_error_as_output_error(path):
             stream.write(line.encode('utf-8') + b'\n')
@@ -124,8 +108,7 @@ def _lines_to(stream: BinaryIO, path, flush: bool) -> Iterator[Callable[[str], A
     try:
         yield write
     except BaseException:
-        # report the first error, not that of closing
-        with suppress(OSError):
+        with suppress(OSError):  # the first error is reported, not that of closing
             stream.close()
         raise
     with os_error_as_output_error(path):

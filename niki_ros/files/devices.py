@@ -9,21 +9,16 @@ from typing import BinaryIO, Optional, Tuple, Union
 
 from niki_ros.common.errors import InputError
 
-# as many as Linux follows
-_MAX_SYMLINKS = 40
+_MAX_SYMLINKS = 40  # as many as Linux follows
 
 
 def is_device_or_pipe(path) -> bool:
-    """
-    Whether ``path`` is a device, a pipe, or a descriptor of this process such as /dev/stdout.
-
-    :raises InputError: for a block device: writing to it would destroy a file system.
-    """
+    """Whether ``path`` is a device, a pipe or a descriptor of this process such as /dev/stdout."""
     try:
         mode = os.stat(path).st_mode
     except OSError:
         return False
-    if stat.S_ISBLK(mode):
+    if stat.S_ISBLK(mode):  # writing to it would destroy a file system
         raise InputError(f'{path} is a disk; give the name of a file')
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) or _descriptor(path) is not None
 

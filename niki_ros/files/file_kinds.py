@@ -21,15 +21,11 @@ _TS_SYNC, _TS_MIN_PACKETS = b'G', 5
 
 
 def name_for_opencv(path) -> str:
-    """
-    Return the absolute path: in a relative one, OpenCV takes text before a colon for a protocol.
-
-    :raises InputError: when it is not UTF-8, at which OpenCV crashes.
-    """
+    """Return the absolute path: OpenCV takes text before a colon for a protocol."""
     name = os.path.abspath(path)
     try:
         name.encode('utf-8')
-    except UnicodeEncodeError as error:
+    except UnicodeEncodeError as error:  # OpenCV would crash
         raise InputError(f'the name {name!r} is not UTF-8, and OpenCV cannot open it; give it '
                          'another name, by mv or ln -s') from error
     return name
@@ -89,7 +85,6 @@ def is_truncated(path: Path) -> bool:
 
 
 def _head(path: Path, byte_count: int) -> bytes:
-    """Return the first bytes of a file, none where it cannot be read."""
     try:
         with path.open('rb') as file:
             return file.read(byte_count)

@@ -22,7 +22,6 @@ def check_outputs(outputs: Mapping[str, Any], inputs: Iterable,
     Check that outputs can be written and replace neither an input nor another output.
 
     :param outputs: name of the option → path; '-' = stdout, None = option not given.
-    :param inputs: files that are read, by any path or link.
     :param suffixes: name of the option → file name endings that its writer supports.
     :raises InputError: with the option and the path; in a conflict, also the other path.
     """
@@ -44,12 +43,7 @@ def check_outputs(outputs: Mapping[str, Any], inputs: Iterable,
 
 
 def target_and_temporary(path, suffixes: Sequence[str] = ()) -> Tuple[Path, Path]:
-    """
-    Return the file that ``path`` leads to, and an unused temporary name in the same folder.
-
-    :param suffixes: file name endings that the writer supports; empty = any.
-    :raises InputError: when the file cannot be written.
-    """
+    """Return the file that ``path`` leads to, and an unused temporary name in the same folder."""
     target = Path(os.path.realpath(path))
     _check_target(path, target, suffixes)
     # the suffix stays at the end: writers derive the format from it
@@ -66,7 +60,6 @@ def target_and_temporary(path, suffixes: Sequence[str] = ()) -> Tuple[Path, Path
 
 
 def _check_target(path, target: Path, suffixes: Sequence[str]):
-    """Raise an InputError where ``target`` cannot be a file of these endings."""
     if os.path.isdir(target):
         raise InputError(f'{path} is a folder; give the name of a file in it')
     if os.path.islink(target):

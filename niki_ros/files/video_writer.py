@@ -16,10 +16,8 @@ VIDEO_SUFFIXES = ('.mp4', '.m4v', '.mov', '.avi', '.mkv')
 """Containers whose encoded images were read back complete."""
 # of MPEG-4 part 2; its clock has 16 bits
 _MIN_SIDE_PX, _MAX_SIDE_PX, _MAX_RATE = 2, 8191, 65535
-# time stamps that differ by less from those of a fixed rate count as a fixed rate
-_MAX_JITTER_NS = 1_000_000
-# a longer step of the time stamps is a clock that was set
-_MAX_STEP_NS = 3_600_000_000_000
+_MAX_JITTER_NS = 1_000_000  # of the time stamps of a fixed rate
+_MAX_STEP_NS = 3_600_000_000_000  # between two time stamps; a longer step is a clock that was set
 
 
 class VideoWriter:
@@ -27,17 +25,12 @@ class VideoWriter:
     Writer of MPEG-4 part 2, the one encoder of every OpenCV build.
 
     :ivar remark: after closing, why the frames do not have the given time stamps; else ''.
+    :param width: of the images in pixels. :param height: likewise.
+    :raises InputError: when OpenCV cannot write such a file.
+    :raises OutputError: when the disk is full.
     """
 
     def __init__(self, path, rate_hz: float, width: int, height: int):
-        """
-        Open the file.
-
-        :param width: of the images in pixels.
-        :param height: of the images in pixels.
-        :raises InputError: when OpenCV cannot write such a file.
-        :raises OutputError: when the disk is full.
-        """
         # the codec halves the resolution of the colours, so an odd row or column is left out
         self._size = (width - width % 2, height - height % 2)
         self._path = Path(path)
@@ -65,11 +58,7 @@ class VideoWriter:
         self._times_ns.append(self._time_ns(stamp_ns))
 
     def close(self):
-        """
-        Finish the file.
-
-        :raises OutputError: when the file on the disk is incomplete.
-        """
+        """Finish the file; raise an OutputError when it is incomplete on the disk."""
         self._writer.release()
         count = len(self._times_ns)
         if count and not _is_complete(self._path, count):
@@ -80,7 +69,6 @@ class VideoWriter:
             self._write_times()
 
     def _open_error(self, width: int, height: int) -> Exception:
-        """Return the error for a file that OpenCV did not open."""
         try:
             check_free_space(self._path)
         except OSError as error:
@@ -117,11 +105,9 @@ class VideoWriter:
                            'has no fixed rate; mp4 and mov store the time of every frame')
 
     def __enter__(self) -> VideoWriter:
-        """Return the writer itself."""
         return self
 
     def __exit__(self, kind, *_):
-        """Finish the file; after an error, release it without checks."""
         if kind is None:
             self.close()
         else:

@@ -19,9 +19,8 @@ _MAX_WAITING_IMAGES = 300
 
 def recorded_frames(path, joints_topic: Optional[str] = None) -> Iterator[AnnotatedFrame]:
     """
-    Yield the bodies of the topic ``joints`` in a bag, with the image of the same stamp.
+    Yield the bodies of ``joints_topic`` (None = the only one) with the image of the same stamp.
 
-    :param joints_topic: None = the only one.
     :raises SourceError: when the bag has no such topic, or cannot be read.
     :raises InputError: when a point cloud is not one of the node.
     """

@@ -21,18 +21,14 @@ from niki_ros.loading.process_source import AnnotatedFrame
 import numpy as np
 
 _BONE_RADIUS_M, _JOINT_RADIUS_M = 0.012, 0.022
-# from the people to the eye, in distances, in the camera frame: to its right and above
+# from the people to the eye, as a ratio of the distance, in the camera frame
 _EYE_DIRECTION = np.array([0.35, -0.25, -0.9])
 _MIN_SHOWN_CONFIDENCE = 0.5
 _SCREENSHOT_TIMEOUT_S = 120
 
 
 def load_rerun():
-    """
-    Import the library of the viewer.
-
-    :raises BackendError: when it is missing, with the command that installs it.
-    """
+    """Import the library of the viewer; a BackendError has the command that installs it."""
     try:
         import_module('rerun.blueprint')
         return import_module('rerun')
@@ -42,34 +38,19 @@ def load_rerun():
 
 
 def show_window(frames: Iterable[AnnotatedFrame], absolute_time: bool = False) -> int:
-    """
-    Show frames in the window of the viewer and return their number.
-
-    :param absolute_time: stamps are times of day, not times since the beginning.
-    :raises BackendError: when the viewer does not start.
-    :raises SourceError: when there is no frame.
-    """
+    """Show frames in the window of the viewer and return their number."""
     return _log_frames(frames, _spawn_viewer, absolute_time)
 
 
 def save_recording(frames: Iterable[AnnotatedFrame], path, absolute_time: bool = False) -> int:
-    """
-    Write frames to a recording (.rrd) and return their number.
-
-    :param absolute_time: stamps are times of day, not times since the beginning.
-    :raises SourceError: when there is no frame.
-    """
+    """Write frames to a recording (.rrd) and return their number."""
     with atomic_write(path) as part:
         return _log_frames(frames, lambda recording, layout: recording.save(
             str(part), default_blueprint=layout), absolute_time)
 
 
 def save_screenshot(frame: AnnotatedFrame, path, absolute_time: bool = False):
-    """
-    Let the viewer draw one frame to a PNG file.
-
-    :raises BackendError: when the viewer has no display or graphics driver.
-    """
+    """Let the viewer draw one frame to a PNG file, on a virtual display where there is none."""
     with TemporaryDirectory() as folder, atomic_write(path, ('.png',)) as part:
         recording = Path(folder) / 'frame.rrd'
         save_recording([frame], recording, absolute_time)
@@ -83,6 +64,7 @@ def _log_frames(frames: Iterable[AnnotatedFrame], connect: Callable, absolute_ti
     Log frames to a new recording and return their number.
 
     :param connect: called with the recording and its layout before the first frame is logged.
+    :param absolute_time: stamps are times of day, not times since the beginning.
     """
     rerun = load_rerun()
     recording = rerun.RecordingStream('niki_view')
@@ -109,7 +91,6 @@ def _log_frames(frames: Iterable[AnnotatedFrame], connect: Callable, absolute_ti
 
 
 def _log_frame(rerun, recording, frame: AnnotatedFrame):
-    """Log the image and the skeletons."""
     jpeg = frame.overlay_jpeg()
     if jpeg is not None:
         recording.log('image', rerun.EncodedImage(contents=jpeg, media_type='image/jpeg'))
@@ -145,7 +126,6 @@ def _layout(blueprint, bodies: List[Body]):
 
 
 def _spawn_viewer(recording, layout):
-    """Start the viewer and connect a recording to it."""
     # without an activated environment, the program of the package is not on the PATH
     program = Path(import_module('rerun_cli').__file__).with_name('rerun')
     try:

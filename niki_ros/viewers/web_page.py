@@ -1,8 +1,8 @@
 """
-Web page with the bodies in 3D and over their image, served by this process alone.
+Web page with the bodies in 3D and over their image, for a browser without a network.
 
-The page needs a browser and no network. The standard library serves it, so that it works where the
-library of Rerun cannot be installed (Python 3.10, NumPy 1), such as on a robot.
+The standard library serves it, so that it works where the library of Rerun cannot be installed
+(Python 3.10, NumPy 1), such as on a robot.
 """
 
 from __future__ import annotations
@@ -38,14 +38,9 @@ _LOOPBACK_HOSTS = ('127.0.0.1', 'localhost', '::1')
 
 
 class FrameStore:
-    """
-    Frames for the page, safe to use from several threads.
-
-    :param title: of the page.
-    """
+    """Frames for the page, safe to use from several threads."""
 
     def __init__(self, title: str):
-        """Start without frames."""
         self._title = title
         self._lock = threading.Lock()
         self._frames: List[dict] = []
@@ -74,11 +69,7 @@ class FrameStore:
             self._image_spans.append(span)
 
     def add_all(self, frames: Iterable[AnnotatedFrame]) -> int:
-        """
-        Add every frame and return their number.
-
-        :raises SourceError: when there is none.
-        """
+        """Add every frame and return their number; raise a SourceError when there is none."""
         for frame in frames:
             self.add(frame)
         if not self._frames:
@@ -125,7 +116,6 @@ class WebView:
     """
 
     def __init__(self, store: FrameStore, host: str = '127.0.0.1', port: int = 8080):
-        """Listen; each request is answered by its own thread."""
         try:
             self._server = _Server((host, port), store)
         except (OSError, OverflowError) as error:
