@@ -44,10 +44,9 @@ def load_engine(model: Union[str, PathLike, bytes], backend: str = 'onnxruntime'
 
 def load_folder_engine(folder: ModelFolder, outputs: Dict[str, tuple], **options) -> Engine:
     """
-    Return the engine of a model folder after a check of its outputs.
+    Return the engine of a model folder after a check of its outputs; options as in load_engine.
 
     :param outputs: name → shape without the first axis, for every output that the caller uses.
-    :param options: of :func:`load_engine`.
     :raises ModelError: when an output is missing or has another shape.
     """
     engine = load_engine(folder.path, **options)
@@ -71,9 +70,8 @@ def _loader(backend: str) -> Callable:
     if backend == 'onnxruntime':
         from niki_ros.backends.onnxruntime_engine import OnnxRuntimeEngine
         return OnnxRuntimeEngine
-    from niki_ros.backends.tensorrt_library import tensorrt_library
+    from niki_ros.backends.tensorrt_cached import load_cached_engine, tensorrt_library
     tensorrt_library()  # raises before a graph is read
-    from niki_ros.backends.tensorrt_cached import load_cached_engine
     return load_cached_engine
 
 

@@ -1,8 +1,7 @@
 """
-The CUDA calls that running an engine needs, through ctypes from the driver's ``libcuda``.
+Calls of the CUDA driver by ctypes: the one CUDA library that every machine with a usable GPU has.
 
-The driver is the one CUDA library that every machine with a usable GPU has, so nothing else has to
-be installed. TensorRT works in the device's primary context, and so does this module.
+TensorRT works in the device's primary context, and so does this module.
 """
 
 from __future__ import annotations
@@ -32,12 +31,7 @@ class Gpu:
 
 
 class CudaDriver:
-    """
-    One GPU, its primary context and one stream.
-
-    :param index: number of the GPU.
-    :raises BackendError: when there is no driver or no such GPU, with the remedy.
-    """
+    """The GPU with number ``index``, its primary context and one stream."""
 
     def __init__(self, index: int = 0):
         self._cuda = _library()

@@ -21,7 +21,6 @@ class TensorSpec:
     dtype: str = 'float32'
 
     def fits(self, shape: tuple) -> bool:
-        """Return whether an array of ``shape`` can be this tensor."""
         return len(shape) == len(self.shape) and all(
             not isinstance(size, int) or size in (-1, found)
             for size, found in zip(self.shape, shape))
@@ -44,10 +43,9 @@ class Engine(Protocol):
 
     def describe(self) -> dict:
         """
-        Return facts about what runs.
+        Return facts about what runs; an engine may add others to these.
 
-        ``library``, ``version``, ``device``, ``precision``, ``threads`` of the CPU and
-        ``model_sha256`` of the graph; an engine may add more.
+        ``library``, ``version``, ``device``, ``precision``, ``threads``, ``model_sha256``.
         """
         ...
 
@@ -58,11 +56,7 @@ class Engine(Protocol):
 
 def checked_inputs(specs: Tuple[TensorSpec, ...],
                    inputs: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
-    """
-    Return ``inputs`` as contiguous arrays of the types in ``specs``.
-
-    :raises InputError: with the input that is missing, unknown or of another shape.
-    """
+    """Return contiguous arrays of the types in ``specs``; an InputError names a wrong input."""
     names = [spec.name for spec in specs]
     if set(names) != set(inputs):
         missing, unknown = set(names) - set(inputs), set(inputs) - set(names)

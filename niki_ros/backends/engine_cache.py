@@ -1,10 +1,9 @@
 """
 The cache of built engines on disk; every engine is checked before it is loaded.
 
-An engine is two files of the same name under ``$XDG_CACHE_HOME/niki_ros/engines``: ``.engine``,
-and a ``.json`` manifest with its key and sha256, which is written last. A lock file of this name
-prevents that two processes build the same engine; the system releases the lock when its holder
-ends.
+An engine is a file ``.engine`` and a manifest ``.json`` of the same name, with its key and sha256,
+which is written last. A ``.lock`` of this name, which the system releases when its holder ends,
+prevents that two processes build the same engine.
 """
 
 from __future__ import annotations
@@ -56,41 +55,30 @@ class EngineRefused(BackendError):
 
 
 def cache_folder() -> Path:
-    """
-    Return ``$XDG_CACHE_HOME/niki_ros/engines``; without the variable, below ``~/.cache``.
-
-    :raises BackendError: when the user has no home folder, such as a container's numeric user.
-    """
+    """Return ``$XDG_CACHE_HOME/niki_ros/engines``; without the variable, below ``~/.cache``."""
     base = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
-    if base.startswith('~'):
+    if base.startswith('~'):  # such as the numeric user of a container
         raise BackendError('this user has no home folder; name one for engines: '
                            'export XDG_CACHE_HOME=/tmp/cache')
     return Path(base) / 'niki_ros' / 'engines'
 
 
 class EngineCache:
-    """
-    The engines in one folder.
-
-    :param folder: None = :func:`cache_folder`.
-    """
+    """The engines in one folder; None = :func:`cache_folder`."""
 
     def __init__(self, folder: Optional[Path] = None):
         self.folder = Path(folder) if folder is not None else cache_folder()
 
     def load(self, key: EngineKey) -> bytes:
-        """
-        Return the bytes of the engine for ``key``.
-
-        :raises EngineRefused: with the file and its fault.
-        """
+        """Return the engine for ``key``; an EngineRefused names the file and its fault."""
         return self._load(self.folder / f'{key.name}.json', asdict(key))
 
     def store(self, key: EngineKey, data: bytes, facts: dict) -> Path:
         """Write an engine, then its manifest with ``facts``; return the file of the engine."""
         engine = self.folder / f'{key.name}.engine'
+        now = datetime.now(timezone.utc).isoformat(timespec='seconds')
         manifest = {'format': MANIFEST_FORMAT, 'key': asdict(key), 'sha256': sha256(data),
-                    'bytes': len(data), 'built': _now(), **facts}
+                    'bytes': len(data), 'built': now, **facts}
         self.folder.mkdir(parents=True, exist_ok=True)
         # a process that loads at this moment must not compare the new engine with the old
         # manifest: without one the engine counts as unfinished, and not as damaged
@@ -105,8 +93,7 @@ class EngineCache:
         Return the engine for ``key``; where there is none, one process builds it for all.
 
         :param build: returns the engine's bytes and the facts for its manifest.
-        :param on_mismatch: ``rebuild``, or ``refuse`` to raise instead of building.
-        :raises EngineRefused: with the reason and ``remedy``, when building is not allowed.
+        :param on_mismatch: ``rebuild``, or ``refuse`` to raise an EngineRefused with ``remedy``.
         :raises BackendError: when the cache cannot be written.
         """
         if on_mismatch not in ON_MISMATCH:
@@ -170,8 +157,7 @@ class EngineCache:
             raise EngineRefused(f'{engine} is truncated: {len(data)} bytes of '
                                 f'{manifest.get("bytes")}')
         if sha256(data) != manifest.get('sha256'):
-            raise EngineRefused(f'{engine} was changed since it was built: its sha256 is not the '
-                                "manifest's")
+            raise EngineRefused(f'{engine} was changed since it was built: its sha256 differs')
         return data
 
     def _named_by_key(self, engine: Path, manifest: dict) -> bool:
@@ -229,7 +215,3 @@ def _difference(built_for, wanted) -> str:
     words = [f'{name} {str(built_for.get(name))[:16]}, here {str(value)[:16]}'
              for name, value in wanted.items() if built_for.get(name) != value]
     return 'built for ' + '; '.join(words) if words else 'its manifest has unknown keys'
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec='seconds')

@@ -26,20 +26,13 @@ _DTYPES = {
 
 @dataclass(frozen=True)
 class PortionConfig:
-    """
-    How a batch is divided on a CPU.
+    """How a batch is divided on a CPU, by the size of its inputs."""
 
-    :ivar max_portion_bytes: size of the inputs of one run. Images of people gain nothing from
-        larger batches (landmarks of 1, 2, 4 and 8 people: 9, 9, 9 and 9 ms each on one core), and
-        every further image takes 11 MB.
-    :ivar min_parallel_bytes: size of the inputs from which portions run in parallel. Images gain
-        from a second thread, the joints of people do not.
-    :ivar max_parallel_runs: portions that run at the same time where ``parallel`` is 0.
-    """
-
+    # Images of people gain nothing from larger batches (landmarks of 1, 2, 4 and 8 people: 9, 9, 9
+    # and 9 ms each on one core), and every further image takes 11 MB.
     max_portion_bytes: int = 2 << 20
-    min_parallel_bytes: int = 1 << 20
-    max_parallel_runs: int = 4
+    min_parallel_bytes: int = 1 << 20  # images gain from a second thread, joints do not
+    max_parallel_runs: int = 4  # where ``parallel`` is 0
 
 
 class OnnxRuntimeEngine:
@@ -88,7 +81,6 @@ class OnnxRuntimeEngine:
         return {name: np.concatenate([part[name] for part in results]) for name in results[0]}
 
     def describe(self) -> dict:
-        """Return library, version, device, precision, threads and the sha256 of the graph."""
         return dict(self._facts)
 
     def close(self) -> None:

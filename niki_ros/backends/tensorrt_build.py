@@ -24,27 +24,20 @@ _WEIGHTS_SEARCHED_COUNT, _SAMPLE_NUMBERS_COUNT = 8, 12
 
 @dataclass(frozen=True)
 class BuiltEngine:
-    """
-    A serialized engine and the facts for its manifest.
-
-    :ivar layers_by_precision: number of layers that multiply: ``{'fp16': 53, 'fp32': 1}``.
-    :ivar fp16_weights_found: how many of the largest FP16 weights the engine holds, as ``fp16``
-        and as ``fp32``.
-    """
+    """A serialized engine and the facts for its manifest."""
 
     data: bytes
     build_s: float
-    layers_by_precision: Dict[str, int]
-    fp16_weights_found: Dict[str, int]
+    layers_by_precision: Dict[str, int]  # number of layers that multiply
+    fp16_weights_found: Dict[str, int]  # see :func:`weights_found`, of the largest weights
 
 
 def build_engine(library, graph: Graph, max_batch: int, target: Optional[str] = None,
                  progress: Optional[Callable[[str], None]] = None) -> BuiltEngine:
     """
-    Build for this machine's GPU, or ahead of time for ``target`` (TensorRT-RTX).
+    Build for this machine's GPU, or ahead of time for ``target`` (TensorRT-RTX), such as ``sm89``.
 
-    :param target: such as ``sm89``; None = the GPU of this machine.
-    :param progress: called with a line of text for every phase of the build.
+    :param target: one of :func:`targets_of`. :param progress: called with the name of every phase.
     :raises ModelError: when the parser refuses the graph, with its reasons.
     :raises BackendError: when the build fails, or an FP16 graph gives an engine in FP32.
     """
@@ -80,12 +73,10 @@ def targets_of(library) -> tuple:
 
 def weights_found(weights: List[np.ndarray], engine: bytes) -> Dict[str, int]:
     """
-    Count the FP16 weights whose numbers stand in an engine, as FP16 and as FP32.
+    Count the matrices (rows, columns) float16 that an engine contains, as FP16 and as FP32.
 
     A few numbers of a row are searched, and of a column, for an engine that keeps the transpose.
     Weights in an order of the library's own (convolutions) are not found.
-
-    :param weights: matrices (rows, columns) float16.
     """
     counts = {'fp16': 0, 'fp32': 0}
     for matrix in weights:
@@ -99,13 +90,12 @@ def weights_found(weights: List[np.ndarray], engine: bytes) -> Dict[str, int]:
 
 def check_fp16(graph: Graph, engine: bytes, layers: Dict[str, int], found: Dict[str, int]):
     """
-    Refuse an engine of an FP16 graph that computes in FP32, or keeps its weights in FP32.
+    Raise a BackendError for the engine of an FP16 graph that computes or stores weights in FP32.
 
     An engine that reports fp16 and keeps fp32 weights is a fault that was seen in the field.
 
-    :param layers: layers of the parsed network, see :class:`BuiltEngine`.
+    :param layers: of the parsed network, see :class:`BuiltEngine`.
     :param found: see :func:`weights_found`.
-    :raises BackendError: with the numbers.
     """
     expected = dict(graph.layers_by_precision) or {'fp16': 1}
     if layers.get('fp16', 0) < expected['fp16']:
@@ -133,10 +123,6 @@ def _config(library, builder, network, max_batch: int, target: Optional[str]):
     if hasattr(library.BuilderFlag, 'TF32'):
         config.clear_flag(library.BuilderFlag.TF32)  # TF32 has 10 bits of mantissa
     if target is not None:
-        known = targets_of(library)
-        if target not in known:
-            raise BackendError(f'target is {target!r}; {library.__name__} {library.__version__} '
-                               f'builds ahead of time for {", ".join(known) or "no GPU"}')
         config.num_compute_capabilities = 1
         config.set_compute_capability(getattr(library.ComputeCapability, target.upper()), 0)
     profile = builder.create_optimization_profile()
@@ -199,7 +185,6 @@ def _logger(library):
             self.last_error = ''
 
         def log(self, severity, message):
-            """Receive a message of TensorRT."""
             if int(severity) <= int(library.Logger.ERROR):
                 self.last_error = message
     return Logger()
@@ -214,18 +199,15 @@ def _monitor(library, progress: Callable[[str], None]):
             self._steps = {}
 
         def phase_start(self, phase_name, parent_phase, num_steps):
-            """Receive the start of a phase."""
             self._steps[phase_name] = num_steps
             if parent_phase in (None, 'Building engine', 'Building engine from subgraph'):
                 progress(phase_name)
 
         def step_complete(self, phase_name, step):
-            """Receive the end of a step; True = continue."""
             if phase_name == 'Timing graph nodes' and self._steps.get(phase_name):
                 progress(f'{phase_name} {step + 1}/{self._steps[phase_name]}')
-            return True
+            return True  # continue
 
         def phase_finish(self, phase_name):
-            """Receive the end of a phase."""
             self._steps.pop(phase_name, None)
     return Monitor()

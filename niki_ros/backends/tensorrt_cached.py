@@ -1,23 +1,40 @@
-"""TensorRT engines of graphs, from the cache or built into it."""
+"""TensorRT: its library, and the engines of graphs from the cache or built into it."""
 
 from __future__ import annotations
 
+from importlib import import_module
 import logging
 from typing import Callable, Optional, Tuple
 
 from niki_ros.backends.engine_cache import ANY_GPU, EngineCache, EngineKey, EngineRefused
 from niki_ros.backends.tensorrt_build import build_engine, targets_of
-from niki_ros.backends.tensorrt_library import tensorrt_library
 from niki_ros.common.errors import BackendError
 from niki_ros.models.graph import Graph
 
 MAX_BATCH = 16
+_LIBRARIES = ('tensorrt', 'tensorrt_rtx')  # tensorrt 10.3 or later
+_REMEDY = ('on a Jetson it comes with JetPack (sudo apt install python3-libnvinfer); on a '
+           'desktop: pip install tensorrt, or pip install tensorrt-rtx-cu13; or set the backend '
+           'onnxruntime')
 _log = logging.getLogger(__name__)
 
 
-def load_cached_engine(graph: Graph, max_batch: int = MAX_BATCH, on_mismatch: str = 'rebuild',
-                       library: Optional[str] = None, cache: Optional[EngineCache] = None,
-                       progress: Optional[Callable[[str], None]] = None):
+def tensorrt_library(*names: str):
+    """Return the first installed library of ``names``, or of all known ones."""
+    reasons = []
+    for name in names or _LIBRARIES:
+        try:
+            library = import_module(name)
+        except ImportError as error:
+            reasons.append(f'{name}: {error}')
+            continue
+        if hasattr(library, 'Builder'):
+            return library
+        reasons.append(f'{name}: a placeholder without a Builder')
+    raise BackendError(f'backend tensorrt: no library ({"; ".join(reasons)}); {_REMEDY}')
+
+
+def load_cached_engine(graph: Graph, max_batch: int = MAX_BATCH, on_mismatch: str = 'rebuild'):
     """
     Return the engine of a graph for this machine's GPU; it is built where the cache has none.
 
@@ -27,17 +44,14 @@ def load_cached_engine(graph: Graph, max_batch: int = MAX_BATCH, on_mismatch: st
     """
     from niki_ros.backends.cuda_driver import CudaDriver
     from niki_ros.backends.tensorrt_engine import TensorRtEngine
-    module = tensorrt_library(library)
-    cuda = CudaDriver()
-    cache = cache or EngineCache()
-    this_gpu, any_gpu = (engine_key(module, graph, name, cuda.gpu.compute_capability, max_batch)
+    module, cuda, cache = tensorrt_library(), CudaDriver(), EngineCache()
+    this_gpu, any_gpu = (_key(module, graph, name, cuda.gpu.compute_capability, max_batch)
                          for name in (cuda.gpu.name, ANY_GPU))
     try:
         data = cache.load(any_gpu)  # built ahead of time for this compute capability
     except EngineRefused:
         data = cache.get(
-            this_gpu, lambda: _build(module, graph, max_batch, None, progress or _log_progress),
-            on_mismatch,
+            this_gpu, lambda: _build(module, graph, max_batch, None, _log_progress), on_mismatch,
             f'niki engine build MODEL --precision {graph.precision} --max-batch {max_batch}')
     return TensorRtEngine(data, module, cuda, graph.precision, graph.sha256)
 
@@ -52,18 +66,14 @@ def build_into_cache(graph: Graph, target: Optional[str] = None, max_batch: int 
     :raises BackendError: as :func:`where_to_build`, and when the build fails.
     """
     module, gpu, capability = where_to_build(target)
-    key = engine_key(module, graph, gpu, capability, max_batch)
+    key = _key(module, graph, gpu, capability, max_batch)
     (cache or EngineCache()).get(
         key, lambda: _build(module, graph, max_batch, target, progress), on_mismatch)
     return key
 
 
 def where_to_build(target: Optional[str]) -> Tuple:
-    """
-    Return the library that builds for ``target``, and the GPU's name and compute capability.
-
-    :raises BackendError: without the library, or without a GPU when there is no target.
-    """
+    """Return the library that builds for ``target``, and the GPU's name and compute capability."""
     if target is None:
         from niki_ros.backends.cuda_driver import CudaDriver
         module = tensorrt_library()
@@ -83,8 +93,7 @@ def where_to_build(target: Optional[str]) -> Tuple:
     return module, ANY_GPU, target
 
 
-def engine_key(module, graph: Graph, gpu: str, capability: str, max_batch: int) -> EngineKey:
-    """Return the key of the engine of a graph."""
+def _key(module, graph: Graph, gpu: str, capability: str, max_batch: int) -> EngineKey:
     return EngineKey(graph.sha256, module.__name__, str(module.__version__), gpu, capability,
                      graph.precision, max_batch)
 

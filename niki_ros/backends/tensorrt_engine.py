@@ -18,10 +18,8 @@ class TensorRtEngine:
     :param data: the serialized engine, whose sha256 was checked.
     :param library: ``tensorrt`` or ``tensorrt_rtx``.
     :param cuda: see :class:`niki_ros.backends.cuda_driver.CudaDriver`.
-    :param precision: precision of the graph; compared with that of the layers where the library
-        reports it.
-    :param model_sha256: sha256 of the graph.
-    :raises BackendError: when the library refuses the engine, or the engine has another precision.
+    :param precision: of the graph. :param model_sha256: of the graph.
+    :raises BackendError: when the library refuses the engine, or reports another precision.
     """
 
     def __init__(self, data: bytes, library, cuda, precision: str, model_sha256: str = ''):
@@ -64,7 +62,6 @@ class TensorRtEngine:
                 for spec in self.outputs}
 
     def describe(self) -> dict:
-        """Return library, version, device, precision and the sha256 of the graph."""
         return {'library': self._library.__name__, 'version': self._library.__version__,
                 'device': self._cuda.gpu.name,
                 'compute_capability': self._cuda.gpu.compute_capability,

@@ -1,4 +1,4 @@
-"""Put the pipeline together from names and settings."""
+"""Loading of the pipeline from names and settings."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from niki_ros.solvers import load_solver
 def load_pipeline(config: Optional[PipelineConfig] = None, *, detector=None, wait: bool = True,
                   **settings) -> Pipeline:
     """
-    Return a pipeline ready to run.
+    Return a pipeline.
 
-    :param detector: finds people instead of ``observer.detector``: an object with the methods of
+    :param detector: used instead of ``observer.detector``; has the methods of
         :class:`niki_ros.observers.detectors.Detector`.
     :param wait: wait for a search for people that is late, so that the same images give the same
-        bodies on every machine; False: never hold an image up for it.
+        bodies on every machine; False: no image waits for it.
     :param settings: dotted names of :mod:`niki_ros.common.settings`; ``observer`` and ``solver``
         are short for ``observer.name`` and ``solver.name``.
     :raises ConfigError: for a setting that does not exist or does not fit.

@@ -16,18 +16,12 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class AnnotatedFrame:
-    """
-    An image and the bodies in it.
+    """An image and the bodies in it."""
 
-    :ivar stamp_ns: time of the image in nanoseconds, as the source defines it.
-    :ivar image_rgb: (H, W, 3) uint8; None where a bag has bodies without their image.
-    :ivar camera: camera of the image; None where a bag has no calibration.
-    """
-
-    stamp_ns: int
-    image_rgb: Optional[np.ndarray]
+    stamp_ns: int  # as the source defines it
+    image_rgb: Optional[np.ndarray]  # (H, W, 3) uint8; None where a bag lacks the image
     bodies: List[Body]
-    camera: Optional[Camera]
+    camera: Optional[Camera]  # None where a bag has no calibration
 
     def observed_count(self) -> int:
         """Return the number of observed joints of all bodies."""

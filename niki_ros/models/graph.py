@@ -16,22 +16,18 @@ class Graph:
     """
     The bytes of an ONNX file and the facts that its model folder states.
 
-    :ivar data: the file. Weights that are stored as FP16 and cast to FP32 before they are used
-        count as FP32 in all facts: the libraries do that cast once, when they load the graph.
-    :ivar precision: precision of most weights: ``fp32``, ``fp16``, or :data:`UNKNOWN`.
-    :ivar weight_bytes: bytes of all weights; None where the manifest does not state them.
-    :ivar layers_by_precision: number of layers with weights by the precision that they compute in,
-        such as ``{'fp16': 53, 'fp32': 1}``; empty where the manifest does not state them.
+    Weights that are stored as FP16 and cast to FP32 before they are used count as FP32 in all
+    facts: the libraries do that cast once, when they load the graph.
     """
 
     data: bytes = field(repr=False)
-    precision: str = UNKNOWN
-    weight_bytes: Optional[int] = None
+    precision: str = UNKNOWN  # of most weights: ``fp32``, ``fp16``, or UNKNOWN
+    weight_bytes: Optional[int] = None  # None where the manifest does not state them
+    # number of layers with weights by the precision of their computation: {'fp16': 53, 'fp32': 1}
     layers_by_precision: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def sha256(self) -> str:
-        """The SHA-256 of the file as 64 hexadecimal digits."""
         return sha256(self.data)
 
 

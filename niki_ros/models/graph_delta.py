@@ -1,9 +1,9 @@
 """
 Rebuilds a graph from another graph, its base, and a small file of differences.
 
-Two graphs of one network hold the same weights: in FP16 and in FP32, or a network and a part of
-it. So that the weights are stored once, the second graph is stored as a list of parts, which
-joined give its exact bytes. ``niki_training.export.graph_delta`` makes the file: an ``.npz`` with
+Two graphs of one network hold the same weights (in FP16 and in FP32, or a network and its part),
+which are stored once: the second graph is a list of parts, which joined give its exact bytes.
+``niki_training.export.graph_delta`` makes the file, an ``.npz`` with
 
 - ``parts`` (n, 3) int64: operation, first byte, number of bytes;
 - ``literal`` (m,) uint8: the bytes that the base does not have.
@@ -23,12 +23,7 @@ COPY, TO_FP16, TO_FP32, LITERAL = range(4)
 
 
 def apply_delta(base: bytes, delta: bytes) -> bytes:
-    """
-    Return the graph of a delta.
-
-    :raises ModelError: when the delta is damaged. Another base is not detected: compare the
-        sha256 of the result.
-    """
+    """Return the graph of a delta; compare its sha256, because another base is not detected."""
     try:
         with np.load(BytesIO(delta), allow_pickle=False) as stored:
             parts, literal = stored['parts'].tolist(), stored['literal'].tobytes()

@@ -45,7 +45,6 @@ class ModelFolder:
 
     @property
     def name(self) -> str:
-        """The model's name."""
         return str(self.manifest['name'])
 
     @property
@@ -61,23 +60,13 @@ class ModelFolder:
         return frozenset([self.manifest['sha256'], *(facts['sha256'] for facts in others)])
 
     def check_kind(self, kind: str, maker: str):
-        """
-        Refuse a model of another kind.
-
-        :param maker: the command that makes folders of this kind.
-        :raises ModelError: when the kind differs.
-        """
+        """Raise a ModelError for another kind; ``maker`` is the command that makes this kind."""
         if self.manifest['kind'] != kind:
             raise ModelError(f'{self.path} is of kind {self.manifest["kind"]!r}; expected {kind}, '
                              f'as made by {maker}')
 
     def load_graph(self, precision: Optional[str] = None) -> Graph:
-        """
-        Return the graph of ``precision``; None = the main graph.
-
-        :raises ModelError: when the graph is missing or changed, or the folder has none of this
-            precision.
-        """
+        """Return the graph of ``precision``, None = the main one, after a check of its sha256."""
         main = self.precisions[0]
         precision = precision or main
         if precision not in self.precisions:
@@ -96,7 +85,6 @@ class ModelFolder:
         return graph
 
     def _read_graph(self, facts: dict) -> Tuple[Path, bytes]:
-        """Return the file of a graph, or of its delta, and the bytes of the graph."""
         delta = facts.get('delta')
         if not delta:
             source = self.path / facts['file']
@@ -111,11 +99,7 @@ class ModelFolder:
 
 
 def read_model_folder(path: _PathLike) -> ModelFolder:
-    """
-    Read a model folder's manifest and check its form.
-
-    :raises ModelError: with the file and the fault.
-    """
+    """Read a model folder's manifest and check its form; a ModelError names file and fault."""
     folder = Path(path)
     if not folder.is_dir():
         raise ModelError(f'{folder} is no model folder: there is no such directory')
@@ -161,8 +145,7 @@ def write_model_folder(path: _PathLike, graph: bytes, manifest: dict) -> ModelFo
     """
     Write ``model.onnx`` and ``manifest.json`` with its sha256; each file is complete or absent.
 
-    :raises InputError: when the folder cannot be made, or holds files of these names that are not
-        those of a model folder.
+    :raises InputError: when the folder cannot be made, or holds other files of these names.
     :raises OutputError: when the files could not be written.
     """
     folder = make_folder(path)
@@ -176,11 +159,7 @@ def write_model_folder(path: _PathLike, graph: bytes, manifest: dict) -> ModelFo
 
 
 def write_manifest(folder: _PathLike, manifest: dict) -> ModelFolder:
-    """
-    Replace the manifest of a model folder.
-
-    :raises OutputError: when it could not be written.
-    """
+    """Replace the manifest of a model folder, or raise an OutputError."""
     file = Path(folder) / MANIFEST
     try:
         write_file(file, (json.dumps(manifest, indent=1) + '\n').encode())
@@ -190,11 +169,7 @@ def write_manifest(folder: _PathLike, manifest: dict) -> ModelFolder:
 
 
 def write_file(path: Path, data: bytes):
-    """
-    Write a temporary file, flush it to the disk and rename it to ``path``.
-
-    :raises OSError: when that failed; ``path`` is then as it was before.
-    """
+    """Replace ``path`` by a complete file on the disk; after an OSError it is as it was before."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.', suffix='.tmp')
     try:
         with os.fdopen(handle, 'wb') as file:

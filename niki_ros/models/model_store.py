@@ -13,7 +13,6 @@ LANDMARK_SIZES = ('lite', 'full', 'heavy')
 
 
 def shipped_models() -> Path:
-    """Return the folder that contains the model folders of the package."""
     return Path(__file__).parent
 
 
@@ -23,11 +22,7 @@ def shipped_names() -> List[str]:
 
 
 def shipped_folders() -> List[ModelFolder]:
-    """
-    Return the model folders that ship, in alphabetical order.
-
-    :raises ModelError: when a manifest is damaged.
-    """
+    """Return the model folders that ship, in alphabetical order."""
     return [read_model_folder(shipped_models() / name) for name in shipped_names()]
 
 
@@ -40,11 +35,7 @@ def folder_of(name: str) -> Optional[Path]:
 
 
 def find_model(name: str) -> ModelFolder:
-    """
-    Return the model folder of a model that ships, or the one at a path.
-
-    :raises ModelError: when there is none.
-    """
+    """Return the model folder of a model that ships, or the one at a path."""
     folder = folder_of(name)
     if folder is not None:
         return read_model_folder(folder)
@@ -55,13 +46,10 @@ def find_model(name: str) -> ModelFolder:
 
 def graphs_of(config) -> List[Tuple[str, ModelFolder]]:
     """
-    Return (role, folder) of every graph that these settings run.
+    Return (role, folder) of every graph that these settings (PipelineConfig) run.
 
     The roles are ``detector``, ``landmarks`` (any network that follows one person), ``lifter`` and
     ``solver``.
-
-    :param config: :class:`niki_ros.common.settings.PipelineConfig`.
-    :raises ModelError: when a model is missing.
     """
     observer, found = config.observer, []
     if observer.detector:

@@ -36,11 +36,7 @@ def bag_files(path) -> List[Path]:
 
 
 def paths_for_rosbags(path) -> List[Path]:
-    """
-    Return the paths that rosbags opens: the folder, or its files when it has no metadata.yaml.
-
-    :raises SourceError: when there are several recordings, or a file must be repaired first.
-    """
+    """Return the paths that rosbags opens: the folder, or its files where it has no metadata."""
     path = Path(path)
     if _has_metadata(path):
         return [path]

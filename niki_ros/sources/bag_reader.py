@@ -65,12 +65,7 @@ class BagReader:
 
     def messages(self, topics: Iterable[Optional[str]],
                  on_unreadable: Callable[[str, str], Any]) -> Iterator[Tuple[str, Any]]:
-        """
-        Yield topic and message in the order of recording.
-
-        :param on_unreadable: called with topic and error text for a message that cannot be parsed.
-        :raises SourceError: when the file of the bag is damaged.
-        """
+        """Yield topic and message as recorded; ``on_unreadable`` gets topic and error text."""
         wanted = [one for one in self._reader.connections if one.topic in topics]
         raw = self._reader.messages(wanted) if wanted else iter(())
         while True:

@@ -7,10 +7,8 @@ from typing import List, Optional
 from niki_ros.common.errors import SourceError
 from niki_ros.sources.bag_reader import BagReader, CAMERA_INFO_TYPE, IMAGE_TYPES
 
-# words in topics whose images are not those of a camera
-_NO_CAMERA_WORDS = ('overlay', 'depth')
-# of image_transport, below the topic that a user names
-_TRANSPORT_SUFFIXES = ('/compressed', '/compressedDepth')
+_NO_CAMERA_WORDS = ('overlay', 'depth')  # in topics whose images are not those of a camera
+_TRANSPORT_SUFFIXES = ('/compressed', '/compressedDepth')  # of image_transport
 
 
 def camera_image_topics(bag: BagReader) -> List[str]:
@@ -22,11 +20,7 @@ def camera_image_topics(bag: BagReader) -> List[str]:
 
 
 def choose_image_topic(bag: BagReader, name: Optional[str] = None) -> str:
-    """
-    Return the image topic with this name; None = the only one of a camera.
-
-    :raises SourceError: with the topics, when there is not exactly one.
-    """
+    """Return the image topic with this name; None = the only one of a camera."""
     if name is not None:
         return _find_topic(bag, name, 'images', *IMAGE_TYPES)
     found = camera_image_topics(bag)
@@ -40,11 +34,7 @@ def choose_image_topic(bag: BagReader, name: Optional[str] = None) -> str:
 
 def choose_info_topic(bag: BagReader, image_topic: str, name: Optional[str] = None
                       ) -> Optional[str]:
-    """
-    Return the camera_info topic with this name; None = next to the images, or the only one.
-
-    :raises SourceError: with the topics, when none has the name.
-    """
+    """Return the camera_info topic with this name; None = next to the images, or the only one."""
     if name is not None:
         return _find_topic(bag, name, 'camera_info', CAMERA_INFO_TYPE)
     topics = bag.topics(CAMERA_INFO_TYPE)

@@ -62,7 +62,6 @@ def camera_for_source(path, source: FrameSource, rectified: bool = False) -> Cam
     """
     Read a calibration and scale it to the size of the images of a source.
 
-    :param rectified: as in :func:`camera_from_yaml`.
     :raises InputError: also for another aspect ratio: the cropped part of the image is unknown.
     """
     camera = camera_from_yaml(path, rectified)

@@ -33,11 +33,7 @@ def is_stream(spec: str) -> bool:
 
 
 def open_stream(spec: str, options: SourceOptions) -> FrameSource:
-    """
-    Open an address or a pipeline; a recording at an address is read completely, like a file.
-
-    :raises SourceError: with the address, but without its password.
-    """
+    """Open an address or a pipeline; a recording at an address is read completely, like a file."""
     capture = _open(spec)
     if _is_recording(spec, capture):
         capture.release()
