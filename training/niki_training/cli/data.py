@@ -1,9 +1,5 @@
 """Prepare motion, skeletons and rendered people for training."""
 
-from __future__ import annotations
-
-import sys
-
 from niki_training.common.command import run_command
 
 VERBS = {
@@ -25,7 +21,3 @@ VERBS = {
 def main(argv=None) -> int:
     """Run one verb; an error is printed in one line and returns 2."""
     return run_command('niki-data', __doc__, VERBS, argv)
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -1,7 +1,5 @@
 """Make a skeleton and shape space from an SMPL or SMPL-X file."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

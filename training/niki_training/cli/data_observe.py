@@ -1,7 +1,5 @@
 """Run a front end on the images of rendered shards and store pairs with the ground truth."""
 
-from __future__ import annotations
-
 from pathlib import Path
 import sys
 

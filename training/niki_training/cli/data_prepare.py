@@ -1,7 +1,5 @@
 """Read motion files of one format, join them and write one store."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

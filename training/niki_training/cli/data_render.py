@@ -4,8 +4,6 @@ Render clips of people who move as in a motion archive, with exact ground truth.
 An interrupted run is resumed at whole shards.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 import sys
 import time

@@ -1,7 +1,5 @@
 """Print counts, hours, subjects and balance of a store of motion."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from niki_training.data.readers import read_motion

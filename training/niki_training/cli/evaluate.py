@@ -4,10 +4,6 @@ Measure solvers, the lifter and the whole pipeline on held-out data.
 Without a verb solvers are measured: niki-evaluate --data … is niki-evaluate solvers --data …
 """
 
-from __future__ import annotations
-
-import sys
-
 from niki_training.common.command import run_command
 
 VERBS = {
@@ -33,7 +29,3 @@ VERBS = {
 def main(argv=None) -> int:
     """Run one verb; an error is printed in one line and returns 2."""
     return run_command('niki-evaluate', __doc__, VERBS, argv, default='solvers')
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -1,7 +1,5 @@
 """Score solvers on held-out motion under every corruption of the protocol, in one table."""
 
-from __future__ import annotations
-
 import copy
 import json
 from pathlib import Path

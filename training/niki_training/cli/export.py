@@ -4,10 +4,6 @@ Write model folders for niki_ros.
 Without a verb a checkpoint is exported: niki-export CHECKPOINT FOLDER is niki-export checkpoint …
 """
 
-from __future__ import annotations
-
-import sys
-
 from niki_training.common.command import run_command
 
 VERBS = {
@@ -22,7 +18,3 @@ VERBS = {
 def main(argv=None) -> int:
     """Run one verb; an error is printed in one line and returns 2."""
     return run_command('niki-export', __doc__, VERBS, argv, default='checkpoint')
-
-
-if __name__ == '__main__':
-    sys.exit(main())

@@ -1,7 +1,5 @@
 """Export a checkpoint to a model folder; its confidence is fitted on held-out motion."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

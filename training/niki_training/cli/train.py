@@ -4,8 +4,6 @@ Train a network, on a CPU, on a GPU, or on several under torchrun.
 Without a verb the solver is trained: niki-train --data … is niki-train solver --data …
 """
 
-from __future__ import annotations
-
 import sys
 
 from niki_training.common.command import run_command

@@ -1,7 +1,5 @@
 """Train a solver network on motion; started again with the same --out, the run is resumed."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from niki_ros.common.errors import ConfigError

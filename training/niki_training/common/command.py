@@ -2,26 +2,23 @@
 Command lines with verbs.
 
 A verb is a module with ``add_arguments(parser)`` and ``main(args) -> int``; its docstring is its
-help. The module is imported when its verb is parsed, so that ``--help`` does not import torch.
+help. It is imported when its verb is parsed, so that ``--help`` does not import torch.
 """
-
-from __future__ import annotations
 
 import argparse
 from importlib import import_module
 import sys
-from typing import Dict, Optional, Tuple
 
 from niki_ros.common.errors import NikiError
 from niki_ros.common.plain_text import write_plainly
 
-Verbs = Dict[str, Tuple[str, str]]  # name of each verb → its module and one line of help
+Verbs = dict[str, tuple[str, str]]  # name of each verb → its module and one line of help
 
 
 class _VerbParser(argparse.ArgumentParser):
     """Parser of one verb, which imports the verb's module when it parses."""
 
-    def __init__(self, *, module: Optional[str] = None, **options):
+    def __init__(self, *, module: str | None = None, **options):
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **options)
         self._module = module
 
@@ -34,8 +31,8 @@ class _VerbParser(argparse.ArgumentParser):
         return super().parse_known_args(args, namespace)
 
 
-def run_command(prog: str, description: Optional[str], verbs: Verbs, argv=None,
-                default: Optional[str] = None) -> int:
+def run_command(prog: str, description: str | None, verbs: Verbs, argv=None,
+                default: str | None = None) -> int:
     """
     Run one verb and return its exit code; an error is printed in one line and returns 2.
 

@@ -1,7 +1,5 @@
 """Groups of joints that are hidden or confused together."""
 
-from __future__ import annotations
-
 from niki_ros.body.skeleton import JOINT
 import numpy as np
 
@@ -16,8 +14,7 @@ LEFT_LEG, RIGHT_LEG = LIMBS[2:]
 LEGS = LEFT_LEG + RIGHT_LEG
 HIPS = (JOINT['left_hip'], JOINT['right_hip'])
 SHOULDERS = (JOINT['left_shoulder'], JOINT['right_shoulder'])
-HIDDEN_JOINT_ERROR_M = 0.2
-"""Standard deviation per coordinate of a joint that the front end does not see."""
+HIDDEN_JOINT_ERROR_M = 0.2  # standard deviation per coordinate of a joint that is not seen
 
 
 def limb_mask(count, rng) -> np.ndarray:

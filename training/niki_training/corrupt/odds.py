@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Iterator, Tuple
+from typing import Iterator
 
 from niki_ros.common.errors import ConfigError
 
@@ -71,7 +71,7 @@ class CorruptionOdds:
                 raise ConfigError(f'corruption.{group}.… are all 0; one above 0 is expected')
 
 
-def odds_by_name(odds) -> Iterator[Tuple[str, float]]:
+def odds_by_name(odds) -> Iterator[tuple[str, float]]:
     """Yield the names and values of a group of odds; those of its groups as ``group.name``."""
     for one in fields(odds):
         value = getattr(odds, one.name)

@@ -4,9 +4,7 @@ Corruptions of the evaluation protocol, one function each.
 A row of the evaluation's table is the name of a corruption, or name and value: ``noise-20``.
 """
 
-from __future__ import annotations
-
-from typing import Callable, Dict, Optional, Tuple
+from typing import Callable
 
 from niki_ros.body.observation import SIGMA_UNIT_M
 from niki_ros.body.skeleton import JOINT
@@ -22,8 +20,8 @@ PROTOCOL_ROWS = (
 TRUNCATED_JOINTS = {'legs': groups.LEGS,
                     'waist': groups.LEGS + groups.HIPS + (0, JOINT['spine1'], JOINT['spine2'])}
 
-Corrupted = Tuple[np.ndarray, float, Optional[np.ndarray]]
-CORRUPTIONS: Dict[str, Callable[..., Corrupted]] = {}
+Corrupted = tuple[np.ndarray, float, np.ndarray | None]
+CORRUPTIONS: dict[str, Callable[..., Corrupted]] = {}
 """
 Name → function of joints (B, T, 29, 3), the value in the row's name and a random generator.
 

@@ -6,9 +6,7 @@ with the decorator ``noise`` or ``hides``, and its odds, under the same name, as
 its group in :mod:`niki_training.corrupt.odds`.
 """
 
-from __future__ import annotations
-
-from typing import Callable, Dict
+from typing import Callable
 
 from niki_ros.body.observation import SIGMA_UNIT_M
 from niki_ros.body.skeleton import JOINT
@@ -28,14 +26,14 @@ _HIDDEN_SINGLE_RATIO = 0.15
 _BELOW_CHEST_RATIOS = {JOINT['spine1']: 0.85, JOINT['spine2']: 0.5, 0: 0.5}
 """Joints of the trunk → share of the bodies, hidden below the chest, in which they are hidden."""
 
-NOISES: Dict[str, Callable] = {}
+NOISES: dict[str, Callable] = {}
 """
 Name → function of joints (B, T, 29, 3), level (B,) in metres, normal (B, T, 29, 3) and generator.
 
 ``normal`` is a standard normal draw. Returns the error (B, T, 29, 3) in metres and sigma, which
 broadcasts to (B, T, 29).
 """
-HIDDEN: Dict[str, Callable] = {}
+HIDDEN: dict[str, Callable] = {}
 """Name → function of chosen (B,) bool, odds and generator; returns the hidden joints (B, 29)."""
 
 

@@ -1,14 +1,11 @@
 """Augmentation of motion: mirrored poses, camera orientations and body shapes."""
 
-from __future__ import annotations
-
 from niki_ros.body.kinematics import forward_kinematics
 from niki_ros.body.rotations import rotmat_from_rotvec
 from niki_ros.body.skeleton import MIRROR_29, Skeleton
 import numpy as np
 
-CAMERA_FROM_UPRIGHT = np.diag([1.0, -1.0, -1.0])
-"""Turns motion axes (y up) into the axes of a camera (y down) that the person faces."""
+CAMERA_FROM_UPRIGHT = np.diag([1.0, -1.0, -1.0])  # the person (y up) faces the camera (y down)
 
 
 def mirror_poses(rotvec) -> np.ndarray:

@@ -1,8 +1,6 @@
 """Training batches of a solver: motion, augmented, corrupted and turned into network inputs."""
 
-from __future__ import annotations
-
-from typing import Iterator, Optional, Protocol
+from typing import Iterator, Protocol
 
 from niki_ros.body.skeleton import Skeleton
 import numpy as np
@@ -47,8 +45,8 @@ class Batches:
     """
 
     def __init__(self, motion: Motion, skeleton: Skeleton, batch: int, frames: int = 1,
-                 seed: int = 0, clean_share: float = 0.125, pairs: Optional[PairSource] = None,
-                 pairs_share: float = 0.0, odds: Optional[CorruptionOdds] = None):
+                 seed: int = 0, clean_share: float = 0.125, pairs: PairSource | None = None,
+                 pairs_share: float = 0.0, odds: CorruptionOdds | None = None):
         self.windows = WindowSampler(motion, frames)
         self.skeleton, self.batch, self.frames, self.seed = skeleton, batch, frames, seed
         self.clean, self.odds = int(batch * clean_share), odds

@@ -1,7 +1,5 @@
 """Resamples motion of any frame rate to 30 frames per second, interpolated on SO(3)."""
 
-from __future__ import annotations
-
 from niki_ros.body.rotations import rotmat_from_rotvec, rotvec_from_rotmat
 from niki_ros.common.errors import InputError
 import numpy as np

@@ -1,7 +1,5 @@
 """Motion of the 24 body joints, as pieces of consecutive frames."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 import hashlib
 

@@ -1,7 +1,5 @@
 """Balanced random windows of consecutive frames of motion."""
 
-from __future__ import annotations
-
 from niki_ros.common.errors import InputError
 import numpy as np
 

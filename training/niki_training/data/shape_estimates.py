@@ -4,8 +4,6 @@ Body shapes as the network gets them at run time: estimated, from the pipeline, 
 Each function returns betas and the standard deviation of the first of them, the size.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from niki_ros.body.shape import resized_betas, scale_per_beta, shape_information, size_sigma

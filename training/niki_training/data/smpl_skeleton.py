@@ -1,7 +1,5 @@
 """Skeleton and shape space from a file of SMPL, SMPL-H or SMPL-X."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
@@ -12,8 +10,7 @@ import numpy as np
 from niki_training.files.archives import opened_npz
 from niki_training.files.pickles import dense, restricted_load
 
-SMPL_LEAVES = (411, 2445, 5905, 3216, 6617)
-"""SMPL's vertices at head top, left and right middle finger, left and right big toe."""
+SMPL_LEAVES = (411, 2445, 5905, 3216, 6617)  # head top, left and right middle finger and big toe
 _SMPL_VERTICES = 6890
 BETAS = 10
 HANDS = {24: (22, 23), 52: (25, 40), 55: (28, 43)}

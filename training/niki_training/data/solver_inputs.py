@@ -1,7 +1,5 @@
 """Inputs of a solver network from observed joints, by the same steps as at run time."""
 
-from __future__ import annotations
-
 from niki_ros.body.shape import body_scale, shape_information, size_sigma
 from niki_ros.body.skeleton import Skeleton
 from niki_ros.body.trunk_frame import trunk_frame
@@ -40,10 +38,10 @@ def solver_inputs(joints_m, sigma, skeleton: Skeleton, betas=None, beta_sigma=No
 
 def filter_windows(joints_m, sigma, betas, frames: int, skeleton: Skeleton):
     """
-    Pass windows through the joint filter of the pipeline.
+    Pass B windows through the pipeline's joint filter; return joints about the trunk and sigma.
 
     :param joints_m: (B · frames, 29, 3) camera axes, metres. :param sigma: (B · frames, 29).
-    :param betas: (B · frames, 10). :return: joints about the trunk's origin, metres, and sigma.
+    :param betas: (B · frames, 10).
     """
     origin_m = trunk_frame(joints_m, sigma, skeleton.rest(betas)).origin_m
     points_m = (joints_m - origin_m[:, None]).reshape(-1, frames, 29, 3)

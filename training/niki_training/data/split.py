@@ -4,8 +4,6 @@ Split one store into train, val and test; each subject is in one of them.
 A network that has seen a person scores better on that person than on others.
 """
 
-from __future__ import annotations
-
 import argparse
 from pathlib import Path
 

@@ -5,8 +5,6 @@ A store is one ``.npz``: ``rotvec`` (F, 24, 3) float16 local rotation vectors in
 up, ``lengths`` (P,), ``names`` (P,) as ``subject/clip``, ``fps``, ``licence``, ``sources``.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from niki_ros.common.errors import InputError

@@ -10,8 +10,6 @@ to 100 pixels. Both are interpolated in between. The random draws, the content o
 figures of the two sets are only roughly comparable. The same seed gives the same images.
 """
 
-from __future__ import annotations
-
 import argparse
 from dataclasses import dataclass
 import json

@@ -1,7 +1,5 @@
 """Fits the confidence of a solver: the probability that an observed joint is correct."""
 
-from __future__ import annotations
-
 from niki_ros.body.confidence import CONFIDENT_WITHIN_M
 from niki_ros.body.kinematics import forward_kinematics
 from niki_ros.solvers.niki_confidence import confidence_features

@@ -7,8 +7,6 @@ be compared there. Therefore the graph is evaluated in FP64, where it must equal
 network, and the engine's FP32 error is compared with that of torch.
 """
 
-from __future__ import annotations
-
 import copy
 
 from niki_ros.backends import load_engine
@@ -20,11 +18,9 @@ from torch import nn
 from niki_training.networks.niki import CONDITION, JOINTS, SIGMAS, TWISTS
 from niki_training.networks.temporal import TOKEN
 
-MAX_DIFFERENCE = 1e-4
-"""Largest difference of an element: absolute, or relative where its size is above 1."""
+MAX_DIFFERENCE = 1e-4  # of an element: absolute, or relative where its size is above 1
 SCALES = (1.0, 20.0)  # scales of the random joints: as in data, and far outside any data
-MAX_ROUNDING_RATIO = 5.0
-"""Largest FP32 error of an engine over that of torch, where it is above the limit."""
+MAX_ROUNDING_RATIO = 5.0  # FP32 error of an engine over that of torch, above the limit
 
 
 class SolverGraph(nn.Module):

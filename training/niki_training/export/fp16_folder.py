@@ -1,9 +1,7 @@
 """Put an FP16 graph into a model folder, as a delta to the main graph, with its measured error."""
 
-from __future__ import annotations
-
 import sys
-from typing import Any, Callable, Dict
+from typing import Any, Callable
 
 from niki_ros.backends import load_engine
 from niki_ros.benchmarks.check_samples import check_samples
@@ -50,7 +48,7 @@ def main(args) -> int:
     return 0
 
 
-def add_fp16_graph(folder: ModelFolder, samples: Dict[str, np.ndarray], limits: Dict[str, float],
+def add_fp16_graph(folder: ModelFolder, samples: dict[str, np.ndarray], limits: dict[str, float],
                    progress: Callable[[str], None] = lambda line: None) -> ModelFolder:
     """
     Cast the main graph of a folder to FP16 within ``limits`` and store it there.
@@ -61,7 +59,7 @@ def add_fp16_graph(folder: ModelFolder, samples: Dict[str, np.ndarray], limits: 
     manifest, graph = folder.manifest, folder.load_graph('fp32').data
     reference = model_outputs(load_engine(graph), samples, manifest)
 
-    def error(half: bytes) -> Dict[str, Any]:
+    def error(half: bytes) -> dict[str, Any]:
         outputs = model_outputs(load_engine(half), samples, manifest)
         return compare_outputs(reference, outputs, samples)
 

@@ -6,9 +6,7 @@ it. Inputs and outputs stay FP32. Weights that are only stored in FP16 are FP16 
 without a cast. An island is a type of operator, or the name of the output of a node.
 """
 
-from __future__ import annotations
-
-from typing import Dict, FrozenSet, Iterable, List, Set
+from typing import Iterable
 
 from niki_ros.common.errors import ModelError
 import numpy as np
@@ -21,8 +19,7 @@ MOVES = frozenset({'Reshape', 'Concat', 'Split', 'Slice', 'Transpose', 'Gather',
                    'Squeeze', 'Identity', 'Flatten', 'Expand', 'Where', 'Pad', 'Relu', 'Clip',
                    'MaxPool'})
 """Operators whose results are values of their inputs, which are rounded already."""
-_FOLLOWS = MOVES | {'Add'}
-"""Operators in FP32 where one input is FP32: a sum that continues through FP32 layers stays so."""
+_FOLLOWS = MOVES | {'Add'}  # FP32 where one input is: a sum through FP32 layers stays so
 _FP32_INPUTS = {'Resize': {1, 2}}  # inputs that an operator requires in FP32 in any case
 _MAX_FP16 = 65504.0
 _SPLITTER = 8193.0  # 2^13 + 1: Veltkamp's factor that splits 24 bits of mantissa into 11 and 13
@@ -70,15 +67,15 @@ def load_with_types(graph: bytes) -> tuple:
 class _Cast:
     """One pass over the nodes; every tensor is computed in one precision and cast where needed."""
 
-    def __init__(self, graph: bytes, islands: FrozenSet[str]):
+    def __init__(self, graph: bytes, islands: frozenset[str]):
         self.model, self.types = load_with_types(graph)
         self.islands = islands
         self.float, self.half = TensorProto.FLOAT, TensorProto.FLOAT16
         self.weights = {t.name: t for t in self.model.graph.initializer}
-        self.made: Dict[str, int] = {v.name: self.float for v in self.model.graph.input}
-        self.nodes: List = []
-        self.copies: Dict[tuple, str] = {}
-        self.new_weights: Dict[str, object] = {}
+        self.made: dict[str, int] = {v.name: self.float for v in self.model.graph.input}
+        self.nodes: list = []
+        self.copies: dict[tuple, str] = {}
+        self.new_weights: dict[str, object] = {}
 
     def result(self) -> bytes:
         outputs = {v.name for v in self.model.graph.output}
@@ -90,7 +87,7 @@ class _Cast:
         inner.initializer.extend(self.new_weights.values())
         return self.model.SerializeToString(deterministic=True)
 
-    def _node(self, node, outputs: Set[str]):
+    def _node(self, node, outputs: set[str]):
         floats = [i for i, name in enumerate(node.input) if self.types.get(name) == self.float]
         gives = [i for i, name in enumerate(node.output) if self.types.get(name) == self.float]
         precision = self._precision(node, floats)
@@ -101,8 +98,8 @@ class _Cast:
                 node.input[index] = self._as(name, want)
             elif name in self.weights:
                 self.new_weights[name] = self.weights[name]
-        if gives:
-            self._attributes(node, precision)
+        if gives and precision == self.half:
+            self._attributes(node)
         renamed = []
         for index in gives:
             name = node.output[index]
@@ -128,7 +125,7 @@ class _Cast:
         """Append the nodes that convert tensor ``name`` to ``result`` of another precision."""
         self.nodes.append(helper.make_node('Cast', [name], [result], to=precision))
 
-    def _precision(self, node, floats: List[int]) -> int:
+    def _precision(self, node, floats: list[int]) -> int:
         """Return the precision of a node; one that moves values has that of its inputs."""
         if node.op_type in _FOLLOWS:
             given = [self.made[node.input[i]] for i in floats if node.input[i] in self.made]
@@ -170,11 +167,9 @@ class _Cast:
     def _stored(self, half: np.ndarray) -> np.ndarray:
         return half
 
-    def _attributes(self, node, precision: int):
-        """Convert the attributes of constants and of casts to the precision of their node."""
+    def _attributes(self, node):
+        """Convert the attributes of constants and of casts to FP16."""
         for attribute in node.attribute:
-            if precision != self.half:
-                continue
             if node.op_type == 'Cast' and attribute.name == 'to' and attribute.i == self.float:
                 attribute.i = self.half
             elif attribute.HasField('t') and attribute.t.data_type == self.float:
@@ -203,9 +198,9 @@ class _Emulation(_Cast):
                 node.output[index] = f'{name}__exact'
                 self._round(node.output[index], name)
 
-    def _attributes(self, node, precision: int):
+    def _attributes(self, node):
         if node.op_type != 'Cast':
-            super()._attributes(node, precision)
+            super()._attributes(node)
 
     def _round(self, name: str, result: str):
         """

@@ -1,8 +1,6 @@
 """Searches the FP32 islands of an FP16 graph: as few as keep its error under a limit."""
 
-from __future__ import annotations
-
-from typing import Callable, Dict, FrozenSet, List, Optional, Tuple
+from typing import Callable
 
 from niki_ros.common.errors import ModelError
 import numpy as np
@@ -13,7 +11,7 @@ from niki_training.export.graph_facts import LAYER_OPERATORS, precision_of
 
 _MAX_LAYER_UNITS = 64
 _MIN_COST_RATIO = 0.01  # cost of a unit without weights, over all weights: that of a small layer
-Unit = FrozenSet[str]  # a set of islands that are decided together, see :func:`units_of`
+Unit = frozenset[str]  # a set of islands that are decided together, see :func:`units_of`
 
 
 def find_fp16_graph(graph: bytes, error_of: Callable[[bytes], float], limit: float,
@@ -48,7 +46,7 @@ def find_fp16_graph(graph: bytes, error_of: Callable[[bytes], float], limit: flo
                      f'{limit:g} (all in fp16: {error:.4g}); use fp32, or allow more: --limit')
 
 
-def units_of(graph: bytes) -> List[Unit]:
+def units_of(graph: bytes) -> list[Unit]:
     """
     Return the units that can be put into FP32 separately.
 
@@ -69,7 +67,7 @@ def units_of(graph: bytes) -> List[Unit]:
     return [frozenset({operator}) for operator in sorted(operators)] + groups
 
 
-def _worst_first(units: List[Unit], counts: Dict[str, int], measure, progress) -> List[Unit]:
+def _worst_first(units: list[Unit], counts: dict[str, int], measure, progress) -> list[Unit]:
     """Order units by the square of their error alone in FP16 over their number of weights."""
     everything: Unit = frozenset().union(*units)
     smallest = _MIN_COST_RATIO * sum(counts.values())
@@ -82,15 +80,14 @@ def _worst_first(units: List[Unit], counts: Dict[str, int], measure, progress) -
     return sorted(units, key=lambda unit: -harm[unit])
 
 
-def _weight_counts(graph: bytes) -> Dict[str, int]:
+def _weight_counts(graph: bytes) -> dict[str, int]:
     model, _ = load_with_types(graph)
     counts = {t.name: int(np.prod(t.dims)) for t in model.graph.initializer}
     return {node.output[0]: sum(counts.get(name, 0) for name in node.input)
             for node in model.graph.node if node.op_type in LAYER_OPERATORS}
 
 
-def _fewest(worst: List[Unit], measure, limit: float,
-            progress) -> Optional[Tuple[Unit, float]]:
+def _fewest(worst: list[Unit], measure, limit: float, progress) -> tuple[Unit, float] | None:
     """Return the fewest of the worst units that keep the limit, and their error; None = none."""
     low, high, best = 1, len(worst), None
     while low <= high:

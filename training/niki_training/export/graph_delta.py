@@ -5,11 +5,8 @@ The network for one frame, niki, is a part of niki-temporal, and so its weights 
 :mod:`niki_ros.models.graph_delta` describes and reads the delta.
 """
 
-from __future__ import annotations
-
 from io import BytesIO
 from pathlib import Path
-from typing import Dict, List, Tuple
 
 from niki_ros.common.errors import ModelError
 from niki_ros.models import model_folder
@@ -21,15 +18,14 @@ import onnx
 from niki_training.export.graph_facts import tensors_of
 
 DELTA = 'model.delta.npz'
-_MAX_DELTA_RATIO = 0.2
-"""Size of a delta over that of its graph: a graph without common weights has 0.9."""
+_MAX_DELTA_RATIO = 0.2  # of a delta to its graph; without common weights it is 0.9
 _MIN_WEIGHT_BYTES = 64  # smaller weights stay literal: an entry of ``parts`` has 24 bytes
 
 
 def make_delta(base: bytes, graph: bytes) -> bytes:
     """Return the delta from which ``apply_delta(base, delta)`` rebuilds ``graph``."""
     sources = _sources(base)
-    parts: List[Tuple[int, int, int]] = []
+    parts: list[tuple[int, int, int]] = []
     literal, done = b'', 0
     for raw in _raw_weights(graph):
         at = graph.find(raw, done)
@@ -49,15 +45,15 @@ def make_delta(base: bytes, graph: bytes) -> bytes:
     return file.getvalue()
 
 
-def _raw_weights(graph: bytes) -> List[bytes]:
+def _raw_weights(graph: bytes) -> list[bytes]:
     inner = onnx.load_model_from_string(graph).graph
     return [tensor.raw_data for _, tensor in tensors_of(inner)
             if len(tensor.raw_data) >= _MIN_WEIGHT_BYTES]
 
 
-def _sources(base: bytes) -> Dict[bytes, Tuple[int, int, int]]:
+def _sources(base: bytes) -> dict[bytes, tuple[int, int, int]]:
     """Return bytes of weights → the part that makes them from ``base``."""
-    sources: Dict[bytes, Tuple[int, int, int]] = {}
+    sources: dict[bytes, tuple[int, int, int]] = {}
     weights = _raw_weights(base)
     with np.errstate(all='ignore'):     # integers read as floats
         for operation, stored, made in ((TO_FP32, '<f2', '<f4'), (TO_FP16, '<f4', '<f2')):

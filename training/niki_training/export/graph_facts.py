@@ -1,8 +1,6 @@
 """Facts about the weights of an ONNX graph, for the manifest of a model folder."""
 
-from __future__ import annotations
-
-from typing import Dict, Iterator, Set, Tuple
+from typing import Iterator
 
 import numpy as np
 import onnx
@@ -14,7 +12,7 @@ _FLOATS = {TensorProto.FLOAT: ('fp32', 4), TensorProto.FLOAT16: ('fp16', 2),
            TensorProto.DOUBLE: ('fp64', 8), TensorProto.BFLOAT16: ('bf16', 2)}
 
 
-def tensors_of(graph: onnx.GraphProto) -> Iterator[Tuple[str, TensorProto]]:
+def tensors_of(graph: onnx.GraphProto) -> Iterator[tuple[str, TensorProto]]:
     """Yield (name, tensor) of every weight: initializers, and constants inside of nodes."""
     for tensor in graph.initializer:
         yield tensor.name, tensor
@@ -25,11 +23,11 @@ def tensors_of(graph: onnx.GraphProto) -> Iterator[Tuple[str, TensorProto]]:
                 yield node.output[0] if is_constant else attribute.t.name, attribute.t
 
 
-def weight_counts(graph: bytes) -> Dict[str, int]:
+def weight_counts(graph: bytes) -> dict[str, int]:
     """Return how many numbers of weights are computed with in each precision, such as ``fp32``."""
     inner = onnx.load_model_from_string(graph).graph
     stored_only = _cast_to_fp32(inner)
-    counts: Dict[str, int] = {}
+    counts: dict[str, int] = {}
     for name, tensor in tensors_of(inner):
         if tensor.data_type in _FLOATS:
             precision = 'fp32' if name in stored_only else _FLOATS[tensor.data_type][0]
@@ -49,7 +47,7 @@ def precision_of(graph: bytes) -> str:
     return max(counts, key=lambda precision: counts[precision]) if counts else 'fp32'
 
 
-def layers_by_precision(graph: bytes) -> Dict[str, int]:
+def layers_by_precision(graph: bytes) -> dict[str, int]:
     """Return the number of layers with weights by the precision that they compute in."""
     inner = onnx.load_model_from_string(graph).graph
     tensors = dict(tensors_of(inner))
@@ -59,7 +57,7 @@ def layers_by_precision(graph: bytes) -> Dict[str, int]:
     for node in inner.node:
         if node.op_type == 'Cast' and matrices & {*node.input}:
             matrices.update(node.output)
-    counts: Dict[str, int] = {}
+    counts: dict[str, int] = {}
     for node in inner.node:
         weights = matrices & {*node.input} if node.op_type in LAYER_OPERATORS else set()
         if weights:
@@ -68,10 +66,10 @@ def layers_by_precision(graph: bytes) -> Dict[str, int]:
     return counts
 
 
-def _cast_to_fp32(graph: onnx.GraphProto) -> Set[str]:
+def _cast_to_fp32(graph: onnx.GraphProto) -> set[str]:
     """Return the names of the values that are read by casts to FP32 only."""
-    cast: Set[str] = set()
-    read: Set[str] = set()
+    cast: set[str] = set()
+    read: set[str] = set()
     for node in graph.node:
         is_cast = node.op_type == 'Cast' and any(
             a.name == 'to' and a.i == TensorProto.FLOAT for a in node.attribute)

@@ -1,7 +1,5 @@
 """Exports a solver's checkpoint to a model folder, and reads the network back from it."""
 
-from __future__ import annotations
-
 import io
 from pathlib import Path
 import warnings
@@ -24,8 +22,7 @@ from niki_training.train.settings import TrainConfig
 
 OPSET = 18
 STORED_LIMIT_MM = 0.1  # weights are stored in FP16 where no joint of the check poses moves by more
-IR_VERSION = 8
-"""The newest version of the file format that ONNX Runtime 1.14 and libraries of its year read."""
+IR_VERSION = 8  # the newest file format that ONNX Runtime 1.14 and libraries of its year read
 ORIGIN = (
     'CMU Graphics Lab motion capture (mocap.cs.cmu.edu), free for all uses. The data used in this '
     'project was obtained from mocap.cs.cmu.edu. The database was created with funding from NSF '

@@ -1,7 +1,5 @@
 """Weights of an ONNX graph that are stored as FP16 and cast to FP32 before they are used."""
 
-from __future__ import annotations
-
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper, TensorProto

@@ -1,7 +1,5 @@
 """Readers of arrays and weights; a damaged file is an error of one line."""
 
-from __future__ import annotations
-
 from contextlib import contextmanager
 from pathlib import Path
 import pickle

@@ -1,8 +1,5 @@
 """Reader of pickled data frames of pandas, without pandas and without running their code."""
 
-from __future__ import annotations
-
-from typing import Dict
 
 from niki_ros.common.errors import InputError
 import numpy as np
@@ -10,7 +7,7 @@ import numpy as np
 from niki_training.files.pickles import Held, restricted_load
 
 
-def read_frame(path) -> Dict[str, list]:
+def read_frame(path) -> dict[str, list]:
     """Return the columns of a pickled data frame: name → list of the rows."""
     frame = restricted_load(path)
     if isinstance(frame, dict):   # the same columns as a plain dict of lists

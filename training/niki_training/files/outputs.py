@@ -1,7 +1,5 @@
 """Checks of the commands' outputs: they replace no input and are complete or absent."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, Iterator, Mapping
 

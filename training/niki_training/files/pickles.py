@@ -1,7 +1,5 @@
 """Reader of pickles of arrays that runs no code of the pickle."""
 
-from __future__ import annotations
-
 import io
 import pickle
 from typing import Any

@@ -1,15 +1,12 @@
 """Batches of crops with ground truth, and their augmentation."""
 
-from __future__ import annotations
-
 from niki_ros.body.skeleton import MIRROR_29
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 
 MAX_HIDDEN_PERCENT = 90.0  # a crop with more of the person hidden shows nothing but the mean pose
-_ANGLE_RAD, _LOG_ZOOM = 0.26, 0.1
-"""Standard deviations of rotation and zoom; both are cut at two deviations."""
+_ANGLE_RAD, _LOG_ZOOM = 0.26, 0.1  # standard deviations; both are cut at two
 _PATCH_RATIO = 0.3  # share of the crops that get a patch of one colour
 
 
@@ -60,14 +57,14 @@ def rotated_and_zoomed(batch: dict, angle, zoom, size_px: int | None = None) -> 
     zero, one = torch.zeros_like(angle), torch.ones_like(angle)
     turn = torch.stack([cosine, -sine, zero, sine, cosine, zero, zero, zero, one], -1)
     turn = turn.unflatten(-1, (3, 3))
-    small = torch.stack([one, one, zoom], -1)
     flat = turn[:, :2, :2]
     back = torch.cat([flat.transpose(1, 2) * zoom[:, None, None], torch.zeros(len(zoom), 2, 1)], 2)
     size = [size_px or length for length in batch['image'].shape[2:]]
     grid = F.affine_grid(back, [len(angle), 3, *size], align_corners=False)
     rotmat = batch['rotmat'].clone()
     rotmat[:, 0] = turn @ rotmat[:, 0]
-    projection = turn @ batch['projection'] @ turn.transpose(1, 2) * small[:, :, None]
+    small = torch.stack([one, one, zoom], -1)[:, :, None]
+    projection = turn @ batch['projection'] @ turn.transpose(1, 2) * small
     place = torch.cat([(flat @ batch['place'][:, :2, None])[..., 0] / zoom[:, None],
                        (batch['place'][:, 2] - torch.log(zoom))[:, None]], dim=-1)
     return {
@@ -80,10 +77,10 @@ def rotated_and_zoomed(batch: dict, angle, zoom, size_px: int | None = None) -> 
 
 def recoloured(image, generator):
     """Return images (n, 3, S, S), 0 … 255, recoloured; some get a patch of one colour."""
-    count, _, size, _ = image.shape
-
     def draw(*shape):
         return torch.rand(*shape, generator=generator)
+
+    count, _, size, _ = image.shape
 
     gain = 0.6 + 0.8 * draw(count, 1, 1, 1) + 0.2 * (draw(count, 3, 1, 1) - 0.5)
     image = (image - 128) * gain + 128 + 50 * (draw(count, 1, 1, 1) - 0.5)

@@ -1,7 +1,5 @@
 """Backbones of image networks: those of timm, without weights, and a plain one."""
 
-from __future__ import annotations
-
 from niki_ros.common.errors import ModelError
 import torch
 from torch import nn

@@ -7,8 +7,6 @@ Train a network from the image of a person to motion parameters, through the kin
     niki-export runs/person/last.pt models/person
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

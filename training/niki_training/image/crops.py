@@ -1,7 +1,5 @@
 """Crops of rendered people with ground truth, and the shards that store them."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 import sys
@@ -16,8 +14,7 @@ import numpy as np
 from niki_training.render.shards import read_shard, shard_path, start_run, write_shard
 
 SIZE_PX = 128
-FRAME_STEP, CLIP_FRAMES = 8, 4
-"""Every eighth frame of a clip is rendered, four in all: neighbours in time look alike."""
+FRAME_STEP, CLIP_FRAMES = 8, 4  # four frames, eight apart: neighbours in time look alike
 SHARD_CLIPS = 32
 _MIN_VISIBLE_PIXELS, _MIN_BOX_PX, _MIN_DEPTH_M = 400, 20, 0.3
 KEYS = ('image', 'joints_m', 'rotmat', 'betas', 'uv', 'visible', 'projection', 'crops', 'place',
@@ -135,5 +132,5 @@ def read_crops(folder: Path, split: str, limit: int | None = None) -> dict:
     parts = [read_shard(path) for path in paths]
     missing = [key for key in KEYS if key not in parts[0]]
     if missing:
-        raise InputError(f'{paths[0]}: not crops of niki-train kinematic render: no {missing}')
+        raise InputError(f'{paths[0]} lacks {", ".join(missing)} of niki-train kinematic render')
     return {key: np.concatenate([part[key] for part in parts]) for key in KEYS}

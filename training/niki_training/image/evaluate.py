@@ -1,7 +1,5 @@
 """Scores of the three heads on crops with ground truth."""
 
-from __future__ import annotations
-
 from niki_ros.body.skeleton import MIRROR_29, PARENTS_29
 from niki_ros.solvers.analytic import AnalyticSolver
 import numpy as np
@@ -60,16 +58,16 @@ def scores(found: dict, truth: dict) -> dict:
     if rotmat is None:
         rotmat = AnalyticSolver().solve(joints, np.full(joints.shape[:2], _UNKNOWN_SIGMA)).rotmat
     length, true_length = bone_lengths(joints), bone_lengths(true)
-    other = length[:, np.array(MIRROR_29[1:24]) - 1]
-    sides = np.array(MIRROR_29[1:24]) - 1 != np.arange(23)
+    mirror = np.array(MIRROR_29[1:24]) - 1
+    sides, other = mirror != np.arange(23), length[:, mirror]
+    sides_ratio = (2 * np.abs(length - other) / (length + other))[:, sides]
     apart = np.linalg.norm(found['uv'] - truth['uv'], axis=-1)
     distance = np.exp(truth['place'][:, 2] - found['place'][:, 2])
     return {
         'mpjpe_mm': float(mpjpe_mm(joints, true).mean()),
         'pa_mpjpe_mm': float(pa_mpjpe_mm(joints, true).mean()),
         'bone_percent': float(100 * (np.abs(length - true_length) / true_length).mean()),
-        'sides_percent': float(100 * (2 * np.abs(length - other) / (length + other)
-                                      )[:, sides].mean()),
+        'sides_percent': float(100 * sides_ratio.mean()),
         'angle_deg': float(rotation_deg(rotmat, np.float64(truth['rotmat'])).mean()),
         'uv_percent': float(100 * np.nanmedian(apart[truth['visible']])),
         'distance_percent': float(100 * np.median(np.abs(distance - 1))),

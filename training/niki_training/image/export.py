@@ -1,7 +1,5 @@
 """Exports a checkpoint of ``niki-train kinematic`` for the observer ``kinematic``."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Losses of the three heads, and the projection of joints into the crop."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
@@ -27,9 +25,8 @@ def crop_uv(joints_m, place, projection, crops):
     """
     Project joints into the crop: uv (N, 29, 2), sides of the crop from its centre.
 
-    :param joints_m: (N, 29, 3) about the pelvis, axes of the view, metres.
-    :param place: (N, 3) uv and log scale of the pelvis. :param projection: (N, 3, 3) of the view.
-    :param crops: (N,) sides of the crop per radian.
+    :param joints_m: (N, 29, 3) about the pelvis, axes of the view, metres. :param place: (N, 3).
+    :param projection: (N, 3, 3) of the view. :param crops: (N,) sides of the crop per radian.
     """
     there = torch.cat([place[:, :2], torch.ones_like(place[:, :1])], dim=-1)
     ray = torch.linalg.solve(projection, there)

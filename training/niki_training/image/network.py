@@ -1,9 +1,7 @@
 """Networks from the crop of a person to joints, rotations, shape, place and expected errors."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 from niki_ros.body.skeleton import PARENTS_29, Skeleton
 from niki_ros.common.errors import ConfigError
@@ -16,8 +14,7 @@ from niki_training.networks.kinematic import BODY_LAYER, rotmat_from_rot6d
 HEADS = ('direct joint', 'direct parameter', 'kinematic')
 JOINTS, ROT6D, BETAS, PLACE = 29 * 3, 24 * 6, 10, 3  # widths of the outputs
 MEAN_255, STD_255 = 116.0, 58.0  # mean and deviation of the images, 0 … 255
-LOG_ERROR = -2.5
-"""Initial log of the expected errors, 82 mm per coordinate; their range is 7 mm … 1 m."""
+LOG_ERROR = -2.5  # initial log of the expected errors: 82 mm of 7 mm … 1 m per coordinate
 
 
 @dataclass
@@ -35,8 +32,8 @@ class PersonPrediction(NamedTuple):
     """Outputs of the network for each crop, in the axes of :mod:`niki_ros.observers.crop_view`."""
 
     joints_m: torch.Tensor  # (N, 29, 3) about the pelvis, metres
-    rot6d: Optional[torch.Tensor]  # (N, 24, 6), or None
-    betas: Optional[torch.Tensor]  # (N, 10), or None
+    rot6d: torch.Tensor | None  # (N, 24, 6), or None
+    betas: torch.Tensor | None  # (N, 10), or None
     place: torch.Tensor  # (N, 3) uv and log scale of the pelvis
     log_error: torch.Tensor  # (N, 29) log of the expected error per coordinate, metres
 

@@ -1,7 +1,5 @@
 """Scores of the three heads on calibrated video with measured joints."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from niki_ros.observers.crop import Crop
@@ -18,8 +16,7 @@ COLUMNS = {'mpjpe_mm': 'joints, mm', 'pa_mpjpe_mm': 'aligned, mm', 'bone_percent
            'bone lengths, %', 'spread_percent': 'bone lengths over time, %', 'angle_deg':
            'knees and elbows, °', 'distance_percent': 'distance, %'}
 FRAME_STEP = 5
-_BOX_MARGIN_RATIO = 0.12
-"""Of the larger side: limbs end at wrists and ankles, a box holds head, hands and feet."""
+_BOX_MARGIN_RATIO = 0.12  # of the larger side: a box also holds head, hands and feet
 _LIMBS = np.array([(0, 2, 4), (1, 3, 5), (6, 8, 10), (7, 9, 11)])
 
 

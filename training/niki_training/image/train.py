@@ -1,7 +1,5 @@
 """Training of the three heads on the same batches, each with its own network."""
 
-from __future__ import annotations
-
 import copy
 from dataclasses import asdict, dataclass, replace
 import math
@@ -73,7 +71,7 @@ class ImageTrainer:
         record = read_record(self.folder / 'last.pt', 'niki-train kinematic')
         heads = sorted(record.get('nets', ()))
         if heads != sorted(self.nets):
-            raise ModelError(f'{self.folder}/last.pt holds {heads}; use a new --out')
+            raise ModelError(f'{self.folder}/last.pt holds the heads {heads}; use a new --out')
         for head in self.nets:
             self.nets[head].load_state_dict(record['nets'][head])
             self.means[head].load_state_dict(record['means'][head])

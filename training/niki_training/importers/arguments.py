@@ -1,7 +1,5 @@
 """Arguments and output that all verbs of ``niki-import`` share."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from niki_ros.models.model_folder import GRAPH, ModelFolder

@@ -5,9 +5,6 @@ The networks are in Google's npm package @mediapipe/pose (Apache-2.0). The branc
 of the heat map are removed: they are not used, and take half of the time.
 """
 
-from __future__ import annotations
-
-from typing import Optional
 
 from niki_ros.models.model_folder import ModelFolder, write_model_folder
 
@@ -54,7 +51,7 @@ def main(args) -> int:
     return 0
 
 
-def import_blazepose(file, out, variant: Optional[str] = None) -> ModelFolder:
+def import_blazepose(file, out, variant: str | None = None) -> ModelFolder:
     """Write the model folder of ``pose_landmark_{lite,full,heavy}.tflite``, checked by hash."""
     wanted = {digest: (digest, name) for digest, name in VARIANTS.items()
               if variant in (None, name)}

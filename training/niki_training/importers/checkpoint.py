@@ -1,12 +1,9 @@
 """Reader of downloaded checkpoints: weights only, with exactly the expected keys."""
 
-from __future__ import annotations
-
 from argparse import Namespace
 from pathlib import Path
 import pickle
 import re
-from typing import Dict, Optional
 
 from niki_ros.common.errors import ModelError
 import numpy as np
@@ -19,7 +16,7 @@ _PREFIXES = ('module.', '_orig_mod.', 'model.', 'net.')
 _LISTED = 20
 
 
-def read_checkpoint(path) -> Dict[str, torch.Tensor]:
+def read_checkpoint(path) -> dict[str, torch.Tensor]:
     """Return the tensors of a ``.pth`` or ``.safetensors`` file by key; its code does not run."""
     path = Path(path)
     if not path.is_file():
@@ -41,7 +38,7 @@ def read_checkpoint(path) -> Dict[str, torch.Tensor]:
     return _tensors(path, found)
 
 
-def take(state: Dict[str, torch.Tensor], expected: Dict[str, tuple]) -> Dict[str, torch.Tensor]:
+def take(state: dict[str, torch.Tensor], expected: dict[str, tuple]) -> dict[str, torch.Tensor]:
     """Return ``state`` in float32; a ModelError lists keys and shapes that do not fit."""
     missing = [f'missing {key} {shape}' for key, shape in expected.items() if key not in state]
     unknown = [f'unknown {key} {tuple(v.shape)}' for key, v in state.items()
@@ -75,7 +72,7 @@ def _harmless_types() -> list:
             Namespace]
 
 
-def _read_safetensors(path: Path) -> Dict[str, torch.Tensor]:
+def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
     try:
         from safetensors.torch import load_file
     except ImportError as error:
@@ -88,7 +85,7 @@ def _read_safetensors(path: Path) -> Dict[str, torch.Tensor]:
         raise ModelError(f'{path} is no safetensors file: {error}') from error
 
 
-def _tensors(path: Path, found) -> Dict[str, torch.Tensor]:
+def _tensors(path: Path, found) -> dict[str, torch.Tensor]:
     """Return the tensors without the dictionaries and prefixes around them."""
     while (inner := _wrapped(found)) is not None:
         found = inner
@@ -104,7 +101,7 @@ def _tensors(path: Path, found) -> Dict[str, torch.Tensor]:
     return state
 
 
-def _wrapped(found) -> Optional[dict]:
+def _wrapped(found) -> dict | None:
     """Return the weights inside of a dictionary with other objects; None without such objects."""
     if not isinstance(found, dict):
         return None

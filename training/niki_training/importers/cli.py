@@ -1,9 +1,5 @@
 """Convert downloaded weights into a model folder for niki_ros."""
 
-from __future__ import annotations
-
-import sys
-
 from niki_training.common.command import run_command
 
 VERBS = {
@@ -21,7 +17,3 @@ VERBS = {
 def main(argv=None) -> int:
     """Run one verb; an error is printed in one line and returns 2."""
     return run_command('niki-import', __doc__, VERBS, argv)
-
-
-if __name__ == '__main__':
-    sys.exit(main())

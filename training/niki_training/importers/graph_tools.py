@@ -1,7 +1,5 @@
 """Functions on source files and ONNX graphs that the importers share."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 

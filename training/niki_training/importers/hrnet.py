@@ -5,9 +5,6 @@ Four branches, each with half the resolution and twice the width of the one befo
 maps after every module. Attribute names are those of the released weights.
 """
 
-from __future__ import annotations
-
-from typing import List
 
 from torch import nn
 
@@ -19,7 +16,7 @@ _HEAD = (32, 64, 128, 256)
 def conv_bn(inside: int, outside: int, kernel: int = 3, stride: int = 1, relu: bool = True,
             bias: bool = False) -> nn.Sequential:
     """Return a convolution, batch normalisation, and a ReLU unless ``relu`` is false."""
-    layers: List[nn.Module] = [
+    layers: list[nn.Module] = [
         nn.Conv2d(inside, outside, kernel, stride, kernel // 2, bias=bias),
         nn.BatchNorm2d(outside)]
     return nn.Sequential(*layers, *([nn.ReLU()] if relu else []))

@@ -1,9 +1,6 @@
 """Import a released checkpoint of HybrIK (HRNet-W48, 29 joints)."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import Optional
 
 from niki_ros.models.model_folder import ModelFolder, write_model_folder
 
@@ -25,7 +22,7 @@ def main(args) -> int:
     return 0
 
 
-def import_hybrik(file, out, smpl: Optional[Path] = None) -> ModelFolder:
+def import_hybrik(file, out, smpl: Path | None = None) -> ModelFolder:
     """Write the model folder of a released HybrIK checkpoint; ``smpl`` if its body is missing."""
     state, body = released_body.split_body(read_checkpoint(file), 'smpl.')
     state = take(state, released_hybrik.expected_keys())

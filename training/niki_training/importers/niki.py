@@ -1,9 +1,6 @@
 """Import a released checkpoint of NIKI."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import Dict, Optional, Tuple
 
 from niki_ros.models.model_folder import ModelFolder, write_model_folder
 
@@ -47,7 +44,7 @@ def import_niki(file, kind: str, out) -> ModelFolder:
         'training_data': released_body.released_data(Path(file)), 'evaluation': {}})
 
 
-def _network(state: Dict, body: Optional[Dict], kind: str) -> Tuple:
+def _network(state: dict, body: dict | None, kind: str) -> tuple:
     """Return the network of a checkpoint without its body, and the parts that are not used."""
     expected = expected_keys(kind)
     with_camera = kind == 'one_stage' and any(k.startswith(released_camera.PREFIX) for k in state)

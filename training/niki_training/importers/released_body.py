@@ -1,9 +1,6 @@
 """The body in released checkpoints: the buffers of their SMPL layer, and facts for manifests."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
 
 from niki_ros.body.skeleton import PARENTS_29, Skeleton
 from niki_ros.common.errors import InputError, ModelError
@@ -27,7 +24,7 @@ LEFT_OUT = ('faces_tensor', 'J_regressor_h36m', 'children_map')
 NO_BODY = {'skeleton': 'smpl (not included)'}
 
 
-def split_body(state: Dict[str, torch.Tensor], prefix: str) -> Tuple[dict, Optional[dict]]:
+def split_body(state: dict[str, torch.Tensor], prefix: str) -> tuple[dict, dict | None]:
     """
     Return a checkpoint without the layer's buffers, and these by name in float32; None = none.
 
@@ -47,7 +44,7 @@ def split_body(state: Dict[str, torch.Tensor], prefix: str) -> Tuple[dict, Optio
                   for name, value in body.items()}
 
 
-def _check(prefix: str, body: Dict[str, torch.Tensor]) -> None:
+def _check(prefix: str, body: dict[str, torch.Tensor]) -> None:
     """Raise a ModelError for buffers with other shapes or another tree, or that are not finite."""
     vertices = len(body['v_template'])
     shapes = {'v_template': (vertices, 3), 'posedirs': (POSE_VALUES, 3 * vertices),
@@ -65,7 +62,7 @@ def _check(prefix: str, body: Dict[str, torch.Tensor]) -> None:
         raise ModelError('the body of the checkpoint does not fit:\n  ' + '\n  '.join(wrong))
 
 
-def skeleton_of_body(body: Dict[str, torch.Tensor]) -> Skeleton:
+def skeleton_of_body(body: dict[str, torch.Tensor]) -> Skeleton:
     """Return the skeleton of the layer: joints at rest and shape space."""
     if body['parents'].flatten()[1:22].tolist() != list(PARENTS_29[1:22]):
         raise InputError("the body's tree is not SMPL's")
@@ -73,7 +70,7 @@ def skeleton_of_body(body: Dict[str, torch.Tensor]) -> Skeleton:
         'v_template', 'shapedirs', 'J_regressor')))
 
 
-def body_facts(body: Optional[Dict[str, torch.Tensor]], layer: str) -> Tuple[dict, List[str]]:
+def body_facts(body: dict[str, torch.Tensor] | None, layer: str) -> tuple[dict, list[str]]:
     """Return the manifest's facts about a checkpoint's body, and the parts that are not used."""
     if body is None:
         return NO_BODY, []
@@ -87,7 +84,7 @@ def body_facts(body: Optional[Dict[str, torch.Tensor]], layer: str) -> Tuple[dic
             }, left_out
 
 
-def user_body_facts(smpl: Optional[Path]) -> Tuple[dict, List[str]]:
+def user_body_facts(smpl: Path | None) -> tuple[dict, list[str]]:
     """Return the manifest's facts about the user's SMPL file, and the parts that lack it."""
     if smpl is None:
         return NO_BODY, ["refinement of the camera's scale: it needs SMPL's body, which this file "
@@ -102,7 +99,7 @@ def released_data(file: Path) -> dict:
             'licence': 'as its authors state with the weights; the file was given by the user'}
 
 
-def described_inputs(inputs: Dict[str, tuple]) -> List[dict]:
+def described_inputs(inputs: dict[str, tuple]) -> list[dict]:
     """Return the manifest's description of inputs: name → shape without the people."""
     return [{'name': name, 'shape': ['people', *shape], 'dtype': 'float32'}
             for name, shape in inputs.items()]
@@ -115,7 +112,7 @@ class ReleasedJoints(nn.Module):
     The result equals that of the layer with all vertices; its arrays have the rows of five.
     """
 
-    def __init__(self, body: Dict[str, torch.Tensor]):
+    def __init__(self, body: dict[str, torch.Tensor]):
         super().__init__()
         leaves = list(SMPL_LEAVES)
         if len(body['v_template']) <= max(leaves):
@@ -135,8 +132,8 @@ class ReleasedJoints(nn.Module):
     def forward(self, rotmat, betas):
         """Return joints (N, 29, 3) of rotmat (N, 24, 3, 3) and betas (N, 10); root not at 0."""
         rest = self.rest + (betas @ self.basis).unflatten(-1, (29, 3))
-        turned: List[torch.Tensor] = [rotmat[:, 0]]
-        joints: List[torch.Tensor] = [rest[:, 0]]
+        turned: list[torch.Tensor] = [rotmat[:, 0]]
+        joints: list[torch.Tensor] = [rest[:, 0]]
         for joint in range(1, JOINTS):
             parent = self.parents[joint]
             bone = (rest[:, joint] - rest[:, parent])[..., None]

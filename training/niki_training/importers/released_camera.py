@@ -1,8 +1,5 @@
 """The camera network of the one-stage release, which estimates the position of the person."""
 
-from __future__ import annotations
-
-from typing import Dict
 
 import torch
 from torch import nn
@@ -17,9 +14,9 @@ _LAYERS = (0, 3, 6, 9)
 """Indices of the linear layers; between them are a dropout, without effect here, and a ReLU."""
 
 
-def expected_keys() -> Dict[str, tuple]:
+def expected_keys() -> dict[str, tuple]:
     widths = (ENTERED, HIDDEN, HIDDEN, HIDDEN, CAMERA)
-    keys: Dict[str, tuple] = {f'{PREFIX}init_cam': (CAMERA,)}
+    keys: dict[str, tuple] = {f'{PREFIX}init_cam': (CAMERA,)}
     for n, layer in enumerate(_LAYERS):
         keys[f'{PREFIX}camera_net.{layer}.weight'] = (widths[n + 1], widths[n])
         keys[f'{PREFIX}camera_net.{layer}.bias'] = (widths[n + 1],)
@@ -34,7 +31,7 @@ class NikiWithCamera(nn.Module):
     :param joints: joints of the body with which the network was trained.
     """
 
-    def __init__(self, niki: ReleasedNiki, state: Dict[str, torch.Tensor], joints: ReleasedJoints):
+    def __init__(self, niki: ReleasedNiki, state: dict[str, torch.Tensor], joints: ReleasedJoints):
         super().__init__()
         self.niki, self.joints = niki, joints
         self.register_buffer('mean_camera', state[f'{PREFIX}init_cam'])

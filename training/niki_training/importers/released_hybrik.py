@@ -1,8 +1,5 @@
 """The released HybrIK: HRNet-W48, 29 heat map volumes, and four heads."""
 
-from __future__ import annotations
-
-from typing import Dict
 
 import torch
 from torch import nn
@@ -50,12 +47,12 @@ class ReleasedHybrik(nn.Module):
         return uvd, probability.amax(dim=-1), sigma, twist, betas, camera_scale, raw
 
 
-def expected_keys() -> Dict[str, tuple]:
+def expected_keys() -> dict[str, tuple]:
     with torch.device('meta'):
         return {key: tuple(value.shape) for key, value in ReleasedHybrik().state_dict().items()}
 
 
-def build(state: Dict[str, torch.Tensor]) -> ReleasedHybrik:
+def build(state: dict[str, torch.Tensor]) -> ReleasedHybrik:
     """Return the network with the weights of ``state``, ready to run."""
     net = ReleasedHybrik()
     net.load_state_dict(state)

@@ -6,9 +6,7 @@ other value; therefore a block here reads one half and changes the other: the re
 with half of the first and last matrices.
 """
 
-from __future__ import annotations
-
-from typing import Dict, List, NamedTuple
+from typing import NamedTuple
 
 from niki_ros.common.errors import ModelError
 import torch
@@ -43,9 +41,9 @@ TWIST_SWING = (
 KINDS = {'one_stage': ONE_STAGE, 'twist_swing': TWIST_SWING}
 
 
-def expected_keys(kind: str) -> Dict[str, tuple]:
+def expected_keys(kind: str) -> dict[str, tuple]:
     """Return every key of a released checkpoint of ``kind`` with its shape."""
-    keys: Dict[str, tuple] = {}
+    keys: dict[str, tuple] = {}
     for flow in KINDS[kind]:
         entered = flow.width + (BETAS if flow.shape_mask else 0)
         keys[flow.mask] = (BLOCKS, flow.width)
@@ -68,7 +66,7 @@ class ReleasedFlow(nn.Module):
     :param state: the checkpoint, float32. :param names: names of the parts of this flow.
     """
 
-    def __init__(self, state: Dict[str, torch.Tensor], names: FlowNames):
+    def __init__(self, state: dict[str, torch.Tensor], names: FlowNames):
         super().__init__()
         masks = state[names.mask]
         self.width = names.width
@@ -115,13 +113,13 @@ class ReleasedNiki(nn.Module):
     :param state: weights with exactly :func:`expected_keys`. :param kind: a key of :data:`KINDS`.
     """
 
-    def __init__(self, state: Dict[str, torch.Tensor], kind: str):
+    def __init__(self, state: dict[str, torch.Tensor], kind: str):
         super().__init__()
         self.kind = kind
         self.flows = nn.ModuleList(ReleasedFlow(state, names) for names in KINDS[kind])
 
     @property
-    def input_names(self) -> List[str]:
+    def input_names(self) -> list[str]:
         """The inputs of :meth:`forward` that are used, in order."""
         names = ['joints', 'sigma']
         if self.kind == 'twist_swing':
@@ -131,7 +129,7 @@ class ReleasedNiki(nn.Module):
         return names
 
     @property
-    def output_names(self) -> List[str]:
+    def output_names(self) -> list[str]:
         if self.kind == 'one_stage':
             return ['rotmat', 'rot6d', 'error_z']
         return ['rotmat', 'rot6d', 'twist_error_z', 'swing6d', 'swing_error_z']
@@ -158,7 +156,7 @@ class ReleasedNiki(nn.Module):
                 swing_error_z)
 
 
-def _alternating(masks, name: str) -> List[bool]:
+def _alternating(masks, name: str) -> list[bool]:
     """Return for each block whether it keeps the odd values; raise for any other mask."""
     keeps_odd = masks[:, 1] > 0.5
     odd = (torch.arange(masks.shape[1]) % 2).float()

@@ -7,12 +7,9 @@ on constants only are computed here. The graph is for one image; :func:`free_bat
 batch.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 from pathlib import Path
-from typing import Dict, List
 
 from niki_ros.common.errors import ModelError
 import numpy as np
@@ -22,7 +19,7 @@ from onnx import helper, numpy_helper
 _TO_NCHW, _TO_NHWC = [0, 3, 1, 2], [0, 2, 3, 1]
 
 
-def read_weights(model: dict, folder: Path) -> Dict[str, np.ndarray]:
+def read_weights(model: dict, folder: Path) -> dict[str, np.ndarray]:
     """Return name → array; values stored as FP16 or as scaled integers become float32."""
     arrays = {}
     for group in model['weightsManifest']:
@@ -52,13 +49,13 @@ class GraphModel:
         model = json.loads(Path(path).read_text(encoding='utf-8'))
         self.weights = read_weights(model, Path(path).parent)
         self._nodes = {node['name']: node for node in model['modelTopology']['node']}
-        self._made: List[onnx.NodeProto] = []
-        self._constants: List[onnx.TensorProto] = []
-        self._known: Dict[str, np.ndarray] = {}   # value of TensorFlow → array
-        self._plain: Dict[str, str] = {}          # → ONNX value in TensorFlow's own order
-        self._nchw: Dict[str, str] = {}           # → ONNX value in NCHW, where that is NHWC
+        self._made: list[onnx.NodeProto] = []
+        self._constants: list[onnx.TensorProto] = []
+        self._known: dict[str, np.ndarray] = {}   # value of TensorFlow → array
+        self._plain: dict[str, str] = {}          # → ONNX value in TensorFlow's own order
+        self._nchw: dict[str, str] = {}           # → ONNX value in NCHW, where that is NHWC
 
-    def nodes(self, image: str, outputs: List[str]) -> Dict[str, str]:
+    def nodes(self, image: str, outputs: list[str]) -> dict[str, str]:
         """
         Convert the nodes on which ``outputs`` depend; return output → ONNX value in NHWC.
 
@@ -84,9 +81,9 @@ class GraphModel:
         """The nodes and constants of the ONNX graph."""
         return self._made, self._constants
 
-    def _order(self, outputs) -> List[str]:
+    def _order(self, outputs) -> list[str]:
         """Return the names of the nodes on which outputs depend, each after its inputs."""
-        done: Dict[str, None] = {}
+        done: dict[str, None] = {}
         stack = list(outputs)
         while stack:
             rest = [_key(i).split(':')[0] for i in self._nodes[stack[-1]].get('input', [])]
@@ -106,7 +103,7 @@ class GraphModel:
         self._constants.append(numpy_helper.from_array(np.array(values), name))
         return name
 
-    def emit(self, kind: str, inputs: List[str], **attributes) -> str:
+    def emit(self, kind: str, inputs: list[str], **attributes) -> str:
         """Append a node and return its output."""
         name = f'{kind.lower()}{len(self._made)}'
         self._made.append(helper.make_node(kind, inputs, [name], name, **attributes))

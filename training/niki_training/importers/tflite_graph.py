@@ -5,9 +5,7 @@ The package ``tflite`` reads the flatbuffer. Weights that the file stores as FP1
 become FP32.
 """
 
-from __future__ import annotations
-
-from typing import Dict, Iterator, List, Tuple
+from typing import Iterator
 
 from niki_ros.common.errors import ModelError
 import numpy as np
@@ -33,12 +31,12 @@ class TFLiteFile:
         self._graph = self._model.Subgraphs(0)
         self._names = {v: k for k, v in vars(tflite.BuiltinOperator).items()
                        if isinstance(v, int)}
-        self._half_of: Dict[int, int] = {}
+        self._half_of: dict[int, int] = {}
         self.inputs = [int(i) for i in self._graph.InputsAsNumpy()]
         self.outputs = {self._graph.Tensors(int(i)).Name().decode(): int(i)
                         for i in self._graph.OutputsAsNumpy()}
 
-    def shape(self, index: int) -> List[int]:
+    def shape(self, index: int) -> list[int]:
         """Return the shape of a tensor, NHWC."""
         tensor = self._graph.Tensors(index)
         return [int(n) for n in tensor.ShapeAsNumpy()] if tensor.ShapeLength() else []
@@ -53,7 +51,7 @@ class TFLiteFile:
         array = np.frombuffer(data.tobytes(), dtype).reshape(self.shape(index))
         return array.astype(np.float32) if dtype is np.float16 else array
 
-    def operators(self) -> Iterator[Tuple]:
+    def operators(self) -> Iterator[tuple]:
         """Yield name, inputs, output and options of every operator except DEQUANTIZE."""
         for i in range(self._graph.OperatorsLength()):
             op = self._graph.Operators(i)
@@ -78,16 +76,16 @@ class OnnxWriter:
 
     def __init__(self, file: TFLiteFile):
         self._file = file
-        self._nodes: List[onnx.NodeProto] = []
-        self._constants: List[onnx.TensorProto] = []
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: list[onnx.TensorProto] = []
         # a bound of Clip has to be a scalar
         self._bounds = [self._constant(name, np.array(limit, np.float32))
                         for name, limit in (('zero', 0), ('six', 6))]
         self._values = {file.inputs[0]: 'image'}
         # a PAD in front of a convolution becomes the padding of that convolution
-        self._padded: Dict[int, tuple] = {}
+        self._padded: dict[int, tuple] = {}
 
-    def model(self, outputs: Dict[str, int]) -> onnx.ModelProto:
+    def model(self, outputs: dict[str, int]) -> onnx.ModelProto:
         """
         Return the part of the network on which some tensors depend.
 
@@ -111,7 +109,7 @@ class OnnxWriter:
             [helper.make_tensor_value_info('image', TensorProto.FLOAT, shape)], infos,
             self._constants))
 
-    def _emit(self, kind: str, inputs: List[str], output: int, **attributes) -> str:
+    def _emit(self, kind: str, inputs: list[str], output: int, **attributes) -> str:
         name = f't{output}_{kind.lower()}'
         self._nodes.append(helper.make_node(kind, inputs, [name], name, **attributes))
         self._values[output] = name
@@ -188,7 +186,7 @@ class OnnxWriter:
         self._emit('Flatten', [self._values[inputs[0]]], output)
 
 
-def _same(size: int, kernel: int, stride: int) -> Tuple[int, int]:
+def _same(size: int, kernel: int, stride: int) -> tuple[int, int]:
     """Return TFLite's SAME padding, whose odd pixel is at the end."""
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2

@@ -1,9 +1,6 @@
 """Converts a torch module to an ONNX file whose first dimension is free."""
 
-from __future__ import annotations
-
 import logging
-from typing import Dict, List
 import warnings
 
 import torch
@@ -11,7 +8,7 @@ import torch
 OPSET = 18
 
 
-def graph_of(net, inputs: Dict[str, tuple], outputs: List[str]) -> bytes:
+def graph_of(net, inputs: dict[str, tuple], outputs: list[str]) -> bytes:
     """
     Return a module as the bytes of an ONNX file.
 

@@ -1,7 +1,5 @@
 """Flows of affine coupling blocks, each of which changes one half of the state."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

@@ -1,7 +1,5 @@
 """The kinematic layer: differentiable forward kinematics of any tree."""
 
-from __future__ import annotations
-
 from niki_ros.body.skeleton import PARENTS_29
 from niki_ros.common.errors import InputError
 import numpy as np
@@ -10,11 +8,7 @@ from torch import nn
 
 
 def rotmat_from_rot6d(rot6d: torch.Tensor) -> torch.Tensor:
-    """
-    Return rotation matrices (..., 3, 3) of their first two rows (..., 6), by Gram-Schmidt.
-
-    Zhou et al. 2019, with rows as in PyTorch3D and in :mod:`niki_ros.body.rotations`.
-    """
+    """Return rotation matrices (..., 3, 3) of their first two rows (..., 6) (Zhou et al. 2019)."""
     first = nn.functional.normalize(rot6d[..., :3], dim=-1, eps=1e-6)
     second = rot6d[..., 3:]
     second = second - (first * second).sum(-1, keepdim=True) * first

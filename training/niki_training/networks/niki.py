@@ -1,9 +1,6 @@
 """The per-frame networks: the invertible NikiNet, and a regression network as baseline."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import Optional
 
 import torch
 from torch import nn
@@ -13,10 +10,8 @@ from niki_training.networks.kinematic import rot6d_from_rotmat, rotmat_from_rot6
 from niki_training.networks.swing import swing_twist
 
 JOINTS, SIGMAS, ROTATIONS, TWISTS = 29 * 3, 29, 24 * 6, 23 * 2  # widths of the inputs and outputs
-MIN_JOINTS_STD, MIN_ROT6D_STD = 0.08, 0.1
-"""Smallest deviations of the normalisations: metres of the mean body, and elements of 6D."""
-CONDITION = 17
-"""betas (10), the camera's down and forward axes in the trunk frame (6), sigma of the size."""
+MIN_JOINTS_STD, MIN_ROT6D_STD = 0.08, 0.1  # of the normalisations: metres, and elements of 6D
+CONDITION = 17  # betas (10), camera's down and forward axes in the trunk frame (6), size's sigma
 
 
 @dataclass
@@ -44,7 +39,7 @@ class Poses:
     rot6d: torch.Tensor  # (N, 144) 24 local rotations, 6D; the root in the trunk frame
     size: torch.Tensor  # (N, 1) log of the true size over the assumed size
     z: torch.Tensor  # (N, k) error latents
-    swing: Optional[torch.Tensor] = None  # (N, 144) 6D, or None
+    swing: torch.Tensor | None = None  # (N, 144) 6D, or None
 
     @property
     def rotmat(self) -> torch.Tensor:
@@ -99,11 +94,7 @@ class NikiNet(nn.Module):
                                config.twist_blocks, config.twist_hidden, bf16)
 
     def set_normalisation(self, joints, rotmat, axes) -> None:
-        """
-        Set the normalisation from clean frames: joints (N, 87) in the trunk frame, rotmat.
-
-        ``axes`` (24, 3) are unit directions of the bones at rest.
-        """
+        """Set the normalisation from clean joints (N, 87), rotmat and bone axes (24, 3)."""
         set_norms(self, joints, rotmat)
         if self.two_stage:
             swing, _ = swing_twist(rotmat, axes)

@@ -1,7 +1,5 @@
 """Decomposition of local rotations into swing and twist about the bones at rest."""
 
-from __future__ import annotations
-
 from niki_ros.body.skeleton import JOINT, PARENTS_29
 import numpy as np
 import torch

@@ -7,8 +7,6 @@ newest trunk frame. Later frames have no influence, so the map of the newest fra
 and there is no delay. The past is an input and an output of the network.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import torch
@@ -113,8 +111,7 @@ class TemporalNet(nn.Module):
         back = turn.transpose(-1, -2)[:, None]
         root = back @ root.unflatten(-1, (3, 3))
         joints = joints.unflatten(-1, (29, 3)) @ turn[:, None]
-        norm = self.frame.joints_norm
-        joints = (joints.flatten(2) - norm.mean) / norm.std
+        joints = self.frame.joints_norm(joints.flatten(2))
         rot6d = (rot6d - self.frame.six_norm.mean[6:]) / self.frame.six_norm.std[6:]
         plain = torch.cat([3 * root.flatten(2), rot6d, joints, 2 * sigma, here], dim=-1) * here
         return self.embed(plain) + self.age, _ABSENT_SCORE * (1 - here[..., 0])
@@ -149,11 +146,7 @@ class TemporalNet(nn.Module):
         return solved, torch.cat([past[:, 1:], token[:, None]], dim=1)
 
     def generate(self, rot6d, size, z, sigma, condition, turn, past):
-        """
-        Turn poses and errors of the newest frame into observations, given the past.
-
-        See :meth:`NikiNet.generate`; the pad of the temporal blocks is at the pad's end.
-        """
+        """Invert :meth:`solve`; the pad of the temporal blocks is at the end of the pad."""
         z, time_z = z.split([z.shape[-1] - PAD, PAD], dim=-1)
         tokens, absent = self.tokens(past, turn)
         context = self.frame.context(sigma, condition)
@@ -170,11 +163,7 @@ class TemporalNet(nn.Module):
         return joints, sigma, torch.cat([pad, time_pad], dim=-1), twist, swing
 
     def solve_windows(self, batch):
-        """
-        Return the poses of windows (B, T, …), B · T frames, and their past (B · T, 15, 264).
-
-        For training: every frame has a past of its own.
-        """
+        """Return poses of windows (B, T, …), in training, and their past (B · T, 15, 264)."""
         shape = batch['sigma'].shape[:2]
         flat = {k: v.flatten(0, 1) for k, v in batch.items()}
         joints = flat['joints'].flatten(1)

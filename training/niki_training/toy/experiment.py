@@ -6,8 +6,6 @@ parameter, kinematic, and model fit to the output of direct joint. Started again
 --out, the experiment is resumed: python -m niki_training.toy.experiment --out runs/toy
 """
 
-from __future__ import annotations
-
 import argparse
 from concurrent.futures import as_completed, ProcessPoolExecutor
 import multiprocessing

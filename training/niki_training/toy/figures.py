@@ -1,7 +1,5 @@
 """Line figures of the toy experiment: two arms of bones in the plane, in binary images."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +10,7 @@ from niki_training.networks.kinematic import KinematicLayer, planar_rotmat
 SIZE_PX, MARGIN_PX, THICKNESS_PX = 128, 4, 5
 BONE_PX = {1: 45.0, 2: 26.0, 3: 19.0, 4: 16.0}
 """Level → bone length. The paper has 45 px at level 1; more bones of that length would not fit."""
-ORIENTATION_DEG, BETWEEN_DEG, BEND_DEG = (-60, 60), (40, 170), (-75, 75)
-"""Ranges of the first arm's direction, the angle between the arms, and the bends."""
+ORIENTATION_DEG, BETWEEN_DEG, BEND_DEG = (-60, 60), (40, 170), (-75, 75)  # ranges
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,6 @@ of ten cells. Their value is that of the bias, so only the other cells are convo
 numbers, ten times faster.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +16,7 @@ import torch.nn.functional as F  # noqa: N812
 
 from niki_training.toy.figures import SIZE_PX
 
-POOL, FIELD, CHANNELS = 4, 8, 8
-"""Side of the first pool and of a cell's receptive field, in pixels; channels."""
+POOL, FIELD, CHANNELS = 4, 8, 8  # sides of first pool and receptive field, pixels; channels
 CELLS = SIZE_PX // POOL
 
 

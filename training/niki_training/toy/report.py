@@ -1,7 +1,5 @@
 """Table, figure and claims of the toy experiment."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from niki_training.toy.train import METHODS

@@ -1,7 +1,5 @@
 """Training and scores of one cell of the toy experiment: a method, a level, a seed."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 import json

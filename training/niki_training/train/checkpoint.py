@@ -1,7 +1,5 @@
 """Readers of trained networks: checkpoints of niki-train, and model folders."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from niki_ros.common.errors import ModelError

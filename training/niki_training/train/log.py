@@ -1,7 +1,5 @@
 """Log of the losses of a run: a CSV file, and TensorBoard's files where it is installed."""
 
-from __future__ import annotations
-
 import csv
 from pathlib import Path
 

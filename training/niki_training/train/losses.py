@@ -1,7 +1,5 @@
 """Losses of the solver networks on frames and on windows of frames, and their weights."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
@@ -59,11 +57,9 @@ def solver_losses(net, batch: dict, axes, clean: int, twist_share: float) -> dic
 
 def posed_joints(rot6d, size, batch):
     """
-    Return the joints (N, 29, 3) of poses, in the trunk frame and the assumed scale.
+    Return joints (N, 29, 3) of rot6d (N, 144) and log size (N, 1), trunk frame, assumed scale.
 
     A size that was given without uncertainty stays as it is, as it does at run time.
-
-    :param rot6d: (N, 144). :param size: (N, 1) log of true over assumed size.
     """
     size = size * (batch['condition'][..., -1:] > 0)
     offsets = batch['offsets'] * torch.exp(size)[..., None]

@@ -1,7 +1,5 @@
 """The training loop of the solver networks: batches, losses, steps, checkpoints."""
 
-from __future__ import annotations
-
 import copy
 import math
 import os

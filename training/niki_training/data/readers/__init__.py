@@ -4,10 +4,8 @@ Readers of motion files of data sets; each returns a :class:`Motion` with y up.
 A data set may be given as the folder in which it is unpacked; clips are found by their names.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import Callable, Dict, List
+from typing import Callable
 
 from niki_ros.common.errors import InputError
 import numpy as np
@@ -51,7 +49,7 @@ def read_motion(path, kind: str, joint_map: dict | None = None,
     return join_motions(parts)
 
 
-def _clips(folder: Path, kind: str) -> List[Path]:
+def _clips(folder: Path, kind: str) -> list[Path]:
     # archives that were packed on macOS hold a ._name for every file
     found = sorted({file for pattern in PATTERNS[kind] for file in folder.rglob(pattern)
                     if not file.name.startswith('.') and file.is_file()})
@@ -81,7 +79,7 @@ def _reader(kind: str, joint_map, video_fps, first_is_t_pose) -> Callable[[Path]
     from niki_training.data.readers.amass import read_amass
     from niki_training.data.readers.threedoh import read_3doh
     from niki_training.data.readers.threedpw import read_3dpw
-    readers: Dict[str, Callable[[Path], Motion]] = {
+    readers: dict[str, Callable[[Path], Motion]] = {
         'amass': read_amass, '3dpw': read_3dpw, '3dpw-occ': read_3dpw, 'agora': read_agora,
         '3doh': read_3doh}
     return readers[kind]

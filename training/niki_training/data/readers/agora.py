@@ -1,7 +1,5 @@
 """Reader of AGORA: data frames of scenes, and an SMPL or SMPL-X fit of every person."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from niki_ros.body.rotations import rotvec_from_rotmat
@@ -18,11 +16,7 @@ _ROOTS, _BODIES = ('root_pose', 'global_orient'), ('body_pose',)
 
 
 def read_agora(path) -> Motion:
-    """
-    Read the single poses of all people who are marked as valid.
-
-    The data frame names the files of the fits, relative to its folder or to one above.
-    """
+    """Read the poses of all valid people; the frame names their fits, in its folder or above."""
     frame = read_frame(path)
     kinds = [kind for kind in _FITS if kind in frame]
     if not kinds:

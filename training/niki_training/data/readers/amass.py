@@ -1,7 +1,5 @@
 """Reader of AMASS: one ``.npz`` per clip, SMPL-H or SMPL-X poses as rotation vectors, z up."""
 
-from __future__ import annotations
-
 from niki_ros.body.rotations import rotmat_from_rotvec, rotvec_from_rotmat
 from niki_ros.common.errors import InputError
 import numpy as np

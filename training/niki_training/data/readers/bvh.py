@@ -5,8 +5,6 @@ Few skeletons are in a T-pose where all angles are 0. Clips made for retargeting
 in a T-pose and are read relative to it.
 """
 
-from __future__ import annotations
-
 import re
 
 from niki_ros.body.rotations import rotmat_from_rotvec, rotvec_from_rotmat

@@ -5,8 +5,6 @@ Human3.6M has ``thetas``, 3DPW ``smpl_param``, MPI-INF-3DHP only joints, ``keypo
 of one video and person with a constant step are one piece.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 import json
 import re
@@ -22,8 +20,7 @@ from niki_training.data.frame_rate import at_30_fps
 from niki_training.data.motion import Motion
 from niki_training.files.archives import reason
 
-VIDEO_FPS = {'h36m': 50.0, '3dhp': 25.0, 'hybrik': 30.0}
-"""Frame rates of the videos; 30 is 3DPW's. Few videos of 3DHP have 50: ``--fps``."""
+VIDEO_FPS = {'h36m': 50.0, '3dhp': 25.0, 'hybrik': 30.0}  # 30 of 3DPW; some videos of 3DHP: 50
 _MIN_RATE_HZ = 5.0  # frames further apart are single poses: interpolation would invent motion
 _FRAME = re.compile(r'^(?P<video>.*?)[_/]?(?:image|img|frame)?_?(?P<number>\d+)\.\w+$')
 HP3D_28 = (
@@ -37,11 +34,7 @@ _TRUNK_SIGMA = 0.15  # sigma of the trunk's joints; their places in the body are
 
 
 def read_hybrik(path, video_fps: float = VIDEO_FPS['hybrik']) -> Motion:
-    """
-    Read pieces of motion, or single poses where the images have no names of videos.
-
-    :param video_fps: frames per second of the videos; the images' numbers count their frames.
-    """
+    """Read pieces of motion, or single poses without names of videos; ``video_fps`` of a video."""
     rows = rows_of(path)
     rotvec = _rotvec(path, rows)
     rotvec[:, 0] = rotvec_from_rotmat(CAMERA_FROM_UPRIGHT @ rotmat_from_rotvec(rotvec[:, 0]))

@@ -1,7 +1,5 @@
 """Reader of 3DOH50K: one JSON of single images with SMPL poses, ``annots.json``."""
 
-from __future__ import annotations
-
 import json
 from pathlib import PureWindowsPath
 

@@ -1,7 +1,5 @@
 """Reader of 3DPW: one pickle per sequence, of which no code is run."""
 
-from __future__ import annotations
-
 from niki_ros.common.errors import InputError
 import numpy as np
 
