@@ -48,6 +48,39 @@ def fp16_storage_graph(**options):
     return model.SerializeToString()
 
 
+def spot_graph(size_px, outputs):
+    """
+    Bytes of a graph whose outputs are affine functions of the bright spot of an image.
+
+    :param outputs: of the image (n, 3, size_px, size_px), by name: the shape without n, and the
+        bias and the weights (2, …) of the spot's u, v in sizes of the image from its middle.
+    """
+    axis = np.arange(size_px, dtype=np.float32) / size_px - 0.5
+    node, value = helper.make_node, helper.make_tensor_value_info
+    constants = {'ones': np.ones((1, 3, 1, 1)), 'flat': np.array([-1, size_px**2]),
+                 'grid': np.stack([np.tile(axis, size_px), np.repeat(axis, size_px)], 1),
+                 'least': np.array(1e-6), 'second': np.array([1])}
+    nodes = [
+        node('Conv', ['image', 'ones'], ['grey']), node('Reshape', ['grey', 'flat'], ['light']),
+        node('ReduceSum', ['light', 'second'], ['sum'], keepdims=1),
+        node('Max', ['sum', 'least'], ['total']), node('MatMul', ['light', 'grid'], ['moment']),
+        node('Div', ['moment', 'total'], ['uv'])]
+    for name, (shape, bias, weights) in outputs.items():
+        size = int(np.prod(shape))
+        constants[f'{name}_w'] = np.full((2, size), weights, float)
+        constants[f'{name}_b'] = np.full(shape, bias, float).ravel()
+        constants[f'{name}_shape'] = np.array([-1, *shape])
+        nodes += [node('Gemm', ['uv', f'{name}_w', f'{name}_b'], [f'{name}_flat']),
+                  node('Reshape', [f'{name}_flat', f'{name}_shape'], [name])]
+    graph = helper.make_graph(
+        nodes, 'spot', [value('image', TensorProto.FLOAT, ['n', 3, size_px, size_px])],
+        [value(name, TensorProto.FLOAT, ['n', *given[0]]) for name, given in outputs.items()],
+        [numpy_helper.from_array(v if v.dtype.kind == 'i' else v.astype(np.float32), k)
+         for k, v in constants.items()])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid('', 17)],
+                             ir_version=9).SerializeToString()
+
+
 def mlp_folder(path, **options):
     """Write a model folder around :func:`mlp_graph` and return it."""
     return write_model_folder(path, mlp_graph(**options), {

@@ -46,6 +46,15 @@ def clip_images(path, count, size=None, first=0, every=1, row=0) -> list:
         cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images]
 
 
+def truncated(clip: Path, to: Path) -> Path:
+    """Write a copy of an mp4 file without the second half of its images, but with its index."""
+    whole = clip.read_bytes()
+    middle = len(whole) // 2
+    tail = max(whole.rfind(b'moov') - 4, middle)
+    to.write_bytes(whole[:middle] + bytes(tail - middle) + whole[tail:])
+    return to
+
+
 def child_environment(**changes) -> dict:
     """Return the environment of a new process, which finds the ROS wheels by itself."""
     return {name: value for name, value in os.environ.items()

@@ -13,15 +13,19 @@ def tree_of(message) -> dict:
     return parents
 
 
+def matrix_of(one) -> np.ndarray:
+    """Return the matrix (4, 4), metres, of a TransformStamped."""
+    place, turn = one.transform.translation, one.transform.rotation
+    matrix = np.eye(4)
+    matrix[:3, 3] = place.x, place.y, place.z
+    matrix[:3, :3] = Rotation.from_quat([turn.x, turn.y, turn.z, turn.w]).as_matrix()
+    return matrix
+
+
 def poses_of(message, root: str) -> dict:
     """Return each frame's pose (4, 4) in ``root``."""
-    steps = {}
-    for one in message.transforms:
-        place, turn = one.transform.translation, one.transform.rotation
-        matrix = np.eye(4)
-        matrix[:3, 3] = place.x, place.y, place.z
-        matrix[:3, :3] = Rotation.from_quat([turn.x, turn.y, turn.z, turn.w]).as_matrix()
-        steps[one.child_frame_id] = one.header.frame_id, matrix
+    steps = {one.child_frame_id: (one.header.frame_id, matrix_of(one))
+             for one in message.transforms}
     poses = {}
     for name in steps:
         chain, at = np.eye(4), name

@@ -13,7 +13,7 @@ from niki_ros.demo.output_folder import prepare_output_folder
 from niki_ros.files.video_writer import VideoWriter
 import numpy as np
 import pytest
-from scenes import child_environment, measured_clip
+from scenes import child_environment, measured_clip, truncated
 import yaml
 
 pytest.importorskip('rclpy', reason='no ROS 2 here: pip install the wheels with "make test"')
@@ -121,10 +121,7 @@ def check_layout(folder, reader, store):
 
 
 def test_a_truncated_video(clip, tmp_path):
-    whole = clip.read_bytes()
-    begin, end = len(whole) // 2, whole.rfind(b'moov') - 4
-    cut, out = tmp_path / 'cut.mp4', tmp_path / 'out'
-    cut.write_bytes(whole[:begin] + bytes(end - begin) + whole[end:])
+    cut, out = truncated(clip, tmp_path / 'cut.mp4'), tmp_path / 'out'
     done = demo('--video', str(cut), '--out', str(out), '--param', 'solver.name:=analytic')
     assert done.returncode == 1 and 'breaks off' in done.stderr, done.stderr
     assert 'Traceback' not in done.stderr

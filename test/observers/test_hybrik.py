@@ -1,5 +1,6 @@
 """HybrIK as a front end: conversions of a crop, boxes, and optional outputs."""
 
+from engine_graphs import spot_graph
 from niki_ros.common.errors import InputError, ModelError
 from niki_ros.models.model_folder import write_model_folder
 from niki_ros.observers.crop import Crop, joints_from_uvd, SIZE_PX
@@ -7,64 +8,21 @@ from niki_ros.observers.following import FollowingObserver
 from niki_ros.observers.hybrik import HybrikNetwork
 from niki_ros.scene.camera import Camera
 import numpy as np
-from onnx import helper, numpy_helper, TensorProto
 import pytest
 
 CAMERA = Camera(np.array([[900.0, 0, 640], [0, 900, 360], [0, 0, 1]]), 1280, 720)
 SCALE, DEPTH_M = 0.5, 2.2
 
 
-def heat_constants():
-    """Weights of :func:`heat_graph`."""
-    axis = np.arange(64, dtype=np.float32) / 64
-    u, v = np.tile(axis, 64), np.repeat(axis, 64)
-    return {
-        'gain': np.float32(4000.0), 'grid': np.stack([u, v], axis=1).astype(np.float32),
-        'half': np.float32(0.5), 'flat': np.array([-1, 4096], np.int64),
-        'one': np.array([1], np.int64), 'ones3': np.ones((1, 3, 1, 1), np.float32) / 3,
-        'zero_uv': np.zeros((2, 1), np.float32), 'like29': np.ones((1, 29, 1), np.float32),
-        'sigma_w': np.zeros((2, 29), np.float32), 'sigma_b': np.full(29, 0.1, np.float32),
-        'twist_w': np.zeros((2, 46), np.float32),
-        'twist_b': np.tile(np.float32([1, 0]), 23), 'twist_shape': np.array([-1, 23, 2], np.int64),
-        'betas_w': np.zeros((2, 10), np.float32), 'betas_b': np.full(10, 0.25, np.float32),
-        'scale_w': np.zeros((2, 1), np.float32), 'scale_b': np.float32([SCALE])}
-
-
-def heat_graph():
-    """
-    Bytes of a graph with HybrIK's inputs and outputs whose heat map is the picture itself.
-
-    The 64 × 64 means of the picture, times a large number, go through softmax and expectation, as
-    HybrIK's heat map does; all joints are where the picture is bright, at the middle depth.
-    """
-    node, value = helper.make_node, helper.make_tensor_value_info
-    nodes = [
-        node('Conv', ['image', 'ones3'], ['grey']),
-        node('AveragePool', ['grey'], ['cells'], kernel_shape=[4, 4], strides=[4, 4]),
-        node('Reshape', ['cells', 'flat'], ['heat']), node('Mul', ['heat', 'gain'], ['logits']),
-        node('Softmax', ['logits'], ['p'], axis=1), node('MatMul', ['p', 'grid'], ['mean']),
-        node('Sub', ['mean', 'half'], ['uv']), node('MatMul', ['uv', 'zero_uv'], ['d']),
-        node('Concat', ['uv', 'd'], ['uvd1'], axis=1),
-        node('Unsqueeze', ['uvd1', 'one'], ['uvd2']),
-        node('Mul', ['uvd2', 'like29'], ['uvd']),
-        node('Gemm', ['uv', 'sigma_w', 'sigma_b'], ['sigma']),
-        node('Gemm', ['uv', 'twist_w', 'twist_b'], ['twist']),
-        node('Reshape', ['twist', 'twist_shape'], ['twist_cos_sin']),
-        node('Gemm', ['uv', 'betas_w', 'betas_b'], ['betas']),
-        node('Gemm', ['uv', 'scale_w', 'scale_b'], ['camera_scale'])]
-    outputs = {'uvd': [29, 3], 'sigma': [29], 'twist_cos_sin': [23, 2], 'betas': [10],
-               'camera_scale': [1]}
-    graph = helper.make_graph(
-        nodes, 'heat', [value('image', TensorProto.FLOAT, ['n', 3, 256, 256])],
-        [value(name, TensorProto.FLOAT, ['n', *shape]) for name, shape in outputs.items()],
-        [numpy_helper.from_array(np.asarray(v), k) for k, v in heat_constants().items()])
-    return helper.make_model(
-        graph, opset_imports=[helper.make_opsetid('', 17)], ir_version=9).SerializeToString()
+OUTPUTS = {
+    'uvd': ((29, 3), 0.0, np.tile([[1, 0, 0], [0, 1, 0]], 29)), 'sigma': ((29,), 0.1, 0.0),
+    'twist_cos_sin': ((23, 2), [1.0, 0.0], 0.0), 'betas': ((10,), 0.25, 0.0),
+    'camera_scale': ((1,), SCALE, 0.0)}
+"""Of a network that sees all joints where the image is bright, at the middle depth."""
 
 
 def heat_folder(path, **changes):
-    """Write a model folder around :func:`heat_graph`."""
-    return write_model_folder(path, heat_graph(), {
+    return write_model_folder(path, spot_graph(SIZE_PX, OUTPUTS), {
         'name': 'heat', 'kind': 'hybrik', 'normalisation': {
             'mean': [0, 0, 0], 'std': [1, 1, 1], 'depth_m': DEPTH_M}, **changes})
 

@@ -1,5 +1,6 @@
 """The kinematic front end: axes of its output, and its boxes."""
 
+from engine_graphs import spot_graph
 from niki_ros.body.skeleton import open_skeleton
 from niki_ros.common.errors import ConfigError, ModelError
 from niki_ros.common.setting import apply_settings
@@ -12,7 +13,6 @@ from niki_ros.observers.following import FollowingObserver
 from niki_ros.observers.kinematic import KinematicNetwork
 from niki_ros.scene.camera import Camera
 import numpy as np
-from onnx import helper, numpy_helper, TensorProto
 import pytest
 
 CAMERA = Camera(np.array([[700.0, 0, 320], [0, 700, 240], [0, 0, 1]]), 640, 480)
@@ -21,42 +21,12 @@ JOINTS = open_skeleton().rest_joints_m * (1, -1, -1)
 BODY = np.float32(JOINTS)
 
 
-def graph(sigma):
-    """
-    Bytes of a graph that sees the rest pose, the pelvis where the crop is bright.
-
-    :param sigma: of every joint where the picture is black; half as much where it is all white.
-    """
-    axis = (np.arange(SIZE, dtype=np.float32) / SIZE) - 0.5
-    u, v = np.tile(axis, SIZE), np.repeat(axis, SIZE)
-    constants = {
-        'ones': np.ones((1, 3, 1, 1), np.float32), 'flat': np.array([-1, SIZE**2], np.int64),
-        'grid': np.stack([u, v, 0 * u], 1), 'least': np.float32(1e-6),
-        'shift': np.float32([[0, 0, LOG_SCALE]]), 'body': BODY[None], 'zero': np.float32(0),
-        'dark': np.full((1, 29), sigma, np.float32), 'axes': np.array([1], np.int64),
-        'third': np.array([-1, 1, 1], np.int64)}
-    node, value = helper.make_node, helper.make_tensor_value_info
-    nodes = [
-        node('Conv', ['image', 'ones'], ['grey']), node('Reshape', ['grey', 'flat'], ['light']),
-        node('ReduceSum', ['light', 'axes'], ['sum'], keepdims=1),
-        node('Max', ['sum', 'least'], ['total']), node('MatMul', ['light', 'grid'], ['moment']),
-        node('Div', ['moment', 'total'], ['mean']), node('Add', ['mean', 'shift'], ['place']),
-        node('Mul', ['total', 'zero'], ['nothing']), node('Add', ['nothing', 'dark'], ['sigma']),
-        node('Reshape', ['nothing', 'third'], ['column']),
-        node('Add', ['column', 'body'], ['joints'])]
-    made = helper.make_graph(
-        nodes, 'spot', [value('image', TensorProto.FLOAT, ['n', 3, SIZE, SIZE])],
-        [value(name, TensorProto.FLOAT, ['n', *shape]) for name, shape in (
-            ('joints', [29, 3]), ('place', [3]), ('sigma', [29]))],
-        [numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items()])
-    return helper.make_model(made, opset_imports=[helper.make_opsetid('', 17)],
-                             ir_version=9).SerializeToString()
-
-
 def folder(path, sigma=0.25, **changes):
-    """Write a model folder around :func:`graph`."""
+    """Write the model folder of a network that sees the rest pose at the bright spot."""
     manifest = {'name': 'spot', 'kind': 'kinematic', 'size_px': SIZE, **changes}
-    return write_model_folder(path, graph(sigma), manifest).path
+    outputs = {'joints': ((29, 3), BODY, 0.0), 'sigma': ((29,), sigma, 0.0),
+               'place': ((3,), [0, 0, LOG_SCALE], np.eye(2, 3))}
+    return write_model_folder(path, spot_graph(SIZE, outputs), manifest).path
 
 
 @pytest.fixture

@@ -1,13 +1,13 @@
 """The example that reacts: over DDS, with the real front end on recorded clips, and by hand."""
 
 from importlib.util import module_from_spec, spec_from_file_location
-import os
 from pathlib import Path
 import signal
 import subprocess
 import sys
 import time
 
+import cv2
 from niki_ros.body.body import Body, OBSERVED, PREDICTED, UNOBSERVED
 from niki_ros.ros.conversions import (
     cloud_from_bodies,
@@ -94,26 +94,16 @@ def test_raised_hand_in_a_clip(balancing):
     assert len(said) >= 34 and not any(said[:10]) and sum(said[20:]) >= 5
 
 
-@pytest.mark.parametrize(('distance_m', 'stops'), [(6.0, True), (2.0, False)])
-def test_near_person_in_a_clip(balancing, distance_m, stops):
+def test_near_person_in_a_clip(balancing):
     frames, camera = balancing
-    said = decisions(frames[:12], camera, distance_m=distance_m, raised_hand=False)
-    assert len(said) >= 11 and set(said) == {stops}
-
-
-def test_far_person_in_the_demo_clip():
-    cache = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache')
-    path = cache / 'niki_ros' / 'demo.mp4'
-    if not path.is_file():
-        pytest.skip(f'{path} is not there: python tools/demo_clip.py fetches it')
-    frames, camera = clip_images(path, 12, (884, 497), 100), Camera.from_fov(884, 497, 60.0)
-    assert not any(decisions(frames, camera, distance_m=3.0))
-    assert any(decisions(frames, camera, distance_m=9.0))
+    said = decisions(frames[:12], camera, distance_m=6.0, raised_hand=False)
+    assert len(said) >= 11 and all(said)
 
 
 def test_legs_alone_stop_the_robot():
     """Shanks at 3 m were a person at 7 m, observed; now what is cut off is a reason by itself."""
-    frames = clip_images(measured_clip('cam04.mp4'), 30, (544, 436), every=2, row=1047)
+    images = clip_images(measured_clip('cam04.mp4'), 30, every=2, row=1047)
+    frames = [cv2.resize(image, (544, 436)) for image in images]
     camera = CAM04.cropped(0, 1047, 1088, 873).resized(544, 436)
     said = decisions(frames, camera, distance_m=2.0)
     assert len(said) >= 25 and sum(said) >= 5

@@ -3,10 +3,8 @@
 from array import array
 import time
 
-from niki_ros.common.errors import ConfigError
-from niki_ros.messages.encodings import ENCODINGS
 from niki_ros.messages.joint_cloud import bodies_from_cloud
-from niki_ros.ros.conversions import image_from_rgb, info_from_camera, stamp_from_ns
+from niki_ros.ros.conversions import image_from_rgb, info_from_camera
 import numpy as np
 import pytest
 from ros_fixtures import (
@@ -23,7 +21,7 @@ from ros_fixtures import (
     T0,
     wait_for,
 )
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo
 
 
 @pytest.mark.parametrize('name', [
@@ -47,7 +45,7 @@ def test_bad_image_is_named_and_survived(name, capfd):
         status = client.row(name)
         assert diagnostic_values(status)['remedy'] and int(diagnostic_values(status)['count']) >= 1
         assert status.level == b'\x01'
-        assert accounted(node)
+        assert wait_for(lambda: accounted(node))
     assert f'{name}: ' in capfd.readouterr().err
 
 
@@ -85,7 +83,7 @@ def test_an_image_that_comes_late(capfd):
         client.send_until_processed(last_ns + 40_000_000)
         client.row('stamp_late')
         assert 'stamp_jumped_back' not in client.diagnostics
-        assert accounted(node)
+        assert wait_for(lambda: accounted(node))
         assert {bodies_from_cloud(cloud)[0].id for cloud in client.clouds} == {1}
     assert 'stamp_late' in capfd.readouterr().err
 
@@ -137,32 +135,3 @@ def test_pipeline_that_always_fails_ends_in_error(capfd):
         assert state(client) == 'unconfigured'
         assert 'the engine is gone' in node.reason
     assert 'error state' in capfd.readouterr().err
-
-
-@pytest.mark.parametrize('name, value, word', [
-    ('smoothing.betta', 1.0, 'smoothing.beta'), ('observer.model', 'huge', 'lite, full, heavy'),
-    ('tracking.keep_s', 'long', 'tracking.keep_s'), ('observer.max_people', 99, '1 … 64')])
-def test_wrong_parameters_are_refused(name, value, word):
-    with ros_graph(), pytest.raises(ConfigError, match=word):
-        pose_node(overrides={name: value})()
-
-
-def test_hostile_images():
-    rng = np.random.default_rng(7)
-    sizes, steps = [0, 1, 2, 7, 64, 100_000, 2**32 - 1], [0, 1, 6, 192, 2**32 - 1]
-    with running() as (node, client):
-        stamp_ns = client.send_until_processed(T0)
-        before = node.health.received
-        for index in range(300):
-            encoding = rng.choice([*ENCODINGS, '', 'rgb9', 'x' * 1000])
-            image = Image(width=int(rng.choice(sizes)), height=int(rng.choice(sizes)),
-                          step=int(rng.choice(steps)), encoding=str(encoding),
-                          is_bigendian=int(rng.integers(0, 256)))
-            image.data = array('B', rng.bytes(int(rng.choice([0, 1, 100, 12_288]))))
-            image.header.stamp = stamp_from_ns(stamp_ns + 1_000_000 * (index + 1))
-            image.header.frame_id = FRAME
-            client.images.publish(image)
-            time.sleep(0.004)
-        client.send_until_processed(T0 + 10**9)
-        assert node.health.received - before > 290
-        assert wait_for(lambda: accounted(node))

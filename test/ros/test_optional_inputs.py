@@ -1,14 +1,16 @@
 """Depth and the ground as the node gets them: over DDS, paired by stamp, seen in diagnostics."""
 
 from array import array
+import struct
 import sys
 
+import cv2
 from niki_ros.ros.conversions import stamp_from_ns
 import numpy as np
 import pytest
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from ros_fixtures import dancer, diagnostic_values, FRAME, running, T0, wait_for
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 from tf2_msgs.msg import TFMessage
 
 BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -27,21 +29,43 @@ def distance(client) -> float:
     return client.tf[-1].transforms[0].transform.translation.z
 
 
-def test_depth_sets_the_distance():
+def packed_depth(stamp_ns, metres):
+    """Return the message of compressed_depth_image_transport."""
+    raw = depth_message(stamp_ns, metres)
+    values = np.frombuffer(raw.data, np.uint16).reshape(480, 640)
+    return CompressedImage(header=raw.header, format='16UC1; compressedDepth png', data=array(
+        'B', struct.pack('<i2f', 0, 0, 0) + cv2.imencode('.png', values)[1].tobytes()))
+
+
+@pytest.mark.parametrize('topic, make', [
+    ('/depth', depth_message), ('/cam/depth/image_rect_raw/compressedDepth', packed_depth)])
+def test_depth_sets_the_distance(topic, make):
     """The dancer is seen at 3 m; the depth camera says that the trunk's surface is at 2.5."""
-    with running() as (node, client):
-        depths = client.create_publisher(Image, 'depth', 5)
+    with running(cli_args=['--ros-args', '-r', f'depth:={topic}']) as (node, client):
+        depths = client.create_publisher(type(make(T0, 2.5)), topic, 5)
         assert wait_for(lambda: depths.get_subscription_count() == 1)
         for index in range(40):
             stamp_ns = T0 + index * 33_000_000
-            depths.publish(depth_message(stamp_ns + 3_000_000, 2.5))
+            depths.publish(make(stamp_ns + 3_000_000, 2.5))
             client.send(stamp_ns)
             client.answered(stamp_ns)
         assert abs(distance(client) - 2.61) < 0.1
         assert wait_for(lambda: client.values().get('root_source') == 'depth')
-        depths.publish(depth_message(T0 + 2 * 10**9, 2.5, (480, 480)))
-        client.send(T0 + 2 * 10**9)
-        client.row('depth_invalid')
+        assert 'depth_invalid' not in client.diagnostics
+
+
+def test_a_depth_image_of_another_shape_is_a_fault():
+    with running() as (node, client):
+        depths = client.create_publisher(Image, 'depth', 5)
+        assert wait_for(lambda: depths.get_subscription_count() == 1)
+        stamps = iter(range(T0, T0 + 10**12, 10**8))
+
+        def told():
+            stamp_ns = next(stamps)
+            depths.publish(depth_message(stamp_ns, 2.5, (480, 480)))
+            client.send(stamp_ns)
+            return 'depth_invalid' in client.diagnostics
+        assert wait_for(told)
 
 
 def test_an_old_depth_image_is_not_used():
@@ -127,33 +151,19 @@ def send_until_boxes(client, detector, message, boxes) -> bool:
     return wait_for(sent)
 
 
-def box_at(x):
-    return [x - 20.0, 200.0, x + 20.0, 280.0]
-
-
-def test_a_detector_with_numbers_for_classes_that_publishes_best_effort():
-    """As with COCO: 0 is a person, 56 a chair; scores below observer.min_score do not count."""
+@pytest.mark.parametrize('overrides, found, seen_at', [
+    ({}, [('0', 0.9, 100), ('56', 0.9, 200), ('0', 0.01, 300), ('person', 0.6, 400)], [100, 400]),
+    ({'detection_classes': ['7', 'worker'], 'observer.min_score': 0.2},
+     [('0', 0.9, 100), ('7', 0.3, 200), ('Worker', 0.25, 300)], [200, 300])])
+def test_classes_and_scores_of_a_detector_that_publishes_best_effort(overrides, found, seen_at):
+    """As with COCO, 0 is a person and 56 a chair, unless the parameter has other classes."""
     kind = type(detections(T0))
-    with running() as (node, client):
+    with running(overrides=overrides) as (node, client):
         boxes = Boxes(node)
         detector = client.create_publisher(kind, 'detections', BEST_EFFORT)
         assert wait_for(lambda: detector.get_subscription_count() == 1)
-        message = detections(T0, ('0', 0.9, 100), ('56', 0.9, 200), ('0', 0.01, 300),
-                             ('person', 0.6, 400))
-        assert send_until_boxes(client, detector, message, boxes)
-        assert boxes[-1] == [box_at(100), box_at(400)]
-
-
-def test_classes_of_ones_own():
-    kind = type(detections(T0))
-    overrides = {'detection_classes': ['7', 'worker'], 'observer.min_score': 0.2}
-    with running(overrides=overrides) as (node, client):
-        boxes = Boxes(node)
-        detector = client.create_publisher(kind, 'detections', 5)
-        assert wait_for(lambda: detector.get_subscription_count() == 1)
-        message = detections(T0, ('0', 0.9, 100), ('7', 0.3, 200), ('Worker', 0.25, 300))
-        assert send_until_boxes(client, detector, message, boxes)
-        assert boxes[-1] == [box_at(200), box_at(300)]
+        assert send_until_boxes(client, detector, detections(T0, *found), boxes)
+        assert boxes[-1] == [[x - 20.0, 200.0, x + 20.0, 280.0] for x in seen_at]
 
 
 def test_detections_that_cannot_be_used_are_faults():

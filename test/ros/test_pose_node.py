@@ -9,11 +9,10 @@ import time
 
 from lifecycle_msgs.msg import Transition
 from niki_ros.body.skeleton import JOINTS_29
-from niki_ros.images.pixels import jpeg_from_rgb
 from niki_ros.messages.joint_cloud import bodies_from_cloud
 from niki_ros.messages.stamps import ns_from_stamp
 from niki_ros.robot_model.urdf import REVOLUTE_NAMES
-from niki_ros.ros.conversions import image_from_rgb, info_from_camera
+from niki_ros.ros.conversions import image_from_rgb
 from niki_ros.sources.open import open_source
 import numpy as np
 import pytest
@@ -21,12 +20,10 @@ from rcl_interfaces.srv import DescribeParameters
 from ros_fixtures import (
     accounted,
     call,
-    CAMERA,
     change,
     Client,
     dancer,
     FRAME,
-    GREY,
     pose_node,
     put_parameter,
     ros_graph,
@@ -38,7 +35,7 @@ from ros_fixtures import (
 )
 from scenes import child_environment, measured_clip
 from scipy.spatial.transform import Rotation
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import Image
 from tf_frames import poses_of
 
 
@@ -185,33 +182,6 @@ def test_parameters_that_are_not_live_act_when_the_node_is_activated_again():
         # and no longer, where nothing was set
         assert change(client, Transition.TRANSITION_DEACTIVATE)
         assert change(client, Transition.TRANSITION_ACTIVATE) and len(made) == 2
-
-
-def test_whole_number_for_a_float():
-    """``fov_deg: 70`` in a YAML file is 70.0."""
-    with ros_graph():
-        node = pose_node(overrides={'camera.fov_deg': 70})()
-        assert node.pipeline_config.camera.fov_deg == 70.0
-        node.destroy_node()
-
-
-def test_compressed_namespace_and_prefix():
-    overrides = {'image_transport': 'compressed', 'frame_prefix': 'left/'}
-    with running(overrides=overrides, namespace='robot',
-                 client=lambda: Client('robot')) as (node, client):
-        jpegs = client.create_publisher(CompressedImage, 'image/compressed', 5)
-        assert wait_for(lambda: jpegs.get_subscription_count() == 1)
-        client.infos.publish(info_from_camera(CAMERA, T0, FRAME))
-        message = CompressedImage(format='jpeg')
-        message.header = image_from_rgb(GREY, T0, FRAME).header
-        message.data = b'\xff\xd8 this is no picture'
-        assert wait_for(lambda: jpegs.publish(message) or node.health.skipped['image_invalid'])
-        message.data = jpeg_from_rgb(GREY)
-        message.header.stamp.sec += 1
-        assert wait_for(lambda: jpegs.publish(message) or client.clouds)
-        assert wait_for(lambda: client.tf and client.urdfs)
-        assert client.tf[0].transforms[0].child_frame_id == 'left/body_1'
-        assert 'link name="left/body_1_left_knee"' in client.urdfs[0].data
 
 
 def test_overlay_only_with_subscribers():

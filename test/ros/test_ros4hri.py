@@ -1,6 +1,5 @@
 """REP-155 over DDS: topics, names, URDF and frames, beside our own convention and alone."""
 
-import io
 import sys
 
 from lifecycle_msgs.msg import Transition
@@ -57,32 +56,14 @@ def last_moment(client, send_s=10):
     return client.clouds[-1], client.tf[-1], client.human_states[-1]
 
 
-def check_fk(yourdfpy, text, joints, poses, root):
-    """Compare yourdfpy's FK of a URDF with what is in /tf, for every link."""
-    robot = yourdfpy.URDF.load(io.BytesIO(text.encode()), load_meshes=False)
-    robot.update_cfg(dict(zip(joints.name, joints.position)))
-    hung = np.linalg.inv(poses[root])
-    for link in robot.link_map:
-        if link in poses:
-            judge = robot.get_transform(link, root)
-            assert np.allclose(judge, hung @ poses[link], atol=1e-6), link
-    return set(robot.link_map)
-
-
 def test_both_conventions_agree():
-    yourdfpy = pytest.importorskip('yourdfpy')
     with running(overrides=BOTH, client=HumanClient) as (node, client):
         cloud, tf, states = last_moment(client)
         assert wait_for(lambda: client.human_urdfs and client.own_states and client.urdfs)
         poses, parents = poses_of(tf, FRAME), tree_of(tf)
         assert list(states.name) == joint_names('p1') and len(states.position) == 20
         assert np.isfinite(states.position).all()
-        links = check_fk(yourdfpy, client.human_urdfs[-1].data, states, poses, 'body_p1')
-        assert links <= set(poses)
-        own = client.own_states[-1]
-        assert list(own.name) == list(REVOLUTE_NAMES)
-        ours = check_fk(yourdfpy, client.urdfs[-1].data, own, poses, 'body_p1')
-        assert {f'body_p1_{joint}' for joint in JOINTS_29} <= ours
+        assert list(client.own_states[-1].name) == list(REVOLUTE_NAMES)
         body, = bodies_from_cloud(cloud)
         place = dict(zip(JOINTS_29, body.joints_m))
         # REP-155: the body's frame is midway between the hips, its parent is the sensor's frame
@@ -105,18 +86,6 @@ def test_alone_there_is_nothing_of_ours():
         topics = [name for name, _ in client.get_topic_names_and_types()]
         assert '/humans/bodies/cam_1/joint_states' in topics
         assert client.count_publishers('bodies/body_cam_1/joint_states') == 0
-
-
-def test_frames_with_a_prefix_of_ours_only():
-    """frame_prefix is not REP-155's: its body frame has none, and ours hangs from it."""
-    overrides = {**BOTH, 'frame_prefix': 'left/'}
-    with running(overrides=overrides, client=lambda: HumanClient('left_1')) as (node, client):
-        _, tf, _ = last_moment(client)
-        poses, parents = poses_of(tf, FRAME), tree_of(tf)
-        assert np.array_equal(poses['body_left_1'], poses['left/body_left_1'])
-        assert parents['left/body_left_1'] == 'body_left_1'
-        assert parents['waist_left_1'] == 'body_left_1'
-        assert parents['left/body_left_1_pelvis'] == 'left/body_left_1'
 
 
 def test_sitting_is_reported_and_true():

@@ -67,15 +67,6 @@ def test_clock_that_jumps_to_and_fro():
         assert wait_for(lambda: len(node.publisher.body_ids) == 1) and len(topics) < 10
 
 
-def test_camera_that_stops_is_named_and_may_come_back():
-    with running(overrides={'health.silent_warn_s': 0.5}) as (node, client):
-        stamp_ns = client.send_until_processed(T0)
-        assert client.row('no_images', 10).level == b'\x01'
-        time.sleep(0.2)
-        assert client.send_until_processed(stamp_ns + 60 * 10**9)
-        assert node.state == 'active' and not node.health.skipped['inference_failed']
-
-
 def test_two_cameras_on_one_topic_are_not_counted_as_lost_frames():
     """Each numbers its images for itself: the difference of the two is no loss."""
     with running() as (node, client):

@@ -16,6 +16,7 @@ from ros_fixtures import Client, FRAME, LATCHED_QOS, ros_graph, running, T0, wai
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
+from tf_frames import matrix_of
 
 yourdfpy = pytest.importorskip('yourdfpy')
 
@@ -81,14 +82,6 @@ class Reader(Client):
             self.create_subscription(String, f'{topic}/{description}', texts.append, LATCHED_QOS)
 
 
-def matrix_of(one):
-    place, turn = one.transform.translation, one.transform.rotation
-    matrix = np.eye(4)
-    matrix[:3, 3] = place.x, place.y, place.z
-    matrix[:3, :3] = Rotation.from_quat([turn.x, turn.y, turn.z, turn.w]).as_matrix()
-    return matrix
-
-
 def buffer_of(messages):
     buffer = Buffer()
     for message in messages:
@@ -109,9 +102,9 @@ def send_some(client, conventions, count=8):
         client.tf[-1].transforms[0].header.stamp) == last_ns)
 
 
-@pytest.mark.parametrize('prefix', ['', 'left/'])
-@pytest.mark.parametrize('conventions', list(LABELS), ids='+'.join)
-@pytest.mark.parametrize('mode', ['all', 'root', 'none'])
+@pytest.mark.parametrize('mode, conventions, prefix', [
+    *(('all', conventions, prefix) for conventions in LABELS for prefix in ('', 'left/')),
+    *(('root', conventions, '') for conventions in LABELS), ('none', ('niki', 'ros4hri'), '')])
 def test_one_tree(mode, conventions, prefix):
     label = LABELS[conventions] if not prefix or conventions == ('niki',) else 'left_1'
     overrides = {'conventions': list(conventions), 'publish_tf': mode, 'frame_prefix': prefix}
@@ -163,14 +156,6 @@ def test_links_of_the_description_are_the_frames_of_tf(prefix, before):
     description = Description(client.told['niki'][1][-1].data)
     assert description.robot.base_link == f'{before}body_1'
     assert set(frames) == description.links
-
-
-def test_true_and_false_are_no_modes():
-    """A parameter file for an older version is refused with the words that are known."""
-    from niki_ros.common.errors import ConfigError
-    with pytest.raises(ConfigError, match='publish_tf is False.*all, root, none'):
-        with running(overrides={'publish_tf': False}):
-            pass
 
 
 def test_the_command_for_robot_state_publisher(tmp_path):

@@ -1,13 +1,9 @@
 """What is on the topics instead of what the node reads: said by name, over DDS."""
 
-from array import array
 from contextlib import contextmanager
 import os
-import struct
 
-import cv2
-from niki_ros.ros.conversions import image_from_rgb, stamp_from_ns
-import numpy as np
+from niki_ros.ros.conversions import image_from_rgb
 import rclpy
 from rclpy.context import Context
 from rclpy.node import Node
@@ -44,28 +40,6 @@ def test_only_a_compressed_transport():
     with running() as (node, client):
         client.create_publisher(CompressedImage, '/depth/compressedDepth', 1)
         assert '/depth/compressedDepth' in client.row('transport_differs').message
-
-
-def test_compressed_depth_sets_the_distance():
-    """The person is seen at 3 m; the depth camera says that the trunk's surface is at 2.5."""
-    arguments = ['--ros-args', '-r', 'depth:=/cam/depth/image_rect_raw/compressedDepth']
-    with running(cli_args=arguments) as (node, client):
-        depths = client.create_publisher(
-            CompressedImage, '/cam/depth/image_rect_raw/compressedDepth', 5)
-        assert wait_for(lambda: depths.get_subscription_count() == 1)
-        message = CompressedImage(format='16UC1; compressedDepth png')
-        flat = np.full((480, 640), 2500, np.uint16)
-        message.data = array('B', struct.pack('<i2f', 0, 0, 0)
-                             + cv2.imencode('.png', flat)[1].tobytes())
-        message.header.frame_id = FRAME
-        for index in range(40):
-            stamp_ns = T0 + index * 33_000_000
-            message.header.stamp = stamp_from_ns(stamp_ns + 3_000_000)
-            depths.publish(message)
-            client.send(stamp_ns)
-            client.answered(stamp_ns)
-        assert abs(client.tf[-1].transforms[0].transform.translation.z - 2.61) < 0.1
-        assert 'depth_invalid' not in client.diagnostics
 
 
 def test_silence_names_the_topics_that_have_images():

@@ -22,7 +22,6 @@ from niki_ros.common.errors import SourceError
 from niki_ros.images.pixels import rgb_from_jpeg
 from niki_ros.loading.process_source import body_record
 from niki_ros.scene.camera import Camera
-from niki_ros.sources.bag_files import is_bag
 from niki_ros.sources.open import open_source
 import numpy as np
 import pytest
@@ -53,14 +52,6 @@ def test_run_equals_the_pipeline_on_the_same_images(tmp_path, monkeypatch, stora
     file = next(path for path in bag.iterdir() if path.suffix in ('.db3', '.mcap'))
     assert run(monkeypatch, file, '--json', tmp_path / 'again.jsonl', '--quiet') == 0
     assert (tmp_path / 'again.jsonl').read_bytes() == (tmp_path / 'out.jsonl').read_bytes()
-
-
-@pytest.mark.parametrize('storage, suffix', [('sqlite3', '.db3'), ('mcap', '.mcap')])
-def test_a_file_without_its_metadata(tmp_path, storage, suffix):
-    """A recorder that was killed has written no metadata.yaml."""
-    bag = write_bag(tmp_path / 'bag', camera_messages(3), storage)
-    file = next(bag.glob(f'*{suffix}')).rename(tmp_path / f'alone{suffix}')
-    assert is_bag(file) and len(list(open_source(file))) == 3
 
 
 def test_properties_of_a_source(tmp_path):
@@ -216,9 +207,7 @@ def test_compressed_depth_and_rectified_images(tmp_path):
 
 @pytest.mark.parametrize('damage, message', [
     (lambda bag: next(bag.glob('*.mcap')).write_bytes(b'no bag'), 'mcap recover'),
-    (lambda bag: next(bag.glob('*.mcap')).unlink(), 'cannot be read as a bag'),
-    (lambda bag: next(bag.glob('*.mcap')).write_bytes(
-        next(bag.glob('*.mcap')).read_bytes()[:200_000]), 'bag')])
+    (lambda bag: next(bag.glob('*.mcap')).unlink(), 'cannot be read as a bag')])
 def test_damaged_bag_is_refused(tmp_path, damage, message, capsys, monkeypatch):
     bag = write_bag(tmp_path / 'bag', camera_messages(4))
     damage(bag)

@@ -45,6 +45,10 @@ def path(tmp_path):
     return file
 
 
+def change(path, **values):
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **values}))
+
+
 def test_read(path):
     camera = camera_from_yaml(path)
     assert (camera.width, camera.height, camera.model, camera.source) == (
@@ -75,9 +79,7 @@ def test_written_and_read_again(tmp_path, model, distortion):
     ('image_width', None, 'image_width is None'),
     ('image_height', -3, 'image_height is -3')])
 def test_refused_with_file_and_key(path, key, value, message):
-    data = yaml.safe_load(path.read_text())
-    data[key] = value
-    path.write_text(yaml.safe_dump(data))
+    change(path, **{key: value})
     with pytest.raises(InputError, match='camera.yaml') as error:
         camera_from_yaml(path)
     assert message in str(error.value)
@@ -89,9 +91,7 @@ def test_refused_with_file_and_key(path, key, value, message):
     ('distortion_coefficients', {'data': [float('nan')] * 5}, 'nan'),
     ('distortion_coefficients', {'data': [-9e5, 0, 0, 0, 0]}, '-900000.0')])
 def test_k_is_used_without_an_unusable_d(path, caplog, key, value, message):
-    data = yaml.safe_load(path.read_text())
-    data[key] = value
-    path.write_text(yaml.safe_dump(data))
+    change(path, **{key: value})
     camera = camera_from_yaml(path)
     assert camera.matrix[0, 0] == 438.783367 and not camera.distortion.any()
     assert 'camera.yaml' in caplog.text and message in caplog.text
@@ -104,12 +104,7 @@ def test_k_is_used_without_an_unusable_d(path, caplog, key, value, message):
     ('plumb_bob', OAK_D_W, 'rational_polynomial'),
     ('double_sphere', [0.0] * 6, 'plumb_bob'), (None, [0.1, -0.02, 0, 0, 0], 'plumb_bob')])
 def test_names_of_other_tools(path, caplog, model, numbers, meant):
-    data = yaml.safe_load(path.read_text())
-    del data['distortion_model']
-    if model:
-        data['distortion_model'] = model
-    data['distortion_coefficients']['data'] = numbers
-    path.write_text(yaml.safe_dump(data))
+    change(path, distortion_model=model, distortion_coefficients={'data': numbers})
     camera = camera_from_yaml(path)
     assert camera.model == meant and not caplog.text
     assert np.array_equal(camera.distortion[:4], numbers[:4])
@@ -129,21 +124,16 @@ def test_rectified_images_use_the_projection_matrix(path):
 
 @pytest.mark.parametrize('value', [0.0, float('nan')])
 def test_without_k_the_projection_matrix_is_used(path, value):
-    data = yaml.safe_load(path.read_text())
-    data['camera_matrix']['data'] = [value] * 9
-    path.write_text(yaml.safe_dump(data))
+    change(path, camera_matrix={'data': [value] * 9})
     assert camera_from_yaml(path).matrix[0, 0] == 393.653800
-    data['projection_matrix']['data'] = [0] * 12
-    path.write_text(yaml.safe_dump(data))
+    change(path, projection_matrix={'data': [0] * 12})
     with pytest.raises(InputError, match='camera.yaml'):
         camera_from_yaml(path)
 
 
 @pytest.mark.parametrize('key', ['distortion_coefficients', 'distortion_model'])
 def test_k_is_used_without_the_other_values(path, key):
-    data = yaml.safe_load(path.read_text())
-    data[key] = None
-    path.write_text(yaml.safe_dump(data))
+    change(path, **{key: None})
     camera = camera_from_yaml(path)
     assert camera.matrix[0, 0] == 438.783367
     assert camera.distortion.any() == (key == 'distortion_model')
