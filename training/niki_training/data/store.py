@@ -1,8 +1,8 @@
 """
 Reader and writer of motion on disk.
 
-A store is one ``.npz``: ``rotvec`` (F, 24, 3) float16 local rotation vectors in radians with y
-up, ``lengths`` (P,), ``names`` (P,) as ``subject/clip``, ``fps``, ``licence``, ``sources``.
+A store is one ``.npz``: ``rotvec`` (F, 24, 3) float16 local rotation vectors in radians with y up,
+``lengths`` (P,), ``names`` (P,) as ``subject/clip``, ``fps``, ``licence``, ``sources``.
 """
 
 from pathlib import Path

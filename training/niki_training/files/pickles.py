@@ -23,14 +23,10 @@ _SPARSE = ('csc_matrix', 'csr_matrix', 'csc_array', 'csr_array')
 
 
 class Held:
-    """
-    Arguments and state of an object of another library, which is not built.
+    """Arguments and state of an object of another library, which is not built."""
 
-    :cvar kind: name of the object's class. :ivar state: its state, None for an object without one.
-    """
-
-    kind = ''
-    state: Any = None
+    kind = ''  # name of the object's class
+    state: Any = None  # None for an object without a state
 
     def __init__(self, *args):
         self.args = args

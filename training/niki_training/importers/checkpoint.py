@@ -59,11 +59,7 @@ def take(state: dict[str, torch.Tensor], expected: dict[str, tuple]) -> dict[str
 
 
 def _harmless_types() -> list:
-    """
-    Return the further types that are unpickled, none of which runs code: numbers and options.
-
-    Training code saves its epoch, best score and arguments with the weights.
-    """
+    """Return further types that run no code: numbers and options stored with the weights."""
     core = np._core if hasattr(np, '_core') else np.core
     build = (core.multiarray.scalar, core.multiarray._reconstruct)
     named = [(one, f'{module}.multiarray.{one.__name__}') for one in build

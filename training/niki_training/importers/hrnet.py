@@ -76,11 +76,7 @@ class ExchangeModule(nn.Module):
 
 
 class HrNet(nn.Module):
-    """
-    Network from image (N, 3, 256, 256) to heat map (N, maps, 64, 64) and feature (N, 2048).
-
-    :param maps: channels of the heat map.
-    """
+    """Network from images (N, 3, 256, 256) to heat maps (N, maps, 64, 64), features (N, 2048)."""
 
     def __init__(self, maps: int):
         super().__init__()

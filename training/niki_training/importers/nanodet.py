@@ -26,8 +26,7 @@ MEAN_BGR, STD_BGR = (103.53, 116.28, 123.675), (57.375, 57.12, 58.395)
 SCORES, DISTANCES = (['Identity', 'Identity_1', 'Identity_2'],
                      ['Identity_3', 'Identity_4', 'Identity_5'])
 """Outputs at the strides 8, 16 and 32: scores of classes, and distances to the edges."""
-AGREEMENT = {'scores': 9e-7, 'distances': 1.2e-5}
-"""Largest differences of the graph; logits of the distances reach 11."""
+AGREEMENT = {'scores': 9e-7, 'distances': 1.2e-5}  # largest differences; logits reach 11
 MEASURED = ('TensorFlow.js 4.22.0, its backend cpu, on both images of '
             'training/test/frontend_fixture.py (ONNX Runtime 1.32.0)')
 

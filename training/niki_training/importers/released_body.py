@@ -25,11 +25,7 @@ NO_BODY = {'skeleton': 'smpl (not included)'}
 
 
 def split_body(state: dict[str, torch.Tensor], prefix: str) -> tuple[dict, dict | None]:
-    """
-    Return a checkpoint without the layer's buffers, and these by name in float32; None = none.
-
-    :param prefix: prefix of their keys, such as ``smpl.``.
-    """
+    """Return a checkpoint without the layer's buffers, and these in float32; None without any."""
     body = {name: state[prefix + name] for name in BUFFERS if prefix + name in state}
     rest = {key: value for key, value in state.items()
             if not (key.startswith(prefix) and key[len(prefix):] in body)}

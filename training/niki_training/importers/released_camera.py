@@ -24,12 +24,7 @@ def expected_keys() -> dict[str, tuple]:
 
 
 class NikiWithCamera(nn.Module):
-    """
-    The one-stage release with its camera network.
-
-    :param niki: the flow. :param state: weights with exactly :func:`expected_keys`.
-    :param joints: joints of the body with which the network was trained.
-    """
+    """The one-stage release with its camera network and the joints of its training's body."""
 
     def __init__(self, niki: ReleasedNiki, state: dict[str, torch.Tensor], joints: ReleasedJoints):
         super().__init__()

@@ -15,10 +15,9 @@ OUTPUT_NAMES = ['uvd', 'max_probability', 'sigma', 'twist_cos_sin', 'betas', 'ca
 
 class ReleasedHybrik(nn.Module):
     """
-    Network from a normalised image (N, 3, 256, 256) to joints in the crop and inputs of NIKI.
+    Network from normalised images (N, 3, 256, 256) to joints in the crop and inputs of NIKI.
 
-    ``uvd`` (N, 29, 3) are the means of the heat map, -0.5 … 0.5 of the crop across, down and in
-    depth.
+    ``uvd`` (N, 29, 3) are means of the heat map, -0.5 … 0.5 of the crop across, down and in depth.
     """
 
     def __init__(self):

@@ -60,11 +60,7 @@ def expected_keys(kind: str) -> dict[str, tuple]:
 
 
 class ReleasedFlow(nn.Module):
-    """
-    One flow of the release; each block maps changed → changed · exp(tanh(s(kept))) + t(kept).
-
-    :param state: the checkpoint, float32. :param names: names of the parts of this flow.
-    """
+    """One flow of the release; a block maps changed → changed · exp(tanh(s(kept))) + t(kept)."""
 
     def __init__(self, state: dict[str, torch.Tensor], names: FlowNames):
         super().__init__()
@@ -107,11 +103,7 @@ class ReleasedFlow(nn.Module):
 
 
 class ReleasedNiki(nn.Module):
-    """
-    The released model in evaluation mode, with its input pad at zero.
-
-    :param state: weights with exactly :func:`expected_keys`. :param kind: a key of :data:`KINDS`.
-    """
+    """The released model in evaluation mode, with its input pad at zero."""
 
     def __init__(self, state: dict[str, torch.Tensor], kind: str):
         super().__init__()

@@ -39,9 +39,8 @@ def read_weights(model: dict, folder: Path) -> dict[str, np.ndarray]:
 
 class GraphModel:
     """
-    Converts the part of a graph model on which some values depend.
+    Converts the part of a graph model (.json) on which some values depend.
 
-    :param path: the ``.json``; the weights are in the same folder.
     :ivar weights: name → array in TensorFlow's order; may be changed before :meth:`nodes`.
     """
 
@@ -56,12 +55,7 @@ class GraphModel:
         self._nchw: dict[str, str] = {}           # → ONNX value in NCHW, where that is NHWC
 
     def nodes(self, image: str, outputs: list[str]) -> dict[str, str]:
-        """
-        Convert the nodes on which ``outputs`` depend; return output → ONNX value in NHWC.
-
-        :param image: ONNX value of the one placeholder.
-        :raises ModelError: for an operator that is not known.
-        """
+        """Convert what ``outputs`` need; return output → ONNX value in NHWC."""
         for name in self._order(outputs):
             node = self._nodes[name]
             inputs = [_key(i) for i in node.get('input', [])]
@@ -234,11 +228,7 @@ class GraphModel:
 
 
 def free_batch(graph: onnx.GraphProto) -> None:
-    """
-    Free the first dimension of a graph for one image.
-
-    The sizes of Resize include that dimension; they become scales.
-    """
+    """Free the first dimension of a graph for one image; sizes of Resize become scales."""
     model = onnx.shape_inference.infer_shapes(helper.make_model(graph))
     sizes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim]
              for v in (*model.graph.value_info, *model.graph.input)}

@@ -86,12 +86,7 @@ class OnnxWriter:
         self._padded: dict[int, tuple] = {}
 
     def model(self, outputs: dict[str, int]) -> onnx.ModelProto:
-        """
-        Return the part of the network on which some tensors depend.
-
-        :param outputs: name of the output → number of the tensor, (n, c) after flattening.
-        :raises ModelError: for an operator that is not known.
-        """
+        """Return what ``outputs`` (name → tensor, (n, c) after flattening) depend on."""
         for name, inputs, output, table in self._file.operators():
             write = getattr(self, f'_{name.lower()}', None)
             if write is None:

@@ -55,11 +55,7 @@ class Coupling(nn.Module):
 
 
 class Flow(nn.Module):
-    """
-    Stack of coupling blocks that change the second half, the first half, and so on.
-
-    :param split: width of the first half. :param hidden: width of the hidden layers.
-    """
+    """Stack of coupling blocks that change the second half, the first (``split``), and so on."""
 
     def __init__(self, width: int, split: int, context: int, blocks: int, hidden: int,
                  bf16: bool = False):
