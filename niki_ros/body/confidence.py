@@ -7,20 +7,18 @@ from niki_ros.body.skeleton import JOINT
 import numpy as np
 from scipy.special import gammainc
 
-CONFIDENT_WITHIN_M = 0.15
-"""A confidence is the probability of an error below this distance."""
+CONFIDENT_WITHIN_M = 0.15  # a confidence is the probability of an error below this distance
 
 
 def confidence_from_sigma(sigma) -> np.ndarray:
     """
     Return the probability (...) that a joint is within 150 mm, for a Gaussian error in 3D.
 
-    That is the chi-square distribution with three degrees of freedom.
-
     :param sigma: (...) expected error per coordinate in units of 200 mm; 1 = unobserved gives 0.
     """
     sigma = np.asarray(sigma, dtype=np.float64)
     ratio = CONFIDENT_WITHIN_M / np.maximum(SIGMA_UNIT_M * sigma, 1e-6)
+    # the chi-square distribution with three degrees of freedom
     return np.where(sigma >= 1.0, 0.0, gammainc(1.5, ratio**2 / 2))
 
 
@@ -43,8 +41,7 @@ def confidence_of_seen(solved, sigma) -> np.ndarray:
     """
     Return the probability (...) that a seen joint is within 150 mm of its true position.
 
-    :param solved: (...) confidence of the solver.
-    :param sigma: (...) expected error per coordinate of the front end, units of 200 mm.
+    :param solved: (...) confidence of the solver. :param sigma: (...) of the front end, 200 mm.
     """
     within = np.interp(sigma, _SIGMA_KNOTS, _WITHIN_RATIO)
     return (_INDEPENDENT_RATIO * solved * within
@@ -55,8 +52,7 @@ def confidence_by_neighbours(confidence, hidden) -> np.ndarray:
     """
     Return confidences (24,), those of unseen elbows raised where the shoulder is seen.
 
-    An upper arm is short, so that the elbow is near the position of a hanging arm. Legs are
-    longer: the confidence of unseen ones stays.
+    An upper arm is short, so that the elbow is near that of a hanging arm; legs are longer.
 
     :param confidence: (24,). :param hidden: (24,) bool, True where not seen.
     """

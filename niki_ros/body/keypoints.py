@@ -37,18 +37,11 @@ JOINT_OF_KEYPOINT = _joint_of_keypoint()
 
 
 class KeypointRays(NamedTuple):
-    """
-    Keypoints of one person in one image, input of the lifter.
+    """Keypoints of one person in one image, camera's optical axes, input of the lifter."""
 
-    :param rays: (21, 3) directions in the camera's optical axes, any length.
-    :param seen: (21,) visibility, 0 … 1.
-    :param guess_m: (21, 3) estimated positions relative to the middle of the hips, camera's
-        optical axes, metres.
-    """
-
-    rays: np.ndarray
-    seen: np.ndarray
-    guess_m: np.ndarray
+    rays: np.ndarray  # (21, 3) directions, any length
+    seen: np.ndarray  # (21,) visibility, 0 … 1
+    guess_m: np.ndarray  # (21, 3) estimated positions relative to the middle of the hips
 
     def mirrored(self, depth_sign: float) -> KeypointRays:
         """Return the keypoints with left and right exchanged and depth times ``depth_sign``."""

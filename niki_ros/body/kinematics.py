@@ -16,8 +16,7 @@ def _levels():
         yield np.asarray(joints), np.asarray([PARENTS_29[j] for j in joints])
 
 
-LEVELS = tuple(_levels())
-"""Indices of the joints and of their parents, level by level of the tree."""
+LEVELS = tuple(_levels())  # indices of the joints and of their parents, level by level of the tree
 
 CHILDREN = tuple([c for c in range(29) if PARENTS_29[c] == joint] for joint in range(24))
 """Indices of the children of each body joint."""

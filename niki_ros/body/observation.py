@@ -8,50 +8,32 @@ from typing import Optional
 from niki_ros.body.keypoints import KeypointRays
 import numpy as np
 
+# unit of every ``sigma_200mm``: 1 is an expected error of 0.2 m or more per coordinate
 SIGMA_UNIT_M = 0.2
-"""Unit of every ``sigma_200mm``: 1 is an expected error of 0.2 m or more per coordinate."""
-HIDDEN_SIGMA = 0.95
-"""A joint is hidden, that is not seen by the front end, from this sigma on."""
+HIDDEN_SIGMA = 0.95  # a joint is hidden (not seen by the front end) from this sigma on
 
 
 @dataclass
 class JointObservation:
-    """
-    Observation of one person in one image by a front end.
+    """Observation of one person in one image by a front end; camera's optical axes."""
 
-    :param joints_m: (29, 3) relative to the pelvis, camera's optical axes.
-    :param sigma_200mm: (29,) expected error per coordinate in units of 200 mm, 0 exact … 1
-        unobserved.
-    :param keypoints_px: (29, 2) image positions, pixels; NaN where there is none.
-    :param box_px: (4,) x0, y0, x1, y1 around the person, pixels.
-    :param score: probability that this is a person, 0 … 1.
-    :param keypoint_sigma_px: (29,) expected error of the image positions, pixels; inf = none.
-    :param twist_cos_sin: (23, 2) cosine and sine of the twist of joints 1 … 23.
-    :param betas: (10,) shape on the front end's body model.
-    :param lengths_m: (34,) distances between the joints of ``shape.PAIRS`` without the average
-        error of this front end; None = the distances of ``joints_m``.
-    :param length_sigma_m: (34,) expected errors of ``lengths_m``.
-    :param uncorrected_m: (29, 3) ``joints_m`` before the learned correction; None = no correction.
-    :param follower: number of the crop in which the front end follows this person, constant from
-        image to image; None = the front end does not follow.
-    :param keypoint_rays: input of the lifter; None = the joints are not lifted.
-    :param unlifted_sigma_200mm: (29,) ``sigma_200mm`` before lifting, the visibility of each
-        joint; None = the joints were not lifted.
-    """
-
-    joints_m: np.ndarray
-    sigma_200mm: np.ndarray
-    keypoints_px: np.ndarray
-    box_px: np.ndarray
-    score: float
-    keypoint_sigma_px: np.ndarray
-    twist_cos_sin: Optional[np.ndarray] = None
-    betas: Optional[np.ndarray] = None
+    joints_m: np.ndarray  # (29, 3) relative to the pelvis
+    sigma_200mm: np.ndarray  # (29,) expected error per coordinate, 0 exact … 1 unobserved
+    keypoints_px: np.ndarray  # (29, 2) image positions; NaN where there is none
+    box_px: np.ndarray  # (4,) x0, y0, x1, y1 around the person
+    score: float  # probability that this is a person, 0 … 1
+    keypoint_sigma_px: np.ndarray  # (29,) expected error of the image positions; inf = none
+    twist_cos_sin: Optional[np.ndarray] = None  # (23, 2) of the twist of joints 1 … 23
+    betas: Optional[np.ndarray] = None  # (10,) shape on the front end's body model
+    # (34,) distances between the joints of ``shape.PAIRS`` without the average error of this front
+    # end, None = those of ``joints_m``; and their expected errors (34,)
     lengths_m: Optional[np.ndarray] = None
     length_sigma_m: Optional[np.ndarray] = None
+    # (29, 3) ``joints_m`` before the learned correction; None = no correction
     uncorrected_m: Optional[np.ndarray] = None
-    follower: Optional[int] = None
-    keypoint_rays: Optional[KeypointRays] = None
+    follower: Optional[int] = None  # number of the crop that follows this person; None = no crop
+    keypoint_rays: Optional[KeypointRays] = None  # input of the lifter; None = not lifted
+    # (29,) ``sigma_200mm`` before lifting, the visibility of each joint; None = not lifted
     unlifted_sigma_200mm: Optional[np.ndarray] = None
 
     @property

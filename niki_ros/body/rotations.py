@@ -62,11 +62,7 @@ def rotvec_from_rotmat(rotmat) -> np.ndarray:
 
 
 def quat_xyzw_from_rotmat(rotmat) -> np.ndarray:
-    """
-    Return unit quaternions (..., 4), x y z w, of rotation matrices (..., 3, 3).
-
-    Shepperd 1978: computed from the largest component.
-    """
+    """Return unit quaternions (..., 4), x y z w, of matrices (..., 3, 3), by Shepperd 1978."""
     m = np.asarray(rotmat, dtype=np.float64)
     d0, d1, d2 = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
     four = np.stack([1 + d0 - d1 - d2, 1 - d0 + d1 - d2, 1 - d0 - d1 + d2, 1 + d0 + d1 + d2], -1)
@@ -122,11 +118,7 @@ def swing_rotmat(rest, observed) -> np.ndarray:
 
 
 def rotmat_from_point_sets(rest, observed, weights) -> np.ndarray:
-    """
-    Return the rotation (..., 3, 3) that best fits points ``rest`` to ``observed`` (..., n, 3).
-
-    :param weights: (..., n) of the squared distances.
-    """
+    """Return rotations (..., 3, 3) of ``rest`` to ``observed`` (..., n, 3), weighted (..., n)."""
     weighted = np.asarray(observed) * np.asarray(weights)[..., None]
     return rotmat_from_covariance(weighted.swapaxes(-1, -2) @ rest)
 
@@ -166,10 +158,6 @@ def rot6d_from_rotmat(rotmat) -> np.ndarray:
 
 
 def angle_rad(a, b=None) -> np.ndarray:
-    """
-    Return geodesic angles (...,), radians, between rotation matrices.
-
-    :param a: (..., 3, 3). :param b: (..., 3, 3); None = the identity.
-    """
+    """Return angles (...), radians, between rotations (..., 3, 3); ``b`` None = the identity."""
     difference = np.asarray(a) if b is None else np.swapaxes(np.asarray(a), -1, -2) @ np.asarray(b)
     return np.linalg.norm(rotvec_from_rotmat(difference), axis=-1)

@@ -18,41 +18,25 @@ _NEAR, _FAR = PAIRS.T.copy()
 
 @dataclass(frozen=True)
 class ShapeFitConfig:
-    """
-    Numbers of the fit.
+    """Numbers of the fit."""
 
-    :param iterations: Gauss-Newton steps.
-    :param min_error_m: error of a length even when its joints are exact.
-    :param robust_m: residual from which a length counts less, in the first step.
-    :param robust_shrink_ratio: by this ``robust_m`` becomes smaller from step to step,
-    :param min_robust_m: down to this.
-    :param max_beta: limit of every shape value.
-    """
-
-    iterations: int = 6
-    min_error_m: float = 0.001
-    robust_m: float = 0.03
-    robust_shrink_ratio: float = 0.6
-    min_robust_m: float = 0.006
-    max_beta: float = 5.0
+    iterations: int = 6  # Gauss-Newton steps
+    min_error_m: float = 0.001  # of a length even when its joints are exact
+    robust_m: float = 0.03  # residual from which a length counts less, in the first step
+    robust_shrink_ratio: float = 0.6  # by this ``robust_m`` becomes smaller from step to step,
+    min_robust_m: float = 0.006  # down to this
+    max_beta: float = 5.0  # limit of every shape value
 
 
 @dataclass(frozen=True)
 class _Lengths:
-    """
-    The K squared lengths of a skeleton, which are quadratic in its B shape values.
+    """The K squared lengths of a skeleton, which are quadratic in its B shape values."""
 
-    :param rest_m: (K,) lengths at betas = 0. :param squared: (K,) their squares, m².
-    :param slope: (B, K) half the gradient of the squared lengths at betas = 0, m².
-    :param bend: (B, B K) half their second derivatives, m².
-    :param growth: relative growth of the whole body per unit of the first shape value.
-    """
-
-    rest_m: np.ndarray
-    squared: np.ndarray
-    slope: np.ndarray
-    bend: np.ndarray
-    growth: float
+    rest_m: np.ndarray  # (K,) lengths at betas = 0
+    squared: np.ndarray  # (K,) their squares, m²
+    slope: np.ndarray  # (B, K) half the gradient of the squared lengths at betas = 0, m²
+    bend: np.ndarray  # (B, B K) half their second derivatives, m²
+    growth: float  # relative growth of the whole body per unit of the first shape value
 
 
 @lru_cache(maxsize=8)
@@ -67,13 +51,7 @@ def _lengths_of(skeleton: Skeleton) -> _Lengths:
 
 
 def betas_from_joints(joints_m, sigma, skeleton: Skeleton) -> np.ndarray:
-    """
-    Return the shape of each body, estimated from its observed joints alone.
-
-    :param joints_m: (N, 29, 3) metres, any axes.
-    :param sigma: (N, 29) expected error per coordinate, units of 200 mm; 1 = unobserved.
-    :return: betas (N, 10); 0 where nothing is observed.
-    """
+    """Return the betas (N, 10) of :func:`shape_information`, 0 where nothing is observed."""
     return shape_information(joints_m, sigma, skeleton)[0]
 
 
@@ -100,8 +78,7 @@ def shape_from_lengths(length, variance, skeleton: Skeleton,
     """
     Return the same as :func:`shape_information` for measured distances.
 
-    :param length: (N, 34) metres between the joints of :data:`PAIRS`.
-    :param variance: (N, 34) of each, m².
+    :param length: (N, 34) between the joints of :data:`PAIRS`, metres. :param variance: (N, 34).
     """
     tables = _lengths_of(skeleton)
     betas = _initial_betas(length, variance, tables)
@@ -157,13 +134,8 @@ def _initial_betas(length, variance, tables: _Lengths) -> np.ndarray:
 
 
 def size_sigma(information) -> np.ndarray:
-    """
-    Return the standard deviation (N,) of the first shape value, 1 where nothing is known.
-
-    :param information: (N, 10, 10) as of :func:`shape_information`.
-    """
-    width = information.shape[-1]
-    covariance = np.linalg.inv(information + np.eye(width))
+    """Return the standard deviation (N,) of the first beta, by information (N, 10, 10)."""
+    covariance = np.linalg.inv(information + np.eye(information.shape[-1]))
     return np.sqrt(covariance[..., 0, 0])
 
 

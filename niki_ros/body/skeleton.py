@@ -30,8 +30,7 @@ CARRIER_29 = np.array([*range(24), *PARENTS_29[24:]])
 
 JOINT = {name: index for index, name in enumerate(JOINTS_29)}
 
-OPEN_SKELETON = 'open29'
-"""Name of the skeleton that ships."""
+OPEN_SKELETON = 'open29'  # name of the skeleton that ships
 
 MIRROR_29 = tuple(
     JOINT[name.replace('left', '?').replace('right', 'left').replace('?', 'right')]
@@ -42,19 +41,12 @@ MIRROR_29 = tuple(
 
 @dataclass(frozen=True, eq=False)
 class Skeleton:
-    """
-    A rest pose (T-pose) and a linear shape space, in axes x left, y up, z forward.
+    """A rest pose (T-pose) and a linear shape space, in axes x left, y up, z forward."""
 
-    :param name: of the skeleton, such as ``open29``.
-    :param parents: (29,) index of each joint's parent, -1 for the root.
-    :param rest_joints_m: (29, 3) at betas = 0, pelvis at 0, metres.
-    :param shape_basis_m: (10, 29, 3) change of the rest joints per unit of each beta, metres.
-    """
-
-    name: str
-    parents: np.ndarray
-    rest_joints_m: np.ndarray
-    shape_basis_m: np.ndarray
+    name: str  # such as ``open29``
+    parents: np.ndarray  # (29,) index of each joint's parent, -1 for the root
+    rest_joints_m: np.ndarray  # (29, 3) at betas = 0, pelvis at 0
+    shape_basis_m: np.ndarray  # (10, 29, 3) change of the rest joints per unit of each beta
 
     def rest(self, betas=None) -> np.ndarray:
         """Return the rest joints (..., 29, 3), metres, of ``betas`` (..., 10); None = 0."""
@@ -89,11 +81,7 @@ class Skeleton:
 
     @classmethod
     def from_dict(cls, data: dict) -> Skeleton:
-        """
-        Return the skeleton of a parsed skeleton file.
-
-        :raises ModelError: for missing keys, other shapes, another tree or values not finite.
-        """
+        """Return the skeleton of a parsed skeleton file; :class:`ModelError` where it is none."""
         try:
             parents = np.asarray(data['parents'], dtype=np.int64)
             rest = np.asarray(data['rest_joints_m'], dtype=np.float64)

@@ -9,26 +9,18 @@ from niki_ros.body.rotations import rotmat_from_covariance
 import numpy as np
 
 _TRUNK_JOINTS = np.asarray([0, 1, 2, 3, 6, 9, 12, 13, 14, 16, 17])
-# how far a trunk joint strays from the rigid trunk because the spine bends
-_BEND_M = 0.03
+_BEND_M = 0.03  # how far a trunk joint strays from the rigid trunk because the spine bends
 _OUTLIER_M = 0.12
-# no joint is farther from the median of a body's joints, noise included
-_REACH_M = 2.5
-# range of the median distance of a body's joints from their median
-_MEDIAN_RADIUS_M = (0.05, 3.0)
+_REACH_M = 2.5  # no joint is farther from the median of a body's joints, noise included
+_MEDIAN_RADIUS_M = (0.05, 3.0)  # range of the median distance of a body's joints from their median
 
 
 @dataclass(frozen=True)
 class TrunkFrame:
-    """
-    Position and rotation of the trunks of N bodies.
+    """Position and rotation of the trunks of N bodies."""
 
-    :param camera_from_trunk: (N, 3, 3) rotations from the trunk's axes to the camera's.
-    :param origin_m: (N, 3) origin of the trunk's frame, camera axes, metres.
-    """
-
-    camera_from_trunk: np.ndarray
-    origin_m: np.ndarray
+    camera_from_trunk: np.ndarray  # (N, 3, 3) rotations from the trunk's axes to the camera's
+    origin_m: np.ndarray  # (N, 3) origin of the trunk's frame, camera axes
 
     def to_trunk(self, points_m) -> np.ndarray:
         """Return points (N, n, 3), camera axes, in the trunk's frame, metres."""
@@ -45,9 +37,8 @@ def trunk_frame(joints_m, sigma, rest_joints_m) -> TrunkFrame:
 
     Kabsch's problem, solved twice; the second time with Geman-McClure weights on the residuals.
 
-    :param joints_m: (N, 29, 3) observed joints, camera axes.
+    :param joints_m: (N, 29, 3) camera axes. :param rest_joints_m: (29, 3) or (N, 29, 3) at rest.
     :param sigma: (N, 29) expected error per coordinate, units of 200 mm.
-    :param rest_joints_m: (29, 3) or (N, 29, 3) rest pose of these bodies.
     """
     points = np.asarray(joints_m, dtype=np.float64).take(_TRUNK_JOINTS, 1)
     rest = np.asarray(rest_joints_m).take(_TRUNK_JOINTS, -2)
@@ -74,12 +65,10 @@ def reject_implausible_joints(joints_m, sigma, rest_joints_m):
 
     A joint out of reach is moved towards the median joint, to the limit of the reach. Where all
     joints coincide, or are scattered over metres, the result is an unobserved body (sigma 1) that
-    stands and faces the camera.
+    stands and faces the camera. Where nothing is replaced the same arrays are returned.
 
-    :param joints_m: (N, 29, 3) relative to the pelvis, camera axes.
+    :param joints_m: (N, 29, 3) relative to the pelvis, camera axes. :param rest_joints_m: (29, 3).
     :param sigma: (N, 29) expected error per coordinate, units of 200 mm.
-    :param rest_joints_m: (29, 3) of the mean body.
-    :return: joints_m and sigma; the same arrays where nothing was replaced.
     """
     median = np.sort(joints_m, axis=1)[:, 14:15]
     off = joints_m - median

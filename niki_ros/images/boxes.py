@@ -7,11 +7,7 @@ import numpy as np
 
 
 def checked_box(box_px) -> np.ndarray:
-    """
-    Return a box (4,) x0, y0, x1, y1, pixels, as float64.
-
-    :raises InputError: for another shape, an empty box, or values that are not finite.
-    """
+    """Return a valid box (4,) x0, y0, x1, y1, pixels, as float64, or raise :class:`InputError`."""
     box = np.asarray(box_px, dtype=np.float64)
     if box.shape != (4,) or not np.isfinite(box).all() or (box[2:] <= box[:2]).any():
         raise InputError(f'box is {box.tolist()}; expected x0 < x1 and y0 < y1, pixels')

@@ -1,10 +1,9 @@
 """
 Black and white level of images with more than 8 bits.
 
-Infrared and thermal cameras use a few hundred of 65536 values, or degrees, or another unit.
-Scaled by the range of their type they are black to every network. The values between two
-percentiles of the image are stretched to 0 … 255, and the two levels follow the stream slowly, so
-that the brightness does not flicker.
+Infrared and thermal cameras use a few hundred of 65536 values, or degrees: scaled by the range of
+their type they are black. The values between two percentiles are stretched to 0 … 255 instead, and
+these levels follow the stream slowly, so that the brightness does not flicker.
 """
 
 from __future__ import annotations
@@ -20,49 +19,31 @@ _UNIT_WHITE, _BYTE_WHITE = 1.0, 255.0
 
 @dataclass(frozen=True)
 class LevelsConfig:
-    """
-    Numbers of :class:`Levels`.
+    """Numbers of :class:`Levels`."""
 
-    :param percentiles: values below and above are hot pixels, lamps or holes.
-    :param time_constant_s: of the levels, which follow those of each image.
-    :param max_gap_ns: a longer gap in the stream, or a stamp that goes back, starts anew.
-    :param min_span_ratio: smallest distance of the levels over their value; a scene with less
-        contrast is noise, which is not stretched to the full range.
-    :param min_span_counts: smallest distance of the levels of integers.
-    :param full_range_ratio: an image that uses this share of a type's range is left as it is.
-    :param max_span_ratio: levels this many times as far apart as those of the image start anew.
-    :param max_samples: values of an image that are looked at, about.
-    """
-
-    percentiles: Tuple[float, float] = (1.0, 99.0)
-    time_constant_s: float = 1.0
-    max_gap_ns: int = 2_000_000_000
+    percentiles: Tuple[float, float] = (1.0, 99.0)  # beyond are hot pixels, lamps or holes
+    time_constant_s: float = 1.0  # with which the levels follow those of each image
+    max_gap_ns: int = 2_000_000_000  # a longer gap, or a stamp that goes back, starts anew
+    # smallest distance of the levels over their value; less contrast is noise, which is not
+    # stretched to the full range
     min_span_ratio: float = 1e-3
-    min_span_counts: float = 16.0
-    full_range_ratio: float = 0.5
-    max_span_ratio: float = 4.0
-    max_samples: int = 20_000
+    min_span_counts: float = 16.0  # smallest distance of the levels of integers
+    full_range_ratio: float = 0.5  # an image with this share of a type's range is left as it is
+    max_span_ratio: float = 4.0  # levels this much farther apart than the image's start anew
+    max_samples: int = 20_000  # values of an image that are examined, about
 
 
 class Levels:
-    """
-    Black and white level of a stream of images.
-
-    :ivar text: the levels that the last image was stretched to; empty where it was left as it is.
-    """
+    """Black and white level of a stream of images."""
 
     def __init__(self, config: LevelsConfig = LevelsConfig()):
         self._config = config
-        self.text = ''
+        self.text = ''  # levels to which the last image was stretched; empty = unchanged
         self._levels: Optional[np.ndarray] = None
         self._stamp_ns = 0
 
     def stretched(self, values: np.ndarray, stamp_ns: int = 0) -> np.ndarray:
-        """
-        Return an image of any type and shape as uint8; NaN and -inf become 0.
-
-        :param stamp_ns: of the image; the levels follow by the time between two images.
-        """
+        """Return an image of any type and shape as uint8; NaN and -inf become 0."""
         low, high, has_contrast = _levels_of(values, self._config)
         # while a thermal camera calibrates itself its shutter shows one value for a moment
         if has_contrast or (self._levels is None and np.isfinite(low)):

@@ -13,8 +13,7 @@ _CONFIDENCE_STOPS = np.array([0.0, 0.5, 1.0])
 _CONFIDENCE_RGB = np.array([[213, 94, 0], [240, 228, 66], [86, 180, 233]], dtype=np.float64)
 _OUTLINE_RGB, _TEXT_RGB = (24, 24, 27), (250, 250, 250)
 _SUBPIXEL_BITS = 4
-# pixels further outside overflow OpenCV's integers
-_MAX_PX = 1e6
+_MAX_PX = 1e6  # pixels further outside overflow OpenCV's integers
 _MIN_BONE_PX = 1.5
 # size of a person, and of the image, over the width of their bones
 _PERSON_PER_BONE_RATIO, _IMAGE_PER_BONE_RATIO = 110.0, 180.0
@@ -29,9 +28,7 @@ def draw_overlay(image_rgb, bodies, camera) -> np.ndarray:
 
     Observed bones are solid, predicted ones dashed, unobserved ones dotted with hollow joints.
 
-    :param image_rgb: (H, W, 3) uint8.
-    :param bodies: list of :class:`niki_ros.body.body.Body`.
-    :param camera: the :class:`niki_ros.scene.camera.Camera` of the image.
+    :param image_rgb: (H, W, 3) uint8; ``camera``: its :class:`niki_ros.scene.camera.Camera`.
     :raises InputError: for an image of another shape or type.
     """
     canvas = checked_rgb(image_rgb).copy()
@@ -127,8 +124,7 @@ def _fixed_point(point):
 def _draw_joint(canvas, point, colour, status, width):
     radius = width * (1.0 if status == OBSERVED else 0.8)
     margin = radius + 3
-    inside = (point > -margin).all() and (point < np.array(canvas.shape[1::-1]) + margin).all()
-    if not inside:
+    if (point <= -margin).any() or (point >= np.array(canvas.shape[1::-1]) + margin).any():
         return
     ring = max(1, round(width * 0.45))
     if status == OBSERVED:

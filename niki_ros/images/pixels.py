@@ -18,22 +18,13 @@ _AS_STORED = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR | cv2.IMREAD_IGNORE_ORIEN
 
 
 def jpeg_from_rgb(image_rgb, quality: int = 90) -> bytes:
-    """
-    Return the bytes of a JPEG file.
-
-    :param image_rgb: (H, W, 3) uint8. :param quality: 0 … 100.
-    :raises InputError: for an image of another shape or type.
-    """
+    """Return the bytes of a JPEG file of an image (H, W, 3) uint8; ``quality`` 0 … 100."""
     bgr = cv2.cvtColor(checked_rgb(image_rgb), cv2.COLOR_RGB2BGR)
     return cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])[1].tobytes()
 
 
 def rgb_from_jpeg(data: bytes) -> np.ndarray:
-    """
-    Return the RGB image (H, W, 3) uint8 of a JPEG or PNG file; 16 bits are stretched to 8.
-
-    :raises InputError: when the bytes cannot be decoded, or state more than 67 megapixels.
-    """
+    """Return the RGB image (H, W, 3) uint8 of :func:`pixels_from_file`, stretched to 8 bits."""
     pixels = pixels_from_file(data)
     if pixels.dtype != np.uint8:
         pixels = Levels().stretched(pixels)
@@ -89,13 +80,7 @@ def encoded_size(data: bytes) -> Optional[tuple]:
 
 
 def rgb_by_cv2(pixels: np.ndarray, conversion: str) -> np.ndarray:
-    """
-    Return RGB (H, W, 3) uint8, converted by OpenCV.
-
-    :param pixels: encoded image, shape and type as the conversion expects.
-    :param conversion: name of OpenCV's conversion, such as ``YUV2RGB_UYVY``.
-    :raises InputError: where OpenCV refuses the image.
-    """
+    """Return RGB (H, W, 3) uint8 by a conversion of OpenCV, such as ``YUV2RGB_UYVY``."""
     try:
         return cv2.cvtColor(np.ascontiguousarray(pixels), getattr(cv2, f'COLOR_{conversion}'))
     except cv2.error as error:

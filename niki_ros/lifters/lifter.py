@@ -14,18 +14,11 @@ KIND = 'lift'
 INPUTS = {'rays': (len(AGES_S), len(KEYPOINTS), 2), 'seen': (len(AGES_S), len(KEYPOINTS)),
           'guess': (len(AGES_S), len(KEYPOINTS)), 'heading': (2,)}
 OUTPUTS = {'joints': (29, 3), 'spread': (29, 2), 'twist': (23, 2)}
-MAX_HIDDEN_SEEN = 0.3
-"""Largest visibility of a keypoint whose joint is hidden, 0 … 1."""
+MAX_HIDDEN_SEEN = 0.3  # largest visibility of a keypoint whose joint is hidden, 0 … 1
 
 
 class Lifter:
-    """
-    Lifts keypoints of people to joints.
-
-    :param model: folder of a model of kind ``lift``. :param engine_options: of
-        :func:`niki_ros.backends.load_engine`.
-    :raises ModelError: for a folder of another kind.
-    """
+    """Lifts keypoints of people to joints, by a model folder of kind ``lift``."""
 
     def __init__(self, model, **engine_options):
         from niki_ros.backends import load_folder_engine
@@ -40,21 +33,18 @@ class Lifter:
         """
         Return observations with lifted joints, computed in one batch.
 
-        :param windows: of the people; the keypoints of this image are added to them.
-        :param observations: of the people; one without ``keypoint_rays`` is returned unchanged.
+        The keypoints are added to the windows of the people. An observation without
+        ``keypoint_rays`` is returned unchanged.
         """
         rows = [i for i, one in enumerate(observations) if one.keypoint_rays is not None]
         if not rows:
             return list(observations)
-        inputs = []
         for i in rows:
             windows[i].push(stamp_ns, _keypoints(observations[i]))
-            inputs.append(windows[i].at_ages())
-        out = self.engine.run({
-            'rays': _batch(one.rays for one in inputs),
-            'seen': _batch(one.seen for one in inputs),
-            'guess': _batch(one.guess_m for one in inputs),
-            'heading': _batch(one.heading for one in inputs)})
+        inputs = [windows[i].at_ages() for i in rows]
+        # the fields of LifterInput are in the order of INPUTS
+        out = self.engine.run({name: np.stack(values).astype(np.float32)
+                               for name, values in zip(INPUTS, zip(*inputs))})
         lifted = list(observations)
         for row, i in enumerate(rows):
             lifted[i] = _lifted(observations[i], inputs[row].camera_from_view, out['joints'][row],
@@ -70,21 +60,12 @@ class Lifter:
 
 
 def load_lifter(config) -> Optional[Lifter]:
-    """
-    Return the lifter that the settings name; None where joints are not lifted.
-
-    :param config: :class:`niki_ros.common.settings.PipelineConfig`.
-    :raises ModelError: when the model folder is missing or damaged.
-    """
+    """Return the lifter that the settings name; None where joints are not lifted."""
     from niki_ros.backends import engine_options
     from niki_ros.models.model_store import find_model
     if not config.lifter.name or config.observer.name != 'landmarks':
         return None
     return Lifter(find_model(config.lifter.name).path, **engine_options(config.engine))
-
-
-def _batch(values) -> np.ndarray:
-    return np.stack(list(values)).astype(np.float32)
 
 
 def _keypoints(one: JointObservation) -> KeypointRays:
@@ -106,19 +87,15 @@ def _lifted(one: JointObservation, camera_from_view, joints_m, spread_m, twist):
 
 @dataclass(frozen=True)
 class LiftedSigmaConfig:
-    """
-    Numbers of :func:`lifted_sigma`.
+    """Numbers of :func:`lifted_sigma`."""
 
-    :param across_ratio: mean error of one coordinate over the scale of the Laplace distribution
-        across the axis, which is half of the mean distance.
-    :param error_ratio: errors on rendered people over those that the network expects (seen joints
-        1.45, hidden ones 1.24, 119,000 joints; from the smallest sigma to the largest 1.2 to 1.7).
-    :param min_sigma_200mm: of a lifted joint.
-    """
-
+    # mean error of one coordinate over the scale of the Laplace distribution across the axis,
+    # which is half of the mean distance
     across_ratio: float = 1.27
+    # errors on rendered people over those that the network expects (seen joints 1.45, hidden ones
+    # 1.24, 119,000 joints; from the smallest sigma to the largest 1.2 to 1.7)
     error_ratio: float = 1.45
-    min_sigma_200mm: float = 0.02
+    min_sigma_200mm: float = 0.02  # of a lifted joint
 
 
 def lifted_sigma(spread_m, hidden, config: LiftedSigmaConfig = LiftedSigmaConfig()) -> np.ndarray:

@@ -1,8 +1,7 @@
 """
 Keypoints of one person over the last 1.4 seconds, input of the lifter.
 
-Cameras deliver 5 to 120 images per second and drop some. The lifter does not depend on the rate:
-its input is the keypoints at fixed ages, interpolated between the images before and after.
+They are interpolated to fixed ages: cameras deliver 5 to 120 images per second, and drop some.
 """
 
 from __future__ import annotations
@@ -19,32 +18,24 @@ AGES_S = np.array([0.0, 0.04, 0.08, 0.12, 0.16, 0.2, 0.27, 0.34, 0.42, 0.5, 0.6,
 """Ages of the keypoints in the input of the lifter, seconds."""
 _MIN_Z = 0.05
 _MAX_TANGENT = 20.0
-# between images further apart than this no keypoint is known
-_MAX_GAP_S = 0.3
-# an age beyond the oldest image by less than this is known
-_AGE_TOLERANCE_S = 0.02
+_MAX_GAP_S = 0.3  # between images further apart than this no keypoint is known
+_AGE_TOLERANCE_S = 0.02  # an age beyond the oldest image by less than this is known
 _OPTICAL_AXIS = np.array([0.0, 0.0, 1.0])
 
 
 class LifterInput(NamedTuple):
     """
-    Input of the lifter for one person.
+    Input of the lifter for one person, at the ages ``AGES_S``.
 
     The axes of the view are those of a camera that points at the middle of the hips in the newest
     image, without roll relative to the real camera.
-
-    :param rays: (16, 21, 2) tangents in the axes of the view, at the ages ``AGES_S``.
-    :param seen: (16, 21) visibility 0 … 1, 0 where nothing is known.
-    :param guess_m: (16, 21) estimated depth relative to the hips, axes of the view, metres.
-    :param heading: (2,) tangents of the middle of the hips in the real camera.
-    :param camera_from_view: (3, 3) rotation from the axes of the view to the camera's.
     """
 
-    rays: np.ndarray
-    seen: np.ndarray
-    guess_m: np.ndarray
-    heading: np.ndarray
-    camera_from_view: np.ndarray
+    rays: np.ndarray  # (16, 21, 2) tangents in the axes of the view
+    seen: np.ndarray  # (16, 21) visibility 0 … 1, 0 where nothing is known
+    guess_m: np.ndarray  # (16, 21) estimated depth relative to the hips, axes of the view
+    heading: np.ndarray  # (2,) tangents of the middle of the hips in the real camera
+    camera_from_view: np.ndarray  # (3, 3) rotation from the axes of the view to the camera's
 
 
 class LiftWindow:
@@ -92,11 +83,10 @@ def _mixed(share, after, before):
 
 def _interpolation(ages_s):
     """
-    Return how to interpolate between images: indices (16,), weights (16,) and validity (16,).
+    Return for every age how to interpolate between images of ages (n,), newest first.
 
-    :param ages_s: (n,) of the images, newest first.
-    :return: for every age the index of the next newer image, the weight of the next older image,
-        and 1 where the two images give keypoints, else 0.
+    :return: index (16,) of the next newer image, weight (16,) of the next older one, and (16,) 1
+        where the two give keypoints, else 0.
     """
     newer = np.clip(np.searchsorted(ages_s, AGES_S + 1e-6, side='right') - 1, 0, None)
     older = np.minimum(newer + 1, len(ages_s) - 1)

@@ -12,8 +12,7 @@ import numpy as np
 
 SIZES = ('lite', 'full', 'heavy')
 _FIRST_SIZE = 'full'
-# share of the period of the images for the estimates of all people
-_MAX_LOAD_RATIO = 0.5
+_MAX_LOAD_RATIO = 0.5  # share of the period of the images for the estimates of all people
 # a larger network is chosen only below this share of that load, so that sizes do not alternate
 _LARGER_RATIO = 0.7
 _MEASURED_RUNS = 5
@@ -25,7 +24,6 @@ class AutoNetwork:
 
     :param load: returns the network of a size. :param time_s: returns the seconds of a network
         per person; None = measured now, in some tenths of a second per size.
-    :ivar size: of the network in use.
     """
 
     def __init__(self, load: Callable[[str], PersonNetwork],
@@ -36,7 +34,7 @@ class AutoNetwork:
             network = load(size)
             self._cost_s[size] = (time_s or _measured_s)(network)
             network.close()
-        self.size, self._network = _FIRST_SIZE, load(_FIRST_SIZE)
+        self.size, self._network = _FIRST_SIZE, load(_FIRST_SIZE)  # in use
         self.passes = self._network.passes
         self.max_missed_searches = self._network.max_missed_searches
         self._period_s: Optional[float] = None

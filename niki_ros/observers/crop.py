@@ -9,29 +9,20 @@ from niki_ros.scene.camera import Camera
 import numpy as np
 
 SIZE_PX = 256
-MARGIN = 1.25
-"""Side of a crop over the longer side of the box: moving hands and feet stay inside."""
+MARGIN = 1.25  # side of a crop over the longer side of the box: moving hands and feet stay inside
 _MIN_SIDE_PX = 8.0
 
 
 @dataclass(frozen=True)
 class Crop:
-    """
-    A square of the image that is sampled at ``SIZE_PX`` × ``SIZE_PX`` pixels.
+    """A square of the image that is sampled at ``SIZE_PX`` × ``SIZE_PX`` pixels."""
 
-    :param center_px: (2,) in the image. :param side_px: in the image.
-    """
-
-    center_px: np.ndarray
-    side_px: float
+    center_px: np.ndarray  # (2,) in the image
+    side_px: float  # in the image
 
     @classmethod
     def around(cls, box_px, margin: float = MARGIN) -> Crop:
-        """
-        Return the square around a box (4,) x0, y0, x1, y1, pixels.
-
-        :raises InputError: for an empty box, or values that are not finite.
-        """
+        """Return the square around a box (4,) x0, y0, x1, y1, pixels, that is checked."""
         box = checked_box(box_px)
         side = max(float((box[2:] - box[:2]).max()) * margin, _MIN_SIDE_PX)
         return cls((box[:2] + box[2:]) / 2, side)

@@ -16,8 +16,7 @@ import numpy as np
 _MAX_MEDIAN_SIGMA_200MM = 0.9
 # change of the size of a box from image to image: without a detector it could grow or shrink on
 _SIZE_CHANGE_RATIOS = (0.8, 1.25)
-# size of a box over the size of the box around its joints
-_BOX_MARGIN_RATIO = 1.1
+_BOX_MARGIN_RATIO = 1.1  # size of a box over the size of the box around its joints
 
 
 class CropNetwork(GraphNetwork):

@@ -9,27 +9,18 @@ from niki_ros.observers.person_network import CropEstimate, PersonNetwork
 from niki_ros.scene.camera import Camera
 import numpy as np
 
-# kept around a person's own box, over its size
-_OWN_MARGIN_RATIO = 0.04
+_OWN_MARGIN_RATIO = 0.04  # kept around a person's own box, over its size
 
 
 class CropRunner:
-    """
-    Estimates people in their crops.
-
-    :param min_presence: a person is seen from this presence on.
-    """
+    """Estimates people in their crops; a person is seen from ``min_presence`` on."""
 
     def __init__(self, network: PersonNetwork, min_presence: float):
         self._network, self._min_presence = network, min_presence
 
     def run(self, image_rgb, camera: Camera, people: Sequence[FollowedPerson],
             others: Sequence[FollowedPerson] = ()) -> List[CropEstimate]:
-        """
-        Return one estimate of each person, in one batch except for isolated people.
-
-        :param others: further people, who are masked in the crops of isolated people.
-        """
+        """Return an estimate of each person; ``others`` too are masked for isolated people."""
         batch = [one for one in people if not one.is_isolated]
         estimates = dict(zip((one.number for one in batch), self._network.estimate(
             image_rgb, camera, [one.crop for one in batch])))
@@ -44,11 +35,7 @@ class CropRunner:
     def settle(self, image_rgb, camera: Camera, new: Sequence[FollowedPerson],
                estimates: Sequence[CropEstimate], others: Sequence[FollowedPerson],
                stamp_ns: int) -> None:
-        """
-        Update new people by their first estimates, and by estimates in the crops that follow.
-
-        :param others: people who are followed already.
-        """
+        """Update new people by their first estimates and those in the crops that follow."""
         self.update(new, estimates, stamp_ns)
         for _ in range(self._network.passes - 1):
             seen = [one for one in new if one.estimate is not None]
@@ -61,11 +48,7 @@ class CropRunner:
 
 
 def mask_other_people(image_rgb, own_px, others_px) -> np.ndarray:
-    """
-    Return the image (H, W, 3) uint8 with the boxes of others in the mean colour of one person.
-
-    :param own_px: (4,) x0, y0, x1, y1 of that person. :param others_px: boxes (4,).
-    """
+    """Return the image with boxes (4,) of others in the mean colour of the box ``own_px`` (4,)."""
     height, width = image_rgb.shape[:2]
     margin = _OWN_MARGIN_RATIO * (np.asarray(own_px[2:]) - own_px[:2])
     own = _slices([*(own_px[:2] - margin), *(own_px[2:] + margin)], width, height)

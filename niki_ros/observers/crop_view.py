@@ -1,8 +1,8 @@
 """
 Conversion between the output of a network whose input is a crop, and metres.
 
-Poses are in the axes of a camera that points at the middle of the crop, because a person looks as
-from there. The pelvis is given by uv in the crop, and the size of the crop at its distance.
+Poses are in the axes of a camera that points at the middle of the crop: a person in the crop looks
+as from there. The pelvis is given by uv in the crop, and the size of the crop at its distance.
 """
 
 from __future__ import annotations

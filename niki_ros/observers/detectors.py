@@ -17,13 +17,9 @@ _MAX_OVERLAP_RATIO = 0.6
 
 
 class Detector(Protocol):
-    """
-    Finds people in an image.
+    """Finds people in an image."""
 
-    :ivar input_px: side of the input; larger images are also searched in parts.
-    """
-
-    input_px: int
+    input_px: int  # side of the input; larger images are also searched in parts
 
     def detect(self, image_rgb: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
         """
@@ -45,10 +41,7 @@ class NanoDet:
 
     The outputs of every cell of three grids are the probability of a person at its middle and, as
     a distribution over 0 … 10 cells, the distances of the edges (Li et al., Generalized Focal
-    Loss, 2020).
-
-    :param model: folder of the model. :param min_score: of the returned boxes.
-    :param engine_options: of :func:`niki_ros.backends.load_engine`.
+    Loss, 2020). ``engine_options`` are those of :func:`niki_ros.backends.load_engine`.
     """
 
     input_px = 416
@@ -129,11 +122,7 @@ def letterboxed(image_rgb, size_px: int) -> tuple:
 
 
 def load_detector(model, **engine_options) -> Detector:
-    """
-    Return the detector of a model folder.
-
-    :raises ModelError: when the folder is damaged, or no detector has its kind.
-    """
+    """Return the detector of a model folder; :class:`ModelError` for a folder of another kind."""
     from niki_ros.models.model_folder import read_model_folder
     kind = read_model_folder(model).manifest['kind']
     if kind not in DETECTORS:
@@ -143,11 +132,7 @@ def load_detector(model, **engine_options) -> Detector:
 
 
 def best_boxes(boxes, scores, max_overlap: float = _MAX_OVERLAP_RATIO) -> np.ndarray:
-    """
-    Return the indices (k,) of the boxes (n, 4) that remain after non-maximum suppression.
-
-    :param scores: (n,). :param max_overlap: intersection over union with a better box.
-    """
+    """Return indices (k,) of boxes (n, 4), non-maximum suppression by scores (n,)."""
     kept = []
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
     order = np.argsort(-scores, kind='stable')

@@ -14,30 +14,19 @@ import numpy as np
 
 @dataclass
 class FollowedPerson:
-    """
-    State of one followed person.
+    """State of one followed person."""
 
-    :ivar number: unique among all people of this front end.
-    :ivar crop: for the next estimate. :ivar box_px: (4,) of the last one.
-    :ivar found_ns: stamp of the first image. :ivar seen_ns: stamp of the last one with the person.
-    :ivar estimate: in the newest image, None where the person is not seen.
-    :ivar unconfirmed_images: images in which the person must be seen before being reported.
-    :ivar moved_ratio: share of the box that the box of the image before did not cover.
-    :ivar missed_searches: searches in a row that have not found the person.
-    :ivar is_isolated: other people are masked in this person's crop.
-    """
-
-    number: int
-    crop: Any
-    box_px: np.ndarray
-    found_ns: int
-    seen_ns: int
-    unconfirmed_images: int = 0
-    estimate: Optional[CropEstimate] = None
-    moved_ratio: float = 0.0
-    missed_searches: int = 0
+    number: int  # unique among all people of this front end
+    crop: Any  # for the next estimate
+    box_px: np.ndarray  # (4,) of the last estimate
+    found_ns: int  # stamp of the first image
+    seen_ns: int  # stamp of the last image with the person
+    unconfirmed_images: int = 0  # in which the person must be seen before being reported
+    estimate: Optional[CropEstimate] = None  # in the newest image, None where not seen
+    moved_ratio: float = 0.0  # share of the box that the box of the image before did not cover
+    missed_searches: int = 0  # in a row
     truncation: TruncationCheck = field(default_factory=TruncationCheck)
-    is_isolated: bool = False
+    is_isolated: bool = False  # other people are masked in this person's crop
 
     def update(self, estimate: CropEstimate, stamp_ns: int, min_presence: float) -> None:
         """Note the estimate of one image; crop and box stay where the person is not seen."""
@@ -58,11 +47,7 @@ class FollowedPerson:
 
 
 def without_duplicates(people: List[FollowedPerson]) -> List[FollowedPerson]:
-    """
-    Return the people without those whose crops have come to show the same person as another one.
-
-    The crop whose box has moved least has been on that person; the other person was lost.
-    """
+    """Return the people, only one of those whose crops have come to show the same person."""
     kept: List[FollowedPerson] = []
     for one in sorted(people, key=lambda p: (p.estimate is None, p.moved_ratio)):
         others = (other.estimate.observation for other in kept if other.estimate)
@@ -77,8 +62,8 @@ class LostConfig:
     """Numbers of :class:`LostPeople`; ratios are over the last size of the person."""
 
     remember_ns: int = 3_000_000_000
-    reach_ratio: float = 0.5  # distance from the last place within which a detection can be,
-    speed_ratio_per_s: float = 2.0  # and its growth in a second
+    reach_ratio: float = 0.5  # a lost person can be within this distance of the last place;
+    speed_ratio_per_s: float = 2.0  # the distance grows by this in a second
     size_ratios: Tuple[float, float] = (0.4, 2.5)  # range of the size of the detection
 
 

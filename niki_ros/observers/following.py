@@ -17,12 +17,14 @@ from niki_ros.common.settings import CameraConfig, ObserverConfig
 from niki_ros.images.boxes import overlap
 from niki_ros.observers.crop_runner import CropRunner
 from niki_ros.observers.followed_person import FollowedPerson, LostPeople, without_duplicates
-from niki_ros.observers.image_period import ImagePeriod
 from niki_ros.observers.occlusion import with_occluded_joints_hidden
 from niki_ros.observers.person_network import PersonNetwork
 from niki_ros.observers.search import PersonSearch, SearchResult
 from niki_ros.scene.camera import Camera
 import numpy as np
+
+_GAP_COUNT = 10
+_REPORT_PERIOD_NS = 5_000_000_000
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,6 @@ class FollowingObserver:
 
     :param search: None = only the boxes that are given. :param max_people: at the same time.
     :param fov_deg: of images without a camera.
-    :ivar faults: of the last image, texts by name.
     """
 
     def __init__(self, network: PersonNetwork, search: Optional[PersonSearch],
@@ -227,3 +228,22 @@ def _inside_ratio(box, size) -> float:
     if (inside <= 0).any() or (box[2:] <= box[:2]).any():
         return 0.0
     return float(inside.prod() / (box[2:] - box[:2]).prod())
+
+
+class ImagePeriod:
+    """Measures the period of a stream of images by their stamps."""
+
+    def __init__(self):
+        self._stamps_ns: List[int] = []
+        self._reported_ns: Optional[int] = None
+
+    def update(self, stamp_ns: int) -> Optional[float]:
+        """Return the period in seconds every five seconds, else None."""
+        self._stamps_ns = [*self._stamps_ns[-_GAP_COUNT:], stamp_ns]
+        is_due = (self._reported_ns is None
+                  or stamp_ns - self._reported_ns >= _REPORT_PERIOD_NS)
+        if len(self._stamps_ns) <= _GAP_COUNT or not is_due:
+            return None
+        self._reported_ns = stamp_ns
+        # dropped images make gaps longer, never shorter
+        return float(np.percentile(np.diff(self._stamps_ns), 25)) * 1e-9

@@ -16,8 +16,7 @@ from niki_ros.observers.crop import joints_from_uvd
 from niki_ros.observers.crop_network import CropNetwork
 import numpy as np
 
-# range of the camera scale, crops per metre
-_SCALES_PER_M = (0.05, 20.0)
+_SCALES_PER_M = (0.05, 20.0)  # range of the camera scale, crops per metre
 
 
 class HybrikNetwork(CropNetwork):

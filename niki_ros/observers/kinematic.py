@@ -12,8 +12,7 @@ from niki_ros.observers.crop_network import CropNetwork
 from niki_ros.observers.crop_view import CropView
 import numpy as np
 
-# range of the logarithm of the crops per metre
-_LOG_SCALES = (-3.0, 3.0)
+_LOG_SCALES = (-3.0, 3.0)  # range of the logarithm of the crops per metre
 
 
 class KinematicNetwork(CropNetwork):

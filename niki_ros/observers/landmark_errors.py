@@ -21,8 +21,7 @@ SHIPPED = Path(__file__).parents[1] / 'models' / 'landmark_errors.npz'
 INPUTS, JOINTS, OUTPUTS = 33 * 5, 29, 29 * 5
 # distance beyond the border of the image, over its size, at which the input saturates
 _OUTSIDE_RATIO = 0.1
-# sigma of a corrected joint over that of an uncorrected one
-_CORRECTED_RATIO = 0.85
+_CORRECTED_RATIO = 0.85  # sigma of a corrected joint over that of an uncorrected one
 _SHAPES = {'mean': (INPUTS,), 'scale': (INPUTS,), 'weight0': (None, INPUTS), 'bias0': (None,),
            'weight1': (None, None), 'bias1': (None,), 'weight2': (OUTPUTS, None),
            'bias2': (OUTPUTS,)}
@@ -86,15 +85,11 @@ class LandmarkErrors:
         return cls(weights, sha256(data))
 
     def __call__(self, normalized, world_m, visibility) -> tuple:
-        """
-        Return corrections to be added; arguments and axes as of :func:`inputs`.
-
-        :return: of joints (..., 29, 3), metres; of image positions (..., 29, 2) over box size.
-        """
+        """Return :meth:`answer` for the arguments of :func:`inputs`."""
         return self.answer(inputs(normalized, world_m, visibility))
 
     def answer(self, shown) -> tuple:
-        """Return the same for an input (..., 165) as of :func:`inputs`."""
+        """Return corrections (..., 29, 3), metres, and (..., 29, 2) of positions over box size."""
         w = self._weights
         x = (shown - w['mean']) / w['scale']
         x = _silu(x @ w['weight0'].T + w['bias0'])

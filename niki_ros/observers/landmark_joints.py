@@ -24,8 +24,7 @@ _FOOT_RATIO, _FINGER_RATIO = 0.72, 0.80
 # head top relative to the middle of the ears, head axes; the height is measured (0.12-0.13 in all
 # cameras)
 _HEAD_TOP_M = (0.0, 0.126, 0.03)
-# size of a person over the open skeleton
-_SCALE_RATIOS = (0.4, 1.5)
+_SCALE_RATIOS = (0.4, 1.5)  # size of a person over the open skeleton
 
 CONSTRUCTED = ('pelvis', 'spine1', 'spine2', 'spine3', 'neck', 'left_collar', 'right_collar')
 """Names of joints of the trunk without a landmark."""
@@ -123,11 +122,7 @@ _TRUNK, _FROM_HIPS_M, _FROM_SHOULDERS_M, _UP_RATIO, _TRUNK_M = _trunk_at_rest()
 
 
 def _construct_trunk(joints: np.ndarray, points: np.ndarray) -> float:
-    """
-    Set pelvis, spine, neck and collars of ``joints``, between the frames of hips and shoulders.
-
-    :return: size of the person over the open skeleton, by the length of the trunk.
-    """
+    """Set the joints of the trunk; return the size of the person over the open skeleton."""
     left_hip, right_hip = points[HIPS[0]], points[HIPS[1]]
     left_shoulder, right_shoulder = points[SHOULDERS[0]], points[SHOULDERS[1]]
     hips, shoulders = (left_hip + right_hip) / 2, (left_shoulder + right_shoulder) / 2

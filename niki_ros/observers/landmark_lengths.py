@@ -1,7 +1,7 @@
 """
 Bone lengths from the 33 landmarks, corrected by average ratios.
 
-Where the network is unsure of a depth it returns the mean: limbs become short, shank and foot most.
+Where the network is unsure of a depth it returns the mean, which shortens shank and foot most.
 """
 
 from __future__ import annotations
@@ -42,11 +42,7 @@ _LENGTH_RATIO, _LENGTH_SIGMA_M = _tables()
 
 
 def bone_lengths(joints_m):
-    """
-    Return the distances (34,) between the joints of ``PAIRS`` and their sigma (34,), metres.
-
-    :param joints_m: (29, 3) constructed from landmarks, metres.
-    """
+    """Return distances of ``PAIRS`` (34,) and their sigma (34,), metres, of joints (29, 3)."""
     near, far = PAIRS.T
     raw = np.linalg.norm(joints_m[far] - joints_m[near], axis=-1)
     return (raw / _LENGTH_RATIO).astype(np.float32), _LENGTH_SIGMA_M.astype(np.float32)

@@ -27,8 +27,7 @@ SIZE_PX = 256
 POINTS, LANDMARKS = 39, 33
 # points that give the next crop
 _HIPS_MIDDLE, _BODY_TOP = 33, 34
-MARGIN = 1.25
-"""Width of a crop over the size of the person."""
+MARGIN = 1.25  # width of a crop over the size of the person
 # compared in larger crops: nose, ears, shoulders, elbows, hips, knees, ankles
 _COMPARED = [0, 7, 8, 11, 12, 13, 14, 23, 24, 25, 26, 27, 28]
 
@@ -49,11 +48,7 @@ class LandmarkConfig:
 
 
 class LandmarkNetwork(GraphNetwork):
-    """
-    Observes people by BlazePose's landmarks; a crop is a :class:`PersonView`.
-
-    :param errors: average errors of the network, to be corrected; None = no correction.
-    """
+    """BlazePose's landmarks, corrected by ``errors``; a crop is a :class:`PersonView`."""
 
     passes = 3
     max_missed_searches = 5

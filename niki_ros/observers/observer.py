@@ -10,22 +10,17 @@ import numpy as np
 
 
 class Observer(Protocol):
-    """
-    Front end: finds the people in an image and observes their joints.
+    """Front end: finds the people in an image and observes their joints."""
 
-    :ivar faults: of the last image, texts by name.
-    """
-
-    faults: Dict[str, str]
+    faults: Dict[str, str]  # of the last image, texts by name
 
     def observe(self, image_rgb: np.ndarray, camera: Optional[Camera], stamp_ns: int,
                 boxes_px=None) -> List[JointObservation]:
         """
         Return one observation for every person in the image.
 
-        :param image_rgb: (H, W, 3) uint8.
-        :param camera: of the image; None = a field of view is assumed.
-        :param stamp_ns: of the image; a stamp that goes back, or 10 s on, starts a new stream.
+        :param image_rgb: (H, W, 3) uint8. :param camera: None = a field of view is assumed.
+        :param stamp_ns: a stamp that goes back, or 10 s on, starts a new stream.
         :param boxes_px: (n, 4) x0, y0, x1, y1 of people, from another detector.
         :raises InputError: for an image or boxes of another shape or type.
         """

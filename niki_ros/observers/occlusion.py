@@ -1,7 +1,7 @@
 """
 Occlusion of people by other people in front of them.
 
-The network takes an arm of the person in front for one of the occluded person, in full confidence.
+The network takes an arm of the person in front for an arm of the occluded one, with confidence.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from niki_ros.body.skeleton import JOINT, PARENTS_29
 from niki_ros.images.boxes import overlap
 import numpy as np
 
-# the person who is taller in the image by this factor is in front
-_IN_FRONT_RATIO = 1.15
+_IN_FRONT_RATIO = 1.15  # the person who is taller in the image by this factor is in front
 # half the thickness of limbs and trunk over the length of the trunk. A person walking past in
 # front (Pose2Sim, niki-evaluate video --passer-by), covered frames: 145.8 mm without this module,
 # 141.7 at 0.3, 140.0 at 0.45 (28 November 2026)

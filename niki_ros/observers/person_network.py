@@ -12,37 +12,22 @@ import numpy as np
 
 @dataclass(frozen=True)
 class CropEstimate:
-    """
-    Output of a network for one crop.
-
-    :param presence: probability that a person is in the crop, 0 … 1.
-    :param next_crop: crop of the same person in the next image, of a type of the network's own.
-    :param points_px: (n, 2) points of the body in the image, for ``disagreement``.
-    """
+    """Output of a network for one crop."""
 
     observation: JointObservation
-    presence: float
-    next_crop: Any
-    points_px: Optional[np.ndarray] = None
+    presence: float  # probability that a person is in the crop, 0 … 1
+    next_crop: Any  # of the same person in the next image; the network determines the type
+    points_px: Optional[np.ndarray] = None  # (n, 2) points of the body, for ``disagreement``
 
 
 class PersonNetwork(Protocol):
-    """
-    One graph that observes people, each in a crop of their own.
+    """One graph that observes people, each in a crop of their own."""
 
-    :ivar passes: estimates of a new person, each in the crop of the estimate before.
-    :ivar max_missed_searches: searches in a row that may miss a person of low presence.
-    """
-
-    passes: int
-    max_missed_searches: int
+    passes: int  # estimates of a new person, each in the crop of the estimate before
+    max_missed_searches: int  # searches in a row that may miss a person of low presence
 
     def crop_of(self, box_px: np.ndarray, camera: Camera) -> Any:
-        """
-        Return the crop of a person in a box (4,) x0, y0, x1, y1, pixels.
-
-        :raises InputError: where there is no such crop.
-        """
+        """Return the crop of a person in a box (4,) x0, y0, x1, y1, or raise an InputError."""
 
     def estimate(self, image_rgb: np.ndarray, camera: Camera,
                  crops: List[Any]) -> List[CropEstimate]:

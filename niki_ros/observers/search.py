@@ -37,16 +37,11 @@ class SearchConfig:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """
-    Detected people.
+    """Detected people."""
 
-    :param boxes_px: (n, 4) x0, y0, x1, y1 in the image. :param scores: (n,) 0 … 1.
-    :param is_whole: the whole image was searched, not a part of it.
-    """
-
-    boxes_px: np.ndarray
-    scores: np.ndarray
-    is_whole: bool
+    boxes_px: np.ndarray  # (n, 4) x0, y0, x1, y1 in the image
+    scores: np.ndarray  # (n,) 0 … 1
+    is_whole: bool  # the whole image was searched, not a part of it
 
 
 def parts_of(width: int, height: int, input_px: int,
@@ -75,13 +70,12 @@ class PersonSearch:
     :param min_score: of a new person; results also contain people with lower scores.
     :param wait: for a search that is late, so that results are reproducible; False = use its
         result later, so that an image never waits.
-    :ivar fault: of the last search, empty where it succeeded.
     """
 
     def __init__(self, detector: Detector, min_score: float, period_s: float, wait: bool = True,
                  config: SearchConfig = SearchConfig()):
         self.detector, self.min_score = detector, min_score
-        self.fault = ''
+        self.fault = ''  # of the last search, empty where it succeeded
         self._period_s, self._wait, self._config = period_s, wait, config
         self._pool = ThreadPoolExecutor(1, 'niki_search')
         self._running: Optional[Future] = None

@@ -36,14 +36,10 @@ class TruncationConfig:
 
 
 class TruncationCheck:
-    """
-    Whether one person is cut off by the upper border of the image.
-
-    :ivar is_truncated: too little of the person is in the image to locate them.
-    """
+    """Checks whether the upper border cuts off too much of a person to locate them."""
 
     def __init__(self, config: TruncationConfig = TruncationConfig()):
-        self.is_truncated = False
+        self.is_truncated = False  # too little of the person is in the image
         self._config = config
         self._is_box_at_border = False
         self._disagreement: Optional[float] = None

@@ -19,15 +19,11 @@ _COAST_S, _MAX_COAST_M_S = 0.4, 1.5
 
 @dataclass(frozen=True)
 class Sighting:
-    """
-    Where a person was observed last.
-
-    :param box_px: (4,) x0, y0, x1, y1. :param root_m: (3,) pelvis, optical frame, or None.
-    """
+    """Place and time of the last observation of a person."""
 
     stamp_ns: int
-    box_px: np.ndarray
-    root_m: Optional[np.ndarray]
+    box_px: np.ndarray  # (4,) x0, y0, x1, y1
+    root_m: Optional[np.ndarray]  # (3,) pelvis, optical frame
     root_velocity_m_s: np.ndarray = field(default_factory=lambda: np.zeros(3))
 
     def predicted_root_m(self, stamp_ns: int) -> Optional[np.ndarray]:
@@ -48,23 +44,14 @@ class Sighting:
 
 
 class Person:
-    """
-    One person over time; owns the stages, the clock and all state of this person.
-
-    :param make_stages: returns new stages.
-    :ivar id: number of the person; 0 until confirmed, then it is published.
-    :ivar sighting: place and time of the last observation that no stage rejected.
-    :ivar seen_s: time for which the person has been observed, summed up.
-    :ivar last_frame: the last frame that passed all stages, or None.
-    """
+    """One person over time; owns the stages, the clock and all state of this person."""
 
     def __init__(self, make_stages: Callable[[], List[Stage]], sighting: Sighting):
-        self.id = 0
-        self.sighting = sighting
-        self.seen_s = 0.0
-        self.stages = make_stages()
-        self._make_stages = make_stages
-        self.last_frame: Optional[PersonFrame] = None
+        self.id = 0  # until confirmed; then the person is published
+        self.sighting = sighting  # the last one that no stage rejected
+        self.seen_s = 0.0  # time for which the person has been observed, summed up
+        self.stages, self._make_stages = make_stages(), make_stages
+        self.last_frame: Optional[PersonFrame] = None  # that passed all stages
         self._steadiness = _Steadiness()
 
     @property
@@ -81,12 +68,7 @@ class Person:
 
     def begin(self, observation: Optional[JointObservation], scene: Optional[Scene],
               stamp_ns: int, observed_root_m: Optional[np.ndarray] = None) -> PersonFrame:
-        """
-        Return the frame of a new image, before any stage.
-
-        :param observation: associated with this person, or None.
-        :param observed_root_m: (3,) pelvis by the joints of the observation, or None.
-        """
+        """Return the frame of a new image before any stage; see :class:`PersonFrame`."""
         previous = self.last_frame
         return PersonFrame(
             stamp_ns, 0.0 if previous is None else (stamp_ns - previous.stamp_ns) * 1e-9, scene,
@@ -126,10 +108,8 @@ def step_people(people: Sequence[Person], frames: Sequence[PersonFrame],
     """
     Return the frames after all stages; None for a person without a body in this image.
 
-    All people pass a stage together, so that a graph runs once for all of them.
-
-    :param timed: returns the context in which a stage runs, by the name under which its time is
-        reported.
+    All people pass a stage together, so that a graph runs once for all of them. ``timed`` returns
+    the context in which a stage runs, by the name under which its time is reported.
     """
     done: List[Optional[PersonFrame]] = list(frames)
     for position in range(max((len(person.stages) for person in people), default=0)):
@@ -150,11 +130,10 @@ def step_people(people: Sequence[Person], frames: Sequence[PersonFrame],
 class _Steadiness:
     """Counts images in a row in which an observed shape stays the same."""
 
-    # how much the shape in the image changes from image to image, as a share of its size, and per
-    # second: people who walk stay below, furniture that a front end takes for people flickers
+    # change of the shape from image to image, over its size, and its growth in a second: people
+    # who walk stay below, furniture that a front end takes for people flickers
     MAX_CHANGE_RATIO, MAX_CHANGE_HZ = 0.008, 0.4
-    # in a longer gap the person may have been away
-    MAX_GAP_S = 1.0
+    MAX_GAP_S = 1.0  # in a longer gap the person may have been away
 
     def __init__(self):
         self.frame_count = 0

@@ -34,9 +34,8 @@ class Pipeline:
     """
     Finds and follows people, associates them over time, and steps each through the stages.
 
-    :param observer: see :class:`niki_ros.observers.Observer`.
-    :param solver: see :class:`niki_ros.solvers.Solver`.
-    :param lifter: see :class:`niki_ros.lifters.lifter.Lifter`; None = joints are not lifted.
+    :param observer: :class:`niki_ros.observers.Observer`.
+    :param solver: :class:`niki_ros.solvers.Solver`. :param lifter: None = joints are not lifted.
     :param numbers: by the name of a stage, numbers that replace its own, for evaluation.
     :ivar faults: of the last image, texts by name. :ivar timings_s: of the last image, by step.
     :raises ConfigError: for stages that do not exist.
@@ -60,15 +59,14 @@ class Pipeline:
         Return the bodies of all people in this image, seen or predicted.
 
         :param image_rgb: (H, W, 3) uint8. :param camera: None = assume ``camera.fov_deg``.
-        :param stamp_ns: later than the last one. An image that is earlier by less than
-            ``tracking.late_s`` is left out; one that is earlier by more ends all tracks, as where
-            a bag loops. Both are faults.
+        :param stamp_ns: an image earlier by less than ``tracking.late_s`` is left out; one earlier
+            by more ends all tracks, as where a bag loops. Both are faults.
         :param depth_m: (h, w) aligned with the image: float metres or uint16 millimetres; or a
-            function that returns it, or None, called when it is needed.
-        :param boxes_px: (n, 4) x0, y0, x1, y1 of people, from a detector of your own.
+            function that returns it or None, called when it is needed.
+        :param boxes_px: (n, 4) x0, y0, x1, y1 of people, from another detector.
         :param ground: the plane that people stand on, in the camera's optical frame.
-        :param up: (3,) away from gravity, in the camera's optical axes, any length; for
-            ``image_rotation`` at ``auto``; None = that of ``ground``.
+        :param up: (3,) away from gravity, camera's optical axes, any length, for the automatic
+            image rotation; None = that of ``ground``.
         :raises InputError: for an image of another form, or the stamp of the last one.
         """
         self.faults, self.timings_s = {}, {}
@@ -132,19 +130,17 @@ class Pipeline:
 
     def _depth_m(self, depth_m, image_rgb):
         """Return the upright depth in metres; invalid depth of a stream is a fault, no error."""
-        height, width = image_rgb.shape[:2]
-
-        def checked(given):
-            if given is None:
-                return None
-            return self._rotation.image(checked_depth(given, width, height))
-        if not callable(depth_m):
-            return checked(depth_m)
+        is_stream = callable(depth_m)
         # depth often arrives after the image: meanwhile people were found
-        depth_m = depth_m()
+        depth_m = depth_m() if is_stream else depth_m
+        if depth_m is None:
+            return None
+        height, width = image_rgb.shape[:2]
         try:
-            return checked(depth_m)
+            return self._rotation.image(checked_depth(depth_m, width, height))
         except InputError as error:
+            if not is_stream:
+                raise
             self.faults['depth_invalid'] = str(error)
             return None
 
@@ -169,11 +165,7 @@ class Pipeline:
         return Camera.from_fov(width, height, self.config.camera.fov_deg)
 
     def update(self, settings: dict):
-        """
-        Change settings while running.
-
-        :raises ConfigError: for a setting that is not declared ``live``.
-        """
+        """Change settings while running; :class:`ConfigError` for one that is not ``live``."""
         live = {item.name: item.live for item in settings_of(self.config)}
         for name in settings:
             if not live.get(name, True):
@@ -186,11 +178,9 @@ class Pipeline:
         facts = self.solver.describe()
         name, library = facts.pop('solver'), facts.pop('backend')
         lifter = self.lifter.describe() if self.lifter else {'lifter': 'none'}
-        rotation = f'{90 * self._rotation.quarter_turns}'
-        if self.config.image_rotation == AUTO:
-            rotation += f' ({AUTO})'
+        auto = f' ({AUTO})' if self.config.image_rotation == AUTO else ''
         return {**self.observer.describe(), **lifter, 'solver': name, 'solver_library': library,
-                'image_rotation': rotation,
+                'image_rotation': f'{90 * self._rotation.quarter_turns}{auto}',
                 **{f'solver_{key}': value for key, value in facts.items()}}
 
     def reset(self):

@@ -16,12 +16,7 @@ _CONFIRMED_AFTER_S = 1.0
 
 
 class Tracker:
-    """
-    Assigns ids.
-
-    :param make_stages: returns the stages of a new person.
-    :ivar people: all who are tracked, also those without an id.
-    """
+    """Assigns ids; ``people`` are all tracked people, also those without an id."""
 
     def __init__(self, settings: TrackingConfig, make_stages: Callable[[], List[Stage]] = list):
         self._settings, self._make_stages = settings, make_stages
@@ -31,9 +26,9 @@ class Tracker:
     def update(self, observations: Sequence[JointObservation], roots_m,
                stamp_ns: int) -> List[Tuple[Person, Optional[int]]]:
         """
-        Return everyone who is tracked, with the index of their observation or None.
+        Return all tracked people, each with the index of an observation or None.
 
-        :param roots_m: for each observation the pelvis (3,) in metres, or None.
+        :param roots_m: for each observation the pelvis (3,), optical frame, or None.
         """
         keep_ns = self._settings.keep_s * 1e9
         self.people = [p for p in self.people if stamp_ns - p.sighting.stamp_ns <= keep_ns]

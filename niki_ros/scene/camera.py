@@ -9,8 +9,7 @@ from niki_ros.scene.lens import COEFFICIENTS, distorted, MAX_COEFFICIENT, undist
 import numpy as np
 
 MODELS = tuple(COEFFICIENTS)
-MAX_TANGENT = 100.0
-"""Pixels further off the axis than 89.4 degrees have no ray."""
+MAX_TANGENT = 100.0  # pixels further off the axis than 89.4 degrees have no ray
 
 # plausible focal lengths and distance of the principal point, over the size of the image
 _FOCAL_RATIOS, _MAX_CENTRE_RATIO = (0.01, 1000.0), 10.0
@@ -24,11 +23,8 @@ class Camera:
     """
     Intrinsics as in ``sensor_msgs/CameraInfo``.
 
-    :param matrix: (3, 3) fx 0 cx / 0 fy cy / 0 0 1, pixels.
-    :param width: of the image, pixels. :param height: of the image, pixels.
-    :param distortion: up to 5 (plumb_bob), 14 (rational_polynomial) or 4 (equidistant)
-        coefficients.
-    :param model: one of ``MODELS``.
+    :param matrix: (3, 3) fx 0 cx / 0 fy cy / 0 0 1, pixels. :param model: one of ``MODELS``.
+    :param distortion: up to 5 (plumb_bob), 14 (rational_polynomial) or 4 (equidistant) values.
     :param source: origin of the values: ``camera_info``, ``file`` or ``fov``.
     :param quarter_turns: clockwise rotation of the image relative to the lens; the distortion is
         computed in the axes of the lens.
@@ -81,17 +77,13 @@ class Camera:
         return replace(self, matrix=shift @ self.matrix, width=width, height=height)
 
     def rotated(self, quarter_turns: int) -> Camera:
-        """
-        Return the camera rotated about its axis, so that its image rotates clockwise.
-
-        :raises InputError: where K has a skew, which a rotated K cannot express.
-        """
+        """Return the camera of the clockwise rotated image; :class:`InputError` for a skew."""
         if not quarter_turns:
             return self
         k, last = self.matrix, self.height - 1.0
         if k[0, 1]:
-            raise InputError(f'camera matrix K has a skew of {k[0, 1]:g}; images of such a camera '
-                             'cannot be rotated: set image_rotation to 0')
+            raise InputError(f'camera matrix K has a skew of {k[0, 1]:g}, which a rotated K '
+                             'cannot express; set image_rotation to 0')
         matrix = np.array([[k[1, 1], 0, last - k[1, 2]], [0, k[0, 0], k[0, 2]], [0, 0, 1.0]])
         once = replace(self, matrix=matrix, width=self.height, height=self.width,
                        quarter_turns=(self.quarter_turns + 1) % 4)
@@ -113,11 +105,7 @@ class Camera:
             k[1, 1] * plane[..., 1] + k[1, 2]], axis=-1)
 
     def rays(self, pixels) -> np.ndarray:
-        """
-        Return directions (..., 3) with z = 1, optical axes, of pixels (..., 2), undistorted.
-
-        NaN where the calibration of the lens gives no direction.
-        """
+        """Return undistorted rays (..., 3), z = 1, optical axes, of pixels (..., 2), or NaN."""
         pixels = np.asarray(pixels, dtype=np.float64)
         k = self.matrix
         y = (pixels[..., 1] - k[1, 2]) / k[1, 1]
@@ -167,18 +155,16 @@ def _check_extent(k, d, width: int, height: int):
 
 def solve_root(joints_m, keypoints_px, weights, camera: Camera):
     """
-    Return the position of the pelvis with which the joints project onto their keypoints.
+    Return the pelvis (3,), optical frame, metres, with which joints project onto their keypoints.
 
     For a joint X and the ray (u, v, 1) of its keypoint, X + t lies on the ray when
     t_x - u t_z = u X_z - X_x and t_y - v t_z = v X_z - X_y: linear in the root t. Solved by
     weighted least squares, twice more with the rows scaled to pixels at the distance of the last
     solution and with Huber weights (2 % of the focal length).
 
-    :param joints_m: (n, 3) relative to the pelvis, camera axes.
-    :param keypoints_px: (n, 2), pixels; rows with a weight of 0 may be NaN.
-    :param weights: (n,) >= 0.
-    :return: (3,) in the optical frame, metres; None where fewer than three joints have weight, or
-        the body would be behind the camera.
+    :param joints_m: (n, 3) relative to the pelvis, camera axes. :param weights: (n,) >= 0.
+    :param keypoints_px: (n, 2); rows with a weight of 0 may be NaN.
+    :return: None for fewer than three joints with weight, or a body behind the camera.
     """
     rays = camera.rays(keypoints_px)
     good = (np.asarray(weights) > 0) & np.isfinite(rays).all(-1)

@@ -15,33 +15,22 @@ _TRUNK_CORNERS = [JOINT[name] for name in (
 
 @dataclass(frozen=True)
 class DepthConfig:
-    """
-    Numbers of :func:`depth_z_offset_m`.
+    """Numbers of :func:`depth_z_offset_m`."""
 
-    :param range_m: of depths that are used.
-    :param surface_m: joints of the trunk lie about this far behind its surface, which a depth
-        camera measures.
-    :param grid_count: samples across and down the trunk.
-    :param edge_ratio: of the trunk's width and height, left out at each edge.
-    :param max_deviation_m: from the median; farther samples are an arm in front of the trunk, or
-        the background.
-    :param min_samples_ratio: of the samples that must be measured, and near the median.
-    """
-
-    range_m: Tuple[float, float] = (0.2, 30.0)
-    surface_m: float = 0.11
-    grid_count: int = 12
-    edge_ratio: float = 0.15
-    max_deviation_m: float = 0.25
-    min_samples_ratio: float = 0.3
+    range_m: Tuple[float, float] = (0.2, 30.0)  # of depths that are used
+    surface_m: float = 0.11  # from the surface of the trunk, which is measured, to its joints
+    grid_count: int = 12  # samples across and down the trunk
+    edge_ratio: float = 0.15  # of the trunk's width and height, left out at each edge
+    max_deviation_m: float = 0.25  # from the median; beyond are an arm in front, or background
+    min_samples_ratio: float = 0.3  # of the samples that must be measured, and near the median
 
 
 def checked_depth(depth, width: int, height: int) -> np.ndarray:
     """
     Return a depth image (h, w) float32, metres, 0 where nothing was measured.
 
-    :param depth: (h, w) float metres or uint16 millimetres, aligned with the image of ``width`` ×
-        ``height`` pixels, of the same or another resolution.
+    :param depth: (h, w) float metres or uint16 millimetres, of any resolution, aligned with the
+        image of ``width`` × ``height`` pixels.
     :raises InputError: for another shape or type, or another aspect ratio than the image's.
     """
     depth = np.asarray(depth)
@@ -58,15 +47,11 @@ def checked_depth(depth, width: int, height: int) -> np.ndarray:
 def depth_z_offset_m(depth_m, image_size, keypoints_px, joints_m, hidden,
                      config: DepthConfig = DepthConfig()) -> Optional[float]:
     """
-    Return by how much to move the body along the camera's z axis, metres, positive is farther.
+    Return how far to move the body along the camera's z axis, metres, so that the trunk fits.
 
-    The depth is sampled on the trunk, between shoulders and hips.
-
-    :param depth_m: (h, w) metres, 0 or NaN where nothing was measured.
-    :param image_size: width and height of the colour image, pixels.
-    :param keypoints_px: (29, 2) positions in the colour image.
-    :param joints_m: (29, 3) in the camera's optical frame.
-    :param hidden: (29,) bool, True where not seen.
+    :param depth_m: (h, w), 0 or NaN where nothing was measured. :param image_size: width and
+        height of the colour image, pixels. :param keypoints_px: (29, 2) in the colour image.
+    :param joints_m: (29, 3), optical frame. :param hidden: (29,) bool, True where not seen.
     :return: None where too little of the trunk is seen or measured.
     """
     corners = np.asarray(keypoints_px, dtype=np.float64)[_TRUNK_CORNERS]

@@ -15,19 +15,12 @@ _UPPER_BODY, _LOWER_BODY = [12, 15, 16, 17, 18, 19], [0, 1, 2, 4, 5, 7, 8]
 
 @dataclass(frozen=True)
 class DuplicateConfig:
-    """
-    Numbers of :func:`is_same_person`.
+    """Numbers of :func:`is_same_person`."""
 
-    :param min_overlap_ratio: intersection over union of two boxes of one person.
-    :param max_keypoint_ratio: median distance of the keypoints over the height of the box.
-    :param min_within_ratio: share of the smaller box in the larger one, where half a person is
-        seen as a smaller whole one.
-    :param max_part_ratio: median distance of the keypoints of the upper or of the lower body over
-        the height of the box, in that case.
-    """
-
-    min_overlap_ratio: float = 0.7
-    max_keypoint_ratio: float = 0.12
+    min_overlap_ratio: float = 0.7  # intersection over union of two boxes of one person
+    max_keypoint_ratio: float = 0.12  # median distance of keypoints over the height of the box
+    # where half a person is seen as a smaller whole one: share of the smaller box in the larger
+    # one, and the median distance of the keypoints of the upper or of the lower body
     min_within_ratio: float = 0.75
     max_part_ratio: float = 0.18
 

@@ -18,14 +18,10 @@ _SIDE = np.array([0, 0, 0, 1, 1, 1])
 
 @dataclass(frozen=True)
 class Ground:
-    """
-    The plane of the ground in the camera's optical frame.
+    """The plane of the ground in the camera's optical frame."""
 
-    :param up: (3,) unit vector away from the ground. :param height_m: of the camera above it.
-    """
-
-    up: np.ndarray
-    height_m: float
+    up: np.ndarray  # (3,) unit vector away from the ground
+    height_m: float  # of the camera above the ground
 
     @classmethod
     def from_transform(cls, camera_from_ground, origin_m) -> Ground:
@@ -33,7 +29,7 @@ class Ground:
         Return the plane z = 0 of a frame such as base_footprint.
 
         :param camera_from_ground: (3, 3) rotation to the camera's optical axes.
-        :param origin_m: (3,) origin of that frame in the camera's optical frame.
+        :param origin_m: (3,) of that frame in the camera's optical frame.
         :raises InputError: when a value is not finite, or the camera is below the ground.
         """
         rotmat = np.asarray(camera_from_ground, dtype=np.float64)
@@ -54,30 +50,22 @@ class Ground:
 
 @dataclass(frozen=True)
 class GroundDistanceConfig:
-    """
-    Numbers of :func:`ground_z_offset_m`.
+    """Numbers of :func:`ground_z_offset_m`."""
 
-    :param foot_error_m: expected error of a foot's position over a second of images.
-    :param size_error_ratio: expected error of a distance that is measured by size in the image.
-    :param max_log_ratio: largest difference of the two distances, as a logarithm of their ratio;
-        beyond it the foot does not stand on this ground.
-    """
-
-    foot_error_m: float = 0.03
-    size_error_ratio: float = 0.05
-    max_log_ratio: float = 0.25
+    foot_error_m: float = 0.03  # expected error of a foot's position over a second of images
+    size_error_ratio: float = 0.05  # expected error of a distance that is measured by size
+    max_log_ratio: float = 0.25  # of the two distances; beyond, the foot is not on this ground
 
 
 def ground_z_offset_m(ground: Ground, joints_m, hidden,
                       config: GroundDistanceConfig = GroundDistanceConfig()) -> Optional[float]:
     """
-    Return by how much to move the body along the camera's z axis, metres, positive is farther.
+    Return how far to move the body along the camera's z axis, metres, so that a foot stands.
 
-    The lowest foot stands on the ground, at the point where the ray through it meets the plane.
-    That distance and the distance by size are weighted by their errors: a low camera measures the
-    distance of a foot badly.
+    The lowest foot stands where the ray through it meets the plane. That distance and the one by
+    size are weighted by their errors: a low camera measures the distance of a foot badly.
 
-    :param joints_m: (29, 3) in the camera's optical frame, consistent with their pixels.
+    :param joints_m: (29, 3), optical frame, consistent with their pixels.
     :param hidden: (29,) bool, True where not seen.
     :return: None where no foot is seen, or the lowest one cannot stand.
     """
@@ -102,26 +90,17 @@ def ground_z_offset_m(ground: Ground, joints_m, hidden,
 
 @dataclass(frozen=True)
 class FootLockConfig:
-    """
-    Numbers of :class:`FootLock`.
+    """Numbers of :class:`FootLock`."""
 
-    :param lift_m: the lowest foot is put on the ground up to the first height, and left alone
-        from the second on: a person who jumps or climbs is higher.
-    :param standing_height_m: a standing foot is less than this above the lowest one.
-    :param standing_speed_m_s: a standing foot is slower than this.
-    :param hold_ratio: share of a standing foot's motion that is taken back.
-    :param release_s: time constant with which the place of a standing foot follows the foot.
-    :param max_slip_m: a foot this far from its place stands at another place.
-    :param max_gap_s: after a longer time between two images no foot has a place.
-    """
-
+    # the lowest foot is put on the ground up to the first height, and left alone from the second
+    # on: a person who jumps or climbs is higher
     lift_m: Tuple[float, float] = (0.12, 0.24)
-    standing_height_m: float = 0.03
-    standing_speed_m_s: float = 0.35
-    hold_ratio: float = 0.8
-    release_s: float = 0.7
-    max_slip_m: float = 0.10
-    max_gap_s: float = 0.5
+    standing_height_m: float = 0.03  # a standing foot is less than this above the lowest one
+    standing_speed_m_s: float = 0.35  # and slower than this
+    hold_ratio: float = 0.8  # share of a standing foot's motion that is taken back
+    release_s: float = 0.7  # time constant with which the place of a standing foot follows it
+    max_slip_m: float = 0.10  # a foot this far from its place stands at another place
+    max_gap_s: float = 0.5  # after a longer time between two images no foot has a place
 
 
 class FootLock:
@@ -133,12 +112,7 @@ class FootLock:
         self._before_m: Optional[np.ndarray] = None
 
     def correction_m(self, ground: Ground, joints_m, hidden, dt_s: float) -> np.ndarray:
-        """
-        Return the translation (3,) of the whole body, metres, camera's optical axes.
-
-        :param joints_m: (29, 3) in the camera's optical frame.
-        :param hidden: (29,) bool, True where not seen. :param dt_s: since the last image.
-        """
+        """Return the translation (3,) of a body with joints (29, 3), metres, optical frame."""
         points = np.asarray(joints_m, dtype=np.float64)[_FOOT_JOINTS]
         above = ground.heights(points) - _FOOT_JOINT_HEIGHT_M
         before, self._before_m = self._before_m, points

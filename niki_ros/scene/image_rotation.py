@@ -1,9 +1,8 @@
 """
 Rotation of images by quarter turns, for cameras mounted upside down or on their side.
 
-Detectors and landmark networks are trained on upright people. An image rotated by quarter turns
-is the image of a camera rotated about its optical axis. The pipeline therefore works in the axes
-of that upright camera, and the bodies are rotated back at the end.
+Networks are trained on upright people. A rotated image is that of a camera rotated about its
+optical axis: the pipeline works in the axes of that upright camera, and rotates the bodies back.
 """
 
 from __future__ import annotations
@@ -27,15 +26,10 @@ _MAX_OFF_DEG = 55.0
 
 @dataclass(frozen=True)
 class ImageRotation:
-    """
-    Clockwise rotation from an image as the camera sends it to an image with upright people.
+    """Clockwise rotation from an image as the camera sends it to an image with upright people."""
 
-    :param quarter_turns: 0 … 3.
-    :param width: of the image as sent, pixels. :param height: of the image as sent, pixels.
-    """
-
-    quarter_turns: int
-    width: int
+    quarter_turns: int  # 0 … 3
+    width: int  # of the image as sent, pixels
     height: int
 
     @property
@@ -54,11 +48,7 @@ class ImageRotation:
         return rotated_image(pixels, self.quarter_turns) if self.quarter_turns else pixels
 
     def camera(self, camera: Camera) -> Camera:
-        """
-        Return the upright camera.
-
-        :raises InputError: see :meth:`niki_ros.scene.camera.Camera.rotated`.
-        """
+        """Return the upright camera, by :meth:`niki_ros.scene.camera.Camera.rotated`."""
         if not self.quarter_turns:
             return camera
         return camera.resized(self.width, self.height).rotated(self.quarter_turns)
@@ -79,13 +69,11 @@ class ImageRotation:
         """Return a body of the upright camera in axes and pixels of the camera as mounted."""
         if not self.quarter_turns:
             return body
-        upright_from_camera = self.upright_from_camera
-        rotmat = body.rotmat.copy()
-        rotmat[0] = upright_from_camera.T @ rotmat[0]
+        turn, rotmat = self.upright_from_camera, body.rotmat.copy()
+        rotmat[0] = turn.T @ rotmat[0]
         return replace(
-            body, rotmat=rotmat, root_m=body.root_m @ upright_from_camera,
-            joints_m=body.joints_m @ upright_from_camera,
-            root_velocity_m_s=body.root_velocity_m_s @ upright_from_camera,
+            body, rotmat=rotmat, root_m=body.root_m @ turn, joints_m=body.joints_m @ turn,
+            root_velocity_m_s=body.root_velocity_m_s @ turn,
             keypoints_px=self._pixels_to_camera(body.keypoints_px))
 
     def _pixels_to_camera(self, pixels: np.ndarray) -> np.ndarray:
@@ -101,11 +89,10 @@ class ImageRotation:
 
 def select_quarter_turns(setting: str, up: Optional[np.ndarray], before: int) -> Tuple[int, str]:
     """
-    Return the clockwise quarter turns of an image, 0 … 3, and a fault, empty where there is none.
+    Return the clockwise quarter turns of an image, 0 … 3, and a fault or an empty text.
 
-    :param setting: of ``image_rotation``: degrees, or ``auto``.
-    :param up: (3,) direction away from gravity, camera's optical axes, any length; or None.
-    :param before: quarter turns of the previous image.
+    :param setting: of ``image_rotation``: degrees, or ``auto``. :param before: quarter turns of
+        the previous image. :param up: (3,) away from gravity, camera's optical axes, any length.
     :raises InputError: where ``auto`` is set and ``up`` is not a direction.
     """
     if setting != AUTO:
@@ -120,9 +107,8 @@ def quarter_turns_by_gravity(up, before: int) -> int:
     """
     Return the clockwise quarter turns that bring ``up`` (3,) to the top of the image.
 
-    :param up: direction away from gravity, camera's optical axes, any length.
-    :param before: quarter turns of the previous image; kept while they still fit, and while the
-        camera looks steeply up or down.
+    :param up: away from gravity, camera's optical axes, any length. :param before: quarter turns
+        of the previous image; kept while they fit, or the camera looks steeply up or down.
     :raises InputError: where ``up`` is not a direction.
     """
     up = np.asarray(up, dtype=np.float64)

@@ -1,8 +1,7 @@
 """
-Lens distortion between the ideal and the distorted image plane.
+Lens distortion between the ideal and the distorted image plane, in tangents.
 
-The formulas are those of OpenCV's calib3d and fisheye documentation, which ROS's distortion models
-refer to. The image plane lies at distance 1; its coordinates are tangents.
+The formulas are those of OpenCV's calib3d and fisheye, which ROS's distortion models refer to.
 """
 
 from __future__ import annotations
@@ -35,10 +34,9 @@ def parse_distortion(name: str, numbers) -> Tuple[str, np.ndarray, str]:
     """
     Return a distortion model, its coefficients (n,), and a fault, of the values of a driver.
 
-    :param name: ``distortion_model`` of sensor_msgs/CameraInfo, in any spelling.
-    :param numbers: D of the same message.
-    :return: a usable lens in any case, without distortion where the values cannot be used; the
-        fault is empty where all values are used.
+    The lens has no distortion where the values cannot be used; without a fault the text is empty.
+
+    :param name: ``distortion_model`` of sensor_msgs/CameraInfo, in any spelling; numbers = D.
     """
     given = np.asarray(numbers, dtype=np.float64).ravel()
     if not np.isfinite(given).all() or (np.abs(given) > MAX_COEFFICIENT).any():
@@ -48,9 +46,8 @@ def parse_distortion(name: str, numbers) -> Tuple[str, np.ndarray, str]:
     key = re.sub('[^a-z0-9]', '', name.lower())
     model = _MODEL_OF.get(key or 'plumbbob')
     if model is None:
-        return 'plumb_bob', np.zeros(5), (
-            f'distortion model {name[:50]!r} is unknown; expected one of '
-            f'{", ".join(COEFFICIENTS)}')
+        return 'plumb_bob', np.zeros(5), (f'distortion model {name[:50]!r} is unknown; expected '
+                                          f'one of {", ".join(COEFFICIENTS)}')
     if model == 'plumb_bob' and len(given) in _RATIONAL_COUNTS:
         model = 'rational_polynomial'
     wanted = COEFFICIENTS[model]
@@ -63,11 +60,7 @@ def parse_distortion(name: str, numbers) -> Tuple[str, np.ndarray, str]:
 
 
 def distorted(plane, model: str, d) -> np.ndarray:
-    """
-    Return points (..., 2) on the distorted image plane.
-
-    :param plane: (..., 2) points on the ideal image plane. :param d: coefficients of ``model``.
-    """
+    """Return distorted points (..., 2) of ideal ones (..., 2); ``d``: values of ``model``."""
     if model == 'equidistant':
         radius = np.linalg.norm(plane, axis=-1, keepdims=True)
         theta = np.arctan(radius)
@@ -89,11 +82,7 @@ def distorted(plane, model: str, d) -> np.ndarray:
 
 
 def undistorted(bent, model: str, d) -> np.ndarray:
-    """
-    Return points (..., 2) on the ideal image plane, by Newton's method; NaN without a solution.
-
-    :param bent: (..., 2) points on the distorted image plane. :param d: coefficients of ``model``.
-    """
+    """Return the inverse of :func:`distorted`, by Newton's method; NaN without a solution."""
     if model == 'equidistant':
         return _undistorted_fisheye(bent, d)
     plane = bent.copy()

@@ -1,10 +1,9 @@
 """
 Perspective crop of one person: the image of a virtual camera that points at the person.
 
-The virtual pinhole camera is at the same place as the real one, points at the person, and is
-rolled until the person is upright. Its image has the person upright, centred and always of the
-same size, without perspective and without the distortion of the lens. Poses estimated in it are
-in the axes of the virtual camera.
+The virtual pinhole camera is at the place of the real one and is rolled until the person is
+upright. In its image people have the same size and position, without distortion of the lens.
+Poses estimated in it are in the axes of the virtual camera.
 """
 
 from __future__ import annotations
@@ -21,36 +20,22 @@ import numpy as np
 # the lens is computed on a grid of this many points per side and interpolated between them; the
 # error is 1 / 30 px in a crop of 256 px
 _GRID_COUNT = 33
-# widest view: 84 degrees to each side
-_MAX_WIDTH_TANGENT = 20.0
-# far outside every image, and within OpenCV's range
-_OUTSIDE_PX = -1e4
+_MAX_WIDTH_TANGENT = 20.0  # widest view: 84 degrees to each side
+_OUTSIDE_PX = -1e4  # far outside every image, and within OpenCV's range
 _OPTICAL_AXIS = np.array([0.0, 0.0, 1.0])
 
 
 @dataclass(frozen=True)
 class PersonView:
-    """
-    A virtual camera with a square image.
+    """A virtual camera with a square image."""
 
-    :param camera_from_view: (3, 3) rotation from the view's axes (x right, y down, z forward) to
-        the camera's optical axes.
-    :param camera_from_upright: (3, 3) the same for the view before it was rolled.
-    :param width: of the view at a distance of one metre, metres.
-    """
-
-    camera_from_view: np.ndarray
-    camera_from_upright: np.ndarray
-    width: float
+    camera_from_view: np.ndarray  # (3, 3) rotation from the view's optical axes to the camera's
+    camera_from_upright: np.ndarray  # (3, 3) the same for the view before it was rolled
+    width: float  # of the view at a distance of one metre, metres
 
     @classmethod
     def towards(cls, ray, width: float, roll_rad: float = 0.0) -> PersonView:
-        """
-        Return the view in the direction ``ray`` (3,), camera's optical axes.
-
-        :param width: of the view at a distance of one metre, metres.
-        :param roll_rad: angle from the image's up to the person's, positive clockwise.
-        """
+        """Return the view towards ``ray`` (3,), optical axes, rolled clockwise by ``roll_rad``."""
         upright = swing_rotmat(_OPTICAL_AXIS, np.asarray(ray, dtype=np.float64))
         c, s = np.cos(roll_rad), np.sin(roll_rad)
         roll = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
@@ -79,8 +64,7 @@ class PersonView:
         Return a larger view with the same roll.
 
         :param width_ratio: its width over the width of this view.
-        :param up_ratio: how far its centre lies above the centre of this view, over the width of
-            this view.
+        :param up_ratio: distance of its centre above that of this view, over the same width.
         """
         ray = self.camera_from_view @ np.array([0.0, -up_ratio * self.width, 1.0])
         upright = swing_rotmat(_OPTICAL_AXIS, ray)

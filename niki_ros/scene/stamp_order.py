@@ -13,17 +13,18 @@ class StampOrder:
     """
     Classifies the stamp of every image by the stamps of the images accepted before.
 
-    Drivers sometimes send an image after one that was taken later; such an image is late and is
-    left out. Where time has jumped back (a bag that loops, a simulation that starts again, a
-    clock that was set) the stream has restarted. A jump back by less than ``late_s`` looks like a
-    late image at first. It counts as a restart once images have been late for ``late_s``, by
-    their own stamps.
-
-    :param config: its ``late_s`` may change at any time.
+    Drivers sometimes send an image after one that was taken later; it is late. Where time has
+    jumped back (a bag that loops, a simulation that starts again, a clock that was set) the stream
+    has restarted. A jump by less than ``late_s`` looks like a late image, and counts as a restart
+    once images have been late for ``late_s``, by their own stamps.
     """
 
     def __init__(self, config: TrackingConfig):
         self._config = config
+        self.reset()
+
+    def reset(self):
+        """Start again, for another recording."""
         self._accepted_ns: Optional[int] = None
         self._late_ns: Optional[int] = None
         self._late_for_ns = 0
@@ -38,12 +39,6 @@ class StampOrder:
     def accept(self, stamp_ns: int):
         """Remember that the image of this stamp was processed."""
         self._accepted_ns, self._late_ns, self._late_for_ns = stamp_ns, None, 0
-        self._classified = None, NEWER
-
-    def reset(self):
-        """Start again, for another recording."""
-        self._accepted_ns = self._late_ns = None
-        self._late_for_ns = 0
         self._classified = None, NEWER
 
     def lag_s(self, stamp_ns: int) -> float:

@@ -1,8 +1,7 @@
 """
-Closed-form inverse kinematics by swing and twist: the baseline, and a solver without a model.
+Closed-form inverse kinematics by swing and twist, as in HybrIK (Li et al. 2021, naive variant).
 
-The tree is traversed from the pelvis, as in HybrIK (Li et al. 2021, naive variant). The rotations
-of pelvis and spine3, which have three children, are fitted by weighted least squares. Every other
+Pelvis and spine3, which have three children, are fitted by weighted least squares. Every other
 rotation is the swing from the bone at rest to the observed bone, after the known twist, if any.
 """
 
@@ -26,17 +25,15 @@ _SWING_LEVELS = tuple(
     (joints[joints < 24], parents[joints < 24],
      np.array([CHILDREN[joint][0] for joint in joints[joints < 24]]))
     for joints, parents in LEVELS if (joints < 24).any())
-# added to sigma in the weight 1 / sigma² of a joint
-_MIN_SIGMA_200MM = 0.05
+_MIN_SIGMA_200MM = 0.05  # added to sigma in the weight 1 / sigma² of a joint
 
 
 def local_rotations(joints_m, sigma, offsets_m, twist_cos_sin=None) -> np.ndarray:
     """
     Return local rotations (N, 24, 3, 3) with which the bones have the observed directions.
 
-    :param joints_m: (N, 29, 3), camera axes, metres.
+    :param joints_m: (N, 29, 3), camera axes. :param offsets_m: (N, 29, 3) bones at rest.
     :param sigma: (N, 29) expected error per coordinate, units of 200 mm.
-    :param offsets_m: (N, 29, 3) bones at rest.
     :param twist_cos_sin: (N, 23, 2) cosine and sine of the twist of joints 1 … 23, or None.
     """
     bones = joints_m - joints_m[:, np.maximum(PARENTS_29, 0)]

@@ -1,9 +1,8 @@
 """
-Causal Kalman filter of observed joints, one filter per joint, with realistic accelerations.
+Causal Kalman filter of the position and velocity of each joint relative to the trunk.
 
-The state is position and velocity relative to the trunk. The error of a measurement is the sigma
-of the observation, so that exact joints pass unchanged and hidden ones are extrapolated with
-growing uncertainty.
+The error of a measurement is the sigma of the observation: exact joints pass unchanged and hidden
+ones are extrapolated with growing uncertainty.
 """
 
 from __future__ import annotations
@@ -19,49 +18,36 @@ import numpy as np
 _ACCELERATION_M_S2 = 2.0 * np.asarray([
     2.0, 2.0, 2.0, 2.0, 5.0, 5.0, 2.0, 7.5, 7.5, 2.0, 8.8, 8.8, 2.7, 2.4, 2.4, 3.3, 2.7, 2.7, 3.7,
     3.7, 5.4, 5.4, 6.8, 6.8, 4.1, 8.1, 8.1, 9.7, 9.7])
-# correlated errors: at this rate an image has the weight 1
-_FULL_WEIGHT_HZ = 60.0
+_FULL_WEIGHT_HZ = 60.0  # correlated errors: at this rate an image has the weight 1
 _WEIGHT_RATIOS = (0.1, 2.0)
-# a seen joint stays below HIDDEN_SIGMA
-_MAX_SEEN_SIGMA_200MM = 0.94
+_MAX_SEEN_SIGMA_200MM = 0.94  # a seen joint stays below HIDDEN_SIGMA
 
 
 @dataclass(frozen=True)
 class FilterConfig:
-    """
-    Numbers of :class:`JointFilter`.
+    """Numbers of :class:`JointFilter`."""
 
-    :param acceleration_m_s2: (29,) standard deviation of each joint's acceleration.
-    :param velocity_decay_s: time constant with which a velocity decays.
-    :param gate_sigmas: a measurement further off, in standard deviations, has a larger error than
-        its sigma.
-    :param min_error_m: error of a measurement with sigma 0.
-    :param unobserved_error_m: error of a measurement with ``unobserved_sigma_200mm`` or more.
-    :param max_error_m: of a joint of which nothing is known.
-    :param initial_speed_m_s: standard deviation of the velocity in the first frame.
-    """
-
+    # (29,) standard deviation of each joint's acceleration
     acceleration_m_s2: np.ndarray = field(default_factory=lambda: _ACCELERATION_M_S2)
-    velocity_decay_s: float = 0.25
-    gate_sigmas: float = 5.0
-    min_error_m: float = 0.001
-    unobserved_sigma_200mm: float = 0.99
-    unobserved_error_m: float = 0.5
-    max_error_m: float = 0.25
-    initial_speed_m_s: float = 0.5
+    velocity_decay_s: float = 0.25  # time constant
+    gate_sigmas: float = 5.0  # a measurement further off has a larger error than its sigma
+    min_error_m: float = 0.001  # of a measurement with sigma 0
+    unobserved_sigma_200mm: float = 0.99  # a joint is unobserved from this sigma on
+    unobserved_error_m: float = 0.5  # of a measurement of such a joint
+    max_error_m: float = 0.25  # of a joint of which nothing is known
+    initial_speed_m_s: float = 0.5  # standard deviation of the velocity in the first frame
 
 
 def sigma_of_correlated_errors(sigma, dt_s: float) -> np.ndarray:
     """
     Return the sigma (..., 29) of one image whose errors are those of the image before.
 
-    Many such images tell no more than few. An image therefore has a weight by the time since the
+    Many such images tell no more than few. An image has a weight by the time ``dt_s`` since the
     image before, so that the result depends less on the rate of the camera: with every second,
     third, fifth image of a video of 60 Hz it differs by 10.5, 14.5, 17.7 mm from the result with
     all of them, instead of 12.3, 18.4, 23.4.
 
     :param sigma: (..., 29) expected error per coordinate, units of 200 mm.
-    :param dt_s: since the image before.
     """
     weight = np.clip(1.0 / (_FULL_WEIGHT_HZ * max(dt_s, 1e-3)), *_WEIGHT_RATIOS)
     scaled = np.minimum(sigma * np.sqrt(weight), _MAX_SEEN_SIGMA_200MM)
@@ -85,8 +71,7 @@ class JointFilter:
         Return filtered points (B, 29, 3), metres, and their sigma (B, 29), units of 200 mm.
 
         :param points_m: (B, 29, 3) joints relative to the trunk, camera axes.
-        :param sigma: (B, 29) expected error per coordinate, units of 200 mm.
-        :param dt_s: since the frame before.
+        :param sigma: (B, 29) expected errors. :param dt_s: since the frame before.
         """
         config = self._config
         noise = (SIGMA_UNIT_M * np.minimum(sigma, 1.0))**2 + config.min_error_m**2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Dict, List, Optional
 
@@ -20,31 +20,22 @@ from niki_ros.solvers.refine import refine_rotations, RefineConfig
 from niki_ros.solvers.solver import describe_engine, skeleton_of
 import numpy as np
 
-# after a longer time without a frame a track starts anew
-_MAX_GAP_NS = 500_000_000
+_MAX_GAP_NS = 500_000_000  # after a longer time without a frame a track starts anew
 _MIN_DT_S = 1e-3
 _NO_TWIST = np.zeros((1, 23, 2))
 
 
 @dataclass(frozen=True)
 class _Bodies:
-    """
-    Input of the network for N bodies.
+    """Input of the network for N bodies."""
 
-    :param joints_m: (N, 29, 3), filtered where the model is temporal.
-    :param sigma: (N, 29) of ``joints_m``. :param twist: (N, 23, 2) or None.
-    :param betas: (N, 10). :param size_sigma: (N,) of the first shape value, 0 = betas are given.
-    :param observed_m: (N, 29, 3) joints before the filter, for the confidence.
-    :param observed_sigma: (N, 29) of ``observed_m``.
-    """
-
-    joints_m: np.ndarray
-    sigma: np.ndarray
-    twist: Optional[np.ndarray]
-    betas: np.ndarray
-    size_sigma: np.ndarray
-    observed_m: np.ndarray
-    observed_sigma: np.ndarray
+    joints_m: np.ndarray  # (N, 29, 3), filtered where the model is temporal
+    sigma: np.ndarray  # (N, 29) of ``joints_m``
+    twist: Optional[np.ndarray]  # (N, 23, 2)
+    betas: np.ndarray  # (N, 10)
+    size_sigma: np.ndarray  # (N,) of the first shape value, 0 = betas are given
+    observed_m: np.ndarray  # (N, 29, 3) joints before the filter, for the confidence
+    observed_sigma: np.ndarray  # (N, 29) of ``observed_m``
 
     @classmethod
     def checked(cls, skeleton: Skeleton, joints_m, sigma, twist_cos_sin, betas) -> _Bodies:
@@ -59,24 +50,19 @@ class _Bodies:
     @classmethod
     def joined(cls, bodies: List[_Bodies]) -> _Bodies:
         """Return all bodies in one; a missing twist is 0 where another body has one."""
-        twist = None
-        if any(one.twist is not None for one in bodies):
-            twist = np.concatenate([_NO_TWIST if one.twist is None else one.twist
-                                    for one in bodies])
-        return cls(np.concatenate([one.joints_m for one in bodies]),
-                   np.concatenate([one.sigma for one in bodies]), twist,
-                   np.concatenate([one.betas for one in bodies]),
-                   np.concatenate([one.size_sigma for one in bodies]),
-                   np.concatenate([one.observed_m for one in bodies]),
-                   np.concatenate([one.observed_sigma for one in bodies]))
+        parts = {field.name: [getattr(one, field.name) for one in bodies]
+                 for field in fields(cls)}
+        has_twist = any(one is not None for one in parts['twist'])
+        parts['twist'] = [_NO_TWIST if one is None else one for one in parts['twist']]
+        joined = cls(**{name: np.concatenate(values) for name, values in parts.items()})
+        return joined if has_twist else replace(joined, twist=None)
 
 
 class NikiSolver:
     """
     NIKI on the open skeleton: invertible network, then kinematic refinement.
 
-    :param engine: runs the graph. :param manifest: of the model folder.
-    :param refine: run the kinematic refinement.
+    :param manifest: of the model folder. :param refine: run the kinematic refinement.
     :raises ModelError: for a graph without the inputs of NIKI.
     """
 
@@ -97,11 +83,7 @@ class NikiSolver:
     @classmethod
     def from_folder(cls, path, refine: bool = True, backend: str = 'onnxruntime',
                     precision: Optional[str] = None, **options) -> NikiSolver:
-        """
-        Load a model folder; ``options`` are those of the backend.
-
-        :raises ModelError: for a folder of another kind.
-        """
+        """Load a model folder; ``options`` are those of the backend."""
         from niki_ros.backends import load_engine
         from niki_ros.models.model_folder import read_model_folder
         from niki_ros.solvers import NIKI_KINDS
@@ -145,8 +127,7 @@ class NikiSolver:
         log_size = out['size'][:, 0] * (bodies.size_sigma > 0)
         betas = resized_betas(bodies.betas, log_size, self.skeleton)
         offsets = self.skeleton.offsets(betas)
-        posed = forward_kinematics(rotmat, offsets)
-        joints_m = posed[0]
+        joints_m, _ = posed = forward_kinematics(rotmat, offsets)
         confidence = self._confidence(joints_m, bodies.observed_m, bodies.observed_sigma,
                                       out['error_z'])
         if self.refine:
@@ -178,16 +159,10 @@ class NikiSolver:
 
 
 class NikiTrack:
-    """
-    Causal state of one person.
-
-    With a temporal model the joints pass through a filter first, as in its training.
-
-    :ivar past: (1, ...) past of the network, None in the first frame.
-    """
+    """Causal state of one person; for a temporal model joints are filtered, as in training."""
 
     def __init__(self, solver: NikiSolver):
-        self.past: Optional[np.ndarray] = None
+        self.past: Optional[np.ndarray] = None  # (1, ...) of the network, None at first
         self._solver = solver
         self._stamp_ns: Optional[int] = None
         self._filter = JointFilter()

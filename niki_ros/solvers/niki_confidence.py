@@ -20,8 +20,7 @@ class NikiConfidence:
     """
     Probability that a joint is within 150 mm of its true position.
 
-    :param manifest: of the model folder; its ``confidence`` has ``weight`` (6,) and ``bias``,
-        fitted on held-out motion.
+    ``confidence`` in the manifest has ``weight`` (6,) and ``bias``, fitted on held-out motion.
     """
 
     def __init__(self, manifest: dict):
@@ -46,8 +45,7 @@ def confidence_features(posed_m, joints_m, sigma, error_z) -> np.ndarray:
     error.
 
     :param posed_m: (N, 29, 3) solved joints. :param joints_m: (N, 29, 3) observed joints.
-    :param sigma: (N, 29) expected error per coordinate, units of 200 mm.
-    :param error_z: (N, k) latent error.
+    :param sigma: (N, 29) units of 200 mm. :param error_z: (N, k) latent error.
     """
     miss = joints_m - posed_m
     miss = miss - np.sort(miss, axis=1)[:, 14:15]     # the median of 29

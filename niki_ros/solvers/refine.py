@@ -18,24 +18,15 @@ from scipy.linalg.lapack import dpotrf, dpotrs
 
 @dataclass(frozen=True)
 class RefineConfig:
-    """
-    Numbers of the refinement; a manifest may replace them.
+    """Numbers of the refinement; a manifest may replace them."""
 
-    :param iterations: Gauss-Newton steps.
-    :param floor_m: error of an observed joint even when its sigma is 0.
-    :param gross_m: distance between the solver's joint and an exactly known joint from which on
-        the observed joint counts less.
-    :param prior_rad: expected error of the solver's rotations, per axis.
-    """
-
-    iterations: int = 2
-    floor_m: float = 0.0015
-    gross_m: float = 0.06
-    prior_rad: float = 0.08
+    iterations: int = 2  # Gauss-Newton steps
+    floor_m: float = 0.0015  # error of an observed joint even when its sigma is 0
+    gross_m: float = 0.06  # an exact joint farther from the solver's joint counts less
+    prior_rad: float = 0.08  # expected error of the solver's rotations, per axis
 
 
-# the normal matrices of so many bodies fit into the cache together
-_BODIES_PER_BATCH = 4
+_BODIES_PER_BATCH = 4  # the normal matrices of so many bodies fit into the cache together
 # (24, 29) 1 where the rotation of the first joint moves the second
 _DESCENDANTS = ANCESTORS.T.copy()
 
@@ -48,11 +39,10 @@ def refine_rotations(rotmat, offsets_m, joints_m, sigma, config: RefineConfig = 
     The unknowns are small rotations of every joint about the axes of the world. In these axes a
     joint moves by rotation × lever alone, and the prior has the same stiffness about every axis.
 
-    :param rotmat: (N, 24, 3, 3) local rotations of the solver, the prior.
-    :param offsets_m: (N, 29, 3) bones at rest. :param joints_m: (N, 29, 3) observed joints.
+    :param rotmat: (N, 24, 3, 3) local, the prior. :param offsets_m: (N, 29, 3) bones at rest.
+    :param joints_m: (N, 29, 3) observed, relative to the pelvis as the result.
     :param sigma: (N, 29) expected error per coordinate, units of 200 mm; 1 = unobserved.
-    :param posed: result of forward kinematics for ``rotmat``, where it is known.
-    :return: rotmat (N, 24, 3, 3), and joints (N, 29, 3) relative to the pelvis, metres.
+    :param posed: forward kinematics of ``rotmat``, where known.
     """
     now = prior = np.asarray(rotmat, dtype=np.float64)
     posed_m, world = posed or forward_kinematics(prior, offsets_m)

@@ -1,9 +1,8 @@
 """
 The released NIKI, imported from a checkpoint that the user has downloaded (``niki-import niki``).
 
-Its rotations are those of SMPL, which the open skeleton shares: T-pose, axes and tree are the
-same. The joints are those of the body in the checkpoint, or of the open skeleton, with the size of
-the observed bones.
+T-pose, axes and tree of SMPL are those of the open skeleton. The joints are those of the body in
+the checkpoint, or of the open skeleton, with the size of the observed bones.
 """
 
 from __future__ import annotations
@@ -27,7 +26,6 @@ class ReleasedSolver(IndependentSolver):
     """
     One- or two-stage NIKI as released, with its input pad at zero.
 
-    :param engine: runs the graph. :param manifest: of the model folder.
     :param refine: run the kinematic refinement, which the release does not have.
     :raises ModelError: for a graph with other inputs or outputs.
     """
@@ -48,11 +46,7 @@ class ReleasedSolver(IndependentSolver):
     @classmethod
     def from_folder(cls, path, refine: bool = False, backend: str = 'onnxruntime',
                     precision: Optional[str] = None, **options) -> ReleasedSolver:
-        """
-        Load a model folder; ``options`` are those of the backend.
-
-        :raises ModelError: for a folder of another kind.
-        """
+        """Load a model folder; ``options`` are those of the backend."""
         from niki_ros.backends import load_engine
         from niki_ros.models.model_folder import read_model_folder
         manifest = read_model_folder(path).manifest
@@ -62,11 +56,7 @@ class ReleasedSolver(IndependentSolver):
         return cls(load_engine(path, backend, precision, **options), manifest, refine)
 
     def solve(self, joints_m, sigma, twist_cos_sin=None, betas=None) -> Solution:
-        """
-        Return the solution of N people; see :meth:`niki_ros.solvers.solver.Solver.solve`.
-
-        :param betas: (N, 10) of SMPL; None = the mean body.
-        """
+        """Return the solution of N people; ``betas`` (N, 10) are of SMPL, None = the mean body."""
         joints, sigma, twist, betas = solver_input(joints_m, sigma, twist_cos_sin, betas)
         joints = joints - joints[:, :1]
         out = self.engine.run(self._graph_inputs(joints, sigma, twist, betas))

@@ -15,30 +15,17 @@ class Track(Protocol):
     def step(self, joints_m: np.ndarray, sigma: np.ndarray, stamp_ns: int,
              betas: Optional[np.ndarray] = None,
              twist_cos_sin: Optional[np.ndarray] = None) -> Solution:
-        """
-        Return the solution of one frame, without leading axis.
-
-        :param joints_m: (29, 3) relative to the pelvis, camera's optical axes.
-        :param sigma: (29,) expected error per coordinate, units of 200 mm; 1 = unobserved.
-        :param stamp_ns: of the image. :param betas: (10,) shape; None = from the joints.
-        :param twist_cos_sin: (23, 2) cosine and sine of the twist of joints 1 … 23, or None.
-        :raises InputError: with the name of the argument and its value.
-        """
+        """Return the solution of one image; arguments are a row of those of ``Solver.solve``."""
 
 
 class Solver(Protocol):
-    """
-    Inverse kinematics: joints with expected errors to rotations.
-
-    :ivar temporal: the tracks of this solver use the frames before; its answer for a hidden joint
-        is then worth more than the guess of a front end.
-    :ivar refine: the kinematic refinement runs after the network; may be changed between two
-        frames. Without effect on solvers that have none.
-    """
+    """Inverse kinematics: joints with expected errors to rotations."""
 
     name: str
     skeleton: Skeleton
+    # tracks use the frames before: a solved hidden joint is better than the guess of a front end
     temporal: bool
+    # run the kinematic refinement, where there is one; may change between two frames
     refine: bool
 
     def solve(self, joints_m, sigma, twist_cos_sin=None, betas=None) -> Solution:
@@ -64,11 +51,7 @@ class Solver(Protocol):
 
 
 class IndependentTrack:
-    """
-    Track of a solver without memory: every frame is solved on its own.
-
-    :param uses_betas: pass the betas of a frame on to the solver.
-    """
+    """Track of a solver without memory, which gets the betas of frames if it ``uses_betas``."""
 
     def __init__(self, solver, uses_betas: bool = True):
         self._solver, self._uses_betas = solver, uses_betas
@@ -82,11 +65,7 @@ class IndependentTrack:
 
 
 class IndependentSolver:
-    """
-    Base of solvers without memory, which gain nothing by a batch of tracks.
-
-    :cvar tracks_use_betas: tracks pass the betas of a frame on to the solver.
-    """
+    """Base of solvers without memory, which gain nothing by a batch of tracks."""
 
     temporal = False
     tracks_use_betas = True

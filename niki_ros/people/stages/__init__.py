@@ -1,9 +1,8 @@
 """
 Stages that each person's frame passes through, in the order of ``STAGES``.
 
-A new stage is one class with a ``step`` in a file of its own, and one line in ``STAGES``. The
-setting ``stages`` names those that run. A stage belongs to one person and keeps that person's
-state; its numbers are one frozen dataclass beside it.
+A new stage is a class with a ``step`` in a file of its own, and a line in ``STAGES``; the setting
+``stages`` names those that run. A stage belongs to one person and keeps the state of that person.
 """
 
 from __future__ import annotations
@@ -50,9 +49,8 @@ STAGES: Dict[str, Type[Stage]] = {
 
 def stage_names(setting: str = '') -> List[str]:
     """
-    Return the names that the setting ``stages`` stands for.
+    Return the stages of a setting: names separated by commas, ``-NAME`` leaves one out.
 
-    :param setting: names separated by commas; ``-NAME`` leaves one out; empty = all.
     :raises ConfigError: for a name that is not in ``STAGES``.
     """
     given = [word.strip() for word in setting.split(',') if word.strip()]
@@ -65,12 +63,7 @@ def stage_names(setting: str = '') -> List[str]:
 
 
 def make_stages(parts: StageParts, names: Optional[Iterable[str]] = None) -> List[Stage]:
-    """
-    Return new stages for one person.
-
-    :param names: keys of ``STAGES``, in the order in which they run; None = by the setting.
-    :raises ConfigError: for numbers of a stage that does not exist.
-    """
+    """Return new stages for one person; ``names`` None = by the setting."""
     for name in parts.numbers:
         if name not in STAGES:
             raise ConfigError(f'no stage {name!r}; known: {", ".join(STAGES)}')

@@ -28,9 +28,8 @@ class EstimateConfidence(Stage):
     """
     Sets the confidence and the status of the 24 joints; a hidden joint is never "observed".
 
-    Two probabilities are tracked: that the joint is seen, which gives the status, and that it is
-    within 150 mm, which is published. A joint that the front end sees badly is right more often
-    than not, so that the second is larger.
+    The probability that the joint is seen gives the status. The probability that it is within
+    150 mm is published; it is larger, because badly seen joints are right more often than not.
     """
 
     Numbers = ConfidenceNumbers

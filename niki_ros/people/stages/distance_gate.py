@@ -24,8 +24,8 @@ class GateDistance(Stage):
     """
     Rejects an observation in which the person is suddenly nearer or farther.
 
-    A front end that sees half of a person fits a whole body into that half, or uses parts of
-    another person. Either changes the distance faster than people move.
+    A front end that sees half of a person fits a whole body into it, or into parts of another
+    person: the distance changes faster than people move.
     """
 
     Numbers = DistanceGateNumbers
@@ -38,9 +38,8 @@ class GateDistance(Stage):
         self._since_s = 0.0
 
     def step(self, frame: PersonFrame) -> PersonFrame:
-        if frame.observation is None or frame.observed_root_m is None:
-            return frame
-        if self.accepts(frame.observed_root_m[2], frame.dt_s):
+        if frame.observation is None or frame.observed_root_m is None or self.accepts(
+                frame.observed_root_m[2], frame.dt_s):
             return frame
         return replace(frame, observation=None)
 

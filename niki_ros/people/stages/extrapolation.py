@@ -1,8 +1,8 @@
 """
 Extrapolates hidden joints from the last pose.
 
-A front end continues to report positions of joints behind an obstacle. Those are guesses, wrong in
-the same direction frame after frame, so that no filter of independent errors removes them.
+The positions that a front end reports behind an obstacle are wrong in the same direction frame
+after frame, so that no filter of independent errors removes them.
 """
 
 from __future__ import annotations
@@ -23,12 +23,11 @@ class ExtrapolationNumbers:
     """
     Numbers of :class:`ExtrapolateHiddenJoints`.
 
-    The guess of the front end is better for joints that are hidden for long: rendered people,
-    most joints hidden from the start, 169 mm instead of 173. The last pose is better for a short
-    time: a real arm that is hidden for 0.75 s, 53 mm instead of 257.
+    The last pose is better for a short time: a real arm that is hidden for 0.75 s, 53 mm instead
+    of 257. Later the guess of the front end is: rendered people, 169 mm instead of 173.
     """
 
-    full_weight_s: float = 1.0  # so long after a joint was seen only the last pose counts
+    full_weight_s: float = 1.0  # until this time only the last pose counts
     no_weight_s: float = 2.0  # after this time only the guess of the front end
 
     def weights(self, unseen_s) -> np.ndarray:
@@ -38,7 +37,7 @@ class ExtrapolationNumbers:
 
 
 class ExtrapolateHiddenJoints(Stage):
-    """Gives a solver with memory the hidden joints of the last pose, on the trunk of today."""
+    """Gives a solver with memory the hidden joints of the last pose, moved with the trunk."""
 
     Numbers = ExtrapolationNumbers
     timed_as = 'solve'
@@ -71,8 +70,7 @@ def extrapolate_hidden_joints(observation: JointObservation, rotmat: Optional[np
     Move hidden joints to where the body had them last, relative to the trunk of this image.
 
     :param rotmat: (24, 3, 3) local rotations of the frame before. :param offsets_m: (29, 3).
-    :param rest_m: (29, 3) rest joints of this body.
-    :param weights: (29,) of the last pose, 0 … 1; the rest is the observation's.
+    :param rest_m: (29, 3) rest joints. :param weights: (29,) of the last pose, 0 … 1.
     """
     hidden = observation.hidden
     if rotmat is None or not hidden.any():

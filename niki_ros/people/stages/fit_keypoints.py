@@ -1,9 +1,8 @@
 """
-Fits pose and root to the keypoints in the image.
+Fits pose and root to the keypoints in the image, which are more reliable than the depth.
 
-The image positions are reliable, the depth is a guess. Gauss-Newton on the 24 rotations and the
-root: the keypoints through the real camera, weighted by their expected errors, with the solver's
-answer as prior.
+Gauss-Newton on the 24 rotations and the root: the keypoints through the real camera, weighted by
+their expected errors, with the result of the solver as prior.
 """
 
 from __future__ import annotations
@@ -60,9 +59,8 @@ def fit_keypoints(rotmat, root_m, offsets_m, keypoints_px, sigma_px, camera: Cam
     one linear system of 75 unknowns.
 
     :param rotmat: (24, 3, 3) local rotations. :param root_m: (3,), optical axes.
-    :param offsets_m: (29, 3) bones at rest.
-    :param keypoints_px: (29, 2), NaN = none. :param sigma_px: (29,) inf = none.
-    :param prior_rad: (24,) expected errors of the rotations.
+    :param offsets_m: (29, 3) bones at rest. :param keypoints_px: (29, 2), NaN = none.
+    :param sigma_px: (29,) inf = none. :param prior_rad: (24,) expected errors of the rotations.
     """
     rays = camera.rays(keypoints_px)[:, :2]
     used = np.isfinite(sigma_px) & np.isfinite(rays).all(-1)

@@ -1,10 +1,9 @@
 """
 Corrects observations that confuse front and back.
 
-A body from behind looks much like its mirror image from the front: every joint stays where it is
-in the image, left and right are exchanged, and the depth changes its sign. Front ends switch from
-one reading to the other within a frame, with full confidence; people do not turn that fast. Some
-front ends exchange the names only and keep the depth, for example of a person who bends forward.
+A body from behind looks like its mirror image from the front: left and right are exchanged, and
+the depth changes its sign. Front ends switch from one reading to the other faster than people
+turn, with full confidence. Some exchange the names only, for example of people who bend forward.
 """
 
 from __future__ import annotations
@@ -60,8 +59,7 @@ def _renamed(observation, depth_sign, sigma_200mm) -> JointObservation:
         sigma_200mm=np.maximum(observation.sigma_200mm[_MIRROR], sigma_200mm),
         keypoints_px=observation.keypoints_px[_MIRROR],
         keypoint_sigma_px=observation.keypoint_sigma_px[_MIRROR], twist_cos_sin=None,
-        keypoint_rays=points,
-        unlifted_sigma_200mm=None)
+        keypoint_rays=points, unlifted_sigma_200mm=None)
 
 
 def trunk_left(joints_m) -> np.ndarray:
@@ -81,8 +79,7 @@ class CorrectFrontBack(Stage):
         self._left: Any = None
         self._joints_m: Any = None
         self._reading: Any = None
-        self._against_s = 0.0
-        self._age_s = 0.0
+        self._against_s = self._age_s = 0.0
 
     def step(self, frame: PersonFrame) -> PersonFrame:
         if frame.observation is None:
@@ -92,11 +89,7 @@ class CorrectFrontBack(Stage):
                        is_mirrored=corrected is not frame.observation)
 
     def check(self, observation: JointObservation, dt_s: float) -> JointObservation:
-        """
-        Return the observation, or its other reading where that fits the remembered direction.
-
-        :param dt_s: time since the person was seen last.
-        """
+        """Return the observation, or its other reading where that fits the known direction."""
         numbers, left = self.numbers, trunk_left(observation.joints_m)
         if self._left is None or dt_s > numbers.accept_after_s:
             self._left, self._against_s, self._age_s = left, 0.0, 0.0

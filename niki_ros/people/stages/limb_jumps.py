@@ -32,8 +32,7 @@ class RejectLimbJumps(Stage):
     """
     Sets the sigma of limb joints that have jumped to 1.
 
-    A front end that loses sight of a limb places it elsewhere from one frame to the next, long
-    before it reports the limb as hidden.
+    A front end that loses a limb places it elsewhere long before it reports the limb as hidden.
     """
 
     Numbers = LimbJumpNumbers

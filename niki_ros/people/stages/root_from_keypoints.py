@@ -12,12 +12,11 @@ from niki_ros.people.stages.stage import Stage
 from niki_ros.scene.camera import Camera, solve_root
 import numpy as np
 
-MIN_SIGMA_PX = 0.5
-"""No image position of a front end is better than this."""
+MIN_SIGMA_PX = 0.5  # no image position of a front end is better than this
 
 
 class RootFromKeypoints(Stage):
-    """Sets the root by the keypoints; without an observation the root is predicted."""
+    """Sets the root by the keypoints, else predicts it; a person without a root has no body."""
 
     timed_as = 'place'
 
@@ -36,9 +35,6 @@ class RootFromKeypoints(Stage):
 def root_of_joints(joints_m, seen: JointObservation, camera: Camera) -> Optional[np.ndarray]:
     """
     Return the pelvis (3,), metres, at which joints project onto the keypoints; None without.
-
-    Keypoints weigh by their expected errors in the image, and by the expected errors of the
-    joints.
 
     :param joints_m: (29, 3) relative to the pelvis, camera axes.
     """

@@ -56,13 +56,11 @@ class EstimateSize(Stage):
 
 class BodyShape:
     """
-    Running estimate of the betas of one person.
+    Running estimate of the betas (10,) of one person.
 
     Every complete view adds its information about the lengths between joints (a Kalman filter of a
-    constant). ``betas`` (10,) changes in few steps, so that a URDF made from it stays true for
-    long. Before the first complete view, cut-off views count, in the same steps.
-
-    :ivar betas: (10,) in use.
+    constant); before the first one, cut-off views count. ``betas`` changes in few steps, so that a
+    URDF made from it stays true for long.
     """
 
     def __init__(self, skeleton: Skeleton, numbers: SizeNumbers = SizeNumbers()):
@@ -112,11 +110,7 @@ class BodyShape:
         return self.betas
 
     def _add(self, betas, information, count: float, dt_s: float, is_complete: bool) -> None:
-        """
-        Add the betas (10,) of one view and their information (10, 10).
-
-        :param count: independent views for which this one stands; the first stands for one.
-        """
+        """Add betas (10,) and information (10, 10) of ``count`` views; the first counts once."""
         is_first = self._complete_s == 0.0 if is_complete else self._cut_off_s == 0.0
         if is_complete and is_first:
             self._information[:], self._weighted[:], self._steps = 0.0, 0.0, 0

@@ -10,8 +10,7 @@ from niki_ros.people.stages.one_euro import OneEuroPoint, OneEuroRotations
 from niki_ros.people.stages.stage import Stage
 import numpy as np
 
-# passes everything; the filter goes on measuring the velocity
-_UNFILTERED = (1e6, 0.0)
+_UNFILTERED = (1e6, 0.0)  # passes everything; the filter goes on measuring the velocity
 
 
 @dataclass(frozen=True)
@@ -84,13 +83,7 @@ class SmoothRoot(Stage):
 
 def limit_distance_change(root_m, last_m: Optional[np.ndarray], hidden, dt_s: float,
                           numbers: RootNumbers = RootNumbers()) -> np.ndarray:
-    """
-    Keep the root (3,) near its last distance, on the ray along which it is seen.
-
-    The size in the image gives the distance; of half a body it is uncertain.
-
-    :param last_m: (3,) root of the frame before, or None. :param hidden: (24,) joints not seen.
-    """
+    """Return the root (3,) near its last distance: by the size of half a body it is uncertain."""
     root_m = np.asarray(root_m, dtype=np.float64)
     if last_m is None or last_m[2] <= 0.1 or root_m[2] <= 0.1:
         return root_m

@@ -12,12 +12,7 @@ import numpy as np
 
 
 class Solve(Stage):
-    """
-    Runs the solver on all people at once.
-
-    A person who is not seen keeps the last solution, unless the stage before has extrapolated
-    the joints.
-    """
+    """Runs the solver on all people at once; without joints the last solution stays."""
 
     timed_as = 'solve'
 

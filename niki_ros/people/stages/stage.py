@@ -11,31 +11,20 @@ from niki_ros.people.person_frame import PersonFrame
 
 @dataclass(frozen=True)
 class StageParts:
-    """
-    The parts of the pipeline that stages use, the same for all people.
+    """The parts of the pipeline that stages use, the same for all people."""
 
-    :param config: settings; live ones may change between frames.
-    :param solver: see :class:`niki_ros.solvers.Solver`; None where no stage solves.
-    :param lifter: see :class:`niki_ros.lifters.lifter.Lifter`; None = joints are not lifted.
-    :param numbers: by the name of a stage, the numbers that replace its own.
-    """
-
-    config: PipelineConfig
-    solver: Any = None
-    lifter: Any = None
+    config: PipelineConfig  # live settings may change between frames
+    solver: Any = None  # a :class:`niki_ros.solvers.Solver`; None where no stage solves
+    lifter: Any = None  # a :class:`niki_ros.lifters.lifter.Lifter`; None = joints are not lifted
+    # by the name of a stage, the numbers that replace its own
     numbers: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Stage:
-    """
-    One step of the pipeline for one person.
+    """One step of the pipeline for one person; ``parts`` are :class:`StageParts`."""
 
-    :cvar Numbers: frozen dataclass of the stage's numbers, or None.
-    :cvar timed_as: name under which the time of the stage is reported.
-    """
-
-    Numbers: ClassVar[Any] = None
-    timed_as: ClassVar[str] = 'smooth'
+    Numbers: ClassVar[Any] = None  # frozen dataclass of the stage's numbers
+    timed_as: ClassVar[str] = 'smooth'  # name under which the time of the stage is reported
 
     def __init__(self, parts: Any, numbers: Any = None):
         self.parts = parts
