@@ -23,12 +23,10 @@ SHA256 = 'd9a66417185647b112304b57093f0c180f37a768e6a14daca75ca541f3b78039'
 
 
 def sha256(data: bytes) -> str:
-    """Return the checksum in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
 
 
 def cached_path() -> Path:
-    """Return the path of the clip in the cache."""
     cache = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
     if cache.startswith('~'):
         raise SystemExit('This user has no home folder. Name one for the demo clip: '

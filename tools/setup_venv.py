@@ -96,7 +96,6 @@ class Environment:
                              f'{names[1]}. Source the same, or "make clean" and make again.')
 
     def create(self):
-        """Make the environment if it does not exist."""
         self.refuse_mixing()
         if not self.python.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -118,7 +117,6 @@ class Environment:
                        *arguments)
 
     def has(self, module: str) -> bool:
-        """Return whether the environment can import a module."""
         return subprocess.call([str(self.python), '-c', f'import {module}'], env=self.environment,
                                stderr=subprocess.DEVNULL) == 0
 
@@ -211,7 +209,6 @@ def refuse_unsuitable_machine(interpreter: str):
 
 
 def main() -> int:
-    """Make the environment; errors become text and exit code 1."""
     parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
     parser.add_argument('goal', choices=sorted(GOALS))
     parser.add_argument('--venv', type=Path, default=ROOT / '.venv')

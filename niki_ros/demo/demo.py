@@ -19,10 +19,8 @@ from niki_ros.common.plain_text import write_plainly
 from niki_ros.demo.output_folder import BAG, IMAGE, OVERLAY, prepare_output_folder
 
 _START_TIMEOUT_S = 60.0
-# without a message for this time, the node has processed all images
-_QUIET_S = 1.0
-# the last diagnostics of the node arrive within this time
-_LAST_DIAGNOSTICS_S = 1.2
+_QUIET_S = 1.0  # without a message for this time, the node has processed all images
+_LAST_DIAGNOSTICS_S = 1.2  # the last diagnostics of the node arrive within this time
 _STOP_TIMEOUT_S = 20.0
 _TERMINAL_PERIOD_S, _LOG_PERIOD_S = 0.2, 5.0
 
@@ -48,8 +46,7 @@ def main(argv=None) -> int:
 def _parse(argv) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog='python -m niki_ros.demo.demo', description=__doc__)
     parser.add_argument('--video', required=True, help='video file or folder of images')
-    parser.add_argument('--out', type=Path, default=Path('out/demo'),
-                        help='folder for the results')
+    parser.add_argument('--out', type=Path, default=Path('out/demo'), help='folder of the results')
     parser.add_argument('--fov-deg', type=float, default=60.0, help='horizontal field of view')
     parser.add_argument('--camera', help='calibration file, as camera_calibration writes it')
     parser.add_argument('--param', action='append', default=[], metavar='NAME:=VALUE',
@@ -58,7 +55,6 @@ def _parse(argv) -> argparse.Namespace:
 
 
 def _run(args, stop: threading.Event) -> int:
-    """Run the processes, write the files and return the exit code."""
     from niki_ros.sources.open import open_source
     # an unreadable file is refused before a process is started
     with open_source(args.video) as source:
@@ -109,7 +105,7 @@ def _play(args, processes: _Processes, frame_count) -> int:
     source_code = processes.wait_for_end(
         'video_source', lambda: f'{listener.progress()}   of {frame_count or "?"}')
     if source_code and not listener.counts['camera_info']:
-        raise DemoError(f'video_source ended with code {source_code}; its message is above')
+        raise DemoError(f'video_source ended with code {source_code}, see above')
     processes.wait(lambda: time.monotonic() - listener.last_arrival_s > _QUIET_S,
                    _START_TIMEOUT_S, listener.progress)
     end_s = time.monotonic() + _LAST_DIAGNOSTICS_S
@@ -156,8 +152,7 @@ class _Processes:
             self._progress.show(progress())
             for module, process in self._running.items():
                 if process.poll() not in (None, 0):
-                    raise DemoError(f'{module} ended with code {process.returncode}; its message '
-                                    'is above')
+                    raise DemoError(f'{module} ended with code {process.returncode}, see above')
             if time.monotonic() > end_s:
                 raise DemoError(f'nothing happened for {timeout_s:.0f} s while: {progress()}')
 
@@ -186,7 +181,6 @@ class _Processes:
 
 
 def _report(args, listener, progress: _ProgressLine):
-    """Write the files and print the figures."""
     from niki_ros.demo.results import draw_skeletons, summary, write_overlay_and_bag
     figures = summary(listener)
     write_overlay_and_bag(listener, args.video, args.out, progress.show)
@@ -203,9 +197,7 @@ class _ProgressLine:
     """One line that is overwritten; without a terminal, a line every few seconds."""
 
     def __init__(self):
-        self._is_terminal = sys.stderr.isatty()
-        self._shown_s = 0.0
-        self._width = 0
+        self._is_terminal, self._shown_s, self._width = sys.stderr.isatty(), 0.0, 0
 
     def show(self, text: str):
         """Show ``text``, unless the last one was shown just before."""
@@ -221,7 +213,6 @@ class _ProgressLine:
             print(text, file=sys.stderr, flush=True)
 
     def end(self):
-        """Start a new line after the last text."""
         if self._is_terminal and self._width:
             print(file=sys.stderr)
 

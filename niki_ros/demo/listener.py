@@ -59,11 +59,9 @@ class DemoListener(Node):
             self._subscribe_to_body(body_id)
 
     def is_node_ready(self) -> bool:
-        """Return whether the node subscribes to images."""
         return self.count_subscribers('image') > 0 and self.count_publishers('joints') > 0
 
     def progress(self) -> str:
-        """Return the counters in one line."""
         recent_ms = self.latencies_ms[-_RECENT_LATENCIES:]
         latency_ms = np.median(recent_ms) if recent_ms else float('nan')
         body_count = len(self.bodies[max(self.bodies)]) if self.bodies else 0

@@ -27,9 +27,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage
 from visualization_msgs.msg import MarkerArray
 
 IMAGE_TOPIC = 'image/compressed'
-# the topic of the node, which has raw images; viewers show both kinds
-OVERLAY_TOPIC = 'overlay'
-_LATCHED_TOPIC = '/robot_description'
+OVERLAY_TOPIC = 'overlay'  # the topic of the node, which has raw images; viewers show both kinds
 
 
 def summary(listener: DemoListener) -> Dict[str, Optional[float]]:
@@ -118,19 +116,13 @@ def write_bag(records: List[Record], folder: Path) -> None:
 
 def _qos_of(topic: str):
     """Return the QoS for playing a topic; descriptions also reach late subscribers."""
-    from rosbags.interfaces import (
-        Qos,
-        QosDurability,
-        QosHistory,
-        QosLiveliness,
-        QosReliability,
-        QosTime,
-    )
-    latched = topic.endswith(_LATCHED_TOPIC)
-    forever = QosTime(2147483647, 4294967295)
-    return [Qos(QosHistory.KEEP_LAST, 1 if latched else 10, QosReliability.RELIABLE,
-                QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE,
-                forever, forever, QosLiveliness.AUTOMATIC, forever, False)]
+    from rosbags import interfaces as bags
+    latched = topic.endswith('/robot_description')
+    forever = bags.QosTime(2147483647, 4294967295)
+    return [bags.Qos(
+        bags.QosHistory.KEEP_LAST, 1 if latched else 10, bags.QosReliability.RELIABLE,
+        bags.QosDurability.TRANSIENT_LOCAL if latched else bags.QosDurability.VOLATILE,
+        forever, forever, bags.QosLiveliness.AUTOMATIC, forever, False)]
 
 
 def draw_skeletons(bodies: Dict[int, List[Body]], path: Path, count: int = 4) -> None:

@@ -49,12 +49,10 @@ class _Window(NamedTuple):
     bin_y: int = 1
 
     def has_size(self, width: int, height: int) -> bool:
-        """Return whether its images have this size."""
         return (abs(self.width / self.bin_x - width) < 1
                 and abs(self.height / self.bin_y - height) < 1)
 
     def has_shape(self, width: int, height: int) -> bool:
-        """Return whether its images have this aspect ratio."""
         return (abs(self.width * height - self.height * width)
                 <= _MAX_ASPECT_DIFFERENCE_RATIO * width * self.height)
 

@@ -184,7 +184,6 @@ class BodyPublisher:
         return output
 
     def _report_limits(self, outputs: List[_BodyOutput]) -> None:
-        """Count angles outside of the limits of human_description as a fault."""
         texts = [text for output in outputs if output.human is not None
                  for text in output.human.beyond_limits()]
         if texts:
@@ -192,7 +191,6 @@ class BodyPublisher:
                               f'beyond the limits of human_description: {", ".join(texts)}')
 
     def _remove_absent(self, stamp_ns: int) -> None:
-        """Remove the topics of bodies that have been absent for longer than ``keep_s``."""
         for body_id, output in list(self._outputs.items()):
             # a jump back in time ends all tracks; their ids are never used again
             if not 0 <= stamp_ns - output.stamp_ns <= self._tracking.keep_s * 1e9:

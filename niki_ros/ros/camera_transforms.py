@@ -34,7 +34,6 @@ class _Tf2Listener:
         self._listener = TransformListener(self._buffer, node)
 
     def lookup(self, target: str, source: str) -> Tuple[np.ndarray, np.ndarray]:
-        """See :meth:`TransformTree.lookup`."""
         from tf2_ros import TransformException
         try:
             found = self._buffer.lookup_transform(target, source, Time())
@@ -45,7 +44,6 @@ class _Tf2Listener:
         return tree.lookup(target, source)
 
     def destroy(self) -> None:
-        """Unsubscribe."""
         self._listener.unregister()
 
 
@@ -62,7 +60,6 @@ class _TreeListener:
             for topic, profile in (('/tf', TF_QOS), ('/tf_static', STATIC_TF_QOS))]
 
     def destroy(self) -> None:
-        """Unsubscribe."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
 
@@ -107,7 +104,6 @@ class CameraTransforms:
             self._update_up(self._listener, camera_frame)
 
     def destroy(self) -> None:
-        """Stop listening."""
         if self._listener is not None:
             self._listener.destroy()
             self._listener = None

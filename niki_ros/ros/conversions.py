@@ -43,10 +43,9 @@ def info_from_camera(camera: Camera, stamp_ns: int, frame_id: str) -> CameraInfo
     message = CameraInfo(width=camera.width, height=camera.height, distortion_model=camera.model)
     message.header.stamp, message.header.frame_id = stamp_from_ns(stamp_ns), frame_id
     k = camera.matrix
-    message.d = [float(value) for value in camera.distortion]
-    message.k = [float(value) for value in k.ravel()]
-    message.r = [float(value) for value in np.eye(3).ravel()]
-    message.p = [float(value) for value in np.hstack([k, np.zeros((3, 1))]).ravel()]
+    message.d, message.k = camera.distortion.tolist(), k.ravel().tolist()
+    message.r = np.eye(3).ravel().tolist()
+    message.p = np.hstack([k, np.zeros((3, 1))]).ravel().tolist()
     return message
 
 

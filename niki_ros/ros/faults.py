@@ -10,9 +10,8 @@ from typing import Dict, List, Optional
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 REMEDIES = {
-    'camera_info_missing': 'publish sensor_msgs/CameraInfo on that topic, remap it '
-                           '(-r camera_info:=/your/camera_info), or set camera.fov_deg to the '
-                           'true field of view',
+    'camera_info_missing': 'publish sensor_msgs/CameraInfo there, remap that topic (-r camera_info'
+                           ':=/your/camera_info), or set camera.fov_deg to the true field of view',
     'camera_info_zeroed': 'calibrate the camera (ros2 run camera_calibration cameracalibrator) or '
                           'set camera.fov_deg to the true field of view',
     'camera_info_invalid': 'correct the calibration file of the camera driver',
@@ -39,9 +38,8 @@ REMEDIES = {
     'stamp_zero': 'set the camera driver to stamp its images',
     'stamp_invalid': 'correct the camera driver: nanosec must be less than 1000000000',
     'stamp_repeated': 'give every image a stamp of its own; look for two publishers on the topic',
-    'stamp_late': 'none is needed for single images; if frequent, look for a driver that sends '
-                  'images out of order, or for two publishers on the topic; the limit is '
-                  'tracking.late_s',
+    'stamp_late': 'none for single images; if frequent, look for a driver that sends images out '
+                  'of order, or for two publishers on the topic; the limit is tracking.late_s',
     'stamp_jumped_back': 'none is needed when a bag loops; else check the clock of the camera',
     'frame_id_empty': 'set frame_id in the camera driver, or the parameter frame_id of this node',
     'frame_not_optical': 'set the frame of the images in the camera driver to its optical frame; '
@@ -68,9 +66,8 @@ REMEDIES = {
     'detections_invalid': 'correct the detector: bbox is centre and size in pixels of the image',
     'ground_unknown': 'publish the transform from ground_frame to the frame of the camera, with '
                       'the z axis of ground_frame up',
-    'image_rotation_unknown': 'publish the transform from the frame of the camera to the robot '
-                              '(base_link, odom …), name another frame in gravity_frame, or set '
-                              'image_rotation to 0, 90, 180 or 270',
+    'image_rotation_unknown': 'publish the transform from the camera to base_link or odom, name a '
+                              'frame in gravity_frame, or set image_rotation (0, 90, 180, 270)',
     'detector_failed': 'check the detector in observer.detector; the tracking of known people '
                        'continues',
     'person_cut_off': 'tilt the camera up, or move it back, so that heads are in the image; '
@@ -86,8 +83,7 @@ REMEDIES = {
     'rate_low': 'compare with rate_in_hz: the camera or this node is slow; the threshold is '
                 'health.rate_warn_hz',
     'clock_differs': 'with a bag: ros2 bag play --clock and use_sim_time:=true here; with a '
-                     'camera: synchronize the clocks of the machines (chrony), or find the cause '
-                     'of its delay',
+                     'camera: synchronize the clocks (chrony), or find the cause of its delay',
     'no_clock': 'play the bag with --clock, or set use_sim_time:=false',
     'qos_incompatible': 'change the QoS of the publisher, or set best_effort and volatile in '
                         'qos.image_reliability, qos.info_reliability, qos.info_durability',
@@ -104,8 +100,7 @@ REMEDIES = {
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 _LEVELS = {'inference_failed': ERROR, 'ros4hri_limits': OK, 'values_stretched': OK}
 _LOG_PERIOD_S = 5.0
-# a fault that has not been seen for this long has the level OK
-_ACTIVE_S = 10.0
+_ACTIVE_S = 10.0  # a fault that has not been seen for this long has the level OK
 
 
 @dataclass

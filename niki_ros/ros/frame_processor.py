@@ -79,7 +79,6 @@ class FrameProcessor:
 
     def _count(self, bodies: List[Body], stamp_ns: int, arrival_ns: int,
                processed_ns: int) -> None:
-        """Count an image that was published just now, with its latencies."""
         published_ns = self._now_ns()
         self._health.root_source = ', '.join(sorted({body.root_source for body in bodies}))
         timings_s = {'arrive': (arrival_ns - stamp_ns) * 1e-9, **self._pipeline.timings_s,

@@ -146,7 +146,6 @@ def _rate_hz(times_s: List[float], count: int) -> str:
 
 
 def _percentiles_ms(name: str, times_s: List[float]) -> Dict[str, str]:
-    """Return p50 and p99 in milliseconds."""
     if not times_s:
         return {}
     p50, p99 = np.percentile(times_s, [50, 99]) * 1e3

@@ -66,7 +66,6 @@ class HealthMonitor:
                 return
 
     def _check_overtaken(self) -> None:
-        """Check the share of overtaken images since the last check."""
         counts = self._health.received, self._health.skipped['overtaken']
         received, overtaken = (new - old for new, old in zip(counts, self._counted))
         self._counted = counts

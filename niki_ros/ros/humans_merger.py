@@ -130,7 +130,6 @@ class HumansMerger(ProcessNode, Node):
 
 
 def main(args=None) -> int:
-    """Run the node."""
     return run_node(HumansMerger, args, 'humans_merger')
 
 

@@ -37,7 +37,6 @@ class ReportingLifecycleNode(LifecycleNode):
         return SUCCESS
 
     def _on_change_state(self, request, response):
-        """Refuse a transition that the state does not allow."""
         try:
             return self._change_state(request, response)
         except RuntimeError as error:

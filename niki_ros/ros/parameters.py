@@ -65,11 +65,9 @@ class NodeParameters:
         return [name for name in values if name not in live]
 
     def of(self, config, values: Dict[str, object]) -> Dict[str, object]:
-        """Return the values that belong to one of the config objects."""
         return {name: value for name, value in values.items() if self._owner[name] is config}
 
     def apply(self, values: Dict[str, object]):
-        """Set checked values on their config objects."""
         for name, value in values.items():
             apply_settings(self._owner[name], {name: value})
 

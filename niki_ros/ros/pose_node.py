@@ -63,11 +63,9 @@ class PoseNode(ProcessNode, ReportingLifecycleNode):
             self._autostart_timer = self.create_timer(0.0, self._on_autostart, clock=steady)
 
     def on_configure(self, state):
-        """Load the models and create the publishers."""
         return self.run_transition('inactive', self._configure)
 
     def on_activate(self, state):
-        """Subscribe."""
         return self.run_transition('active', self._activate)
 
     def on_deactivate(self, state):
@@ -80,11 +78,9 @@ class PoseNode(ProcessNode, ReportingLifecycleNode):
         return result
 
     def on_cleanup(self, state):
-        """Free the models."""
         return self.run_transition('unconfigured', self._free)
 
     def on_shutdown(self, state):
-        """Free everything, in any state."""
         return self.run_transition('finalized', self._free)
 
     def on_error(self, state):
@@ -181,7 +177,6 @@ class PoseNode(ProcessNode, ReportingLifecycleNode):
             self.trigger_deactivate()
 
     def _check_other_publishers(self) -> None:
-        """Report other nodes that publish on the topics of this node."""
         topic = self.resolve_topic_name('joints') if self.publisher else ''
         for name, text in duplicate_node_faults(self, topic).items():
             self.faults.warn(name, text)
@@ -214,7 +209,6 @@ class PoseNode(ProcessNode, ReportingLifecycleNode):
 
 
 def main(args=None) -> int:
-    """Run the node."""
     return run_node(PoseNode, args, 'niki_pose')
 
 

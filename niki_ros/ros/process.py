@@ -20,8 +20,7 @@ from rclpy.signals import SignalHandlerOptions
 
 _SPIN_TIMEOUT_S = 0.1
 _LOG_PERIOD_S = 5.0
-# DDS has no ports for higher domains
-_MAX_DOMAIN_ID = 232
+_MAX_DOMAIN_ID = 232  # DDS has no ports for higher domains
 _LOG_FOLDER_WORDS = ('logging', 'log director', 'for writing', '.log')
 _M_ARENA_MAX = -8
 _MAX_ARENAS = 2

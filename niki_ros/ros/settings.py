@@ -13,8 +13,7 @@ class QosConfig:
     """Quality of service; ``qos_overrides.`` parameters of ROS take precedence."""
 
     image_reliability: str = setting('best_effort', 'Of the subscriptions to images, depth and '
-                                                    'detections; reliable matches reliable '
-                                                    'publishers only',
+                                     'detections; reliable matches reliable publishers only',
                                      choices=('best_effort', 'reliable'))
     image_depth: int = setting(1, 'Images that are queued in the middleware; the newest is used',
                                low=1, high=100)
@@ -58,7 +57,7 @@ class NodeConfig:
     conventions: tuple = setting(('niki',), 'Topics and frames of people: niki, ros4hri '
                                             '(REP-155), or both', choices=('niki', 'ros4hri'))
     id_prefix: str = setting('', 'Prefix of every id, for several cameras; empty: none, or with '
-                                 'ros4hri, whose ids begin with a letter, frame_prefix or p',
+                             'ros4hri, whose ids begin with a letter, frame_prefix or p',
                              pattern=(r'([A-Za-z]([A-Za-z0-9_]*[A-Za-z_])?)?',
                                       'letters, digits and _, a letter first and no digit last'))
     frame_prefix: str = setting('', 'Prefix of every body frame, for several cameras; frames of '
@@ -71,8 +70,7 @@ class NodeConfig:
                                      'empty: ground_frame, or the first in TF of map, odom, '
                                      'world, base_footprint, base_stabilized, base_link')
     detection_classes: tuple = setting(('person', '0'), 'Class ids or names of people on the '
-                                                        'topic detections; 0 is the id of people '
-                                                        'in COCO')
+                                       'topic detections; 0 is the id of people in COCO')
     publish_tf: str = setting('all', 'Frames of people in TF: all links of the URDF; root: '
                                      'body_<id> only, for use with robot_state_publisher; none',
                               choices=('all', 'root', 'none'), live=True)

@@ -53,7 +53,6 @@ class Subscriptions:
                 self._node, subscription.topic_name, subscription.msg_type))
 
     def destroy(self) -> None:
-        """Destroy all subscriptions."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []

@@ -25,10 +25,8 @@ IMAGE_QOS = QoSProfile(depth=5)
 # late subscribers get the last calibration
 INFO_QOS = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _MAX_DECODED_FRAMES = 8
-# the last messages leave the process before it ends
-_FLUSH_S = 0.5
-# a publisher discovers a subscription a little before the subscription discovers it
-_MATCH_S = 0.5
+_FLUSH_S = 0.5  # the last messages leave the process before it ends
+_MATCH_S = 0.5  # a publisher discovers a subscription a little before the subscription does
 _POLL_S = 0.1
 _SUBSCRIBER_POLL_S = 0.02
 
@@ -41,7 +39,6 @@ class VideoSource(ProcessNode, Node):
     """
 
     def __init__(self, **options):
-        """Open the source and start the threads; a source that cannot be opened is an error."""
         super().__init__('video_source', **options)
         self.config = SourceConfig()
         NodeParameters(self, self.config)
@@ -62,7 +59,6 @@ class VideoSource(ProcessNode, Node):
             thread.start()
 
     def close(self) -> None:
-        """End the threads and close the source."""
         self._stop.set()
         for thread in self._threads:
             thread.join()
@@ -155,7 +151,6 @@ class VideoSource(ProcessNode, Node):
         self.sent_count += 1
 
     def _finish(self, error):
-        """Wait for the last messages to leave, then end the process."""
         self._stop.wait(_FLUSH_S)
         if error is not None:
             print(f'video_source: {error}', file=sys.stderr)
@@ -164,7 +159,6 @@ class VideoSource(ProcessNode, Node):
 
 
 def main(args=None) -> int:
-    """Run the node."""
     use_large_image_profile()
     # this node reports their errors; a value of the user wins
     os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
