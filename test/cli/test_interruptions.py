@@ -127,7 +127,8 @@ def test_a_signal_while_files_are_written(clip, tmp_path, environment, number):
         [sys.executable, '-m', 'niki_ros.cli.main', 'run', clip, '--overlay', out / 'o.mp4',
          '--json', out / 'o.jsonl', '--solver', 'analytic'],
         environment, number, until_file(out, '.o.*.part.mp4'))
-    assert code == 128 + number and files(out) == [] and 'Traceback' not in said, said
+    # Python ends by the signal itself where it arrives within an import
+    assert code in (128 + number, -number) and files(out) == [] and 'Traceback' not in said, said
     assert number != signal.SIGINT or said.rstrip().endswith('niki: interrupted')
 
 
