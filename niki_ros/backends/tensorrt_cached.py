@@ -99,7 +99,7 @@ def _key(module, graph: Graph, gpu: str, capability: str, max_batch: int) -> Eng
 
 
 def _log_progress(line: str):
-    # a build takes seconds to minutes, in which a node without output looks dead
+    # a build takes seconds to minutes, in which a node without output seems to hang
     _log.warning('building the engine: %s', line)
 
 

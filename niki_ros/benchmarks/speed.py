@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from contextlib import contextmanager
 from itertools import count
-from time import perf_counter, perf_counter_ns
+from time import perf_counter_ns
+from timeit import repeat
 from typing import Any, Dict, Iterator, List, Optional
 
 from niki_ros.backends.engine import Engine
@@ -15,19 +16,14 @@ import numpy as np
 
 BATCHES = (1, 4, 16, 64)
 FRAME_PERIOD_NS = 33_333_333
-_COPY_BYTES, _COPIES_COUNT = 128 << 20, 10
+_COPY_BYTES = 128 << 20
 
 
 def copy_rate_bytes_s() -> float:
     """Return the bytes per second of a plain copy of 128 MiB, the best of ten."""
     source = np.ones(_COPY_BYTES // 8)
     target = np.empty_like(source)
-    best_s = float('inf')
-    for _ in range(_COPIES_COUNT):
-        start = perf_counter()
-        np.copyto(target, source)
-        best_s = min(best_s, perf_counter() - start)
-    return _COPY_BYTES / best_s
+    return _COPY_BYTES / min(repeat(lambda: np.copyto(target, source), number=1, repeat=10))
 
 
 def memory_mb() -> Optional[float]:
@@ -128,12 +124,12 @@ def run_times_ms(engine: Engine) -> Iterator[List[float]]:
         delattr(engine, 'run')
 
 
-def bench_pipeline(pipeline, source, camera=None) -> Dict[str, Any]:
+def bench_pipeline(pipeline, source) -> Dict[str, Any]:
     """Return the times of a source's frames and of their stages, without the first frame."""
     taken_ms, stages_ms, bodies = [], defaultdict(list), 0
     for frame in source:
         start = perf_counter_ns()
-        found = pipeline.process(frame.image_rgb, camera, frame.stamp_ns)
+        found = pipeline.process(frame.image_rgb, None, frame.stamp_ns)
         frame_ms = (perf_counter_ns() - start) / 1e6
         bodies += len(found)
         if frame.index == 0:

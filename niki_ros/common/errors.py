@@ -14,7 +14,7 @@ class ConfigError(NikiError):
 
 
 class ModelError(NikiError):
-    """A model file is missing, damaged, or not what its manifest says."""
+    """A model file is missing, damaged, or not what its manifest states."""
 
 
 class SourceError(NikiError):

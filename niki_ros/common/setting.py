@@ -1,5 +1,5 @@
 """
-Settings are dataclass fields that carry description, unit and range.
+Settings: dataclass fields with description, unit and range.
 
 ROS parameters, command-line options and the table in the documentation are derived from them. The
 public name of a setting is dotted, such as ``smoothing.min_cutoff_hz``.

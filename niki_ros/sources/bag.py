@@ -40,8 +40,7 @@ class BagSource(FrameSource):
 
     def __init__(self, path, options: SourceOptions):
         if options.loop or options.rate_hz is not None:
-            raise SourceError(f'{path} is a bag: its messages carry their own stamps, so it has '
-                              'neither a rate to choose nor a loop')
+            raise SourceError(f'{path} is a bag with its own stamps; leave out rate and loop')
         self._path, self._options = path, options
         self._reset_faults()
         with BagReader(path) as bag:

@@ -51,7 +51,7 @@ class VideoFile(FrameSource):
         super().__init__(self._label(), rate_hz, self._stated_count, image, options)
 
     def remarks(self) -> List[str]:
-        """Return whether frames are missing that length and rate of the file promise."""
+        """Return whether the file has fewer frames than its length and rate give."""
         return [f'{self.name} has fewer frames than its length and its rate give '
                 f'({self._stated_count}): it has no fixed rate, or a part of it is damaged'
                 ] if self._lacks_frames else []
