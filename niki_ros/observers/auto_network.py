@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from time import perf_counter
+from timeit import repeat
 from typing import Callable, Dict, List, Optional, Tuple
 
 from niki_ros.observers.person_network import CropEstimate, PersonNetwork
@@ -92,9 +92,5 @@ def _measured_s(network: PersonNetwork) -> float:
     image = np.full((256, 256, 3), 128, np.uint8)
     camera = Camera.from_fov(256, 256, 60.0)
     crops = [network.crop_of(np.array([64.0, 32.0, 192.0, 224.0]), camera)]
-    times_s = []
-    for _ in range(_MEASURED_RUNS + 1):
-        start = perf_counter()
-        network.estimate(image, camera, crops)
-        times_s.append(perf_counter() - start)
-    return min(times_s[1:])
+    return min(repeat(lambda: network.estimate(image, camera, crops), number=1,
+                      repeat=_MEASURED_RUNS + 1)[1:])

@@ -1,9 +1,9 @@
 """
 Refinement of HybrIK's camera scale by a body with known bone lengths.
 
-As the evaluation of HybrIK (Li et al. 2021; as released in 2022 and with NIKI): the body of the
-betas and twists is fitted to the joints by analytic inverse kinematics, and is at the distance at
-which the fitted joints lie best on the observed rays.
+As in the evaluation of HybrIK (Li et al. 2021; as released in 2022 and with NIKI): the body of the
+betas and twists is fitted to the joints by analytic inverse kinematics, and placed at the distance
+at which the fitted joints lie best on the observed rays.
 """
 
 from __future__ import annotations

@@ -19,18 +19,13 @@ _MIN_DEPTH_M = 0.1
 
 @dataclass(frozen=True)
 class CropView:
-    """
-    A crop of a camera's image.
-
-    :param camera_from_view: (3, 3) from the axes of a camera that points at the middle of the crop
-        to the camera's. :param crops: widths of the crop per radian: at distance z the crop is
-        z / crops metres wide.
-    """
+    """A crop of a camera's image."""
 
     crop: Crop
     camera: Camera
+    # (3, 3) from the axes of a camera that points at the middle of the crop to the camera's
     camera_from_view: np.ndarray
-    crops: float
+    crops: float  # widths of the crop per radian: at distance z it is z / crops metres wide
 
     @classmethod
     def of(cls, crop: Crop, camera: Camera) -> CropView:

@@ -50,7 +50,8 @@ def _cost(person, observation, root_m, stamp_ns, settings, numbers) -> float:
     if cost >= _FORBIDDEN:
         return cost
     unconfirmed = 0.0 if person.id else numbers.unconfirmed_cost
-    return cost + unconfirmed - numbers.follower_gain * person.is_followed_in(observation)
+    is_followed = person.steadiness.is_followed_in(observation)
+    return cost + unconfirmed - numbers.follower_gain * is_followed
 
 
 def _distance_cost(person, observation, root_m, stamp_ns, settings, numbers) -> float:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Callable, List, Optional, Sequence
 
 from niki_ros.body.body import Body
+from niki_ros.body.kinematics import forward_kinematics
 from niki_ros.body.observation import JointObservation
+from niki_ros.body.skeleton import Skeleton
 from niki_ros.people.person_frame import PersonFrame, Scene
 from niki_ros.people.stages.stage import Stage
 from niki_ros.scene.image_rotation import ImageRotation
@@ -52,19 +54,11 @@ class Person:
         self.seen_s = 0.0  # time for which the person has been observed, summed up
         self.stages, self._make_stages = make_stages(), make_stages
         self.last_frame: Optional[PersonFrame] = None  # that passed all stages
-        self._steadiness = _Steadiness()
-
-    @property
-    def steady_frames(self) -> int:
-        """Number of images in a row in which the shape of the keypoints stayed the same."""
-        return self._steadiness.frame_count
-
-    def is_followed_in(self, observation: JointObservation) -> bool:
-        """Return whether the front end has followed this person into the observation."""
-        return self._steadiness.is_followed_in(observation)
+        self.steadiness = Steadiness()
 
     def note(self, observation: JointObservation, stamp_ns: int) -> None:
-        self.seen_s += self._steadiness.add(observation, stamp_ns)
+        """Count an observation that was associated with this person."""
+        self.seen_s += self.steadiness.add(observation, stamp_ns)
 
     def begin(self, observation: Optional[JointObservation], scene: Optional[Scene],
               stamp_ns: int, observed_root_m: Optional[np.ndarray] = None) -> PersonFrame:
@@ -88,13 +82,13 @@ class Person:
         self.sighting = self.sighting.rotated(rotation)
         self.stages = self._make_stages()
         self.last_frame = None
-        self._steadiness.restart()
+        self.steadiness.restart()
 
-    def body(self, frame: PersonFrame, joints_m) -> Body:
-        """Return the body that is published; ``joints_m`` (29, 3) about the pelvis."""
-        keypoints_px = np.full((29, 2), np.nan)
-        if frame.observation is not None:
-            keypoints_px = frame.observation.keypoints_px
+    def body(self, frame: PersonFrame, skeleton: Skeleton) -> Body:
+        """Return the published body of a completed frame."""
+        joints_m, _ = forward_kinematics(frame.rotmat, skeleton.offsets(frame.betas))
+        keypoints_px = (np.full((29, 2), np.nan) if frame.observation is None
+                        else frame.observation.keypoints_px)
         return Body(
             id=self.id, stamp_ns=frame.stamp_ns, rotmat=frame.rotmat, betas=frame.betas.copy(),
             root_m=frame.root_m, joints_m=joints_m + frame.root_m, confidence=frame.confidence,
@@ -127,7 +121,7 @@ def step_people(people: Sequence[Person], frames: Sequence[PersonFrame],
     return done
 
 
-class _Steadiness:
+class Steadiness:
     """Counts images in a row in which an observed shape stays the same."""
 
     # change of the shape from image to image, over its size, and its growth in a second: people
@@ -136,7 +130,7 @@ class _Steadiness:
     MAX_GAP_S = 1.0  # in a longer gap the person may have been away
 
     def __init__(self):
-        self.frame_count = 0
+        self.frame_count = 0  # images in a row in which the shape of the keypoints stayed the same
         self.restart()
 
     def restart(self) -> None:

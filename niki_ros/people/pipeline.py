@@ -7,7 +7,6 @@ from time import perf_counter
 from typing import Any, Dict, List, Mapping, Optional
 
 from niki_ros.body.body import Body
-from niki_ros.body.kinematics import forward_kinematics
 from niki_ros.body.observation import JointObservation
 from niki_ros.common.checks import checked_rgb, finite_array
 from niki_ros.common.errors import ConfigError, InputError
@@ -90,7 +89,7 @@ class Pipeline:
         # step everyone through the stages
         frames = step_people(people, begun, self._timed)
         self.order.accept(stamp_ns)
-        return [rotation.body_to_camera(self._body(person, frame))
+        return [rotation.body_to_camera(person.body(frame, self.solver.skeleton))
                 for person, frame in zip(people, frames) if frame is not None and person.id]
 
     def _observe(self, image_rgb, camera, stamp_ns: int, boxes_px) -> List[JointObservation]:
@@ -108,10 +107,6 @@ class Pipeline:
             observations = suppress_duplicates(valid)
         self.faults.update(self.observer.faults)
         return observations
-
-    def _body(self, person, frame) -> Body:
-        offsets_m = self.solver.skeleton.offsets(frame.betas)
-        return person.body(frame, forward_kinematics(frame.rotmat, offsets_m)[0])
 
     def _rotate(self, image_rgb, up) -> ImageRotation:
         """Return the rotation of this image; people keep their ids where it changes."""

@@ -51,7 +51,7 @@ class Tracker:
     def _confirm(self) -> None:
         """Give ids to people who are seen steadily; the first person gets one at once."""
         for person in self.people:
-            is_confirmed = (person.steady_frames >= self._settings.confirm_frames
+            is_confirmed = (person.steadiness.frame_count >= self._settings.confirm_frames
                             or person.seen_s >= _CONFIRMED_AFTER_S)
             if not person.id and (is_confirmed or not any(p.id for p in self.people)):
                 person.id = self._next_id

@@ -20,23 +20,16 @@ _SOLVE_ROOT_ITERATIONS, _MIN_ROOT_Z_M, _MIN_JOINT_Z_M = 3, 0.1, 0.05
 
 @dataclass(frozen=True)
 class Camera:
-    """
-    Intrinsics as in ``sensor_msgs/CameraInfo``.
+    """Intrinsics as in ``sensor_msgs/CameraInfo``."""
 
-    :param matrix: (3, 3) fx 0 cx / 0 fy cy / 0 0 1, pixels. :param model: one of ``MODELS``.
-    :param distortion: up to 5 (plumb_bob), 14 (rational_polynomial) or 4 (equidistant) values.
-    :param source: origin of the values: ``camera_info``, ``file`` or ``fov``.
-    :param quarter_turns: clockwise rotation of the image relative to the lens; the distortion is
-        computed in the axes of the lens.
-    """
-
-    matrix: np.ndarray
-    width: int
+    matrix: np.ndarray  # (3, 3) fx s cx / 0 fy cy / 0 0 1, pixels
+    width: int  # of the image, pixels
     height: int
+    # up to 5 (plumb_bob), 14 (rational_polynomial) or 4 (equidistant) coefficients
     distortion: np.ndarray = field(default_factory=lambda: np.zeros(5))
-    model: str = 'plumb_bob'
-    source: str = 'camera_info'
-    quarter_turns: int = 0
+    model: str = 'plumb_bob'  # one of ``MODELS``
+    source: str = 'camera_info'  # of the values, or 'file' or 'fov'
+    quarter_turns: int = 0  # clockwise, of the image relative to the lens with its distortion
 
     def __post_init__(self):
         """Raise :class:`InputError` for values that no camera has."""
