@@ -1,5 +1,6 @@
 """Image to motion parameters: truth in a crop's own axes, augmentation, heads, training."""
 
+from dataclasses import replace
 import json
 
 from niki_ros.body.kinematics import forward_kinematics
@@ -118,7 +119,7 @@ def test_boxes_hold_the_person():
 @pytest.mark.parametrize('head', HEADS)
 def test_losses_vanish_at_the_truth_and_reach_every_weight(crops, head):
     batch = tensors(crops, np.arange(8))
-    net = PersonNet(PersonConfig(**{**PLAIN.to_dict(), 'head': head}), open_skeleton())
+    net = PersonNet(replace(PLAIN, head=head), open_skeleton())
     found = net(batch['image'])
     losses = head_losses(head, found, batch)
     sum(losses.values()).backward(retain_graph=True)
