@@ -141,11 +141,7 @@ class _Processes:
         self._running[module] = subprocess.Popen(command, env=environment, stdout=sys.stderr)
 
     def wait(self, is_done: Callable[[], bool], timeout_s: float, progress: Callable[[], str]):
-        """
-        Run the listener until ``is_done`` or until the user stops the demonstration.
-
-        :raises DemoError: after the timeout, or when a process has failed.
-        """
+        """Run the listener until ``is_done`` or a signal; DemoError after a failure or timeout."""
         end_s = time.monotonic() + timeout_s
         while not self._stop.is_set() and not is_done():
             self._executor.spin_once(timeout_sec=0.02)

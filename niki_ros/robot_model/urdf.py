@@ -47,7 +47,8 @@ def links_and_parents(prefix: str, body_id: Union[int, str]) -> List[Tuple[str, 
     pairs = []
     for joint, own in enumerate(names[1:]):
         parent = names[PARENTS_29[joint] + 1]
-        for link in [f'{own}_{axis}' for axis in _intermediate_axes(joint)] + [own]:
+        intermediate_axes = AXIS_ORDER[joint - 1][:2] if 1 <= joint < 24 else ''
+        for link in [f'{own}_{axis}' for axis in intermediate_axes] + [own]:
             pairs.append((link, parent))
             parent = link
     return pairs
@@ -129,11 +130,6 @@ def urdf_from_offsets(offsets_m, prefix: str, body_id: Union[int, str], name: st
             lines += joint_xml(name, parent, own, offsets[joint])
         lines += _link_xml(own, [offsets[c] for c in children[joint]])
     return '\n'.join([*lines, '</robot>', ''])
-
-
-def _intermediate_axes(joint: int) -> str:
-    """Return the axes of the first two revolute joints of a ball joint, '' for other joints."""
-    return AXIS_ORDER[joint - 1][:2] if 1 <= joint < 24 else ''
 
 
 def _ball_joint_xml(joint: int, parent: str, own: str, offset) -> List[str]:

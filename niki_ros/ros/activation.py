@@ -25,11 +25,7 @@ _MAX_RATE_HZ = 250
 
 
 class Activation:
-    """
-    Processes the newest image in a thread, from its construction until :meth:`stop`.
-
-    :ivar image_topic: full name of the image topic. :ivar info_topic: that of the camera_info.
-    """
+    """Processes the newest image in a thread, from its construction until :meth:`stop`."""
 
     def __init__(self, node, pipeline, publisher: BodyPublisher, config: NodeConfig,
                  health: Health, faults: FaultLog):

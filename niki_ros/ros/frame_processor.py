@@ -27,9 +27,7 @@ class FrameProcessor:
     """
     Processes the images of one activation of the node.
 
-    :param inputs: depth, detections and transforms of the images.
-    :param frame_id: of the camera; '' = that of the images.
-    :param now_ns: returns the time of the node.
+    :param frame_id: of the camera; '' = that of the images. :param now_ns: time of the node.
     :param info_topic: full name of the camera_info. :param image_topic: that of the images.
     :ivar decoder: of the images; it has the newest CameraInfo.
     """

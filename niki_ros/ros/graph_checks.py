@@ -33,11 +33,7 @@ def duplicate_node_faults(node, topic: str) -> Dict[str, str]:
 
 
 def alternatives_text(node, topic: str, *kinds: type) -> str:
-    """
-    Return a text about other topics with these types, '' where there are none.
-
-    :param topic: full name of a subscribed topic; '' is returned if it has a publisher.
-    """
+    """Return a text about other topics with these types, '' if ``topic`` has a publisher."""
     if node.count_publishers(topic):
         return ''
     wanted = {type_name(kind) for kind in kinds}

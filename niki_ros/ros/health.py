@@ -30,19 +30,13 @@ class _Frame(NamedTuple):
 
 
 class Health:
-    """
-    Counters of one node since its configuration, safe to use from several threads.
-
-    :ivar skipped: reason → count of the images that were received and not processed.
-    :ivar bodies: in the last image. :ivar tracks: people in memory, also those not published.
-    """
+    """Counters of one node since its configuration, safe to use from several threads."""
 
     def __init__(self):
         self._lock = threading.Lock()
-        self.received = 0
-        self.processed = 0
-        self.skipped: Counter = Counter()
-        self.bodies = self.tracks = 0
+        self.received = self.processed = 0
+        self.skipped: Counter = Counter()  # reason → count of images received and not processed
+        self.bodies = self.tracks = 0  # in the last image; tracks are also of people not published
         self.camera_source, self.root_source = 'none yet', ''
         self._arrivals: deque = deque(maxlen=_MAX_EVENTS)
         self._frames: deque = deque(maxlen=_MAX_EVENTS)

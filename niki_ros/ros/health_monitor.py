@@ -18,9 +18,8 @@ class HealthMonitor:
     """
     Warns of silence, latency, low rates and skipped images; checked once per diagnostics period.
 
-    :param warn: called with name, text and level of every fault.
-    :param topic: full name of the image topic.
-    :param hint: returns a text about other image topics, or ''.
+    :param warn: called with name, text and level of every fault. :param topic: full name of the
+        image topic. :param hint: returns a text about other image topics, or ''.
     """
 
     def __init__(self, config: HealthConfig, health: Health, warn: Callable, topic: str,

@@ -14,25 +14,20 @@ import yaml
 
 _LIST_PARAMETERS = {
     item.name for item in settings_of(NodeConfig()) if isinstance(item.default, tuple)}
-_CAMERA_KEYS = ('image', 'camera_info', 'camera_frame', 'parameters')
+_CAMERA_KEYS = {'image': str, 'camera_info': str, 'camera_frame': str, 'parameters': dict}
 # arguments that differ between cameras, so the file of cameras sets them; name → default
 _PER_CAMERA = {'image': 'image', 'camera_info': 'camera_info', 'camera_frame': '',
                'id_prefix': '', 'frame_prefix': ''}
 
 
 class CameraNode(NamedTuple):
-    """
-    The node of one camera; ``image`` and ``camera_info`` are topics of the camera.
-
-    :ivar camera_frame: empty = the frame of the images.
-    :ivar parameters: name → value; the parameter file has the others.
-    """
+    """The node of one camera."""
 
     namespace: str
-    image: str
-    camera_info: str
-    camera_frame: str
-    parameters: Dict[str, Any]
+    image: str  # its topic
+    camera_info: str  # its topic
+    camera_frame: str  # empty = the frame of the images
+    parameters: Dict[str, Any]  # name → value; the parameter file has the others
 
 
 def unknown_arguments(argv: Iterable[str], known: Iterable[str]) -> List[str]:
@@ -105,7 +100,7 @@ def _camera_node(name: str, entry: Optional[dict], namespace: str, parameters) -
     if unknown:
         raise ConfigError(f'camera {name!r}: {unknown[0]!r} is not one of '
                           f'{", ".join(_CAMERA_KEYS)}')
-    for key, kind in (*dict.fromkeys(_CAMERA_KEYS[:3], str).items(), ('parameters', dict)):
+    for key, kind in _CAMERA_KEYS.items():
         if not isinstance(entry.get(key, kind()), kind):
             raise ConfigError(f'camera {name!r}: {key} is {entry[key]!r}; expected ' + (
                 'a text' if kind is str else '{name: value, …}'))

@@ -75,9 +75,8 @@ class VideoSource(ProcessNode, Node):
 
     def _make_camera(self) -> Camera:
         """Return the camera of the calibration file, or one with the field of view ``fov_deg``."""
-        width, height = self._source.width, self._source.height
         if not self.config.camera_info_file:
-            return Camera.from_fov(width, height, self.config.fov_deg)
+            return Camera.from_fov(self._source.width, self._source.height, self.config.fov_deg)
         from niki_ros.sources.camera_file import camera_for_source
         return camera_for_source(self.config.camera_info_file, self._source)
 
