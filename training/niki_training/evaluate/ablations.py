@@ -1,16 +1,12 @@
 """
 Train every variant of the solver and compare them in one table.
 
-The variants are trained one after another for the same number of steps, or the same time, each in
-a folder of its own. Each is scored on held-out motion: ablations.md and ablations.json. Started
-again with the same --out, the command is resumed.
+The variants are trained one after another for the same number of steps, or the same time, and are
+scored on held-out motion: ablations.md and ablations.json. The same command resumes the work.
 """
-
-from __future__ import annotations
 
 from pathlib import Path
 import sys
-from typing import Dict
 
 from niki_ros.common.errors import ConfigError
 from niki_ros.solvers import load_solver
@@ -20,22 +16,16 @@ from niki_training.common.arguments import positive_int
 from niki_training.corrupt.protocol import PROTOCOL_ROWS
 from niki_training.data.smpl_skeleton import load_skeleton
 from niki_training.data.store import load_motion
-from niki_training.evaluate.solver_protocol import (
-    markdown_table,
-    protocol_poses,
-    protocol_sequences,
-    score_frames,
-    score_sequences,
-    solve_in_batches,
-    write_json,
-)
+from niki_training.evaluate import solver_protocol as protocol
 from niki_training.export.niki import export
 from niki_training.files.outputs import write_text
 from niki_training.train.checkpoint import load_checkpoint
 from niki_training.train.settings import TrainConfig
 from niki_training.train.trainer import Trainer
 
-VARIANTS: Dict[str, Dict[str, object]] = {
+# name of a variant → changed settings; temporal starts from two-stage, regression has the same
+# size, and without-inverse has no losses of the errors and of the inverse direction
+VARIANTS: dict[str, dict[str, object]] = {
     'two-stage': {},
     'one-stage': {'net.kind': 'one_stage', 'net.blocks': 16},
     'without-inverse': {'loss.boundary': 0, 'loss.independence': 0, 'loss.prior': 0,
@@ -44,20 +34,12 @@ VARIANTS: Dict[str, Dict[str, object]] = {
     'without-independence': {'loss.independence': 0},
     'without-shape': {'net.use_shape': False},
     'regression': {'net.kind': 'mlp', 'net.blocks': 10, 'net.hidden': 512},
-    'temporal': {'net.kind': 'temporal', 'batch': 40, 'learning_rate': 0.001, 'warmup': 100},
-}
-"""
-Name of a variant → changed settings.
-
-``without-inverse`` is trained as a regression, without losses of the errors and of the inverse
-direction. ``regression`` is a network of the same size. ``temporal`` starts from ``two-stage``.
-"""
+    'temporal': {'net.kind': 'temporal', 'batch': 40, 'learning_rate': 0.001, 'warmup': 100}}
+# rows of the table of tracks → the frame at which the corruption begins
 TRACK_ROWS = {'noise-20': 0, 'noise-40': 0, 'occluded-2': 24, 'truncated-legs': 24}
-"""Rows of the table of tracks → the frame at which the corruption begins."""
 
 
 def add_arguments(parser) -> None:
-    """Add the options of ``niki-train ablations``."""
     parser.add_argument('--data', type=Path, required=True, help='motion to train on')
     parser.add_argument('--val', type=Path, required=True, help='held-out motion to score on')
     parser.add_argument('--out', type=Path, required=True, help='folder for runs and tables')
@@ -75,7 +57,6 @@ def add_arguments(parser) -> None:
 
 
 def main(args) -> int:
-    """Train and score the chosen variants, print the tables in Markdown."""
     torch.set_num_threads(args.threads)
     if (args.steps if args.minutes is None else args.minutes) <= 0:
         raise ConfigError(f'--{_length(args)}; expected more than 0')
@@ -84,22 +65,21 @@ def main(args) -> int:
 
 
 def run(args) -> str:
-    """Train and score the chosen variants; return the tables in Markdown."""
     names = [name for name in VARIANTS if name in (args.only or VARIANTS)]
     if 'temporal' in names and 'two-stage' not in names:
         names.insert(0, 'two-stage')
     configs = {name: variant(name, args.steps, args.minutes, args.set) for name in names}
     motion, skeleton = load_motion(args.data), load_skeleton()
     held_out = load_motion(args.val)
-    frames = protocol_poses(held_out, skeleton, 0, limit=args.limit)
-    windows = protocol_sequences(held_out, skeleton, 1, args.sequences)
+    frames = protocol.protocol_poses(held_out, skeleton, 0, limit=args.limit)
+    windows = protocol.protocol_sequences(held_out, skeleton, 1, args.sequences)
     tables: dict = {'frames': {}, 'sequences': {}, 'runs': {}}
     for name, config in configs.items():
         print(f'{name}: {args.out / name}', file=sys.stderr)
         base = args.out / 'two-stage' / 'last.pt' if name == 'temporal' else None
         Trainer(config, motion, skeleton, args.out / name, base).run()
         _score(args.out / name, name, frames, windows, tables)
-        write_json(args.out / 'ablations.json', tables)
+        protocol.write_json(args.out / 'ablations.json', tables)
         text = _text(tables, args)
         write_text(args.out / 'ablations.md', text + '\n')
     return text
@@ -126,11 +106,11 @@ def _score(folder: Path, name: str, frames, windows, tables: dict) -> None:
     if config.net.kind != 'temporal':
         for refined, title in ((False, f'{name}, unrefined'), (True, name)):
             solver.refine = refined
-            solve = solve_in_batches(solver)
-            tables['frames'][title] = {row: score_frames(solve, frames, row, 0)
+            solve = protocol.solve_in_batches(solver)
+            tables['frames'][title] = {row: protocol.score_frames(solve, frames, row, 0)
                                        for row in PROTOCOL_ROWS}
     if name in ('two-stage', 'temporal'):
-        tables['sequences'][name] = {row: score_sequences(solver, windows, row, 0, begin)
+        tables['sequences'][name] = {row: protocol.score_sequences(solver, windows, row, 0, begin)
                                      for row, begin in TRACK_ROWS.items()}
 
 
@@ -139,7 +119,6 @@ def _length(args) -> str:
 
 
 def _text(tables: dict, args) -> str:
-    """Return all tables in Markdown."""
     lines = ['# Ablations', '', f'{_length(args)} of training each on {args.data.name}, '
              f'{args.threads} threads; scored on {args.val.name}: {args.limit} frames, '
              f'{args.sequences} sequences.', '',
@@ -156,5 +135,5 @@ def _text(tables: dict, args) -> str:
             ('tracks: MPJPE, mm', tables['sequences'], 'mpjpe_mm'),
             ('tracks: acceleration error, mm/frame²', tables['sequences'], 'acceleration_mm')):
         if table:
-            lines += ['', f'## {title}', '', markdown_table(table, score)]
+            lines += ['', f'## {title}', '', protocol.markdown_table(table, score)]
     return '\n'.join(lines)

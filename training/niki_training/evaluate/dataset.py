@@ -5,12 +5,10 @@ Images go through front end and pipeline as in the node. The scores are those th
 prescribes; published scores are printed next to them. The same command resumes an interrupted run.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 import sys
-from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Callable, Iterator, NamedTuple
 
 from niki_ros.common.errors import InputError
 from niki_ros.models.model_store import graphs_of
@@ -26,37 +24,29 @@ from niki_training.files.outputs import check_arguments, write_text
 
 _COLUMNS = ('mpjpe_mm', 'pa_mpjpe_mm', 'pve_mm', 'acceleration_mm_frame2', 'found_percent', 'f1',
            'nmje_mm', 'nmve_mm')
-_INTERRUPTED = 130
-"""Exit code of a run that Ctrl-C has ended."""
-_FALLBACK = 'smpl24'
-"""Joint set without SMPL's files or the regressor."""
+_INTERRUPTED = 130  # exit code of a run that Ctrl-C has ended
+_FALLBACK = 'smpl24'  # joint set without SMPL's files or the regressor
 
 
 class Benchmark(NamedTuple):
-    """
-    Reader and rules of one benchmark.
+    """Reader and rules of one benchmark."""
 
-    :param read: returns the sequences for the arguments of the command.
-    :param joint_set: one of ``scores.JOINT_SETS``. :param boxes: ``truth`` or ``detector``.
-    :param genders: of the meshes of the ground truth. :param detection: F1 is scored too.
-    """
-
-    read: Callable[..., Iterator[Sequence]]
-    joint_set: str
-    boxes: str
-    genders: tuple = ('neutral',)
-    detection: bool = False
+    read: Callable[..., Iterator[Sequence]]  # of the arguments of the command
+    joint_set: str  # one of ``scores.JOINT_SETS``
+    boxes: str  # ``truth`` or ``detector``
+    genders: tuple = ('neutral',)  # of the meshes of the ground truth
+    detection: bool = False  # F1 is scored too
 
 
 class Scoring(NamedTuple):
     """Joint set, meshes, and vertices that count for PVE: arguments of :func:`score_sequence`."""
 
     joint_set: str
-    meshes: Optional[Meshes]
-    vertices: Optional[np.ndarray]
+    meshes: Meshes | None
+    vertices: np.ndarray | None
 
 
-BENCHMARKS: Dict[str, Benchmark] = {
+BENCHMARKS: dict[str, Benchmark] = {
     '3dpw': Benchmark(lambda a: threedpw.sequences(a.folder), 'lsp14', 'truth', GENDERS),
     '3dpw-occ': Benchmark(lambda a: threedpw.occluded(a.folder), 'lsp14', 'truth', GENDERS),
     '3dpw-xocc': Benchmark(lambda a: threedpw.cut_and_covered(a.folder, a.seed), 'lsp14', 'truth',
@@ -67,7 +57,6 @@ BENCHMARKS: Dict[str, Benchmark] = {
 
 
 def add_arguments(parser) -> None:
-    """Add the options of ``niki-evaluate dataset``."""
     parser.add_argument('benchmark', choices=tuple(BENCHMARKS))
     parser.add_argument('folder', type=Path, help='the unpacked data set')
     parser.add_argument('--out', type=Path, required=True, help='folder of predictions, '
@@ -94,7 +83,6 @@ def add_arguments(parser) -> None:
 
 
 def main(args) -> int:
-    """Process the missing sequences, score all, print and write the tables."""
     from niki_ros.cli.arguments import parse_settings
     benchmark = BENCHMARKS[args.benchmark]
     settings = parse_settings(args.set)
@@ -115,8 +103,7 @@ def main(args) -> int:
         return _INTERRUPTED
     whole = len(errors) == len(sequences)
     result = {**facts, 'joint_set': scoring.joint_set, 'sequences_of': len(sequences),
-              'whole': whole,
-              'all': summary(list(errors.values()), benchmark.detection),
+              'whole': whole, 'all': summary(list(errors.values()), benchmark.detection),
               'sequences': {n: summary([e], benchmark.detection) for n, e in errors.items()},
               'published': [one._asdict() for one in PUBLISHED[args.benchmark]],
               'notes': _notes(args, benchmark, scoring, whole)}
@@ -126,10 +113,10 @@ def main(args) -> int:
     return 0 if whole else _INTERRUPTED
 
 
-def _score(args, sequences: List[Sequence], settings: Dict, boxes: str,
-           scoring: Scoring) -> Dict[str, SequenceErrors]:
+def _score(args, sequences: list[Sequence], settings: dict, boxes: str,
+           scoring: Scoring) -> dict[str, SequenceErrors]:
     """Return the errors by sequence; after an interrupt those of the sequences before it."""
-    errors: Dict[str, SequenceErrors] = {}
+    errors: dict[str, SequenceErrors] = {}
     folder = args.out / 'predictions'
     folder.mkdir(exist_ok=True)
     for number, sequence in enumerate(sequences, 1):
@@ -147,7 +134,7 @@ def _score(args, sequences: List[Sequence], settings: Dict, boxes: str,
     return errors
 
 
-def _joints(args, benchmark: Benchmark) -> Tuple[str, Optional[Meshes]]:
+def _joints(args, benchmark: Benchmark) -> tuple[str, Meshes | None]:
     """Return the joint set that the given files allow, and the meshes."""
     joint_set = benchmark.joint_set
     if args.benchmark == 'h36m' and args.joints == 17:
@@ -160,7 +147,7 @@ def _joints(args, benchmark: Benchmark) -> Tuple[str, Optional[Meshes]]:
     return (_FALLBACK if meshes.regressor is None else joint_set), meshes
 
 
-def _body_vertices(path: Optional[Path]) -> Optional[np.ndarray]:
+def _body_vertices(path: Path | None) -> np.ndarray | None:
     """Return the indices (n,) of vertices in a file, or None."""
     if path is None:
         return None
@@ -183,24 +170,21 @@ def _check_out(args) -> None:
                          'its own')
 
 
-def _check_sequences(sequences: List[Sequence]) -> None:
+def _check_sequences(sequences: list[Sequence]) -> None:
     """Check names and files of all sequences before the first, long one is processed."""
     if not sequences:
         raise InputError('the data set has no sequence')
     files = set()
     for sequence in sequences:
         if predictions.file_name(sequence) in files:
-            raise InputError(f'two sequences are called {sequence.name}; give the folder of one '
-                             "of them, such as AGORA's of SMPL without SMPL-X")
+            raise InputError(f'two sequences are called {sequence.name}; give the folder of one')
         files.add(predictions.file_name(sequence))
         for frame in sequence.frames:
             if not frame.file.is_file():
-                raise InputError(f'{frame.file}: no such image; unpack the images of the data '
-                                 'set there')
+                raise InputError(f'{frame.file}: no such image; unpack the images there')
 
 
-def _notes(args, benchmark: Benchmark, scoring: Scoring, whole: bool) -> List[str]:
-    """Return the notes below the table."""
+def _notes(args, benchmark: Benchmark, scoring: Scoring, whole: bool) -> list[str]:
     notes, meshes = [], scoring.meshes
     if scoring.joint_set == _FALLBACK != benchmark.joint_set:
         notes.append("SMPL's 24 joints about the middle of the hips, not the benchmark's: for "
@@ -221,7 +205,6 @@ def _notes(args, benchmark: Benchmark, scoring: Scoring, whole: bool) -> List[st
 
 
 def table(result: dict) -> str:
-    """Return the table of results in Markdown."""
     columns = [c for c in _COLUMNS if result['all'].get(c) is not None
                or any(c in one['figures'] for one in result['published'])]
     rows = [('this pipeline, ' + result['solver'], result['all'])]

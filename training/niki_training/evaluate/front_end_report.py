@@ -5,8 +5,6 @@ Errors are root-aligned (pelvis on pelvis). Along = in the direction of the ray 
 the joint, across = at right angles to it, per coordinate.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from niki_ros.body.observation import SIGMA_UNIT_M
@@ -23,7 +21,6 @@ _HIDDEN_EDGES_PERCENT = (0, 1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100.1)
 
 
 def add_arguments(parser) -> None:
-    """Add the options of ``niki-data report``."""
     parser.add_argument('folder', type=Path, help='folder with shards of pairs')
     parser.add_argument('--split', default='train')
     parser.add_argument('--out', type=Path, help='write the Markdown here instead of printing it')
@@ -31,7 +28,6 @@ def add_arguments(parser) -> None:
 
 
 def main(args) -> int:
-    """Print or write the report."""
     check_arguments(args, {'--out': args.out, '--plot': args.plot})
     errors = FrontEndErrors(with_recomputed_observations(read_shards(args.folder, args.split)))
     text = markdown(errors)
@@ -46,18 +42,14 @@ def main(args) -> int:
 
 class FrontEndErrors:
     """
-    Errors of the n frames with an observation, millimetres.
+    Errors (n, 29) of the n frames with an observation, millimetres; ``shards`` as read.
 
-    :param shards: arrays (clips, frames, ...) of :func:`read_shards`.
-    :ivar along: (n, 29). :ivar across: (n, 29). :ivar total: (n, 29).
-    :ivar uncorrected: (n, 29) total error before the correction of average errors.
-    :ivar image_px: (n, 29) error in the image. :ivar visible: (n, 29). :ivar sigma: (n, 29).
-    :ivar hidden_percent: (n,). :ivar all_hidden_percent: (clips, frames).
-    :ivar all_found: (clips, frames) True for frames with an observation.
+    ``uncorrected`` is the total before the correction of average errors, ``image_px`` the error in
+    the image; ``visible`` and ``sigma`` are (n, 29), ``hidden_percent`` (n,). ``all_found`` and
+    ``all_hidden_percent`` (clips, frames) are of all frames.
     """
 
     def __init__(self, shards: dict):
-        """Compute the errors."""
         found = shards['obs_found']
         joints = shards['joints_m'][found].astype(np.float64)
         seen = shards['obs_joints_m'][found].astype(np.float64)
@@ -83,14 +75,12 @@ def joint_rows(errors: FrontEndErrors) -> list:
     """Return (joint, mean, median, bias along, RMS along, across, visible, hidden, px, own)."""
     rows = []
     for joint, name in enumerate(JOINTS_29):
-        see = errors.visible[:, joint]
-        total = errors.total[:, joint]
+        see, total = errors.visible[:, joint], errors.total[:, joint]
         rows.append((
             name, total.mean(), np.median(total), errors.along[:, joint].mean(),
-            _rms(errors.along[:, joint]), _rms(errors.across[:, joint]),
-            total[see].mean() if see.any() else np.nan,
-            total[~see].mean() if (~see).any() else np.nan,
-            np.nanmedian(errors.image_px[:, joint]), errors.uncorrected[:, joint].mean()))
+            _rms(errors.along[:, joint]), _rms(errors.across[:, joint]), _mean(total[see]),
+            _mean(total[~see]), np.nanmedian(errors.image_px[:, joint]),
+            errors.uncorrected[:, joint].mean()))
     return rows
 
 
@@ -138,9 +128,7 @@ def _table(head, rows, pattern: str) -> list:
 
 
 def markdown(errors: FrontEndErrors) -> str:
-    """Return the report."""
-    found = errors.all_found
-    clear = errors.all_hidden_percent < 1
+    found, clear = errors.all_found, errors.all_hidden_percent < 1
     lines = [
         '# Errors of the front end on rendered people', '',
         f'{errors.clips} clips, {errors.subjects} subjects, {found.size} frames, '
@@ -166,11 +154,6 @@ def markdown(errors: FrontEndErrors) -> str:
 
 
 def draw(errors: FrontEndErrors, path: Path) -> None:
-    """
-    Draw the three tables.
-
-    :raises ConfigError: when matplotlib is absent, or does not know the ending of the file.
-    """
     figure = new_figure(figsize=(15, 4.6), layout='constrained')
     joints, hidden, sigma = figure.subplots(1, 3, width_ratios=(1.6, 1, 1))
     rows = joint_rows(errors)

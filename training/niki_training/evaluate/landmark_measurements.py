@@ -1,10 +1,8 @@
 """Measurements of the landmark network's errors, one row per keypoint and image."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Tuple
+from typing import Iterator
 
 from niki_ros.body.keypoints import JOINT_OF_KEYPOINT, KEYPOINTS, MIRROR_KEYPOINTS
 from niki_ros.common.errors import InputError
@@ -12,8 +10,7 @@ from niki_ros.observers.landmark_keypoints import KEYPOINTS_FROM_LANDMARKS
 from niki_ros.scene.camera import Camera
 import numpy as np
 
-_LIMB_COUNT = 12
-"""The first keypoints are limb joints, hips first; both annotations have them."""
+_LIMB_COUNT = 12  # the first keypoints are limb joints, hips first; both annotations have them
 _COCO = {'nose': 0, 'left_ear': 3, 'right_ear': 4, 'left_shoulder': 5, 'right_shoulder': 6,
          'left_elbow': 7, 'right_elbow': 8, 'left_wrist': 9, 'right_wrist': 10, 'left_hip': 11,
          'right_hip': 12, 'left_knee': 13, 'right_knee': 14, 'left_ankle': 15, 'right_ankle': 16}
@@ -24,29 +21,18 @@ _PAINTED = ('left_wrist', 'right_wrist', 'left_elbow', 'right_elbow', 'left_knee
 
 @dataclass(frozen=True)
 class MeasurementNumbers:
-    """
-    Numbers of the measurements.
+    """Numbers of the measurements."""
 
-    :param min_keypoint_count: of an annotated person.
-    :param look_count: runs of the network, each in the crop that the run before gives.
-    :param min_presence: of a person in the last run.
-    :param fov_deg: assumed for photographs.
-    :param border_px: a box within this distance of the image border is truncated.
-    :param paint_ratio: half the side of a painted square, over the person's size.
-    :param seen_well: visibility of a keypoint that is seen well.
-    :param exchanged_ratio: a keypoint is exchanged when the other side's position is nearer by
-        this ratio, :param far_ratio: and its own is off by more than this share of the size.
-    """
-
-    min_keypoint_count: int = 6
-    look_count: int = 4
-    min_presence: float = 0.5
-    fov_deg: float = 60.0
-    border_px: float = 2.0
-    paint_ratio: float = 0.35
-    seen_well: float = 0.9
+    min_keypoint_count: int = 6  # of an annotated person
+    look_count: int = 4  # runs of the network, each in the crop that the run before gives
+    min_presence: float = 0.5  # of a person in the last run
+    fov_deg: float = 60.0  # assumed for photographs
+    border_px: float = 2.0  # a box within this distance of the image border is truncated
+    paint_ratio: float = 0.35  # half the side of a painted square, over the person's size
+    seen_well: float = 0.9  # visibility of a keypoint that is seen well
+    # a keypoint is exchanged when the other side's position is nearer by this ratio,
     exchanged_ratio: float = 0.5
-    far_ratio: float = 0.15
+    far_ratio: float = 0.15  # and its own is off by more than this share of the size
 
 
 NUMBERS = MeasurementNumbers()
@@ -54,24 +40,15 @@ NUMBERS = MeasurementNumbers()
 
 @dataclass(frozen=True)
 class AnnotatedPerson:
-    """
-    A person in a photograph.
-
-    :param box_px: (4,) x0, y0, x1, y1. :param keypoints: (17, 3) of COCO: x, y in pixels, and 0
-        not annotated, 1 hidden, 2 seen.
-    """
+    """A person in a photograph."""
 
     number: int
     file: Path
-    box_px: np.ndarray
-    keypoints: np.ndarray
+    box_px: np.ndarray  # (4,) x0, y0, x1, y1
+    keypoints: np.ndarray  # (17, 3) of COCO: x, y in pixels, and 0 not annotated, 1 hidden, 2 seen
 
     def image_rgb(self) -> np.ndarray:
-        """
-        Return the photograph (H, W, 3) uint8.
-
-        :raises InputError: when the file is no image.
-        """
+        """Return the photograph (H, W, 3) uint8."""
         import cv2
         bgr = cv2.imread(str(self.file))
         if bgr is None:
@@ -96,12 +73,8 @@ def load_network(model: str):
     return LandmarkNetwork(find_model(f'landmarks-{model}').path, LandmarkErrors.read())
 
 
-def annotated_people(folder: Path) -> List[AnnotatedPerson]:
-    """
-    Return the people of a folder with enough annotated keypoints.
-
-    :raises InputError: when the folder holds no annotated photographs.
-    """
+def annotated_people(folder: Path) -> list[AnnotatedPerson]:
+    """Return the people of a folder with enough annotated keypoints."""
     path = Path(folder) / 'persons.npz'
     if not path.is_file():
         raise InputError(f'{folder} has no persons.npz; expected a folder like coco_people')
@@ -113,28 +86,22 @@ def annotated_people(folder: Path) -> List[AnnotatedPerson]:
             continue
         file = Path(folder) / 'images' / str(image)
         file = file if file.suffix else file.with_suffix('.jpg')
-        people.append(
-            AnnotatedPerson(number, file, np.r_[box[:2], box[:2] + box[2:]], points))
+        people.append(AnnotatedPerson(number, file, np.r_[box[:2], box[:2] + box[2:]], points))
     return people
 
 
 @dataclass(frozen=True)
 class SettledLook:
-    """
-    The output of the network after its crop has settled.
+    """The output of the network after its crop has settled."""
 
-    :param image_rgb: (H, W, 3). :param place: the crop.
-    :param keypoints_px: (21, 2). :param seen: (21,) visibility 0 … 1.
-    """
-
-    image_rgb: np.ndarray
+    image_rgb: np.ndarray  # (H, W, 3)
     camera: Camera
-    place: object
-    keypoints_px: np.ndarray
-    seen: np.ndarray
+    place: object  # the crop
+    keypoints_px: np.ndarray  # (21, 2)
+    seen: np.ndarray  # (21,) visibility 0 … 1
 
 
-def settled_look(network, person: AnnotatedPerson) -> Optional[SettledLook]:
+def settled_look(network, person: AnnotatedPerson) -> SettledLook | None:
     """Run the network several times, each in the crop of the last run; None without a person."""
     image = person.image_rgb()
     camera = Camera.from_fov(image.shape[1], image.shape[0], NUMBERS.fov_deg)
@@ -153,8 +120,7 @@ def _keypoints(look, camera: Camera):
     return camera.project(points.rays), points.seen
 
 
-def keypoint_errors(person: AnnotatedPerson, look: SettledLook) -> List[Dict]:
-    """Return one row for each annotated keypoint."""
+def keypoint_errors(person: AnnotatedPerson, look: SettledLook) -> list[dict]:
     height, width = look.image_rgb.shape[:2]
     x0, y0, x1, y1 = person.box_px
     border_px = NUMBERS.border_px
@@ -170,7 +136,7 @@ def keypoint_errors(person: AnnotatedPerson, look: SettledLook) -> List[Dict]:
     return rows
 
 
-def _keypoint_error(person: AnnotatedPerson, look: SettledLook, name: str) -> Dict:
+def _keypoint_error(person: AnnotatedPerson, look: SettledLook, name: str) -> dict:
     """Return visibility and error of one keypoint, and 1.0 where it is the other side's."""
     index = KEYPOINTS.index(name)
     true_px = person.keypoints[_COCO[name], :2]
@@ -181,7 +147,7 @@ def _keypoint_error(person: AnnotatedPerson, look: SettledLook, name: str) -> Di
     return {'seen': float(look.seen[index]), 'error': error, 'exchanged': float(is_exchanged)}
 
 
-def painted_keypoint_errors(network, person: AnnotatedPerson, look: SettledLook) -> List[Dict]:
+def painted_keypoint_errors(network, person: AnnotatedPerson, look: SettledLook) -> list[dict]:
     """Return one row for each joint that is seen well and is then painted over."""
     rows = []
     for name in _PAINTED:
@@ -199,7 +165,7 @@ def painted_keypoint_errors(network, person: AnnotatedPerson, look: SettledLook)
     return rows
 
 
-def rendered_errors(folder: Path) -> Tuple[Dict, Dict]:
+def rendered_errors(folder: Path) -> tuple[dict, dict]:
     """
     Return joint → lasting and flickering error, and joint → slope of the estimated depth.
 
@@ -229,7 +195,7 @@ def rendered_errors(folder: Path) -> Tuple[Dict, Dict]:
     return rendered, depth_slopes(depth_m, guess_m, known[clip, frame])
 
 
-def _image_errors(shards: Dict, joints_m, weights) -> np.ndarray:
+def _image_errors(shards: dict, joints_m, weights) -> np.ndarray:
     """Return errors (clips, frames, 12, 2) in the image, over the size of the person there."""
     focal_px, centre_px = (shards['camera_matrix'][:, None, None, [0, 1], at]
                            for at in ([0, 1], 2))
@@ -239,13 +205,12 @@ def _image_errors(shards: Dict, joints_m, weights) -> np.ndarray:
     return ((pixels - centre_px) / focal_px - true) / size[..., None, None]
 
 
-def _kinds() -> Iterator[Tuple[str, List[int]]]:
-    """Yield the kinds of limb joints, and the indices of left and right."""
+def _kinds() -> Iterator[tuple[str, list[int]]]:
     for row in range(0, _LIMB_COUNT, 2):
         yield KEYPOINTS[row].split('_')[-1], [row, row + 1]
 
 
-def depth_slopes(true_m, guess_m, known) -> Dict[str, Dict[str, float]]:
+def depth_slopes(true_m, guess_m, known) -> dict[str, dict[str, float]]:
     """
     Return joint → slope of estimated over true depth, and standard deviation from that line, mm.
 
@@ -263,13 +228,8 @@ def depth_slopes(true_m, guess_m, known) -> Dict[str, Dict[str, float]]:
     return slopes
 
 
-def video_depth_slopes(folder: Path, model: str) -> Dict[str, Dict[str, float]]:
-    """
-    Return :func:`depth_slopes` on calibrated video with measured joints.
-
-    :raises SourceError: when the folder is no trial.
-    :raises InputError: when the network finds no person in the videos.
-    """
+def video_depth_slopes(folder: Path, model: str) -> dict[str, dict[str, float]]:
+    """Return :func:`depth_slopes` on calibrated video with measured joints."""
     from niki_ros.common.settings import ObserverConfig, PipelineConfig
     from niki_ros.observers import load_observer
     from niki_ros.sources.open import open_source

@@ -2,16 +2,13 @@
 Measure the errors of the landmark network, on which the lifter is trained.
 
 Errors in the image are shares of the mean distance of a person's limbs from the middle of the
-hips. They are measured on photographs with annotated keypoints, as they are and with single joints
-painted over, and on rendered people, apart for errors that last through a clip and those that
-flicker. The estimated depth is compared with that of rendered people and of calibrated video.
+hips. They are measured on annotated photographs, as they are and with single joints painted over,
+and on rendered people, where errors that last through a clip and those that flicker are apart. The
+estimated depth is compared with that of rendered people and of calibrated video.
 """
-
-from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Dict
 
 from niki_ros.common.errors import ConfigError, InputError
 import numpy as np
@@ -20,12 +17,10 @@ from tqdm import tqdm
 from niki_training.evaluate import landmark_measurements as measurements
 from niki_training.evaluate.plots import draw_landmark_errors
 
-_SEEN_EDGES = (0.0, 0.5, 0.9, 1.01)
-"""Bins of the visibility that the network reports."""
+_SEEN_EDGES = (0.0, 0.5, 0.9, 1.01)  # bins of the visibility that the network reports
 
 
 def add_arguments(parser) -> None:
-    """Add the options of ``niki-evaluate landmarks``."""
     parser.add_argument('photographs', type=Path,
                         help='folder with images/ and persons.npz (coco_people)')
     parser.add_argument('--rendered', type=Path, metavar='PAIRS',
@@ -39,7 +34,6 @@ def add_arguments(parser) -> None:
 
 
 def main(args) -> int:
-    """Print the report as tables or as JSON."""
     report = measure(args)
     if args.plot:
         draw_landmark_errors(report, args.plot)
@@ -50,13 +44,8 @@ def main(args) -> int:
     return 0
 
 
-def measure(args) -> Dict:
-    """
-    Return the report on photographs, and on rendered people and video where given.
-
-    :raises InputError: when a folder has files of another form, or no person.
-    :raises ConfigError: when the network finds no person in the photographs.
-    """
+def measure(args) -> dict:
+    """Return the report on photographs, and on rendered people and video where given."""
     people = measurements.annotated_people(args.photographs)[:args.limit]
     if not people:
         raise InputError(f'{args.photographs}: no person has six keypoints or more')
@@ -83,9 +72,9 @@ def measure(args) -> Dict:
     return report
 
 
-def _by_joint(rows) -> Dict:
+def _by_joint(rows) -> dict:
     """Return joint → label → scores of each bin of visibility."""
-    out: Dict = {}
+    out: dict = {}
     for name in dict.fromkeys(row['joint'] for row in rows):
         mine = [row for row in rows if row['joint'] == name]
         out[name] = {label: _in_bins([row for row in mine if row['label'] == label])
@@ -93,12 +82,12 @@ def _by_joint(rows) -> Dict:
     return out
 
 
-def _in_bins(rows) -> Dict:
+def _in_bins(rows) -> dict:
     """Return count, share of all, median and 90th percentile of each bin of visibility."""
     seen = np.array([row['seen'] for row in rows])
     error = np.array([row['error'] for row in rows])
     out = {}
-    for low, high in zip(_SEEN_EDGES[:-1], _SEEN_EDGES[1:]):
+    for low, high in zip(_SEEN_EDGES, _SEEN_EDGES[1:]):
         inside = error[(seen >= low) & (seen < high)]
         out[f'{low:g}'] = {'count': len(inside), 'percent': 100 * len(inside) / len(rows),
                            'median': float(np.median(inside)) if len(inside) else None,
@@ -106,7 +95,7 @@ def _in_bins(rows) -> Dict:
     return out
 
 
-def _by_value(rows, key: str, edges) -> Dict:
+def _by_value(rows, key: str, edges) -> dict:
     """Return the errors of joints that the annotators see, by bins of ``key``."""
     out = {}
     for low, high in zip(edges[:-1], edges[1:]):
@@ -119,7 +108,6 @@ def _by_value(rows, key: str, edges) -> Dict:
 
 
 def _tables(report):
-    """Yield the tables as text."""
     yield (f'{report["people"]} people, landmarks-{report["model"]}; left and right exchanged: '
            f'{report["exchanged_percent"]:.1f} % of limb joints')
     head = ' '.join(f'{"seen >= " + b:>22s}' for b in ('0', '0.5', '0.9'))

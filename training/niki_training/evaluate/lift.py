@@ -6,11 +6,8 @@ lifted and solved as in the pipeline. Each part is left out in turn. The last ta
 with the measured errors.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
-from typing import Dict
 
 from niki_ros.body.observation import HIDDEN_SIGMA, SIGMA_UNIT_M
 from niki_ros.body.rotations import angle_rad
@@ -31,22 +28,20 @@ from niki_training.render.motion import load_rooted_motion
 
 WINDOW_FRAMES, FRAME_NS = 27, 33_333_333
 _FIRST_SCORED_FRAME = 10
-_MIN_JOINTS = 20
-"""A bin of sigma with fewer joints is left out."""
+_MIN_JOINTS = 20  # a bin of sigma with fewer joints is left out
 _TWISTED = {'thighs': ('left_hip', 'right_hip'), 'forearms': ('left_elbow', 'right_elbow'),
            'upper arms': ('left_shoulder', 'right_shoulder'), 'head': ('neck',)}
 """Bones with a twist that joints do not determine → joints that turn them."""
 _COMPLETE = 'as it runs'
+# no extrapolation: the stages that are scored extrapolate hidden joints themselves
 _VARIANTS = {_COMPLETE: LifterInputs(extrapolation=False),
              'without window': LifterInputs(window=False, extrapolation=False),
              'without the guess of depth': LifterInputs(depth=False, extrapolation=False)}
-"""The stages that are scored extrapolate hidden joints themselves."""
 _NO_TWIST, _NO_ERRORS = 'without twist', 'exact keypoints and depth'
 _SIGMA_EDGES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.95)
 
 
 def add_arguments(parser) -> None:
-    """Add the options of ``niki-evaluate lift``."""
     parser.add_argument('motion', type=Path, help='held-out motion with the path of the root')
     parser.add_argument('--lifter', default='lift', help='a model by name or folder (lift)')
     parser.add_argument('--model', action='append', help='solvers in addition to analytic '
@@ -59,7 +54,6 @@ def add_arguments(parser) -> None:
 
 
 def main(args) -> int:
-    """Print the scores as tables or as JSON."""
     report = measure(args.motion, args.lifter, args.model or ['niki', 'niki-temporal'],
                      args.windows, args.seed)
     if args.plot:
@@ -78,16 +72,12 @@ def main(args) -> int:
     return 0
 
 
-def measure(motion: Path, lifter: str, solvers, windows: int, seed: int = 0) -> Dict:
-    """
-    Return ``ways``: variant → solver → scores, and ``sigma``: expected and measured errors.
-
-    :param solvers: names of solvers in addition to ``analytic``. :param windows: their number.
-    """
+def measure(motion: Path, lifter: str, solvers, windows: int, seed: int = 0) -> dict:
+    """Return ``ways``: variant → solver → scores; ``sigma``: expected and measured errors."""
     rooted, skeleton = load_rooted_motion(motion), open_skeleton()
     network = Lifter(find_model(lifter).path)
     known = {name: load_solver(name) for name in ('analytic', *solvers)}
-    ways: Dict = {}
+    ways: dict = {}
     complete = _VARIANTS[_COMPLETE]
     for name, inputs in {**_VARIANTS, _NO_TWIST: complete, _NO_ERRORS: complete}.items():
         batches = LiftBatches(rooted, skeleton, min(windows, 64), errors=name != _NO_ERRORS)
@@ -115,7 +105,7 @@ def _solve(solver, batch, with_twist: bool):
     return joints, rotmat
 
 
-def _joint_scores(batch, joints) -> Dict:
+def _joint_scores(batch, joints) -> dict:
     """Return errors of the limb joints about the pelvis, mm, and their change per frame."""
     off_m = (joints - batch['joints'])[:, _FIRST_SCORED_FRAME:, LIMB_JOINTS]
     error_mm = 1e3 * np.linalg.norm(off_m, axis=-1)
@@ -125,7 +115,7 @@ def _joint_scores(batch, joints) -> Dict:
             'change': float(1e3 * np.linalg.norm(np.diff(off_m, axis=1), axis=-1).mean())}
 
 
-def _twist_scores(batch, rotmat) -> Dict:
+def _twist_scores(batch, rotmat) -> dict:
     """Return the errors of the local rotations of ``_TWISTED``, degrees."""
     found, true = (one[:, _FIRST_SCORED_FRAME:] for one in (rotmat, batch['rotmat']))
     error = np.degrees(angle_rad(found, true))

@@ -1,7 +1,5 @@
 """Scores of estimated joints and rotations against the ground truth."""
 
-from __future__ import annotations
-
 from niki_ros.body.rotations import angle_rad
 import numpy as np
 

@@ -1,7 +1,5 @@
 """Baseline without learning: gradient descent through the kinematic layer."""
 
-from __future__ import annotations
-
 from niki_ros.body.observation import SIGMA_UNIT_M
 from niki_ros.body.shape import betas_from_joints
 from niki_ros.body.skeleton import Skeleton
@@ -27,11 +25,7 @@ def minimize_with_adam(start, loss, steps: int, learning_rate: float):
 
 
 def model_fit(skeleton: Skeleton):
-    """
-    Return a solver that minimizes squared distances, weighted, and a rest-pose prior.
-
-    It is the model fit of "Deep Kinematic Pose Regression" (Zhou et al. 2016).
-    """
+    """Return the model fit of "Deep Kinematic Pose Regression" (Zhou et al. 2016) as a solver."""
     def solve(joints, sigma):
         betas = betas_from_joints(joints, sigma, skeleton)
         frame = trunk_frame(joints, sigma, skeleton.rest(betas))

@@ -5,13 +5,10 @@ The reference is the same solver on the clip without rectangles, not the ground 
 are the effect of the occlusion, not the error of the bodies.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 import json
 from pathlib import Path
 import sys
-from typing import Dict, List, Optional, Tuple
 
 from niki_ros.body.body import Body, OBSERVED
 from niki_ros.body.observation import JointObservation
@@ -35,13 +32,11 @@ COLUMNS = ('hidden_mm', 'seen_mm', 'root_mm', 'return_rad_s', 'missed_percent', 
            'claimed_percent', 'wrongly_percent')
 _WRONG_MM = 150.0
 """A joint with the status observed that is off by more than this has the wrong status."""
-_RETURN_S = 0.5
-"""Time after a stretch in which the fastest turn of a joint is measured."""
+_RETURN_S = 0.5  # time after a stretch in which the fastest turn of a joint is measured
 _PELVIS = JOINT['pelvis']
 
 
 def add_arguments(parser) -> None:
-    """Add the options of ``niki-evaluate occlude``."""
     parser.add_argument('video', help='a clip with at least one person')
     parser.add_argument('--part', action='append', choices=sorted(PARTS), help='default: all')
     parser.add_argument('--solver', action='append', help=f'default: {", ".join(SOLVERS)}')
@@ -61,7 +56,6 @@ def add_arguments(parser) -> None:
 
 
 def main(args) -> int:
-    """Print the scores of every part and solver as a table or as JSON."""
     from niki_ros.cli.arguments import parse_settings
     check_arguments(args, {'--overlay': args.overlay})
     settings = {'camera.fov_deg': args.fov_deg, **parse_settings(args.set)}
@@ -81,21 +75,16 @@ def main(args) -> int:
 
 @dataclass(frozen=True)
 class Clip:
-    """
-    A video that is read once for each recording, and its camera.
-
-    :param calibration: file of the camera, or None. :param max_frames: None = all.
-    """
+    """A video that is read once for each recording, and its camera."""
 
     video: str
-    calibration: Optional[str] = None
-    max_frames: Optional[int] = None
+    calibration: str | None = None  # file of the camera, or None
+    max_frames: int | None = None  # None = all
 
     def open(self):
-        """Return the source of frames."""
         return open_source(self.video, max_frames=self.max_frames)
 
-    def camera(self, width: int, height: int) -> Optional[Camera]:
+    def camera(self, width: int, height: int) -> Camera | None:
         """Return the calibrated camera for images of this size, or None."""
         if self.calibration is None:
             return None
@@ -105,38 +94,28 @@ class Clip:
 
 @dataclass
 class ClipRecording:
-    """
-    The observations of a front end in a clip.
+    """The observations of a front end in a clip."""
 
-    :param size: width and height of the images, pixels.
-    :param observations: list of observations of each image. :param stamps_ns: of the images.
-    """
-
-    size: Tuple[int, int]
+    size: tuple[int, int]  # width and height of the images, pixels
     rate_hz: float
-    observations: List[List[JointObservation]] = field(default_factory=list)
-    stamps_ns: List[int] = field(default_factory=list)
+    observations: list[list[JointObservation]] = field(default_factory=list)  # of each image
+    stamps_ns: list[int] = field(default_factory=list)  # of the images
 
-    def largest_person(self, index: int) -> Optional[JointObservation]:
+    def largest_person(self, index: int) -> JointObservation | None:
         """Return the observation with the tallest box in one image, or None."""
         return max(self.observations[index], key=lambda o: float(o.box_px[3] - o.box_px[1]),
                    default=None)
 
 
-def evaluate(clip: Clip, parts, solvers, settings: Dict, hide_s: float, clear_s: float,
-             overlay: Optional[Path] = None) -> Dict:
-    """
-    Return the scores of every part and solver.
-
-    :param overlay: file of a video of the first part and the last solver.
-    :raises SourceError: when the clip shows no person, or is too short.
-    """
+def evaluate(clip: Clip, parts, solvers, settings: dict, hide_s: float, clear_s: float,
+             overlay: Path | None = None) -> dict:
+    """Return the scores; ``overlay``: file of a video of the first part and the last solver."""
     config = apply_settings(PipelineConfig(), settings)
     clear = record(clip, config)
     if not any(clear.observations):
         raise SourceError(f'{clip.video}: the front end finds no person to hide')
     clear_bodies = {name: replay_clip(clip, clear, name, settings) for name in solvers}
-    result: Dict = {}
+    result: dict = {}
     for part in parts:
         occluder = RectangleOccluder(PARTS[part], clear, hide_s, clear_s)
         painted, count = occluder.painted_count(), len(clear.observations)
@@ -156,7 +135,7 @@ def evaluate(clip: Clip, parts, solvers, settings: Dict, hide_s: float, clear_s:
 
 
 def record(clip: Clip, config: PipelineConfig,
-           occluder: Optional[RectangleOccluder] = None) -> ClipRecording:
+           occluder: RectangleOccluder | None = None) -> ClipRecording:
     """Return the observations of the front end in the clip, with the rectangles if given."""
     observer = load_observer(config)
     try:
@@ -168,8 +147,7 @@ def record(clip: Clip, config: PipelineConfig,
                 image = frame.image_rgb
                 if occluder is not None:
                     image = occluder.paint(image, frame.index)
-                recording.observations.append(
-                    observer.observe(image, camera, frame.stamp_ns))
+                recording.observations.append(observer.observe(image, camera, frame.stamp_ns))
                 recording.stamps_ns.append(frame.stamp_ns)
     finally:
         observer.close()
@@ -177,7 +155,7 @@ def record(clip: Clip, config: PipelineConfig,
 
 
 def replay_clip(clip: Clip, recording: ClipRecording, solver: str,
-                settings: Dict) -> List[List[Body]]:
+                settings: dict) -> list[list[Body]]:
     """Return the bodies of every image, by the pipeline behind the recorded front end."""
     config = apply_settings(PipelineConfig(), settings)
     config.solver.name = solver
@@ -189,7 +167,7 @@ def replay_clip(clip: Clip, recording: ClipRecording, solver: str,
 
 
 def observer_scores(clear: ClipRecording, occluded: ClipRecording,
-                    occluder: RectangleOccluder) -> Dict:
+                    occluder: RectangleOccluder) -> dict:
     """Return the effect of the rectangles on the front end's own joints."""
     hidden_mm, seen_mm, missed = [], [], 0
     frames = occluder.hiding_frames()
@@ -200,26 +178,22 @@ def observer_scores(clear: ClipRecording, occluded: ClipRecording,
         now = _nearest_observation(occluded.observations[index], before.box_px)
         missed += now is None
         if now is not None:
-            off_mm = np.linalg.norm(now.own_joints_m[:24] - before.own_joints_m[:24],
-                                    axis=1) * 1e3
+            off_mm = np.linalg.norm(now.own_joints_m[:24] - before.own_joints_m[:24], axis=1) * 1e3
             hidden_mm.extend(off_mm[occluder.hidden[index]])
             seen_mm.extend(off_mm[~occluder.hidden[index]])
     return {**dict.fromkeys(COLUMNS), 'hidden_mm': mean_or_none(hidden_mm),
             'seen_mm': mean_or_none(seen_mm), 'missed_percent': 100 * missed / len(frames)}
 
 
-def _nearest_observation(observations, box_px) -> Optional[JointObservation]:
+def _nearest_observation(observations, box_px) -> JointObservation | None:
     return min(observations, key=lambda one: np.abs(one.box_px - box_px).sum(), default=None)
 
 
-def solver_scores(clear, occluded, occluder: RectangleOccluder, stamps_ns) -> Dict:
-    """
-    Return the effect of the rectangles on a solver's bodies.
-
-    :param clear: list of bodies of each clear image. :param occluded: of each occluded one.
-    """
+def solver_scores(clear, occluded, occluder: RectangleOccluder, stamps_ns) -> dict:
+    """Return the effect of the rectangles; ``clear`` and ``occluded`` are bodies of each image."""
     hidden_mm, seen_mm, root_mm, is_observed, is_wrong = [], [], [], [], []
-    missed, frames, person = 0, occluder.hiding_frames(), _most_frequent_id(clear)
+    ids = [body.id for bodies in clear for body in bodies]
+    missed, frames, person = 0, occluder.hiding_frames(), max(set(ids), key=ids.count, default=0)
     for index in frames:
         before = next((body for body in clear[index] if body.id == person), None)
         if before is None:
@@ -244,7 +218,7 @@ def solver_scores(clear, occluded, occluder: RectangleOccluder, stamps_ns) -> Di
             'wrongly_percent': mean_or_none(np.asarray(is_wrong) * 100.0)}
 
 
-def fastest_return_rad_s(bodies, occluder: RectangleOccluder, stamps_ns) -> Optional[float]:
+def fastest_return_rad_s(bodies, occluder: RectangleOccluder, stamps_ns) -> float | None:
     """Return the fastest turn of a hidden joint in the time after it reappears, or None."""
     fastest = None
     for end, hidden in occluder.reappearances():
@@ -265,11 +239,6 @@ def _about_pelvis(body: Body) -> np.ndarray:
     return (body.joints_m - body.joints_m[_PELVIS])[:24]
 
 
-def _most_frequent_id(frames) -> int:
-    ids = [body.id for bodies in frames for body in bodies]
-    return max(set(ids), key=ids.count) if ids else 0
-
-
-def _nearest(bodies, before: Body) -> Optional[Body]:
+def _nearest(bodies, before: Body) -> Body | None:
     """Return the body with the root nearest to that of ``before``, or None."""
     return min(bodies, key=lambda body: np.linalg.norm(body.root_m - before.root_m), default=None)

@@ -1,45 +1,40 @@
 """Rectangles that hide parts of a person for stretches of a clip, and a video of their effect."""
 
-from __future__ import annotations
-
-from typing import Iterator, List, Optional, Tuple
+from typing import Iterator
 
 from niki_ros.body.skeleton import BODY_24, JOINT
 import numpy as np
 
 GREY = 96
-_MARGIN_RATIO = 0.04
-"""Of the rectangle around the joints, over the height of the person."""
+_MARGIN_RATIO = 0.04  # of the rectangle around the joints, over the height of the person
 
 
 def _both_sides(*kinds) -> np.ndarray:
     return np.array([JOINT[f'{side}_{kind}'] for side in ('left', 'right') for kind in kinds])
 
 
+# part of the body → joints under the rectangle, indices into JOINTS_29
 PARTS = {
     'legs': _both_sides('knee', 'ankle', 'foot', 'big_toe'),
     'left_arm': np.array([JOINT[f'left_{kind}'] for kind in (
         'elbow', 'wrist', 'hand', 'middle_finger')]),
-    'lower_half': _both_sides('hip', 'knee', 'ankle', 'foot', 'big_toe'),
-}
-"""Part of the body → joints under the rectangle, indices into JOINTS_29."""
+    'lower_half': _both_sides('hip', 'knee', 'ankle', 'foot', 'big_toe')}
 
 
 class RectangleOccluder:
     """
-    One rectangle for every stretch of a clip, which does not move, as furniture.
+    One rectangle for every stretch of a clip; like furniture, it does not move.
 
     :param joints: indices into JOINTS_29 of the joints to hide.
     :param recording: :class:`~niki_training.evaluate.occlude.ClipRecording` without rectangles.
     :param hide_s: length of each stretch. :param clear_s: time before each stretch.
     :ivar boxes_px: per frame x0, y0, x1, y1 or None.
-    :ivar hidden: per frame (24,) True for joints of the body behind the rectangle.
+    :ivar hidden: per frame (24,) True for joints behind the rectangle.
     """
 
     def __init__(self, joints, recording, hide_s: float, clear_s: float):
-        """Place the rectangles over the person of the recording."""
         count = len(recording.observations)
-        self.boxes_px: List[Optional[np.ndarray]] = [None] * count
+        self.boxes_px: list[np.ndarray | None] = [None] * count
         self.hidden = [np.zeros(len(BODY_24), dtype=bool)] * count
         hide, clear = (max(1, round(s * recording.rate_hz)) for s in (hide_s, clear_s))
         for begin in range(clear, count, hide + clear):
@@ -72,11 +67,11 @@ class RectangleOccluder:
         """Return the number of frames with a rectangle."""
         return sum(box_px is not None for box_px in self.boxes_px)
 
-    def hiding_frames(self) -> List[int]:
+    def hiding_frames(self) -> list[int]:
         """Return the frames in which a joint is hidden."""
         return [index for index, hidden in enumerate(self.hidden) if hidden.any()]
 
-    def reappearances(self) -> Iterator[Tuple[int, np.ndarray]]:
+    def reappearances(self) -> Iterator[tuple[int, np.ndarray]]:
         """Yield the first frame after each stretch, and (24,) True for joints that reappear."""
         for index in range(1, len(self.boxes_px)):
             if self.boxes_px[index] is None and self.boxes_px[index - 1] is not None:
@@ -92,20 +87,14 @@ def _box_around(joints, people) -> np.ndarray:
 
 
 def write_comparison(path, clip, config, occluder: RectangleOccluder, clear, occluded) -> None:
-    """
-    Write a video of bodies in the clear images (left) and in the occluded ones (right).
-
-    :param clip: :class:`~niki_training.evaluate.occlude.Clip`.
-    :param clear: list of bodies of each clear image. :param occluded: and of each occluded one.
-    """
+    """Write a video of the bodies of each clear image (left) and each occluded one (right)."""
     from niki_ros.files.atomic_write import atomic_write
     from niki_ros.files.video_writer import VideoWriter
     from niki_ros.images.overlay import draw_overlay
     from niki_ros.scene.camera import Camera
     with clip.open() as source, atomic_write(path) as part:
-        width, height = source.width, source.height
-        camera = clip.camera(width, height) or Camera.from_fov(
-            width, height, config.camera.fov_deg)
+        size = width, height = source.width, source.height
+        camera = clip.camera(*size) or Camera.from_fov(*size, config.camera.fov_deg)
         with VideoWriter(part, source.rate_hz, 2 * width, height) as video:
             for frame in source:
                 left = draw_overlay(frame.image_rgb, clear[frame.index], camera)

@@ -1,7 +1,5 @@
 """A rendered person who walks between a calibrated camera and the measured person."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from niki_ros.body.skeleton import open_skeleton
@@ -22,16 +20,11 @@ _HIPS = [LIMBS.index('left_hip'), LIMBS.index('right_hip')]
 
 @dataclass(frozen=True)
 class PasserByNumbers:
-    """
-    Numbers of :class:`PasserBy`.
+    """Numbers of :class:`PasserBy`."""
 
-    :param distance_ratio: of the walk, over the distance of the measured person.
-    :param speed_m_s: of the walk. :param ankle_m: height of an ankle joint above the floor.
-    """
-
-    distance_ratio: float = 0.55
-    speed_m_s: float = 1.3
-    ankle_m: float = 0.08
+    distance_ratio: float = 0.55  # of the walk, over the distance of the measured person
+    speed_m_s: float = 1.3  # of the walk
+    ankle_m: float = 0.08  # height of an ankle joint above the floor
 
 
 class PasserBy:
@@ -42,21 +35,17 @@ class PasserBy:
     :param calibrated: :class:`~niki_training.evaluate.video_truth.CalibratedCamera`, world z up.
     :param limbs_m: (frames, 12, 3) of the measured person, camera axes.
     :param size: width and height of the images; None = those of the calibration.
-    :raises InputError: when ``motion`` has no walk of this length.
-    :ivar covers: (frames, 12) True where the passer-by is in front of a limb joint; set by
-        :meth:`paint`.
+    :ivar covers: (frames, 12) True for limb joints behind the passer-by; :meth:`paint` sets it.
     """
 
     def __init__(self, motion, calibrated, limbs_m, size=None, seed: int = 0,
                  numbers: PasserByNumbers = PasserByNumbers()):
-        """Choose a walk and a body, and make the renderer."""
         rng = np.random.default_rng(seed)
         camera = calibrated.camera.resized(*size) if size else calibrated.camera
         frame_count = len(limbs_m)
         model = AnnyModel(open_skeleton())
         body = model.body(_ADULT)
-        start = straightest_walk(motion, frame_count,
-                                 numbers.speed_m_s * frame_count / motion.fps)
+        start = straightest_walk(motion, frame_count, numbers.speed_m_s * frame_count / motion.fps)
         rotmat, root_m = scene.person_motion(motion, start, frame_count, body, rng)
         camera_from_stage, origin_m = stage_in_front(
             limbs_m, calibrated.camera_from_world[:, 2], numbers)
@@ -85,16 +74,11 @@ class PasserBy:
         return np.where(mask[..., None], drawn, image_rgb)
 
     def close(self) -> None:
-        """Free the renderer."""
         self._renderer.close()
 
 
 def straightest_walk(motion, frame_count: int, length_m: float) -> int:
-    """
-    Return the first frame of the straight window whose length is nearest to ``length_m``.
-
-    :raises InputError: when no piece is long enough, or no walk is half as long.
-    """
+    """Return the first frame of the straight window whose length is nearest to ``length_m``."""
     best_m, start = np.inf, None
     for begin, count in zip(motion.starts, motion.lengths):
         at = np.arange(begin, begin + count - frame_count + 1, 10)
@@ -116,9 +100,8 @@ def stage_in_front(limbs_m, up, numbers: PasserByNumbers = PasserByNumbers()) ->
     """
     Return the floor in front of a person: camera_from_stage (3, 3) and the origin (3,), metres.
 
-    Stage axes: x right in the image, y up, z towards the camera.
-
-    :param limbs_m: (frames, 12, 3) camera axes. :param up: (3,) unit vector, camera axes.
+    Stage axes: x right in the image, y up, z towards the camera. ``limbs_m`` (frames, 12, 3) and
+    the unit vector ``up`` (3,) have camera axes.
     """
     middle_m = limbs_m[:, _HIPS].mean((0, 1))
     ahead = middle_m - up * (middle_m @ up)

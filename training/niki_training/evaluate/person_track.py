@@ -1,7 +1,5 @@
 """Steps one person through the stages of the pipeline that need no image."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from niki_ros.body.kinematics import forward_kinematics
@@ -16,14 +14,9 @@ STAGES = ('estimate_size', 'extrapolate_hidden_joints', 'solve')
 
 
 class PersonTrack:
-    """
-    One person of the pipeline, without an image.
-
-    :param solver: see :class:`niki_ros.solvers.Solver`.
-    """
+    """One person of the pipeline, without an image, with a :class:`niki_ros.solvers.Solver`."""
 
     def __init__(self, solver):
-        """Start without a past."""
         self._solver, parts = solver, StageParts(PipelineConfig(), solver)
         self._person = Person(lambda: make_stages(parts, STAGES), Sighting(0, np.zeros(4), None))
 

@@ -1,7 +1,5 @@
 """Charts of the evaluation's tables and reports."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from niki_ros.common.errors import ConfigError
@@ -12,19 +10,12 @@ _CHARTS = (
     ('frames', 'rotation_deg', 'frames: local rotation error, degrees', 'linear'),
     ('frames', 'auroc', 'frames: AUROC of the confidence', 'linear'),
     ('sequences', 'mpjpe_mm', 'tracks: MPJPE, mm', 'log'),
-    ('sequences', 'acceleration_mm', 'tracks: acceleration error, mm/frame²', 'log'),
-)
-_MIN_LOG_HEIGHT = 0.1
-"""Bars on a logarithmic axis start here; smaller values are drawn as this."""
+    ('sequences', 'acceleration_mm', 'tracks: acceleration error, mm/frame²', 'log'))
+_MIN_LOG_HEIGHT = 0.1  # bars on a logarithmic axis start here; smaller values are drawn as this
 
 
 def new_figure(**options):
-    """
-    Return an empty figure of matplotlib, without a screen.
-
-    :param options: of :class:`matplotlib.figure.Figure`.
-    :raises ConfigError: when matplotlib is absent.
-    """
+    """Return an empty figure of matplotlib; ``options`` of :class:`matplotlib.figure.Figure`."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -33,11 +24,6 @@ def new_figure(**options):
 
 
 def save_figure(figure, path: Path, dpi: int = 110) -> None:
-    """
-    Write a figure.
-
-    :raises ConfigError: when matplotlib does not know the ending of the file.
-    """
     try:
         with atomic_write(path) as part:
             figure.savefig(part, dpi=dpi)
@@ -46,12 +32,7 @@ def save_figure(figure, path: Path, dpi: int = 110) -> None:
 
 
 def draw_tables(tables: dict, path: Path) -> None:
-    """
-    Draw a chart of each score: one bar per solver, one group per corruption.
-
-    :param tables: {frames, sequences} → solver → corruption → scores.
-    :raises ConfigError: when matplotlib is absent, or does not know the ending of the file.
-    """
+    """Draw a chart of each score of {frames, sequences} → solver → corruption → scores."""
     solvers = list(dict.fromkeys(name for table in tables.values() for name in table))
     colours = {name: f'C{i % 10}' for i, name in enumerate(solvers)}
     charts = [chart for chart in _CHARTS if _bars(tables.get(chart[0], {}), chart[1])]
@@ -71,7 +52,6 @@ def _bars(table: dict, score: str) -> dict:
 
 
 def _draw(axes, bars: dict, scale: str, colours: dict) -> None:
-    """Draw one chart."""
     names = list(dict.fromkeys(row for rows in bars.values() for row in rows))
     width = 0.8 / len(bars)
     for i, (solver, rows) in enumerate(bars.items()):
@@ -87,12 +67,7 @@ def _draw(axes, bars: dict, scale: str, colours: dict) -> None:
 
 
 def draw_landmark_errors(report: dict, path: Path) -> None:
-    """
-    Draw the report of ``niki-evaluate landmarks``.
-
-    :param report: of :func:`niki_training.evaluate.landmarks.measure`.
-    :raises ConfigError: when matplotlib is absent, or does not know the ending of the file.
-    """
+    """Draw the report of :func:`niki_training.evaluate.landmarks.measure`."""
     drawn = [(_draw_visibility, 'photographs'), (_draw_lasting, 'rendered'),
              (_draw_depth, 'depth_rendered'), (_draw_depth, 'depth_video')]
     drawn = [(draw, name) for draw, name in drawn if name in report]
@@ -123,7 +98,6 @@ def _draw_visibility(axes, report: dict, name: str) -> None:
 
 
 def _draw_lasting(axes, report: dict, name: str) -> None:
-    """Draw errors that last through a clip, and errors that flicker."""
     rows = report[name]
     for shift, kind in ((-0.2, 'lasting'), (0.2, 'flickers')):
         axes.bar([k + shift for k in range(len(rows))],
@@ -133,7 +107,6 @@ def _draw_lasting(axes, report: dict, name: str) -> None:
 
 
 def _draw_depth(axes, report: dict, name: str) -> None:
-    """Draw slope and residual of the estimated depth over the true depth."""
     rows = report[name]
     axes.bar([k - 0.2 for k in range(len(rows))], [row['slope'] for row in rows.values()], 0.38,
              label='guessed depth over true depth')
@@ -146,12 +119,7 @@ def _draw_depth(axes, report: dict, name: str) -> None:
 
 
 def draw_reliability(rows: list, path: Path) -> None:
-    """
-    Draw measured errors over expected ones.
-
-    :param rows: dictionaries with ``expected_mm`` and ``found_mm``.
-    :raises ConfigError: when matplotlib is absent, or does not know the ending of the file.
-    """
+    """Draw measured over expected errors: rows with ``expected_mm`` and ``found_mm``."""
     figure = new_figure(figsize=(5, 5), layout='constrained')
     axes = figure.subplots()
     expected = [row['expected_mm'] for row in rows]

@@ -1,18 +1,17 @@
 """
 Score every solver against the share of the body that is hidden, on rendered people.
 
-The pairs of niki-data render --observe or niki-data observe hold the observations of a front end
-and exact ground truth. The whole pipeline runs on these observations with each solver; the front
-end's own joints are scored, too. Frames without an observation are counted, not scored, as are
-the first frames of a clip, before a person is confirmed.
+The pairs of niki-data render --observe or niki-data observe hold observations and exact ground
+truth. The whole pipeline runs on the observations with each solver; the front end's own joints are
+scored, too. Frames without an observation, and those before a person is confirmed, are only
+counted.
 """
 
-from __future__ import annotations
 
 import json
 from pathlib import Path
 import sys
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Iterator, NamedTuple, Sequence
 
 from niki_ros.body.confidence import CONFIDENT_WITHIN_M
 from niki_ros.body.observation import JointObservation
@@ -44,8 +43,7 @@ GROUPS = {
     'trunk': ('pelvis', 'spine', 'neck', 'collar', 'hip', 'left_shoulder', 'right_shoulder'),
     'head': ('head',), 'arms': ('elbow', 'wrist', 'hand'), 'legs': ('knee', 'ankle', 'foot')}
 _EDGES_PERCENT = np.arange(0, 101, 10)
-_MIN_FRAMES = 30
-"""A tenth of the hidden share with fewer frames has no score."""
+_MIN_FRAMES = 30  # a tenth of the hidden share with fewer frames has no score
 _CLEAR_PERCENT, _MUCH_HIDDEN_PERCENT = 1.0, 30.0
 _CONFIDENCE_BINS = 10
 _ROWS = ('mpjpe_mm', 'pa_mpjpe_mm', 'clear_mm', 'much_hidden_mm', 'seen_joints_mm',
@@ -56,24 +54,18 @@ _FIELDS = ('joints_m', 'keypoints_px', 'box_px', 'score', 'keypoint_sigma_px', '
 
 
 class Truth(NamedTuple):
-    """
-    Ground truth of n frames.
+    """Ground truth of n frames."""
 
-    :param joints_m: (n, 29, 3) root-relative. :param visible: (n, 29) bool.
-    :param hidden_percent: (n,) of the silhouette.
-    """
+    joints_m: np.ndarray  # (n, 29, 3) root-relative
+    hidden_percent: np.ndarray  # (n,) of the silhouette
+    visible: np.ndarray  # (n, 29) bool
 
-    joints_m: np.ndarray
-    hidden_percent: np.ndarray
-    visible: np.ndarray
-
-    def at(self, mask) -> Truth:
+    def at(self, mask) -> 'Truth':
         """Return the frames of a mask (n,)."""
         return Truth(*(array[mask] for array in self))
 
 
 def add_arguments(parser) -> None:
-    """Add the options of ``niki-evaluate rendered``."""
     parser.add_argument('folder', type=Path, help='folder with shards of pairs')
     parser.add_argument('--split', default='val')
     parser.add_argument('--solver', action='append', metavar='NAME[=FOLDER]',
@@ -87,7 +79,6 @@ def add_arguments(parser) -> None:
 
 
 def main(args) -> int:
-    """Print the scores and write the files of the options."""
     check_arguments(args, {'--json': args.json, '--plot': args.plot})
     shards = read_shards(args.folder, args.split)
     if args.clips:
@@ -101,19 +92,17 @@ def main(args) -> int:
     return 0
 
 
-def evaluate(shards: Dict, solvers: Sequence[str], tracks: bool = False) -> Dict:
+def evaluate(shards: dict, solvers: Sequence[str], tracks: bool = False) -> dict:
     """
-    Return the scores of the observer and of every solver.
+    Return counts, and in ``ways`` the scores of the observer and of every solver.
 
-    :param shards: arrays (clips, frames, ...) of :func:`read_shards`.
-    :param solvers: names, or NAME=FOLDER. :param tracks: run the solver's track alone.
-    :return: counts, the share of frames with an observation, and in ``ways`` the scores.
+    :param shards: of :func:`read_shards`. :param solvers: names, or NAME=FOLDER.
+    :param tracks: run the solver's track alone.
     """
     found, hidden = shards['obs_found'], shards['hidden_percent']
     joints_m = shards['joints_m'] - shards['joints_m'][:, :, :1]
     truth = Truth(joints_m, hidden, shards['visible']).at(found)
-    own = UNCORRECTED_JOINTS if UNCORRECTED_JOINTS in shards else 'obs_joints_m'
-    observed_m = shards[own][found]
+    observed_m = shards.get(UNCORRECTED_JOINTS, shards['obs_joints_m'])[found]
     results = {OBSERVER: scores(observed_m, None, truth)}
     for item in solvers:
         name, _, folder = item.partition('=')
@@ -121,11 +110,10 @@ def evaluate(shards: Dict, solvers: Sequence[str], tracks: bool = False) -> Dict
         run = run_tracks if tracks else run_pipeline
         answer_m, confidence = run(load_solver(folder or name), shards)
         answered = np.isfinite(answer_m).all((1, 2))
-        truth_there = truth.at(answered)
-        results[name] = scores(answer_m[answered], confidence[answered], truth_there)
-        observer_there = scores(observed_m[answered], None, truth_there)
-        results[name].update(relative_scores(results[name], observer_there),
-                             answered_percent=100 * float(answered.mean()))
+        true = truth.at(answered)
+        own = scores(answer_m[answered], confidence[answered], true)
+        relative = relative_scores(own, scores(observed_m[answered], None, true))
+        results[name] = {**own, **relative, 'answered_percent': 100 * float(answered.mean())}
     tenth = _tenth(hidden)
     return {
         'clips': len(found), 'frames': int(found.size), 'scored': int(found.sum()),
@@ -137,11 +125,10 @@ def evaluate(shards: Dict, solvers: Sequence[str], tracks: bool = False) -> Dict
 
 
 def _tenth(hidden_percent) -> np.ndarray:
-    """Return 0 … 9 for each hidden share."""
     return np.clip(np.digitize(hidden_percent, _EDGES_PERCENT) - 1, 0, 9)
 
 
-def run_tracks(solver, shards: Dict) -> Tuple[np.ndarray, np.ndarray]:
+def run_tracks(solver, shards: dict) -> tuple[np.ndarray, np.ndarray]:
     """Return joints (n, 29, 3) and confidence (n, 24) of the solver's tracks, n observations."""
     joints_m, confidence = [], []
     for clip, found in enumerate(shards['obs_found']):
@@ -154,7 +141,7 @@ def run_tracks(solver, shards: Dict) -> Tuple[np.ndarray, np.ndarray]:
     return np.stack(joints_m), np.stack(confidence)
 
 
-def run_pipeline(solver, shards: Dict) -> Tuple[np.ndarray, np.ndarray]:
+def run_pipeline(solver, shards: dict) -> tuple[np.ndarray, np.ndarray]:
     """Return the same as :func:`run_tracks` of the whole pipeline; NaN without a body."""
     width, height = (int(side) for side in shards['image_size'][0])
     config = PipelineConfig()
@@ -168,15 +155,14 @@ def run_pipeline(solver, shards: Dict) -> Tuple[np.ndarray, np.ndarray]:
         replayed = replay(pipeline, camera, (width, height), stamps_ns)
         for is_found, bodies in zip(found, replayed):
             if is_found:
-                body = bodies[0] if bodies else None
-                joints_m.append(np.full((29, 3), np.nan) if body is None
-                                else body.joints_m - body.joints_m[:1])
-                confidence.append(np.full(24, np.nan) if body is None else body.confidence)
+                joints_m.append(bodies[0].joints_m - bodies[0].joints_m[:1] if bodies
+                                else np.full((29, 3), np.nan))
+                confidence.append(bodies[0].confidence if bodies else np.full(24, np.nan))
     return np.stack(joints_m), np.stack(confidence)
 
 
-def clip_observations(shards: Dict, clip: int,
-                      errors: LandmarkErrors) -> Iterator[List[JointObservation]]:
+def clip_observations(shards: dict, clip: int,
+                      errors: LandmarkErrors) -> Iterator[list[JointObservation]]:
     """Yield the list of one or no observation of each frame of a clip."""
     for t, is_found in enumerate(shards['obs_found'][clip]):
         if not is_found:
@@ -189,12 +175,8 @@ def clip_observations(shards: Dict, clip: int,
             yield [JointObservation(sigma_200mm=shards['obs_sigma'][clip, t], **seen)]
 
 
-def scores(joints_m, confidence, truth: Truth) -> Dict:
-    """
-    Return all scores of n frames.
-
-    :param joints_m: (n, 29, 3) root-relative. :param confidence: (n, 24), or None.
-    """
+def scores(joints_m, confidence, truth: Truth) -> dict:
+    """Return the scores of joints (n, 29, 3), root-relative, and confidence (n, 24) or None."""
     error_mm = joint_errors_mm(joints_m, truth.joints_m)
     frame_mm, hidden = error_mm.mean(1), truth.hidden_percent
     tenth, visible = _tenth(hidden), truth.visible[:, :24]
@@ -222,7 +204,7 @@ def joint_errors_mm(found_m, true_m) -> np.ndarray:
     return 1e3 * np.linalg.norm(off_m[:, :24], axis=-1)
 
 
-def group_joints(name: str) -> List[int]:
+def group_joints(name: str) -> list[int]:
     """Return the indices of the joints of one of ``GROUPS``."""
     def kind(joint):
         return joint.replace('left_', '').replace('right_', '')
@@ -230,23 +212,23 @@ def group_joints(name: str) -> List[int]:
         JOINTS_29[j] == part or kind(JOINTS_29[j]).startswith(part) for part in GROUPS[name])]
 
 
-def means_by_tenth(values, tenth) -> List[Optional[float]]:
+def means_by_tenth(values, tenth) -> list[float | None]:
     """Return the mean of values (n,) in each tenth; None for too few."""
     return [mean_or_none(values[tenth == k]) if (tenth == k).sum() >= _MIN_FRAMES else None
             for k in range(10)]
 
 
-def relative_scores(own: Dict, observer: Dict) -> Dict:
+def relative_scores(own: dict, observer: dict) -> dict:
     """Return scores over those of the observer, and the ratio of the areas under the curve."""
     both = [(a, b) for a, b in zip(own['by_tenth_mm'], observer['by_tenth_mm']) if b is not None]
-    result = {'relative_area': float(sum(a for a, _ in both) / sum(b for _, b in both))
-              if both else None}
+    area = float(sum(a for a, _ in both) / sum(b for _, b in both)) if both else None
+    result = {'relative_area': area}
     for key in ('mpjpe_mm', 'clear_mm', 'much_hidden_mm'):
         result[f'relative_{key[:-3]}'] = own[key] / observer[key] if observer[key] else None
     return result
 
 
-def calibration(confidence, right, bins: int = _CONFIDENCE_BINS) -> Dict[str, List[float]]:
+def calibration(confidence, right, bins: int = _CONFIDENCE_BINS) -> dict[str, list[float]]:
     """Return mean confidence, share of right joints, and share of all joints in each bin."""
     index = np.minimum((np.asarray(confidence) * bins).astype(int), bins - 1)
     count = np.bincount(index.ravel(), minlength=bins)
@@ -256,14 +238,13 @@ def calibration(confidence, right, bins: int = _CONFIDENCE_BINS) -> Dict[str, Li
             'share': (count / count.sum()).tolist()}
 
 
-def calibration_error_percent(table: Dict[str, List[float]]) -> float:
+def calibration_error_percent(table: dict[str, list[float]]) -> float:
     """Return the expected calibration error of :func:`calibration`."""
     claimed, true, share = (np.asarray(table[key]) for key in ('claimed', 'true', 'share'))
     return float(100 * (share * np.abs(claimed - true)).sum())
 
 
-def markdown(result: Dict) -> str:
-    """Return the tables in Markdown."""
+def markdown(result: dict) -> str:
     def cell(value, digits=1):
         return '' if value is None else f'{value:.{digits}f}'
     ways = result['ways']
@@ -272,10 +253,8 @@ def markdown(result: Dict) -> str:
              f'person found; of the unhidden ones {clear} % found.', '',
              '| % hidden | frames | found % | ' + ' | '.join(ways) + ' |',
              '|---' * (3 + len(ways)) + '|']
-    for k in range(10):
-        share = result['found_by_tenth'][k]
-        lines.append(f'| {_EDGES_PERCENT[k]}–{_EDGES_PERCENT[k + 1]} | '
-                     f'{result["frames_by_tenth"][k]} | '
+    for k, (count, share) in enumerate(zip(result['frames_by_tenth'], result['found_by_tenth'])):
+        lines.append(f'| {_EDGES_PERCENT[k]}–{_EDGES_PERCENT[k + 1]} | {count} | '
                      f'{cell(None if share is None else 100 * share)} | '
                      + ' | '.join(cell(way['by_tenth_mm'][k]) for way in ways.values()) + ' |')
     lines += ['', '| MPJPE, mm | ' + ' | '.join(ways) + ' |', '|---' * (1 + len(ways)) + '|']
@@ -286,12 +265,8 @@ def markdown(result: Dict) -> str:
     return '\n'.join(lines)
 
 
-def draw(result: Dict, path: Path) -> None:
-    """
-    Draw the error against percent hidden, of the body and of groups of joints, and calibration.
-
-    :raises ConfigError: when matplotlib is absent, or does not know the ending of the file.
-    """
+def draw(result: dict, path: Path) -> None:
+    """Draw error against percent hidden, of the body and of groups of joints, and calibration."""
     figure = new_figure(figsize=(14, 6), layout='constrained')
     panels = figure.subplots(2, 3).ravel()
     middle = (_EDGES_PERCENT[:-1] + _EDGES_PERCENT[1:]) / 2

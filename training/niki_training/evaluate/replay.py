@@ -1,8 +1,6 @@
 """Replay of recorded observations through the pipeline, without images and front end."""
 
-from __future__ import annotations
-
-from typing import Dict, Iterable, Iterator, List, Optional, Sequence
+from typing import Iterable, Iterator, Sequence
 
 from niki_ros.backends import engine_options
 from niki_ros.body.body import Body
@@ -17,19 +15,13 @@ import numpy as np
 
 
 class ReplayObserver:
-    """
-    A front end that returns recorded observations.
+    """A front end that returns the recorded observations of each image, in order."""
 
-    :param observations: those of each image, in order.
-    """
-
-    def __init__(self, observations: Iterable[List[JointObservation]]):
-        """Start at the first image."""
+    def __init__(self, observations: Iterable[list[JointObservation]]):
         self._observations = iter(observations)
-        self.faults: Dict[str, str] = {}
+        self.faults: dict[str, str] = {}
 
-    def observe(self, image_rgb, camera, stamp_ns, boxes_px=None) -> List[JointObservation]:
-        """Return the observations of the next image."""
+    def observe(self, image_rgb, camera, stamp_ns, boxes_px=None) -> list[JointObservation]:
         return list(next(self._observations))
 
     def reset(self) -> None:
@@ -38,54 +30,38 @@ class ReplayObserver:
     def close(self) -> None:
         """Do nothing: there are no resources."""
 
-    def describe(self) -> Dict[str, str]:
-        """Return the name of this front end."""
+    def describe(self) -> dict[str, str]:
         return {'observer': 'replay'}
 
 
 class RecordingObserver:
-    """
-    A front end that keeps the observations of the last image.
-
-    :param observer: the front end that observes.
-    :ivar last: observations of the last image.
-    """
+    """A front end that keeps the observations of the last image in ``last``."""
 
     def __init__(self, observer: Observer):
-        """Start without observations."""
         self._observer = observer
-        self.last: List[JointObservation] = []
+        self.last: list[JointObservation] = []
 
     @property
-    def faults(self) -> Dict[str, str]:
-        """Return the faults of the last image."""
+    def faults(self) -> dict[str, str]:
         return self._observer.faults
 
-    def observe(self, image_rgb, camera, stamp_ns, boxes_px=None) -> List[JointObservation]:
-        """Return the observations of an image, and keep them."""
+    def observe(self, image_rgb, camera, stamp_ns, boxes_px=None) -> list[JointObservation]:
         self.last = self._observer.observe(image_rgb, camera, stamp_ns, boxes_px)
         return self.last
 
     def reset(self) -> None:
-        """Reset the front end."""
         self._observer.reset()
 
     def close(self) -> None:
-        """Free the front end."""
         self._observer.close()
 
-    def describe(self) -> Dict[str, str]:
-        """Return the description of the front end."""
+    def describe(self) -> dict[str, str]:
         return self._observer.describe()
 
 
-def replay_pipeline(config: PipelineConfig, observations: Iterable[List[JointObservation]],
+def replay_pipeline(config: PipelineConfig, observations: Iterable[list[JointObservation]],
                     numbers=None) -> Pipeline:
-    """
-    Return the pipeline of the settings with recorded observations in place of the front end.
-
-    :param observations: those of each image. :param numbers: as of :class:`Pipeline`.
-    """
+    """Return a pipeline with the recorded observations of each image in place of the front end."""
     options = {}
     if config.solver.name != 'analytic':
         options = {'refine': config.solver.refine, **engine_options(config.engine)}
@@ -93,12 +69,12 @@ def replay_pipeline(config: PipelineConfig, observations: Iterable[List[JointObs
                     config, load_lifter(config), numbers)
 
 
-def replay(pipeline: Pipeline, camera: Optional[Camera], size,
-           stamps_ns: Sequence[int]) -> Iterator[List[Body]]:
+def replay(pipeline: Pipeline, camera: Camera | None, size,
+           stamps_ns: Sequence[int]) -> Iterator[list[Body]]:
     """
-    Yield the bodies of each image.
+    Yield the bodies of each image of ``size`` (width, height).
 
-    :param camera: None = the field of view of the settings. :param size: width and height.
+    :param camera: None = the field of view of the settings.
     """
     blank = np.zeros((size[1], size[0], 3), np.uint8)
     for stamp_ns in stamps_ns:

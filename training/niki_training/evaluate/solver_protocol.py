@@ -1,10 +1,8 @@
 """The evaluation protocol of solvers: corrupted frames and sequences of held-out motion."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
-from typing import Callable, Dict, NamedTuple, Optional
+from typing import Callable, NamedTuple
 
 from niki_ros.body.kinematics import forward_kinematics
 from niki_ros.body.rotations import rotmat_from_rotvec
@@ -22,37 +20,28 @@ from niki_training.files.outputs import write_text
 
 SEQUENCE_FRAMES = 48
 FRAME_NS = 33_333_333
-_FIRST_SCORED_FRAME = 16
-"""Of a sequence: before it the track has not seen a whole window."""
-_SCORED_OCCLUSION_FRAMES = 15
-"""Frames that are scored after the beginning of a corruption."""
+_FIRST_SCORED_FRAME = 16  # of a sequence: before it the track has not seen a whole window
+_SCORED_OCCLUSION_FRAMES = 15  # frames that are scored after the beginning of a corruption
 _SOLVE_BATCH = 2048
 
+# joints (N, 29, 3), sigma (N, 29) → joints, rotmat or None, confidence or None
 Solve = Callable[[np.ndarray, np.ndarray], tuple]
-"""(joints (N, 29, 3), sigma (N, 29)) → (joints, rotmat or None, confidence or None)."""
 
 
 class ProtocolPoses(NamedTuple):
-    """
-    Ground truth of B frames or sequences.
+    """Ground truth of B frames or sequences."""
 
-    :param rotmat: (B, T, 24, 3, 3) local rotations, joint 0 in camera axes.
-    :param joints_m: (B, T, 29, 3). :param offsets_m: (B, 29, 3) of the bodies.
-    """
-
-    rotmat: np.ndarray
-    joints_m: np.ndarray
-    offsets_m: np.ndarray
+    rotmat: np.ndarray  # (B, T, 24, 3, 3) local rotations, joint 0 in camera axes
+    joints_m: np.ndarray  # (B, T, 29, 3)
+    offsets_m: np.ndarray  # (B, 29, 3) of the bodies
 
 
 def protocol_poses(motion: Motion, skeleton: Skeleton, seed: int, every: int = 12,
-                   frames: int = 1, limit: Optional[int] = None) -> ProtocolPoses:
+                   frames: int = 1, limit: int | None = None) -> ProtocolPoses:
     """
-    Return frames or sequences with random cameras and body sizes of 0.85 … 1.15.
+    Return sequences of T = ``frames`` with random cameras and body sizes of 0.85 … 1.15.
 
-    :param every: distance of their first frames. :param frames: length of a sequence, T.
-    :param limit: number of them at most.
-    :raises InputError: when no piece of motion has ``frames`` frames.
+    :param every: distance of their first frames. :param limit: number of sequences at most.
     """
     rng = np.random.default_rng(seed)
     if motion.lengths.max() < frames:
@@ -72,13 +61,13 @@ def protocol_poses(motion: Motion, skeleton: Skeleton, seed: int, every: int = 1
 
 
 def protocol_sequences(motion: Motion, skeleton: Skeleton, seed: int,
-                       limit: Optional[int] = None) -> ProtocolPoses:
+                       limit: int | None = None) -> ProtocolPoses:
     """Return sequences of ``SEQUENCE_FRAMES`` frames; see :func:`protocol_poses`."""
     return protocol_poses(motion, skeleton, seed, SEQUENCE_FRAMES, SEQUENCE_FRAMES, limit)
 
 
-def score_frames(solve: Solve, poses: ProtocolPoses, row: str, seed: int) -> Dict[str, float]:
-    """Return the scores of one method on one corruption (row of the table) of single frames."""
+def score_frames(solve: Solve, poses: ProtocolPoses, row: str, seed: int) -> dict[str, float]:
+    """Return the scores on one corruption (row of the table) of single frames."""
     rng = np.random.default_rng([seed, PROTOCOL_ROWS.index(row)])
     noisy, sigma, wrong = corrupt_for_row(row, poses.joints_m, rng)
     found, rotmat, confidence = solve(noisy[:, 0], sigma[:, 0])
@@ -86,7 +75,7 @@ def score_frames(solve: Solve, poses: ProtocolPoses, row: str, seed: int) -> Dic
                    wrong[:, 0])
 
 
-def _scores(found, found_rotmat, confidence, joints, rotmat, wrong) -> Dict[str, float]:
+def _scores(found, found_rotmat, confidence, joints, rotmat, wrong) -> dict[str, float]:
     scores = {'mpjpe_mm': float(metrics.mpjpe_mm(found, joints).mean()),
               'pa_mpjpe_mm': float(metrics.pa_mpjpe_mm(found, joints).mean())}
     if found_rotmat is not None:
@@ -97,12 +86,8 @@ def _scores(found, found_rotmat, confidence, joints, rotmat, wrong) -> Dict[str,
 
 
 def score_sequences(solver, poses: ProtocolPoses, row: str, seed: int,
-                    occluded_from: int = 0) -> Dict[str, float]:
-    """
-    Return the scores of a solver on one corruption of sequences, as the pipeline runs it.
-
-    :param occluded_from: first corrupted frame.
-    """
+                    occluded_from: int = 0) -> dict[str, float]:
+    """Return the scores on one corruption from frame ``occluded_from``, as the pipeline solves."""
     rng = np.random.default_rng([seed, 77, PROTOCOL_ROWS.index(row)])
     noisy, sigma, wrong = corrupt_for_row(row, poses.joints_m, rng)
     noisy[:, :occluded_from] = poses.joints_m[:, :occluded_from]
@@ -152,16 +137,11 @@ def markdown_table(table: dict, score: str = 'mpjpe_mm') -> str:
 
 
 def write_json(path: Path, tables: dict) -> None:
-    """Write the tables."""
     write_text(path, json.dumps(tables, indent=1) + '\n')
 
 
 def rows_of_solver(name: str, tables: dict) -> dict:
-    """
-    Return {frames, sequences} → corruption → scores of one solver, rounded.
-
-    :raises ConfigError: when the tables have no such solver.
-    """
+    """Return {frames, sequences} → corruption → scores of one solver, rounded."""
     rows = {table: solvers[name] for table, solvers in tables.items() if name in solvers}
     if not rows:
         raise ConfigError(f'the figures have no solver {name!r}; they have '
@@ -172,9 +152,9 @@ def rows_of_solver(name: str, tables: dict) -> dict:
 
 def note_figures(folder: Path, rows: dict, protocol: str) -> None:
     """
-    Write figures into the manifest of a model folder.
+    Write the rows of :func:`rows_of_solver` into the manifest of a model folder.
 
-    :param rows: of :func:`rows_of_solver`. :param protocol: data, seed and counts in words.
+    :param protocol: data, seed and counts in words.
     """
     manifest = read_model_folder(folder).manifest
     manifest['evaluation'] = {**manifest.get('evaluation', {}), 'protocol': protocol, **rows}

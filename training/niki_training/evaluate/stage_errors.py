@@ -1,8 +1,5 @@
 """Errors of a person's joints after stages of the pipeline."""
 
-from __future__ import annotations
-
-from typing import Dict, List
 
 import numpy as np
 
@@ -15,11 +12,11 @@ _GROUPS = {'trunk_mm': (0, 1, 6, 7), 'arms_mm': (8, 9, 10, 11), 'legs_mm': (2, 3
 """Of the twelve limb joints: hips and shoulders, elbows and wrists, knees and ankles."""
 
 
-def joints_after_stages(pipeline, body) -> List[np.ndarray]:
+def joints_after_stages(pipeline, body) -> list[np.ndarray]:
     """
-    Return the limb joints (12, 3) of one published body after each stage, camera axes.
+    Return the limb joints (12, 3) of a published body after each of ``STAGES``, camera axes.
 
-    The stages are: the front end before its correction, the lifter, the solver, all.
+    Those of the front end are before its correction.
     """
     frame = next(person.last_frame for person in pipeline.tracker.people if person.id == body.id)
     seen = frame.latest_observation
@@ -27,12 +24,8 @@ def joints_after_stages(pipeline, body) -> List[np.ndarray]:
         seen.own_joints_m, seen.joints_m, frame.solution.joints_m, body.joints_m)]
 
 
-def stage_errors_mm(joints_m: List[np.ndarray], true_m) -> np.ndarray:
-    """
-    Return errors (stages, columns) about the middle of the hips, mm.
-
-    :param joints_m: of :func:`joints_after_stages`. :param true_m: (12, 3).
-    """
+def stage_errors_mm(joints_m: list[np.ndarray], true_m) -> np.ndarray:
+    """Return errors (stages, columns) of limbs (12, 3) about the middle of the hips, mm."""
     rows = []
     for one_m in joints_m:
         off_m = (one_m - one_m[:2].mean(0)) - (true_m - true_m[:2].mean(0))
@@ -44,13 +37,13 @@ def stage_errors_mm(joints_m: List[np.ndarray], true_m) -> np.ndarray:
     return 1e3 * np.array(rows)
 
 
-def mean_errors(errors_mm: List[np.ndarray]) -> Dict[str, Dict[str, float]]:
+def mean_errors(errors_mm: list[np.ndarray]) -> dict[str, dict[str, float]]:
     """Return stage → column → mean of arrays (stages, columns) over frames."""
     means = np.mean(errors_mm, axis=0)
     return {stage: dict(zip(COLUMNS, map(float, row))) for stage, row in zip(STAGES, means)}
 
 
-def text_table(stages: Dict[str, Dict[str, float]]) -> str:
+def text_table(stages: dict[str, dict[str, float]]) -> str:
     """Return the stages of :func:`mean_errors` as text, one line each."""
     lines = [f'{"stage":20s} ' + ' '.join(f'{column:>12s}' for column in COLUMNS)]
     lines += [f'{stage:20s} ' + ' '.join(f'{row[column]:12.1f}' for column in COLUMNS)

@@ -1,5 +1,5 @@
 """
-Effect of one number of a stage, or of one setting, on the figures of calibrated video.
+Measure the effect of one number of a stage, or of one setting, on the scores of calibrated video.
 
 niki-evaluate sweep extrapolate_hidden_joints.full_weight_s FOLDER 0.5 1 2
 niki-evaluate sweep smoothing.beta FOLDER 1 2.5 5 --passer-by MOTION
@@ -8,14 +8,12 @@ People are found once; the pipeline behind the front end runs again with every v
 in use is among the rows and marked with a star.
 """
 
-from __future__ import annotations
-
 import argparse
-from dataclasses import fields, replace
+from dataclasses import replace
 import json
 from pathlib import Path
 import sys
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 from niki_ros.cli.arguments import parse_settings
 from niki_ros.common.errors import ConfigError
@@ -33,29 +31,20 @@ from niki_training.evaluate.replay import replay, replay_pipeline
 from niki_training.evaluate.video_truth import read_trial
 
 FIGURES = ('mpjpe_mm', 'pa_mpjpe_mm', 'root_mm', 'acceleration_error_mm_frame2', 'missed')
-"""Columns of the table."""
 
 
 class RecordedClip(NamedTuple):
-    """
-    The observations of one camera.
-
-    :param size: width and height of the images, pixels. :param stamps_ns: of the images.
-    :param observations: list of observations of each image.
-    :param true_m: (frames, 12, 3) measured limb joints, camera axes.
-    :param covered: (frames,) True where the passer-by covers the person.
-    """
+    """The observations of one camera."""
 
     camera: Any
-    size: tuple
-    stamps_ns: List[int]
-    observations: List[list]
-    true_m: np.ndarray
-    covered: np.ndarray
+    size: tuple  # width and height of the images, pixels
+    stamps_ns: list[int]  # of the images
+    observations: list[list]  # list of observations of each image
+    true_m: np.ndarray  # (frames, 12, 3) measured limb joints, camera axes
+    covered: np.ndarray  # (frames,) True where the passer-by covers the person
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of this verb."""
     parser.add_argument('number', metavar='STAGE.NUMBER',
                         help='a number of a stage of niki_ros.people.stages, or a setting')
     parser.add_argument('folder', type=Path,
@@ -69,13 +58,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Print a row of figures for each value."""
-    in_use = value_in_use(args.number, parse_settings(args.set))
-    clips = record(args.folder, parse_settings(args.set), args.passer_by)
+    settings = parse_settings(args.set)
+    in_use = value_in_use(args.number, settings)
+    clips = record(args.folder, settings, args.passer_by)
     rows = {}
     for value in sorted({*args.values, float(in_use)}):
         print(f'{args.number} = {value:g}', file=sys.stderr, flush=True)
-        rows[value] = figures(clips, parse_settings(args.set), args.number, value)
+        rows[value] = figures(clips, settings, args.number, value)
     if args.json:
         print(json.dumps({'number': args.number, 'in_use': in_use, 'rows': rows}))
         return 0
@@ -87,34 +76,22 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def value_in_use(number: str, settings: Dict) -> float:
-    """
-    Return the value of a number of a stage, or of a setting.
-
-    :raises ConfigError: for a name that does not exist or stands for no number.
-    """
-    stage, _, name = number.partition('.')
+def value_in_use(number: str, settings: dict) -> float:
+    """Return the value of a number of a stage, or of a setting."""
+    stage = number.partition('.')[0]
     known = {item.name: item.default for item in settings_of(
         apply_settings(PipelineConfig(), settings))}
     if stage in STAGES and STAGES[stage].Numbers is not None:
-        known = {f'{stage}.{item.name}': getattr(STAGES[stage].Numbers(), item.name)
-                 for item in fields(STAGES[stage].Numbers)}
-    value = known.get(number)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        numbers = [key for key, one in known.items()
-                   if isinstance(one, (int, float)) and not isinstance(one, bool)]
+        known = {f'{stage}.{name}': value for name, value in vars(STAGES[stage].Numbers()).items()}
+    numbers = {name: value for name, value in known.items() if type(value) in (int, float)}
+    if number not in numbers:
         raise ConfigError(f'{number!r} is no number of a stage and no setting that is a number; '
                           f'stages: {", ".join(STAGES)}; numbers here: {", ".join(numbers)}')
-    return value
+    return numbers[number]
 
 
-def record(folder: Path, settings: Dict, passer_by: Optional[Path] = None) -> List[RecordedClip]:
-    """
-    Run the front end over every camera of a Pose2Sim folder.
-
-    :param passer_by: archive of motion of a person who is drawn in front.
-    :raises SourceError: when the folder is no trial.
-    """
+def record(folder: Path, settings: dict, passer_by: Path | None = None) -> list[RecordedClip]:
+    """Run the front end over every camera; ``passer_by`` is an archive of motion, see video."""
     motion = video.load_passer_by_motion(passer_by)
     clips = []
     for clip in read_trial(folder):
@@ -134,13 +111,11 @@ def record(folder: Path, settings: Dict, passer_by: Optional[Path] = None) -> Li
         if painter:
             covered = video.is_covered(painter)[:len(true_m)]
             painter.close()
-        clips.append(
-            RecordedClip(clip.calibrated.camera, size, stamps_ns, seen, true_m, covered))
+        clips.append(RecordedClip(clip.calibrated.camera, size, stamps_ns, seen, true_m, covered))
     return clips
 
 
-def figures(clips: List[RecordedClip], settings: Dict, number: str, value: float) -> Dict:
-    """Return the figures of the pipeline with one number changed."""
+def figures(clips: list[RecordedClip], settings: dict, number: str, value: float) -> dict:
     rows, covered, errors = [], [], []
     for clip in clips:
         pipeline = changed_pipeline(clip, settings, number, value)
@@ -166,7 +141,7 @@ def figures(clips: List[RecordedClip], settings: Dict, number: str, value: float
     return result
 
 
-def changed_pipeline(clip: RecordedClip, settings: Dict, number: str, value: float) -> Pipeline:
+def changed_pipeline(clip: RecordedClip, settings: dict, number: str, value: float) -> Pipeline:
     """Return a pipeline that replays a clip, with one number of a stage or one setting changed."""
     stage, _, name = number.partition('.')
     config = apply_settings(PipelineConfig(), settings)

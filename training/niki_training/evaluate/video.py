@@ -7,12 +7,10 @@ after each stage of the pipeline. With --passer-by a rendered person walks throu
 front of the measured one.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 import sys
-from typing import Dict, List, NamedTuple, Optional
+from typing import NamedTuple
 
 from niki_ros.common.setting import apply_settings
 from niki_ros.common.settings import PipelineConfig
@@ -34,30 +32,21 @@ from niki_training.evaluate.video_scores import (
 )
 from niki_training.evaluate.video_truth import LIMB_JOINTS, read_trial, TrialClip
 
-MIN_COVERED_LIMBS = 3
-"""A frame with so many limb joints behind the passer-by counts as covered."""
+MIN_COVERED_LIMBS = 3  # a frame with so many limb joints behind the passer-by counts as covered
 _STEADINESS_UNITS = {'bone_length_cv_percent': '%',
                      'acceleration_error_mm_frame2': 'mm/frame²',
-                     'observer_acceleration_error_mm_frame2': 'mm/frame²'}
-"""Scores that are printed for each camera below the table."""
+                     'observer_acceleration_error_mm_frame2': 'mm/frame²'}  # below the table
 
 
 class ClipResult(NamedTuple):
-    """
-    Scores of one clip.
+    """Scores of one clip."""
 
-    :param rows: (frames, columns) of :func:`frame_scores`.
-    :param steadiness: scores over the whole clip.
-    :param stage_errors_mm: (stages, columns) of each frame with a body.
-    """
-
-    rows: np.ndarray
-    steadiness: Dict
-    stage_errors_mm: List[np.ndarray]
+    rows: np.ndarray  # (frames, columns) of :func:`frame_scores`
+    steadiness: dict  # scores over the whole clip
+    stage_errors_mm: list[np.ndarray]  # (stages, columns) of each frame with a body
 
 
 def add_arguments(parser) -> None:
-    """Add the options of ``niki-evaluate video``."""
     parser.add_argument('folder', type=Path,
                         help='folder with calibration.toml, one .trc and a video per camera')
     parser.add_argument('--solver', default='niki-temporal')
@@ -69,7 +58,6 @@ def add_arguments(parser) -> None:
 
 
 def main(args) -> int:
-    """Print the scores of every camera as a table or as JSON."""
     from niki_ros.cli.arguments import parse_settings
     result = evaluate_trial(args.folder, args.solver, parse_settings(args.set), args.passer_by)
     if args.json:
@@ -90,14 +78,13 @@ def main(args) -> int:
     return 0
 
 
-def evaluate_trial(folder: Path, solver: str, settings: Dict,
-                   passer_by: Optional[Path] = None) -> Dict:
+def evaluate_trial(folder: Path, solver: str, settings: dict,
+                   passer_by: Path | None = None) -> dict:
     """
     Return the scores of every camera of a Pose2Sim folder, and of all together.
 
-    :param passer_by: archive of motion of a person who is drawn in front; ``covered`` then has
-        the scores of the frames in which that person covers the measured one.
-    :raises SourceError: when the folder is no trial.
+    :param passer_by: archive of motion of a person who is drawn in front; the scores of frames in
+        which that person covers the measured one are then in ``covered``.
     """
     motion = load_passer_by_motion(passer_by)
     cameras, rows, covered, errors_mm = {}, [], [], []
@@ -118,7 +105,7 @@ def evaluate_trial(folder: Path, solver: str, settings: Dict,
     return total
 
 
-def load_passer_by_motion(path: Optional[Path]):
+def load_passer_by_motion(path: Path | None):
     """Return the motion of an archive; None without a path."""
     if path is None:
         return None
@@ -141,8 +128,7 @@ def is_covered(passer_by) -> np.ndarray:
     return passer_by.covers.sum(1) >= MIN_COVERED_LIMBS
 
 
-def evaluate_clip(clip: TrialClip, solver: str, settings: Dict, passer_by=None) -> ClipResult:
-    """Return the scores of one camera."""
+def evaluate_clip(clip: TrialClip, solver: str, settings: dict, passer_by=None) -> ClipResult:
     config = apply_settings(PipelineConfig(), settings)
     config.solver.name = solver
     loaded = load_pipeline(config)
@@ -167,7 +153,7 @@ def evaluate_clip(clip: TrialClip, solver: str, settings: Dict, passer_by=None) 
                                                  np.array(observed_of_bodies)), errors_mm)
 
 
-def _best_observed(observed_m: List[np.ndarray], true_m) -> np.ndarray:
+def _best_observed(observed_m: list[np.ndarray], true_m) -> np.ndarray:
     """Return the observed limbs (12, 3) nearest to the true ones; NaN where there are none."""
     return min(observed_m, key=lambda one_m: aligned_error_m(one_m, true_m),
                default=np.full((len(LIMB_JOINTS), 3), np.nan))

@@ -1,8 +1,6 @@
 """Scores of bodies and observations against the measured limb joints of calibrated video."""
 
-from __future__ import annotations
-
-from typing import Dict, List, Optional, Sequence
+from typing import Sequence
 
 from niki_ros.body.body import Body
 from niki_ros.body.observation import JointObservation
@@ -16,14 +14,13 @@ from niki_training.evaluate.video_truth import LIMB_JOINTS
 
 COLUMNS = ('observer_mpjpe_mm', 'observer_pa_mm', 'mpjpe_mm', 'pa_mpjpe_mm', 'root_mm',
            'root_percent', 'reprojection_px')
-_MAX_DISTANCE_M = 1.0
-"""A body with the middle of its limbs farther away is another person."""
+_MAX_DISTANCE_M = 1.0  # a body with the middle of its limbs farther away is another person
 _MAX_MISS_RATIO = 0.35
 """An observation that misses the limbs by more than this share of their extent is another's."""
 _MARKER_FILTER = butter(4, 0.2)
 
 
-def nearest_body(bodies: Sequence[Body], true_m) -> Optional[Body]:
+def nearest_body(bodies: Sequence[Body], true_m) -> Body | None:
     """Return the body nearest to the true limbs (12, 3), camera axes; None if all are far."""
     def distance_m(body):
         return np.linalg.norm(body.joints_m[LIMB_JOINTS].mean(0) - true_m.mean(0))
@@ -44,13 +41,13 @@ def is_of_person(observation: JointObservation, true_px) -> bool:
     return bool(off_px < _MAX_MISS_RATIO * np.ptp(true_px, axis=0).max())
 
 
-def observed_limbs_m(observations: Sequence[JointObservation], true_px) -> List[np.ndarray]:
+def observed_limbs_m(observations: Sequence[JointObservation], true_px) -> list[np.ndarray]:
     """Return the front end's limb joints (12, 3) of each observation of the person."""
     return [one.own_joints_m[LIMB_JOINTS] for one in observations if is_of_person(one, true_px)]
 
 
-def frame_scores(body: Optional[Body], observed_m: Sequence[np.ndarray], true_m,
-                 camera: Camera) -> List[float]:
+def frame_scores(body: Body | None, observed_m: Sequence[np.ndarray], true_m,
+                 camera: Camera) -> list[float]:
     """
     Return one row of ``COLUMNS``; NaN where there is no body or no observation.
 
@@ -91,7 +88,7 @@ def _procrustes_error_mm(joints_m, true_m) -> float:
     return np.linalg.norm(off_m, axis=1).mean() * 1e3
 
 
-def summary(rows) -> Dict:
+def summary(rows) -> dict:
     """
     Return the means of :func:`frame_scores` (frames, columns).
 
@@ -119,7 +116,7 @@ def acceleration_error_mm_frame2(joints_m, true_m) -> float:
     return float(np.nanmean(np.linalg.norm(off_m, axis=-1)) * 1e3)
 
 
-def steadiness(bodies: Sequence[Body], true_m, observed_m) -> Dict:
+def steadiness(bodies: Sequence[Body], true_m, observed_m) -> dict:
     """
     Return scores over a clip: bone lengths, accelerations, ids; empty for fewer than 3 bodies.
 
@@ -138,8 +135,7 @@ def steadiness(bodies: Sequence[Body], true_m, observed_m) -> Dict:
         'acceleration_error_mm_frame2': acceleration_error_mm_frame2(limbs_m, true_m),
         'observer_acceleration_error_mm_frame2': acceleration_error_mm_frame2(observed_m, true_m),
         'root_acceleration_mm_frame2': _acceleration_mm_frame2(roots_m),
-        'ids': len({body.id for body in bodies}),
-    }
+        'ids': len({body.id for body in bodies})}
 
 
 def _acceleration_mm_frame2(points_m) -> float:

@@ -1,10 +1,7 @@
 """Reader of Pose2Sim trials: measured joints (TRC), calibrated cameras (TOML) and their videos."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List
 
 from niki_ros.body.skeleton import JOINT
 from niki_ros.common.errors import SourceError
@@ -20,15 +17,11 @@ LIMB_JOINTS = np.array([JOINT[name] for name in LIMBS])
 
 @dataclass(frozen=True)
 class CalibratedCamera:
-    """
-    A camera in the world: x_camera = camera_from_world @ x_world + translation_m.
-
-    :param camera_from_world: (3, 3). :param translation_m: (3,).
-    """
+    """A camera in the world: x_camera = camera_from_world @ x_world + translation_m."""
 
     camera: Camera
-    camera_from_world: np.ndarray
-    translation_m: np.ndarray
+    camera_from_world: np.ndarray  # (3, 3)
+    translation_m: np.ndarray  # (3,)
 
     def from_world(self, world_m) -> np.ndarray:
         """Return points (..., 3) of the world in the camera's optical frame, metres."""
@@ -37,17 +30,12 @@ class CalibratedCamera:
 
 @dataclass(frozen=True)
 class TrialClip:
-    """
-    One camera of a trial.
+    """One camera of a trial."""
 
-    :param name: of the camera. :param video: its file.
-    :param world_m: (frames, 12, 3) measured limb joints in the world, order of ``LIMBS``.
-    """
-
-    name: str
-    video: Path
+    name: str  # of the camera
+    video: Path  # its file
     calibrated: CalibratedCamera
-    world_m: np.ndarray
+    world_m: np.ndarray  # (frames, 12, 3) measured limb joints in the world, order of ``LIMBS``
 
     @property
     def limbs_m(self) -> np.ndarray:
@@ -55,12 +43,8 @@ class TrialClip:
         return self.calibrated.from_world(self.world_m)
 
 
-def read_trial(folder: Path) -> List[TrialClip]:
-    """
-    Return the cameras of a folder with ``calibration.toml``, one .trc and a video per camera.
-
-    :raises SourceError: when a file is missing or of another form.
-    """
+def read_trial(folder: Path) -> list[TrialClip]:
+    """Return the cameras of a folder of ``calibration.toml``, one .trc and a video per camera."""
     folder = Path(folder)
     trials, videos = sorted(folder.glob('*.trc')), sorted(folder.glob('*.mp4'))
     if len(trials) != 1 or not videos:
@@ -72,13 +56,11 @@ def read_trial(folder: Path) -> List[TrialClip]:
             for (name, calibrated), video in zip(cameras, videos)]
 
 
-def read_trc(path) -> Dict[str, np.ndarray]:
+def read_trc(path) -> dict[str, np.ndarray]:
     """
     Return the markers of a TRC file by name, each (frames, 3) in the calibration's world, metres.
 
     Pose2Sim writes TRC with y up; its calibration has z up: world = [z, x, y] of the file.
-
-    :raises SourceError: for a file that is no TRC, or in other units.
     """
     lines = Path(path).read_text().splitlines()
     if len(lines) < 6 or not lines[0].startswith('PathFileType'):
@@ -95,7 +77,7 @@ def read_trc(path) -> Dict[str, np.ndarray]:
     return {name: points_m[:, index] for index, name in enumerate(names)}
 
 
-def limb_joints(markers: Dict[str, np.ndarray]) -> np.ndarray:
+def limb_joints(markers: dict[str, np.ndarray]) -> np.ndarray:
     """Return the twelve limb joints (frames, 12, 3) of markers, in the order of ``LIMBS``."""
     def marker(name):
         side, part = name.split('_')
@@ -103,12 +85,8 @@ def limb_joints(markers: Dict[str, np.ndarray]) -> np.ndarray:
     return np.stack([marker(name) for name in LIMBS], axis=1)
 
 
-def read_calibration(path) -> Dict[str, CalibratedCamera]:
-    """
-    Return the cameras of a Pose2Sim ``calibration.toml`` by name.
-
-    :raises SourceError: when the file describes no camera.
-    """
+def read_calibration(path) -> dict[str, CalibratedCamera]:
+    """Return the cameras of a Pose2Sim ``calibration.toml`` by name."""
     try:
         import tomllib
     except ModuleNotFoundError:

@@ -5,8 +5,6 @@ The network is small, with much noise on its inputs, half of which are set to ze
 also holds for real people. niki_ros.observers.landmark_errors reads the weights.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -25,15 +23,14 @@ from tqdm import tqdm
 from niki_training.common.arguments import positive_int
 from niki_training.files.outputs import check_arguments
 from niki_training.front_end.observe import landmark_axes
-from niki_training.render.shards import read_shard
+from niki_training.render.shards import read_shard, shard_paths
 
 _KEYS = ('joints_m', 'keypoints_px', 'camera_matrix', 'image_size', 'obs_found', 'obs_landmarks',
          'obs_landmarks_world_m', 'obs_landmarks_seen')
-_MIN_SCALE = 0.05
-"""Added to the standard deviations of the inputs."""
+_MIN_SCALE = 0.05  # added to the standard deviations of the inputs
+# (33,) index of each landmark's counterpart on the other side
 _MIRROR_LANDMARKS = (0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9,
                      *(one + step for one in range(11, 33, 2) for step in (1, 0)))
-"""(33,) index of each landmark's counterpart on the other side."""
 
 
 @dataclass(frozen=True)
@@ -42,51 +39,37 @@ class CorrectionNumbers:
     Numbers of the training, chosen on Pose2Sim and on rendered ``val``.
 
     Less noise is better on rendered people and worse on video.
-
-    :param max_dropped_ratio: largest share of the inputs that are set to zero.
-    :param noise: standard deviation of the noise on the normalised inputs.
-    :param width: of the hidden layers. :param batch: samples of a step.
-    :param person_m: an error in the image over the person's size weighs as much as this in space.
     """
 
-    max_dropped_ratio: float = 0.5
-    noise: float = 0.7
-    width: int = 128
-    batch: int = 256
+    max_dropped_ratio: float = 0.5  # largest share of the inputs that are set to zero
+    noise: float = 0.7  # standard deviation of the noise on the normalised inputs
+    width: int = 128  # of the hidden layers
+    batch: int = 256  # samples of a step
     learning_rate: float = 2e-3
-    person_m: float = 1.7
+    person_m: float = 1.7  # an image error of the person's size weighs as much as this in space
 
 
 class Samples(NamedTuple):
     """
     Frames with a person found, in the axes of a camera that points at the hips.
 
-    :param inputs: (n, 165). :param observed_m: (n, 29, 3) the front end's joints.
-    :param true_m: (n, 29, 3). :param image_error: (n, 29, 2) from observed to true image
-        positions, over the person's size; NaN without an observed one.
+    ``image_error`` leads from observed to true image positions, over the person's size.
     """
 
-    inputs: torch.Tensor
-    observed_m: torch.Tensor
-    true_m: torch.Tensor
-    image_error: torch.Tensor
+    inputs: torch.Tensor  # (n, 165)
+    observed_m: torch.Tensor  # (n, 29, 3) the front end's joints
+    true_m: torch.Tensor  # (n, 29, 3)
+    image_error: torch.Tensor  # (n, 29, 2), NaN without an observed position
 
 
 def read_samples(folder: Path, split: str) -> Samples:
-    """
-    Return the samples of shards of ``niki-data render --observe landmarks``.
-
-    :raises InputError: when there are no shards, or no landmarks in them.
-    """
-    paths = sorted(Path(folder).glob(f'{split}-*.npz'))
-    if not paths:
-        raise InputError(f'{folder} has no shards of {split!r}; niki-data render writes them')
-    parts = [_of_shard(read_shard(path), path) for path in tqdm(paths, disable=None)]
+    """Return the samples of shards of ``niki-data render --observe landmarks``."""
+    parts = [_of_shard(read_shard(path), path)
+             for path in tqdm(shard_paths(folder, split), disable=None)]
     return Samples(*map(torch.cat, zip(*parts)))
 
 
 def _of_shard(shard: dict, path: Path) -> Samples:
-    """Return the samples of one shard that was read from ``path``."""
     missing = [key for key in _KEYS if key not in shard]
     if missing:
         raise InputError(f'{path} has no {missing[0]}; render it with --observe landmarks')
@@ -109,7 +92,6 @@ def _of_shard(shard: dict, path: Path) -> Samples:
 
 
 def mirrored(samples: Samples) -> Samples:
-    """Return the mirror images of the samples."""
     flip, sides = torch.tensor([-1.0, 1.0, 1.0]), list(_MIRROR_LANDMARKS)
     world = samples.inputs[:, :99].reshape(-1, 33, 3)[:, sides] * flip
     seen, beyond = samples.inputs[:, 99:132][:, sides], samples.inputs[:, 132:][:, sides]
@@ -192,8 +174,7 @@ def averaged(networks: list) -> dict:
     """
     Return the weights of one network whose output is the mean of several networks' outputs.
 
-    It has the layers of all networks side by side. The first layer includes the normalisation of
-    the inputs, the last one the sum.
+    The layers of all stand side by side; the first normalises the inputs, the last one averages.
     """
     count, first, last = len(networks), [], []
     for one in networks:
@@ -223,7 +204,6 @@ def report(weights: dict, samples: Samples) -> str:
 
 
 def add_arguments(parser) -> None:
-    """Add the options of ``niki-train landmarks``."""
     parser.add_argument('pairs', type=Path, nargs='+',
                         help='folders of niki-data render --observe landmarks, split train')
     parser.add_argument('--val', type=Path, help='folder of the same with split val')
@@ -236,7 +216,6 @@ def add_arguments(parser) -> None:
 
 
 def main(args) -> int:
-    """Train the network, write its weights and print its errors."""
     torch.set_num_threads(args.threads)
     check_arguments(args, {'--out': args.out})
     parts = [read_samples(folder, 'train') for folder in args.pairs]

@@ -1,9 +1,7 @@
 """Records a front end on rendered people, for pairs of observation and ground truth."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
-from typing import Dict, Iterable, List, Optional
+from typing import Iterable
 
 from niki_ros.body.observation import JointObservation
 from niki_ros.body.skeleton import JOINT
@@ -15,43 +13,33 @@ import numpy as np
 
 OBSERVERS = ('landmarks',)
 FRAME_NS = 33_333_333
-UNCORRECTED_JOINTS = 'obs_uncorrected_m'
-"""Name in shards of the front end's joints before the correction of average errors."""
+UNCORRECTED_JOINTS = 'obs_uncorrected_m'  # joints before the correction of average errors
 _LIMBS = [JOINT[f'{side}_{part}'] for side in ('left', 'right')
           for part in ('hip', 'knee', 'ankle', 'shoulder', 'elbow', 'wrist')]
-_MAX_MISS_RATIO = 0.35
-"""An observation is of the person whose limbs it misses by less than this share of their size."""
-_SHAPES: Dict[str, tuple] = {
+_MAX_MISS_RATIO = 0.35  # an observation of a person misses the limbs by less, over their size
+_SHAPES: dict[str, tuple] = {
     'joints_m': (29, 3), 'sigma': (29,), 'keypoints_px': (29, 2), 'keypoint_sigma_px': (29,),
     'box_px': (4,), 'score': (), 'lengths_m': (34,), 'length_sigma_m': (34,),
     'uncorrected_m': (29, 3)}
-_LANDMARK_SHAPES: Dict[str, tuple] = {
+_LANDMARK_SHAPES: dict[str, tuple] = {
     'landmarks': (33, 2), 'landmarks_world_m': (33, 3), 'landmarks_seen': (33,)}
-_OPTIONAL_SHAPES: Dict[str, tuple] = {'landmarks_ray': (3,), 'covered': (29,)}
-"""Absent in older shards: the ray is then that to the hips, and no joint is covered."""
+# absent in older shards: the ray is then that to the hips, and no joint is covered
+_OPTIONAL_SHAPES: dict[str, tuple] = {'landmarks_ray': (3,), 'covered': (29,)}
+# field of the observation, where its name in shards is another
 _FIELDS = {'uncorrected_m': 'own_joints_m', 'sigma': 'sigma_200mm'}
-"""Field of the observation, where its name in shards is another."""
+# values of frames without an observation, where they are not NaN
 _MISSING = {'sigma': 1.0, 'keypoint_sigma_px': np.inf, 'length_sigma_m': np.inf, 'score': 0.0}
-"""Values of frames without an observation, where they are not NaN."""
 
 
 @dataclass
 class RecordedObservation(JointObservation):
-    """
-    An observation with the output of the landmark network.
+    """An observation with the output of the landmark network."""
 
-    :param landmarks: (33, 2) image positions over width and height.
-    :param landmarks_world_m: (33, 3) metres, axes of a camera that points at the person.
-    :param landmarks_seen: (33,) visibility 0 … 1.
-    :param landmarks_ray: (3,) direction of that camera, axes of the image's camera.
-    :param uncovered_sigma_200mm: (29,) sigma without regard to people in front.
-    """
-
-    landmarks: Optional[np.ndarray] = None
-    landmarks_world_m: Optional[np.ndarray] = None
-    landmarks_seen: Optional[np.ndarray] = None
-    landmarks_ray: Optional[np.ndarray] = None
-    uncovered_sigma_200mm: Optional[np.ndarray] = None
+    landmarks: np.ndarray | None = None  # (33, 2) image positions over width and height
+    landmarks_world_m: np.ndarray | None = None  # (33, 3) axes of a camera towards the person
+    landmarks_seen: np.ndarray | None = None  # (33,) visibility 0 … 1
+    landmarks_ray: np.ndarray | None = None  # (3,) direction of it, axes of the image's camera
+    uncovered_sigma_200mm: np.ndarray | None = None  # (29,) without regard to people in front
 
     @property
     def covered(self) -> np.ndarray:
@@ -77,7 +65,7 @@ def _recording_observer(model: str, max_people: int):
                 uncovered_sigma_200mm=one.sigma_200mm)
     network = RecordingNetwork(find_model(f'landmarks-{model}').path, LandmarkErrors.read())
     search = PersonSearch(load_detector(find_model(settings.detector).path), settings.min_score,
-                    settings.search_period_s)
+                          settings.search_period_s)
     return FollowingObserver(network, search, max_people)
 
 
@@ -86,11 +74,9 @@ class ClipRecorder:
     Runs a front end on clips, each of them a new stream.
 
     :param observer: one of ``OBSERVERS``. :param model: size of the landmark network.
-    :raises InputError: for another observer.
     """
 
     def __init__(self, observer: str = 'landmarks', model: str = 'full'):
-        """Check the name; the front end is loaded with the first clip."""
         if observer not in OBSERVERS:
             raise InputError(f'observer {observer!r} is unknown; expected one of {OBSERVERS}')
         self._model = model
@@ -104,7 +90,7 @@ class ClipRecorder:
         return self._front_ends[max_people]
 
     def observe(self, frames: Iterable, camera: Camera,
-                max_people: int) -> List[Optional[JointObservation]]:
+                max_people: int) -> list[JointObservation | None]:
         """
         Return the observation of the main person in each frame of a clip, or None.
 
@@ -115,13 +101,12 @@ class ClipRecorder:
                                       frame.keypoints_px) for t, frame in enumerate(frames)]
 
     def close(self) -> None:
-        """Free the front ends."""
         for front_end in self._front_ends.values():
             front_end.close()
 
 
 def observation_of_person(observations: Iterable[JointObservation],
-                          keypoints_px) -> Optional[JointObservation]:
+                          keypoints_px) -> JointObservation | None:
     """Return the observation of the person with true keypoints (29, 2), or None."""
     true_px = keypoints_px[_LIMBS]
     known = np.isfinite(true_px).all(1)
@@ -136,27 +121,24 @@ def observation_of_person(observations: Iterable[JointObservation],
     return best if best is not None and miss_ratio(best) < _MAX_MISS_RATIO else None
 
 
-def observation_arrays(observations: List[Optional[JointObservation]]) -> Dict[str, np.ndarray]:
+def observation_arrays(observations: list[JointObservation | None]) -> dict[str, np.ndarray]:
     """Return the arrays (T, ...) of a clip by their names in shards, ``obs_found`` first."""
     arrays = {'obs_found': np.array([one is not None for one in observations])}
     for key, shape in (_SHAPES | _LANDMARK_SHAPES | _OPTIONAL_SHAPES).items():
         values = np.full((len(observations), *shape), _MISSING.get(key, np.nan), np.float32)
         for t, one in enumerate(observations):
-            value = None
             if one is not None and (key in _SHAPES or isinstance(one, RecordedObservation)):
                 value = getattr(one, _FIELDS.get(key, key))
-            if value is not None:
-                values[t] = value
+                values[t] = values[t] if value is None else value
         arrays[f'obs_{key}'] = values
     return arrays
 
 
-def with_recomputed_observations(shards: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
+def with_recomputed_observations(shards: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """
-    Return shards (clips, frames, ...) with observations recomputed from the stored landmarks.
+    Return shards with observations recomputed from the stored landmarks, if there are any.
 
     The network does not run; the code behind it may have changed since the shards were made.
-    Shards without landmarks are returned as they are.
     """
     if 'obs_landmarks' not in shards:
         return shards
@@ -169,7 +151,7 @@ def with_recomputed_observations(shards: Dict[str, np.ndarray]) -> Dict[str, np.
                          for key in clips[0] if key not in stored}}
 
 
-def recomputed_observation(shards: Dict[str, np.ndarray], clip: int, t: int,
+def recomputed_observation(shards: dict[str, np.ndarray], clip: int, t: int,
                            errors: LandmarkErrors) -> JointObservation:
     """Return the observation of one frame, computed from the stored landmarks."""
     from niki_ros.observers.landmark_keypoints import keypoint_rays
@@ -189,7 +171,7 @@ def recomputed_observation(shards: Dict[str, np.ndarray], clip: int, t: int,
                    keypoint_sigma_px=np.where(covered, np.inf, one.keypoint_sigma_px))
 
 
-def landmark_axes(shards: Dict[str, np.ndarray], clip, t) -> np.ndarray:
+def landmark_axes(shards: dict[str, np.ndarray], clip, t) -> np.ndarray:
     """
     Return rotations (n, 3, 3) from the axes of the stored metric landmarks to the camera's.
 

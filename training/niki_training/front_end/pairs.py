@@ -1,7 +1,5 @@
 """Training windows of a front end's observations of rendered people, with ground truth."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 
@@ -11,40 +9,33 @@ import numpy as np
 from tqdm import tqdm
 
 from niki_training.front_end.observe import with_recomputed_observations
-from niki_training.render.shards import read_shard
+from niki_training.render.shards import read_shard, shard_paths
 
 _KEYS = ('rotmat', 'betas', 'joints_m', 'obs_found', 'obs_joints_m', 'obs_sigma')
 _FLIP = np.asarray([-1.0, 1.0, 1.0], dtype=np.float32)
 _SIDES = list(MIRROR_29)
+# added to the observations: without noise a network overfits to a few hundred clips
 _LASTING_NOISE_M, _FRAME_NOISE_M = 0.03, 0.01
-"""Added to the observations: without noise a network overfits to a few hundred clips."""
 
 
 class Pairs:
     """
-    Observations and ground truth of clips, all in memory.
+    Observations and ground truth of the clips of ``niki-data render --observe``, in memory.
 
     Where the front end lost the person, the last observation stays with sigma 1, as in the
-    pipeline.
-
-    :param folder: shards of ``niki-data render --observe``. :param split: such as ``train``.
-    :param frames: length of the windows.
+    pipeline. Windows have ``frames`` frames.
     """
 
     def __init__(self, folder: Path, split: str, frames: int):
-        """
-        Read all shards; observations are recomputed where landmarks are stored.
-
-        :raises InputError: when there are no shards, or no window of ``frames`` frames in them.
-        """
-        shards = _observed(Path(folder), split)
-        self.frames, self.betas = frames, shards['betas']
-        self.rotmat = shards['rotmat']
-        joints = shards['joints_m']
-        self.joints_m = joints - joints[:, :, :1]
+        """Read all shards; observations are recomputed where landmarks are stored."""
+        shards = _observed(folder, split)
+        self.frames, self.betas, self.rotmat = frames, shards['betas'], shards['rotmat']
+        self.joints_m = shards['joints_m'] - shards['joints_m'][:, :, :1]
         self.seen_m, self.sigma = _filled(
             shards['obs_found'], shards['obs_joints_m'], shards['obs_sigma'])
-        self._windows = _begins(shards['obs_found'], frames)
+        # (W, 2) clip and first frame of each window that begins with an observation
+        found = shards['obs_found']
+        self._windows = np.argwhere(found[:, :max(found.shape[1] - frames + 1, 0)])
         if not len(self._windows):
             raise InputError(f'{folder}: no {frames} frames of {split} begin with a person found')
 
@@ -78,16 +69,13 @@ class Pairs:
 
 def _observed(folder: Path, split: str) -> dict:
     """Return the arrays of all shards; only what is needed of each stays in memory."""
-    paths = sorted(folder.glob(f'{split}-*.npz'))
     parts = []
-    for path in tqdm(paths, disable=None, unit='shard', desc='pairs'):
+    for path in tqdm(shard_paths(folder, split), disable=None, unit='shard', desc='pairs'):
         shard = with_recomputed_observations(read_shard(path))
         missing = [key for key in _KEYS if key not in shard]
         if missing:
             raise InputError(f'{path} has no {missing[0]}; niki-data observe adds it')
         parts.append({key: shard[key] for key in _KEYS})
-    if not parts:
-        raise InputError(f'{folder} has no shards of {split!r}; niki-data render writes them')
     return {key: np.concatenate([part[key] for part in parts]) for key in _KEYS}
 
 
@@ -97,9 +85,3 @@ def _filled(found, joints_m, sigma):
     last = np.maximum.accumulate(order, axis=1)
     joints = np.nan_to_num(joints_m[np.arange(len(found))[:, None], last])
     return joints, np.where(found[..., None], sigma, 1.0).astype(np.float32)
-
-
-def _begins(found, frames: int) -> np.ndarray:
-    """Return clip and first frame (W, 2) of each window that begins with an observation."""
-    begins = found[:, :max(found.shape[1] - frames + 1, 0)]
-    return np.argwhere(begins)

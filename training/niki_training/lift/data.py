@@ -1,7 +1,5 @@
 """Training batches of the lifter: motion capture in random cameras, with simulated errors."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from niki_ros.body.keypoints import KEYPOINTS
@@ -18,10 +16,8 @@ from niki_training.networks.kinematic import KinematicLayer
 from niki_training.networks.swing import bone_axes, swing_twist
 from niki_training.render.motion import RootedMotion
 
-PIECE_FRAMES = 76
-"""Frames of one piece of motion at 30 Hz: a window, and the frames at which it can end."""
-VIEWS_PER_PIECE = 8
-"""Windows that are drawn from one piece."""
+PIECE_FRAMES = 76  # at 30 Hz: a window, and the frames at which it can end
+VIEWS_PER_PIECE = 8  # windows that are drawn from one piece
 _FRAME_RATE_HZ = 30
 _LEGS = [1, 2, 4, 5, 7, 8, 10, 11]
 _LEFT_ARM, _RIGHT_ARM = ([13, 16, 18, 20, 22], [14, 17, 19, 21, 23])
@@ -29,9 +25,8 @@ _JOINT_NOISE_RAD = 0.12
 _FORWARD = np.array([0.0, 0.0, 1.0])
 
 # keypoints that are no joints, or leaves: joint, bone, and offset from the joint in the axes of
-# the bone, mm; left side
-# least squares over 6,307 images of people drawn with Anny's bodies (network full, seen above 0.9,
-# inside the image), left and right averaged.
+# the bone, mm; left side. Least squares over 6,307 images of people drawn with Anny's bodies
+# (network full, seen above 0.9, inside the image), left and right averaged.
 _OFFSETS_MM = {
     'nose': ('head', 'head', (0, 17, 92)), 'ear': ('head', 'head', (50, 36, 21)),
     'heel': ('ankle', 'ankle', (-8, -34, -36)), 'toe': ('big_toe', 'foot', (0, 0, 0)),
@@ -39,17 +34,12 @@ _OFFSETS_MM = {
 
 
 class Batch(NamedTuple):
-    """
-    Inputs and targets of the network.
-
-    :param heading: (N, 2) tangents of the hips in the camera.
-    :param joints_m: (N, 29, 3) about the pelvis, axes of the view. :param twist: (N, 23, 2).
-    """
+    """Inputs and targets of the network."""
 
     windows: KeypointWindows
-    heading: torch.Tensor
-    joints_m: torch.Tensor
-    twist: torch.Tensor
+    heading: torch.Tensor  # (N, 2) tangents of the hips in the camera
+    joints_m: torch.Tensor  # (N, 29, 3) about the pelvis, axes of the view
+    twist: torch.Tensor  # (N, 23, 2)
 
 
 def keypoint_leaves():
@@ -69,31 +59,19 @@ def keypoint_leaves():
 
 
 class PosedPieces(NamedTuple):
-    """
-    P pieces of motion of F frames, y up, the pelvis of the newest frame at 0.
+    """P pieces of motion of F frames, y up, the pelvis of the newest frame at 0."""
 
-    :param points: (P, F, 50, 3) joints and keypoints, metres.
-    :param rotmat: (P, F, 24, 3, 3) local rotations. :param betas: (P, 10).
-    """
-
-    points: torch.Tensor
-    rotmat: torch.Tensor
-    betas: np.ndarray
+    points: torch.Tensor  # (P, F, 50, 3) joints and keypoints, metres
+    rotmat: torch.Tensor  # (P, F, 24, 3, 3) local rotations
+    betas: np.ndarray  # (P, 10)
 
 
 class LiftBatches:
-    """
-    Draws batches.
-
-    :param pieces: of motion in one batch.
-    :param errors: False = all keypoints are seen, without errors.
-    """
+    """Draws batches of ``pieces`` of motion; without ``errors`` all keypoints are seen exactly."""
 
     def __init__(self, motion: RootedMotion, skeleton: Skeleton, pieces: int = 64,
                  errors: bool = True):
-        """Prepare the sampler and the kinematic layer."""
-        self.motion, self.skeleton, self.pieces = motion, skeleton, pieces
-        self.errors = errors
+        self.motion, self.skeleton, self.pieces, self.errors = motion, skeleton, pieces, errors
         self._windows = WindowSampler(motion, PIECE_FRAMES)
         self._bones, self._joints, self._offsets = keypoint_leaves()
         self._layer = KinematicLayer([*PARENTS_29, *self._bones], rotating=24)

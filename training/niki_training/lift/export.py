@@ -1,7 +1,5 @@
 """Exports a checkpoint of ``niki-train lift`` to a model folder of the pipeline."""
 
-from __future__ import annotations
-
 import io
 from pathlib import Path
 import warnings
@@ -24,8 +22,8 @@ from niki_training.files.archives import read_record
 from niki_training.lift.network import LiftNet, MirroredLift
 
 MAKER = 'niki-train lift'
+# of the graph to torch, with weights in full and in half precision
 _MAX_DIFFERENCE_M, _MAX_HALF_DIFFERENCE_M = 1e-5, 1e-4
-"""Of the graph to torch, with weights in full and in half precision."""
 
 
 def load_lifter(path: Path) -> LiftNet:
@@ -33,14 +31,11 @@ def load_lifter(path: Path) -> LiftNet:
     Return the averaged network of a checkpoint, its weights rounded to half precision.
 
     A graph that stores them in half precision is then the same network.
-
-    :raises ModelError: when the file is no checkpoint of ``niki-train lift``.
     """
-    return network_of(read_record(path, MAKER), path)
+    return _network_of(read_record(path, MAKER), path)
 
 
-def network_of(record: dict, path: Path) -> LiftNet:
-    """Return the network of the checkpoint ``record`` that was read from ``path``."""
+def _network_of(record: dict, path: Path) -> LiftNet:
     if record.get('kind') != KIND:
         raise ModelError(f'{path} is no checkpoint of {MAKER}')
     net = LiftNet(record['width'], record['blocks'])
@@ -76,20 +71,10 @@ def difference_m(graph: bytes, joints_m) -> float:
     return float(np.abs(found - joints_m).max())
 
 
-def _origin(record: dict) -> str:
-    """Return the origin of the motion; ``ORIGIN`` where the licence is unknown."""
-    licence = record.get('licence', UNKNOWN)
-    return ORIGIN if licence == UNKNOWN else f'Motion of a store; licence: {licence}'
-
-
 def export_lift(checkpoint: Path, folder: Path, name: str) -> dict:
-    """
-    Write a model folder and return its manifest.
-
-    :raises ModelError: when the graph differs from torch.
-    """
+    """Write a model folder and return its manifest."""
     record = read_record(checkpoint, MAKER)
-    net = MirroredLift(network_of(record, checkpoint))
+    net = MirroredLift(_network_of(record, checkpoint))
     graph = graph_bytes(net)
     with torch.no_grad():
         truth = net(*map(torch.from_numpy, examples(16).values())).joints_m.numpy()
@@ -100,6 +85,8 @@ def export_lift(checkpoint: Path, folder: Path, name: str) -> dict:
     half = with_fp16_storage(graph)
     is_half = difference_m(half, truth) < _MAX_HALF_DIFFERENCE_M
     graph = half if is_half else graph
+    licence = record.get('licence', UNKNOWN)
+    origin = ORIGIN if licence == UNKNOWN else f'Motion of a store; licence: {licence}'
     manifest = {
         'name': name, 'kind': KIND, 'sha256': sha256(graph), 'precision': 'fp32',
         'weights_stored': 'fp16' if is_half else 'fp32', 'opset': OPSET, 'ir_version': IR_VERSION,
@@ -108,8 +95,7 @@ def export_lift(checkpoint: Path, folder: Path, name: str) -> dict:
         'mirrored': 'mean with the mirror image; in the graph',
         'normalisation': 'about the trunk, over the size in the image; in the graph',
         'inputs': {key: ['N', *shape] for key, shape in INPUTS.items()},
-        'outputs': list(OUTPUTS), 'license': 'Apache-2.0', 'training_data': _origin(record),
+        'outputs': list(OUTPUTS), 'license': 'Apache-2.0', 'training_data': origin,
         'training': {key: record[key] for key in ('step', 'passed_s', 'width', 'blocks')},
-        'torch_difference': error,
-    }
+        'torch_difference': error}
     return write_model_folder(folder, graph, manifest).manifest

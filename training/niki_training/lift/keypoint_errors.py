@@ -16,11 +16,9 @@ Hips, shoulders and head are always reported as seen: hips that the annotators c
 by 0.8 at a visibility of 1, and of hidden knees and elbows half are reported above 0.6.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 import math
-from typing import Callable, NamedTuple, Tuple
+from typing import Callable, NamedTuple
 
 from niki_ros.body.keypoints import KEYPOINTS, MIRROR_KEYPOINTS
 from niki_ros.lifters.window import AGES_S
@@ -31,59 +29,43 @@ from niki_training.networks.kinematic import axis_angle_rotmat
 
 @dataclass(frozen=True)
 class KeypointErrorNumbers:
-    """
-    Numbers of :class:`KeypointErrors`; the errors in the image are over the person's size there.
+    """Numbers of :class:`KeypointErrors`; errors in the image are over the person's size."""
 
-    :param lasting: error that lasts through a clip. :param flicker: from image to image.
-    :param hidden: of hidden keypoints. :param doubtful: of keypoints with a visibility below 0.9.
-    :param image_count: images with a flicker of their own; older images repeat it.
-    """
-
-    lasting: float = 0.045
-    flicker: float = 0.012
-    hidden: float = 0.35
-    doubtful: float = 0.12
-    image_count: int = 32
+    lasting: float = 0.045  # error that lasts through a clip
+    flicker: float = 0.012  # from image to image
+    hidden: float = 0.35  # of hidden keypoints
+    doubtful: float = 0.12  # of keypoints with a visibility below 0.9
+    image_count: int = 32  # images with a flicker of their own; older images repeat it
 
 
 _COUNT = len(KEYPOINTS)
 _MIN_DEPTH_M = 0.3
 _LEGS = [i for i, name in enumerate(KEYPOINTS) if name.rpartition('_')[2] in
          ('knee', 'ankle', 'heel', 'toe')]
+# keypoints that are hidden together
 _GROUPS = [[2, 4, 15, 17], [3, 5, 16, 18], [8, 10, 19], [9, 11, 20], [4, 15, 17], [5, 16, 18],
            [10, 19], [11, 20], _LEGS]
-"""Keypoints that are hidden together."""
+# odds of a hidden keypoint to be reported as seen: limbs seldom, the trunk nearly always
 _SILENT_ODDS = torch.tensor([0.8] * 2 + [0.25] * 4 + [0.8] * 2 + [0.25] * 4 + [0.8] * 3
                             + [0.25] * 6)
-"""Of a hidden keypoint to be reported as seen: limbs seldom, the trunk nearly always."""
+# (21,) error of the estimated depth that lasts through a clip
 _DEPTH_SIGMA_M = torch.tensor([0.025] * 2 + [0.065] * 2 + [0.1] * 2 + [0.065] * 2 + [0.085] * 2
                               + [0.115] * 2 + [0.09] * 3 + [0.1] * 4 + [0.115] * 2)
-"""(21,) error of the estimated depth that lasts through a clip."""
-
+# ages (N,), s → true keypoints (N, 21, 3), axes of the view, metres
 TrueKeypoints = Callable[[torch.Tensor], torch.Tensor]
-"""Ages (N,), s → true keypoints (N, 21, 3), axes of the view, metres."""
 
 
 class KeypointWindows(NamedTuple):
-    """
-    Inputs of the network: W ages of the keypoints of N people.
+    """Inputs of the network: W ages of the keypoints of N people."""
 
-    :param rays: (N, W, 21, 2) tangents. :param seen: (N, W, 21) visibility 0 … 1.
-    :param guess_m: (N, W, 21) estimated depth about the hips.
-    """
-
-    rays: torch.Tensor
-    seen: torch.Tensor
-    guess_m: torch.Tensor
+    rays: torch.Tensor  # (N, W, 21, 2) tangents
+    seen: torch.Tensor  # (N, W, 21) visibility 0 … 1
+    guess_m: torch.Tensor  # (N, W, 21) estimated depth about the hips
 
 
 def observed_windows(true_keypoints: TrueKeypoints, count: int, rng,
                      with_errors: bool = True) -> KeypointWindows:
-    """
-    Return windows of keypoints as observed by a front end at a random frame rate.
-
-    :param with_errors: False = all keypoints are seen, without errors.
-    """
+    """Return windows of keypoints as a front end observes them at a random frame rate."""
     torch.manual_seed(int(rng.integers(1 << 31)))
     period_s = torch.exp(_uniform(count, math.log(1 / 120), math.log(1 / 5)))
     ages_s = torch.as_tensor(AGES_S, dtype=torch.float32)
@@ -109,8 +91,7 @@ def observed_windows(true_keypoints: TrueKeypoints, count: int, rng,
     return KeypointWindows(rays, seen, guess_m)
 
 
-def exact(true_m, *_) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return the results of :meth:`KeypointErrors.observed` without errors."""
+def exact(true_m, *_) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return _tangents(true_m), torch.ones_like(true_m[..., 0]), _about_hips(true_m)[..., 2]
 
 
@@ -143,9 +124,7 @@ class KeypointErrors:
     :param true_m: (N, 21, 3) keypoints in the newest image, which give the size.
     """
 
-    def __init__(self, true_m, count: int,
-                 numbers: KeypointErrorNumbers = KeypointErrorNumbers()):
-        """Draw the errors."""
+    def __init__(self, true_m, count: int, numbers: KeypointErrorNumbers = KeypointErrorNumbers()):
         self._numbers = numbers
         tangents = _tangents(true_m)
         middle = tangents[:, :2].mean(1, keepdim=True)
@@ -191,7 +170,6 @@ class KeypointErrors:
                          * self._numbers.doubtful for one in self._lasting]
 
     def _draw_depth(self, count):
-        """Draw the errors of the estimated depth."""
         lean = torch.randn(count, 3) * torch.tensor([0.12, 0.15, 0.03])
         self._lean = axis_angle_rotmat(torch.nn.functional.normalize(lean, dim=-1),
                                        lean.norm(dim=-1))
@@ -200,8 +178,7 @@ class KeypointErrors:
         for group in _GROUPS[:4]:
             flip = torch.where(_chance(count, 0.04), -1.0, 1.0)
             self._slope[:, group] *= flip[:, None]
-        self._depth_m = [_long_tailed(count, _COUNT, 1)[..., 0] * _DEPTH_SIGMA_M
-                         for _ in range(2)]
+        self._depth_m = [_long_tailed(count, _COUNT, 1)[..., 0] * _DEPTH_SIGMA_M for _ in range(2)]
         self._depth_flicker_m = torch.randn(count, self._numbers.image_count, _COUNT) * 0.012
         self._has_no_depth = _chance(count, 0.15)
 

@@ -1,7 +1,5 @@
 """The lifter's network: from keypoints of the last 1.4 s to joints, expected errors and twists."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from niki_ros.body.keypoints import KEYPOINTS, MIRROR_KEYPOINTS
@@ -16,23 +14,17 @@ OUTPUTS = JOINTS * 5 + BONES * 2
 _SIDES = list(MIRROR_29)
 _BONE_SIDES = [joint - 1 for joint in _SIDES[1:BONES + 1]]
 _TRUNK, _LIMBS = [0, 1, 6, 7], slice(0, 12)
+# visibility from which a keypoint counts fully, and below which it does not count
 _FULL_WEIGHT_SEEN, _NO_WEIGHT_SEEN = 0.7, 0.3
-"""Visibility from which a keypoint counts fully, and below which it does not count."""
 _DEPTH_SCALE_M, _MAX_FEATURE = 0.3, 6.0
 
 
 class Lifted(NamedTuple):
-    """
-    Outputs for N people.
+    """Outputs for N people."""
 
-    :param joints_m: (N, 29, 3) about the pelvis, axes of the view.
-    :param spread_m: (N, 29, 2) expected distance across and along the axis of the view.
-    :param twist: (N, 23, 2) cosine and sine.
-    """
-
-    joints_m: torch.Tensor
-    spread_m: torch.Tensor
-    twist: torch.Tensor
+    joints_m: torch.Tensor  # (N, 29, 3) about the pelvis, axes of the view
+    spread_m: torch.Tensor  # (N, 29, 2) expected distance across and along the axis of the view
+    twist: torch.Tensor  # (N, 23, 2) cosine and sine
 
 
 def features(rays, seen, guess_m, heading):
@@ -63,7 +55,6 @@ class LiftNet(nn.Module):
     """Residual layers over the whole window; arguments as of :func:`features`."""
 
     def __init__(self, width: int = 640, blocks: int = 3):
-        """Build the layers."""
         super().__init__()
         self.width, self.blocks = width, blocks
         self.first = nn.Linear(FEATURES, width)
@@ -74,7 +65,6 @@ class LiftNet(nn.Module):
         nn.init.zeros_(self.last[1].weight)
 
     def forward(self, rays, seen, guess_m, heading) -> Lifted:
-        """Return the outputs for N people."""
         state = nn.functional.silu(self.first(features(rays, seen, guess_m, heading)))
         for block in self.middle:
             state = state + block(state)
@@ -94,12 +84,10 @@ class MirroredLift(nn.Module):
     """
 
     def __init__(self, net: LiftNet):
-        """Wrap ``net``."""
         super().__init__()
         self.net = net
 
     def forward(self, rays, seen, guess_m, heading) -> Lifted:
-        """Return the outputs for N people."""
         flip = torch.tensor([-1.0, 1.0])
         mirrored = (rays[:, :, MIRROR_KEYPOINTS] * flip, seen[:, :, MIRROR_KEYPOINTS],
                     guess_m[:, :, MIRROR_KEYPOINTS], heading * flip)
@@ -117,11 +105,7 @@ class MirroredLift(nn.Module):
 
 
 def lift_loss(found: Lifted, joints_m, twist):
-    """
-    Return the loss: Laplace likelihood across and along the axis, mean error, and twist error.
-
-    :param joints_m: (N, 29, 3) targets. :param twist: (N, 23, 2) targets.
-    """
+    """Return Laplace likelihood across and along the axis, plus mean error and twist error."""
     off = found.joints_m - joints_m
     across = (off[..., :2].square().sum(-1) + 1e-8).sqrt()
     miss = torch.stack([across, off[..., 2].abs()], -1)

@@ -5,8 +5,6 @@ The interface is that of :class:`niki_training.front_end.pairs.Pairs`. The lifte
 errors of the run time: they last, they are correlated, and sigma is the lifter's own.
 """
 
-from __future__ import annotations
-
 from functools import partial
 from typing import NamedTuple
 
@@ -27,25 +25,18 @@ from niki_training.lift.keypoint_errors import exact, KeypointErrorNumbers, Keyp
 
 RATE_HZ = 30.0
 _HISTORY = int(np.ceil(AGES_S[-1] * RATE_HZ)) + 1
-LENGTH = PIECE_FRAMES - _HISTORY
-"""Frames of a piece of motion with a whole window before them."""
-_NEW_PERSON_ODDS = 0.4
-"""Of a piece to begin with a person who was not seen before."""
+LENGTH = PIECE_FRAMES - _HISTORY  # frames of a piece of motion with a whole window before them
+_NEW_PERSON_ODDS = 0.4  # of a piece to begin with a person who was not seen before
 _FORWARD = np.array([0.0, 0.0, 1.0])
 _MAX_TANGENT = 20.0
 
 
 class LifterInputs(NamedTuple):
-    """
-    Parts of the pipeline that are used, for ablations.
+    """Parts of the pipeline that are used, for ablations."""
 
-    :param window: False = only the newest image. :param depth: False = no estimated depth.
-    :param extrapolation: hidden joints are extrapolated, as in the pipeline.
-    """
-
-    window: bool = True
-    depth: bool = True
-    extrapolation: bool = True
+    window: bool = True  # False = only the newest image
+    depth: bool = True  # False = no estimated depth
+    extrapolation: bool = True  # hidden joints are extrapolated, as in the pipeline
 
 
 ALL_INPUTS = LifterInputs()
@@ -67,9 +58,7 @@ class LiftedPairs:
     """
     Lifted joints of motion, and their ground truth, all in memory.
 
-    :param batches: draws motion. :param frames: length of the windows.
-    :param pieces: of motion in memory. :param inputs: parts of the pipeline that are used.
-    :raises InputError: when ``frames`` is larger than ``LENGTH``.
+    :param frames: length of the windows. :param pieces: of motion in memory.
     """
 
     def __init__(self, batches: LiftBatches, lifter: Lifter, frames: int, pieces: int = 6000,
@@ -77,7 +66,7 @@ class LiftedPairs:
         """Lift all pieces once; ten thousand take some minutes."""
         if frames > LENGTH:
             raise InputError(f'windows have {frames} frames; lifted motion has {LENGTH}')
-        self.frames, self.lifter_sha256 = frames, lifter.engine.describe().get('sha256', '')
+        self.frames, self._lifter_sha256 = frames, lifter.engine.describe().get('sha256', '')
         rng = np.random.default_rng([seed, 4])
         parts = [_lifted_pieces(batches, lifter, frames, rng, inputs) for _ in tqdm(
             range(-(-pieces // batches.pieces)), disable=None, unit='batch', desc='lift')]
@@ -85,7 +74,7 @@ class LiftedPairs:
 
     def digest(self) -> str:
         """Return the lifter's hash, kept in checkpoints."""
-        return str(self.lifter_sha256)[:16]
+        return str(self._lifter_sha256)[:16]
 
     def draw(self, count: int, rng) -> dict:
         """
@@ -107,7 +96,6 @@ class LiftedPairs:
 
 def _lifted_pieces(batches: LiftBatches, lifter: Lifter, frames: int, rng,
                    inputs: LifterInputs) -> _Pool:
-    """Return one batch of pieces: posed, observed and lifted."""
     posed = batches.posed(rng)
     count = batches.pieces
     view, heading, distance_m = random_views(count, rng)
@@ -149,8 +137,7 @@ def _observed(keypoints, camera_from_view, with_errors: bool):
     """
     count, frames = keypoints.shape[:2]
     numbers = KeypointErrorNumbers(image_count=frames)
-    observe = (KeypointErrors(keypoints[:, -1], count, numbers).observed if with_errors
-               else exact)
+    observe = (KeypointErrors(keypoints[:, -1], count, numbers).observed if with_errors else exact)
     images = []
     for frame in range(frames):
         age = frames - 1 - frame
@@ -215,8 +202,7 @@ def _extrapolated(noisy, hidden, root, begins) -> np.ndarray:
     """
     Return joints with hidden ones at their last place relative to the trunk, as in the pipeline.
 
-    :param noisy: (P, T, 29, 3). :param hidden: (P, T, 29). :param root: (P, T, 3, 3) rotation of
-        the trunk.
+    :param noisy: (P, T, 29, 3). :param hidden: (P, T, 29). :param root: (P, T, 3, 3) of the trunk.
     """
     placed, numbers = noisy.copy(), ExtrapolationNumbers()
     unseen_s = np.full((len(noisy), 29), np.inf)

@@ -1,7 +1,5 @@
 """Train the lifter on motion capture; a run that is there is resumed."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 import sys
@@ -47,13 +45,11 @@ class LiftTrainer:
     :param folder: of the checkpoints; a run that is there is resumed.
     :param start_from: checkpoint with the first weights. :param rate: highest learning rate.
     :param steps: 0 = no limit. :param licence: of the motion, kept in checkpoints.
-    :raises InputError: when the run there has a network of another size.
     """
 
     def __init__(self, batches: LiftBatches, folder: Path, minutes: float, width: int = 640,
                  blocks: int = 3, seed: int = 0, start_from: Path | None = None,
                  rate: float = LEARNING_RATE, steps: int = 0, licence: str = UNKNOWN):
-        """Make the network, or resume the run of the folder."""
         torch.manual_seed(seed)
         self.batches, self.folder, self.seconds = batches, Path(folder), minutes * 60
         self.net, self.average = LiftNet(width, blocks), LiftNet(width, blocks)
@@ -70,7 +66,6 @@ class LiftTrainer:
         self.rng = np.random.default_rng([seed, self.step])
 
     def run(self, val: LiftBatches | None = None) -> None:
-        """Train to the end."""
         begin, saved = time.monotonic() - self.passed_s, self.passed_s
         bar = tqdm(total=round(self.seconds), initial=round(self.passed_s), unit='s', disable=None)
         while self.done < 1.0:
@@ -111,7 +106,6 @@ class LiftTrainer:
         return float(value.detach())
 
     def save(self) -> None:
-        """Write the checkpoint, whole or not at all."""
         state = {'kind': 'lift', 'net': self.net.state_dict(), 'step': self.step,
                  'average': self.average.state_dict(), 'optimizer': self.optimizer.state_dict(),
                  'passed_s': self.passed_s, 'width': self.net.width, 'blocks': self.net.blocks,
@@ -122,8 +116,8 @@ class LiftTrainer:
     def _resume(self) -> None:
         state = torch.load(self.folder / 'last.pt', weights_only=True)
         if (state['width'], state['blocks']) != (self.net.width, self.net.blocks):
-            raise InputError(f'{self.folder}/last.pt is of a network of another size; use another '
-                             'folder, or the same --width and --blocks')
+            raise InputError(f'{self.folder}/last.pt is of a network of another size; give the '
+                             'same --width and --blocks, or another folder')
         self.net.load_state_dict(state['net'])
         self.average.load_state_dict(state['average'])
         self.optimizer.load_state_dict(state['optimizer'])
@@ -131,7 +125,6 @@ class LiftTrainer:
 
 
 def add_arguments(parser) -> None:
-    """Add the options of ``niki-train lift``."""
     parser.add_argument('--data', type=Path, required=True, help='motion archive with root (.npz)')
     parser.add_argument('--val', type=Path, help='motion of other people, to show progress')
     parser.add_argument('--out', type=Path, required=True,
@@ -149,16 +142,13 @@ def add_arguments(parser) -> None:
 
 
 def main(args) -> int:
-    """Train the lifter to the end."""
     torch.set_num_threads(args.threads)
     skeleton, motion = open_skeleton(), load_rooted_motion(args.data)
     if not motion.root_m.any():
         print(f'niki-train lift: {args.data} has no path of the pelvis; people stay in '
               'place, and the lifter does not learn to follow people who walk', file=sys.stderr)
     batches = LiftBatches(motion, skeleton, args.pieces)
-    val = None
-    if args.val:
-        val = LiftBatches(load_rooted_motion(args.val), skeleton, args.pieces)
+    val = LiftBatches(load_rooted_motion(args.val), skeleton, args.pieces) if args.val else None
     trainer = LiftTrainer(batches, args.out, args.minutes, args.width, args.blocks, args.seed,
                           args.start_from, args.rate, args.steps, licence_of(args.data))
     trainer.run(val)

@@ -1,9 +1,6 @@
 """Skinned meshes of Anny's body model on the 24 joints, with skeletons in the open shape space."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import List
 import warnings
 
 from niki_ros.body.kinematics import forward_kinematics
@@ -11,36 +8,28 @@ from niki_ros.body.skeleton import BODY_24, PARENTS_29, Skeleton
 from niki_ros.common.errors import BackendError
 import numpy as np
 
+# from Anny's axes (x left, y backward, z up) to x left, y up, z forward
 NIKI_FROM_ANNY = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
-"""From Anny's axes (x left, y backward, z up) to x left, y up, z forward."""
-
+# joint → Anny's bone that begins in it, without its suffix .L or .R
 _BONES = {
     'pelvis': 'root', 'hip': 'upperleg01', 'spine1': 'spine04', 'knee': 'lowerleg01',
     'spine2': 'spine02', 'ankle': 'foot', 'spine3': 'spine01', 'foot': 'toe2-1',
     'neck': 'neck01', 'collar': 'clavicle', 'head': 'head', 'shoulder': 'upperarm01',
-    'elbow': 'lowerarm01', 'wrist': 'wrist', 'hand': 'finger3-1',
-}
-"""Joint → Anny's bone that begins in it, without its suffix ``.L`` or ``.R``."""
-
+    'elbow': 'lowerarm01', 'wrist': 'wrist', 'hand': 'finger3-1'}
 _FOOT_BONES, _HAND_BONES = ('toe',), ('finger2', 'finger3', 'finger4', 'finger5')
-_T_POSE_DIRECTIONS = {1: (0, -1, 0), 2: (0, -1, 0), 4: (0, -1, 0), 5: (0, -1, 0),
-             16: (1, 0, 0), 18: (1, 0, 0), 20: (1, 0, 0),
-             17: (-1, 0, 0), 19: (-1, 0, 0), 21: (-1, 0, 0)}
-"""Joint → direction of its bone in the T-pose; all other bones turn with their parents."""
+# joint → direction of its bone in the T-pose; all other bones turn with their parents
+_T_POSE_DIRECTIONS = {
+    **dict.fromkeys((1, 2, 4, 5), (0, -1, 0)), **dict.fromkeys((16, 18, 20), (1, 0, 0)),
+    **dict.fromkeys((17, 19, 21), (-1, 0, 0))}
 _NEXT = {1: 4, 2: 5, 4: 7, 5: 8, 16: 18, 18: 20, 20: 22, 17: 19, 19: 21, 21: 23}
-_NOT_TURNED = (7, 8)
-"""Ankles: the foot keeps its direction of the A-pose."""
+_NOT_TURNED = (7, 8)  # ankles: the foot keeps its direction of the A-pose
 _MAX_BONES_PER_VERTEX = 4
-_FIT_SIGMA_M = 0.003
-"""Standard deviation of a joint in the fit of betas, whose own prior is N(0, 1)."""
+_FIT_SIGMA_M = 0.003  # of a joint in the fit of betas, whose own prior is N(0, 1)
 
 
 def bone_of(joint: str) -> str:
-    """Return the name of Anny's bone that begins in ``joint``."""
     side, _, kind = joint.partition('_')
-    if side in ('left', 'right'):
-        return f'{_BONES[kind]}.{side[0].upper()}'
-    return _BONES[joint]
+    return f'{_BONES[kind]}.{side[0].upper()}' if kind else _BONES[joint]
 
 
 def rotmat_between(direction, target) -> np.ndarray:
@@ -73,40 +62,29 @@ class RenderedBody:
     The mesh of one person at rest, and the skeleton that moves it.
 
     Rest is Anny's A-pose; axes: x left, y up, z forward.
-
-    :param vertices_m: (V, 3) at rest, metres.
-    :param normals: (V, 3) unit vectors. :param area_m2: (V,) of the surface.
-    :param pivots_m: (24, 3) joints at rest, about which the mesh turns.
-    :param t_pose_from_rest: (24, 3, 3) rotation of each bone from the A-pose to the T-pose.
-    :param betas: (10,) of the open skeleton. :param offsets_m: (29, 3) of that skeleton.
-    :param misfit_m: (24,) distance of Anny's own joints, in the T-pose, from the skeleton's.
-    :param eyes_m: (2, 3) at rest, left first. :param is_eyeball: (V,) bool.
-    :param phenotype: Anny's parameters, 0 … 1.
     """
 
-    vertices_m: np.ndarray
-    normals: np.ndarray
-    area_m2: np.ndarray
-    pivots_m: np.ndarray
-    t_pose_from_rest: np.ndarray
-    betas: np.ndarray
-    offsets_m: np.ndarray
-    misfit_m: np.ndarray
-    eyes_m: np.ndarray
-    is_eyeball: np.ndarray
-    phenotype: dict
+    vertices_m: np.ndarray  # (V, 3) at rest, metres
+    normals: np.ndarray  # (V, 3) unit vectors
+    area_m2: np.ndarray  # (V,) of the surface
+    pivots_m: np.ndarray  # (24, 3) joints at rest, about which the mesh turns
+    t_pose_from_rest: np.ndarray  # (24, 3, 3) rotation of each bone from the A-pose to the T-pose
+    betas: np.ndarray  # (10,) of the open skeleton
+    offsets_m: np.ndarray  # (29, 3) of that skeleton
+    misfit_m: np.ndarray  # (24,) distance of Anny's own joints, in the T-pose, from the skeleton's
+    eyes_m: np.ndarray  # (2, 3) at rest, left first
+    is_eyeball: np.ndarray  # (V,) bool
+    phenotype: dict  # Anny's parameters, 0 … 1
 
     @property
     def height_m(self) -> float:
-        """Return the height of the mesh at rest, metres."""
         return float(np.ptp(self.vertices_m[:, 1]))
 
     def posed(self, rotmat, root_m):
         """
-        Return joints and bones of a motion.
+        Return joints (T, 29, 3), metres, and matrices (T, 24, 3, 4) that move the mesh at rest.
 
         :param rotmat: (T, 24, 3, 3) local rotations. :param root_m: (T, 3) the pelvis, metres.
-        :return: joints (T, 29, 3), metres, and matrices (T, 24, 3, 4) that move the mesh at rest.
         """
         joints_m, global_rotmat = forward_kinematics(rotmat, self.offsets_m)
         joints_m = joints_m + np.asarray(root_m)[:, None]
@@ -123,16 +101,11 @@ class AnnyModel:
     :ivar vertex_bones: (V, 4) the joints with the largest weights of each vertex,
     :ivar vertex_weights: (V, 4) and these weights; their sum is 1.
     :ivar heads: (24,) index of Anny's bone that begins in each joint.
-    :ivar joint_of_bone: (B,) joint that carries each of Anny's bones.
-    :ivar is_eyeball: (V,) bool.
+    :ivar joint_of_bone: (B,) joint that carries each of Anny's bones. :ivar is_eyeball: (V,) bool.
     """
 
     def __init__(self, skeleton: Skeleton):
-        """
-        Load the model; Anny prepares its data at the very first time, for about two minutes.
-
-        :raises BackendError: when the package anny is absent.
-        """
+        """Load the model; Anny prepares its data at the very first time, for about two minutes."""
         self._torch, self.anny = _load_anny()
         self.skeleton = skeleton
         labels = list(self.anny.bone_labels)
@@ -148,15 +121,13 @@ class AnnyModel:
     def _weights(self, labels) -> np.ndarray:
         """Return skinning weights (V, 24); a bone's weight goes to the joint that carries it."""
         parents = self.anny.bone_parents
-        joint_of_bone: List[int] = []
+        joint_of_bone: list[int] = []
         for bone, label in enumerate(labels):
             side = {'L': 'left_', 'R': 'right_'}.get(label[-1], '')
             if bone in self.heads:
                 joint = self.heads.index(bone)
-            elif label.startswith(_FOOT_BONES):
-                joint = BODY_24.index(side + 'foot')
-            elif label.startswith(_HAND_BONES):
-                joint = BODY_24.index(side + 'hand')
+            elif label.startswith(_FOOT_BONES + _HAND_BONES):
+                joint = BODY_24.index(side + ('foot' if label.startswith(_FOOT_BONES) else 'hand'))
             else:
                 joint = joint_of_bone[parents[bone]] if bone else 0
             joint_of_bone.append(joint)
@@ -194,11 +165,7 @@ class AnnyModel:
 
 
 def t_pose(pivots_m, turns) -> np.ndarray:
-    """
-    Return the joints (24, 3) of the T-pose about the pelvis, metres.
-
-    :param pivots_m: (24, 3) of the A-pose. :param turns: (24, 3, 3) of :func:`t_pose_rotmats`.
-    """
+    """Return the T-pose (24, 3) about the pelvis of an A-pose (24, 3) and t_pose_rotmats."""
     joints = np.zeros((24, 3))
     for joint in range(1, 24):
         parent = PARENTS_29[joint]
@@ -219,7 +186,6 @@ def surface(vertices_m, faces):
 
 
 def _load_anny():
-    """Return torch and Anny's model."""
     try:
         import anny
         import torch
@@ -240,5 +206,4 @@ def draw_phenotype(rng) -> dict:
         'muscle': float(np.clip(rng.normal(0.5, 0.2), 0, 1)),
         'weight': float(np.clip(rng.normal(0.5, 0.22), 0, 1)),
         'height': float(np.clip(rng.normal(0.42, 0.09), 0.2, 0.65)),
-        'proportions': float(rng.uniform(0, 1)),
-    }
+        'proportions': float(rng.uniform(0, 1))}

@@ -1,7 +1,5 @@
 """Random backgrounds: rooms and blurred photographs. All seeded."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 from importlib import util
 from pathlib import Path
@@ -30,12 +28,7 @@ def photographs() -> dict:
 
 
 def draw_background(size, view, rng) -> np.ndarray:
-    """
-    Return the background of a clip, (H, W, 3) uint8 RGB: a room, or a photograph.
-
-    :param size: width and height in pixels.
-    :param view: :class:`~niki_training.render.scene.View`.
-    """
+    """Return a room or photograph (H, W, 3) uint8 RGB for a size (width, height) and a View."""
     kinds = [name for name in photographs() if name in _PHOTOGRAPHS]
     if kinds and rng.random() < 0.2:
         return _photograph(photographs()[kinds[rng.integers(len(kinds))]], size, rng)

@@ -1,7 +1,5 @@
 """Random blur, noise, gain and compression of the images of one camera. All seeded."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 
@@ -15,7 +13,6 @@ class CameraEffects:
     """
 
     def __init__(self, size, rng):
-        """Draw the effects."""
         self._rng = rng
         has_effect = rng.random(5) < np.array([0.6, 0.5, 0.5, 0.5, 0.2]) * (rng.random() < 0.8)
         self._noise = rng.uniform(2, 14) if has_effect[0] else 0.0

@@ -6,8 +6,6 @@ with ``cmu_smpl24_30fps_test.npz``, then
 ``python -m niki_training.render.check_images FOLDER/test-00000.tar check_images.npz``.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 import sys
 
@@ -22,7 +20,6 @@ FRAME, JPEG_QUALITY, WIDTH_PX = 1, 60, 416
 
 
 def main(source: str, target: str) -> None:
-    """Write one image of each clip, and the box of the main person by the mask."""
     jpegs, boxes = [], []
     for number, (_, frames) in enumerate(read_image_shard(Path(source))):
         if number in CLIPS:

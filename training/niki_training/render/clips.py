@@ -1,9 +1,7 @@
 """Random clips of people: the same seed and number give the same people, motion and images."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import Iterator, List, NamedTuple
+from typing import Iterator, NamedTuple
 
 from niki_ros.body.skeleton import Skeleton
 from niki_ros.common.errors import InputError
@@ -20,8 +18,8 @@ from niki_training.render.motion import RootedMotion
 from niki_training.render.opengl import MAIN_ID, OpenGLRenderer
 
 SPLITS = ('train', 'val', 'test')
+# of a clip with occlusion to show two to four people, and of any other to show two
 _CROWD_ODDS, _COMPANION_ODDS = 0.4, 0.08
-"""Of a clip with occlusion to show two to four people, and of any other to show two."""
 
 
 @dataclass
@@ -29,41 +27,29 @@ class RenderedFrame:
     """
     One image with its ground truth in camera axes.
 
-    :param image_rgb: (H, W, 3) uint8, after the effects of the camera.
-    :param identity: (H, W) uint8: 0 = background, 1 = main person, 2 … other people, 100 …
-        furniture.
-    :param joints_m: (29, 3). :param keypoints_px: (29, 2). :param visible: (29,) bool.
-    :param hidden_percent: of the main person's silhouette, 0 … 100.
+    ``identity`` is 0 = background, 1 = main person, 2 … other people, 100 … furniture.
     """
 
-    image_rgb: np.ndarray
-    identity: np.ndarray
-    joints_m: np.ndarray
-    keypoints_px: np.ndarray
-    visible: np.ndarray
-    hidden_percent: float
+    image_rgb: np.ndarray  # (H, W, 3) uint8, after the effects of the camera
+    identity: np.ndarray  # (H, W) uint8
+    joints_m: np.ndarray  # (29, 3)
+    keypoints_px: np.ndarray  # (29, 2)
+    visible: np.ndarray  # (29,) bool
+    hidden_percent: float  # of the main person's silhouette, 0 … 100
 
 
 @dataclass
 class ClipPlan:
-    """
-    People, motion, camera and furniture of a clip.
+    """People, motion, camera and furniture of a clip."""
 
-    :param people: the main person first.
-    :param rotmat: (P, T, 24, 3, 3) of all people, joint 0 in world axes.
-    :param root_m: (P, T, 3) world axes. :param boxes: of the furniture.
-    :param kind: one of ``scene.KINDS``.
-    :param piece: name of the main person's piece of motion. :param start: its first frame there.
-    """
-
-    people: List[RenderedBody]
-    rotmat: np.ndarray
-    root_m: np.ndarray
+    people: list[RenderedBody]  # the main person first
+    rotmat: np.ndarray  # (P, T, 24, 3, 3) of all people, joint 0 in world axes
+    root_m: np.ndarray  # (P, T, 3) world axes
     view: scene.View
-    boxes: List[furniture.Box]
-    kind: str
-    piece: str
-    start: int
+    boxes: list[furniture.Box]  # of the furniture
+    kind: str  # one of ``scene.KINDS``
+    piece: str  # name of the main person's piece of motion
+    start: int  # its first frame there
 
     def camera_rotmat(self) -> np.ndarray:
         """Return the main person's local rotations (T, 24, 3, 3), joint 0 in camera axes."""
@@ -95,13 +81,10 @@ class ClipRenderer:
 
     :param motion: of the split. :param split: one of ``SPLITS``.
     :param frame_count: frames of a clip, 30 a second. :param size: width and height in pixels.
-    :raises InputError: for another split.
-    :raises BackendError: when Anny or OpenGL is absent.
     """
 
     def __init__(self, motion: RootedMotion, skeleton: Skeleton, split: str, seed: int = 0,
                  frame_count: int = 36, size=(640, 480)):
-        """Load the body model and make the renderer."""
         if split not in SPLITS:
             raise InputError(f'split {split!r} is unknown; expected one of {SPLITS}')
         self.motion, self.split, self.seed = motion, split, seed
@@ -114,7 +97,6 @@ class ClipRenderer:
         return np.random.default_rng([self.seed, SPLITS.index(self.split), index, stream])
 
     def plan(self, index: int) -> ClipPlan:
-        """Return the plan of clip ``index``."""
         rng = self._rng(index, 0)
         kind = str(rng.choice(scene.KINDS, p=scene.KIND_ODDS))
         is_occluded = kind in ('occluded', 'both')
@@ -135,7 +117,6 @@ class ClipRenderer:
         return ClipPlan(people, rotmat, root_m, view, boxes, kind, piece, start)
 
     def draw(self, clip: ClipPlan, index: int) -> Iterator[RenderedFrame]:
-        """Yield the frames of clip ``index``."""
         rng = self._rng(index, 1)
         outfits = [dress(body, self.model.weights, rng) for body in clip.people]
         self._renderer.load(outfits, draw_patterns(rng),
@@ -166,7 +147,7 @@ class ClipRenderer:
             clip.view.matrix, camera_lights, bones, furniture.triangles(clip.boxes, clip.view, t),
             _background_shift(clip.view, t, self.size), with_depth)
 
-    def _motion_blurred(self, clip: ClipPlan, lights: dict, posed: List[_PosedPerson], t: int,
+    def _motion_blurred(self, clip: ClipPlan, lights: dict, posed: list[_PosedPerson], t: int,
                         exposure: float, image) -> np.ndarray:
         """Return the mean of ``image`` and of images at both ends of the exposure."""
         total, last = image.astype(np.uint16), clip.rotmat.shape[1] - 1
@@ -178,7 +159,6 @@ class ClipRenderer:
         return (total // 3).astype(np.uint8)
 
     def close(self) -> None:
-        """Free the renderer."""
         self._renderer.close()
 
 

@@ -1,7 +1,5 @@
 """Random skin, hair, clothes and patterns of people, by region of the mesh. All seeded."""
 
-from __future__ import annotations
-
 import colorsys
 
 import cv2
@@ -16,8 +14,7 @@ _FOREARM = ('left_elbow', 'right_elbow')
 _THIGH = ('pelvis', 'left_hip', 'right_hip')
 _SHANK = ('left_knee', 'right_knee')
 _FOOT = ('left_ankle', 'right_ankle', 'left_foot', 'right_foot')
-_PLAIN = 0
-"""Layer of the pattern without the second colour."""
+_PLAIN = 0  # layer of the pattern without the second colour
 
 
 def draw_patterns(rng) -> np.ndarray:
@@ -58,17 +55,10 @@ def _hair_colour(rng) -> np.ndarray:
 
 
 class _Regions:
-    """
-    Masks over the vertices of a body.
-
-    :param body: :class:`~niki_training.render.anny_body.RenderedBody`.
-    :param weights: (V, 24) skinning weights.
-    :ivar joint_of_vertex: (V,) joint with the largest weight.
-    """
+    """Masks over the vertices of a RenderedBody with skinning weights (V, 24)."""
 
     def __init__(self, body, weights):
-        """Find the joint that carries each vertex."""
-        self.joint_of_vertex = weights.argmax(1)
+        self.joint_of_vertex = weights.argmax(1)  # (V,) joint with the largest weight
         self._pivots, self._at = body.pivots_m, body.vertices_m
 
     def of(self, names) -> np.ndarray:
@@ -95,18 +85,11 @@ class _Regions:
 
 
 def dress(body, weights, rng) -> dict:
-    """
-    Return the arrays (V, 3) of one person for :meth:`OpenGLRenderer.load`, in random clothes.
-
-    :param body: :class:`~niki_training.render.anny_body.RenderedBody`.
-    :param weights: (V, 24) skinning weights.
-    """
+    """Return the arrays (V, 3) of a body in random clothes for :meth:`OpenGLRenderer.load`."""
     regions = _Regions(body, weights)
     count = len(body.vertices_m)
     colour = np.tile(_skin(rng), (count, 1))
-    colour2 = colour * 0.92
-    layer = np.full(count, _PLAIN)
-    thick = np.zeros(count)
+    colour2, layer, thick = colour * 0.92, np.full(count, _PLAIN), np.zeros(count)
     for mask, loose in _garments(regions, rng):
         colour[mask], colour2[mask] = _colour(rng), _colour(rng)
         layer[mask] = rng.choice([_PLAIN, 1, 2, 3, 4, 5], p=[0.55, 0.1, 0.08, 0.05, 0.07, 0.15])
@@ -121,13 +104,9 @@ def dress(body, weights, rng) -> dict:
     folds = 1 + 0.5 * np.sin(at @ rng.normal(size=3) * 25 + rng.uniform(0, 6))
     angle = np.arctan2(at[:, 0], at[:, 2]) / np.pi
     scale = rng.uniform(1.5, 5)
-    return {
-        'vertices': at + body.normals * (thick * folds)[:, None],
-        'normals': body.normals,
-        'colour': colour,
-        'colour2': colour2,
-        'texture_at': np.stack([angle * scale * 0.6, at[:, 1] * scale, layer], axis=1),
-    }
+    return {'vertices': at + body.normals * (thick * folds)[:, None], 'normals': body.normals,
+            'colour': colour, 'colour2': colour2,
+            'texture_at': np.stack([angle * scale * 0.6, at[:, 1] * scale, layer], axis=1)}
 
 
 def _paint_face(body, regions: _Regions, colour, rng) -> None:

@@ -1,46 +1,33 @@
 """Random furniture of boxes in front of and behind a person. All seeded."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
-from typing import Optional
 
 import numpy as np
 
 from niki_training.render.scene import rotmat_about_y, View
 
-FIRST_FURNITURE_ID = 100
-"""Id of the first piece in the image of identities."""
+FIRST_FURNITURE_ID = 100  # id of the first piece in the image of identities
 
 
 @dataclass
 class Box:
-    """
-    A box in the room.
+    """A box in the room."""
 
-    :param centre_m: (3,) world axes (y up, floor at 0). :param half_m: (3,) half its edges.
-    :param yaw_rad: about the vertical. :param colour: (3,) RGB, 0 … 1.
-    :param layer: index of its pattern. :param velocity_m: (3,) metres a frame.
-    :param piece: number of the piece of furniture that the box belongs to.
-    """
-
-    centre_m: np.ndarray
-    half_m: np.ndarray
-    yaw_rad: float
-    colour: np.ndarray
-    layer: int
-    velocity_m: np.ndarray = field(default_factory=lambda: np.zeros(3))
-    piece: int = 0
+    centre_m: np.ndarray  # (3,) world axes (y up, floor at 0)
+    half_m: np.ndarray  # (3,) half its edges
+    yaw_rad: float  # about the vertical
+    colour: np.ndarray  # (3,) RGB, 0 … 1
+    layer: int  # index of its pattern
+    velocity_m: np.ndarray = field(default_factory=lambda: np.zeros(3))  # (3,) metres a frame
+    piece: int = 0  # number of the piece of furniture that the box belongs to
 
 
 def draw_furniture(joints_m, view: View, count: int, rng, behind: bool = False) -> list:
     """
-    Return the boxes of ``count`` pieces of furniture.
+    Return the boxes of ``count`` pieces of furniture around a person (T, 29, 3), world axes.
 
     Between camera and person half of the pieces move; behind the person all of them stand, and
     those that would be nearer than 0.8 m are left out.
-
-    :param joints_m: (T, 29, 3) of the person, world axes.
     """
     boxes = []
     for piece in range(count):
@@ -113,8 +100,8 @@ def _shelf(position_m, distance_m, rng):
 
 def _plank(position_m, distance_m, rng):
     low = position_m[1] + rng.uniform(-0.3, 0.3)
-    return [(np.array([0, low, 0]), np.array([rng.uniform(0.2, 1.0), rng.uniform(0.02, 0.15),
-                                              0.02]))]
+    half_m = np.array([rng.uniform(0.2, 1.0), rng.uniform(0.02, 0.15), 0.02])
+    return [(np.array([0, low, 0]), half_m)]
 
 
 def _unit_box():
@@ -136,7 +123,7 @@ def _unit_box():
 _CORNERS, _NORMALS, _TEXTURE_AXES = _unit_box()
 
 
-def triangles(boxes, view: View, frame: int) -> Optional[np.ndarray]:
+def triangles(boxes, view: View, frame: int) -> np.ndarray | None:
     """Return the triangles (n, 13) of ``boxes`` for :meth:`OpenGLRenderer.draw`, or None."""
     if not boxes:
         return None

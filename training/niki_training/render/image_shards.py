@@ -1,7 +1,5 @@
 """Shards of clips with their images: tar files in the layout of WebDataset."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 import io
 from pathlib import Path
@@ -15,22 +13,16 @@ import numpy as np
 
 from niki_training.files.archives import reason
 
-_JPEG_QUALITY = 95
-"""Of the stored images; the compression by the simulated camera comes before it."""
+_JPEG_QUALITY = 95  # of the stored images; the compression by the simulated camera comes before it
 
 
 @dataclass
 class StoredFrame:
-    """
-    One stored frame.
+    """One stored frame."""
 
-    :param image_rgb: (H, W, 3) uint8. :param mask: (H, W) bool, pixels of the main person.
-    :param keypoints_px: (29, 2) true joints in the image.
-    """
-
-    image_rgb: np.ndarray
-    mask: np.ndarray
-    keypoints_px: np.ndarray
+    image_rgb: np.ndarray  # (H, W, 3) uint8
+    mask: np.ndarray  # (H, W) bool, pixels of the main person
+    keypoints_px: np.ndarray  # (29, 2) true joints in the image
 
 
 def write_image_shard(path: Path, clips) -> None:
@@ -64,11 +56,7 @@ def _add(tar, name: str, data) -> None:
 
 
 def read_image_shard(path: Path) -> Iterator:
-    """
-    Yield the ground truth (dictionary of arrays) and an iterator of the frames of each clip.
-
-    :raises InputError: when the file is no shard with images.
-    """
+    """Yield the ground truth (dictionary of arrays) and an iterator of the frames of each clip."""
     try:
         with tarfile.open(path) as tar:
             names = sorted(tar.getnames())
@@ -88,7 +76,6 @@ def _content(tar, name: str) -> bytes:
 
 
 def _frames(tar, keys, keypoints_px) -> Iterator[StoredFrame]:
-    """Yield the frames of one clip."""
     for t, key in enumerate(keys):
         image, mask = (cv2.imdecode(np.frombuffer(_content(tar, key + suffix), np.uint8), flag)
                        for suffix, flag in (('.jpg', cv2.IMREAD_COLOR),

@@ -1,7 +1,5 @@
 """Motion with the path of the pelvis."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +11,9 @@ from niki_training.data.store import load_motion, running_sums
 
 @dataclass
 class RootedMotion(Motion):
-    """
-    Pieces of motion with the path of the pelvis.
+    """Pieces of motion with the path of the pelvis."""
 
-    :param root_m: (F, 3) metres, y up; zeros where the archive has no path.
-    """
-
-    root_m: np.ndarray = None
+    root_m: np.ndarray = None  # (F, 3) metres, y up; zeros where the archive has no path
 
     def piece_of(self, frame: int):
         """Return the name of the piece that holds a frame, and the number of the frame in it."""
@@ -28,11 +22,7 @@ class RootedMotion(Motion):
 
 
 def load_rooted_motion(path) -> RootedMotion:
-    """
-    Return the motion of an archive or a store, with the path of the pelvis.
-
-    :raises InputError: as of :func:`niki_training.data.store.load_motion`.
-    """
+    """Return the motion of an archive or a store, with the path of the pelvis."""
     motion = load_motion(path)
     root = np.zeros((len(motion.rotvec), 3), dtype=np.float32)
     with np.load(Path(path), allow_pickle=False) as z:

@@ -1,15 +1,12 @@
 """Rendering with OpenGL through EGL, without a window; Mesa's llvmpipe serves without a GPU."""
 
-from __future__ import annotations
-
-from typing import Any, List
+from typing import Any
 
 from niki_ros.common.errors import BackendError
 import numpy as np
 
 _NEAR_M, _FAR_M = 0.05, 60.0
-MAIN_ID = 1
-"""Id of the main person in the image of identities: 0 = background, 2 … other people."""
+MAIN_ID = 1  # id of the main person in the image of identities: 0 = background, 2 … other people
 PATTERN_PX = 128
 
 _BODY_VERTEX = """
@@ -89,19 +86,12 @@ def projection(matrix, width: int, height: int) -> np.ndarray:
 
 
 class OpenGLRenderer:
-    """
-    Draws the frames of one clip after another into an image of one size.
-
-    :param model: :class:`~niki_training.render.anny_body.AnnyModel` of the meshes.
-    :raises BackendError: when moderngl or EGL is absent.
-    """
+    """Draws meshes of an AnnyModel, the frames of one clip after another, in one size."""
 
     def __init__(self, model, width: int = 640, height: int = 480):
-        """Make the context and its buffers."""
         self.size = width, height
         self._gl, self.context = _context()
         context = self.context
-        self.renderer = context.info['GL_RENDERER']
         self._colour = context.texture(self.size, 4)
         self._depth = context.depth_texture(self.size)
         self._frame = context.framebuffer([self._colour], self._depth)
@@ -112,16 +102,15 @@ class OpenGLRenderer:
         self._back_array = context.vertex_array(self._back, context.buffer(corners), 'at')
         self._faces = context.buffer(np.ascontiguousarray(model.faces[:, ::-1], dtype='i4'))
         self._skin = context.buffer(_interleaved(model.vertex_weights, model.vertex_bones))
-        self._people: List[Any] = []
-        self._loaded: List[Any] = []
+        self._people: list[Any] = []
+        self._loaded: list[Any] = []
 
     def load(self, people, patterns, background) -> None:
         """
         Load the people and the background of one clip.
 
         :param people: dictionaries of arrays (V, 3): ``vertices`` at rest, metres, ``normals``,
-            ``colour`` and ``colour2``, RGB 0 … 1, and ``texture_at``: place and layer of the
-            pattern.
+            RGB ``colour`` and ``colour2``, 0 … 1, place and layer of the pattern ``texture_at``.
         :param patterns: (L, 128, 128) uint8, weight of the second colour.
         :param background: (H, W, 3) uint8 RGB, repeated beyond its edges.
         """
@@ -153,8 +142,7 @@ class OpenGLRenderer:
 
         :param matrix: (3, 3) of the camera. :param lights: uniforms, in camera axes.
         :param bones: (people, 24, 3, 4) camera axes from the mesh at rest.
-        :param triangles: (n, 13) corners: position, normal, colour, texture_at (3 each), id; or
-            None.
+        :param triangles: (n, 13) position, normal, colour, texture_at (3 each), id of corners.
         :param shift: (2,) of the background, in its width and height.
         :return: image (H, W, 3) uint8 RGB, ids (H, W) uint8, depth (H, W) metres or None.
         """
@@ -184,7 +172,6 @@ class OpenGLRenderer:
         return self._read(with_depth)
 
     def _draw_triangles(self, triangles) -> None:
-        """Draw triangles (n, 13), grouped by id."""
         if triangles is None or not len(triangles):
             return
         gl, context = self._gl, self.context
@@ -200,10 +187,8 @@ class OpenGLRenderer:
         buffer.release()
 
     def _read(self, with_depth: bool):
-        """Return image, ids and depth of the last frame."""
         width, height = self.size
-        pixels = np.frombuffer(self._frame.read(components=4), np.uint8).reshape(
-            height, width, 4)
+        pixels = np.frombuffer(self._frame.read(components=4), np.uint8).reshape(height, width, 4)
         if not with_depth:
             return pixels[..., :3], pixels[..., 3], None
         raw = np.frombuffer(self._depth.read(), np.float32).reshape(height, width)
@@ -211,12 +196,10 @@ class OpenGLRenderer:
         return pixels[..., :3], pixels[..., 3], depth
 
     def close(self) -> None:
-        """Free the context."""
         self.context.release()
 
 
 def _interleaved(weights, bones) -> bytes:
-    """Return the four weights and the four bones of each vertex, interleaved."""
     data = np.empty((len(weights), 8), dtype='f4')
     data[:, :4] = weights
     data[:, 4:] = bones.astype('i4').view('f4')
@@ -224,7 +207,6 @@ def _interleaved(weights, bones) -> bytes:
 
 
 def _context():
-    """Return moderngl and a context without a window."""
     try:
         import moderngl
     except ImportError as error:

@@ -1,7 +1,5 @@
 """Random motion of people on a floor, random cameras and random lights. All seeded."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from niki_ros.body.rotations import rotmat_from_rotvec
@@ -15,25 +13,18 @@ KINDS = ('clean', 'occluded', 'truncated', 'both')
 KIND_ODDS = (0.42, 0.3, 0.2, 0.08)
 _MIN_DISTANCE_M, _MAX_DISTANCE_M = 0.7, 8.0
 _MAX_ATTEMPTS = 8
-_MIN_INSIDE_RATIO = {'clean': 0.98, 'occluded': 0.9, 'truncated': 0.35, 'both': 0.35}
-"""Of the joints over a clip, inside the image."""
+_MIN_INSIDE_RATIO = {'clean': 0.98, 'occluded': 0.9, 'truncated': 0.35, 'both': 0.35}  # of joints
 _FLOOR_CLEARANCE_M = 0.03
-_STANDARD_HEIGHT_M = 1.75
-"""Paths of the pelvis are scaled by the height of a body over this."""
+_STANDARD_HEIGHT_M = 1.75  # paths of the pelvis are scaled by the height of a body over this
 
 
 @dataclass
 class View:
-    """
-    A camera over a clip.
+    """A camera over a clip."""
 
-    :param matrix: (3, 3). :param camera_from_world: (T, 3, 3).
-    :param position_m: (T, 3) world axes: y up, floor at 0.
-    """
-
-    matrix: np.ndarray
-    camera_from_world: np.ndarray
-    position_m: np.ndarray
+    matrix: np.ndarray  # (3, 3)
+    camera_from_world: np.ndarray  # (T, 3, 3)
+    position_m: np.ndarray  # (T, 3) world axes: y up, floor at 0
 
     def to_camera(self, points_m) -> np.ndarray:
         """Return points (T, ..., 3) of the world in the camera's axes, metres."""
@@ -43,12 +34,10 @@ class View:
 
 def person_motion(motion, start: int, frame_count: int, body, rng):
     """
-    Return a window of motion for a body, on the floor, with a random heading.
+    Return a window of a RootedMotion for a RenderedBody, on the floor, with a random heading.
 
-    :param motion: :class:`~niki_training.render.motion.RootedMotion`.
-    :param body: :class:`~niki_training.render.anny_body.RenderedBody`.
-    :return: rotmat (T, 24, 3, 3), joint 0 in world axes, and root (T, 3), metres, which starts
-        at x = z = 0.
+    :return: rotmat (T, 24, 3, 3), joint 0 in world axes, and root (T, 3), metres, which starts at
+        x = z = 0.
     """
     rotvec = motion.rotvec[start:start + frame_count].astype(np.float64)
     root_m = motion.root_m[start:start + frame_count].astype(np.float64)
@@ -73,9 +62,8 @@ def rotmat_about_y(angle_rad) -> np.ndarray:
 
 def draw_view(joints_m, kind: str, size_px, rng) -> View:
     """
-    Return a camera for a clip of one person who is inside the image as far as ``kind`` demands.
+    Return a camera that sees a person (T, 29, 3), world axes, as far as one of ``KINDS`` demands.
 
-    :param joints_m: (T, 29, 3) world axes. :param kind: one of ``KINDS``.
     :param size_px: width and height of the image.
     """
     for _ in range(_MAX_ATTEMPTS):
@@ -162,20 +150,17 @@ def draw_lights(rng) -> dict:
     """
     Return lights in world axes: two lamps, sky and ground.
 
-    :return: ``light_to`` (2, 3) unit vectors, ``light_colour`` (2, 3), ``sky`` (3,), ``ground``
-        (3,) and ``gloss``.
+    ``light_to`` are unit vectors (2, 3), ``light_colour`` (2, 3), ``sky`` and ``ground`` (3,).
     """
     to_light = rng.normal(size=(2, 3)) * (1, 0.4, 1) + (0, 0.9, 0)
     warm = np.array([1.0, 0.95, 0.85]) if rng.random() < 0.5 else np.array([0.95, 0.97, 1.0])
     bright = rng.uniform(0.8, 1.7)
     return {
         'light_to': to_light / np.linalg.norm(to_light, axis=1, keepdims=True),
-        'light_colour': np.array([warm * rng.uniform(0.2, 0.6), warm * rng.uniform(0, 0.3)])
-        * bright,
+        'light_colour':
+            np.array([warm * rng.uniform(0.2, 0.6), warm * rng.uniform(0, 0.3)]) * bright,
         'sky': np.full(3, rng.uniform(0.4, 0.7)) * bright,
-        'ground': np.full(3, rng.uniform(0.15, 0.4)) * bright,
-        'gloss': rng.uniform(0.0, 0.15),
-    }
+        'ground': np.full(3, rng.uniform(0.15, 0.4)) * bright, 'gloss': rng.uniform(0.0, 0.15)}
 
 
 def lights_in_camera(lights: dict, camera_from_world) -> dict:

@@ -1,7 +1,5 @@
 """Shards of clips on disk, one ``.npz`` each; an interrupted run is resumed at whole shards."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
@@ -11,21 +9,23 @@ import numpy as np
 
 from niki_training.files.archives import opened_npz
 
-TRUTH_KEYS = ('joints_m', 'keypoints_px', 'visible', 'hidden_percent')
-"""Arrays with one row per clip and frame."""
+TRUTH_KEYS = ('joints_m', 'keypoints_px', 'visible', 'hidden_percent')  # of each clip and frame
 
 
 def shard_path(folder: Path, split: str, number: int, suffix: str = 'npz') -> Path:
-    """Return the path of shard ``number``."""
     return Path(folder) / f'{split}-{number:05d}.{suffix}'
 
 
-def start_run(folder: Path, settings: dict) -> None:
-    """
-    Make the folder of a run, or check that it holds the same run.
+def shard_paths(folder: Path, split: str) -> list[Path]:
+    """Return the shards of a split; an InputError where there are none."""
+    paths = sorted(Path(folder).glob(f'{split}-*.npz'))
+    if not paths:
+        raise InputError(f'{folder} has no shards of {split!r}; niki-data render writes them')
+    return paths
 
-    :raises InputError: when the folder holds a run with other settings.
-    """
+
+def start_run(folder: Path, settings: dict) -> None:
+    """Make the folder of a run, or check that it holds the same run."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f'{settings["split"]}.json'
     if path.is_file():
@@ -37,42 +37,24 @@ def start_run(folder: Path, settings: dict) -> None:
     path.write_text(json.dumps(settings, indent=1) + '\n', 'utf-8')
 
 
-def _joined(clips) -> dict:
-    """Return arrays (clips, ...) of dictionaries of clips; float64 becomes float32."""
-    arrays = {}
-    for key in clips[0]:
-        array = np.stack([np.asarray(clip[key]) for clip in clips])
-        arrays[key] = array.astype(np.float32) if array.dtype == np.float64 else array
-    return arrays
-
-
 def write_shard(path: Path, clips) -> None:
-    """Write clips (dictionaries of arrays) as one ``.npz``, whole or not at all."""
+    """Write clips (dictionaries of arrays) as one ``.npz``; float64 becomes float32."""
+    arrays = {key: np.stack([np.asarray(clip[key]) for clip in clips]) for key in clips[0]}
     with atomic_write(path) as part, open(part, 'wb') as file:
-        np.savez_compressed(file, **_joined(clips))
+        np.savez_compressed(file, **{
+            key: array.astype(np.float32) if array.dtype == np.float64 else array
+            for key, array in arrays.items()})
 
 
 def read_shard(path: Path) -> dict:
-    """
-    Return the arrays (clips, ...) of one shard.
-
-    :raises InputError: when the file is no shard.
-    """
+    """Return the arrays (clips, ...) of one shard."""
     with opened_npz(path, 'a shard', 'niki-data render writes them') as z:
         return {key: z[key] for key in z.files}
 
 
 def read_shards(folder: Path, split: str, keys=None) -> dict:
-    """
-    Return the arrays (clips, ...) of all shards of a split.
-
-    :param keys: names of arrays; None = all of the first shard.
-    :raises InputError: when there is no shard, or one lacks a key.
-    """
-    paths = sorted(Path(folder).glob(f'{split}-*.npz'))
-    if not paths:
-        raise InputError(f'{folder} has no shards of {split!r}; niki-data render writes them')
-    parts = [read_shard(path) for path in paths]
+    """Return the arrays (clips, ...) of all shards; ``keys`` None = those of the first shard."""
+    parts = [read_shard(path) for path in shard_paths(folder, split)]
     wanted = parts[0] if keys is None else keys
     try:
         return {key: np.concatenate([part[key] for part in parts]) for key in wanted}

@@ -1,7 +1,5 @@
 """Ground truth of a rendered frame: visible joints, and the hidden part of the silhouette."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import cv2
@@ -13,31 +11,22 @@ _TRUNK = np.array([0, 1, 2, 3, 6, 9, 12, 13, 14, 15])
 
 @dataclass(frozen=True)
 class VisibilityNumbers:
-    """
-    Numbers of the ground truth of visibility.
+    """Numbers of the ground truth of visibility."""
 
-    :param sample_count: points on the surface of a person.
-    :param nearest_count: vertices whose mean distance is the depth of a joint under the skin.
-    :param min_trunk_depth_ratio: of the body's height; trunk joints lie near the back, and half
-        the trunk's depth stands for their depth from any side.
-    :param other_margin_m: another surface hides a joint from this distance in front of it on.
-    :param own_depth_ratio: the person's own surface hides a joint where it is farther in front
-        than this multiple of the joint's depth, :param own_margin_m: and this.
-    """
-
-    sample_count: int = 700
-    nearest_count: int = 60
+    sample_count: int = 700  # points on the surface of a person
+    nearest_count: int = 60  # vertices whose mean distance is the depth of a joint under the skin
+    # of the body's height: trunk joints lie near the back, and half the trunk's depth stands for
+    # their depth from any side
     min_trunk_depth_ratio: float = 0.075
-    other_margin_m: float = 0.02
-    own_depth_ratio: float = 1.6
-    own_margin_m: float = 0.02
+    other_margin_m: float = 0.02  # another surface hides a joint from this far in front of it
+    own_depth_ratio: float = 1.6  # the own surface, when farther than this multiple of the depth
+    own_margin_m: float = 0.02  # and this
 
 
 class SurfaceSamples:
     """
-    Points on the surface of one person, and the depth of the joints under it.
+    Points on the surface of one RenderedBody, and the depth of the joints under it.
 
-    :param body: :class:`~niki_training.render.anny_body.RenderedBody`.
     :param weights: (V, 24) skinning weights.
     :param vertices_m: (V, 3) dressed mesh at rest, metres.
     :ivar depth_m: (29,) of :func:`joint_depths`.
@@ -45,7 +34,6 @@ class SurfaceSamples:
 
     def __init__(self, body, weights, vertices_m, rng,
                  numbers: VisibilityNumbers = VisibilityNumbers()):
-        """Draw the points, as many on every square metre."""
         pick = rng.choice(len(vertices_m), numbers.sample_count,
                           p=body.area_m2 / body.area_m2.sum())
         self._points_m, self._normals = vertices_m[pick], body.normals[pick]
@@ -59,8 +47,7 @@ class SurfaceSamples:
         return points_m, np.einsum('sab,sb->sa', move[..., :3], self._normals)
 
 
-def joint_depths(body, vertices_m,
-                 numbers: VisibilityNumbers = VisibilityNumbers()) -> np.ndarray:
+def joint_depths(body, vertices_m, numbers: VisibilityNumbers = VisibilityNumbers()) -> np.ndarray:
     """Return the depth (29,) of each joint under the surface, metres, by the nearest vertices."""
     depth_m = np.empty(29)
     for joint in range(24):

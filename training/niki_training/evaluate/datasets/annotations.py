@@ -1,17 +1,14 @@
 """Annotations of a benchmark: sequences, images, and the people in them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, List, NamedTuple, Optional
+from typing import Callable, NamedTuple
 
 from niki_ros.common.errors import InputError
 from niki_ros.scene.camera import Camera
 import numpy as np
 
-_BOX_MARGIN_RATIO = 0.1
-"""Added on every side of a box around joints, over the extent of the joints."""
+_BOX_MARGIN_RATIO = 0.1  # added on every side of a box, over the extent of its joints
 
 
 @dataclass(frozen=True)
@@ -19,53 +16,41 @@ class PersonTruth:
     """
     Ground truth of one person in one image, in camera axes.
 
-    :param joints_m: (24, 3) SMPL's joints. :param joints_px: (24, 2) their image positions.
-    :param box_px: (4,) x0, y0, x1, y1.
     :param rotmat: (24, 3, 3) SMPL's local rotations, joint 0 in camera axes, or None.
-    :param betas: (10,) SMPL's shape, or None.
     :param joints17_m: (17, 3) measured joints in the order of Human3.6M, or None.
-    :param vertices_m: (6890, 3) SMPL's mesh, or None.
-    :param valid: True for people that the benchmark counts.
     """
 
-    joints_m: np.ndarray
-    joints_px: np.ndarray
-    box_px: np.ndarray
-    rotmat: Optional[np.ndarray] = None
-    betas: Optional[np.ndarray] = None
+    joints_m: np.ndarray  # (24, 3) SMPL's joints
+    joints_px: np.ndarray  # (24, 2) their image positions
+    box_px: np.ndarray  # (4,) x0, y0, x1, y1
+    rotmat: np.ndarray | None = None
+    betas: np.ndarray | None = None  # (10,) SMPL's shape, or None
     gender: str = 'neutral'
-    joints17_m: Optional[np.ndarray] = None
-    vertices_m: Optional[np.ndarray] = None
-    valid: bool = True
+    joints17_m: np.ndarray | None = None
+    vertices_m: np.ndarray | None = None  # (6890, 3) SMPL's mesh, or None
+    valid: bool = True  # True for people that the benchmark counts
 
 
 class AnnotatedImage(NamedTuple):
     """
     One image of a benchmark.
 
-    :param camera: returns the camera of an image of (width, height).
     :param people: the same people in every image of a sequence; None where one is not annotated.
-    :param time_s: since the beginning of the sequence; 0 for single images.
     :param change: edits the image (H, W, 3) uint8 BGR after loading.
     """
 
     file: Path
-    camera: Callable[[tuple], Camera]
-    people: List[Optional[PersonTruth]]
-    time_s: float = 0.0
-    change: Optional[Callable[[np.ndarray], np.ndarray]] = None
+    camera: Callable[[tuple], Camera]  # returns the camera of an image of (width, height)
+    people: list[PersonTruth | None]
+    time_s: float = 0.0  # since the beginning of the sequence; 0 for single images
+    change: Callable[[np.ndarray], np.ndarray] | None = None
 
     def image_rgb(self) -> np.ndarray:
-        """
-        Return the image (H, W, 3) uint8.
-
-        :raises InputError: when the file is no image.
-        """
+        """Return the image (H, W, 3) uint8."""
         import cv2
         image = cv2.imread(str(self.file)) if self.file.is_file() else None
         if image is None:
-            raise InputError(f'{self.file}: no such image, or not readable; unpack the images '
-                             'of the data set there')
+            raise InputError(f'{self.file}: no readable image; unpack the images there')
         if self.change is not None:
             image = self.change(image)
         return np.ascontiguousarray(image[..., ::-1])
@@ -75,7 +60,7 @@ class Sequence(NamedTuple):
     """A video, or a set of single images (``video`` False)."""
 
     name: str
-    frames: List[AnnotatedImage]
+    frames: list[AnnotatedImage]
     video: bool = True
 
 
@@ -95,11 +80,7 @@ def pinhole(matrix) -> Callable[[tuple], Camera]:
 
 
 def root_of(folder: Path, *parts: str) -> Path:
-    """
-    Return the folder that holds the path ``parts``: ``folder`` or one above.
-
-    :raises InputError: when no folder holds it.
-    """
+    """Return the folder that holds the path ``parts``: ``folder`` or one above."""
     for one in (folder, *folder.resolve().parents):
         if one.joinpath(*parts).exists():
             return one

@@ -8,10 +8,8 @@ with wrong annotations are left out, as HybrIK does. The joints are measured; 14
 (Human3.6M's order, head and neck included), or all 17.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import Iterator, List
+from typing import Iterator
 
 from niki_ros.body.rotations import rotmat_from_rotvec
 from niki_ros.common.errors import InputError
@@ -31,22 +29,13 @@ _FPS, _FRAME_STEP = 50.0, 5
 _FRONTAL = '_ca_04'
 _SUBJECTS = ('s_09_', 's_11_')
 _EXCLUDED = ('s_09_act_05_subact_02', 's_09_act_10_subact_02', 's_09_act_13_subact_01')
-_MAX_METRES = 20.0
-"""Joints about the pelvis with larger numbers than this are in millimetres."""
+_MAX_METRES = 20.0  # joints about the pelvis with larger numbers than this are in millimetres
 
 
 def sequences(folder: Path, protocol: int = 2) -> Iterator[Sequence]:
-    """
-    Yield the videos.
-
-    :param folder: with ``annotations`` and ``images``, or the JSON itself.
-
-    :raises InputError: for annotations of another form.
-    """
+    """Yield the videos of a folder with ``annotations`` and ``images``, or of the JSON itself."""
     file = _annotations(Path(folder))
-    root = root_of(file.parent, 'images')
-    rows = rows_of(file)
-    found = False
+    root, rows, found = root_of(file.parent, 'images'), rows_of(file), False
     for (_, video), numbered in sorted(videos_of(rows).items()):
         frames = []
         for number, i in sorted(numbered):
@@ -62,14 +51,12 @@ def sequences(folder: Path, protocol: int = 2) -> Iterator[Sequence]:
 
 
 def _annotations(path: Path) -> Path:
-    """Return the JSON of the test set."""
     if path.is_file():
         return path
     found = sorted(path.glob('annotations/*test*.json')) or sorted(path.glob('*test*.json'))
     if len(found) != 1:
-        raise InputError(f'{path}: {len(found)} annotations of a test set in it; give the JSON, '
-                         'such as annotations/Sample_20_test_Human36M_smpl_protocol_2.json of '
-                         'HybrIK')
+        raise InputError(f"{path}: {len(found)} annotations of a test set; give HybrIK's JSON, "
+                         'such as annotations/Sample_20_test_Human36M_smpl_protocol_2.json')
     return found[0]
 
 
@@ -80,7 +67,6 @@ def _counts(name: str, protocol: int) -> bool:
 
 
 def _frame(file: Path, root: Path, name: str, number: int, row: dict) -> AnnotatedImage:
-    """Return one image and the person in it."""
     try:
         matrix = np.eye(3)
         matrix[[0, 1], [0, 1]] = row['cam_param']['f']
@@ -93,13 +79,11 @@ def _frame(file: Path, root: Path, name: str, number: int, row: dict) -> Annotat
         theta = np.asarray(row['thetas'], float).reshape(24, 3)
         betas = np.asarray(row['betas'], float).ravel()[:10]
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{file}: {name}: not HybrIK's annotation of Human3.6M with cam_param, "
-                         f'h36m_joints, smpl_joints, bbox, thetas, betas ({reason(error)})'
-                         ) from error
+        raise InputError(f"{file}: {name}: HybrIK's annotations have cam_param, h36m_joints, "
+                         f'smpl_joints, bbox, thetas, betas ({reason(error)})') from error
     if np.abs(joints17 - joints17[0]).max() > _MAX_METRES:
         joints17, body = joints17 / 1000, body / 1000
     flat = body @ matrix.T
     truth = PersonTruth(body, flat[:, :2] / flat[:, 2:], np.asarray([x, y, x + width, y + height]),
-                  rotmat_from_rotvec(theta), betas, 'neutral', joints17)
-    people: List = [truth]
-    return AnnotatedImage(root / 'images' / name, pinhole(matrix), people, number / _FPS)
+                        rotmat_from_rotvec(theta), betas, 'neutral', joints17)
+    return AnnotatedImage(root / 'images' / name, pinhole(matrix), [truth], number / _FPS)

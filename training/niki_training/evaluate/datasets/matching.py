@@ -7,9 +7,7 @@ https://github.com/pixelite1201/agora_evaluation. The other benchmarks give a bo
 the same rule matches several people in one image there.
 """
 
-from __future__ import annotations
-
-from typing import Dict, List, Sequence
+from typing import Sequence
 
 from niki_ros.images.boxes import overlap
 import numpy as np
@@ -17,13 +15,13 @@ import numpy as np
 MIN_IOU = 0.1
 
 
-def matched(found_px: Sequence[np.ndarray], true_px: Sequence[np.ndarray]) -> Dict[int, int]:
+def matched(found_px: Sequence[np.ndarray], true_px: Sequence[np.ndarray]) -> dict[int, int]:
     """
     Return the index of each matched person → the index of the body.
 
     :param found_px: (24, 2) joints of each body. :param true_px: (24, 2) of each person.
     """
-    pairs: List[tuple] = []
+    pairs: list[tuple] = []
     for person, true in enumerate(true_px):
         for body, found in enumerate(found_px):
             if not np.isfinite(found).all():
@@ -31,7 +29,7 @@ def matched(found_px: Sequence[np.ndarray], true_px: Sequence[np.ndarray]) -> Di
             if overlap(_box(found), _box(true)) >= MIN_IOU:
                 distance_px = np.linalg.norm(found - true, axis=-1).mean()
                 pairs.append((float(distance_px), person, body))
-    out: Dict[int, int] = {}
+    out: dict[int, int] = {}
     for _, person, body in sorted(pairs):
         if person not in out and body not in out.values():
             out[person] = body

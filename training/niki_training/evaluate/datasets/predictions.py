@@ -1,11 +1,10 @@
 """Predictions of the pipeline on a benchmark, one file per sequence, so that a run is resumed."""
 
-from __future__ import annotations
 
 import json
 from pathlib import Path
 import re
-from typing import Callable, Dict, List, Optional
+from typing import Callable
 
 from niki_ros.body.body import Body
 from niki_ros.common.errors import InputError
@@ -22,33 +21,30 @@ from niki_training.files.archives import opened_npz
 from niki_training.files.outputs import write_text
 
 RUN_FILE = 'run.json'
-ARRAYS: Dict[str, tuple] = {
+# shapes of the arrays with one row per annotated person; zeros where no body was matched
+ARRAYS: dict[str, tuple] = {
     'found': (), 'rotmat': (24, 3, 3), 'rest_m': (29, 3), 'joints_m': (29, 3)}
-"""Shapes of the arrays with one row per annotated person; zeros where no body was matched."""
 _MAX_PEOPLE = 32
 
 
 class Predictions(dict):
     """
-    Arrays by name.
+    Arrays by name: those of ``ARRAYS`` with one row for each annotated person in each image.
 
-    Those of ``ARRAYS`` have one row for each annotated person in each image. ``row`` (F, P) is the
-    index of the row of a person in an image, -1 where there is no annotation. ``strangers`` (F,)
-    counts the bodies of an image that belong to no person that counts.
+    ``row`` (F, P) is the index of the row of a person in an image, -1 without annotation;
+    ``strangers`` (F,) counts the bodies of an image that belong to no person that counts.
     """
 
-    def every(self, step: int) -> Predictions:
+    def every(self, step: int) -> 'Predictions':
         """Return the predictions of every ``step``-th image."""
         return Predictions(self, row=self['row'][::step], strangers=self['strangers'][::step])
 
 
-def pipeline_config(solver: str, settings: Dict, boxes: str, is_video: bool) -> PipelineConfig:
+def pipeline_config(solver: str, settings: dict, boxes: str, is_video: bool) -> PipelineConfig:
     """
-    Return the settings of the pipeline for a benchmark.
+    Return the settings of the pipeline for a benchmark; ``boxes`` are ``truth`` or ``detector``.
 
     People whose boxes are given, or who are in one image only, are confirmed at once.
-
-    :param boxes: ``truth`` or ``detector``.
     """
     config = PipelineConfig()
     config.solver.name = solver
@@ -61,16 +57,11 @@ def pipeline_config(solver: str, settings: Dict, boxes: str, is_video: bool) -> 
 
 
 def start_run(out: Path, facts: dict) -> None:
-    """
-    Make the folder of a run, or check that it holds the same run.
-
-    :raises InputError: when the folder holds other files or another run.
-    """
+    """Make the folder of a run, or check that it holds the same run."""
     file = out / RUN_FILE
     if not file.exists():
         if out.is_dir() and any(out.iterdir()):
-            raise InputError(f'{out} is not empty and has no {RUN_FILE}: it is no run of this '
-                             'command; give another --out')
+            raise InputError(f'{out} holds files and no run of this command; give another --out')
         out.mkdir(parents=True, exist_ok=True)
         write_text(file, json.dumps(facts, indent=1) + '\n')
         return
@@ -93,11 +84,9 @@ def file_name(sequence: Sequence) -> str:
 def predict(sequence: Sequence, folder: Path, config: Callable[[bool], PipelineConfig],
             boxes: str, step: int) -> Predictions:
     """
-    Return the predictions of a sequence: those of its file, or new ones, which are written.
+    Return the predictions of a sequence's file, or new ones of every ``step``-th image.
 
     :param config: returns the settings for a video (True) or single images.
-    :param step: every ``step``-th image is processed.
-    :raises InputError: when the file is damaged or an image is missing.
     """
     file = folder / file_name(sequence)
     if file.exists():
@@ -113,28 +102,21 @@ def predict(sequence: Sequence, folder: Path, config: Callable[[bool], PipelineC
 
 
 def read_predictions(file: Path, sequence: Sequence) -> Predictions:
-    """
-    Return the predictions of a file.
-
-    :raises InputError: when the file is damaged, or of other images.
-    """
     remedy = 'delete it, and it is made again'
     with opened_npz(file, 'predictions of this command', remedy) as z:
         found = Predictions({name: z[name] for name in (*ARRAYS, 'row', 'strangers')})
     if len(found['row']) != len(sequence.frames):
-        raise InputError(f'{file}: of {len(found["row"])} images, and {sequence.name} has '
-                         f'{len(sequence.frames)}; {remedy}')
+        raise InputError(f'{file}: {len(found["row"])} images; expected {len(sequence.frames)}; '
+                         f'{remedy}')
     return found
 
 
 def _predicted(pipeline, sequence: Sequence, boxes: str, step: int) -> Predictions:
-    """Return the predictions of the pipeline."""
     images = sequence.frames
     row = np.full((len(images), max(len(one.people) for one in images)), -1, np.int32)
     strangers = np.zeros(len(images), np.int32)
-    kept: Dict[str, List[np.ndarray]] = {name: [] for name in ARRAYS}
-    for index in tqdm(range(0, len(images), step), desc=sequence.name, unit='image',
-                      disable=None):
+    kept: dict[str, list[np.ndarray]] = {name: [] for name in ARRAYS}
+    for index in tqdm(range(0, len(images), step), desc=sequence.name, unit='image', disable=None):
         bodies, camera = _bodies(pipeline, sequence, images[index], index, boxes)
         known = [(p, truth) for p, truth in enumerate(images[index].people) if truth is not None]
         pairs = matched([camera.project(body.joints_m[:24]) for body in bodies],
@@ -162,13 +144,9 @@ def _bodies(pipeline, sequence: Sequence, image: AnnotatedImage, index: int, box
     return pipeline.process(image_rgb, camera, stamp_ns, boxes_px=boxes_px), camera
 
 
-def _append(kept: Dict[str, List[np.ndarray]], body: Optional[Body], skeleton) -> None:
-    """Append one row: of a body, or zeros."""
-    kept['found'].append(np.asarray(body is not None))
-    if body is None:
-        for name in ('rotmat', 'rest_m', 'joints_m'):
-            kept[name].append(np.zeros(ARRAYS[name]))
-    else:
-        kept['rotmat'].append(body.rotmat)
-        kept['rest_m'].append(skeleton.rest(body.betas))
-        kept['joints_m'].append(body.joints_m)
+def _append(kept: dict[str, list[np.ndarray]], body: Body | None, skeleton) -> None:
+    row = {name: np.zeros(shape) for name, shape in ARRAYS.items()} if body is None else {
+        'found': np.ones(()), 'rotmat': body.rotmat, 'rest_m': skeleton.rest(body.betas),
+        'joints_m': body.joints_m}
+    for name, value in row.items():
+        kept[name].append(value)

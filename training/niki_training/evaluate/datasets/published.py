@@ -1,8 +1,6 @@
 """Published scores of the benchmarks, with their sources, in millimetres."""
 
-from __future__ import annotations
-
-from typing import Dict, List, NamedTuple
+from typing import NamedTuple
 
 _NIKI = 'NIKI (Li et al., CVPR 2023, arXiv:2305.08590)'
 _ZOO = "model zoo in HybrIK's README (github.com/Jeff-sjtu/HybrIK, 2023)"
@@ -12,11 +10,11 @@ class Published(NamedTuple):
     """One row of a paper."""
 
     method: str
-    figures: Dict[str, float]
+    figures: dict[str, float]
     source: str
 
 
-PUBLISHED: Dict[str, List[Published]] = {
+PUBLISHED: dict[str, list[Published]] = {
     '3dpw': [
         Published('NIKI, twist and swing',
                   {'mpjpe_mm': 71.3, 'pa_mpjpe_mm': 40.6, 'pve_mm': 86.6}, _NIKI),

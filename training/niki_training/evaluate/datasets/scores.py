@@ -12,9 +12,7 @@ Acceleration error: second differences of these joints in three consecutive imag
 squared (HMMR, Kanazawa et al. 2019).
 """
 
-from __future__ import annotations
-
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -40,43 +38,35 @@ class ScoredPerson(NamedTuple):
 
 
 class SequenceErrors(NamedTuple):
-    """
-    Errors of one sequence.
+    """Errors of one sequence."""
 
-    :param people: P people of all images that count.
-    :param errors_mm: (P, 3) MPJPE, PA-MPJPE, PVE; NaN where the person was not found.
-    :param acceleration_mm_frame2: (n,) acceleration errors.
-    :param false_positives: bodies that belong to no person that counts.
-    """
-
-    people: List[ScoredPerson]
-    errors_mm: np.ndarray
-    acceleration_mm_frame2: np.ndarray
-    false_positives: int
+    people: list[ScoredPerson]  # P people of all images that count
+    errors_mm: np.ndarray  # (P, 3) MPJPE, PA-MPJPE, PVE; NaN where the person was not found
+    acceleration_mm_frame2: np.ndarray  # (n,) acceleration errors
+    false_positives: int  # bodies that belong to no person that counts
 
 
 class _Bodies(NamedTuple):
     """SMPL's joints (N, 24, 3), and vertices (N, V, 3) or None, of N people."""
 
     joints_m: np.ndarray
-    vertices_m: Optional[np.ndarray]
+    vertices_m: np.ndarray | None
 
 
 def score_sequence(sequence: Sequence, found: Predictions, joint_set: str,
-                   meshes: Optional[Meshes],
-                   vertices: Optional[np.ndarray] = None) -> SequenceErrors:
+                   meshes: Meshes | None, vertices: np.ndarray | None = None) -> SequenceErrors:
     """
     Return the errors of one sequence.
 
-    :param joint_set: one of ``JOINT_SETS``. :param meshes: None = no PVE, and 24 joints of the
-        data set and of the pipeline's skeleton.
+    :param joint_set: one of ``JOINT_SETS``.
+    :param meshes: None = no PVE, and 24 joints of the data set and of the pipeline's skeleton.
     :param vertices: (n,) indices of the vertices that count for PVE; None = all.
     """
     people = [ScoredPerson(f, p, int(found['row'][f, p]), truth)
               for f, image in enumerate(sequence.frames) for p, truth in enumerate(image.people)
               if truth is not None and truth.valid and found['row'][f, p] >= 0]
     errors_mm = np.full((len(people), len(_SCORES)), np.nan)
-    joints_m: Dict[Tuple[int, int], Tuple[np.ndarray, np.ndarray]] = {}
+    joints_m: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
     seen = [i for i, one in enumerate(people) if found['found'][one.row]]
     for begin in range(0, len(seen), _BATCH):
         part = seen[begin:begin + _BATCH]
@@ -97,7 +87,7 @@ def score_sequence(sequence: Sequence, found: Predictions, joint_set: str,
     return SequenceErrors(people, errors_mm, acceleration, int(found['strangers'].sum()))
 
 
-def summary(errors: List[SequenceErrors], detection: bool) -> dict:
+def summary(errors: list[SequenceErrors], detection: bool) -> dict:
     """
     Return the means over all people that were found, and the share of those.
 
@@ -122,16 +112,13 @@ def summary(errors: List[SequenceErrors], detection: bool) -> dict:
     return scores
 
 
-def _true_bodies(truths: List[PersonTruth], meshes: Optional[Meshes]) -> _Bodies:
-    """Return the bodies of the ground truth."""
+def _true_bodies(truths: list[PersonTruth], meshes: Meshes | None) -> _Bodies:
     joints_m = np.stack([truth.joints_m for truth in truths])
-    if meshes is None:
-        return _Bodies(joints_m, None)
-    if truths[0].vertices_m is not None:
+    if meshes is not None and truths[0].vertices_m is not None:
         return _Bodies(joints_m, np.stack([truth.vertices_m for truth in truths]))
-    if truths[0].rotmat is None:
+    if meshes is None or truths[0].rotmat is None:
         return _Bodies(joints_m, None)
-    vertices_m: List[Optional[np.ndarray]] = [None] * len(truths)
+    vertices_m: list[np.ndarray | None] = [None] * len(truths)
     for gender in {truth.gender for truth in truths}:
         same = [i for i, truth in enumerate(truths) if truth.gender == gender]
         rotmat, betas = (np.stack([getattr(truths[i], name) for i in same])
@@ -143,8 +130,7 @@ def _true_bodies(truths: List[PersonTruth], meshes: Optional[Meshes]) -> _Bodies
     return _Bodies(joints_m, np.stack(vertices_m))
 
 
-def _predicted_bodies(found: Predictions, rows: List[int], meshes: Optional[Meshes]) -> _Bodies:
-    """Return the bodies of the pipeline."""
+def _predicted_bodies(found: Predictions, rows: list[int], meshes: Meshes | None) -> _Bodies:
     if meshes is None:
         return _Bodies(found['joints_m'][rows][:, :24].astype(np.float64), None)
     betas = meshes.neutral.betas_of(found['rest_m'][rows])
@@ -152,7 +138,7 @@ def _predicted_bodies(found: Predictions, rows: List[int], meshes: Optional[Mesh
     return _Bodies(meshes.neutral.joints(rotmat, betas), meshes.neutral.vertices(rotmat, betas))
 
 
-def _about_root(joint_set: str, meshes: Optional[Meshes], bodies: _Bodies) -> _Bodies:
+def _about_root(joint_set: str, meshes: Meshes | None, bodies: _Bodies) -> _Bodies:
     """Return the joints that count and the vertices, about the root that the set prescribes."""
     if joint_set == 'smpl24' or meshes is None:
         joints_m = bodies.joints_m
@@ -165,7 +151,7 @@ def _about_root(joint_set: str, meshes: Optional[Meshes], bodies: _Bodies) -> _B
     return _Bodies(joints_m - root_m, vertices_m)
 
 
-def _measured(joint_set: str, truths: List[PersonTruth], joints_m) -> np.ndarray:
+def _measured(joint_set: str, truths: list[PersonTruth], joints_m) -> np.ndarray:
     """Return the measured joints where the data set has them, else ``joints_m``."""
     if joint_set == 'smpl24' or truths[0].joints17_m is None:
         return joints_m
@@ -179,12 +165,8 @@ def _distance_mm(found_m, true_m) -> np.ndarray:
     return 1000 * np.linalg.norm(found_m - true_m, axis=-1).mean(axis=-1)
 
 
-def _acceleration_errors(joints_m: Dict[Tuple[int, int], tuple]) -> np.ndarray:
-    """
-    Return the acceleration errors (n,) of people that were found in three consecutive images.
-
-    :param joints_m: (image, person) → predicted and true joints.
-    """
+def _acceleration_errors(joints_m: dict[tuple[int, int], tuple]) -> np.ndarray:
+    """Return the errors (n,) of (image, person) → predicted and true joints."""
     errors = []
     for image, person in joints_m:
         three = [joints_m.get((image + k, person)) for k in (-1, 0, 1)]

@@ -3,13 +3,10 @@ SMPL's mesh from the user's own files, and the joints that benchmarks regress fr
 
 SMPL's files come from https://smpl.is.tue.mpg.de (version 1.0 or 1.1, after registration), the
 regressor ``J_regressor_h36m.npy`` (17, 6890) from the data that SPIN's ``fetch_data.sh`` gets, or
-from HybrIK's ``model_files``. They are not in this repository, and no robot reads them.
+from HybrIK's ``model_files``. They are not in this repository.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import Dict, Optional
 
 from niki_ros.body.kinematics import forward_kinematics
 from niki_ros.body.shape import betas_from_joints
@@ -31,16 +28,9 @@ _SMPL_FROM = 'they come from smpl.is.tue.mpg.de'
 
 
 class SmplMesh:
-    """
-    Vertices of SMPL by linear blend skinning.
-
-    :param path: the user's SMPL file, ``.pkl`` or ``.npz``.
-    :ivar count: number of vertices.
-    :raises InputError: when the file has no 24 joints, blend shapes and weights.
-    """
+    """Linear blend skinning of the user's SMPL file, ``.pkl`` or ``.npz``."""
 
     def __init__(self, path: Path):
-        """Read the file."""
         arrays = read_arrays(path, ('posedirs', 'weights'))
         names = ('v_template', 'shapedirs', 'J_regressor')
         template, shape, regressor = (arrays[name] for name in names)
@@ -49,8 +39,8 @@ class SmplMesh:
         try:
             pose, weights = (dense(arrays[k]).astype(np.float32) for k in ('posedirs', 'weights'))
         except (KeyError, ValueError, TypeError) as error:
-            raise InputError(f'{path}: no mesh can be made of it ({reason(error)}); expected '
-                             "SMPL's posedirs and weights") from error
+            raise InputError(f"{path}: expected SMPL's posedirs and weights ({reason(error)})"
+                             ) from error
         if len(regressor) != 24 or pose.shape != (count, 3, 207) or weights.shape != (count, 24):
             raise InputError(f'{path}: {len(regressor)} joints, posedirs {pose.shape}, weights '
                              f'{weights.shape}; expected SMPL itself: 24, ({count}, 3, 207), '
@@ -61,11 +51,7 @@ class SmplMesh:
         self._regressor = regressor.astype(np.float32)
 
     def vertices(self, rotmat, betas) -> np.ndarray:
-        """
-        Return vertices (N, V, 3) in metres, the pelvis at 0.
-
-        :param rotmat: (N, 24, 3, 3) local rotations. :param betas: (N, up to 10).
-        """
+        """Return vertices (N, V, 3), metres, of rotmat (N, 24, 3, 3) and betas (N, up to 10)."""
         rotmat, betas = np.asarray(rotmat, np.float32), np.asarray(betas, np.float32)
         parts = [self._skinned(rotmat[i:i + _BATCH], betas[i:i + _BATCH])
                  for i in range(0, len(rotmat), _BATCH)]
@@ -106,18 +92,15 @@ class Meshes:
     The user's SMPL files by gender, and the regressor of the 17 joints of Human3.6M.
 
     :param smpl: one file of the neutral body, or a folder with one file for each gender.
-    :param regressor: ``J_regressor_h36m.npy``, or None.
-    :raises InputError: naming a file that is missing or of another form.
     """
 
-    def __init__(self, smpl: Path, regressor: Optional[Path], genders=('neutral',)):
-        """Read the files of ``genders`` and the regressor."""
+    def __init__(self, smpl: Path, regressor: Path | None, genders=('neutral',)):
         files = _files(smpl)
         missing = [one for one in genders if one not in files]
         if missing:
             raise InputError(f'{smpl}: no SMPL file for {", ".join(missing)} (such as '
                              f'SMPL_{missing[0].upper()}.pkl); {_SMPL_FROM}')
-        self._meshes: Dict[str, SmplMesh] = {one: SmplMesh(files[one]) for one in genders}
+        self._meshes: dict[str, SmplMesh] = {one: SmplMesh(files[one]) for one in genders}
         self.neutral = self._meshes['neutral']
         self.regressor = None if regressor is None else _regressor(regressor)
         if self.regressor is not None and self.regressor.shape[1] != self.neutral.count:
@@ -125,7 +108,6 @@ class Meshes:
                              f'{self.neutral.count} vertices')
 
     def of(self, gender: str) -> SmplMesh:
-        """Return the mesh of one gender."""
         return self._meshes[gender]
 
     def joints17(self, vertices) -> np.ndarray:
@@ -138,12 +120,12 @@ def gender_of(text) -> str:
     return {'m': 'male', 'f': 'female'}.get(str(text).strip().lower()[:1], 'neutral')
 
 
-def _files(smpl: Path) -> Dict[str, Path]:
+def _files(smpl: Path) -> dict[str, Path]:
     """Return the files by gender, according to their names."""
     smpl = Path(smpl)
     if smpl.is_file():
         return {'neutral': smpl}
-    found: Dict[str, Path] = {}
+    found: dict[str, Path] = {}
     files = [p for p in sorted(smpl.rglob('*')) if p.suffix in ('.pkl', '.npz')]
     for file in files:
         name = file.name.lower()
@@ -158,7 +140,6 @@ def _files(smpl: Path) -> Dict[str, Path]:
 
 
 def _regressor(path: Path) -> np.ndarray:
-    """Read ``J_regressor_h36m.npy``."""
     try:
         found = np.load(path, allow_pickle=False)
         if not isinstance(found, np.ndarray) or found.ndim != 2 or len(found) != 17:

@@ -5,8 +5,6 @@ The joints are regressed from the mesh of the fit; ``extri`` turns its root into
 ``smpl_joints_3d`` are in the world and larger by ``scale``, as the data set's viewer draws them.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Iterator
@@ -26,32 +24,24 @@ from niki_training.files.archives import reason
 
 
 def sequences(folder: Path) -> Iterator[Sequence]:
-    """
-    Yield the images as one set.
-
-    :param folder: ``testset``, or the folder that holds it.
-
-    :raises InputError: for annotations of another form.
-    """
+    """Yield the images of ``testset``, or of the folder that holds it, as one set."""
     folder = Path(folder)
     found = [one / 'annots.json' for one in (folder, folder / 'testset')
              if (one / 'annots.json').is_file()]
     if not found:
-        raise InputError(f'{folder}: it holds no testset/annots.json of 3DOH50K')
+        raise InputError(f'{folder}: no testset/annots.json of 3DOH50K')
     file = found[0]
     try:
         rows = json.loads(file.read_text('utf-8'))
-        rows = list(rows.values() if isinstance(rows, dict) else rows)
-        frames = [_frame(file.parent, row) for row in rows]
+        frames = [_frame(file.parent, row)
+                  for row in (rows.values() if isinstance(rows, dict) else rows)]
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        raise InputError(f'{file}: not the annots.json of 3DOH50K, whose rows have img_path, '
-                         f'pose, betas, scale, intri, extri, smpl_joints_3d ({reason(error)})'
-                         ) from error
+        raise InputError(f'{file}: the rows of 3DOH50K have img_path, pose, betas, scale, intri, '
+                         f'extri, smpl_joints_3d ({reason(error)})') from error
     yield Sequence('3doh', frames, video=False)
 
 
 def _frame(root: Path, row: dict) -> AnnotatedImage:
-    """Return one image and the person in it."""
     extrinsic, matrix = np.asarray(row['extri'], float), np.asarray(row['intri'], float)
     if matrix.shape != (3, 3) or extrinsic.shape[1:] != (4,):
         raise ValueError(f'intri {matrix.shape}, extri {extrinsic.shape}')
@@ -63,5 +53,5 @@ def _frame(root: Path, row: dict) -> AnnotatedImage:
     rotmat = rotmat_from_rotvec(np.asarray(row['pose'], float).reshape(24, 3))
     rotmat[0] = extrinsic[:3, :3] @ rotmat[0]
     truth = PersonTruth(camera / scale, joints_px, box_around(joints_px), rotmat,
-                  np.asarray(row['betas'], float).ravel()[:10])
+                        np.asarray(row['betas'], float).ravel()[:10])
     return AnnotatedImage(root / str(row['img_path']).replace('\\', '/'), pinhole(matrix), [truth])

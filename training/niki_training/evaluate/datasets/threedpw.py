@@ -6,10 +6,8 @@ Every person counts in every frame with a known camera, as in SPIN's
 person's gender.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import Iterator, List
+from typing import Iterator
 import zlib
 
 from niki_ros.body.rotations import rotmat_from_rotvec
@@ -32,27 +30,18 @@ _FPS = 30.0
 
 
 def sequences(folder: Path, split: str = 'test') -> Iterator[Sequence]:
-    """
-    Yield the videos of one split, with all people.
-
-    :raises InputError: when the folder holds no sequences.
-    """
+    """Yield the videos of one split, with all people."""
     root = _root(folder)
     for file in _files(root, (split,)):
         yield _video(root, file)
 
 
 def occluded(folder: Path) -> Iterator[Sequence]:
-    """
-    Yield the videos of 3DPW-OCC, out of all splits.
-
-    :raises InputError: when the folder holds none of them.
-    """
+    """Yield the videos of 3DPW-OCC, out of all splits."""
     root = _root(folder)
     files = [file for file in _files(root, ('train', 'validation', 'test')) if is_occluded(file)]
     if not files:
-        raise InputError(f'{root}/sequenceFiles: it holds none of the sequences of 3DPW-OCC, '
-                         'such as courtyard_box_00.pkl')
+        raise InputError(f'{root}/sequenceFiles: no sequence of 3DPW-OCC (courtyard_box_00.pkl …)')
     for file in files:
         yield _video(root, file)
 
@@ -84,18 +73,15 @@ def _root(folder: Path) -> Path:
     return root_of(Path(folder), 'sequenceFiles')
 
 
-def _files(root: Path, splits) -> List[Path]:
-    """Return the sequence files of some splits, sorted."""
+def _files(root: Path, splits) -> list[Path]:
     found = [file for split in splits
              for file in sorted((root / 'sequenceFiles' / split).glob('*.pkl'))]
     if not found:
-        raise InputError(f'{root}/sequenceFiles: no {" nor ".join(splits)}/*.pkl in it; unpack '
-                         'sequenceFiles.zip of 3DPW')
+        raise InputError(f'{root}/sequenceFiles: no {" nor ".join(splits)}/*.pkl; unpack 3DPW')
     return found
 
 
 def _video(root: Path, file: Path) -> Sequence:
-    """Return one video with all people."""
     people = xocc.read_people(file)
     frames = []
     for t in range(len(people[0].theta) if people else 0):
@@ -115,5 +101,5 @@ def _image(root: Path, file: Path, t: int) -> Path:
 def _truth(person: xocc.Person, t: int, joints_px) -> PersonTruth:
     """Return the ground truth of a person in frame ``t``, with joints at ``joints_px`` (24, 2)."""
     return PersonTruth(person.joints_m[t], joints_px, box_around(joints_px),
-                 rotmat_from_rotvec(person.theta[t].reshape(24, 3)), person.betas,
-                 gender_of(person.gender))
+                       rotmat_from_rotvec(person.theta[t].reshape(24, 3)), person.betas,
+                       gender_of(person.gender))
