@@ -16,7 +16,6 @@ from smpl_files import body_model
 LEAF_PARENTS = (15, 22, 23, 10, 11)
 JOINTS17 = (0, 1, 4, 7, 2, 5, 8, 6, 12, 15, -1, 16, 18, 20, 17, 19, 21)
 """SMPL's joint for each of Human3.6M's in the regressor's order; -1 = top of the head."""
-_REGRESSORS = {}
 
 
 class Person(NamedTuple):
@@ -31,14 +30,22 @@ class Person(NamedTuple):
         offsets = open_skeleton().offsets(self.betas)
         return forward_kinematics(self.rotmat, offsets)[0] + self.root_m
 
+    def bent(self, joint: int, angle_rad: float):
+        """Return the person with one joint turned about its x axis."""
+        rotmat = self.rotmat.copy()
+        rotmat[joint] = rotmat[joint] @ rotmat_from_rotvec(np.array([angle_rad, 0, 0]))
+        return self._replace(rotmat=rotmat)
+
     def pixels(self, matrix, joints):
-        """Return where joints lie in the image."""
+        """Return the pixels (..., 2) of joints (..., 3)."""
         flat = np.asarray(joints) @ np.asarray(matrix).T
         return flat[..., :2] / flat[..., 2:]
 
     def theta(self):
-        """Return (24, 3) rotation vectors."""
         return rotvec_from_rotmat(self.rotmat)
+
+
+UPRIGHT = Person(np.tile(np.diag([1.0, -1, -1]), (24, 1, 1)), np.zeros(10), np.array([0, 0, 3]))
 
 
 def write_body(folder):
@@ -47,7 +54,6 @@ def write_body(folder):
 
     Every vertex belongs to one joint, so that regressed joints are the skeleton's own.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     model = body_model()
     regressor = model['J_regressor']
     weights = (regressor.T > 0).astype(np.float32)
@@ -62,12 +68,6 @@ def write_body(folder):
     np.save(folder / 'J_regressor_h36m.npy',
             np.stack([head if j < 0 else regressor[j] for j in JOINTS17]))
     return folder
-
-
-def joints17(person):
-    """Return the (17, 3) joints that the regressor takes from that body."""
-    joints = person.joints_m()
-    return np.stack([joints[24] if j < 0 else joints[j] for j in JOINTS17])
 
 
 def write_3dpw(root, name, images, matrix, people, split='test', genders='mf'):
@@ -119,7 +119,7 @@ def write_h36m(root, video, images, matrix, people, step=5):
                                   'c': [matrix[0][2], matrix[1][2]]}})
         old['annotations'].append({
             'id': index, 'image_id': index, 'bbox': [*low, *(high - low)],
-            'h36m_joints': (1000 * joints17(person)).tolist(),
+            'h36m_joints': (1000 * joints[[24 if j < 0 else j for j in JOINTS17]]).tolist(),
             'smpl_joints': (1000 * joints).tolist(), 'thetas': person.theta().tolist(),
             'betas': person.betas.tolist(), 'root_coord': (1000 * joints[0]).tolist()})
     file.write_text(json.dumps(old))
@@ -151,7 +151,7 @@ def write_agora(root, images, matrix, people, meshes, patch, valid=None):
     """
     Write a data frame with joints and vertices, of images with several people each.
 
-    The images are those of 1280 pixels' width, which the frame does not name.
+    The frame does not name its images of 1280 pixels' width.
     """
     names = [f'ag_validationset_scene_{k}.png' for k in range(len(images))]
     (root / 'validation').mkdir(parents=True)

@@ -91,13 +91,3 @@ def test_hybrik_annotations(tmp_path):
     path.write_text('{}')
     with pytest.raises(InputError, match='theta'):
         read_motion(path, 'hybrik')
-
-
-def test_bvh(tmp_path):
-    path = tmp_path / 'clip.bvh'
-    path.write_text(BVH)
-    motion = read_motion(path, 'bvh', {'pelvis': 'Hips', 'left_hip': 'LeftLeg'})
-    assert np.allclose(motion.rotvec[1, 0], [np.pi / 2, 0, 0], atol=1e-6)
-    assert np.allclose(motion.rotvec[1, 1], [np.pi / 4, 0, 0], atol=1e-6)
-    with pytest.raises(InputError, match='Spine'):
-        read_motion(path, 'bvh', {'spine1': 'Spine'})

@@ -20,10 +20,10 @@ def spinning(rate_hz: float, seconds: float = 3.0):
     return np.mod(angle + np.pi, 2 * np.pi)[:, None] * AXIS - np.pi * AXIS
 
 
-def check(rotvec, rate_hz: float, seconds: float = 3.0):
+def check(rotvec, rate_hz: float, seconds: float = 3.0, axis=AXIS):
     """Assert that rotvec (T, 3) is that turn at 30 frames a second, of the same duration."""
     assert len(rotvec) == pytest.approx(seconds * 30, abs=1.01)
-    wanted = (SPIN_RAD_S * np.arange(len(rotvec)) / 30)[:, None] * AXIS
+    wanted = (SPIN_RAD_S * np.arange(len(rotvec)) / 30)[:, None] * axis
     apart = rotmat_from_rotvec(rotvec) - rotmat_from_rotvec(wanted)
     assert np.abs(apart).max() < 1e-4
 
@@ -33,28 +33,23 @@ def test_a_steady_turn_stays_one(rate_hz):
     check(at_30_fps(spinning(rate_hz), rate_hz), rate_hz)
 
 
-@pytest.mark.parametrize('rate_hz', RATES_HZ)
 @pytest.mark.parametrize('key', ['mocap_framerate', 'mocap_frame_rate'])
-def test_amass(tmp_path, rate_hz, key):
-    poses = np.zeros((round(3 * rate_hz), 156))
-    poses[:, 3:6] = spinning(rate_hz)
-    np.savez(tmp_path / 'clip.npz', poses=poses, **{key: rate_hz})
-    check(read_motion(tmp_path / 'clip.npz', 'amass').rotvec[:, 1], rate_hz)
+def test_amass(tmp_path, key):
+    poses = np.zeros((300, 156))
+    poses[:, 3:6] = spinning(100)
+    np.savez(tmp_path / 'clip.npz', poses=poses, **{key: 100})
+    check(read_motion(tmp_path / 'clip.npz', 'amass').rotvec[:, 1], 100)
 
 
-@pytest.mark.parametrize('rate_hz', RATES_HZ)
+@pytest.mark.parametrize('rate_hz', (25, 59.94))
 def test_bvh(tmp_path, rate_hz):
     degrees = np.degrees(SPIN_RAD_S * np.arange(round(3 * rate_hz)) / rate_hz)
-    head = BVH.partition('MOTION')[0]
     rows = '\n'.join(f'0 0 0 0 0 0 0 0 {angle:.5f}' for angle in degrees)
     path = tmp_path / 'clip.bvh'
     times = f'Frames: {len(degrees)}\nFrame Time: {1 / rate_hz:.8f}\n'
-    path.write_text(f'{head}MOTION\n{times}{rows}\n')
+    path.write_text(f'{BVH.partition("MOTION")[0]}MOTION\n{times}{rows}\n')
     rotvec = read_motion(path, 'bvh', {'left_hip': 'LeftLeg'}).rotvec[:, 1]
-    assert len(rotvec) == pytest.approx(90, abs=1.01)
-    wanted = np.zeros_like(rotvec)
-    wanted[:, 1] = SPIN_RAD_S * np.arange(len(rotvec)) / 30
-    assert np.abs(rotmat_from_rotvec(rotvec) - rotmat_from_rotvec(wanted)).max() < 1e-4
+    check(rotvec, rate_hz, axis=[0, 1, 0])
 
 
 def test_120_frames_at_40_are_90(tmp_path):

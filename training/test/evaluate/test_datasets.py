@@ -8,7 +8,6 @@ from miniature_sets import (
     write_3doh,
     write_3dpw,
     write_agora,
-    write_body,
     write_h36m,
 )
 from niki_ros.body.rotations import rotmat_from_rotvec
@@ -20,21 +19,15 @@ from niki_training.evaluate.datasets.scores import LSP14, score_sequence, summar
 from niki_training.evaluate.datasets.smpl_mesh import Meshes, SmplMesh
 import numpy as np
 import pytest
+from smpl_files import body_buffers, skinned
 
 MATRIX = np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]])
 GREY = np.full((480, 640, 3), 128, np.uint8)
 
 
 @pytest.fixture(scope='module')
-def body(tmp_path_factory):
-    """Return the folder of SMPL files and the regressor."""
-    return write_body(tmp_path_factory.mktemp('smpl'))
-
-
-@pytest.fixture(scope='module')
-def meshes(body):
-    """Return the meshes of all genders."""
-    return Meshes(body, body / 'J_regressor_h36m.npy', ('neutral', 'male', 'female'))
+def meshes(smpl):
+    return Meshes(smpl, smpl / 'J_regressor_h36m.npy', ('neutral', 'male', 'female'))
 
 
 def person(seed=0, x_m=0.0, spread=0.3):
@@ -59,13 +52,6 @@ def predicted(sequence, people):
             arrays['joints_m'].append(np.zeros((29, 3)) if one is None else one.joints_m())
     out = predictions.Predictions({name: np.asarray(v) for name, v in arrays.items()})
     return predictions.Predictions(out, row=np.asarray(rows), strangers=np.zeros(len(people), int))
-
-
-def bent(one: Person, joint: int, angle_rad: float) -> Person:
-    """Return the person with one joint turned."""
-    rotmat = one.rotmat.copy()
-    rotmat[joint] = rotmat[joint] @ rotmat_from_rotvec(np.array([angle_rad, 0, 0]))
-    return one._replace(rotmat=rotmat)
 
 
 @pytest.fixture(params=['3dpw', 'h36m', '3doh', 'agora'])
@@ -115,7 +101,7 @@ def test_the_truth_has_no_error_and_a_bent_knee_a_known_one(one_set, meshes, joi
     # a fit of betas to bones is a little short of the truth: its prior is the mean body
     assert np.nanmax(right.errors_mm) < 1.0
     assert np.isfinite(right.errors_mm).all()
-    wrong = [bent(one, 4, 0.5) for one in people]
+    wrong = [one.bent(4, 0.5) for one in people]
     found = score_sequence(sequence, predicted(sequence, [[p] for p in wrong]), joint_set, meshes)
     # the left knee moves the ankle; foot and toes count in the 24
     moved = np.stack([w.joints_m() - p.joints_m() for w, p in zip(wrong, people)])
@@ -126,7 +112,7 @@ def test_the_truth_has_no_error_and_a_bent_knee_a_known_one(one_set, meshes, joi
     np.testing.assert_allclose(found.errors_mm[:, 0], expected, atol=1.0)
     assert (found.errors_mm[:, 2] > 5).all()
     # another heading: the best similarity removes it
-    turned = [bent(one, 0, 0.6) for one in people]
+    turned = [one.bent(0, 0.6) for one in people]
     found = score_sequence(sequence, predicted(sequence, [[p] for p in turned]), joint_set, meshes)
     assert found.errors_mm[:, 0].min() > 50 and found.errors_mm[:, 1].max() < 1
 
@@ -144,7 +130,7 @@ def test_acceleration_counts_three_images_in_a_row(tmp_path):
     still = person(1)
     write_3dpw(tmp_path, 'downtown_cafe_00', [GREY] * 6, MATRIX, [[still] * 6])
     sequence = next(iter(threedpw.sequences(tmp_path)))
-    shaken = [[bent(still, 4, 0.4 * (k % 2))] for k in range(5)] + [[None]]
+    shaken = [[still.bent(4, 0.4 * (k % 2))] for k in range(5)] + [[None]]
     found = score_sequence(sequence, predicted(sequence, shaken), 'smpl24', None)
     swing = 1000 * np.linalg.norm(shaken[1][0].joints_m() - still.joints_m(), axis=-1)[:24].mean()
     np.testing.assert_allclose(found.acceleration_mm_frame2, [2 * swing] * 3, rtol=1e-6)
@@ -158,7 +144,7 @@ def test_agora_divides_by_f1_and_leaves_out_invalid_people(tmp_path, meshes, mon
     write_agora(tmp_path, [GREY] * 2, MATRIX, people, meshes, monkeypatch,
                 valid=[[True, True], [True, False]])
     sequence = next(iter(agora.sequences(tmp_path)))
-    answers = [[bent(people[0][0], 4, 0.5), None], people[1]]
+    answers = [[people[0][0].bent(4, 0.5), None], people[1]]
     found = predicted(sequence, answers)
     found['strangers'][:] = [1, 0]
     errors = score_sequence(sequence, found, 'smpl24', meshes)
@@ -208,7 +194,6 @@ def test_occluded_and_covered_3dpw(tmp_path):
 
 
 def test_the_mesh_is_skinned_like_smpl(tmp_path):
-    from smpl_files import body_buffers, skinned
     buffers = {key: value.half().double().numpy() if value.is_floating_point() else value.numpy()
                for key, value in body_buffers().items()}
     np.savez(tmp_path / 'SMPL_NEUTRAL.npz', weights=buffers['lbs_weights'],
@@ -237,7 +222,7 @@ def test_nearest_pairs_first_and_only_where_boxes_overlap():
     assert matched([people[0] + 2], [people[0], people[0] + 20]) == {0: 0}
 
 
-def test_files_that_are_missing_are_named(tmp_path, body, meshes, monkeypatch):
+def test_files_that_are_missing_are_named(tmp_path, smpl):
     empty = tmp_path / 'empty'
     empty.mkdir()
     for read, words in (
@@ -249,13 +234,13 @@ def test_files_that_are_missing_are_named(tmp_path, body, meshes, monkeypatch):
     with pytest.raises(InputError, match='smpl.is.tue.mpg.de'):
         Meshes(empty, None)
     with pytest.raises(InputError, match='SMPL_MALE'):
-        Meshes(body / 'SMPL_NEUTRAL.npz', None, ('neutral', 'male'))
+        Meshes(smpl / 'SMPL_NEUTRAL.npz', None, ('neutral', 'male'))
     np.save(tmp_path / 'r.npy', np.zeros((17, 100)))
     with pytest.raises(InputError, match='6890 vertices'):
-        Meshes(body, tmp_path / 'r.npy')
+        Meshes(smpl, tmp_path / 'r.npy')
     np.save(tmp_path / 'r.npy', np.zeros((24, 6890)))
     with pytest.raises(InputError, match="SPIN's fetch_data"):
-        Meshes(body, tmp_path / 'r.npy')
+        Meshes(smpl, tmp_path / 'r.npy')
     write_h36m(tmp_path / 'h', 's_09_act_02_subact_01_ca_04', [GREY], MATRIX, [person(0)])
     file = tmp_path / 'h/annotations/Sample_20_test_Human36M_smpl_protocol_2.json'
     data = json.loads(file.read_text())
@@ -265,8 +250,8 @@ def test_files_that_are_missing_are_named(tmp_path, body, meshes, monkeypatch):
         list(h36m.sequences(tmp_path / 'h'))
 
 
-def test_a_mesh_needs_smpl_itself(tmp_path, body):
-    arrays = dict(np.load(body / 'SMPL_NEUTRAL.npz'))
+def test_a_mesh_needs_smpl_itself(tmp_path, smpl):
+    arrays = dict(np.load(smpl / 'SMPL_NEUTRAL.npz'))
     np.savez(tmp_path / 'SMPL_NEUTRAL.npz', **{**arrays, 'posedirs': arrays['posedirs'][..., :9]})
     with pytest.raises(InputError, match='posedirs'):
         SmplMesh(tmp_path / 'SMPL_NEUTRAL.npz')

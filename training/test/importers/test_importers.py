@@ -4,16 +4,15 @@ import argparse
 import json
 import os
 from pathlib import Path
-import pickle
 
+from niki_ros import load_solver
+from niki_ros.backends import load_engine
+from niki_ros.common.errors import ModelError
+from niki_training.importers import cli, released_hybrik, released_niki
+from niki_training.importers.checkpoint import read_checkpoint, take
 import numpy as np
 import pytest
-
-torch = pytest.importorskip('torch', reason='torch is not installed: make test installs it')
-from niki_ros.backends import load_engine  # noqa: E402
-from niki_ros.common.errors import ModelError  # noqa: E402
-from niki_training.importers import cli, released_hybrik, released_niki  # noqa: E402
-from niki_training.importers.checkpoint import read_checkpoint, take  # noqa: E402
+import torch
 
 SHARED = Path(os.environ.get('NIKI_SHARED', Path(__file__).parents[3].parent / 'shared'))
 FIXTURES = SHARED / 'fixtures'
@@ -21,10 +20,10 @@ needs_fixtures = pytest.mark.skipif(
     not FIXTURES.is_dir(), reason=f'no fixtures in {FIXTURES}; set NIKI_SHARED')
 
 
-def filled(path: Path, seed=None) -> tuple:
-    """Return the description of a fixture and a state dict filled by its rule."""
+def filled(path: Path) -> tuple:
+    """Return the description of a network and its weights, made by the description's rule."""
     facts = json.loads(path.read_text())
-    rng = np.random.RandomState(facts['seed'] if seed is None else seed)
+    rng = np.random.RandomState(facts['seed'])
     state = {}
     for entry in facts['entries']:
         shape = entry['shape']
@@ -43,7 +42,6 @@ def filled(path: Path, seed=None) -> tuple:
 
 
 def niki_state(kind: str) -> dict:
-    """Return a small random checkpoint of ``kind`` without the fixtures."""
     rng = np.random.RandomState(5)
     state = {}
     for key, shape in released_niki.expected_keys(kind).items():
@@ -102,8 +100,10 @@ def observed(count: int) -> tuple:
 
 
 @pytest.mark.parametrize('count', [1, 7])
-def test_the_graph_gives_what_torch_gives(imported, count):
+def test_the_graph_gives_what_torch_gives_and_names_nothing_of_a_machine(imported, count):
     state, folder = imported
+    graph = (folder / 'model.onnx').read_bytes()
+    assert b'niki_training' not in graph and b'site-packages' not in graph
     net = released_niki.ReleasedNiki(state, 'one_stage')
     joints, sigma = observed(count)
     found = load_engine(folder).run({'joints': joints, 'sigma': sigma})
@@ -113,13 +113,7 @@ def test_the_graph_gives_what_torch_gives(imported, count):
         np.testing.assert_allclose(found[name], value.numpy(), atol=1e-4, err_msg=name)
 
 
-def test_a_graph_names_nothing_of_the_machine_that_made_it(imported):
-    graph = (imported[1] / 'model.onnx').read_bytes()
-    assert b'niki_training' not in graph and b'site-packages' not in graph
-
-
 def test_an_imported_model_is_a_solver(imported):
-    from niki_ros import load_solver
     state, folder = imported
     solver = load_solver(str(folder))
     joints, sigma = observed(8)
@@ -162,26 +156,24 @@ def test_the_whole_way_to_a_model_folder(tmp_path, kind):
         np.testing.assert_allclose(found[name], wanted[name], atol=1e-4, err_msg=name)
 
 
-def test_a_checkpoint_that_does_not_fit_is_refused_with_the_list(tmp_path, capsys):
+def test_a_checkpoint_that_does_not_fit_is_refused_with_the_list(tmp_path, refused):
     state = niki_state('one_stage')
     state['regressor.more.weight'] = torch.zeros(3)
     del state['regressor.flow.s.3.0.bias']
     state['regressor.flow.t.1.2.weight'] = torch.zeros(512, 511)
     torch.save(state, tmp_path / 'niki.pth')
-    assert cli.main(['niki', '--kind', 'one_stage', str(tmp_path / 'niki.pth'),
-                     '--out', str(tmp_path / 'model')]) == 2
-    err = capsys.readouterr().err
-    assert '1 keys missing, 1 unknown, 1 of another shape' in err
-    assert 'missing regressor.flow.s.3.0.bias (512,)' in err
-    assert 'unknown regressor.more.weight (3,)' in err
-    assert 'regressor.flow.t.1.2.weight is (512, 511), expected (512, 512)' in err
+    refused(cli.main, ['niki', '--kind', 'one_stage', tmp_path / 'niki.pth',
+                       '--out', tmp_path / 'model'],
+            '1 keys missing, 1 unknown, 1 of another shape',
+            'missing regressor.flow.s.3.0.bias (512,)', 'unknown regressor.more.weight (3,)',
+            'regressor.flow.t.1.2.weight is (512, 511), expected (512, 512)', at_most=4)
     assert not (tmp_path / 'model').exists()
 
 
 def test_a_checkpoint_of_another_model_is_refused():
     with pytest.raises(ModelError, match='does not fit'):
         take(niki_state('one_stage'), released_niki.expected_keys('twist_swing'))
-    with pytest.raises(ModelError, match='1966 keys missing|keys missing'):
+    with pytest.raises(ModelError, match='keys missing'):
         take(niki_state('one_stage'), released_hybrik.expected_keys())
 
 
@@ -240,30 +232,6 @@ def test_safetensors_with_the_prefix_of_data_parallel(tmp_path):
     saver = pytest.importorskip('safetensors.torch', reason='safetensors is not installed')
     saver.save_file({'module.a': torch.ones(2)}, tmp_path / 'a.safetensors')
     assert list(read_checkpoint(tmp_path / 'a.safetensors')) == ['a']
-
-
-class Evil:
-    """Run code when unpickled."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return os.mkdir, (self.path,)
-
-
-@pytest.mark.parametrize('zipped', [True, False])
-def test_a_pickle_that_wants_to_run_code_is_refused(tmp_path, zipped, capsys):
-    trap = tmp_path / 'trap'
-    file = tmp_path / 'evil.pth'
-    if zipped:
-        torch.save({'state_dict': Evil(str(trap))}, file)
-    else:
-        file.write_bytes(pickle.dumps(Evil(str(trap))))
-    assert cli.main(['hybrik', str(file), '--out', str(tmp_path / 'm')]) == 2
-    found = capsys.readouterr().err
-    assert 'refused' in found and ('mkdir' in found or not zipped)
-    assert not trap.exists() and not (tmp_path / 'm').exists()
 
 
 @pytest.mark.parametrize('content', [b'', b'hello', b'PK\x03\x04' + b'\x00' * 50])

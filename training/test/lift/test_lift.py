@@ -14,21 +14,11 @@ from niki_training.lift.data import keypoint_leaves, LiftBatches, PIECE_FRAMES
 from niki_training.lift.export import load_lifter
 from niki_training.lift.network import MirroredLift
 from niki_training.lift.train import LiftTrainer, mean_error_mm
-from niki_training.render.motion import RootedMotion
 import numpy as np
 import pytest
 import torch
 
 LIMBS = slice(0, 12)
-
-
-@pytest.fixture(scope='module')
-def moving(motion):
-    """The small motion played slower, with a path of the pelvis."""
-    rotvec = np.repeat(motion.rotvec, 2, axis=0)
-    path = np.zeros((len(rotvec), 3), np.float32)
-    path[:, 0] = np.linspace(0, 2, len(rotvec))
-    return RootedMotion(rotvec, motion.lengths * 2, motion.names, motion.fps, path)
 
 
 def test_keypoints_without_errors_are_projections_of_the_joints(moving):

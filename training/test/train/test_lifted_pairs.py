@@ -12,22 +12,14 @@ from niki_training.data.batches import Batches
 from niki_training.data.store import write_store
 from niki_training.lift.data import LiftBatches
 from niki_training.lift.pairs import LENGTH, LiftedPairs
-from niki_training.render.motion import RootedMotion
 from niki_training.train.settings import TrainConfig
 from niki_training.train.trainer import Trainer
 import numpy as np
 import pytest
 from small_runs import small_config
+import torch
 
 FRAMES = 5
-
-
-@pytest.fixture(scope='module')
-def moving(motion):
-    """The small motion played slower, the pelvis at rest."""
-    rotvec = np.repeat(motion.rotvec, 2, axis=0)
-    return RootedMotion(rotvec, motion.lengths * 2, motion.names, motion.fps,
-                        np.zeros((len(rotvec), 3), np.float32))
 
 
 @pytest.fixture(scope='module')
@@ -40,7 +32,7 @@ def pairs(moving, lifter):
     return LiftedPairs(LiftBatches(moving, open_skeleton(), 8), lifter, FRAMES, pieces=32)
 
 
-def test_windows_are_bodies_and_what_the_lifter_says_of_them(pairs):
+def test_windows_are_bodies_with_the_errors_of_the_lifter(pairs):
     batch = pairs.draw(64, np.random.default_rng(0))
     joints, _ = forward_kinematics(
         batch['rotmat'], open_skeleton().offsets(batch['betas'])[:, None])
@@ -51,10 +43,7 @@ def test_windows_are_bodies_and_what_the_lifter_says_of_them(pairs):
     assert 0.02 < hidden.mean() < 0.4
     assert 0.01 < np.median(error_m[~hidden]) < 0.2
     assert np.median(error_m[hidden]) > np.median(error_m[~hidden])
-
-
-def test_errors_last_from_frame_to_frame(pairs):
-    batch = pairs.draw(64, np.random.default_rng(1))
+    # errors last from frame to frame
     error_m = (batch['noisy'] - batch['joints'])[:, :, 1:]
     change = np.abs(np.diff(error_m, axis=1)).mean()
     assert change < 0.3 * np.abs(error_m).mean()
@@ -88,7 +77,6 @@ def test_training_begins_with_the_weights_of_a_shipped_model(moving, tmp_path):
     trainer = Trainer(config, moving, open_skeleton(), tmp_path / 'run', shipped_models() / 'niki')
     fresh = Trainer(config, moving, open_skeleton(), tmp_path / 'fresh')
     batch = trainer.batches.draw(np.random.default_rng(0))
-    import torch
     given = {name: torch.from_numpy(value) for name, value in batch.items()}
     with torch.no_grad():
         begun, untrained = (float(one.losses(given)['joints']) for one in (trainer, fresh))
