@@ -19,7 +19,7 @@ import torch
 
 @pytest.fixture(scope='module')
 def checkpoints(motion, tmp_path_factory):
-    """Train both small networks; return {kind: file}."""
+    """Return the checkpoints of both small networks by kind."""
     files = {}
     for kind in ('two_stage', 'temporal'):
         folder = tmp_path_factory.mktemp(kind)
@@ -41,12 +41,20 @@ def exported(request, checkpoints, tmp_path_factory):
     return net, config, folder, (folder / 'model.onnx').read_bytes()
 
 
-def test_graph_is_the_network_on_random_and_extreme_inputs(exported):
+def test_graph_is_the_network_and_is_read_by_old_libraries(exported):
     net, config, _, graph = exported
+    model = onnx.load_from_string(graph)
+    onnx.checker.check_model(model, full_check=True)
+    assert model.ir_version == 8 and model.opset_import[0].version <= 18
+    assert b'site-packages' not in graph and b'niki_training' not in graph
     found = check_graph(net, config.net.kind, graph)
     assert list(found) == ['1', '20'] and SCALES == (1.0, 20.0)
     assert all(row['fp64'] < MAX_DIFFERENCE for row in found.values())
     assert found['1']['fp32'] < MAX_DIFFERENCE
+    # beyond these, FP32 is too coarse, in PyTorch too
+    extreme = differences(net, config.net.kind, graph, scale=1000.0)
+    assert extreme['fp64'] < MAX_DIFFERENCE
+    assert extreme['fp32'] < 10 * max(extreme['torch_fp32'], 1e-5)
 
 
 def test_a_graph_of_other_weights_is_refused(exported):
@@ -60,21 +68,7 @@ def test_a_graph_of_other_weights_is_refused(exported):
         check_graph(net, config.net.kind, model.SerializeToString())
 
 
-def test_extreme_inputs_are_beyond_fp32_in_torch_too(exported):
-    net, config, _, graph = exported
-    found = differences(net, config.net.kind, graph, scale=1000.0)
-    assert found['fp64'] < MAX_DIFFERENCE
-    assert found['fp32'] < 10 * max(found['torch_fp32'], 1e-5)
-
-
-def test_old_libraries_read_the_file(exported):
-    model = onnx.load_from_string(exported[3])
-    onnx.checker.check_model(model, full_check=True)
-    assert model.ir_version == 8 and model.opset_import[0].version <= 18
-    assert b'site-packages' not in exported[3] and b'niki_training' not in exported[3]
-
-
-def test_command_writes_both_graphs_and_what_was_measured(checkpoints, tmp_path, capsys):
+def test_command_writes_both_graphs_and_what_was_measured(checkpoints, tmp_path, capsys, refused):
     figures = tmp_path / 'figures.json'
     rows = {'clean': {'mpjpe_mm': 1.23456}}
     figures.write_text(json.dumps({'frames': {'small': rows, 'other': {}}}))
@@ -90,11 +84,9 @@ def test_command_writes_both_graphs_and_what_was_measured(checkpoints, tmp_path,
     assert 0 < manifest['graphs']['fp16']['error']['mm']['p99'] <= 0.5
     half = read_model_folder(folder).load_graph('fp16')
     assert onnx.load_from_string(half.data).ir_version == 8 and half.layers_by_precision['fp16']
-    assert export_cli.main([*command, '--name', 'absent']) == 2
-    assert "no solver 'absent'" in capsys.readouterr().err
+    refused(export_cli.main, [*command, '--name', 'absent'], "no solver 'absent'")
     figures.write_text('not JSON')
-    assert export_cli.main(command) == 2
-    assert 'figures.json' in capsys.readouterr().err
+    refused(export_cli.main, command, 'figures.json')
 
 
 def test_weights_take_half_of_the_bytes_where_no_answer_changes(exported, tmp_path, monkeypatch):

@@ -1,12 +1,11 @@
 """Rendering without a body model; drawing is skipped without moderngl and EGL."""
 
-import io
 import tarfile
 
 import cv2
 from niki_ros.body.observation import JointObservation
 from niki_ros.body.skeleton import open_skeleton
-from niki_ros.common.errors import InputError
+from niki_ros.common.errors import BackendError, InputError
 from niki_ros.scene.camera import Camera
 from niki_training.front_end.observe import observation_arrays, observation_of_person
 from niki_training.render import furniture, scene, shards, visibility
@@ -157,7 +156,7 @@ def test_shards_with_images_come_back(tmp_path):
     assert abs(int(images[1].image_rgb.mean()) - 200) < 3
     assert images[0].mask[10:20].all() and images[0].mask.sum() == 640
     assert (images[1].keypoints_px == keypoints[1]).all()
-    path.write_bytes(io.BytesIO(b'nothing').getvalue())
+    path.write_bytes(b'nothing')
     with pytest.raises(InputError, match=path.name):
         list(read_image_shard(path))
 
@@ -205,9 +204,7 @@ class _Card:
 
 @pytest.fixture
 def renderer():
-    """Return a renderer that draws a square, or skip where there is no OpenGL."""
     pytest.importorskip('moderngl', reason="needs moderngl: pip install 'niki_training[render]'")
-    from niki_ros.common.errors import BackendError
     from niki_training.render.opengl import OpenGLRenderer
     try:
         renderer = OpenGLRenderer(_Card())
@@ -217,12 +214,16 @@ def renderer():
     renderer.close()
 
 
-def _load_card(renderer):
+def _load_card(renderer, place_m):
+    """Load the square and return the transform (1, 24, 3, 4) of every bone to ``place_m``."""
     square = np.array([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0.0]]) * 0.3
     flat = {'vertices': square, 'normals': np.tile((0, 0, -1.0), (4, 1)),
             'colour': np.full((4, 3), 0.8), 'colour2': np.full((4, 3), 0.8),
             'texture_at': np.zeros((4, 3))}
     renderer.load([flat], np.zeros((1, 128, 128), np.uint8), np.full((480, 640, 3), 90, np.uint8))
+    bones = np.zeros((1, 24, 3, 4))
+    bones[..., :3], bones[..., 3] = np.eye(3), place_m
+    return bones
 
 
 LIGHTS = {'light_to': np.eye(3)[:2], 'light_colour': np.zeros((2, 3)), 'sky': np.ones(3),
@@ -230,11 +231,8 @@ LIGHTS = {'light_to': np.eye(3)[:2], 'light_colour': np.zeros((2, 3)), 'sky': np
 
 
 def test_the_canvas_draws_where_the_camera_projects(renderer):
-    _load_card(renderer)
+    bones = _load_card(renderer, (0.2, -0.1, 2.0))
     matrix = np.array([[480.0, 0, 300], [0, 510.0, 250], [0, 0, 1]])
-    bones = np.zeros((1, 24, 3, 4))
-    bones[..., :3] = np.eye(3)
-    bones[..., 3] = (0.2, -0.1, 2.0)
     image, identity, depth = renderer.draw(matrix, LIGHTS, bones)
     rows, columns = np.nonzero(identity == 1)
     corners = Camera(matrix, 640, 480).project(np.array([(-0.1, -0.4, 2.0), (0.5, 0.2, 2.0)]))
@@ -245,10 +243,7 @@ def test_the_canvas_draws_where_the_camera_projects(renderer):
 
 
 def test_what_stands_in_front_hides(renderer):
-    _load_card(renderer)
-    bones = np.zeros((1, 24, 3, 4))
-    bones[..., :3] = np.eye(3)
-    bones[..., 3] = (0, 0, 2.0)
+    bones = _load_card(renderer, (0, 0, 2.0))
     view = scene.View(MATRIX, np.eye(3)[None], np.zeros((1, 3)))
     box = furniture.Box(np.array([0.3, 0, 1.0]), np.full(3, 0.3), 0.0, np.zeros(3), 0)
     behind = furniture.Box(np.array([0, 0, 4.0]), np.full(3, 0.5), 0.0, np.zeros(3), 0, piece=1)

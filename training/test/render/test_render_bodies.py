@@ -1,12 +1,12 @@
 """Rendering with Anny's bodies; long, because the first load of Anny takes minutes."""
 
-import argparse
-
 from niki_ros.body.kinematics import forward_kinematics, global_rotmats
 from niki_ros.body.rotations import rotmat_from_rotvec
 from niki_ros.body.skeleton import open_skeleton
 from niki_ros.common.errors import BackendError
-from niki_training.cli import data_observe, data_render
+from niki_ros.scene.camera import Camera
+from niki_training.cli import data as data_cli
+from niki_training.front_end.observe import ClipRecorder
 from niki_training.render import furniture, visibility
 from niki_training.render.motion import load_rooted_motion
 from niki_training.render.opengl import MAIN_ID
@@ -32,32 +32,19 @@ def open_renderer(real_motion, frames: int):
 
 @pytest.fixture(scope='module')
 def renderer(real_motion):
-    """Return a renderer of short clips."""
     renderer = open_renderer(real_motion, 8)
     yield renderer
     renderer.close()
 
 
-def _posed(body, rotmat):
-    """Return joints and the mesh's vertices (V, 3) of one pose."""
-    joints, moves = body.posed(rotmat[None], np.zeros((1, 3)))
-    return joints[0], moves[0]
-
-
-def _random_pose(renderer, rng):
-    rotmat = rotmat_from_rotvec(
-        renderer.motion.rotvec[rng.integers(len(renderer.motion.rotvec))].astype(np.float64))
-    return rotmat
-
-
 def test_the_mesh_turns_about_our_joints(renderer):
-    """Anny poses the same body on its own; its bones are where our forward kinematics says."""
+    """Anny's own kinematics agrees with ours."""
     rng, miss = np.random.default_rng(0), []
     for seed in range(12):
         body = renderer.plan(seed).people[0]
-        rotmat = _random_pose(renderer, rng)
+        rotmat = rotmat_from_rotvec(rng.choice(renderer.motion.rotvec).astype(np.float64))
         joints, _ = forward_kinematics(rotmat, open_skeleton().offsets(body.betas))
-        moved, moves = _posed(body, rotmat)
+        moved, moves = (values[0] for values in body.posed(rotmat[None], np.zeros((1, 3))))
         assert np.abs(moved - joints).max() < 1e-9
         # the vertices around a joint, carried by the drawn matrices, keep the joint in the middle
         at = np.einsum('jab,jb->ja', moves[:, :, :3], body.pivots_m) + moves[:, :, 3]
@@ -71,7 +58,7 @@ def test_the_mesh_turns_about_our_joints(renderer):
 
 
 def _anny_heads(model, body, rotmat):
-    """Return where Anny's own kinematics puts the 24 joints, pelvis at 0, our axes."""
+    """Return the 24 joints (24, 3) by Anny's own kinematics, relative to the pelvis, our axes."""
     from niki_training.render.anny_body import NIKI_FROM_ANNY
     import torch
     anny, owner = model.anny, model.joint_of_bone
@@ -141,29 +128,24 @@ def test_a_wall_hides_what_is_behind_it(renderer):
     assert abs(after.hidden_percent - before.hidden_percent - share) < 8
 
 
-def _arguments(real_motion, out, *more):
-    parser = argparse.ArgumentParser()
-    data_render.add_arguments(parser)
-    return parser.parse_args([
-        str(real_motion / 'cmu_smpl24_30fps_val.npz'), '--out', str(out), '--split', 'val',
-        '--clips', '4', '--per-shard', '2', '--frames', '4', '--seed', '2', *more])
+def _render(real_motion, out, *more):
+    assert data_cli.main([
+        'render', str(real_motion / 'cmu_smpl24_30fps_val.npz'), '--out', str(out), '--split',
+        'val', '--clips', '4', '--per-shard', '2', '--frames', '4', '--seed', '2', *more]) == 0
 
 
 def test_a_run_can_be_taken_up_and_images_are_seen_later(renderer, real_motion, tmp_path):
-    data_render.main(_arguments(real_motion, tmp_path / 'a'))
+    _render(real_motion, tmp_path / 'a')
     shards = sorted((tmp_path / 'a').glob('*.tar'))
     assert [path.name for path in shards] == ['val-00000.tar', 'val-00001.tar']
     first, second = (path.read_bytes() for path in shards)
     # killed in the second shard
     shards[1].unlink()
     shards[1].with_suffix('.part').write_bytes(second[:5000])
-    data_render.main(_arguments(real_motion, tmp_path / 'a'))
+    _render(real_motion, tmp_path / 'a')
     assert shards[0].read_bytes() == first and shards[1].read_bytes() == second
-    data_render.main(_arguments(real_motion, tmp_path / 'b', '--observe', 'landmarks'))
-    parser = argparse.ArgumentParser()
-    data_observe.add_arguments(parser)
-    data_observe.main(parser.parse_args(
-        [*map(str, shards), '--out', str(tmp_path / 'c')]))
+    _render(real_motion, tmp_path / 'b', '--observe', 'landmarks')
+    assert data_cli.main(['observe', *map(str, shards), '--out', str(tmp_path / 'c')]) == 0
     streamed, later = read_shards(tmp_path / 'b', 'val'), read_shards(tmp_path / 'c', 'val')
     assert streamed.keys() == later.keys()
     for key in ('joints_m', 'rotmat', 'visible', 'hidden_percent', 'betas'):
@@ -178,9 +160,7 @@ def test_a_run_can_be_taken_up_and_images_are_seen_later(renderer, real_motion, 
 
 
 def test_the_front_end_finds_the_people(real_motion):
-    """In clips as long as those of ``niki-data render``: some are found after a while only."""
-    from niki_ros.scene.camera import Camera
-    from niki_training.front_end.observe import ClipRecorder
+    """Clips are as long as those of ``niki-data render``: some people are found late."""
     recorder, renderer, found, size = ClipRecorder(), open_renderer(real_motion, 48), [], []
     for index in range(60):
         clip = renderer.plan(index)

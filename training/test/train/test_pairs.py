@@ -15,7 +15,7 @@ FRAMES = 12
 
 
 def clip_of(rng, found):
-    """One clip whose observation is the truth, limbs 100 mm to the right of the image."""
+    """Return a clip whose observation is the truth, with limbs 0.1 m further right."""
     betas = rng.normal(size=10)
     turned = Rotation.from_rotvec(0.3 * rng.normal(size=(FRAMES * 24, 3))).as_matrix()
     rotmat = turned.reshape(FRAMES, 24, 3, 3)

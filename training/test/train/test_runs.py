@@ -46,7 +46,7 @@ trainer.leave()
 
 
 def environment() -> dict:
-    """Return what another Python needs to find the same modules."""
+    """Return the environment in which another Python finds the same modules."""
     paths = [str(Path(__file__).parents[1]), *filter(None, sys.path)]
     return {**os.environ, 'PYTHONPATH': os.pathsep.join(paths), 'OMP_NUM_THREADS': '1'}
 

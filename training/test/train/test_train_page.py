@@ -1,4 +1,4 @@
-"""docs/train.md as a newcomer follows it: its commands, in order, on tiny data."""
+"""The commands of docs/train.md, in order, on tiny data."""
 
 import json
 from pathlib import Path
@@ -6,17 +6,16 @@ import re
 import shlex
 
 from cmu_bvh import write_cmu_bvh
+import cv2
 from niki_ros.cli import main as niki
 from niki_training.cli import data as data_cli
 from niki_training.cli import evaluate as evaluate_cli
 from niki_training.cli import export as export_cli
+from niki_training.cli import train as train_cli
+from niki_training.importers import cli as import_cli
 import numpy as np
 import pytest
-from small_runs import SMALL
-
-torch = pytest.importorskip('torch', reason='torch is not installed: make test installs it')
-from niki_training.cli import train as train_cli  # noqa: E402
-from niki_training.importers import cli as import_cli  # noqa: E402
+from small_runs import small_settings
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / 'docs' / 'train.md'
@@ -31,7 +30,7 @@ ELSEWHERE = {
     'git': 'the network: clips in the form of the real ones stand in',
     'ros2': 'a sourced ROS 2: test_pose_node gives the node a folder of its own',
     'niki-import': 'checkpoints: test_importers and test_importers_frontend run these commands'}
-"""What the page names besides, and what it takes that a test has not."""
+"""Program of the page that is not run here → what it needs."""
 
 
 def lines_of_page() -> list:
@@ -54,7 +53,7 @@ def small(words: list) -> list:
         kind = ['net.kind=temporal'] if 'net.kind=temporal' in words else []
         plain = words[:next((i for i, w in enumerate(words) if w in ('--smoke', '--set')), None)]
         plain += words[words.index('--from'):] if '--from' in words else []
-        return [*plain, *(w for item in [*SMALL, *kind] for w in ('--set', item))]
+        return [*plain, *small_settings(*kind)]
     if words[0] == 'niki-evaluate':
         return [*words, '--limit', '20']
     if words[:3] == ['niki', 'bench', 'solver']:
@@ -82,8 +81,7 @@ def fresh(tmp_path, motion, monkeypatch):
 
 
 def write_video(path):
-    """Write a clip for the last step, in which nobody is."""
-    import cv2
+    """Write a clip without a person for the last step."""
     video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), 30, (320, 240))
     for k in range(4):
         video.write(np.full((240, 320, 3), 60 + 10 * k, np.uint8))
@@ -91,7 +89,6 @@ def write_video(path):
 
 
 def run(words: list) -> None:
-    """Run one command and see that it succeeds."""
     try:
         code = PROGRAMS[words[0]](small(words)[1:])
     except SystemExit as end:
