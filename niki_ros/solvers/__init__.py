@@ -26,8 +26,8 @@ def load_solver(name: str, **options) -> Solver:
     folder = folder_of(name)
     if folder is None or not (folder / MANIFEST).is_file():
         shipped = [f.name for f in shipped_folders() if f.manifest['kind'] in NIKI_KINDS]
-        raise ModelError(f'no solver {name!r}; expected analytic, one that ships '
-                         f'({", ".join(shipped) or "none"}), or a folder with a {MANIFEST}')
+        raise ModelError(f'no solver {name!r}: it is neither analytic, nor one that ships '
+                         f'({", ".join(shipped) or "none"}), nor a folder with a {MANIFEST}')
     if read_model_folder(folder).manifest['kind'].startswith('released_'):
         from niki_ros.solvers.released import ReleasedSolver
         return ReleasedSolver.from_folder(folder, **options)
