@@ -21,14 +21,13 @@ TREE = (
     ('RightShoulder', 4, '0 0 0'), ('RightArm', 5, '-3.5 .8 -.3'), ('RightForeArm', 6, '-5 0 0'),
     ('RightHand', 7, '-3.4 0 0'), ('RightFingerBase', 8, '0 0 0'),
     ('RightHandIndex1', 9, '-.7 0 0'), ('RThumb', 8, '0 0 0'))
+# angles about z, y, x of the first frame
 T_POSE_DEG = {'LeftUpLeg': (-21, 0, 0), 'RightUpLeg': (21, 0, 0), 'Neck1': (0, 0, -16),
               'Head': (0, 0, 21), 'LeftShoulder': (0, 0, 11), 'LeftArm': (-8, 0, 0),
               'RightArm': (8, 0, 0)}
-"""Angles about z, y, x of the first frame."""
 
 
 def _header() -> str:
-    """Return the HIERARCHY part."""
     lines, open_depth = ['HIERARCHY'], -1
     for i, (name, depth, offset) in enumerate(TREE):
         lines += ['\t' * d + '}' for d in range(open_depth, depth - 1, -1)]

@@ -1,7 +1,7 @@
 """
-Drawn pictures, and what the networks' own interpreters say about them.
+Drawn pictures, and the outputs of the networks' own interpreters for them.
 
-The answers lie in ``frontend_fixture.npz``; this makes it anew, in an empty folder WORK:
+The outputs are in ``frontend_fixture.npz``, which these commands write, in an empty folder WORK:
 
     npm install @tensorflow/tfjs@4.22.0
     python frontend_fixture.py write WORK
@@ -49,7 +49,7 @@ main();
 
 
 def crop(seed: int) -> np.ndarray:
-    """Return a picture (256, 256, 3) uint8 of somebody drawn; every third one shows nobody."""
+    """Return a picture (256, 256, 3) uint8 of a drawn person; every third one is empty."""
     picture = _background(seed, 256, 16)
     if seed % 3 != 2:
         _draw(picture, 128, 30, 24, np.random.RandomState(100 + seed))
@@ -67,7 +67,7 @@ def image(seed: int) -> np.ndarray:
 
 
 def network_input(picture: np.ndarray) -> np.ndarray:
-    """Return RGB in 0 … 1, (1, 3, h, w) float32."""
+    """Return the picture as RGB in 0 … 1, (1, 3, h, w) float32."""
     return (picture.astype(np.float32) / 255).transpose(2, 0, 1)[None]
 
 
@@ -77,14 +77,13 @@ def picked(seed: int) -> np.ndarray:
 
 
 def _background(seed: int, side: int, block: int) -> np.ndarray:
-    """Return squares of pale colours."""
     random = np.random.RandomState(seed)
     colours = random.randint(150, 230, (side // block, side // block, 3))
     return colours.repeat(block, 0).repeat(block, 1).astype(np.uint8)
 
 
 def _draw(picture, x: int, top: int, unit: int, random) -> None:
-    """Draw somebody 8 units tall; whole numbers only, so it is the same on every machine."""
+    """Draw a person 8 units tall in whole numbers: the same on every machine."""
     def at(across, down):  # in tenths of a unit
         return x + across * unit // 10, top + down * unit // 10
 
@@ -133,7 +132,7 @@ def litert(data: bytes):
 
 
 def write(work: Path) -> None:
-    """Write the inputs for TensorFlow.js, and the program that answers them."""
+    """Write the inputs for TensorFlow.js, and the program that runs the network on them."""
     (work / 'answer.js').write_text(ANSWER_JS)
     for seed in range(IMAGES):
         bgr = (image(seed)[..., ::-1] - np.float64(MEAN_BGR)) / STD_BGR
@@ -141,7 +140,6 @@ def write(work: Path) -> None:
 
 
 def collect(blazepose: Path, work: Path) -> dict:
-    """Return the answers of both interpreters."""
     found = {}
     for variant in VARIANTS:
         run = litert((blazepose / f'pose_landmark_{variant}.tflite').read_bytes())

@@ -14,7 +14,6 @@ from niki_ros.body.rotations import rotmat_from_rotvec
 from niki_ros.body.skeleton import open_skeleton
 from niki_ros.common.errors import InputError
 from niki_training.evaluate.datasets import agora, h36m, predictions, threedoh, threedpw
-from niki_training.evaluate.datasets.matching import matched
 from niki_training.evaluate.datasets.scores import LSP14, score_sequence, summary
 from niki_training.evaluate.datasets.smpl_mesh import Meshes, SmplMesh
 import numpy as np
@@ -216,10 +215,10 @@ def test_nearest_pairs_first_and_only_where_boxes_overlap():
     rng = np.random.default_rng(0)
     people = [rng.uniform(0, 100, (24, 2)) + shift for shift in (0, 150, 1000)]
     bodies = [people[1] + 3, people[0] + 5, people[0] + 400, np.full((24, 2), np.nan)]
-    assert matched(bodies, people) == {0: 1, 1: 0}
-    assert matched([], people) == {} and matched(bodies, []) == {}
+    assert predictions.matched(bodies, people) == {0: 1, 1: 0}
+    assert predictions.matched([], people) == {} and predictions.matched(bodies, []) == {}
     # the nearer of two takes the body, the other one is missed
-    assert matched([people[0] + 2], [people[0], people[0] + 20]) == {0: 0}
+    assert predictions.matched([people[0] + 2], [people[0], people[0] + 20]) == {0: 0}
 
 
 def test_files_that_are_missing_are_named(tmp_path, smpl):

@@ -47,8 +47,17 @@ def clip(one):
                          [round(i * 1e9 / RATE_HZ) for i in range(FRAMES)])
 
 
-def test_rectangles_hide_what_lies_behind_them_for_their_stretch():
-    occluder = RectangleOccluder(PARTS['left_arm'], clip(seen()), 0.5, 0.5)
+@pytest.fixture
+def clear():
+    return clip(seen())
+
+
+@pytest.fixture
+def occluder(clear):
+    return RectangleOccluder(PARTS['left_arm'], clear, 0.5, 0.5)
+
+
+def test_rectangles_hide_what_lies_behind_them_for_their_stretch(occluder):
     assert occluder.hiding_frames() == list(range(15, 30)) + list(range(45, 60))
     hidden = occluder.hidden[20]
     assert hidden[ARM].all() and not hidden[[0, 4, 12, 16]].any()
@@ -61,9 +70,7 @@ def test_rectangles_hide_what_lies_behind_them_for_their_stretch():
         (y1 - y0) * (x1 - x0))
 
 
-def test_figures_of_the_front_end():
-    clear = clip(seen())
-    occluder = RectangleOccluder(PARTS['left_arm'], clear, 0.5, 0.5)
+def test_figures_of_the_front_end(clear, occluder):
     row = observer_scores(clear, clip(seen(0.1, ARM)), occluder)
     assert row['seen_mm'] == 0 and row['hidden_mm'] > 70
     occluded = clip(seen())
@@ -71,9 +78,7 @@ def test_figures_of_the_front_end():
     assert observer_scores(clear, occluded, occluder)['missed_percent'] == pytest.approx(100 / 30)
 
 
-def test_figures_of_a_solver():
-    clear = clip(seen())
-    occluder = RectangleOccluder(PARTS['left_arm'], clear, 0.5, 0.5)
+def test_figures_of_a_solver(clear, occluder):
     was = [[body(stamp)] for stamp in clear.stamps_ns]
     now = [[body(stamp, 0.1, ARM, status=1)] for stamp in clear.stamps_ns]
     now[20] = []
@@ -86,9 +91,7 @@ def test_figures_of_a_solver():
     assert row['claimed_percent'] == row['wrongly_percent'] == 0
 
 
-def test_a_hidden_joint_that_is_called_observed_is_wrong_where_it_is_far_off():
-    clear = clip(seen())
-    occluder = RectangleOccluder(PARTS['left_arm'], clear, 0.5, 0.5)
+def test_a_hidden_joint_that_is_called_observed_is_wrong_where_it_is_far_off(clear, occluder):
     was = [[body(stamp)] for stamp in clear.stamps_ns]
     for metres, wrong in ((0.05, False), (0.1, True)):
         now = [[body(stamp, metres, ARM, status=0)] for stamp in clear.stamps_ns]
@@ -97,9 +100,7 @@ def test_a_hidden_joint_that_is_called_observed_is_wrong_where_it_is_far_off():
         assert (row['wrongly_percent'] > 0) == wrong
 
 
-def test_how_fast_a_joint_comes_back():
-    clear = clip(seen())
-    occluder = RectangleOccluder(PARTS['left_arm'], clear, 0.5, 0.5)
+def test_how_fast_a_joint_comes_back(clear, occluder):
     bodies = [[body(stamp)] for stamp in clear.stamps_ns]
     for index in range(32, FRAMES):
         bodies[index] = [body(clear.stamps_ns[index], turn=(18, 0.3))]

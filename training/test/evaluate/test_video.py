@@ -1,6 +1,7 @@
 """Calibrated video with measured joints: the readers, and one camera of the real trial."""
 
 import json
+from types import SimpleNamespace
 
 from niki_ros.common.errors import InputError, SourceError
 from niki_training.cli import evaluate as evaluate_cli
@@ -61,24 +62,18 @@ def test_measured_joints_lie_in_every_image(trial):
 
 def test_a_far_body_is_not_the_measured_person():
     true = np.zeros((12, 3))
-
-    class There:
-        joints_m = np.full((29, 3), 0.3)
-
-    class Elsewhere:
-        joints_m = np.full((29, 3), 0.9)
-    assert nearest_body([Elsewhere, There], true) is There
-    assert nearest_body([Elsewhere], true) is None
+    near, far = (SimpleNamespace(joints_m=np.full((29, 3), apart_m)) for apart_m in (0.3, 0.9))
+    assert nearest_body([far, near], true) is near
+    assert nearest_body([far], true) is None
 
 
 def test_exchanged_sides_are_still_the_same_person():
-    class Seen:
-        keypoints_px = np.full((29, 2), np.nan)
+    seen = SimpleNamespace(keypoints_px=np.full((29, 2), np.nan))
     true = np.random.default_rng(0).uniform(0, 500, (12, 2))
-    Seen.keypoints_px[LIMB_JOINTS] = true[[1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10]]
-    assert is_of_person(Seen, true)
-    Seen.keypoints_px[LIMB_JOINTS] = true + 300
-    assert not is_of_person(Seen, true)
+    seen.keypoints_px[LIMB_JOINTS] = true[[1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10]]
+    assert is_of_person(seen, true)
+    seen.keypoints_px[LIMB_JOINTS] = true + 300
+    assert not is_of_person(seen, true)
 
 
 def test_acceleration_error_is_relative_to_the_hips():

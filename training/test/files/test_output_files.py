@@ -35,7 +35,7 @@ def test_no_command_replaces_what_it_reads(tmp_path, refused):
     assert names(tmp_path) == ['link.npz', 'pairs', 'train.npz']
 
 
-def test_a_report_beside_the_data_may_be_made_anew(tmp_path):
+def test_a_report_may_be_replaced(tmp_path):
     class Args:
         folder, out, plot, video = tmp_path, tmp_path / 'report.md', None, None
 

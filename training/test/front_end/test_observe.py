@@ -75,7 +75,7 @@ def test_what_is_recorded_is_what_the_pipeline_sees(seen, looked, person):
 
 
 @pytest.mark.parametrize('person', [0, 1])
-def test_observations_can_be_made_anew_from_a_shard(looked, person):
+def test_observations_are_recomputed_from_a_shard(looked, person):
     shard = shard_of(looked[person])
     changed = {**shard, **{key: np.zeros_like(shard[key]) for key in (
         'obs_joints_m', 'obs_sigma', 'obs_keypoints_px', 'obs_lengths_m')}}

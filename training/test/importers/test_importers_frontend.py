@@ -2,7 +2,7 @@
 The graphs of the front end: what their sources' own interpreters say, and how they are made.
 
 With NIKI_BLAZEPOSE_DIR (``pose_landmark_*.tflite``) and NIKI_NANODET_DIR (``nanodet.json``,
-``nanodet.bin``) from the npm packages they are made anew, and compared with LiteRT itself.
+``nanodet.bin``) from the npm packages they are imported again and compared with LiteRT itself.
 """
 
 import hashlib
@@ -92,7 +92,7 @@ def test_landmarks_are_those_of_litert(answers, variant):
     pictures = [crop(seed) for seed in range(CROPS)]
     folder, wanted = shipped_models() / f'landmarks-{variant}', wanted_of(answers, variant)
     assert not over(landmark_differences(load_engine(folder), pictures, wanted), LIMITS)
-    # two of the pictures show somebody, the last one nobody
+    # the last picture shows no person
     np.testing.assert_array_equal(wanted['flag'][:, 0] > 0.5, [True, True, False])
     wrong = load_engine(with_another_weight(read_model_folder(folder).load_graph().data))
     assert over(landmark_differences(wrong, pictures, wanted), LIMITS)
@@ -211,7 +211,7 @@ def same_as_shipped(folder) -> None:
 
 @needs_blazepose
 @pytest.mark.parametrize('variant', VARIANTS)
-def test_the_landmarks_that_ship_can_be_made_anew(tmp_path, capsys, variant):
+def test_the_landmarks_that_ship_are_reproduced(tmp_path, capsys, variant):
     pytest.importorskip('tflite', reason='tflite is not installed: pip install tflite')
     file = BLAZEPOSE / f'pose_landmark_{variant}.tflite'
     command = ['blazepose', str(file), '--out', str(tmp_path / 'a'), '--threads', '1', '--variant']
@@ -237,7 +237,7 @@ def test_landmarks_are_as_near_to_litert_as_the_manifest_says(variant):
 
 
 @needs_nanodet
-def test_the_people_that_ship_can_be_made_anew(tmp_path):
+def test_the_people_that_ship_are_reproduced(tmp_path):
     assert cli.main(['nanodet', str(NANODET / 'nanodet.json'), '--out', str(tmp_path / 'a'),
                      '--threads', '1']) == 0
     same_as_shipped(read_model_folder(tmp_path / 'a'))
