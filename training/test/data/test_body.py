@@ -6,19 +6,22 @@ import types
 
 from niki_ros.body.skeleton import open_skeleton
 from niki_ros.common.errors import InputError
+from niki_ros.solvers import load_solver
 from niki_training.cli import data as data_cli
 from niki_training.cli import export as export_cli
 from niki_training.data.smpl_skeleton import load_skeleton, skeleton_from_smpl
+from niki_training.train.trainer import Trainer
 import numpy as np
 import pytest
 from scipy import sparse
+from small_runs import small_config
 from smpl_files import body_model
+import torch
 
 TRUTH = open_skeleton()
 
 
 def check(path, tmp_path):
-    """Assert that the command makes the open skeleton of the file."""
     out = tmp_path / 'body.json'
     assert data_cli.main(['body', '--smpl', str(path), '--out', str(out)]) == 0
     betas = np.random.default_rng(1).normal(size=10)
@@ -98,9 +101,6 @@ def test_what_is_no_file_of_a_body_is_refused(tmp_path, name, content):
 
 
 def test_own_body_from_training_to_runtime(motion, tmp_path):
-    from niki_ros.solvers import load_solver
-    from niki_training.train.trainer import Trainer
-    from small_runs import small_config
     model, body = body_model(), tmp_path / 'body.json'
     model['v_template'] = 1.1 * model['v_template']
     np.savez(tmp_path / 'model.npz', **model)
@@ -117,7 +117,6 @@ def test_own_body_from_training_to_runtime(motion, tmp_path):
 
 def test_smplx_makes_the_same_joints_of_the_file(tmp_path):
     smplx = pytest.importorskip('smplx')
-    import torch
     path = tmp_path / 'SMPL_NEUTRAL.pkl'
     model = body_model()
     model['J_regressor'] = sparse.csc_matrix(model['J_regressor'])

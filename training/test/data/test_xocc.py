@@ -18,7 +18,7 @@ MATRIX = np.asarray([[600.0, 0, 320], [0, 600, 240], [0, 0, 1]])
 
 @pytest.fixture(scope='module')
 def folder(motion, tmp_path_factory):
-    """Write a sequence of 3DPW in its form: two people in a world that the camera turns in."""
+    """Write a sequence of 3DPW of two people before a camera that turns."""
     root = tmp_path_factory.mktemp('3DPW')
     poses = motion.rotvec[:2 * FRAMES].astype(float).reshape(2, FRAMES, 24, 3)
     joints, _ = forward_kinematics(rotmat_from_rotvec(poses), open_skeleton().offsets())
@@ -41,7 +41,6 @@ def folder(motion, tmp_path_factory):
 
 
 def made(folder, out, *more):
-    """Run the command; return the truth of both people."""
     assert data_cli.main(['xocc', str(folder), '--out', str(out), *more]) == 0
     return [json.loads((out / f'downtown_cafe_00_{i}.json').read_text()) for i in range(2)]
 

@@ -32,7 +32,7 @@ FIRST_COUNT, SECOND_COUNT = 116 * 64 + 64, 64 * 176 + 176
 
 
 def scaled_error(graph, scale=1.0):
-    """Return a measure of a cast graph: the largest difference to the original."""
+    """Return a function that measures the largest difference of a cast graph to the original."""
     inputs = mlp_inputs(64)
     wanted = load_engine(graph).run(inputs)
 

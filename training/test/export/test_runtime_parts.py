@@ -13,7 +13,6 @@ SKELETON = open_skeleton()
 
 
 def posed(count=20, seed=0):
-    """Return random poses: rotations, joints."""
     rng = np.random.default_rng(seed)
     rotmat = rotmat_from_rotvec(rng.normal(size=(count, 24, 3)) * 0.4)
     return rotmat, forward_kinematics(rotmat, SKELETON.offsets())[0]
