@@ -42,7 +42,7 @@ def main(args) -> int:
 
 class FrontEndErrors:
     """
-    Errors (n, 29) of the n frames with an observation, millimetres; ``shards`` as read.
+    Errors (n, 29), millimetres, of the n frames of ``shards`` with an observation.
 
     ``uncorrected`` is the total before the correction of average errors, ``image_px`` the error in
     the image; ``visible`` and ``sigma`` are (n, 29), ``hidden_percent`` (n,). ``all_found`` and
@@ -167,8 +167,7 @@ def draw(errors: FrontEndErrors, path: Path) -> None:
     middle = [(r[0] + r[1]) / 2 for r in rows]
     for column, label in ((4, 'all joints'), (5, 'visible'), (6, 'hidden')):
         hidden.plot(middle, [r[column] for r in rows], 'o-', label=label)
-    hidden.set_xlabel('% of the silhouette hidden')
-    hidden.set_ylabel('mean error, mm')
+    hidden.set(xlabel='% of the silhouette hidden', ylabel='mean error, mm')
     hidden.legend()
     found = hidden.twinx()
     found.plot(middle, [r[3] for r in rows], 'k:')
@@ -177,7 +176,6 @@ def draw(errors: FrontEndErrors, path: Path) -> None:
     sigma.plot([r[0] for r in rows], [r[1] for r in rows], 'o-', label='RMS')
     sigma.plot([r[0] for r in rows], [r[2] for r in rows], 'o-', label='by the median')
     sigma.plot([0, 200], [0, 200], 'k:')
-    sigma.set_xlabel('sigma, mm per coordinate')
-    sigma.set_ylabel('measured, mm')
+    sigma.set(xlabel='sigma, mm per coordinate', ylabel='measured, mm')
     sigma.legend()
     save_figure(figure, path, dpi=100)

@@ -125,7 +125,7 @@ def draw_reliability(rows: list, path: Path) -> None:
     expected = [row['expected_mm'] for row in rows]
     axes.plot(expected, [row['found_mm'] for row in rows], 'o-', label='lifted joints')
     axes.plot(expected, expected, ':', color='grey', label='as expected')
-    axes.set_xlabel('sigma: expected error per coordinate, mm')
-    axes.set_ylabel('measured error per coordinate, mm')
+    axes.set(xlabel='sigma: expected error per coordinate, mm',
+             ylabel='measured error per coordinate, mm')
     axes.legend()
     save_figure(figure, path)

@@ -272,12 +272,9 @@ def draw(result: dict, path: Path) -> None:
     middle = (_EDGES_PERCENT[:-1] + _EDGES_PERCENT[1:]) / 2
     for axes, name in zip(panels, ('whole body', *GROUPS)):
         for way, row in result['ways'].items():
-            values = row['by_tenth_mm'] if name == 'whole body' else (
-                row['groups_by_tenth_mm'][name])
+            values = row['groups_by_tenth_mm'].get(name, row['by_tenth_mm'])
             axes.plot(middle, [np.nan if v is None else v for v in values], 'o-', label=way)
-        axes.set_title(name)
-        axes.set_xlabel('% of the silhouette hidden')
-        axes.set_ylabel('error, mm')
+        axes.set(title=name, xlabel='% of the silhouette hidden', ylabel='error, mm')
         axes.set_ylim(bottom=0)
     for way, row in result['ways'].items():
         if 'calibration' in row:

@@ -71,11 +71,7 @@ def replay_pipeline(config: PipelineConfig, observations: Iterable[list[JointObs
 
 def replay(pipeline: Pipeline, camera: Camera | None, size,
            stamps_ns: Sequence[int]) -> Iterator[list[Body]]:
-    """
-    Yield the bodies of each image of ``size`` (width, height).
-
-    :param camera: None = the field of view of the settings.
-    """
+    """Yield the bodies of each image; camera None = the field of view of the settings."""
     blank = np.zeros((size[1], size[0], 3), np.uint8)
     for stamp_ns in stamps_ns:
         yield pipeline.process(blank, camera, stamp_ns)

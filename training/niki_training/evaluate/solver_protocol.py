@@ -151,11 +151,7 @@ def rows_of_solver(name: str, tables: dict) -> dict:
 
 
 def note_figures(folder: Path, rows: dict, protocol: str) -> None:
-    """
-    Write the rows of :func:`rows_of_solver` into the manifest of a model folder.
-
-    :param protocol: data, seed and counts in words.
-    """
+    """Write ``rows`` into a manifest; ``protocol`` says data, seed and counts in words."""
     manifest = read_model_folder(folder).manifest
     manifest['evaluation'] = {**manifest.get('evaluation', {}), 'protocol': protocol, **rows}
     write_file(Path(folder) / MANIFEST, (json.dumps(manifest, indent=1) + '\n').encode())

@@ -28,7 +28,6 @@ import numpy as np
 from niki_training.evaluate import video
 from niki_training.evaluate import video_scores as scores
 from niki_training.evaluate.replay import replay, replay_pipeline
-from niki_training.evaluate.video_truth import read_trial
 
 FIGURES = ('mpjpe_mm', 'pa_mpjpe_mm', 'root_mm', 'acceleration_error_mm_frame2', 'missed')
 
@@ -92,11 +91,8 @@ def value_in_use(number: str, settings: dict) -> float:
 
 def record(folder: Path, settings: dict, passer_by: Path | None = None) -> list[RecordedClip]:
     """Run the front end over every camera; ``passer_by`` is an archive of motion, see video."""
-    motion = video.load_passer_by_motion(passer_by)
     clips = []
-    for clip in read_trial(folder):
-        print(f'{clip.name}: {clip.video.name}', file=sys.stderr, flush=True)
-        painter = video.make_passer_by(clip, motion)
+    for clip, painter in video.clips_with_passer_by(folder, passer_by):
         observer = load_observer(apply_settings(PipelineConfig(), settings))
         stamps_ns, seen = [], []
         with open_source(str(clip.video)) as source:
@@ -107,10 +103,8 @@ def record(folder: Path, settings: dict, passer_by: Path | None = None) -> list[
                 seen.append(observer.observe(image, clip.calibrated.camera, frame.stamp_ns))
         observer.close()
         true_m = clip.limbs_m[:len(seen)]
-        covered = np.zeros(len(true_m), bool)
-        if painter:
-            covered = video.is_covered(painter)[:len(true_m)]
-            painter.close()
+        covered = (video.is_covered(painter)[:len(true_m)] if painter
+                   else np.zeros(len(true_m), bool))
         clips.append(RecordedClip(clip.calibrated.camera, size, stamps_ns, seen, true_m, covered))
     return clips
 

@@ -10,7 +10,7 @@ front of the measured one.
 import json
 from pathlib import Path
 import sys
-from typing import NamedTuple
+from typing import Iterator, NamedTuple
 
 from niki_ros.common.setting import apply_settings
 from niki_ros.common.settings import PipelineConfig
@@ -86,18 +86,14 @@ def evaluate_trial(folder: Path, solver: str, settings: dict,
     :param passer_by: archive of motion of a person who is drawn in front; the scores of frames in
         which that person covers the measured one are then in ``covered``.
     """
-    motion = load_passer_by_motion(passer_by)
     cameras, rows, covered, errors_mm = {}, [], [], []
-    for clip in read_trial(folder):
-        print(f'{clip.name}: {clip.video.name}', file=sys.stderr, flush=True)
-        painter = make_passer_by(clip, motion)
+    for clip, painter in clips_with_passer_by(folder, passer_by):
         result = evaluate_clip(clip, solver, settings, painter)
         errors_mm += result.stage_errors_mm
         rows.append(result.rows)
         cameras[clip.name] = {**summary(result.rows), **result.steadiness}
         if painter:
             covered.append(result.rows[is_covered(painter)[:len(result.rows)]])
-            painter.close()
     total = {'solver': solver, 'settings': settings, 'cameras': cameras,
              'all': summary(np.concatenate(rows)), 'stages': stage_errors.mean_errors(errors_mm)}
     if covered:
@@ -105,22 +101,22 @@ def evaluate_trial(folder: Path, solver: str, settings: dict,
     return total
 
 
-def load_passer_by_motion(path: Path | None):
-    """Return the motion of an archive; None without a path."""
-    if path is None:
-        return None
-    from niki_training.render.motion import load_rooted_motion
-    return load_rooted_motion(path)
-
-
-def make_passer_by(clip: TrialClip, motion):
-    """Return a :class:`PasserBy` for one camera; None without motion."""
-    if motion is None:
-        return None
-    from niki_training.evaluate.passer_by import PasserBy
-    with open_source(str(clip.video)) as source:
-        size = source.width, source.height
-    return PasserBy(motion, clip.calibrated, clip.limbs_m, size)
+def clips_with_passer_by(folder: Path, motion: Path | None) -> Iterator[tuple]:
+    """Yield each camera of a trial, and its :class:`PasserBy` or, without ``motion``, None."""
+    if motion is not None:
+        from niki_training.evaluate.passer_by import PasserBy
+        from niki_training.render.motion import load_rooted_motion
+        rooted = load_rooted_motion(motion)
+    for clip in read_trial(folder):
+        print(f'{clip.name}: {clip.video.name}', file=sys.stderr, flush=True)
+        if motion is None:
+            yield clip, None
+            continue
+        with open_source(str(clip.video)) as source:
+            size = source.width, source.height
+        painter = PasserBy(rooted, clip.calibrated, clip.limbs_m, size)
+        yield clip, painter
+        painter.close()
 
 
 def is_covered(passer_by) -> np.ndarray:

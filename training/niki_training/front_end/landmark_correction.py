@@ -50,16 +50,12 @@ class CorrectionNumbers:
 
 
 class Samples(NamedTuple):
-    """
-    Frames with a person found, in the axes of a camera that points at the hips.
-
-    ``image_error`` leads from observed to true image positions, over the person's size.
-    """
+    """Frames with a person found, in the axes of a camera that points at the hips."""
 
     inputs: torch.Tensor  # (n, 165)
     observed_m: torch.Tensor  # (n, 29, 3) the front end's joints
     true_m: torch.Tensor  # (n, 29, 3)
-    image_error: torch.Tensor  # (n, 29, 2), NaN without an observed position
+    image_error: torch.Tensor  # (n, 29, 2) observed to true positions over the size, or NaN
 
 
 def read_samples(folder: Path, split: str) -> Samples:

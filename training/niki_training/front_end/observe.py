@@ -16,7 +16,7 @@ FRAME_NS = 33_333_333
 UNCORRECTED_JOINTS = 'obs_uncorrected_m'  # joints before the correction of average errors
 _LIMBS = [JOINT[f'{side}_{part}'] for side in ('left', 'right')
           for part in ('hip', 'knee', 'ankle', 'shoulder', 'elbow', 'wrist')]
-_MAX_MISS_RATIO = 0.35  # an observation of a person misses the limbs by less, over their size
+_MAX_MISS_RATIO = 0.35  # of the person's size; observations that are off by more are not theirs
 _SHAPES: dict[str, tuple] = {
     'joints_m': (29, 3), 'sigma': (29,), 'keypoints_px': (29, 2), 'keypoint_sigma_px': (29,),
     'box_px': (4,), 'score': (), 'lengths_m': (34,), 'length_sigma_m': (34,),
@@ -70,11 +70,7 @@ def _recording_observer(model: str, max_people: int):
 
 
 class ClipRecorder:
-    """
-    Runs a front end on clips, each of them a new stream.
-
-    :param observer: one of ``OBSERVERS``. :param model: size of the landmark network.
-    """
+    """Runs one of ``OBSERVERS`` on clips, each of them a new stream."""
 
     def __init__(self, observer: str = 'landmarks', model: str = 'full'):
         if observer not in OBSERVERS:

@@ -118,11 +118,7 @@ def _long_tailed(*shape):
 
 
 class KeypointErrors:
-    """
-    The errors of N people over time, the same for the same image.
-
-    :param true_m: (N, 21, 3) keypoints in the newest image, which give the size.
-    """
+    """The errors of N people over time; keypoints (N, 21, 3) of the newest image give the size."""
 
     def __init__(self, true_m, count: int, numbers: KeypointErrorNumbers = KeypointErrorNumbers()):
         self._numbers = numbers

@@ -55,11 +55,7 @@ class _Pool(NamedTuple):
 
 
 class LiftedPairs:
-    """
-    Lifted joints of motion, and their ground truth, all in memory.
-
-    :param frames: length of the windows. :param pieces: of motion in memory.
-    """
+    """Lifted joints of ``pieces`` of motion and their ground truth, in windows of ``frames``."""
 
     def __init__(self, batches: LiftBatches, lifter: Lifter, frames: int, pieces: int = 6000,
                  seed: int = 0, inputs: LifterInputs = ALL_INPUTS):
@@ -111,8 +107,8 @@ def _lifted_pieces(batches: LiftBatches, lifter: Lifter, frames: int, rng,
     rays, seen, guess_m = _observed(points[:, :, 29:] + place, camera_from_view, batches.errors)
     seen[torch.arange(PIECE_FRAMES) < torch.as_tensor(begins)[:, None] + _HISTORY
          * torch.as_tensor(begins > 0)[:, None]] = 0.0
-    own_sigma_200mm = _own_sigma(seen.numpy())
-    hidden = own_sigma_200mm >= HIDDEN_SIGMA
+    visible = seen.numpy()[..., _KEYPOINT_OF_LANDMARK] @ LANDMARK_WEIGHTS.T
+    hidden = joint_sigma(visible, np.zeros(29)) >= HIDDEN_SIGMA
     known = torch.where(torch.as_tensor(hidden[..., JOINT_OF_KEYPOINT]),
                         seen.clamp_max(MAX_HIDDEN_SEEN), seen)
     noisy, sigma, twist = _lift(lifter, rays, known, guess_m * inputs.depth, hidden[:, _HISTORY:],
@@ -190,12 +186,6 @@ _KEYPOINT_OF_LANDMARK = [KEYPOINTS.index(name) for name in (
     'left_elbow', 'right_elbow', 'left_wrist', 'right_wrist',
     *('left_knuckles', 'right_knuckles') * 3, 'left_hip', 'right_hip', 'left_knee', 'right_knee',
     'left_ankle', 'right_ankle', 'left_heel', 'right_heel', 'left_toe', 'right_toe')]
-
-
-def _own_sigma(seen) -> np.ndarray:
-    """Return the front end's sigma (..., 29) for a visibility of keypoints (..., 21)."""
-    visible = seen[..., _KEYPOINT_OF_LANDMARK] @ LANDMARK_WEIGHTS.T
-    return joint_sigma(visible, np.zeros(29))
 
 
 def _extrapolated(noisy, hidden, root, begins) -> np.ndarray:

@@ -5,12 +5,7 @@ import numpy as np
 
 
 class CameraEffects:
-    """
-    The effects of one camera on the images of a clip; one camera in five has none.
-
-    :param size: width and height in pixels.
-    :ivar exposure: open time of the shutter over the time between frames, 0 = no motion blur.
-    """
+    """The effects of one camera on images of ``size`` (width, height); one in five has none."""
 
     def __init__(self, size, rng):
         self._rng = rng
@@ -19,6 +14,7 @@ class CameraEffects:
         self._blur_px = rng.uniform(0.4, 1.4) if has_effect[1] else 0.0
         self._jpeg_quality = int(rng.uniform(25, 95)) if has_effect[2] else None
         self._gain = rng.uniform(0.75, 1.2) if has_effect[3] else 1.0
+        # open time of the shutter over the time between frames, 0 = no motion blur
         self.exposure = rng.uniform(0.3, 0.9) if has_effect[4] else 0.0
         noise_shape = size[1] + 64, size[0] + 64, 3
         self._noise_image = rng.normal(0, self._noise, noise_shape).astype(np.int16)

@@ -24,14 +24,10 @@ _CROWD_ODDS, _COMPANION_ODDS = 0.4, 0.08
 
 @dataclass
 class RenderedFrame:
-    """
-    One image with its ground truth in camera axes.
-
-    ``identity`` is 0 = background, 1 = main person, 2 … other people, 100 … furniture.
-    """
+    """One image with its ground truth in camera axes."""
 
     image_rgb: np.ndarray  # (H, W, 3) uint8, after the effects of the camera
-    identity: np.ndarray  # (H, W) uint8
+    identity: np.ndarray  # (H, W) uint8: 0 nothing, 1 main person, 2 … others, 100 … furniture
     joints_m: np.ndarray  # (29, 3)
     keypoints_px: np.ndarray  # (29, 2)
     visible: np.ndarray  # (29,) bool

@@ -28,7 +28,7 @@ _WIDTH_PX, _SMALL_WIDTH_PX = 3840, 1280  # of the images of ``gt_joints_2d``, an
 _SENSOR_MM = (36.0, 20.25)
 _FOCAL_MM = (('hdri', 50.0), ('cam00', 18.0), ('cam01', 18.0), ('cam02', 18.0), ('cam03', 18.0))
 _OTHER_FOCAL_MM = 28.0
-_MAX_OCCLUSION = 90  # percent
+_MAX_OCCLUSION_PERCENT = 90
 _COLUMNS = ('imgPath', 'gt_joints_2d', 'gt_joints_3d', 'isValid', 'occlusion')
 
 
@@ -62,10 +62,10 @@ def _frame(columns: dict, i: int, images: dict, folder: Path) -> AnnotatedImage:
     for person, joints in enumerate(columns['gt_joints_3d'][i]):
         joints_px = scale * np.asarray(columns['gt_joints_2d'][i][person], float)[:24, :2]
         mesh = None if meshes is None else np.asarray(meshes[i][person], np.float32)
-        occlusion = float(columns['occlusion'][i][person])
-        people.append(PersonTruth(
-            np.asarray(joints, float)[:24], joints_px, box_around(joints_px), vertices_m=mesh,
-            valid=bool(columns['isValid'][i][person]) and 0 <= occlusion <= _MAX_OCCLUSION))
+        percent = float(columns['occlusion'][i][person])
+        valid = bool(columns['isValid'][i][person]) and 0 <= percent <= _MAX_OCCLUSION_PERCENT
+        people.append(PersonTruth(np.asarray(joints, float)[:24], joints_px, box_around(joints_px),
+                                  vertices_m=mesh, valid=valid))
     return AnnotatedImage(file, _camera(name), people)
 
 

@@ -13,37 +13,27 @@ _BOX_MARGIN_RATIO = 0.1  # added on every side of a box, over the extent of its 
 
 @dataclass(frozen=True)
 class PersonTruth:
-    """
-    Ground truth of one person in one image, in camera axes.
-
-    :param rotmat: (24, 3, 3) SMPL's local rotations, joint 0 in camera axes, or None.
-    :param joints17_m: (17, 3) measured joints in the order of Human3.6M, or None.
-    """
+    """Ground truth of one person in one image, in camera axes."""
 
     joints_m: np.ndarray  # (24, 3) SMPL's joints
     joints_px: np.ndarray  # (24, 2) their image positions
     box_px: np.ndarray  # (4,) x0, y0, x1, y1
-    rotmat: np.ndarray | None = None
+    rotmat: np.ndarray | None = None  # (24, 3, 3) SMPL's local rotations, joint 0 in camera axes
     betas: np.ndarray | None = None  # (10,) SMPL's shape, or None
     gender: str = 'neutral'
-    joints17_m: np.ndarray | None = None
+    joints17_m: np.ndarray | None = None  # (17, 3) measured joints in the order of Human3.6M
     vertices_m: np.ndarray | None = None  # (6890, 3) SMPL's mesh, or None
     valid: bool = True  # True for people that the benchmark counts
 
 
 class AnnotatedImage(NamedTuple):
-    """
-    One image of a benchmark.
-
-    :param people: the same people in every image of a sequence; None where one is not annotated.
-    :param change: edits the image (H, W, 3) uint8 BGR after loading.
-    """
+    """One image of a benchmark."""
 
     file: Path
     camera: Callable[[tuple], Camera]  # returns the camera of an image of (width, height)
-    people: list[PersonTruth | None]
+    people: list[PersonTruth | None]  # the same ones in a whole sequence; None: not annotated
     time_s: float = 0.0  # since the beginning of the sequence; 0 for single images
-    change: Callable[[np.ndarray], np.ndarray] | None = None
+    change: Callable[[np.ndarray], np.ndarray] | None = None  # edits (H, W, 3) uint8 BGR
 
     def image_rgb(self) -> np.ndarray:
         """Return the image (H, W, 3) uint8."""

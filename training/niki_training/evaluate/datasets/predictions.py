@@ -11,12 +11,12 @@ from niki_ros.common.errors import InputError
 from niki_ros.common.setting import apply_settings
 from niki_ros.common.settings import PipelineConfig
 from niki_ros.files.atomic_write import atomic_write
+from niki_ros.images.boxes import overlap
 from niki_ros.loading.pipeline import load_pipeline
 import numpy as np
 from tqdm import tqdm
 
 from niki_training.evaluate.datasets.annotations import AnnotatedImage, Sequence
-from niki_training.evaluate.datasets.matching import matched
 from niki_training.files.archives import opened_npz
 from niki_training.files.outputs import write_text
 
@@ -24,7 +24,7 @@ RUN_FILE = 'run.json'
 # shapes of the arrays with one row per annotated person; zeros where no body was matched
 ARRAYS: dict[str, tuple] = {
     'found': (), 'rotmat': (24, 3, 3), 'rest_m': (29, 3), 'joints_m': (29, 3)}
-_MAX_PEOPLE = 32
+_MAX_PEOPLE, _MIN_IOU = 32, 0.1
 
 
 class Predictions(dict):
@@ -150,3 +150,25 @@ def _append(kept: dict[str, list[np.ndarray]], body: Body | None, skeleton) -> N
         'joints_m': body.joints_m}
     for name, value in row.items():
         kept[name].append(value)
+
+
+def matched(found_px: list[np.ndarray], true_px: list[np.ndarray]) -> dict[int, int]:
+    """
+    Return person → body, from the joints (24, 2) of each body and of each person in the image.
+
+    The rule is AGORA's (docs/evaluation_metric.md of github.com/pixelite1201/agora_evaluation):
+    pairs are matched by the mean distance of their joints, nearest first, where the boxes around
+    the joints overlap. It also matches several people in one image of the other benchmarks.
+    """
+    pairs = [(float(np.linalg.norm(found - true, axis=-1).mean()), person, body)
+             for person, true in enumerate(true_px) for body, found in enumerate(found_px)
+             if np.isfinite(found).all() and overlap(_box(found), _box(true)) >= _MIN_IOU]
+    out: dict[int, int] = {}
+    for _, person, body in sorted(pairs):
+        if person not in out and body not in out.values():
+            out[person] = body
+    return out
+
+
+def _box(points) -> np.ndarray:
+    return np.concatenate([points.min(axis=0), points.max(axis=0)])

@@ -88,11 +88,7 @@ def score_sequence(sequence: Sequence, found: Predictions, joint_set: str,
 
 
 def summary(errors: list[SequenceErrors], detection: bool) -> dict:
-    """
-    Return the means over all people that were found, and the share of those.
-
-    :param detection: add F1, and the errors divided by it (AGORA).
-    """
+    """Return the means over all people that were found, their share and, for AGORA, F1."""
     errors_mm = np.concatenate([one.errors_mm for one in errors])
     is_found, count = np.isfinite(errors_mm[:, 0]), len(errors_mm)
     scores: dict = {'people': count,

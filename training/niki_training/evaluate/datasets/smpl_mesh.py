@@ -88,11 +88,7 @@ class SmplMesh:
 
 
 class Meshes:
-    """
-    The user's SMPL files by gender, and the regressor of the 17 joints of Human3.6M.
-
-    :param smpl: one file of the neutral body, or a folder with one file for each gender.
-    """
+    """SMPL's file of each gender (a single one is neutral), and Human3.6M's regressor or None."""
 
     def __init__(self, smpl: Path, regressor: Path | None, genders=('neutral',)):
         files = _files(smpl)
