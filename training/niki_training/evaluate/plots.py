@@ -11,6 +11,9 @@ _CHARTS = (
     ('frames', 'auroc', 'frames: AUROC of the confidence', 'linear'),
     ('sequences', 'mpjpe_mm', 'tracks: MPJPE, mm', 'log'),
     ('sequences', 'acceleration_mm', 'tracks: acceleration error, mm/frame²', 'log'))
+_TITLES = {'rendered': 'rendered people: error per coordinate over the size of the limbs, median',
+           'depth_rendered': 'depth about the hips, rendered people',
+           'depth_video': 'depth about the hips, calibrated video'}
 _MIN_LOG_HEIGHT = 0.1  # bars on a logarithmic axis start here; smaller values are drawn as this
 
 
@@ -68,8 +71,7 @@ def _draw(axes, bars: dict, scale: str, colours: dict) -> None:
 
 def draw_landmark_errors(report: dict, path: Path) -> None:
     """Draw the report of :func:`niki_training.evaluate.landmarks.measure`."""
-    drawn = [(_draw_visibility, 'photographs'), (_draw_lasting, 'rendered'),
-             (_draw_depth, 'depth_rendered'), (_draw_depth, 'depth_video')]
+    drawn = [(_draw_visibility, 'photographs'), *((_draw_two_scores, name) for name in _TITLES)]
     drawn = [(draw, name) for draw, name in drawn if name in report]
     figure = new_figure(figsize=(12, 4 * len(drawn)), layout='constrained')
     grid = figure.subplots(len(drawn), 1, squeeze=False)[:, 0]
@@ -97,25 +99,17 @@ def _draw_visibility(axes, report: dict, name: str) -> None:
                    'error in the image over the size of the limbs; above the bars the share')
 
 
-def _draw_lasting(axes, report: dict, name: str) -> None:
+def _draw_two_scores(axes, report: dict, name: str) -> None:
+    """Draw both scores of each joint."""
     rows = report[name]
-    for shift, kind in ((-0.2, 'lasting'), (0.2, 'flickers')):
+    bars = (('lasting', 1, 'lasting'), ('flickers', 1, 'flickers')) if name == 'rendered' else (
+        ('slope', 1, 'guessed depth over true depth'),
+        ('residual_mm', 100, 'standard deviation from that line, 100 mm'))
+    for shift, (score, unit, label) in zip((-0.2, 0.2), bars):
         axes.bar([k + shift for k in range(len(rows))],
-                 [row[kind] for row in rows.values()], 0.38, label=kind)
+                 [row[score] / unit for row in rows.values()], 0.38, label=label)
     axes.set_xticks(range(len(rows)), list(rows))
-    axes.set_title('rendered people: error per coordinate over the size of the limbs, median')
-
-
-def _draw_depth(axes, report: dict, name: str) -> None:
-    rows = report[name]
-    axes.bar([k - 0.2 for k in range(len(rows))], [row['slope'] for row in rows.values()], 0.38,
-             label='guessed depth over true depth')
-    axes.bar([k + 0.2 for k in range(len(rows))],
-             [row['residual_mm'] / 100 for row in rows.values()], 0.38,
-             label='standard deviation from that line, 100 mm')
-    axes.set_xticks(range(len(rows)), list(rows))
-    axes.set_title({'depth_rendered': 'depth about the hips, rendered people',
-                    'depth_video': 'depth about the hips, calibrated video'}[name])
+    axes.set_title(_TITLES[name])
 
 
 def draw_reliability(rows: list, path: Path) -> None:

@@ -29,12 +29,7 @@ from niki_training.evaluate.metrics import mean_or_none
 from niki_training.evaluate.plots import new_figure, save_figure
 from niki_training.evaluate.replay import replay, ReplayObserver
 from niki_training.files.outputs import check_arguments, write_text
-from niki_training.front_end.observe import (
-    FRAME_NS,
-    recomputed_observation,
-    UNCORRECTED_JOINTS,
-    with_recomputed_observations,
-)
+from niki_training.front_end import observe
 from niki_training.render.shards import read_shards
 
 SOLVERS = ('analytic', 'niki', 'niki-temporal')
@@ -83,7 +78,8 @@ def main(args) -> int:
     shards = read_shards(args.folder, args.split)
     if args.clips:
         shards = {key: array[:args.clips] for key, array in shards.items()}
-    result = evaluate(with_recomputed_observations(shards), args.solver or SOLVERS, args.tracks)
+    shards = observe.with_recomputed_observations(shards)
+    result = evaluate(shards, args.solver or SOLVERS, args.tracks)
     print(json.dumps(result) if args.json == '-' else markdown(result))
     if args.json and args.json != '-':
         write_text(args.json, json.dumps(result, indent=1) + '\n')
@@ -102,7 +98,7 @@ def evaluate(shards: dict, solvers: Sequence[str], tracks: bool = False) -> dict
     found, hidden = shards['obs_found'], shards['hidden_percent']
     joints_m = shards['joints_m'] - shards['joints_m'][:, :, :1]
     truth = Truth(joints_m, hidden, shards['visible']).at(found)
-    observed_m = shards.get(UNCORRECTED_JOINTS, shards['obs_joints_m'])[found]
+    observed_m = shards.get(observe.UNCORRECTED_JOINTS, shards['obs_joints_m'])[found]
     results = {OBSERVER: scores(observed_m, None, truth)}
     for item in solvers:
         name, _, folder = item.partition('=')
@@ -135,7 +131,7 @@ def run_tracks(solver, shards: dict) -> tuple[np.ndarray, np.ndarray]:
         track = solver.start_track()
         for t in np.flatnonzero(found):
             solution = track.step(shards['obs_joints_m'][clip, t], shards['obs_sigma'][clip, t],
-                                  int(t) * FRAME_NS)
+                                  int(t) * observe.FRAME_NS)
             joints_m.append(solution.joints_m)
             confidence.append(solution.confidence)
     return np.stack(joints_m), np.stack(confidence)
@@ -151,7 +147,7 @@ def run_pipeline(solver, shards: dict) -> tuple[np.ndarray, np.ndarray]:
         pipeline = Pipeline(ReplayObserver(clip_observations(shards, clip, errors)), solver,
                             config, lifter)
         camera = Camera(shards['camera_matrix'][clip], width, height)
-        stamps_ns = [t * FRAME_NS for t in range(len(found))]
+        stamps_ns = [t * observe.FRAME_NS for t in range(len(found))]
         replayed = replay(pipeline, camera, (width, height), stamps_ns)
         for is_found, bodies in zip(found, replayed):
             if is_found:
@@ -168,7 +164,7 @@ def clip_observations(shards: dict, clip: int,
         if not is_found:
             yield []
         elif 'obs_landmarks' in shards:
-            yield [recomputed_observation(shards, clip, t, errors)]
+            yield [observe.recomputed_observation(shards, clip, t, errors)]
         else:
             seen = {key: shards[f'obs_{key}'][clip, t]
                     for key in _FIELDS if f'obs_{key}' in shards}
@@ -228,8 +224,9 @@ def relative_scores(own: dict, observer: dict) -> dict:
     return result
 
 
-def calibration(confidence, right, bins: int = _CONFIDENCE_BINS) -> dict[str, list[float]]:
+def calibration(confidence, right) -> dict[str, list[float]]:
     """Return mean confidence, share of right joints, and share of all joints in each bin."""
+    bins = _CONFIDENCE_BINS
     index = np.minimum((np.asarray(confidence) * bins).astype(int), bins - 1)
     count = np.bincount(index.ravel(), minlength=bins)
     safe = np.maximum(count, 1)

@@ -20,16 +20,8 @@ from niki_ros.sources.open import open_source
 import numpy as np
 
 from niki_training.evaluate import stage_errors
+from niki_training.evaluate import video_scores as scores
 from niki_training.evaluate.replay import RecordingObserver
-from niki_training.evaluate.video_scores import (
-    aligned_error_m,
-    COLUMNS,
-    frame_scores,
-    nearest_body,
-    observed_limbs_m,
-    steadiness,
-    summary,
-)
 from niki_training.evaluate.video_truth import LIMB_JOINTS, read_trial, TrialClip
 
 MIN_COVERED_LIMBS = 3  # a frame with so many limb joints behind the passer-by counts as covered
@@ -41,7 +33,7 @@ _STEADINESS_UNITS = {'bone_length_cv_percent': '%',
 class ClipResult(NamedTuple):
     """Scores of one clip."""
 
-    rows: np.ndarray  # (frames, columns) of :func:`frame_scores`
+    rows: np.ndarray  # (frames, columns) of :func:`video_scores.frame_scores`
     steadiness: dict  # scores over the whole clip
     stage_errors_mm: list[np.ndarray]  # (stages, columns) of each frame with a body
 
@@ -64,13 +56,13 @@ def main(args) -> int:
         print(json.dumps(result))
         return 0
     print(f'{"camera":8s} {"frames":>6s} {"missed":>6s} {"ids":>4s} '
-          + ' '.join(f'{column:>17s}' for column in COLUMNS))
+          + ' '.join(f'{column:>17s}' for column in scores.COLUMNS))
     rows = {**result['cameras'], 'all': result['all']}
     if 'covered' in result:
         rows['covered'] = result['covered']
     for name, row in rows.items():
         print(f'{name:8s} {row["frames"]:6d} {row["missed"]:6d} {row.get("ids", ""):>4} '
-              + ' '.join(f'{row[column]:17.1f}' for column in COLUMNS))
+              + ' '.join(f'{row[column]:17.1f}' for column in scores.COLUMNS))
     print('\n' + stage_errors.text_table(result['stages']) + '\n')
     with_steadiness = [row for row in result['cameras'].values() if 'ids' in row]
     for key, unit in _STEADINESS_UNITS.items():
@@ -91,13 +83,14 @@ def evaluate_trial(folder: Path, solver: str, settings: dict,
         result = evaluate_clip(clip, solver, settings, painter)
         errors_mm += result.stage_errors_mm
         rows.append(result.rows)
-        cameras[clip.name] = {**summary(result.rows), **result.steadiness}
+        cameras[clip.name] = {**scores.summary(result.rows), **result.steadiness}
         if painter:
             covered.append(result.rows[is_covered(painter)[:len(result.rows)]])
     total = {'solver': solver, 'settings': settings, 'cameras': cameras,
-             'all': summary(np.concatenate(rows)), 'stages': stage_errors.mean_errors(errors_mm)}
+             'all': scores.summary(np.concatenate(rows)),
+             'stages': stage_errors.mean_errors(errors_mm)}
     if covered:
-        total['covered'] = summary(np.concatenate(covered))
+        total['covered'] = scores.summary(np.concatenate(covered))
     return total
 
 
@@ -135,9 +128,9 @@ def evaluate_clip(clip: TrialClip, solver: str, settings: dict, passer_by=None) 
     with open_source(str(clip.video)) as source:
         for index, (frame, true_m) in enumerate(zip(source, clip.limbs_m)):
             image = passer_by.paint(frame.image_rgb, index) if passer_by else frame.image_rgb
-            body = nearest_body(pipeline.process(image, camera, frame.stamp_ns), true_m)
-            observed_m = observed_limbs_m(observer.last, camera.project(true_m))
-            rows.append(frame_scores(body, observed_m, true_m, camera))
+            body = scores.nearest_body(pipeline.process(image, camera, frame.stamp_ns), true_m)
+            observed_m = scores.observed_limbs_m(observer.last, camera.project(true_m))
+            rows.append(scores.frame_scores(body, observed_m, true_m, camera))
             if body is not None:
                 bodies.append(body)
                 true_of_bodies.append(true_m)
@@ -145,11 +138,11 @@ def evaluate_clip(clip: TrialClip, solver: str, settings: dict, passer_by=None) 
                 errors_mm.append(stage_errors.stage_errors_mm(
                     stage_errors.joints_after_stages(pipeline, body), true_m))
     pipeline.close()
-    return ClipResult(np.array(rows), steadiness(bodies, np.array(true_of_bodies),
+    return ClipResult(np.array(rows), scores.steadiness(bodies, np.array(true_of_bodies),
                                                  np.array(observed_of_bodies)), errors_mm)
 
 
 def _best_observed(observed_m: list[np.ndarray], true_m) -> np.ndarray:
     """Return the observed limbs (12, 3) nearest to the true ones; NaN where there are none."""
-    return min(observed_m, key=lambda one_m: aligned_error_m(one_m, true_m),
+    return min(observed_m, key=lambda one_m: scores.aligned_error_m(one_m, true_m),
                default=np.full((len(LIMB_JOINTS), 3), np.nan))

@@ -78,13 +78,6 @@ class ClipRecorder:
         self._model = model
         self._front_ends: dict = {}
 
-    def _front_end(self, max_people: int):
-        """Return a front end that follows up to ``max_people``, without a past."""
-        if max_people not in self._front_ends:
-            self._front_ends[max_people] = _recording_observer(self._model, max_people)
-        self._front_ends[max_people].reset()
-        return self._front_ends[max_people]
-
     def observe(self, frames: Iterable, camera: Camera,
                 max_people: int) -> list[JointObservation | None]:
         """
@@ -92,7 +85,10 @@ class ClipRecorder:
 
         :param frames: with ``image_rgb`` (H, W, 3) and ``keypoints_px`` (29, 2) of that person.
         """
-        front_end = self._front_end(max_people)
+        if max_people not in self._front_ends:
+            self._front_ends[max_people] = _recording_observer(self._model, max_people)
+        front_end = self._front_ends[max_people]
+        front_end.reset()
         return [observation_of_person(front_end.observe(frame.image_rgb, camera, t * FRAME_NS),
                                       frame.keypoints_px) for t, frame in enumerate(frames)]
 
