@@ -1,8 +1,6 @@
 #!/usr/bin/env python3
 """Image of the README: ``python docs/make_picture.py VIDEO FRAME x0 y0 x1 y1 OUT.jpg``."""
 
-from __future__ import annotations
-
 from collections import deque
 from pathlib import Path
 import sys

@@ -6,8 +6,6 @@ docs/images/scene.png is the view of config/niki.rviz, drawn by matplotlib becau
 screen. docs/images/stages.jpg shows the steps of the pipeline.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 import sys
 

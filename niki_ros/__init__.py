@@ -1,7 +1,5 @@
 """People seen by a camera as bodies in metres: NIKI for ROS 2."""
 
-from __future__ import annotations
-
 import os
 
 # ONNX Runtime from 1.31 on gives every machine an id and reports its use over the network, from

@@ -6,8 +6,6 @@ It is a video of the package sports2d (BSD-3) on PyPI. ``tools/setup_venv.py`` d
 the packages, so that ``make demo`` needs no network.
 """
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import os

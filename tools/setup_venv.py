@@ -7,8 +7,6 @@ adds only missing packages. It imports the standard library only, because it run
 is installed.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 from pathlib import Path

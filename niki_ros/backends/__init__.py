@@ -1,7 +1,5 @@
 """Libraries that run graphs, behind the protocol :class:`Engine`. May import models."""
 
-from __future__ import annotations
-
 import ctypes
 from inspect import signature
 from os import PathLike

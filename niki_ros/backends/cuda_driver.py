@@ -4,8 +4,6 @@ Calls of the CUDA driver by ctypes: the one CUDA library that every machine with
 TensorRT works in the device's primary context, and so does this module.
 """
 
-from __future__ import annotations
-
 import ctypes
 from ctypes import byref, c_char, c_int, c_size_t, c_uint, c_ulonglong, c_void_p
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The protocol of all backends, and the check of an engine's inputs."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Dict, Protocol, Tuple, Union
 

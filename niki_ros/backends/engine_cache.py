@@ -6,8 +6,6 @@ which is written last. A ``.lock`` of this name, which the system releases when 
 prevents that two processes build the same engine.
 """
 
-from __future__ import annotations
-
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone

@@ -1,7 +1,5 @@
 """Runs a graph with ONNX Runtime: on the CPU, or with its CUDA and TensorRT providers."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache

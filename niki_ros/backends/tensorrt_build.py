@@ -5,8 +5,6 @@ Networks are strongly typed: the precision is that of the graph, and no builder 
 TensorRT-RTX also builds for a GPU that this machine does not have.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Callable, Dict, List, Optional

@@ -1,7 +1,5 @@
 """TensorRT: its library, and the engines of graphs from the cache or built into it."""
 
-from __future__ import annotations
-
 from importlib import import_module
 import logging
 from typing import Callable, Optional, Tuple

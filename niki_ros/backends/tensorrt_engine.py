@@ -1,7 +1,5 @@
 """Runs a TensorRT engine: buffers are allocated once, and each batch size has a CUDA graph."""
 
-from __future__ import annotations
-
 from typing import Dict, Iterator, Set
 
 from niki_ros.backends.engine import checked_inputs, TensorSpec

@@ -1,7 +1,5 @@
 """Images of people for the comparison of engines, and the inputs that networks make of them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator, List, Optional

@@ -1,7 +1,5 @@
 """Inputs for the comparison of engines: poses of real people, or images of people."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Dict, Optional
 

@@ -7,8 +7,6 @@ networks of the front end are measured on images: landmarks in pixels of the cro
 millimetres, a detector in pixels of its input and by its score.
 """
 
-from __future__ import annotations
-
 from typing import Any, Dict, List, Optional
 
 from niki_ros.backends.engine import Engine

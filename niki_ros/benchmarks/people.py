@@ -1,7 +1,5 @@
 """Times of the pipeline with 1, 2, 4 and 8 people in a moving scene."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from time import perf_counter, process_time, sleep
 from typing import Any, Callable, Dict, List, Sequence, Tuple

@@ -5,8 +5,6 @@ Two flows of 16 blocks (29.0 M parameters). As in the release, each block comput
 for all values and masks half of them.
 """
 
-from __future__ import annotations
-
 from typing import Any, Callable, Dict, List, Tuple
 
 from niki_ros.benchmarks.timing import percentiles, times_ms

@@ -1,7 +1,5 @@
 """Times of solvers and of the pipeline on this machine, and the limit that its memory sets."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from contextlib import contextmanager
 from itertools import count

@@ -1,7 +1,5 @@
 """Repeated calls and the percentiles of their times."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from time import perf_counter, perf_counter_ns
 from typing import Any, Callable, Dict, List

@@ -1,7 +1,5 @@
 """The body of a person, as it is published."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Confidence of joints: the probability that a joint is within 150 mm of its true position."""
 
-from __future__ import annotations
-
 from niki_ros.body.observation import SIGMA_UNIT_M
 from niki_ros.body.skeleton import JOINT
 import numpy as np

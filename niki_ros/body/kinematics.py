@@ -1,7 +1,5 @@
 """Forward kinematics of the 29-joint tree, batched."""
 
-from __future__ import annotations
-
 from niki_ros.body.skeleton import PARENTS_29
 import numpy as np
 

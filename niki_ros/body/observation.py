@@ -1,7 +1,5 @@
 """Observation of one person in one image by a front end."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Optional
 

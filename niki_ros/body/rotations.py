@@ -5,8 +5,6 @@ Matrices rotate column vectors: ``v_parent = rotmat @ v_child``. Scipy has some 
 for the few rotations of one body they are several times slower.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 # a rotation matrix is linear in the ten products of the components of its quaternion x y z w

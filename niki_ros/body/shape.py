@@ -1,7 +1,5 @@
 """Robust estimate of a body's shape from the distances between its joints."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 

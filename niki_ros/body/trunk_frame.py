@@ -1,7 +1,5 @@
 """A frame fixed to the trunk, in which the input of a network does not depend on the heading."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from niki_ros.body.observation import SIGMA_UNIT_M

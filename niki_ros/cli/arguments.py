@@ -1,7 +1,5 @@
 """Arguments that several verbs share: source, camera, settings, files to write."""
 
-from __future__ import annotations
-
 from argparse import ArgumentTypeError
 import os
 from pathlib import Path

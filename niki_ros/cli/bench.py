@@ -1,7 +1,5 @@
 """The verb ``niki bench``: speed of solver, pipeline and node on this machine."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

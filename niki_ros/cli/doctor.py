@@ -1,7 +1,5 @@
 """The verb ``niki doctor``: installed and missing parts, and the commands that install them."""
 
-from __future__ import annotations
-
 from importlib import metadata
 from importlib.util import find_spec
 import json

@@ -1,7 +1,5 @@
 """The verb ``niki engine``: build, list, check and clear TensorRT engines."""
 
-from __future__ import annotations
-
 from argparse import REMAINDER
 import json
 import sys

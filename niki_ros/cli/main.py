@@ -5,8 +5,6 @@ A verb is a module with ``HELP: str``, ``add_arguments(parser)`` and ``main(args
 the module of the verb in the arguments is imported, so that ``niki --help`` answers at once.
 """
 
-from __future__ import annotations
-
 import argparse
 from importlib import import_module
 import os

@@ -1,7 +1,5 @@
 """The verb ``niki models``: list and verify the models that ship."""
 
-from __future__ import annotations
-
 import json
 
 from niki_ros.common.errors import ModelError

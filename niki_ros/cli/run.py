@@ -1,7 +1,5 @@
 """``niki run``: a video, a camera, images or a bag to bodies, by the pipeline of the node."""
 
-from __future__ import annotations
-
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 import json

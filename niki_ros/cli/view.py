@@ -1,7 +1,5 @@
 """``niki view``: bodies of a video or a bag, in the viewer Rerun or a browser."""
 
-from __future__ import annotations
-
 from contextlib import contextmanager, nullcontext
 import sys
 from typing import Iterable, Iterator, List

@@ -1,7 +1,5 @@
 """Checks of arrays and images, with errors that name what is wrong."""
 
-from __future__ import annotations
-
 from niki_ros.common.errors import InputError
 import numpy as np
 

@@ -1,7 +1,5 @@
 """Replacement in ASCII of characters that the encoding of a terminal lacks."""
 
-from __future__ import annotations
-
 import codecs
 import sys
 

@@ -5,8 +5,6 @@ ROS parameters, command-line options and the table in the documentation are deri
 public name of a setting is dotted, such as ``smoothing.min_cutoff_hz``.
 """
 
-from __future__ import annotations
-
 from dataclasses import field, fields, is_dataclass
 import re
 from typing import Any, Iterator, NamedTuple

@@ -1,7 +1,5 @@
 """Settings of the algorithm: every default is written here and nowhere else."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from niki_ros.common.setting import setting

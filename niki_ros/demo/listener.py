@@ -1,7 +1,5 @@
 """Node of the demonstration that records what ``niki_pose`` publishes and measures its latency."""
 
-from __future__ import annotations
-
 from collections import Counter
 import time
 from typing import Dict, List, NamedTuple

@@ -1,7 +1,5 @@
 """Preparation of the output folder of the demonstration, without loss of the user's files."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Optional
 

@@ -1,7 +1,5 @@
 """Results of the demonstration: video with overlay, bag, image of skeletons, figures."""
 
-from __future__ import annotations
-
 from array import array
 from pathlib import Path
 import shutil

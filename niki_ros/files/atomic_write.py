@@ -1,7 +1,5 @@
 """Writing of files that are either complete or absent."""
 
-from __future__ import annotations
-
 from contextlib import contextmanager, suppress
 import os
 from pathlib import Path

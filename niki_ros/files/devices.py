@@ -1,7 +1,5 @@
 """Devices, pipes and open descriptors of this process, which receive bytes directly."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 import stat

@@ -1,7 +1,5 @@
 """Checks of what a file is by its content; a file that cannot be read is of no kind."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 import struct

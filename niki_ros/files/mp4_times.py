@@ -5,8 +5,6 @@ Boxes of the index (ISO/IEC 14496-12) are rewritten: ``stts`` has the durations 
 boxes around it have their sum. The index follows the images, so that no other byte moves.
 """
 
-from __future__ import annotations
-
 from itertools import groupby
 from pathlib import Path
 import struct

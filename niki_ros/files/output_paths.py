@@ -1,7 +1,5 @@
 """Checks of the paths of output files, made before any of the files is opened."""
 
-from __future__ import annotations
-
 from itertools import count
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Checks and overlap of boxes (4,) x0, y0, x1, y1, pixels."""
 
-from __future__ import annotations
-
 from niki_ros.common.errors import InputError
 import numpy as np
 

@@ -6,8 +6,6 @@ their type they are black. The values between two percentiles are stretched to 0
 these levels follow the stream slowly, so that the brightness does not flicker.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Optional, Tuple
 

@@ -1,7 +1,5 @@
 """Drawing of skeletons over an image."""
 
-from __future__ import annotations
-
 import cv2
 from niki_ros.body.body import OBSERVED, PREDICTED
 from niki_ros.body.skeleton import CARRIER_29, JOINT, PARENTS_29

@@ -1,7 +1,5 @@
 """Pixel operations of OpenCV: JPEG and PNG, colour conversion, scaling, rotation, resampling."""
 
-from __future__ import annotations
-
 import struct
 from typing import Optional
 

@@ -1,7 +1,5 @@
 """The lifter at run time: keypoints of the last 1.4 seconds to joints in metres."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Optional, Sequence
 

@@ -4,8 +4,6 @@ Keypoints of one person over the last 1.4 seconds, input of the lifter.
 They are interpolated to fixed ages: cameras deliver 5 to 120 images per second, and drop some.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from typing import Deque, NamedTuple, Tuple
 

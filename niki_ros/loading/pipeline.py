@@ -1,7 +1,5 @@
 """Loading of the pipeline from names and settings."""
 
-from __future__ import annotations
-
 from typing import Optional
 
 from niki_ros.backends import engine_options

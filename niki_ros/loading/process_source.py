@@ -1,7 +1,5 @@
 """Processing of all frames of a source by a pipeline, and the JSON form of the results."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Iterator, List, Optional
 

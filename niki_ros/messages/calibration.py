@@ -5,8 +5,6 @@ As in REP 104, K and P belong to the whole sensor, the region of interest is a p
 binning reduces the part. The names of faults say which fields were ignored or guessed.
 """
 
-from __future__ import annotations
-
 import re
 from typing import Dict, NamedTuple, Optional, Tuple
 

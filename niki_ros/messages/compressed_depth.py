@@ -1,7 +1,5 @@
 """Decoding of depth in CompressedImage, as compressed_depth_image_transport writes it."""
 
-from __future__ import annotations
-
 import struct
 
 from niki_ros.common.errors import InputError

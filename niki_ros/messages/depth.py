@@ -1,7 +1,5 @@
 """Decoding of depth messages, and their pairing with images by stamp."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 import threading
 from typing import List, Optional, Tuple

@@ -1,7 +1,5 @@
 """Boxes of people in vision_msgs/Detection2DArray."""
 
-from __future__ import annotations
-
 from typing import Dict, Iterable, Optional, Tuple
 
 from niki_ros.messages.stamps import ns_from_stamp

@@ -1,7 +1,5 @@
 """Pixel encodings of sensor_msgs/Image: their spellings, value types and channel orders."""
 
-from __future__ import annotations
-
 import re
 from typing import Dict, NamedTuple, Optional, Tuple
 

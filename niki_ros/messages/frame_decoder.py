@@ -4,8 +4,6 @@ Decoding of image messages to the inputs of the pipeline: stamp, RGB image, came
 The node and the reader of bags share it. Messages may be of any library. Every fault has a name.
 """
 
-from __future__ import annotations
-
 from typing import Callable, Dict, NamedTuple, Optional
 
 from niki_ros.common.errors import InputError

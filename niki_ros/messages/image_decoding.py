@@ -1,7 +1,5 @@
 """Decoding of sensor_msgs/Image and CompressedImage, from any library, to RGB arrays."""
 
-from __future__ import annotations
-
 import re
 from typing import Optional
 

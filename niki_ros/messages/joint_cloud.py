@@ -1,7 +1,5 @@
 """Decoding of the point cloud of joints that the node publishes on the topic ``joints``."""
 
-from __future__ import annotations
-
 from typing import List
 
 from niki_ros.body.body import Body, STATUS_NAMES

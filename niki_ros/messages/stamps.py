@@ -1,7 +1,5 @@
 """Time stamps of messages."""
 
-from __future__ import annotations
-
 
 def ns_from_stamp(stamp) -> int:
     """Return a builtin_interfaces/Time as integer nanoseconds."""

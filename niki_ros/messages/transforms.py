@@ -1,7 +1,5 @@
 """A tree of TF frames for machines without tf2_ros."""
 
-from __future__ import annotations
-
 import threading
 from typing import Dict, Tuple
 

@@ -1,7 +1,5 @@
 """An ONNX graph: its bytes, and the facts about them that a manifest states."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from functools import cached_property
 import hashlib

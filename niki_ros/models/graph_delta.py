@@ -9,8 +9,6 @@ which are stored once: the second graph is a list of parts, which joined give it
 - ``literal`` (m,) uint8: the bytes that the base does not have.
 """
 
-from __future__ import annotations
-
 from io import BytesIO
 from zipfile import BadZipFile
 import zlib

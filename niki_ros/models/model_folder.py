@@ -12,8 +12,6 @@ the same bytes go to the backend, so that what runs is what was checked. Keys fo
   ``base`` with the same parent; the base of another graph is the main graph of its own folder.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 import json
 import os

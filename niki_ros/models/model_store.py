@@ -1,7 +1,5 @@
 """Models by name: those that ship with the package, and folders at a path."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import List, Optional, Tuple

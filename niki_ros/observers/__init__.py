@@ -1,7 +1,5 @@
 """Front ends: an image in, one observation per person out. May import lifters and scene."""
 
-from __future__ import annotations
-
 from typing import Callable, Dict, Optional
 
 from niki_ros.common.errors import ConfigError

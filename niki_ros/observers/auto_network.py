@@ -1,7 +1,5 @@
 """The largest landmark network that keeps up with the camera (``observer.model: auto``)."""
 
-from __future__ import annotations
-
 import threading
 from timeit import repeat
 from typing import Callable, Dict, List, Optional, Tuple

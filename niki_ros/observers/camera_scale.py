@@ -6,8 +6,6 @@ betas and twists is fitted to the joints by analytic inverse kinematics, and pla
 at which the fitted joints lie best on the observed rays.
 """
 
-from __future__ import annotations
-
 from niki_ros.body.kinematics import CHILDREN, forward_kinematics, LEVELS
 from niki_ros.body.rotations import rotmat_from_point_sets, rotmat_from_rotvec, swing_rotmat, unit
 from niki_ros.body.skeleton import JOINT, PARENTS_29

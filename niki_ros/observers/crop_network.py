@@ -1,7 +1,5 @@
 """Base of networks that observe one person in an upright square of the image."""
 
-from __future__ import annotations
-
 from typing import List
 
 from niki_ros.body.observation import JointObservation

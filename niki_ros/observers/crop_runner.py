@@ -1,7 +1,5 @@
 """Runs a network on the crops of all people in an image."""
 
-from __future__ import annotations
-
 from typing import List, Sequence
 
 from niki_ros.observers.followed_person import FollowedPerson

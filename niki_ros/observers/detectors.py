@@ -5,8 +5,6 @@ Another detector is a class with the members of :class:`Detector`, a line in :da
 a model folder with that ``kind`` in its manifest, whose path ``observer.detector`` is.
 """
 
-from __future__ import annotations
-
 from typing import Callable, Dict, Protocol, Tuple
 
 from niki_ros.common.errors import ModelError

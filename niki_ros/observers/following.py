@@ -5,8 +5,6 @@ The estimate in one image gives the crop in the next. A detector runs some times
 addition. The crop of a newly detected person is estimated several times, until it fits.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Dict, List, Optional
 

@@ -1,7 +1,5 @@
 """Base of networks that observe people by one graph of a model folder."""
 
-from __future__ import annotations
-
 from typing import Dict
 
 

@@ -4,8 +4,6 @@ HybrIK as a front end, imported from weights that the user has downloaded (``nik
 Where the folder has SMPL's skeleton, the camera scale is refined by it, as in HybrIK's evaluation.
 """
 
-from __future__ import annotations
-
 from typing import Dict
 
 from niki_ros.body.observation import JointObservation, SIGMA_UNIT_M

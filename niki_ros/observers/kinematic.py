@@ -4,8 +4,6 @@ A small front end: a posed skeleton of each person from a crop, see ``niki-train
 The graph contains a kinematic layer, so that the bone lengths are those of a body.
 """
 
-from __future__ import annotations
-
 from niki_ros.body.observation import JointObservation, SIGMA_UNIT_M
 from niki_ros.common.errors import ModelError
 from niki_ros.observers.crop_network import CropNetwork

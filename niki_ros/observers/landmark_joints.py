@@ -5,8 +5,6 @@ Spine, neck, collars and head have no landmark; they are constructed with the pr
 open skeleton, scaled to the trunk of the person.
 """
 
-from __future__ import annotations
-
 import math
 
 from niki_ros.body.skeleton import JOINT, open_skeleton

@@ -1,7 +1,5 @@
 """Keypoints for the lifter, made from BlazePose's 33 landmarks."""
 
-from __future__ import annotations
-
 from niki_ros.body.keypoints import JOINT_OF_KEYPOINT, KEYPOINT_IS_JOINT, KeypointRays, KEYPOINTS
 from niki_ros.body.observation import JointObservation
 from niki_ros.body.skeleton import JOINT

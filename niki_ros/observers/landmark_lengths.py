@@ -4,8 +4,6 @@ Bone lengths from the 33 landmarks, corrected by average ratios.
 Where the network is unsure of a depth it returns the mean, which shortens shank and foot most.
 """
 
-from __future__ import annotations
-
 from niki_ros.body.shape import PAIRS
 from niki_ros.body.skeleton import JOINTS_29, open_skeleton
 import numpy as np

@@ -7,8 +7,6 @@ of the hips and the point above it at the reach of the body, give the next crop.
 the authors, crops are images of a virtual camera, see :mod:`niki_ros.scene.person_view`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Dict, List, Optional, Tuple
 

@@ -7,8 +7,6 @@ authors, without the frames where front and back were mistaken (32 of 400).
 ``test/observers/test_landmark_network.py`` measures the error of the joints with today's graph.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Optional
 

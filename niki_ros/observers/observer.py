@@ -1,7 +1,5 @@
 """The interface of front ends."""
 
-from __future__ import annotations
-
 from typing import Dict, List, Optional, Protocol
 
 from niki_ros.body.observation import JointObservation

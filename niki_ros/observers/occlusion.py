@@ -4,8 +4,6 @@ Occlusion of people by other people in front of them.
 The network takes an arm of the person in front for an arm of the occluded one, with confidence.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import List
 

@@ -1,7 +1,5 @@
 """The interface of networks that observe one person in a crop of the image."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Protocol
 

@@ -5,8 +5,6 @@ A search runs while the next images are processed, and its result is used some i
 moment depends on the stamps alone, so that the result does not depend on the speed of the machine.
 """
 
-from __future__ import annotations
-
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from time import thread_time

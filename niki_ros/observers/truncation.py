@@ -7,8 +7,6 @@ one in a larger crop. A person at the upper border of the image is therefore est
 larger crops, and is not reported where the estimates disagree.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Optional
 

@@ -1,7 +1,5 @@
 """Association of the observations of one image with the people who are tracked."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Dict, Optional, Sequence
 

@@ -1,7 +1,5 @@
 """The whole algorithm, from an image to bodies; one call per image."""
 
-from __future__ import annotations
-
 from contextlib import contextmanager
 from time import perf_counter
 from typing import Any, Dict, List, Mapping, Optional

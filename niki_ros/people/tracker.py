@@ -1,7 +1,5 @@
 """The people who are tracked: begins, confirms and ends tracks."""
 
-from __future__ import annotations
-
 from typing import Callable, List, Optional, Sequence, Tuple
 
 from niki_ros.body.observation import JointObservation

@@ -1,7 +1,5 @@
 """The bounding box of a body in the image."""
 
-from __future__ import annotations
-
 from typing import Optional
 
 from niki_ros.body.body import Body

@@ -5,8 +5,6 @@ Where a limb is nearly straight, its plane and so its twist are taken from the r
 first joint.
 """
 
-from __future__ import annotations
-
 from niki_ros.body.skeleton import JOINT
 from niki_ros.robot_model.revolute_joints import rotmat_about, wrap_to_pi
 import numpy as np

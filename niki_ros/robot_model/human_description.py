@@ -7,8 +7,6 @@ and knees are hinges: it does not represent the lateral bend and twist of the ch
 shoulders, wrists, ankles, and the twist of a forearm.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Dict, List, NamedTuple, Optional, Tuple
 

@@ -7,8 +7,6 @@ moves least: hips and knees bend about y and elbows about z by more than 90°, s
 a shoulder lifts about x and swings about z.
 """
 
-from __future__ import annotations
-
 from niki_ros.body.skeleton import BODY_24
 import numpy as np
 

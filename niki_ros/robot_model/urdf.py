@@ -4,8 +4,6 @@ URDF and link transforms of a body, whose ball joints are three revolute joints 
 The axes of every link are those of REP-103 in the T-pose: x forward, y left, z up.
 """
 
-from __future__ import annotations
-
 from typing import List, Tuple, Union
 from xml.sax.saxutils import escape
 

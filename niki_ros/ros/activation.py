@@ -1,7 +1,5 @@
 """Subscriptions, worker and checks of the node while it is active."""
 
-from __future__ import annotations
-
 import time
 from typing import Optional
 

@@ -1,7 +1,5 @@
 """TF transforms of one body; the messages are made once, then only their numbers change."""
 
-from __future__ import annotations
-
 from typing import Iterable, List, Tuple
 
 from geometry_msgs.msg import TransformStamped

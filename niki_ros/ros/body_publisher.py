@@ -1,7 +1,5 @@
 """Publication of the bodies of an image: TF, joint states, robot descriptions, joints, markers."""
 
-from __future__ import annotations
-
 from typing import Dict, List, Optional, Tuple
 
 from geometry_msgs.msg import TransformStamped

@@ -1,7 +1,5 @@
 """Topics of one body in the convention ``niki``: joint states and robot description."""
 
-from __future__ import annotations
-
 from array import array
 from typing import Optional
 

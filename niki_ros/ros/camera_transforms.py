@@ -1,7 +1,5 @@
 """The ground plane and the up direction in the axes of the camera, by TF."""
 
-from __future__ import annotations
-
 import time
 from typing import Callable, List, Optional, Tuple, Union
 

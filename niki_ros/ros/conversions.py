@@ -1,7 +1,5 @@
 """ROS messages of arrays, cameras and bodies; :mod:`niki_ros.messages` decodes them."""
 
-from __future__ import annotations
-
 from array import array
 from typing import List
 

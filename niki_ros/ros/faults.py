@@ -1,7 +1,5 @@
 """Faults of the node: names, remedies and levels, for the log and /diagnostics."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 import threading
 import time

@@ -1,7 +1,5 @@
 """Processing of one image message: decode, call the pipeline, publish."""
 
-from __future__ import annotations
-
 import re
 import threading
 from typing import Callable, List

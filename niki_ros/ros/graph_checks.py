@@ -1,7 +1,5 @@
 """Checks of the ROS graph: wrong or missing publishers and duplicate nodes, as faults by name."""
 
-from __future__ import annotations
-
 from typing import Dict, List
 
 from niki_ros.ros.topics import type_name

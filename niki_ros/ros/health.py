@@ -1,7 +1,5 @@
 """Counters, rates and latencies of the node, and its status for /diagnostics."""
 
-from __future__ import annotations
-
 from collections import Counter, deque
 import threading
 import time

@@ -1,7 +1,5 @@
 """Comparison of the figures of the node with the thresholds of the settings."""
 
-from __future__ import annotations
-
 import time
 from typing import Callable
 

@@ -1,7 +1,5 @@
 """The node ``humans_merger``: merges the REP-155 lists of people of several nodes into one."""
 
-from __future__ import annotations
-
 from fnmatch import fnmatchcase
 import sys
 import time

@@ -1,7 +1,5 @@
 """A thread that processes the newest message; older ones are counted as skipped, not queued."""
 
-from __future__ import annotations
-
 import threading
 import traceback
 from typing import Callable, Optional

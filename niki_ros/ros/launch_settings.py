@@ -1,7 +1,5 @@
 """Arguments of the launch files: checks, and the nodes to start; independent of launch."""
 
-from __future__ import annotations
-
 from difflib import get_close_matches
 from pathlib import Path
 import re

@@ -1,7 +1,5 @@
 """A lifecycle node that reports why a transition has failed."""
 
-from __future__ import annotations
-
 import traceback
 from typing import Callable
 

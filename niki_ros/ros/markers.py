@@ -1,7 +1,5 @@
 """Skeletons for rviz and Foxglove: bones as lines, joints as spheres, coloured by confidence."""
 
-from __future__ import annotations
-
 from typing import Dict, List
 
 from geometry_msgs.msg import Point

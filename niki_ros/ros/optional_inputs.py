@@ -1,7 +1,5 @@
 """Inputs of an image from topics that need not exist: depth, detections and transforms."""
 
-from __future__ import annotations
-
 from typing import Any, Dict, Optional
 
 from niki_ros.common.errors import InputError

@@ -1,7 +1,5 @@
 """Parameter files that several nodes share: the parameters in them for every node."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Dict, Iterator, List, Sequence, Set, Tuple
 

@@ -5,8 +5,6 @@ The table of parameters in the documentation, generated from the settings.
 comment lines of a file; without an argument the table is printed.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 import sys
 

@@ -1,7 +1,5 @@
 """Parameters of a node from config dataclasses, which have types, ranges and descriptions."""
 
-from __future__ import annotations
-
 from array import array
 import copy
 from difflib import get_close_matches

@@ -1,7 +1,5 @@
 """The lifecycle node ``niki_pose``: subscribes to images, publishes bodies."""
 
-from __future__ import annotations
-
 import sys
 from typing import Any, Callable, Optional
 

@@ -1,7 +1,5 @@
 """Start and end of a ROS process: signals, the executor, errors as text and exit code."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 import ctypes
 import gc

@@ -1,7 +1,5 @@
 """QoS profiles of the topics, by the settings; ``qos_overrides.`` parameters win over them."""
 
-from __future__ import annotations
-
 from typing import Callable
 
 from niki_ros.ros.settings import QosConfig

@@ -5,8 +5,6 @@ As in hri_fullbody, the URDF is on the topic ``urdf``: ROS 2 has no parameter se
 ``/human_description_<id>`` of REP-155.
 """
 
-from __future__ import annotations
-
 from array import array
 from typing import Any, List, Optional, Tuple
 

@@ -1,7 +1,5 @@
 """Settings of the ROS nodes: every default is written here and nowhere else."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 import re
 

@@ -1,7 +1,5 @@
 """Subscriptions of the node with the QoS of the settings; incompatible publishers are a fault."""
 
-from __future__ import annotations
-
 from typing import Callable, Set
 
 from niki_ros.ros.faults import FaultLog

@@ -1,7 +1,5 @@
 """Names and types of the topics that the node subscribes to, by the rules of image_transport."""
 
-from __future__ import annotations
-
 from typing import Tuple
 
 from sensor_msgs.msg import CompressedImage, Image

@@ -1,7 +1,5 @@
 """The node ``video_source``: publishes a video, images or a webcam as image and camera_info."""
 
-from __future__ import annotations
-
 from array import array
 import os
 import queue

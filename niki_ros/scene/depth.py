@@ -1,7 +1,5 @@
 """Distance of a person by a depth image that is aligned with the colour image."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Optional, Tuple
 

@@ -1,7 +1,5 @@
 """Duplicate observations of one person in one image."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import List
 

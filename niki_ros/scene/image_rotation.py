@@ -5,8 +5,6 @@ Networks are trained on upright people. A rotated image is that of a camera rota
 optical axis: the pipeline works in the axes of that upright camera, and rotates the bodies back.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import List, Optional, Tuple
 

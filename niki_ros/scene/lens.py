@@ -4,8 +4,6 @@ Lens distortion between the ideal and the distorted image plane, in tangents.
 The formulas are those of OpenCV's calib3d and fisheye, which ROS's distortion models refer to.
 """
 
-from __future__ import annotations
-
 import re
 from typing import Tuple
 

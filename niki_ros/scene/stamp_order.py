@@ -1,7 +1,5 @@
 """Order of the stamps of images: newer, repeated, late, or restarted."""
 
-from __future__ import annotations
-
 from typing import Optional, Tuple
 
 from niki_ros.common.settings import TrackingConfig

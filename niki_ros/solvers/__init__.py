@@ -1,7 +1,5 @@
 """Solvers from 29 joints to 24 rotations. May import lifters, backends, models, scene and body."""
 
-from __future__ import annotations
-
 from niki_ros.common.errors import ModelError
 from niki_ros.models.model_folder import MANIFEST, read_model_folder
 from niki_ros.models.model_store import folder_of, shipped_folders, shipped_models

@@ -5,8 +5,6 @@ Pelvis and spine3, which have three children, are fitted by weighted least squar
 rotation is the swing from the bone at rest to the observed bone, after the known twist, if any.
 """
 
-from __future__ import annotations
-
 from typing import Optional
 
 from niki_ros.body.confidence import confidence_from_sigma

@@ -5,8 +5,6 @@ The error of a measurement is the sigma of the observation: exact joints pass un
 ones are extrapolated with growing uncertainty.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any
 

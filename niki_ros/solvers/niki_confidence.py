@@ -1,7 +1,5 @@
 """Confidence of NIKI's joints: logistic in residual, sigma and latent error."""
 
-from __future__ import annotations
-
 from niki_ros.body.kinematics import CHILDREN
 from niki_ros.body.skeleton import PARENTS_29
 import numpy as np

@@ -5,8 +5,6 @@ The solver's pose is the prior. The result is exact where the observation is goo
 pose where it is not.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from niki_ros.body.kinematics import ANCESTORS, forward_kinematics

@@ -1,7 +1,5 @@
 """The interface of solvers, and the track of solvers without memory."""
 
-from __future__ import annotations
-
 from typing import Dict, List, Optional, Protocol, Sequence
 
 from niki_ros.body.skeleton import open_skeleton, Skeleton

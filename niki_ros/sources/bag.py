@@ -1,7 +1,5 @@
 """Frames of the images in a bag, decoded like in the node."""
 
-from __future__ import annotations
-
 from collections import Counter
 from contextlib import closing
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Files of a bag, by name and by their first bytes: ROS 2 (sqlite3, MCAP) and ROS 1."""
 
-from __future__ import annotations
-
 from pathlib import Path
 import re
 from typing import Dict, List

@@ -1,7 +1,5 @@
 """Choice of the topics of a bag: images, their camera_info, depth."""
 
-from __future__ import annotations
-
 from typing import List, Optional
 
 from niki_ros.common.errors import SourceError

@@ -1,7 +1,5 @@
 """Camera files, as camera_calibration of ROS writes and camera_info_manager reads them."""
 
-from __future__ import annotations
-
 import logging
 from pathlib import Path
 import re

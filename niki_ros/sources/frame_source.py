@@ -1,7 +1,5 @@
 """Frames and the base class of the sources that yield them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Iterator, List, Optional, Tuple
 

@@ -1,7 +1,5 @@
 """Times and rate of the frames of a video, by the time stamps of its container."""
 
-from __future__ import annotations
-
 from typing import Optional
 
 import cv2

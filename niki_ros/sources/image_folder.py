@@ -1,7 +1,5 @@
 """Frames of the images of a folder, or of one image."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 import re

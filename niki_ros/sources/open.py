@@ -1,7 +1,5 @@
 """Opening of a source by its path or address: the kinds of sources, and which files they read."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 import re

@@ -1,7 +1,5 @@
 """Frames of an address (rtsp, http, …) or of a GStreamer pipeline."""
 
-from __future__ import annotations
-
 from pathlib import Path
 import re
 import threading

@@ -1,7 +1,5 @@
 """Frames of a video file."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from shlex import quote
 from typing import List

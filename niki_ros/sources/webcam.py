@@ -1,7 +1,5 @@
 """Frames of a camera of this machine."""
 
-from __future__ import annotations
-
 import os
 import stat
 import time

@@ -1,7 +1,5 @@
 """Frames of a bag with the bodies that the node published when it was recorded."""
 
-from __future__ import annotations
-
 from typing import Dict, Iterator, Optional
 
 from niki_ros.common.errors import SourceError

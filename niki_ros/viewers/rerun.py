@@ -1,7 +1,5 @@
 """Output to the viewer Rerun: a window, a recording or a screenshot."""
 
-from __future__ import annotations
-
 from importlib import import_module
 import os
 from pathlib import Path

@@ -5,8 +5,6 @@ The standard library serves it, so that it works where the library of Rerun cann
 (Python 3.10, NumPy 1), such as on a robot.
 """
 
-from __future__ import annotations
-
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import json

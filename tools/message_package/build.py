@@ -1,7 +1,5 @@
 """Build of a message package from its definitions, for ROS 2 Jazzy installed from wheels."""
 
-from __future__ import annotations
-
 from pathlib import Path
 import shutil
 import string

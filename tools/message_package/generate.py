@@ -1,7 +1,5 @@
 """C and Python sources of messages, made by the generators in the wheels of ROS 2."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 import string

@@ -5,8 +5,6 @@ A new stage is a class with a ``step`` in a file of its own, and a line in ``STA
 ``stages`` names those that run. A stage belongs to one person and keeps the state of that person.
 """
 
-from __future__ import annotations
-
 from typing import Dict, Iterable, List, Optional, Type
 
 from niki_ros.common.errors import ConfigError

@@ -1,7 +1,5 @@
 """Estimates confidence and status of each joint."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Any
 

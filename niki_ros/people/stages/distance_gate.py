@@ -1,7 +1,5 @@
 """Rejects observations at a distance that the person cannot have reached."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Optional
 

@@ -1,7 +1,5 @@
 """Ends the prediction of a person who has not been observed for too long."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Optional
 

@@ -5,8 +5,6 @@ The positions that a front end reports behind an obstacle are wrong in the same 
 after frame, so that no filter of independent errors removes them.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Optional
 

@@ -5,8 +5,6 @@ Gauss-Newton on the 24 rotations and the root: the keypoints through the real ca
 their expected errors, with the result of the solver as prior.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 from niki_ros.body.kinematics import ANCESTORS, forward_kinematics

@@ -6,8 +6,6 @@ the depth changes its sign. Front ends switch from one reading to the other fast
 turn, with full confidence. Some exchange the names only, for example of people who bend forward.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Any, Optional
 

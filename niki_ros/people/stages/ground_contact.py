@@ -1,7 +1,5 @@
 """Keeps standing feet on the ground, at the place where they stand."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from niki_ros.body.kinematics import forward_kinematics

@@ -1,7 +1,5 @@
 """Lifts keypoints over time to joints in metres."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import List, Optional
 

@@ -1,7 +1,5 @@
 """Treats limb joints as hidden that have jumped farther than a body can move them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Optional
 

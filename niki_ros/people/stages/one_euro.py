@@ -5,8 +5,6 @@ Casiez, Roussel, Vogel 2012: a first-order low pass whose cut-off opens with spe
 cutoff = min_cutoff + beta · |speed|, alpha = 1 / (1 + 1 / (2π · cutoff · dt)).
 """
 
-from __future__ import annotations
-
 from niki_ros.body.rotations import rotmat_from_rotvec, rotvec_from_rotmat
 import numpy as np
 

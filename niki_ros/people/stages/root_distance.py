@@ -1,7 +1,5 @@
 """Measures the distance of a person by a depth image or by the ground."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Places the body so that it projects onto its keypoints."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Optional
 

@@ -1,7 +1,5 @@
 """Estimates the size and the proportions of a person over time."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 from niki_ros.body.observation import JointObservation

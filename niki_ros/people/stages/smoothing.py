@@ -1,7 +1,5 @@
 """Smooths rotations and root over time."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Optional
 

@@ -1,7 +1,5 @@
 """Solves joints to rotations."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import List, Optional
 
