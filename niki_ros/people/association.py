@@ -17,12 +17,15 @@ _FORBIDDEN = 1e6
 class AssociationNumbers:
     """Numbers of :func:`associate`; costs are shares of the distance that the gap allows."""
 
-    reach_m: float = 0.5  # distance from the predicted place that is possible in any image
-    depth_weight: float = 1 / 3  # distances are estimated, positions across the ray are measured
+    # distance from the predicted place that is possible in any image
+    reach_m: float = 0.5
+    # distances from the camera are estimated, positions across the ray are measured
+    depth_weight: float = 1 / 3
     # one box of which so much lies in the other: front ends see half a person as a small whole one
     min_within_ratio: float = 0.5
     within_cost: float = 5.0  # of such a pair; any other is better
-    unconfirmed_cost: float = 2.0  # in addition; people with an id come first
+    # a person without an id takes no observation that fits one with an id
+    unconfirmed_cost: float = 2.0
     follower_gain: float = 1.5  # of a crop that has followed the person from the last image
 
 

@@ -10,13 +10,13 @@ from niki_ros.body.body import Body
 from niki_ros.body.kinematics import forward_kinematics
 from niki_ros.body.observation import JointObservation
 from niki_ros.body.skeleton import Skeleton
-from niki_ros.people.person_frame import PersonFrame, Scene
+from niki_ros.people.person_frame import ImageContext, PersonFrame
 from niki_ros.people.stages.stage import Stage
 from niki_ros.scene.image_rotation import ImageRotation
 import numpy as np
 
 # a person out of sight slows down with this time constant, from walking speed at most
-_COAST_S, _MAX_COAST_M_S = 0.4, 1.5
+_VELOCITY_DECAY_S, _MAX_COAST_M_S = 0.4, 1.5
 
 
 @dataclass(frozen=True)
@@ -29,16 +29,17 @@ class Sighting:
     root_velocity_m_s: np.ndarray = field(default_factory=lambda: np.zeros(3))
 
     def predicted_root_m(self, stamp_ns: int) -> Optional[np.ndarray]:
-        """Return the pelvis (3,) at ``stamp_ns``: it moves on, ever slower."""
+        """Return the pelvis (3,) at ``stamp_ns``, extrapolated with a velocity that decays."""
         if self.root_m is None:
             return None
         gap_s = (stamp_ns - self.stamp_ns) * 1e-9
         speed_m_s = float(np.linalg.norm(self.root_velocity_m_s))
         velocity_m_s = self.root_velocity_m_s * min(1.0, _MAX_COAST_M_S / max(speed_m_s, 1e-9))
-        return self.root_m + velocity_m_s * _COAST_S * (1 - np.exp(-gap_s / _COAST_S))
+        decay_s = _VELOCITY_DECAY_S
+        return self.root_m + velocity_m_s * decay_s * (1 - np.exp(-gap_s / decay_s))
 
     def rotated(self, rotation: ImageRotation) -> Sighting:
-        """Return the same place in images that are rotated."""
+        """Return this sighting in axes and pixels of a rotated image."""
         rotmat = rotation.upright_from_camera
         root_m = None if self.root_m is None else rotmat @ self.root_m
         return Sighting(self.stamp_ns, rotation.boxes(self.box_px[None])[0], root_m,
@@ -49,26 +50,30 @@ class Person:
     """One person over time; owns the stages, the clock and all state of this person."""
 
     def __init__(self, make_stages: Callable[[], List[Stage]], sighting: Sighting):
-        self.id = 0  # until confirmed; then the person is published
+        self.id = 0  # until :meth:`confirm`; then the person is published
         self.sighting = sighting  # the last one that no stage rejected
         self.seen_s = 0.0  # time for which the person has been observed, summed up
         self.stages, self._make_stages = make_stages(), make_stages
         self.last_frame: Optional[PersonFrame] = None  # that passed all stages
         self.steadiness = Steadiness()
 
-    def note(self, observation: JointObservation, stamp_ns: int) -> None:
+    def count_observation(self, observation: JointObservation, stamp_ns: int) -> None:
         """Count an observation that was associated with this person."""
         self.seen_s += self.steadiness.add(observation, stamp_ns)
 
-    def begin(self, observation: Optional[JointObservation], scene: Optional[Scene],
+    def confirm(self, person_id: int) -> None:
+        """Set the id, with which the person is published."""
+        self.id = person_id
+
+    def begin(self, observation: Optional[JointObservation], context: Optional[ImageContext],
               stamp_ns: int, observed_root_m: Optional[np.ndarray] = None) -> PersonFrame:
         """Return the frame of a new image before any stage; see :class:`PersonFrame`."""
         previous = self.last_frame
         return PersonFrame(
-            stamp_ns, 0.0 if previous is None else (stamp_ns - previous.stamp_ns) * 1e-9, scene,
+            stamp_ns, 0.0 if previous is None else (stamp_ns - previous.stamp_ns) * 1e-9, context,
             observation, observed_root_m, (stamp_ns - self.sighting.stamp_ns) * 1e-9, self.seen_s,
             self.sighting.predicted_root_m(stamp_ns), previous,
-            last_observation=None if previous is None else previous.last_observation)
+            previous_observation=None if previous is None else previous.previous_observation)
 
     def complete(self, frame: PersonFrame) -> None:
         """Remember a frame that has passed all stages; the clock goes on."""
@@ -78,7 +83,7 @@ class Person:
                                      frame.root_velocity_m_s)
 
     def rotate(self, rotation: ImageRotation) -> None:
-        """Keep id and place in images that are rotated; all stages start without a past."""
+        """Keep id and place in images that are rotated; all stages are made anew."""
         self.sighting = self.sighting.rotated(rotation)
         self.stages = self._make_stages()
         self.last_frame = None
@@ -97,7 +102,7 @@ class Person:
             root_source=frame.root_source)
 
 
-def step_people(people: Sequence[Person], frames: Sequence[PersonFrame],
+def run_stages(people: Sequence[Person], frames: Sequence[PersonFrame],
                 timed=lambda name: nullcontext()) -> List[Optional[PersonFrame]]:
     """
     Return the frames after all stages; None for a person without a body in this image.
@@ -124,8 +129,9 @@ def step_people(people: Sequence[Person], frames: Sequence[PersonFrame],
 class Steadiness:
     """Counts images in a row in which an observed shape stays the same."""
 
-    # change of the shape from image to image, over its size, and its growth in a second: people
-    # who walk stay below, furniture that a front end takes for people flickers
+    # largest change of the shape between two images, over the size of the box: a constant, and a
+    # share for each second between them. Walking people stay below it, false detections of
+    # furniture do not.
     MAX_CHANGE_RATIO, MAX_CHANGE_HZ = 0.008, 0.4
     MAX_GAP_S = 1.0  # in a longer gap the person may have been away
 
@@ -138,7 +144,7 @@ class Steadiness:
         self._last_ns = 0
 
     def is_followed_in(self, observation: JointObservation) -> bool:
-        """Return whether the crop of the last observation has been followed into this one."""
+        """Return whether this and the last observation come from the same tracked crop."""
         return (self._last is not None and observation.follower is not None
                 and observation.follower == self._last.follower)
 

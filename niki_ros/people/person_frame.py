@@ -12,7 +12,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Scene:
+class ImageContext:
     """The camera of one image and the measurements that came with it."""
 
     camera: Camera  # of the upright image, at its size
@@ -30,7 +30,7 @@ class PersonFrame:
 
     stamp_ns: int  # of the image
     dt_s: float  # since the person's last completed frame
-    scene: Any = None  # the :class:`Scene` of the image
+    context: Any = None  # the :class:`ImageContext` of the image
     # of the person in this image; None where there is none, or a stage has rejected it
     observation: Optional[JointObservation] = None
     observed_root_m: Optional[np.ndarray] = None  # (3,) pelvis by the joints of the observation
@@ -38,7 +38,10 @@ class PersonFrame:
     seen_s: float = 0.0  # time for which the person has been observed, summed up
     predicted_root_m: Optional[np.ndarray] = None  # (3,) pelvis extrapolated from the last frames
     previous: Optional[PersonFrame] = field(default=None, repr=False)  # the last completed frame
-    is_mirrored: bool = False  # the observation had left and right exchanged, and was corrected
+    # the newest observation before this image
+    previous_observation: Optional[JointObservation] = None
+    # left and right of the observation were exchanged by the stage ``correct_front_back``
+    is_front_back_corrected: bool = False
     # filled by stages; the stages after them rely on these fields
     solver_input: Any = None  # observation with hidden joints extrapolated; None = the observation
     betas: Any = None  # (10,) body shape
@@ -51,7 +54,6 @@ class PersonFrame:
     root_velocity_m_s: np.ndarray = field(default_factory=lambda: np.zeros(3))
     confidence: np.ndarray = field(default_factory=lambda: np.zeros(24, np.float32))  # 0 … 1
     status: np.ndarray = field(default_factory=lambda: np.zeros(24, np.uint8))  # of STATUS_NAMES
-    last_observation: Optional[JointObservation] = None
 
     @property
     def hidden(self) -> np.ndarray:
@@ -61,8 +63,8 @@ class PersonFrame:
     @property
     def latest_observation(self) -> Optional[JointObservation]:
         """Return the observation of this image, else the last one before it."""
-        return self.last_observation if self.observation is None else self.observation
+        return self.previous_observation if self.observation is None else self.observation
 
     def completed(self) -> PersonFrame:
         """Return the frame as ``previous`` of the next one; the chain of older frames ends."""
-        return replace(self, previous=None, last_observation=self.latest_observation)
+        return replace(self, previous=None, previous_observation=self.latest_observation)

@@ -10,10 +10,10 @@ from niki_ros.common.checks import checked_rgb, finite_array
 from niki_ros.common.errors import ConfigError, InputError
 from niki_ros.common.setting import apply_settings, settings_of
 from niki_ros.common.settings import PipelineConfig
-from niki_ros.people.person import step_people
-from niki_ros.people.person_frame import Scene
+from niki_ros.people.person import run_stages
+from niki_ros.people.person_frame import ImageContext
 from niki_ros.people.stages import make_stages, StageParts
-from niki_ros.people.stages.root_from_keypoints import root_of_joints
+from niki_ros.people.stages.place_root import root_of_joints
 from niki_ros.people.tracker import Tracker
 from niki_ros.scene.camera import Camera
 from niki_ros.scene.depth import checked_depth
@@ -33,7 +33,7 @@ class Pipeline:
 
     :param observer: :class:`niki_ros.observers.Observer`.
     :param solver: :class:`niki_ros.solvers.Solver`. :param lifter: None = joints are not lifted.
-    :param numbers: by the name of a stage, numbers that replace its own, for evaluation.
+    :param numbers: name of a stage → its ``Numbers``, used instead of the default; for evaluation.
     :ivar faults: of the last image, texts by name. :ivar timings_s: of the last image, by step.
     :raises ConfigError: for stages that do not exist.
     """
@@ -43,7 +43,7 @@ class Pipeline:
         self.config = config or PipelineConfig()
         self.observer, self.solver, self.lifter = observer, solver, lifter
         parts = StageParts(self.config, solver, lifter, numbers or {})
-        make_stages(parts)  # a mistake in the settings shows now, not with the first person
+        make_stages(parts)  # raises ConfigError now rather than when the first person appears
         self.tracker = Tracker(self.config.tracking, lambda: make_stages(parts))
         self.order = StampOrder(self.config.tracking)
         self.timings_s: Dict[str, float] = {}
@@ -64,28 +64,28 @@ class Pipeline:
         :param ground: the plane that people stand on, in the camera's optical frame.
         :param up: (3,) away from gravity, camera's optical axes, any length, for the automatic
             image rotation; None = that of ``ground``.
-        :raises InputError: for an image of another form, or the stamp of the last one.
+        :raises InputError: when the image is not (H, W, 3) uint8, or its stamp repeats.
         """
         self.faults, self.timings_s = {}, {}
         image_rgb = checked_rgb(image_rgb)
-        if not self._is_in_order(stamp_ns):
+        if not self._check_stamp(stamp_ns):
             return []
         rotation = self._rotate(image_rgb, ground.up if up is None and ground else up)
         camera = rotation.camera(camera or self.assumed_camera(image_rgb))
         # find and follow people
         observations = self._observe(image_rgb, camera, stamp_ns, boxes_px)
-        scene = Scene(camera.resized(*rotation.size), self._depth_m(depth_m, image_rgb),
+        context = ImageContext(camera.resized(*rotation.size), self._depth_m(depth_m, image_rgb),
                       ground and rotation.ground(ground))
         # associate them with the people of the images before
         with self._timed('track'):
             roots_m = [root_of_joints(one.joints_m, one, camera) for one in observations]
             pairs = self.tracker.update(observations, roots_m, stamp_ns)
             people = [person for person, _ in pairs]
-            begun = [person.begin(None, scene, stamp_ns) if i is None else
-                     person.begin(observations[i], scene, stamp_ns, roots_m[i])
+            begun = [person.begin(None, context, stamp_ns) if i is None else
+                     person.begin(observations[i], context, stamp_ns, roots_m[i])
                      for person, i in pairs]
         # step everyone through the stages
-        frames = step_people(people, begun, self._timed)
+        frames = run_stages(people, begun, self._timed)
         self.order.accept(stamp_ns)
         return [rotation.body_to_camera(person.body(frame, self.solver.skeleton))
                 for person, frame in zip(people, frames) if frame is not None and person.id]
@@ -101,7 +101,8 @@ class Pipeline:
             if len(valid) < len(observed):
                 self.faults['observation_invalid'] = (
                     f'{len(observed) - len(valid)} of {len(observed)} people from the front end '
-                    'have joints, sigmas or boxes that are no numbers; they are left out')
+                    'have joints, sigmas or boxes that are not finite or out of range; they are '
+                    'left out')
             observations = suppress_duplicates(valid)
         self.faults.update(self.observer.faults)
         return observations
@@ -124,7 +125,7 @@ class Pipeline:
     def _depth_m(self, depth_m, image_rgb):
         """Return the upright depth in metres; invalid depth of a stream is a fault, no error."""
         is_stream = callable(depth_m)
-        # depth often arrives after the image: meanwhile people were found
+        # called only after the front end, because depth often arrives after the image
         depth_m = depth_m() if is_stream else depth_m
         if depth_m is None:
             return None
@@ -137,7 +138,7 @@ class Pipeline:
             self.faults['depth_invalid'] = str(error)
             return None
 
-    def _is_in_order(self, stamp_ns: int) -> bool:
+    def _check_stamp(self, stamp_ns: int) -> bool:
         """Return False for a late image; end all tracks where time has jumped back."""
         verdict, back_s = self.order.classify(stamp_ns), self.order.lag_s(stamp_ns)
         if verdict == REPEATED:
@@ -167,7 +168,7 @@ class Pipeline:
         self.solver.refine = self.config.solver.refine
 
     def describe(self) -> Dict[str, str]:
-        """Return library, device and precision of every graph, for diagnostics."""
+        """Return facts about graphs, solver and image rotation, for diagnostics."""
         facts = self.solver.describe()
         name, library = facts.pop('solver'), facts.pop('backend')
         lifter = self.lifter.describe() if self.lifter else {'lifter': 'none'}
@@ -190,6 +191,7 @@ class Pipeline:
 
     @contextmanager
     def _timed(self, step: str):
+        """Add the time of the block to ``timings_s``."""
         start = perf_counter()
         yield
         self.timings_s[step] = self.timings_s.get(step, 0.0) + perf_counter() - start

@@ -39,7 +39,7 @@ class Tracker:
                 person = Person(self._make_stages,
                                 Sighting(stamp_ns, observation.box_px, roots_m[index]))
                 self.people.append(person)
-            person.note(observation, stamp_ns)
+            person.count_observation(observation, stamp_ns)
             index_of[person] = index
         # an unconfirmed person ends with the first image without an observation
         self.people = [p for p in self.people if p.id or p in index_of]
@@ -52,7 +52,7 @@ class Tracker:
             is_confirmed = (person.steadiness.frame_count >= self._settings.confirm_frames
                             or person.seen_s >= _CONFIRMED_AFTER_S)
             if not person.id and (is_confirmed or not any(p.id for p in self.people)):
-                person.id = self._next_id
+                person.confirm(self._next_id)
                 self._next_id += 1
 
     def reset(self) -> None:

@@ -6,7 +6,7 @@ from niki_ros.body.skeleton import open_skeleton
 from niki_ros.common.errors import ConfigError, InputError
 from niki_ros.common.settings import PipelineConfig
 from niki_ros.people.pipeline import Pipeline
-from niki_ros.people.stages.front_back import mirrored
+from niki_ros.people.stages.correct_front_back import mirrored
 from niki_ros.solvers.analytic import AnalyticSolver
 import numpy as np
 import pytest

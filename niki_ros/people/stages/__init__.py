@@ -1,26 +1,27 @@
 """
 Stages that each person's frame passes through, in the order of ``STAGES``.
 
-A new stage is a class with a ``step`` in a file of its own, and a line in ``STAGES``; the setting
-``stages`` names those that run. A stage belongs to one person and keeps the state of that person.
+A stage is a class with a ``step``, in the file of its name. The setting ``stages`` names those
+that run. Each stage object belongs to one person and keeps the state of that person.
 """
 
 from typing import Dict, Iterable, List, Optional, Type
 
 from niki_ros.common.errors import ConfigError
-from niki_ros.people.stages.confidence import EstimateConfidence
-from niki_ros.people.stages.distance_gate import GateDistance
-from niki_ros.people.stages.end_of_prediction import EndPrediction
-from niki_ros.people.stages.extrapolation import ExtrapolateHiddenJoints
+from niki_ros.people.stages.correct_front_back import CorrectFrontBack
+from niki_ros.people.stages.end_prediction import EndPrediction
+from niki_ros.people.stages.estimate_confidence import EstimateConfidence
+from niki_ros.people.stages.estimate_size import EstimateSize
+from niki_ros.people.stages.extrapolate_hidden_joints import ExtrapolateHiddenJoints
 from niki_ros.people.stages.fit_keypoints import FitKeypoints
-from niki_ros.people.stages.front_back import CorrectFrontBack
-from niki_ros.people.stages.ground_contact import KeepFeetOnGround
+from niki_ros.people.stages.gate_distance import GateDistance
+from niki_ros.people.stages.keep_feet_on_ground import KeepFeetOnGround
 from niki_ros.people.stages.lift import Lift
-from niki_ros.people.stages.limb_jumps import RejectLimbJumps
-from niki_ros.people.stages.root_distance import MeasureDistance
-from niki_ros.people.stages.root_from_keypoints import RootFromKeypoints
-from niki_ros.people.stages.size import EstimateSize
-from niki_ros.people.stages.smoothing import SmoothRoot, SmoothRotations
+from niki_ros.people.stages.measure_distance import MeasureDistance
+from niki_ros.people.stages.place_root import PlaceRoot
+from niki_ros.people.stages.reject_limb_jumps import RejectLimbJumps
+from niki_ros.people.stages.smooth_root import SmoothRoot
+from niki_ros.people.stages.smooth_rotations import SmoothRotations
 from niki_ros.people.stages.solve import Solve
 from niki_ros.people.stages.stage import Stage, StageParts
 
@@ -35,7 +36,7 @@ STAGES: Dict[str, Type[Stage]] = {
     'estimate_size': EstimateSize,
     'extrapolate_hidden_joints': ExtrapolateHiddenJoints,
     'solve': Solve,
-    'root_from_keypoints': RootFromKeypoints,
+    'place_root': PlaceRoot,
     'fit_keypoints': FitKeypoints,
     'measure_distance': MeasureDistance,
     'smooth_rotations': SmoothRotations,
@@ -53,8 +54,9 @@ def stage_names(setting: str = '') -> List[str]:
     """
     given = [word.strip() for word in setting.split(',') if word.strip()]
     for word in given:
-        if word.lstrip('-') not in STAGES:
-            raise ConfigError(f'stages has {word!r}; expected names out of {", ".join(STAGES)}')
+        if word.removeprefix('-') not in STAGES:
+            raise ConfigError(
+                f'stages: {word!r} is not a stage; expected some of {", ".join(STAGES)}')
     left_out = {word[1:] for word in given if word.startswith('-')}
     named = [word for word in given if not word.startswith('-')]
     return [name for name in named or STAGES if name not in left_out]

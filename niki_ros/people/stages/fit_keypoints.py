@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from niki_ros.body.kinematics import ANCESTORS, forward_kinematics
 from niki_ros.body.rotations import rotmat_from_rotvec, rotvec_from_rotmat, skew
 from niki_ros.people.person_frame import PersonFrame
-from niki_ros.people.stages.root_from_keypoints import MIN_SIGMA_PX
+from niki_ros.people.stages.place_root import MIN_SIGMA_PX
 from niki_ros.people.stages.stage import Stage
 from niki_ros.scene.camera import Camera
 import numpy as np
@@ -43,7 +43,7 @@ class FitKeypoints(Stage):
             frame.solution.confidence)
         rotmat, root_m = fit_keypoints(
             frame.rotmat, frame.root_m, skeleton.offsets(frame.betas), seen.keypoints_px,
-            seen.keypoint_sigma_px, frame.scene.camera, prior_rad, self.numbers)
+            seen.keypoint_sigma_px, frame.context.camera, prior_rad, self.numbers)
         return replace(frame, rotmat=rotmat, root_m=root_m)
 
 

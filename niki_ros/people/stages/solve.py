@@ -36,7 +36,7 @@ def _track_frame(frame: PersonFrame) -> Optional[TrackFrame]:
     seen = frame.observation if frame.solver_input is None else frame.solver_input
     if seen is None:
         return None
-    # betas without their doubt, by which the solver would choose a size of its own: on video
+    # without the uncertainty of the betas, with which the solver estimates its own size: on video
     # 98.1 mm instead of 99.6, on tracks with 40 mm of noise 28 instead of 30
     return TrackFrame(seen.joints_m, seen.sigma_200mm, frame.stamp_ns, frame.betas,
                       seen.twist_cos_sin,

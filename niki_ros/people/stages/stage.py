@@ -16,7 +16,7 @@ class StageParts:
     config: PipelineConfig  # live settings may change between frames
     solver: Any = None  # a :class:`niki_ros.solvers.Solver`; None where no stage solves
     lifter: Any = None  # a :class:`niki_ros.lifters.lifter.Lifter`; None = joints are not lifted
-    # by the name of a stage, the numbers that replace its own
+    # name of a stage → its ``Numbers``, used instead of the default
     numbers: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -24,7 +24,7 @@ class Stage:
     """One step of the pipeline for one person; ``parts`` are :class:`StageParts`."""
 
     Numbers: ClassVar[Any] = None  # frozen dataclass of the stage's numbers
-    timed_as: ClassVar[str] = 'smooth'  # name under which the time of the stage is reported
+    timed_as: ClassVar[str]  # name under which the time of the stage is reported
 
     def __init__(self, parts: Any, numbers: Any = None):
         self.parts = parts

@@ -1,8 +1,8 @@
 """One-Euro filters: steady at rest, quick in motion, no overshoot past a bound."""
 
 from niki_ros.body.rotations import angle_rad, rotmat_from_rotvec
-from niki_ros.people.stages.one_euro import OneEuroPoint, OneEuroRotations
-from niki_ros.people.stages.smoothing import limit_distance_change
+from niki_ros.people.one_euro import OneEuroPoint, OneEuroRotations
+from niki_ros.people.stages.smooth_root import limit_distance_change
 import numpy as np
 
 DT = 1 / 30

@@ -6,7 +6,7 @@ from niki_ros.body.kinematics import forward_kinematics
 from niki_ros.body.observation import JointObservation
 from niki_ros.body.solution import Solution
 from niki_ros.common.settings import PipelineConfig
-from niki_ros.people.person import Person, Sighting, step_people
+from niki_ros.people.person import Person, run_stages, Sighting
 from niki_ros.people.stages import make_stages, StageParts
 import numpy as np
 
@@ -30,7 +30,7 @@ class PersonTrack:
         nowhere_px = np.full((29, 2), np.nan)
         seen = JointObservation(joints_m, sigma, nowhere_px, np.zeros(4), 1.0, np.full(29, np.inf),
                                 twist_cos_sin)
-        frame = step_people([self._person], [self._person.begin(seen, None, stamp_ns)])[0]
+        frame = run_stages([self._person], [self._person.begin(seen, None, stamp_ns)])[0]
         assert frame is not None and frame.solution is not None  # the last of STAGES solves
         offsets_m = self._solver.skeleton.offsets(frame.betas)
         joints_m, _ = forward_kinematics(frame.solution.rotmat, offsets_m)

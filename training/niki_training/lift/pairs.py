@@ -15,7 +15,7 @@ from niki_ros.common.errors import InputError
 from niki_ros.lifters.lifter import lifted_sigma, Lifter, MAX_HIDDEN_SEEN
 from niki_ros.lifters.window import AGES_S
 from niki_ros.observers.landmark_observation import joint_sigma, LANDMARK_WEIGHTS
-from niki_ros.people.stages.extrapolation import ExtrapolationNumbers
+from niki_ros.people.stages.extrapolate_hidden_joints import ExtrapolationNumbers
 import numpy as np
 import torch
 from tqdm import tqdm

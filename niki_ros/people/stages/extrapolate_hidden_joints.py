@@ -21,15 +21,15 @@ class ExtrapolationNumbers:
     """
     Numbers of :class:`ExtrapolateHiddenJoints`.
 
-    The last pose is better for a short time: a real arm that is hidden for 0.75 s, 53 mm instead
-    of 257. Later the guess of the front end is: rendered people, 169 mm instead of 173.
+    For about a second the last pose is better: a real arm hidden for 0.75 s, 53 mm against 257 of
+    the front end. Later the front end is better: rendered people, 169 mm against 173.
     """
 
     full_weight_s: float = 1.0  # until this time only the last pose counts
     no_weight_s: float = 2.0  # after this time only the guess of the front end
 
     def weights(self, unseen_s) -> np.ndarray:
-        """Return the weight (...) of the last pose, 1 … 0, for joints unseen for (...) s."""
+        """Return the weight of the last pose, 1 … 0, after ``unseen_s`` without sight."""
         fade_s = self.no_weight_s - self.full_weight_s
         return np.clip((self.no_weight_s - unseen_s) / fade_s, 0.0, 1.0)
 

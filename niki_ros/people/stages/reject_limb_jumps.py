@@ -1,4 +1,4 @@
-"""Treats limb joints as hidden that have jumped farther than a body can move them."""
+"""Marks limb joints as hidden when they move faster than a body can."""
 
 from dataclasses import dataclass, replace
 from typing import Optional
@@ -9,9 +9,8 @@ from niki_ros.people.person_frame import PersonFrame
 from niki_ros.people.stages.stage import Stage
 import numpy as np
 
-LIMBS = np.array([JOINT[f'{side}_{part}'] for side in ('left', 'right') for part in (
+CHECKED_JOINTS = np.array([JOINT[f'{side}_{part}'] for side in ('left', 'right') for part in (
     'knee', 'ankle', 'foot', 'big_toe', 'elbow', 'wrist', 'hand', 'middle_finger')])
-"""Joints that are checked."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class LimbJumpNumbers:
 
 class RejectLimbJumps(Stage):
     """
-    Sets the sigma of limb joints that have jumped to 1.
+    Sets sigma to 1 for limb joints that have jumped.
 
     A front end that loses a limb places it elsewhere long before it reports the limb as hidden.
     """
@@ -39,32 +38,33 @@ class RejectLimbJumps(Stage):
     def __init__(self, parts=None, numbers=None):
         super().__init__(parts, numbers)
         self._accepted_m: Optional[np.ndarray] = None
-        self._since_s = np.zeros(len(LIMBS))
+        self._since_s = np.zeros(len(CHECKED_JOINTS))
 
     def step(self, frame: PersonFrame) -> PersonFrame:
-        # in a mirrored observation the places of limbs are no measure of where they were
-        if frame.observation is None or frame.is_mirrored:
+        # the limbs of a corrected observation cannot be compared with the last ones
+        if frame.observation is None or frame.is_front_back_corrected:
             return frame
         return replace(frame, observation=self.check(frame.observation, frame.dt_s))
 
     def check(self, observation: JointObservation, dt_s: float) -> JointObservation:
         """Return the observation with sigma 1 for joints that jumped; ``dt_s`` since the last."""
-        numbers, joints_m = self.numbers, np.asarray(observation.joints_m)[LIMBS]
+        numbers, joints_m = self.numbers, np.asarray(observation.joints_m)[CHECKED_JOINTS]
         if self._accepted_m is None or dt_s > numbers.max_rejection_s:
-            self._accepted_m, self._since_s = joints_m.copy(), np.zeros(len(LIMBS))
+            self._accepted_m, self._since_s = joints_m.copy(), np.zeros(len(CHECKED_JOINTS))
             return observation
         self._since_s = self._since_s + dt_s
         apart_m = np.linalg.norm(joints_m - self._accepted_m, axis=1)
         reach_m = (numbers.noise_m + numbers.max_speed_m_s * dt_s
                    + numbers.drift_m_s * self._since_s)
-        well_seen = np.asarray(observation.sigma_200mm)[LIMBS] < numbers.well_seen_sigma_200mm
+        sigma = np.asarray(observation.sigma_200mm)[CHECKED_JOINTS]
+        well_seen = sigma < numbers.well_seen_sigma_200mm
         max_s = np.where(well_seen, numbers.max_rejection_well_seen_s, numbers.max_rejection_s)
-        hidden = observation.hidden[LIMBS]
+        hidden = observation.hidden[CHECKED_JOINTS]
         jumped = (apart_m > reach_m) & (self._since_s <= max_s) & ~hidden
         accepted = ~jumped & ~hidden
         self._accepted_m[accepted] = joints_m[accepted]
         self._since_s[accepted] = 0.0
-        return observation if not jumped.any() else _hidden(observation, LIMBS[jumped])
+        return observation if not jumped.any() else _hidden(observation, CHECKED_JOINTS[jumped])
 
 
 def _hidden(observation: JointObservation, joints) -> JointObservation:

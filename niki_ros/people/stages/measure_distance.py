@@ -15,7 +15,7 @@ import numpy as np
 class DistanceNumbers:
     """Numbers of :class:`MeasureDistance`."""
 
-    memory_s: float = 1.0  # time constant of the measured distance over that by size
+    memory_s: float = 1.0  # time constant of the ratio measured distance / distance by size
 
 
 class MeasureDistance(Stage):
@@ -44,25 +44,25 @@ class MeasureDistance(Stage):
         weight = min(frame.dt_s / self.numbers.memory_s, 1.0) if self._is_measured else 1.0
         self._log_ratio += weight * (log_ratio - self._log_ratio)
         self._is_measured = True
-        # by the ground one image is as uncertain as its foot: the mean over time counts
+        # one measurement by the ground is as uncertain as the foot: use the mean ratio
         if source == 'ground':
             moved_m = root_m * np.exp(self._log_ratio)
         return replace(frame, root_m=moved_m, root_source=source)
 
     def _measure(self, frame: PersonFrame):
         """Return how much farther (m) the body is than it was placed, or None, and the source."""
-        scene = frame.scene
+        context = frame.context
         seen: Any = frame.observation
-        if scene.depth_m is None and scene.ground is None:
+        if context.depth_m is None and context.ground is None:
             return None, 'camera'
         offsets_m = self.parts.solver.skeleton.offsets(frame.betas)
         joints_m = forward_kinematics(frame.rotmat, offsets_m)[0] + frame.root_m
-        if scene.depth_m is not None:
-            size = (scene.camera.width, scene.camera.height)
+        if context.depth_m is not None:
+            size = (context.camera.width, context.camera.height)
             z_offset_m = depth_z_offset_m(
-                scene.depth_m, size, seen.keypoints_px, joints_m, frame.hidden)
+                context.depth_m, size, seen.keypoints_px, joints_m, frame.hidden)
             if z_offset_m is not None:
                 return z_offset_m, 'depth'
-        if scene.ground is not None:
-            return ground_z_offset_m(scene.ground, joints_m, frame.hidden), 'ground'
+        if context.ground is not None:
+            return ground_z_offset_m(context.ground, joints_m, frame.hidden), 'ground'
         return None, 'camera'

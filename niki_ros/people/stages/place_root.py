@@ -13,7 +13,7 @@ import numpy as np
 MIN_SIGMA_PX = 0.5  # no image position of a front end is better than this
 
 
-class RootFromKeypoints(Stage):
+class PlaceRoot(Stage):
     """Sets the root by the keypoints, else predicts it; a person without a root has no body."""
 
     timed_as = 'place'
@@ -24,7 +24,7 @@ class RootFromKeypoints(Stage):
             # with the size that is published; the solver may have used another one
             offsets_m = self.parts.solver.skeleton.offsets(frame.betas)
             joints_m, _ = forward_kinematics(frame.rotmat, offsets_m)
-            root_m = root_of_joints(joints_m, frame.observation, frame.scene.camera)
+            root_m = root_of_joints(joints_m, frame.observation, frame.context.camera)
         if root_m is None:
             root_m, source = frame.predicted_root_m, 'predicted'
         return None if root_m is None else replace(frame, root_m=root_m, root_source=source)
@@ -32,7 +32,9 @@ class RootFromKeypoints(Stage):
 
 def root_of_joints(joints_m, seen: JointObservation, camera: Camera) -> Optional[np.ndarray]:
     """
-    Return the pelvis (3,), metres, at which joints project onto the keypoints; None without.
+    Return the pelvis (3,), metres, at which joints project onto the keypoints.
+
+    None if too few keypoints are observed.
 
     :param joints_m: (29, 3) relative to the pelvis, camera axes.
     """

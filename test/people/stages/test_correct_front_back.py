@@ -1,7 +1,7 @@
 """Observations that suddenly show a person from the other side."""
 
 from niki_ros.body.rotations import rotmat_from_rotvec
-from niki_ros.people.stages.front_back import (
+from niki_ros.people.stages.correct_front_back import (
     CorrectFrontBack,
     exchanged,
     FrontBackNumbers,
@@ -21,17 +21,17 @@ def standing(turn_rad, camera):
 
 
 def watch(stage, seen):
-    """Pass the same observation for as long as no reading is corrected."""
+    """Pass the same observation for as long as no interpretation is corrected."""
     for _ in range(round(FrontBackNumbers().start_s / DT) + 1):
-        assert stage.check(seen, DT) is seen
+        assert stage.correct(seen, DT) is seen
 
 
-def test_a_wrong_first_reading_does_not_last(camera):
+def test_a_wrong_first_interpretation_does_not_last(camera):
     """The first image of a track is as likely to be wrong as any other one."""
     stage, right = CorrectFrontBack(), standing(0.2, camera)
-    stage.check(mirrored(right), DT)
+    stage.correct(mirrored(right), DT)
     watch(stage, right)
-    assert stage.check(right, DT) is right
+    assert stage.correct(right, DT) is right
 
 
 def test_mirrored_is_its_own_inverse(camera):
@@ -47,12 +47,12 @@ def test_a_sudden_half_turn_is_corrected_and_accepted_when_it_lasts(camera):
     watch(stage, front)
     frames = round(FrontBackNumbers().accept_after_s / DT)
     for _ in range(frames - 1):
-        corrected = stage.check(wrong, DT)
+        corrected = stage.correct(wrong, DT)
         np.testing.assert_allclose(corrected.joints_m, front.joints_m, atol=1e-6)
         np.testing.assert_allclose(corrected.keypoints_px, front.keypoints_px)
-    assert stage.check(front, DT) is front, 'the right reading is taken at once'
+    assert stage.correct(front, DT) is front, 'the right interpretation is taken at once'
     for _ in range(frames + 1):
-        last = stage.check(wrong, DT)
+        last = stage.correct(wrong, DT)
     assert last is wrong, 'and the other one once it has lasted'
 
 
@@ -60,7 +60,7 @@ def test_a_person_who_turns_is_left_alone(camera):
     stage = CorrectFrontBack()
     for turn in np.arange(0, 4 * np.pi, 8.0 * DT):
         seen = standing(turn, camera)
-        assert stage.check(seen, DT) is seen
+        assert stage.correct(seen, DT) is seen
 
 
 def test_the_direction_of_the_trunk(camera):
@@ -75,6 +75,6 @@ def test_names_alone_exchanged_are_told_from_a_mirrored_depth(camera):
     for wrong in (exchanged(seen), mirrored(seen)):
         stage = CorrectFrontBack()
         watch(stage, seen)
-        corrected = stage.check(wrong, DT)
+        corrected = stage.correct(wrong, DT)
         np.testing.assert_allclose(corrected.joints_m, seen.joints_m, atol=1e-6)
         np.testing.assert_allclose(corrected.keypoints_px, seen.keypoints_px)

@@ -2,8 +2,8 @@
 Corrects observations that confuse front and back.
 
 A body from behind looks like its mirror image from the front: left and right are exchanged, and
-the depth changes its sign. Front ends switch from one reading to the other faster than people
-turn, with full confidence. Some exchange the names only, for example of people who bend forward.
+the depth changes its sign. Front ends switch from one interpretation to the other faster than
+people turn, with full confidence. Some exchange the names only, as of people who bend forward.
 """
 
 from dataclasses import dataclass, replace
@@ -24,21 +24,21 @@ _MIRROR = list(MIRROR_29)
 class FrontBackNumbers:
     """Numbers of :class:`CorrectFrontBack`; cosines are to the remembered direction."""
 
-    accept_after_s: float = 1.0  # a reading that lasts for this time is accepted
-    start_s: float = 0.3  # first readings of a track are averaged, none is corrected
-    max_turned_cos: float = 0.2  # a reading below this contradicts the remembered direction
-    min_gain_cos: float = 0.6  # by which the other reading must be nearer
+    accept_after_s: float = 1.0  # a interpretation that lasts for this time is accepted
+    start_s: float = 0.3  # first interpretations of a track are averaged, none is corrected
+    max_turned_cos: float = 0.2  # a interpretation below this contradicts the remembered direction
+    min_gain_cos: float = 0.6  # by which the other interpretation must be nearer
     seen_s: float = 0.1  # time constant of the remembered direction
-    corrected_s: float = 1.0  # the same while readings are corrected
+    corrected_s: float = 1.0  # the same while interpretations are corrected
 
 
-# sigma of the joints of another reading, whose depth is a guess (measured on the Pose2Sim trial:
-# mirrored 220 to 350 mm where the mistaken reading is off by 410 to 640; exchanged 167)
+# sigma of the joints of another interpretation, whose depth is uncertain (error on the Pose2Sim
+# trial: 220-350 mm when mirrored, 167 mm when exchanged, 410-640 mm uncorrected)
 _MIRRORED_SIGMA_200MM, _EXCHANGED_SIGMA_200MM = 0.6, 0.45
 
 
 def mirrored(observation: JointObservation) -> JointObservation:
-    """Return the other reading of the same image: left and right exchanged, depth negated."""
+    """Return the observation with left and right exchanged and the depth negated."""
     return _renamed(observation, -1.0, _MIRRORED_SIGMA_200MM)
 
 
@@ -76,18 +76,18 @@ class CorrectFrontBack(Stage):
         super().__init__(parts, numbers)
         self._left: Any = None
         self._joints_m: Any = None
-        self._reading: Any = None
+        self._interpretation: Any = None
         self._against_s = self._age_s = 0.0
 
     def step(self, frame: PersonFrame) -> PersonFrame:
         if frame.observation is None:
             return frame
-        corrected = self.check(frame.observation, frame.dt_s)
+        corrected = self.correct(frame.observation, frame.dt_s)
         return replace(frame, observation=corrected,
-                       is_mirrored=corrected is not frame.observation)
+                       is_front_back_corrected=corrected is not frame.observation)
 
-    def check(self, observation: JointObservation, dt_s: float) -> JointObservation:
-        """Return the observation, or its other reading where that fits the known direction."""
+    def correct(self, observation: JointObservation, dt_s: float) -> JointObservation:
+        """Return the observation, or the interpretation that fits the known direction."""
         numbers, left = self.numbers, trunk_left(observation.joints_m)
         if self._left is None or dt_s > numbers.accept_after_s:
             self._left, self._against_s, self._age_s = left, 0.0, 0.0
@@ -101,15 +101,15 @@ class CorrectFrontBack(Stage):
             corrected = self._corrected(left, observation, dt_s)
             if corrected is not None:
                 return corrected
-        self._against_s, self._reading = 0.0, None
+        self._against_s, self._interpretation = 0.0, None
         self._remember(left, observation, dt_s / numbers.seen_s)
         return observation
 
     def _corrected(self, left, observation, dt_s) -> Optional[JointObservation]:
-        """Return the other reading; None where it is no better, or this one has lasted."""
+        """Return the other interpretation; None where it is no better, or this one has lasted."""
         # the kind of mistake shows when it begins; later the remembered joints are guesses
-        reading = self._reading or self._nearer(observation, (mirrored, exchanged))
-        other = reading(observation)
+        interpretation = self._interpretation or self._nearer(observation, (mirrored, exchanged))
+        other = interpretation(observation)
         other_left = trunk_left(other.joints_m)
         if (other_left - left) @ self._left <= self.numbers.min_gain_cos:
             return None
@@ -117,14 +117,14 @@ class CorrectFrontBack(Stage):
         if self._against_s > self.numbers.accept_after_s:
             self._left = left
             return None
-        self._reading = reading
+        self._interpretation = interpretation
         self._remember(other_left, other, dt_s / self.numbers.corrected_s)
         return other
 
-    def _nearer(self, observation, readings):
-        """Return the reading that brings the joints nearest to those of the frame before."""
-        return min(readings, key=lambda read: float(
-            np.linalg.norm(read(observation).joints_m - self._joints_m, axis=1).mean()))
+    def _nearer(self, observation, interpretations):
+        """Return the interpretation with the joints nearest to those of the frame before."""
+        return min(interpretations, key=lambda apply: float(
+            np.linalg.norm(apply(observation).joints_m - self._joints_m, axis=1).mean()))
 
     def _remember(self, left, observation, weight: float) -> None:
         """Turn the remembered direction towards ``left`` by a share ``weight`` of the way."""

@@ -10,6 +10,8 @@ import numpy as np
 
 SPEED_CUTOFF_HZ = 1.5
 MAX_GAP_S = 1.0
+UNFILTERED = (1e6, 0.0)
+"""Cut-off and beta that pass everything; the filter still measures the velocity."""
 
 
 def _alpha(cutoff_hz, dt_s):
@@ -17,11 +19,11 @@ def _alpha(cutoff_hz, dt_s):
 
 
 class OneEuroRotations:
-    """Smooth (J, 3, 3) rotations in time; ``velocity_rad_s`` (J, 3) is in the joints' own axes."""
+    """Smooths (J, 3, 3) rotations; ``velocity_rad_s`` (J, 3) is in the joints' own axes."""
 
-    def __init__(self, joints: int):
+    def __init__(self, joint_count: int):
         self.rotmat = None
-        self.velocity_rad_s = np.zeros((joints, 3))
+        self.velocity_rad_s = np.zeros((joint_count, 3))
         self._raw = None
 
     def step(self, rotmat, dt_s: float, min_cutoff_hz: float, beta: float, max_step_rad=None):
@@ -35,7 +37,7 @@ class OneEuroRotations:
             self.rotmat, self._raw = rotmat.copy(), rotmat.copy()
             self.velocity_rad_s = np.zeros_like(self.velocity_rad_s)
             return self.rotmat
-        # both in one call: from the answer (to be followed) and from the last input (the speed)
+        # one call for both: the step from the filtered pose, and the speed from the last input
         before = np.swapaxes(np.stack([self.rotmat, self._raw]), -1, -2)
         moved, turned = rotvec_from_rotmat(before @ rotmat)
         self._raw = rotmat.copy()
@@ -53,7 +55,7 @@ class OneEuroRotations:
 
 
 class OneEuroPoint:
-    """Smooth a point (n,) in time; ``velocity`` (n,) per second."""
+    """Smooths a point (n,) in time; ``velocity`` (n,) per second."""
 
     def __init__(self):
         self.value = None

@@ -1,6 +1,6 @@
 """Observations at a distance that the person cannot have reached."""
 
-from niki_ros.people.stages.distance_gate import GateDistance
+from niki_ros.people.stages.gate_distance import GateDistance
 
 DT = 1 / 30
 

@@ -2,11 +2,11 @@
 
 from niki_ros.body.rotations import rotmat_from_rotvec
 from niki_ros.body.skeleton import open_skeleton
-from niki_ros.people.stages.extrapolation import (
+from niki_ros.people.stages.correct_front_back import trunk_left
+from niki_ros.people.stages.extrapolate_hidden_joints import (
     extrapolate_hidden_joints,
     ExtrapolationNumbers,
 )
-from niki_ros.people.stages.front_back import trunk_left
 import numpy as np
 from scenes import observe_body
 from standing import LEGS, ROOT, standing, without

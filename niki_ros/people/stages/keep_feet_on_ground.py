@@ -12,12 +12,14 @@ import numpy as np
 class KeepFeetOnGround(Stage):
     """Moves the root so that standing feet neither sink nor slide; needs the ground."""
 
+    timed_as = 'smooth'
+
     def __init__(self, parts, numbers=None):
         super().__init__(parts, numbers)
         self._foot_lock = FootLock()
 
     def step(self, frame: PersonFrame) -> PersonFrame:
-        ground = frame.scene.ground
+        ground = frame.context.ground
         if ground is None:
             return frame
         offsets_m = self.parts.solver.skeleton.offsets(frame.betas)

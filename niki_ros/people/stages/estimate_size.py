@@ -14,7 +14,7 @@ from niki_ros.people.person_frame import PersonFrame
 from niki_ros.people.stages.stage import Stage
 import numpy as np
 
-LIMBS = np.array([JOINT[f'{side}_{part}'] for side in ('left', 'right')
+COMPLETE_VIEW_JOINTS = np.array([JOINT[f'{side}_{part}'] for side in ('left', 'right')
                   for part in ('hip', 'knee', 'ankle', 'shoulder', 'elbow', 'wrist')])
 """A view is complete when all of these are seen."""
 
@@ -25,8 +25,8 @@ class SizeNumbers:
 
     seen_sigma_200mm: float = 0.6  # joints with a larger sigma do not count
     steps_s: tuple = (0.0, 0.3, 1.0, 3.0)  # times in view at which the betas change
-    settled_s: float = 3.0  # later they change only where
-    min_change_m: float = 0.01  # a bone changes by more than this
+    settled_s: float = 3.0  # time in view after which they change only by
+    min_change_m: float = 0.01  # this length of a bone, or more
     views_per_s: float = 5.0  # independent views in a second; errors of lengths last
     memory_s: float = 60.0  # time constant with which old views fade
     # a front end sees a person too small or too large by about as much as people differ; no
@@ -81,7 +81,7 @@ class BodyShape:
         """Add one observation that lasted ``dt_s``; return the betas to use (10,)."""
         numbers = self._numbers
         seen = observation.sigma_200mm < numbers.seen_sigma_200mm
-        is_complete = bool(seen[LIMBS].all())
+        is_complete = bool(seen[COMPLETE_VIEW_JOINTS].all())
         if observation.betas is not None and self._skeleton.name != OPEN_SKELETON:
             # a front end's betas belong to its own body model (SMPL), never to the open skeleton
             is_complete, information = True, 4.0 * np.eye(len(self.betas))

@@ -13,7 +13,7 @@ class DistanceGateNumbers:
     """Numbers of :class:`GateDistance`."""
 
     max_step_ratio: float = 0.12  # sudden change that the noise of a front end explains
-    max_speed_m_s: float = 1.0  # of a person along the ray, in addition
+    max_speed_m_s: float = 1.0  # of a person along z, in addition
     max_rejection_s: float = 1.0  # then another distance is accepted
     memory_s: float = 1.0  # time constant of the mean distance
 
@@ -31,8 +31,8 @@ class GateDistance(Stage):
 
     def __init__(self, parts=None, numbers=None):
         super().__init__(parts, numbers)
-        self._log_m: Optional[float] = None
-        self._mean_log_m = 0.0
+        self._log_distance: Optional[float] = None
+        self._mean_log_distance = 0.0
         self._since_s = 0.0
 
     def step(self, frame: PersonFrame) -> PersonFrame:
@@ -42,16 +42,18 @@ class GateDistance(Stage):
         return replace(frame, observation=None)
 
     def accepts(self, distance_m: float, dt_s: float) -> bool:
-        """Return whether the person can be at this distance, ``dt_s`` after the last call."""
-        numbers, log_m = self.numbers, float(np.log(max(distance_m, 0.1)))
+        """Return whether the person can be at this distance, and remember it if so."""
+        numbers, log_distance = self.numbers, float(np.log(max(distance_m, 0.1)))
         self._since_s += dt_s
-        if self._log_m is None:
-            self._mean_log_m = log_m
+        if self._log_distance is None:
+            self._mean_log_distance = log_distance
         elif self._since_s <= numbers.max_rejection_s:
-            change = min(abs(log_m - self._log_m), abs(log_m - self._mean_log_m))
-            walked = numbers.max_speed_m_s * self._since_s / np.exp(self._log_m)
-            if change > numbers.max_step_ratio + walked:
+            change = min(abs(log_distance - self._log_distance),
+                         abs(log_distance - self._mean_log_distance))
+            walked_ratio = numbers.max_speed_m_s * self._since_s / np.exp(self._log_distance)
+            if change > numbers.max_step_ratio + walked_ratio:
                 return False
-        self._log_m, self._since_s = log_m, 0.0
-        self._mean_log_m += min(dt_s / numbers.memory_s, 1.0) * (log_m - self._mean_log_m)
+        self._log_distance, self._since_s = log_distance, 0.0
+        weight = min(dt_s / numbers.memory_s, 1.0)
+        self._mean_log_distance += weight * (log_distance - self._mean_log_distance)
         return True

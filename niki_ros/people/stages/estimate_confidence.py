@@ -18,7 +18,7 @@ import numpy as np
 class ConfidenceNumbers:
     """Numbers of :class:`EstimateConfidence`."""
 
-    # half-life without sight; of joints hidden for a second a third is within 150 mm
+    # half-life while hidden; of joints hidden for 1 s a third is within 150 mm
     half_life_s: float = 0.5
 
 
@@ -31,10 +31,11 @@ class EstimateConfidence(Stage):
     """
 
     Numbers = ConfidenceNumbers
+    timed_as = 'smooth'
 
     def __init__(self, parts, numbers=None):
         super().__init__(parts, numbers)
-        self._confidence = np.zeros((2, 24))
+        self._confidence = np.zeros((2, 24))  # that it is seen; that it is within 150 mm
 
     def step(self, frame: PersonFrame) -> PersonFrame:
         seen: Any = frame.latest_observation
@@ -45,9 +46,9 @@ class EstimateConfidence(Stage):
             confidence_of_seen(solved, np.asarray(seen.sigma_200mm)[:24])])
         faded = self._confidence * 0.5 ** (frame.dt_s / self.numbers.half_life_s)
         self._confidence = np.where(hidden, faded, now)
-        is_seen, is_right = self._confidence
-        status = np.where(is_seen >= limits.predicted, PREDICTED, UNOBSERVED)
-        observed = (is_seen >= limits.observed) & ~hidden
+        p_seen, p_within_150mm = self._confidence
+        status = np.where(p_seen >= limits.predicted, PREDICTED, UNOBSERVED)
+        observed = (p_seen >= limits.observed) & ~hidden
         return replace(
             frame, status=np.where(observed, OBSERVED, status).astype(np.uint8),
-            confidence=confidence_by_neighbours(is_right, hidden).astype(np.float32))
+            confidence=confidence_by_neighbours(p_within_150mm, hidden).astype(np.float32))

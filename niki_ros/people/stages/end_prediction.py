@@ -17,9 +17,9 @@ class EndPredictionNumbers:
 
 class EndPrediction(Stage):
     """
-    Publishes no body of a person who has been out of sight for ``tracking.predict_s``.
+    Ends the prediction of a person after ``tracking.predict_s`` without an observation.
 
-    What was observed for a moment only may have been no person; its prediction ends earlier.
+    An observation of a moment may have been no person; its prediction ends earlier.
     """
 
     Numbers = EndPredictionNumbers

@@ -1,6 +1,6 @@
 """Limb joints that jump."""
 
-from niki_ros.people.stages.limb_jumps import RejectLimbJumps
+from niki_ros.people.stages.reject_limb_jumps import RejectLimbJumps
 import numpy as np
 from standing import ARM, LEGS, seen_at
 
