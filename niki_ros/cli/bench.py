@@ -30,13 +30,13 @@ def add_arguments(parser):
                           help='numbers of people in the scene (1 2 4 8)')
     pipeline.add_argument('--set', metavar='NAME=VALUE', action='append', default=[],
                           help='any setting, such as observer.model=lite; may be repeated')
+    pipeline.add_argument('--max-frames', metavar='N', type=number_between(int, 2, 2 ** 31 - 1))
     pipeline.set_defaults(bench_verb=_pipeline)
     node = verbs.add_parser('node', help='image stamp to TF over DDS; needs ROS 2')
     node.set_defaults(bench_verb=_node)
     for verb in (pipeline, node):
         verb.add_argument('video', nargs='?', metavar='VIDEO',
                           help='default: the scene; of node: the demo clip')
-        verb.add_argument('--max-frames', metavar='N', type=number_between(int, 2, 2 ** 31 - 1))
     for verb in (solver, pipeline, node):
         verb.add_argument('--solver', help='a solver that ships, or a model folder')
         verb.add_argument('--json', action='store_true', help='print one JSON object')

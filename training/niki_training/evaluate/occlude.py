@@ -182,7 +182,7 @@ def observer_scores(clear: ClipRecording, occluded: ClipRecording,
             hidden_mm.extend(off_mm[occluder.hidden[index]])
             seen_mm.extend(off_mm[~occluder.hidden[index]])
     return {**dict.fromkeys(COLUMNS), 'hidden_mm': mean_or_none(hidden_mm),
-            'seen_mm': mean_or_none(seen_mm), 'missed_percent': 100 * missed / len(frames)}
+            'seen_mm': mean_or_none(seen_mm), 'missed_percent': 100 * missed / max(len(frames), 1)}
 
 
 def _nearest_observation(observations, box_px) -> JointObservation | None:
@@ -212,7 +212,7 @@ def solver_scores(clear, occluded, occluder: RectangleOccluder, stamps_ns) -> di
     return {'hidden_mm': mean_or_none(hidden_mm), 'seen_mm': mean_or_none(seen_mm),
             'root_mm': mean_or_none(root_mm),
             'return_rad_s': fastest_return_rad_s(occluded, occluder, stamps_ns),
-            'missed_percent': 100 * missed / len(frames),
+            'missed_percent': 100 * missed / max(len(frames), 1),
             'ids': len({body.id for bodies in occluded for body in bodies}),
             'claimed_percent': mean_or_none(np.asarray(is_observed) * 100.0),
             'wrongly_percent': mean_or_none(np.asarray(is_wrong) * 100.0)}
@@ -228,7 +228,7 @@ def fastest_return_rad_s(bodies, occluder: RectangleOccluder, stamps_ns) -> floa
             for now in bodies[index]:
                 before = next((b for b in bodies[index - 1] if b.id == now.id), None)
                 if before is not None:
-                    turned_rad = angle_rad(before.rotmat, now.rotmat)[hidden].max()
+                    turned_rad = angle_rad(before.rotmat, now.rotmat)[hidden].max(initial=0.0)
                     dt_s = (now.stamp_ns - before.stamp_ns) * 1e-9
                     fastest = max(fastest or 0.0, float(turned_rad / dt_s))
     return fastest

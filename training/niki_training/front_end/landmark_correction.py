@@ -121,7 +121,8 @@ def train(samples: Samples, steps: int, seed: int = 0,
     net, rate = network(numbers.width), numbers.learning_rate
     mean, scale = samples.inputs.mean(0), samples.inputs.std(0) + _MIN_SCALE
     optimizer = torch.optim.AdamW(net.parameters(), rate, weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps, pct_start=0.05)
+    rise = 0.05 if steps > 100 else 0.3  # OneCycleLR divides by zero where the rise is one step
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps, pct_start=rise)
     for _ in tqdm(range(steps), disable=None, unit='step'):
         batch = _random_batch(samples, numbers.batch)
         loss = _loss(net, batch, _with_noise((batch.inputs - mean) / scale, numbers), numbers)
