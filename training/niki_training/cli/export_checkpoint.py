@@ -42,8 +42,8 @@ def export_any(args) -> dict:
     exporters = {PERSON: export_person, LIFTER: export_lift}
     kind = kind_of(args.checkpoint)
     if kind in exporters and args.fp16:
-        raise ConfigError(f'--fp16 is for solvers, {args.checkpoint} is of kind {kind!r}; export it '
-                          f'without, then: niki-export cast {args.folder}')
+        raise ConfigError(f'--fp16 is for solvers; {args.checkpoint} is of kind {kind!r}: export '
+                          f'it without, then niki-export cast {args.folder}')
     if kind in exporters:
         return exporters[kind](args.checkpoint, args.folder, args.name or args.folder.name)
     return _export_solver(args)
