@@ -6,6 +6,9 @@ import numpy as np
 
 OBSERVED, PREDICTED, UNOBSERVED = 0, 1, 2
 STATUS_NAMES = ('observed', 'predicted', 'unobserved')
+# source of the distance: size in the image, depth image, contact with the ground, or prediction
+ROOT_FROM_CAMERA, ROOT_FROM_DEPTH, ROOT_FROM_GROUND, ROOT_PREDICTED = (
+    'camera', 'depth', 'ground', 'predicted')
 
 
 @dataclass
@@ -24,5 +27,4 @@ class Body:
     angular_velocity_rad_s: np.ndarray  # (24, 3) of each local rotation, in the joint's own axes
     root_velocity_m_s: np.ndarray  # (3,)
     keypoints_px: np.ndarray  # (29, 2) observed image positions, NaN where there is none
-    # source of the distance: 'camera' (size in the image), 'depth', 'ground' or 'predicted'
-    root_source: str = 'camera'
+    root_source: str = ROOT_FROM_CAMERA  # source of the distance

@@ -24,7 +24,7 @@ from niki_ros.messages.image_decoding import (
 )
 from niki_ros.messages.stamps import ns_from_stamp
 from niki_ros.scene.camera import Camera
-from niki_ros.scene.stamp_order import LATE, REPEATED, StampOrder
+from niki_ros.scene.stamp_order import LATE, late_text, REPEATED, StampOrder
 import numpy as np
 
 
@@ -138,9 +138,7 @@ class FrameDecoder:
             raise RejectedFrame('stamp_repeated', f'an earlier image had the stamp {stamp_ns} ns '
                                 'too; the image is skipped')
         if verdict == LATE:
-            raise RejectedFrame('stamp_late', f'the stamp {stamp_ns} ns is '
-                                f'{self._order.lag_s(stamp_ns):.3f} s before that of the last '
-                                'image; the image is skipped')
+            raise RejectedFrame('stamp_late', late_text(stamp_ns, self._order.lag_s(stamp_ns)))
         return stamp_ns
 
     def _rgb(self, message, stamp_ns: int) -> np.ndarray:

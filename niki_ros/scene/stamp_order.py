@@ -7,6 +7,16 @@ from niki_ros.common.settings import TrackingConfig
 NEWER, REPEATED, LATE, RESTARTED = 'newer', 'repeated', 'late', 'restarted'
 
 
+def late_text(stamp_ns: int, lag_s: float) -> str:
+    """Return the text of the fault ``stamp_late``."""
+    return f'the stamp {stamp_ns} ns is {lag_s:.3f} s before the last; it is left out'
+
+
+def jumped_back_text(stamp_ns: int, lag_s: float) -> str:
+    """Return the text of the fault ``stamp_jumped_back``."""
+    return f'the stamp jumped back by {lag_s:.3f} s to {stamp_ns} ns; all tracks end'
+
+
 class StampOrder:
     """
     Classifies the stamp of every image by the stamps of the images accepted before.
