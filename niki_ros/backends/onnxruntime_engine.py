@@ -23,7 +23,7 @@ _DTYPES = {
 
 
 @dataclass(frozen=True)
-class PortionConfig:
+class PortionNumbers:
     """How a batch is divided on a CPU, by the size of its inputs."""
 
     # Images of people gain nothing from larger batches (landmarks of 1, 2, 4 and 8 people: 9, 9, 9
@@ -48,7 +48,7 @@ class OnnxRuntimeEngine:
     """
 
     def __init__(self, graph: Graph, device: str = 'cpu', threads: int = 1, parallel: int = 1,
-                 portions: PortionConfig = PortionConfig()):
+                 portions: PortionNumbers = PortionNumbers()):
         ort = _library()
         self._session = _session(ort, graph, device, threads)
         self._facts = {

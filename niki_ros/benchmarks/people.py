@@ -14,7 +14,7 @@ DETECTOR_STAGE, CROPS_STAGE = 'detector, in its own thread', 'crops and decoding
 
 
 @dataclass(frozen=True)
-class SceneConfig:
+class SceneNumbers:
     """The scene in which people stand side by side and sway."""
 
     size_px: Tuple[int, int] = (1280, 720)
@@ -31,25 +31,25 @@ class SceneConfig:
 class Scene:
     """People from the check images in front of a plain background."""
 
-    def __init__(self, people: int, config: SceneConfig = SceneConfig()):
+    def __init__(self, people: int, numbers: SceneNumbers = SceneNumbers()):
         from niki_ros.benchmarks.check_images import check_images
-        width, height = config.size_px
+        width, height = numbers.size_px
         slope = np.linspace(90, 150, height)[:, None] + np.linspace(-20, 20, width)
-        self.config = config
+        self.numbers = numbers
         self._background = np.repeat(slope[..., None], 3, axis=2).astype(np.uint8)
         images = check_images()
         self._people = [
-            self._cut_out(images[config.image_numbers[i % len(config.image_numbers)]], people)
+            self._cut_out(images[numbers.image_numbers[i % len(numbers.image_numbers)]], people)
             for i in range(people)]
 
     def image(self, time_s: float) -> np.ndarray:
         """Return the image (H, W, 3) uint8 RGB at a time."""
-        image, config = self._background.copy(), self.config
+        image, numbers = self._background.copy(), self.numbers
         height, width = image.shape[:2]
         for index, person in enumerate(self._people):
             middle = (index + 0.5) * width / len(self._people)
-            phase = 2 * np.pi * (config.sway_hz * time_s + index / 3)
-            left = middle - person.shape[1] / 2 + config.sway_px * np.sin(phase)
+            phase = 2 * np.pi * (numbers.sway_hz * time_s + index / 3)
+            left = middle - person.shape[1] / 2 + numbers.sway_px * np.sin(phase)
             left = int(np.clip(left, 0, width - person.shape[1]))
             top = (height - person.shape[0]) // 2
             image[top:top + person.shape[0], left:left + person.shape[1]] = person
@@ -59,11 +59,11 @@ class Scene:
         """Return the first person of a check image (h, w, 3), scaled for a scene of ``people``."""
         from niki_ros.images.pixels import resized_rgb
         low, high = image.boxes_px[0].reshape(2, 2)
-        margin = self.config.margin_ratio * (high - low)
+        margin = self.numbers.margin_ratio * (high - low)
         (x0, y0), (x1, y1) = np.maximum(np.round([low - margin, high + margin]), 0).astype(int)
         part = image.image_rgb[y0:y1, x0:x1]
-        max_width = self.config.max_width_ratio * self.config.size_px[0] / people
-        scale = min(self.config.person_height_px / part.shape[0], max_width / part.shape[1])
+        max_width = self.numbers.max_width_ratio * self.numbers.size_px[0] / people
+        scale = min(self.numbers.person_height_px / part.shape[0], max_width / part.shape[1])
         return resized_rgb(np.ascontiguousarray(part), max(round(part.shape[1] * scale), 1),
                            max(round(part.shape[0] * scale), 1))
 
@@ -78,7 +78,7 @@ def bench_people(config: PipelineConfig, seconds: float = 5.0,
     during the work on another one waits, and is dropped when the next one arrives.
     """
     from niki_ros.loading.pipeline import load_pipeline
-    rows, facts, scene_config = [], {}, SceneConfig()
+    rows, facts, scene_numbers = [], {}, SceneNumbers()
     for count in counts:
         progress(f'{count} people')
         pipeline = load_pipeline(config, wait=False)
@@ -87,17 +87,17 @@ def bench_people(config: PipelineConfig, seconds: float = 5.0,
             facts = pipeline.describe()
         finally:
             pipeline.close()
-    return {'size_px': list(scene_config.size_px), 'rate_hz': scene_config.rate_hz,
+    return {'size_px': list(scene_numbers.size_px), 'rate_hz': scene_numbers.rate_hz,
             'people': rows, 'ran': facts}
 
 
 def _bench(pipeline, scene: Scene, seconds: float) -> Dict[str, Any]:
-    observer, rate_hz = pipeline.observer, scene.config.rate_hz
+    observer, rate_hz = pipeline.observer, scene.numbers.rate_hz
     images = [scene.image(i / rate_hz) for i in range(round(seconds * rate_hz))]
-    for i in range(scene.config.warm_up_frames):
+    for i in range(scene.numbers.warm_up_frames):
         pipeline.process(images[0], None, round(i * 1e9 / rate_hz) + 1)
     with run_times_ms(observer.network.engine) as network_ms:
-        taken_ms, stages_ms, bodies, cpu_s = _play(pipeline, images, scene.config, network_ms)
+        taken_ms, stages_ms, bodies, cpu_s = _play(pipeline, images, scene.numbers, network_ms)
     stages_ms[CROPS_STAGE] = [observe - landmarks for observe, landmarks in
                               zip(stages_ms['observe'], stages_ms['landmarks'])]
     figures: Dict[str, Any] = {
@@ -111,20 +111,20 @@ def _bench(pipeline, scene: Scene, seconds: float) -> Dict[str, Any]:
     return figures
 
 
-def _play(pipeline, images, config: SceneConfig, network_ms: List[float]) -> tuple:
+def _play(pipeline, images, numbers: SceneNumbers, network_ms: List[float]) -> tuple:
     """Process the newest image again and again; return times, stages, bodies and CPU seconds."""
     taken_ms: List[float] = []
     bodies: List[int] = []
     stages_ms: Dict[str, List[float]] = {'landmarks': []}
     start, cpu, done = perf_counter(), process_time(), -1
     while done < len(images) - 1:
-        newest = min(int((perf_counter() - start) * config.rate_hz), len(images) - 1)
+        newest = min(int((perf_counter() - start) * numbers.rate_hz), len(images) - 1)
         if newest <= done:
-            sleep(max((done + 1) / config.rate_hz - (perf_counter() - start), 0.0))
+            sleep(max((done + 1) / numbers.rate_hz - (perf_counter() - start), 0.0))
             continue
         done = newest
         before, runs = perf_counter(), len(network_ms)
-        stamp_ns = round((done + config.warm_up_frames) * 1e9 / config.rate_hz) + 1
+        stamp_ns = round((done + numbers.warm_up_frames) * 1e9 / numbers.rate_hz) + 1
         bodies.append(len(pipeline.process(images[done], None, stamp_ns)))
         taken_ms.append(1e3 * (perf_counter() - before))
         stages_ms['landmarks'].append(sum(network_ms[runs:]))

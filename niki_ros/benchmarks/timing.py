@@ -8,7 +8,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class TimingConfig:
+class TimingNumbers:
     """Numbers of calls: those before the measurement, and the bounds of those in it."""
 
     warm_up_calls: int = 10
@@ -17,14 +17,14 @@ class TimingConfig:
 
 
 def times_ms(work: Callable[[], Any], seconds: float = 2.0,
-             config: TimingConfig = TimingConfig()) -> np.ndarray:
+             numbers: TimingNumbers = TimingNumbers()) -> np.ndarray:
     """Call ``work`` for about ``seconds`` and return the time (n,) of each call."""
-    for _ in range(config.warm_up_calls):
+    for _ in range(numbers.warm_up_calls):
         work()
     taken_ns: List[int] = []
     end = perf_counter() + seconds
-    while len(taken_ns) < config.min_calls or (
-            perf_counter() < end and len(taken_ns) < config.max_calls):
+    while len(taken_ns) < numbers.min_calls or (
+            perf_counter() < end and len(taken_ns) < numbers.max_calls):
         start = perf_counter_ns()
         work()
         taken_ns.append(perf_counter_ns() - start)

@@ -15,7 +15,7 @@ _NEAR, _FAR = PAIRS.T.copy()
 
 
 @dataclass(frozen=True)
-class ShapeFitConfig:
+class ShapeFitNumbers:
     """Numbers of the fit."""
 
     iterations: int = 6  # Gauss-Newton steps
@@ -54,7 +54,7 @@ def betas_from_joints(joints_m, sigma, skeleton: Skeleton) -> np.ndarray:
 
 
 def shape_information(joints_m, sigma, skeleton: Skeleton,
-                      config: ShapeFitConfig = ShapeFitConfig()):
+                      numbers: ShapeFitNumbers = ShapeFitNumbers()):
     """
     Return betas fitted to the distances between joints, and their information matrices.
 
@@ -67,12 +67,12 @@ def shape_information(joints_m, sigma, skeleton: Skeleton,
     :return: betas (N, 10), and the information (N, 10, 10) of the lengths without the prior.
         Estimates of several frames are fused by summing information and information · betas.
     """
-    length, variance = _measured_lengths(joints_m, sigma, config)
-    return shape_from_lengths(length, variance, skeleton, config)
+    length, variance = _measured_lengths(joints_m, sigma, numbers)
+    return shape_from_lengths(length, variance, skeleton, numbers)
 
 
 def shape_from_lengths(length, variance, skeleton: Skeleton,
-                       config: ShapeFitConfig = ShapeFitConfig()):
+                       numbers: ShapeFitNumbers = ShapeFitNumbers()):
     """
     Return the same as :func:`shape_information` for measured distances.
 
@@ -84,8 +84,8 @@ def shape_from_lengths(length, variance, skeleton: Skeleton,
     # rows of the Jacobian, transposed, and the residual below them
     rows = np.empty((count, width + 1, len(PAIRS)))
     identity = np.eye(width)
-    robust_m = config.robust_m
-    for _ in range(config.iterations):
+    robust_m = numbers.robust_m
+    for _ in range(numbers.iterations):
         slope = (betas @ tables.bend).reshape(count, width, -1) + tables.slope
         squared = (betas[:, None] @ (slope + tables.slope))[:, 0] + tables.squared
         fitted = np.sqrt(np.maximum(squared, 1e-6))
@@ -96,12 +96,12 @@ def shape_from_lengths(length, variance, skeleton: Skeleton,
         system = (rows[:, :-1] * weight[:, None]) @ rows.swapaxes(1, 2)
         information = system[..., :-1]
         step = np.linalg.solve(information + identity, system[..., -1:] - betas[..., None])[..., 0]
-        betas = np.minimum(np.maximum(betas + step, -config.max_beta), config.max_beta)
-        robust_m = max(robust_m * config.robust_shrink_ratio, config.min_robust_m)
+        betas = np.minimum(np.maximum(betas + step, -numbers.max_beta), numbers.max_beta)
+        robust_m = max(robust_m * numbers.robust_shrink_ratio, numbers.min_robust_m)
     return betas, information
 
 
-def _measured_lengths(joints_m, sigma, config: ShapeFitConfig):
+def _measured_lengths(joints_m, sigma, numbers: ShapeFitNumbers):
     """Return the lengths (N, K), metres, without the bias of noise, and their variances, m²."""
     joints, sigma = np.asarray(joints_m, dtype=np.float64), np.asarray(sigma, dtype=np.float64)
     between = joints.take(_FAR, 1) - joints.take(_NEAR, 1)
@@ -112,7 +112,7 @@ def _measured_lengths(joints_m, sigma, config: ShapeFitConfig):
     # E|b + n| is about |b| + noise / |b|: each of the two coordinates across the bone adds half
     bias = noise / np.maximum(raw, 0.05)
     # where the noise is large the correction itself is uncertain
-    return raw - np.minimum(bias, 0.5 * raw), config.min_error_m**2 + noise + bias**2
+    return raw - np.minimum(bias, 0.5 * raw), numbers.min_error_m**2 + noise + bias**2
 
 
 def _initial_betas(length, variance, tables: _Lengths) -> np.ndarray:

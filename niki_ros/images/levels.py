@@ -16,7 +16,7 @@ _UNIT_WHITE, _BYTE_WHITE = 1.0, 255.0
 
 
 @dataclass(frozen=True)
-class LevelsConfig:
+class LevelsNumbers:
     """Numbers of :class:`Levels`."""
 
     percentiles: Tuple[float, float] = (1.0, 99.0)  # beyond are hot pixels, lamps or holes
@@ -34,15 +34,15 @@ class LevelsConfig:
 class Levels:
     """Black and white level of a stream of images."""
 
-    def __init__(self, config: LevelsConfig = LevelsConfig()):
-        self._config = config
+    def __init__(self, numbers: LevelsNumbers = LevelsNumbers()):
+        self._numbers = numbers
         self.text = ''  # levels to which the last image was stretched; empty = unchanged
         self._levels: Optional[np.ndarray] = None
         self._stamp_ns = 0
 
     def stretched(self, values: np.ndarray, stamp_ns: int = 0) -> np.ndarray:
         """Return an image of any type and shape as uint8; NaN and -inf become 0."""
-        low, high, has_contrast = _levels_of(values, self._config)
+        low, high, has_contrast = _levels_of(values, self._numbers)
         # while a thermal camera calibrates itself its shutter shows one value for a moment
         if has_contrast or (self._levels is None and np.isfinite(low)):
             self._levels = self._followed(np.array([low, high]), stamp_ns)
@@ -58,35 +58,35 @@ class Levels:
 
     def _followed(self, measured: np.ndarray, stamp_ns: int) -> np.ndarray:
         """Return the levels (2,), moved towards those measured in the newest image."""
-        config, old, passed_ns = self._config, self._levels, stamp_ns - self._stamp_ns
-        if old is None or not 0 <= passed_ns < config.max_gap_ns:
+        numbers, old, passed_ns = self._numbers, self._levels, stamp_ns - self._stamp_ns
+        if old is None or not 0 <= passed_ns < numbers.max_gap_ns:
             return measured
         span, new_span = old[1] - old[0], measured[1] - measured[0]
         # another gain or another scene
-        if (np.abs(measured - old) > min(span, config.max_span_ratio * new_span)).any():
+        if (np.abs(measured - old) > min(span, numbers.max_span_ratio * new_span)).any():
             return measured
-        share = 1.0 - np.exp(-passed_ns * 1e-9 / config.time_constant_s)
+        share = 1.0 - np.exp(-passed_ns * 1e-9 / numbers.time_constant_s)
         step = old + (measured - old) * share
         # the exponential approach ends here
         return np.where(np.abs(measured - step) < 1e-3 * new_span, measured, step)
 
 
-def _levels_of(values: np.ndarray, config: LevelsConfig) -> Tuple[float, float, bool]:
+def _levels_of(values: np.ndarray, numbers: LevelsNumbers) -> Tuple[float, float, bool]:
     """Return black level, white level, and whether the image has contrast; NaN without values."""
-    stride = max(1, int(np.sqrt(values.size / config.max_samples)))
+    stride = max(1, int(np.sqrt(values.size / numbers.max_samples)))
     samples = values[::stride, ::stride]
     if samples.dtype.kind == 'f':
         samples = samples[np.isfinite(samples)]
     if samples.size == 0:
         return np.nan, np.nan, False
     samples = _without_fill_values(samples)
-    low, high = (float(level) for level in np.percentile(samples, config.percentiles))
+    low, high = (float(level) for level in np.percentile(samples, numbers.percentiles))
     for black, white in _full_ranges(values.dtype):
         if black <= low and high <= white and (
-                high - low > config.full_range_ratio * (white - black)):
+                high - low > numbers.full_range_ratio * (white - black)):
             return black, white, True
-    min_span = max(config.min_span_ratio * max(abs(low), abs(high)),
-                   config.min_span_counts if values.dtype.kind in 'ui' else 1e-9)
+    min_span = max(numbers.min_span_ratio * max(abs(low), abs(high)),
+                   numbers.min_span_counts if values.dtype.kind in 'ui' else 1e-9)
     missing = max(0.0, min_span - (high - low)) / 2
     return low - missing, high + missing, missing == 0.0
 

@@ -84,7 +84,7 @@ def _lifted(one: JointObservation, camera_from_view, joints_m, spread_m, twist):
 
 
 @dataclass(frozen=True)
-class LiftedSigmaConfig:
+class LiftedSigmaNumbers:
     """Numbers of :func:`lifted_sigma`."""
 
     # mean error of one coordinate over the scale of the Laplace distribution across the axis,
@@ -96,16 +96,17 @@ class LiftedSigmaConfig:
     min_sigma_200mm: float = 0.02  # of a lifted joint
 
 
-def lifted_sigma(spread_m, hidden, config: LiftedSigmaConfig = LiftedSigmaConfig()) -> np.ndarray:
+def lifted_sigma(spread_m, hidden,
+                 numbers: LiftedSigmaNumbers = LiftedSigmaNumbers()) -> np.ndarray:
     """
     Return the sigma (..., 29) of lifted joints, units of 200 mm.
 
     :param spread_m: (..., 29, 2) expected errors of the graph, across and along the axis, metres.
     :param hidden: (..., 29) bool, True where the front end does not see the joint.
     """
-    error_m = config.error_ratio * (
-        2 * config.across_ratio * spread_m[..., 0] + spread_m[..., 1]) / 3
+    error_m = numbers.error_ratio * (
+        2 * numbers.across_ratio * spread_m[..., 0] + spread_m[..., 1]) / 3
     sigma = error_m / SIGMA_UNIT_M
     # for a hidden joint the solver, which uses the pose before, is better than the lifter: with a
     # person walking past in front, 135 mm instead of 140 in covered frames
-    return np.where(hidden, 1.0, np.clip(sigma, config.min_sigma_200mm, 1.0))
+    return np.where(hidden, 1.0, np.clip(sigma, numbers.min_sigma_200mm, 1.0))

@@ -28,7 +28,7 @@ def depth_from_image(message) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class PairingConfig:
+class PairingNumbers:
     """Limits of :class:`DepthSynchronizer`."""
 
     buffered_count: int = 3  # the depth of an image is the newest message or the one before
@@ -45,8 +45,8 @@ class DepthSynchronizer:
     that can still arrive, but not for a stream that has stopped or jumped.
     """
 
-    def __init__(self, config: PairingConfig = PairingConfig()):
-        self._config = config
+    def __init__(self, numbers: PairingNumbers = PairingNumbers()):
+        self._numbers = numbers
         self._arrival = threading.Condition()
         self._buffer: List[Tuple[int, object]] = []
 
@@ -54,7 +54,7 @@ class DepthSynchronizer:
         """Add a message; the oldest one is dropped."""
         with self._arrival:
             entry = ns_from_stamp(message.header.stamp), message
-            self._buffer = [*self._buffer, entry][-self._config.buffered_count:]
+            self._buffer = [*self._buffer, entry][-self._numbers.buffered_count:]
             self._arrival.notify_all()
 
     def match(self, stamp_ns: int) -> Optional[object]:
@@ -65,7 +65,7 @@ class DepthSynchronizer:
             limit_ns = self._max_offset_ns()
             if limit_ns < stamp_ns - self._buffer[-1][0] <= 4 * limit_ns:
                 self._arrival.wait_for(lambda: self._buffer[-1][0] >= stamp_ns - limit_ns,
-                                       self._config.max_wait_s)
+                                       self._numbers.max_wait_s)
             nearest_ns, message = min(self._buffer, key=lambda entry: abs(entry[0] - stamp_ns))
             return message if abs(nearest_ns - stamp_ns) <= limit_ns else None
 
@@ -74,5 +74,5 @@ class DepthSynchronizer:
         stamps = sorted(stamp for stamp, _ in self._buffer)
         periods = [later - earlier for earlier, later in zip(stamps, stamps[1:])
                    if later > earlier]
-        return (min(min(periods) // 2 + 1, self._config.max_offset_ns) if periods
-                else self._config.first_offset_ns)
+        return (min(min(periods) // 2 + 1, self._numbers.max_offset_ns) if periods
+                else self._numbers.first_offset_ns)

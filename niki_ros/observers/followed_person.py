@@ -58,7 +58,7 @@ def without_duplicates(people: List[FollowedPerson]) -> List[FollowedPerson]:
 
 
 @dataclass(frozen=True)
-class LostConfig:
+class LostNumbers:
     """Numbers of :class:`LostPeople`; ratios are over the last size of the person."""
 
     remember_ns: int = 3_000_000_000
@@ -70,8 +70,8 @@ class LostConfig:
 class LostPeople:
     """People who were lost a short time ago."""
 
-    def __init__(self, config: LostConfig = LostConfig()):
-        self._config = config
+    def __init__(self, numbers: LostNumbers = LostNumbers()):
+        self._numbers = numbers
         self._people: List[FollowedPerson] = []
 
     def add(self, people: Sequence[FollowedPerson]) -> None:
@@ -80,18 +80,18 @@ class LostPeople:
     def expire(self, stamp_ns: int) -> None:
         """Remove people who were lost too long ago."""
         self._people = [one for one in self._people
-                        if stamp_ns - one.seen_ns <= self._config.remember_ns]
+                        if stamp_ns - one.seen_ns <= self._numbers.remember_ns]
 
     def may_contain(self, box_px, stamp_ns: int) -> bool:
         """Return whether a detected box (4,) can be that of a lost person."""
         return any(self._may_be(one, box_px, stamp_ns) for one in self._people)
 
     def _may_be(self, lost: FollowedPerson, box_px, stamp_ns: int) -> bool:
-        config = self._config
+        numbers = self._numbers
         size = float((lost.box_px[2:] - lost.box_px[:2]).max())
         middles = box_px[:2] + box_px[2:] - lost.box_px[:2] - lost.box_px[2:]
-        reach = size * (config.reach_ratio
-                        + config.speed_ratio_per_s * (stamp_ns - lost.seen_ns) * 1e-9)
-        low, high = config.size_ratios
+        reach = size * (numbers.reach_ratio
+                        + numbers.speed_ratio_per_s * (stamp_ns - lost.seen_ns) * 1e-9)
+        low, high = numbers.size_ratios
         return bool(np.linalg.norm(middles / 2) <= reach
                     and low < (box_px[2:] - box_px[:2]).max() / max(size, 1.0) < high)

@@ -26,7 +26,7 @@ _REPORT_PERIOD_NS = 5_000_000_000
 
 
 @dataclass(frozen=True)
-class FollowConfig:
+class FollowNumbers:
     """Numbers of :class:`FollowingObserver`; overlaps are intersections over unions."""
 
     min_presence: float = 0.5  # a person is in a crop from this presence on
@@ -54,11 +54,11 @@ class FollowingObserver:
 
     def __init__(self, network: PersonNetwork, search: Optional[PersonSearch],
                  max_people: int = ObserverConfig.max_people,
-                 fov_deg: float = CameraConfig.fov_deg, config: FollowConfig = FollowConfig()):
+                 fov_deg: float = CameraConfig.fov_deg, numbers: FollowNumbers = FollowNumbers()):
         self.network, self.search = network, search
         self.faults: Dict[str, str] = {}
-        self._config, self._max_people, self._fov_deg = config, max_people, fov_deg
-        self._runner = CropRunner(network, config.min_presence)
+        self._numbers, self._max_people, self._fov_deg = numbers, max_people, fov_deg
+        self._runner = CropRunner(network, numbers.min_presence)
         self._number = 0
         self._followed: List[FollowedPerson] = []
         self._candidates: List[np.ndarray] = []
@@ -73,7 +73,7 @@ class FollowingObserver:
         camera = (camera or Camera.from_fov(*size, self._fov_deg)).resized(*size)
         self.faults = {}
         if self._last_ns is not None and not (
-                0 <= stamp_ns - self._last_ns <= self._config.max_gap_ns):
+                0 <= stamp_ns - self._last_ns <= self._numbers.max_gap_ns):
             self.reset()
         self._last_ns = stamp_ns
         period_s = self._period.update(stamp_ns)
@@ -117,7 +117,7 @@ class FollowingObserver:
         if boxes_px is None:
             return []
         return [box for box in finite_array('boxes_px', boxes_px, (None, 4))
-                if _inside_ratio(box, size) >= self._config.min_inside_ratio]
+                if _inside_ratio(box, size) >= self._numbers.min_inside_ratio]
 
     def _detected(self, found: Optional[SearchResult], stamp_ns: int, camera) -> list:
         """Return the boxes (4,) of a search, best first, and note which people it confirms."""
@@ -129,7 +129,7 @@ class FollowingObserver:
         if found is None:
             return []
         for one in self._followed:
-            is_confirmed = any(overlap(box, one.box_px) > self._config.same_person_overlap
+            is_confirmed = any(overlap(box, one.box_px) > self._numbers.same_person_overlap
                                for box in found.boxes_px)
             one.missed_searches = 0 if is_confirmed else one.missed_searches + found.is_whole
             one.truncation.add_detections(found.boxes_px, one.box_px, camera.height)
@@ -158,19 +158,19 @@ class FollowingObserver:
         new = [one for one in new if one.estimate is not None]
         self._check_truncation(image, camera, [*followed, *new], stamp_ns)
         self._lost.add([one for one in followed if not one.unconfirmed_images
-                        and stamp_ns - one.seen_ns > self._config.max_unseen_ns])
+                        and stamp_ns - one.seen_ns > self._numbers.max_unseen_ns])
         self._followed = without_duplicates(
             [*(one for one in followed if self._is_kept(one, stamp_ns)), *new])
 
     def _begin(self, camera, stamp_ns: int) -> List[FollowedPerson]:
         """Return people for the boxes that are no followed ones, as far as there is room."""
-        followed, config = self._followed, self._config
+        followed, numbers = self._followed, self._numbers
         room = self._max_people - len(followed)
-        room = min(room, config.max_new_per_image) if followed else room
+        room = min(room, numbers.max_new_per_image) if followed else room
         new: List[FollowedPerson] = []
         while self._candidates and len(new) < room:
             box = self._candidates.pop(0)
-            if any(overlap(box, one.box_px) > config.known_person_overlap
+            if any(overlap(box, one.box_px) > numbers.known_person_overlap
                    for one in (*followed, *new)):
                 continue
             try:
@@ -180,7 +180,7 @@ class FollowingObserver:
             self._number += 1
             one = FollowedPerson(
                 self._number, crop, np.asarray(box, np.float64), stamp_ns, stamp_ns,
-                unconfirmed_images=config.confirm_images if followed else 0)
+                unconfirmed_images=numbers.confirm_images if followed else 0)
             one.truncation.add_detection(box, camera.height)
             new.append(one)
         if len(followed) + len(new) >= self._max_people:
@@ -205,10 +205,10 @@ class FollowingObserver:
         if one.unconfirmed_images and one.estimate is None:
             return False
         is_sure = (one.estimate is not None
-                   and one.estimate.presence >= self._config.sure_presence)
+                   and one.estimate.presence >= self._numbers.sure_presence)
         if one.missed_searches > self.network.max_missed_searches and not is_sure:
             return False
-        return stamp_ns - one.seen_ns <= self._config.max_unseen_ns
+        return stamp_ns - one.seen_ns <= self._numbers.max_unseen_ns
 
     def _reported(self) -> List[JointObservation]:
         """Return the observations of confirmed people; unconfirmed ones also occlude others."""

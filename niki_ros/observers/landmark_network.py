@@ -31,7 +31,7 @@ _COMPARED = [0, 7, 8, 11, 12, 13, 14, 23, 24, 25, 26, 27, 28]
 
 
 @dataclass(frozen=True)
-class LandmarkConfig:
+class LandmarkNumbers:
     """Numbers of :class:`LandmarkNetwork`."""
 
     min_crop_px: float = 20.0  # width of a crop in the image; narrower ones show single pixels
@@ -56,9 +56,9 @@ class LandmarkNetwork(GraphNetwork):
     OUTPUTS = {'landmarks': (POINTS * 5,), 'world': (POINTS * 3,), 'flag': (1,)}
 
     def __init__(self, model, errors: Optional[LandmarkErrors] = None,
-                 config: LandmarkConfig = LandmarkConfig(), **engine_options):
+                 numbers: LandmarkNumbers = LandmarkNumbers(), **engine_options):
         super().__init__(model, **engine_options)
-        self._errors, self._config = errors, config
+        self._errors, self._numbers = errors, numbers
 
     def crop_of(self, box_px, camera: Camera) -> PersonView:
         """Return the view of a box (4,) without roll, which the next estimate gives."""
@@ -81,9 +81,9 @@ class LandmarkNetwork(GraphNetwork):
         That is the sum over two crops of the median shift of the landmarks, over the size of the
         body, and of the weighted probability that no person is there.
         """
-        config, count = self._config, len(self._config.larger_up_ratios)
-        crops = [one.next_crop.enlarged(config.larger_width_ratio, up_ratio)
-                 for one in estimates for up_ratio in config.larger_up_ratios]
+        numbers, count = self._numbers, len(self._numbers.larger_up_ratios)
+        crops = [one.next_crop.enlarged(numbers.larger_width_ratio, up_ratio)
+                 for one in estimates for up_ratio in numbers.larger_up_ratios]
         points, outputs = self._run(image_rgb, camera, crops)
         total = np.zeros(len(estimates))
         for row, crop in enumerate(crops):
@@ -93,7 +93,7 @@ class LandmarkNetwork(GraphNetwork):
             shift = float(np.median(np.linalg.norm(now - before, axis=1))) / size
             absence = 1.0 - float(outputs['flag'][row, 0])
             total[row // count] += (np.nan_to_num(shift, nan=1.0)
-                                    + config.absence_ratio * absence)
+                                    + numbers.absence_ratio * absence)
         return total
 
     def _run(self, image_rgb, camera, crops):
@@ -111,7 +111,7 @@ class LandmarkNetwork(GraphNetwork):
         pixels = camera.project(rays[:LANDMARKS])
         normalized = pixels / size
         normalized = np.where(np.isfinite(normalized), normalized,
-                              self._config.outside_lens_ratio)
+                              self._numbers.outside_lens_ratio)
         # logits of visibility (not occluded) and of presence inside the crop
         visible = expit(points[:LANDMARKS, 3:].min(axis=1))
         roll = view.camera_from_upright.T @ view.camera_from_view
@@ -123,14 +123,14 @@ class LandmarkNetwork(GraphNetwork):
 
     def _next_view(self, rays, view: PersonView, camera) -> PersonView:
         """Return the view of the next image for rays (39, 3), with a smoothed width."""
-        config = self._config
+        numbers = self._numbers
         focal_px = float(np.sqrt(camera.matrix[0, 0] * camera.matrix[1, 1]))
         following = view_of_body(rays[_HIPS_MIDDLE], rays[_BODY_TOP], MARGIN,
-                                 config.min_crop_px / focal_px)
+                                 numbers.min_crop_px / focal_px)
         ratio = following.width / view.width
-        if abs(ratio - 1.0) >= config.steady_width_ratio:
+        if abs(ratio - 1.0) >= numbers.steady_width_ratio:
             return following
-        return replace(following, width=view.width * ratio ** config.width_weight)
+        return replace(following, width=view.width * ratio ** numbers.width_weight)
 
     def observation(self, normalized, world_m, visible, size, camera_from_upright):
         """Return :func:`observation_of` one person; a subclass may record the landmarks here."""

@@ -47,7 +47,7 @@ _CONSTRUCTED_JOINTS = [JOINT[name] for name in (*CONSTRUCTED, 'head', 'head_top'
 
 
 @dataclass(frozen=True)
-class LandmarkSigmaConfig:
+class LandmarkSigmaNumbers:
     """Numbers of the expected errors."""
 
     seen_visibility: float = 0.95  # a joint is seen from this visibility on,
@@ -62,7 +62,7 @@ class LandmarkSigmaConfig:
     box_visibility: float = 0.5  # the box is around landmarks with this visibility or more
 
 
-_CONFIG = LandmarkSigmaConfig()
+_NUMBERS = LandmarkSigmaNumbers()
 
 
 def seen_share(normalized: np.ndarray, visibility: np.ndarray) -> tuple:
@@ -72,7 +72,7 @@ def seen_share(normalized: np.ndarray, visibility: np.ndarray) -> tuple:
     :param normalized: (33, 2) positions over width and height. :param visibility: (33,) 0 … 1.
     """
     beyond = np.maximum(-normalized, normalized - 1.0).max(axis=1)
-    outside = np.clip(beyond / _CONFIG.outside_ratio, 0.0, 1.0)
+    outside = np.clip(beyond / _NUMBERS.outside_ratio, 0.0, 1.0)
     return LANDMARK_WEIGHTS @ np.clip(visibility, 0.0, 1.0), LANDMARK_WEIGHTS @ outside
 
 
@@ -90,13 +90,12 @@ def joint_sigma(visible: np.ndarray, outside: np.ndarray) -> np.ndarray:
     Where the hips are not seen all joints, which are relative to them, are worse: shoulders
     71-202 mm instead of 33-82 mm.
     """
-    config = _CONFIG
-    unseen = np.clip((config.seen_visibility - visible)
-                     / (config.seen_visibility - config.hidden_visibility), 0.0, 1.0)
+    unseen = np.clip((_NUMBERS.seen_visibility - visible)
+                     / (_NUMBERS.seen_visibility - _NUMBERS.hidden_visibility), 0.0, 1.0)
     sigma = SIGMA_VISIBLE + unseen * (1.0 - SIGMA_VISIBLE)
     sigma = sigma + outside * (1.0 - sigma)
     hips = (sigma[..., _HIP_JOINTS] - SIGMA_VISIBLE[_HIP_JOINTS]).mean(-1, keepdims=True)
-    sigma[..., _OTHER_JOINTS] = np.hypot(sigma[..., _OTHER_JOINTS], config.hips_ratio * hips)
+    sigma[..., _OTHER_JOINTS] = np.hypot(sigma[..., _OTHER_JOINTS], _NUMBERS.hips_ratio * hips)
     return np.minimum(sigma, 1.0)
 
 
@@ -110,9 +109,9 @@ def keypoint_sigma(visible: np.ndarray, outside: np.ndarray, size_px: float) -> 
 
     :param visible: (29,) 0 … 1. :param outside: (29,) 0 … 1. :param size_px: of the person.
     """
-    ratio = _CONFIG.keypoint_ratio + _CONFIG.unseen_keypoint_ratio * (1.0 - visible)
-    ratio[_CONSTRUCTED_JOINTS] *= _CONFIG.constructed_ratio
-    is_unknown = (outside > 0.5) | (visible < _CONFIG.hidden_visibility)
+    ratio = _NUMBERS.keypoint_ratio + _NUMBERS.unseen_keypoint_ratio * (1.0 - visible)
+    ratio[_CONSTRUCTED_JOINTS] *= _NUMBERS.constructed_ratio
+    is_unknown = (outside > 0.5) | (visible < _NUMBERS.hidden_visibility)
     return np.where(is_unknown, np.inf, ratio * size_px)
 
 
@@ -188,7 +187,7 @@ def box_size(box_px) -> float:
 
 def _box(pixels, normalized, visibility, image_size) -> np.ndarray:
     """Return the box (4,) of the visible landmarks inside the image; of all where few are."""
-    seen = ((visibility >= _CONFIG.box_visibility)
+    seen = ((visibility >= _NUMBERS.box_visibility)
             & (normalized >= 0).all(1) & (normalized <= 1).all(1))
     if seen.sum() < 3:
         seen = np.ones(len(pixels), dtype=bool)

@@ -19,7 +19,7 @@ Part = Tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
-class SearchConfig:
+class SearchNumbers:
     """Numbers of :class:`PersonSearch`."""
 
     delay_s: float = 0.06  # a result is used with the first image that is later by this
@@ -43,16 +43,16 @@ class SearchResult:
 
 
 def parts_of(width: int, height: int, input_px: int,
-             config: SearchConfig = SearchConfig()) -> List[Part]:
+             numbers: SearchNumbers = SearchNumbers()) -> List[Part]:
     """
     Return bands across an image, overlapping by half, in which small people are searched.
 
     :param input_px: side of the detector's input, to which the whole image is reduced.
     """
     longer, parts = max(width, height), []
-    for count in config.part_counts:
+    for count in numbers.part_counts:
         side = longer // count
-        if side < config.min_part_ratio * input_px:
+        if side < numbers.min_part_ratio * input_px:
             continue
         for step in range(2 * count - 1):
             low = step * (longer - side) // (2 * count - 2)
@@ -71,10 +71,10 @@ class PersonSearch:
     """
 
     def __init__(self, detector: Detector, min_score: float, period_s: float, wait: bool = True,
-                 config: SearchConfig = SearchConfig()):
+                 numbers: SearchNumbers = SearchNumbers()):
         self.detector, self.min_score = detector, min_score
         self.fault = ''  # of the last search, empty where it succeeded
-        self._period_s, self._wait, self._config = period_s, wait, config
+        self._period_s, self._wait, self._numbers = period_s, wait, numbers
         self._pool = ThreadPoolExecutor(1, 'niki_search')
         self._running: Optional[Future] = None
         self._started_ns: Optional[int] = None
@@ -84,7 +84,7 @@ class PersonSearch:
         """Start a search of the image (H, W, 3) uint8 if one is due; the image is copied."""
         pause_s = self._period_s / 2
         if not self._wait:
-            pause_s = max(pause_s, self._took_s / self._config.max_load_ratio)
+            pause_s = max(pause_s, self._took_s / self._numbers.max_load_ratio)
         if self._running is None and self._passed_s(stamp_ns) >= pause_s:
             self._started_ns = stamp_ns
             part = self._next_part(image_rgb)
@@ -95,7 +95,7 @@ class PersonSearch:
 
     def result(self, stamp_ns: int) -> Optional[SearchResult]:
         """Return the result of a search if it is due, else None."""
-        if self._running is None or self._passed_s(stamp_ns) < self._config.delay_s:
+        if self._running is None or self._passed_s(stamp_ns) < self._numbers.delay_s:
             return None
         if not self._wait and not self._running.done():
             return None
@@ -104,7 +104,7 @@ class PersonSearch:
 
     def now(self, image_rgb, stamp_ns: int) -> Optional[SearchResult]:
         """Search the image (H, W, 3) uint8 and return the result; None shortly after a search."""
-        if self._passed_s(stamp_ns) < min(self._config.idle_period_s, self._period_s):
+        if self._passed_s(stamp_ns) < min(self._numbers.idle_period_s, self._period_s):
             return None
         self._discard()
         self._started_ns = stamp_ns
@@ -141,7 +141,7 @@ class PersonSearch:
         turn, self._turn = self._turn, self._turn + 1
         if turn % 2 == 0:
             return 0, 0, width, height
-        parts = parts_of(width, height, self.detector.input_px, self._config)
+        parts = parts_of(width, height, self.detector.input_px, self._numbers)
         return parts[turn // 2 % len(parts)] if parts else None
 
     def _search(self, part_rgb, part: Part, size) -> SearchResult:
@@ -155,7 +155,7 @@ class PersonSearch:
         except Exception as error:  # a user's detector may raise any error
             self.fault = f'the detector failed with {type(error).__name__}: {error}'
             boxes, scores = np.zeros((0, 4)), np.zeros(0)
-        kept = ~_is_cut(boxes, part, size, self._config.cut_px)
+        kept = ~_is_cut(boxes, part, size, self._numbers.cut_px)
         boxes = boxes[kept] + (part[0], part[1], part[0], part[1])
         return SearchResult(boxes, scores[kept], is_whole=part == (0, 0, *size))
 
@@ -165,7 +165,7 @@ class PersonSearch:
         boxes = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
         scores = np.asarray(scores, dtype=np.float64).ravel()
         valid = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-        valid &= scores >= self._config.lost_score_ratio * self.min_score
+        valid &= scores >= self._numbers.lost_score_ratio * self.min_score
         return boxes[valid], scores[valid]
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class TruncationConfig:
+class TruncationNumbers:
     """Numbers of :class:`TruncationCheck`."""
 
     # distance of a body from the border over its size, up to which the head may be cut off; at
@@ -36,9 +36,9 @@ class TruncationConfig:
 class TruncationCheck:
     """Checks whether the upper border cuts off too much of a person to locate them."""
 
-    def __init__(self, config: TruncationConfig = TruncationConfig()):
+    def __init__(self, numbers: TruncationNumbers = TruncationNumbers()):
         self.is_truncated = False  # too little of the person is in the image
-        self._config = config
+        self._numbers = numbers
         self._is_box_at_border = False
         self._disagreement: Optional[float] = None
         self._checked_ns = 0
@@ -50,7 +50,7 @@ class TruncationCheck:
     def add_detections(self, boxes_px, body_px, height_px: int) -> None:
         """Note the boxes (n, 4) of all detected people; ``body_px`` (4,) is this person's."""
         own = [box for box in boxes_px
-               if share_within(box, body_px) >= self._config.same_person_ratio]
+               if share_within(box, body_px) >= self._numbers.same_person_ratio]
         if own:
             self._is_box_at_border = any(self._is_at_border(box, height_px) for box in own)
 
@@ -58,23 +58,23 @@ class TruncationCheck:
         """Return whether this person may be truncated and was not checked just now."""
         box = np.asarray(estimate.observation.box_px, np.float64)
         size = float((box[2:] - box[:2]).max())
-        if not self._is_box_at_border and box[1] > self._config.near_border_ratio * size:
+        if not self._is_box_at_border and box[1] > self._numbers.near_border_ratio * size:
             self.is_truncated, self._disagreement = False, None
             return False
         is_sure = (self._disagreement is not None
-                   and self._disagreement < self._config.sure_disagreement)
-        return not is_sure or stamp_ns - self._checked_ns >= self._config.check_period_ns
+                   and self._disagreement < self._numbers.sure_disagreement)
+        return not is_sure or stamp_ns - self._checked_ns >= self._numbers.check_period_ns
 
     def update(self, disagreement: float, stamp_ns: int) -> None:
         """Note the disagreement of the network in larger crops."""
-        config = self._config
+        numbers = self._numbers
         if self._disagreement is None:
-            self._disagreement, limit = disagreement, config.sure_disagreement
+            self._disagreement, limit = disagreement, numbers.sure_disagreement
         else:
-            self._disagreement += config.update_ratio * (disagreement - self._disagreement)
-            limit = (config.whole_disagreement if self.is_truncated
-                     else config.truncated_disagreement)
+            self._disagreement += numbers.update_ratio * (disagreement - self._disagreement)
+            limit = (numbers.whole_disagreement if self.is_truncated
+                     else numbers.truncated_disagreement)
         self.is_truncated, self._checked_ns = self._disagreement >= limit, stamp_ns
 
     def _is_at_border(self, box_px, height_px: int) -> bool:
-        return bool(box_px[1] <= self._config.at_border_ratio * height_px)
+        return bool(box_px[1] <= self._numbers.at_border_ratio * height_px)

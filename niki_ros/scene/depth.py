@@ -12,7 +12,7 @@ _TRUNK_CORNERS = [JOINT[name] for name in (
 
 
 @dataclass(frozen=True)
-class DepthConfig:
+class DepthNumbers:
     """Numbers of :func:`depth_z_offset_m`."""
 
     range_m: Tuple[float, float] = (0.2, 30.0)  # of depths that are used
@@ -43,7 +43,7 @@ def checked_depth(depth, width: int, height: int) -> np.ndarray:
 
 
 def depth_z_offset_m(depth_m, image_size, keypoints_px, joints_m, hidden,
-                     config: DepthConfig = DepthConfig()) -> Optional[float]:
+                     numbers: DepthNumbers = DepthNumbers()) -> Optional[float]:
     """
     Return how far to move the body along the camera's z axis, metres, so that the trunk fits.
 
@@ -55,19 +55,19 @@ def depth_z_offset_m(depth_m, image_size, keypoints_px, joints_m, hidden,
     corners = np.asarray(keypoints_px, dtype=np.float64)[_TRUNK_CORNERS]
     if np.asarray(hidden)[_TRUNK_CORNERS].any() or not np.isfinite(corners).all():
         return None
-    steps = np.linspace(config.edge_ratio, 1 - config.edge_ratio, config.grid_count)
+    steps = np.linspace(numbers.edge_ratio, 1 - numbers.edge_ratio, numbers.grid_count)
     across, down = np.meshgrid(steps, steps)
     weights = np.stack([(1 - across) * (1 - down), across * (1 - down),
                         (1 - across) * down, across * down], axis=-1).reshape(-1, 4)
     measured = _depth_at(depth_m, weights @ corners, image_size)
-    expected = weights @ np.asarray(joints_m)[_TRUNK_CORNERS, 2] - config.surface_m
-    low, high = config.range_m
+    expected = weights @ np.asarray(joints_m)[_TRUNK_CORNERS, 2] - numbers.surface_m
+    low, high = numbers.range_m
     valid = np.isfinite(measured) & (measured > low) & (measured < high)
-    min_samples = config.min_samples_ratio * len(weights)
+    min_samples = numbers.min_samples_ratio * len(weights)
     if valid.sum() < min_samples:
         return None
     offset = (measured - expected)[valid]
-    near = np.abs(offset - np.median(offset)) < config.max_deviation_m
+    near = np.abs(offset - np.median(offset)) < numbers.max_deviation_m
     return float(np.median(offset[near])) if near.sum() >= min_samples else None
 
 

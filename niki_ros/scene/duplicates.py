@@ -12,7 +12,7 @@ _UPPER_BODY, _LOWER_BODY = [12, 15, 16, 17, 18, 19], [0, 1, 2, 4, 5, 7, 8]
 
 
 @dataclass(frozen=True)
-class DuplicateConfig:
+class DuplicateNumbers:
     """Numbers of :func:`is_same_person`."""
 
     min_overlap_ratio: float = 0.7  # intersection over union of two boxes of one person
@@ -33,23 +33,23 @@ def suppress_duplicates(observations: List[JointObservation]) -> List[JointObser
 
 
 def is_same_person(one: JointObservation, other: JointObservation,
-                   config: DuplicateConfig = DuplicateConfig()) -> bool:
+                   numbers: DuplicateNumbers = DuplicateNumbers()) -> bool:
     """
     Return whether two observations of one image show the same person.
 
     Their boxes coincide, or their joints do, also with left and right exchanged (front and back
     mistaken). Of two people as close as that only the one in front is visible.
     """
-    if overlap(one.box_px, other.box_px) > config.min_overlap_ratio:
+    if overlap(one.box_px, other.box_px) > numbers.min_overlap_ratio:
         return True
     size = max(float(one.box_px[3] - one.box_px[1]), float(other.box_px[3] - other.box_px[1]), 1.0)
-    if share_within(one.box_px, other.box_px) > config.min_within_ratio:
+    if share_within(one.box_px, other.box_px) > numbers.min_within_ratio:
         apart = np.linalg.norm(one.keypoints_px - other.keypoints_px, axis=1) / size
-        if any(np.median(apart[part]) < config.max_part_ratio
+        if any(np.median(apart[part]) < numbers.max_part_ratio
                for part in (_UPPER_BODY, _LOWER_BODY)):
             return True
     for order in (list(range(24)), list(MIRROR_29[:24])):
         apart = np.linalg.norm(one.keypoints_px[:24] - other.keypoints_px[order], axis=1)
-        if np.isfinite(apart).any() and np.nanmedian(apart) < config.max_keypoint_ratio * size:
+        if np.isfinite(apart).any() and np.nanmedian(apart) < numbers.max_keypoint_ratio * size:
             return True
     return False

@@ -49,7 +49,7 @@ class Ground:
 
 
 @dataclass(frozen=True)
-class GroundDistanceConfig:
+class GroundDistanceNumbers:
     """Numbers of :func:`ground_z_offset_m`."""
 
     foot_error_m: float = 0.03  # expected error of a foot's position over a second of images
@@ -58,7 +58,7 @@ class GroundDistanceConfig:
 
 
 def ground_z_offset_m(ground: Ground, joints_m, hidden,
-                      config: GroundDistanceConfig = GroundDistanceConfig()) -> Optional[float]:
+                      numbers: GroundDistanceNumbers = GroundDistanceNumbers()) -> Optional[float]:
     """
     Return how far to move the body along the camera's z axis, metres, so that a foot stands.
 
@@ -81,15 +81,15 @@ def ground_z_offset_m(ground: Ground, joints_m, hidden,
     if descent <= 0.02 or camera_height <= 0.05:
         return None
     log_ratio = np.log(camera_height / descent / point[2])
-    if abs(log_ratio) > config.max_log_ratio:
+    if abs(log_ratio) > numbers.max_log_ratio:
         return None
-    weight = 1 / (config.foot_error_m / camera_height)**2
-    share = weight / (weight + 1 / config.size_error_ratio**2)
+    weight = 1 / (numbers.foot_error_m / camera_height)**2
+    share = weight / (weight + 1 / numbers.size_error_ratio**2)
     return float(point[2] * (np.exp(share * log_ratio) - 1))
 
 
 @dataclass(frozen=True)
-class FootLockConfig:
+class FootLockNumbers:
     """Numbers of :class:`FootLock`."""
 
     # the lowest foot is put on the ground up to the first height, and left alone from the second
@@ -106,8 +106,8 @@ class FootLockConfig:
 class FootLock:
     """Keeps the standing feet of one person on the ground and in place."""
 
-    def __init__(self, config: FootLockConfig = FootLockConfig()):
-        self._config = config
+    def __init__(self, numbers: FootLockNumbers = FootLockNumbers()):
+        self._numbers = numbers
         self._places_m: List[Optional[np.ndarray]] = [None, None]
         self._before_m: Optional[np.ndarray] = None
 
@@ -117,7 +117,7 @@ class FootLock:
         above = ground.heights(points) - _FOOT_JOINT_HEIGHT_M
         before, self._before_m = self._before_m, points
         lift = self._lift(ground, above)
-        if before is None or not 0 < dt_s < self._config.max_gap_s:
+        if before is None or not 0 < dt_s < self._numbers.max_gap_s:
             self._places_m = [None, None]
             return lift
         speed = np.linalg.norm(points - before, axis=1) / dt_s
@@ -127,27 +127,27 @@ class FootLock:
         if not moves:
             return lift
         slide = np.mean(moves, axis=0)
-        return lift + self._config.hold_ratio * (slide - (slide @ ground.up) * ground.up)
+        return lift + self._numbers.hold_ratio * (slide - (slide @ ground.up) * ground.up)
 
     def _lift(self, ground: Ground, above) -> np.ndarray:
         """Return the translation (3,) that puts the lowest foot on the ground where it is near."""
         lowest = float(above.min())
-        near, far = self._config.lift_m
+        near, far = self._numbers.lift_m
         share = np.clip((far - abs(lowest)) / (far - near), 0.0, 1.0)
         return -share * lowest * ground.up
 
     def _move_back(self, side, points, above, speed, hidden, dt_s) -> Optional[np.ndarray]:
         """Return the way (3,) of a foot back to its place, None where it does not stand."""
-        config, seen = self._config, (_SIDE == side) & ~hidden
-        stands = (seen.any() and above[seen].min() < above.min() + config.standing_height_m
-                  and speed[seen].min() < config.standing_speed_m_s)
+        numbers, seen = self._numbers, (_SIDE == side) & ~hidden
+        stands = (seen.any() and above[seen].min() < above.min() + numbers.standing_height_m
+                  and speed[seen].min() < numbers.standing_speed_m_s)
         if not stands:
             self._places_m[side] = None
             return None
         foot = points[_SIDE == side].mean(axis=0)
         place = self._places_m[side]
-        if place is None or np.linalg.norm(foot - place) > config.max_slip_m:
+        if place is None or np.linalg.norm(foot - place) > numbers.max_slip_m:
             place = foot
-        place = place + min(dt_s / config.release_s, 1.0) * (foot - place)
+        place = place + min(dt_s / numbers.release_s, 1.0) * (foot - place)
         self._places_m[side] = place
         return place - foot

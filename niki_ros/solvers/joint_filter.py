@@ -22,7 +22,7 @@ _MAX_SEEN_SIGMA_200MM = 0.94  # a seen joint stays below HIDDEN_SIGMA
 
 
 @dataclass(frozen=True)
-class FilterConfig:
+class FilterNumbers:
     """Numbers of :class:`JointFilter`."""
 
     # (29,) standard deviation of each joint's acceleration
@@ -55,8 +55,8 @@ def sigma_of_correlated_errors(sigma, dt_s: float) -> np.ndarray:
 class JointFilter:
     """Filter of the joints of B people, for frames in order."""
 
-    def __init__(self, config: FilterConfig = FilterConfig()):
-        self._config = config
+    def __init__(self, numbers: FilterNumbers = FilterNumbers()):
+        self._numbers = numbers
         self._position_m: Any = None
         self._velocity_m_s: Any = None
         # covariance of position and velocity, per coordinate (B, 29)
@@ -71,9 +71,9 @@ class JointFilter:
         :param points_m: (B, 29, 3) joints relative to the trunk, camera axes.
         :param sigma: (B, 29) expected errors. :param dt_s: since the frame before.
         """
-        config = self._config
-        noise = (SIGMA_UNIT_M * np.minimum(sigma, 1.0))**2 + config.min_error_m**2
-        noise = np.where(sigma >= config.unobserved_sigma_200mm, config.unobserved_error_m**2,
+        numbers = self._numbers
+        noise = (SIGMA_UNIT_M * np.minimum(sigma, 1.0))**2 + numbers.min_error_m**2
+        noise = np.where(sigma >= numbers.unobserved_sigma_200mm, numbers.unobserved_error_m**2,
                          noise)
         if self._position_m is None:
             self._start(points_m, noise)
@@ -81,7 +81,7 @@ class JointFilter:
         self._predict(dt_s)
         innovation = points_m - self._position_m
         total = self._var_p + noise
-        excess = np.sum(innovation**2, axis=-1) / (total * config.gate_sigmas**2)
+        excess = np.sum(innovation**2, axis=-1) / (total * numbers.gate_sigmas**2)
         noise = np.where(excess > 1, noise + (excess - 1) * total, noise)
         total = self._var_p + noise
         gain_p, gain_v = self._var_p / total, self._cov_pv / total
@@ -90,22 +90,22 @@ class JointFilter:
         self._var_v = self._var_v - gain_v * self._cov_pv
         self._cov_pv = self._cov_pv * (1 - gain_p)
         self._var_p = self._var_p * (1 - gain_p)
-        error = np.sqrt(np.maximum(self._var_p - config.min_error_m**2, 0)) / SIGMA_UNIT_M
+        error = np.sqrt(np.maximum(self._var_p - numbers.min_error_m**2, 0)) / SIGMA_UNIT_M
         return self._position_m, np.minimum(error, 1.0)
 
     def _start(self, points_m, noise) -> None:
         self._position_m, self._velocity_m_s = points_m.copy(), np.zeros_like(points_m)
         self._var_p, self._cov_pv = noise.copy(), np.zeros_like(noise)
-        self._var_v = np.full_like(noise, self._config.initial_speed_m_s**2)
+        self._var_v = np.full_like(noise, self._numbers.initial_speed_m_s**2)
 
     def _predict(self, dt_s: float) -> None:
-        config = self._config
-        keep = np.exp(-dt_s / config.velocity_decay_s)
-        power = (config.acceleration_m_s2 * dt_s)**2
+        numbers = self._numbers
+        keep = np.exp(-dt_s / numbers.velocity_decay_s)
+        power = (numbers.acceleration_m_s2 * dt_s)**2
         self._position_m = self._position_m + dt_s * self._velocity_m_s
         self._velocity_m_s = keep * self._velocity_m_s
         var_p = (self._var_p + 2 * dt_s * self._cov_pv + dt_s**2 * self._var_v
                  + power * dt_s**2 / 4)
         self._cov_pv = keep * (self._cov_pv + dt_s * self._var_v) + power * dt_s / 2
         self._var_v = keep**2 * self._var_v + power
-        self._var_p = np.minimum(var_p, config.max_error_m**2)
+        self._var_p = np.minimum(var_p, numbers.max_error_m**2)

@@ -16,7 +16,7 @@ from niki_ros.common.checks import finite_array, solver_input
 from niki_ros.common.errors import ModelError
 from niki_ros.solvers.joint_filter import JointFilter, sigma_of_correlated_errors
 from niki_ros.solvers.niki_confidence import NikiConfidence
-from niki_ros.solvers.refine import refine_rotations, RefineConfig
+from niki_ros.solvers.refine import refine_rotations, RefineNumbers
 from niki_ros.solvers.solver import describe_engine, skeleton_of
 import numpy as np
 
@@ -70,7 +70,7 @@ class NikiSolver:
         self.name = manifest['name']
         self.engine, self.refine = engine, refine
         self.skeleton: Skeleton = skeleton_of(manifest)
-        self._refine_config = RefineConfig(**manifest.get('refine', {}))
+        self._refine_numbers = RefineNumbers(**manifest.get('refine', {}))
         self._confidence = NikiConfidence(manifest)
         shapes = {spec.name: spec.shape for spec in engine.inputs}
         missing = {'joints', 'sigma', 'condition', 'twist'} - set(shapes)
@@ -132,7 +132,7 @@ class NikiSolver:
                                       out['error_z'])
         if self.refine:
             rotmat, joints_m = refine_rotations(
-                rotmat, offsets, bodies.joints_m, bodies.sigma, self._refine_config, posed)
+                rotmat, offsets, bodies.joints_m, bodies.sigma, self._refine_numbers, posed)
         solution = Solution(
             rotmat.astype(np.float32), joints_m.astype(np.float32), confidence,
             out['error_z'], betas.astype(np.float32))

@@ -15,7 +15,7 @@ from scipy.linalg.lapack import dpotrf, dpotrs
 
 
 @dataclass(frozen=True)
-class RefineConfig:
+class RefineNumbers:
     """Numbers of the refinement; a manifest may replace them."""
 
     iterations: int = 2  # Gauss-Newton steps
@@ -29,7 +29,7 @@ _BODIES_PER_BATCH = 4  # the normal matrices of so many bodies fit into the cach
 _DESCENDANTS = ANCESTORS.T.copy()
 
 
-def refine_rotations(rotmat, offsets_m, joints_m, sigma, config: RefineConfig = RefineConfig(),
+def refine_rotations(rotmat, offsets_m, joints_m, sigma, numbers: RefineNumbers = RefineNumbers(),
                      posed=None):
     """
     Return rotations and joints of each body, fitted to its observed joints.
@@ -45,11 +45,11 @@ def refine_rotations(rotmat, offsets_m, joints_m, sigma, config: RefineConfig = 
     now = prior = np.asarray(rotmat, dtype=np.float64)
     posed_m, world = posed or forward_kinematics(prior, offsets_m)
     sigma = np.asarray(sigma)
-    information = _robust_weights(posed_m, joints_m, sigma, config) * (sigma < 0.999) / (
-        (SIGMA_UNIT_M * sigma)**2 + config.floor_m**2)
-    stiffness = 1 / config.prior_rad**2
+    information = _robust_weights(posed_m, joints_m, sigma, numbers) * (sigma < 0.999) / (
+        (SIGMA_UNIT_M * sigma)**2 + numbers.floor_m**2)
+    stiffness = 1 / numbers.prior_rad**2
     step = None
-    for i in range(config.iterations):
+    for i in range(numbers.iterations):
         moments = _moments(posed_m, joints_m, information)
         if step is not None:
             to_prior = -step if i == 1 else rotvec_from_rotmat(now.swapaxes(-1, -2) @ prior)
@@ -61,7 +61,7 @@ def refine_rotations(rotmat, offsets_m, joints_m, sigma, config: RefineConfig = 
     return now, posed_m
 
 
-def _robust_weights(posed_m, joints_m, sigma, config: RefineConfig) -> np.ndarray:
+def _robust_weights(posed_m, joints_m, sigma, numbers: RefineNumbers) -> np.ndarray:
     """
     Return the weight (N, 29), 0 … 1, of each observed joint.
 
@@ -71,7 +71,7 @@ def _robust_weights(posed_m, joints_m, sigma, config: RefineConfig) -> np.ndarra
     miss = joints_m - posed_m
     miss = miss - np.add.reduce(miss, axis=1, keepdims=True) / miss.shape[1]
     squared = np.einsum('nji,nji->nj', miss, miss)
-    scale = config.gross_m**2 + 3 * (SIGMA_UNIT_M * sigma)**2
+    scale = numbers.gross_m**2 + 3 * (SIGMA_UNIT_M * sigma)**2
     return (scale / (scale + squared))**4
 
 

@@ -6,7 +6,7 @@ import sys
 from engine_graphs import fp16_storage_graph, mlp_folder, mlp_graph, mlp_inputs
 from niki_ros.backends import engine_options, load_engine, load_folder_engine
 from niki_ros.backends.cuda_driver import CudaDriver
-from niki_ros.backends.onnxruntime_engine import OnnxRuntimeEngine, PortionConfig
+from niki_ros.backends.onnxruntime_engine import OnnxRuntimeEngine, PortionNumbers
 from niki_ros.common.errors import BackendError, InputError, ModelError
 from niki_ros.common.settings import EngineConfig
 from niki_ros.models.graph import Graph
@@ -57,7 +57,7 @@ def test_a_cpu_runs_large_inputs_in_portions(monkeypatch):
     wanted = load_engine(mlp_graph()).run(inputs)
     monkeypatch.setattr(onnxruntime, 'InferenceSession', Recorded)
     engine = OnnxRuntimeEngine(
-        Graph(mlp_graph()), portions=PortionConfig(max_portion_bytes=3 * 4 * (87 + 29)))
+        Graph(mlp_graph()), portions=PortionNumbers(max_portion_bytes=3 * 4 * (87 + 29)))
     found = engine.run(inputs)
     assert sizes == [3, 3, 1]
     for name, value in wanted.items():

@@ -10,7 +10,7 @@ from niki_ros.benchmarks.released_shapes import (
     HIDDEN_WIDTH,
 )
 from niki_ros.benchmarks.speed import bench_pipeline, bench_solver, run_times_ms
-from niki_ros.benchmarks.timing import times_ms, TimingConfig
+from niki_ros.benchmarks.timing import times_ms, TimingNumbers
 from niki_ros.cli.main import main
 from niki_ros.solvers.analytic import AnalyticSolver
 import numpy as np
@@ -44,9 +44,9 @@ def test_the_default_is_the_solver(capsys, monkeypatch):
 
 def test_the_number_of_calls_is_bounded():
     calls = []
-    config = TimingConfig(warm_up_calls=2, min_calls=3, max_calls=5)
-    assert len(times_ms(lambda: calls.append(1), 0.0, config)) == 3 and len(calls) == 5
-    assert len(times_ms(lambda: None, 60.0, config)) == 5
+    numbers = TimingNumbers(warm_up_calls=2, min_calls=3, max_calls=5)
+    assert len(times_ms(lambda: calls.append(1), 0.0, numbers)) == 3 and len(calls) == 5
+    assert len(times_ms(lambda: None, 60.0, numbers)) == 5
 
 
 def test_the_released_shapes_run_with_and_without_torch(monkeypatch):

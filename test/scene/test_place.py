@@ -6,7 +6,7 @@ from niki_ros.body.skeleton import JOINT, open_skeleton
 from niki_ros.common.errors import InputError
 from niki_ros.people.pipeline import Pipeline
 from niki_ros.scene.camera import Camera
-from niki_ros.scene.depth import checked_depth, depth_z_offset_m, DepthConfig
+from niki_ros.scene.depth import checked_depth, depth_z_offset_m, DepthNumbers
 from niki_ros.scene.ground import FootLock, Ground, ground_z_offset_m
 from niki_ros.solvers.analytic import AnalyticSolver
 import numpy as np
@@ -55,7 +55,7 @@ def depth_of(camera, root, betas=TALL, behind_m=6.0):
     depth = np.full((480, 640), behind_m, np.float32)
     x0, y0 = pixels[trunk].min(0).astype(int) - 4
     x1, y1 = pixels[trunk].max(0).astype(int) + 4
-    depth[y0:y1, x0:x1] = joints[trunk, 2].mean() - DepthConfig.surface_m
+    depth[y0:y1, x0:x1] = joints[trunk, 2].mean() - DepthNumbers.surface_m
     return depth
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class ShapeConfig:
+class ShapeNumbers:
     """Shares and errors of the shapes in a batch."""
 
     true_ratio: float = 0.25  # share of single frames with the true betas and no uncertainty
@@ -23,14 +23,14 @@ class ShapeConfig:
 
 
 def single_frame_betas(joints_m, sigma, true_betas, skeleton: Skeleton, rng,
-                       config: ShapeConfig = ShapeConfig()):
+                       numbers: ShapeNumbers = ShapeNumbers()):
     """
     Estimate the shape of single frames; a part of them gets the true shape.
 
     :param joints_m: (N, 29, 3) metres. :param sigma: (N, 29). :param true_betas: (N, 10).
     """
     betas, information = shape_information(joints_m, sigma, skeleton)
-    is_true = rng.random(len(true_betas)) < config.true_ratio
+    is_true = rng.random(len(true_betas)) < numbers.true_ratio
     beta_sigma = np.where(is_true, 0.0, size_sigma(information))
     return np.where(is_true[:, None], true_betas, betas), beta_sigma
 
@@ -58,7 +58,7 @@ def tracked_betas(joints_m, sigma, true_betas, frames: int, skeleton: Skeleton, 
 
 
 def with_pipeline_betas(betas, beta_sigma, true_betas, paired: int, skeleton: Skeleton, rng,
-                        config: ShapeConfig = ShapeConfig()):
+                        numbers: ShapeNumbers = ShapeNumbers()):
     """
     Replace the betas of some sequences by betas as the pipeline estimates them.
 
@@ -66,12 +66,12 @@ def with_pipeline_betas(betas, beta_sigma, true_betas, paired: int, skeleton: Sk
     :param paired: number of sequences, the last ones, that come from a front end.
     """
     count, frames = len(true_betas), len(betas) // len(true_betas)
-    ratio = np.full(count, config.pipeline_ratio)
-    ratio[count - paired:] = config.pairs_pipeline_ratio
+    ratio = np.full(count, numbers.pipeline_ratio)
+    ratio[count - paired:] = numbers.pairs_pipeline_ratio
     chosen = rng.random(count) < ratio
-    sigma = rng.uniform(config.min_beta_sigma, 1.0, count)
+    sigma = rng.uniform(numbers.min_beta_sigma, 1.0, count)
     scale_error = sigma * scale_per_beta(skeleton) * rng.normal(size=count)
     near = resized_betas(true_betas, scale_error, skeleton)
-    near[:, 1:] += config.proportions_error * rng.normal(size=near[:, 1:].shape)
+    near[:, 1:] += numbers.proportions_error * rng.normal(size=near[:, 1:].shape)
     near, sigma, chosen = (np.repeat(values, frames, axis=0) for values in (near, sigma, chosen))
     return np.where(chosen[:, None], near, betas), np.where(chosen, sigma, beta_sigma)

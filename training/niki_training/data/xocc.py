@@ -31,7 +31,7 @@ KEY_EVERY, SIZE_PX = 8, 512  # frames between two draws; side of the crops
 
 
 @dataclass(frozen=True)
-class OcclusionConfig:
+class OcclusionNumbers:
     """Sizes and odds of the occluders and crops."""
 
     truncated_ratio: float = 2 / 3  # share of the draws whose crop leaves out legs or arms
@@ -101,23 +101,23 @@ def plan(person: Person, seed: int):
                  for values in (crops, rectangles))
 
 
-def _draw_key(joints_px, rng, config: OcclusionConfig = OcclusionConfig()) -> tuple:
+def _draw_key(joints_px, rng, numbers: OcclusionNumbers = OcclusionNumbers()) -> tuple:
     """Draw the crop (3,) and the rectangle (4,) of one frame."""
     low, high = joints_px.min(axis=0), joints_px.max(axis=0)
-    area = rng.uniform(*config.area_ratios) * np.prod(high - low)
-    ratio = rng.uniform(*config.aspect_ratios)
+    area = rng.uniform(*numbers.area_ratios) * np.prod(high - low)
+    ratio = rng.uniform(*numbers.aspect_ratios)
     # for a slender person the rectangle can be wider than the box
     size = np.minimum(np.sqrt([area / ratio, area * ratio]), high - low)
     corner = rng.uniform(low, high - size)
     rectangle = np.concatenate([corner, corner + size])
     draw, shift, resize = rng.random(), rng.uniform(-1, 1, 2), rng.uniform(-1, 1)
-    kept = joints_px[list(WITHOUT_LEGS if draw < config.truncated_ratio / 2 else WITHOUT_ARMS)]
+    kept = joints_px[list(WITHOUT_LEGS if draw < numbers.truncated_ratio / 2 else WITHOUT_ARMS)]
     size_px = np.ptp(kept, axis=0)
-    if draw < config.truncated_ratio and size_px.min() >= config.min_side_px:
-        middle = (kept.min(axis=0) + kept.max(axis=0)) / 2 + config.shift_px * shift
-        side = size_px.max() * (config.truncated_scale + config.truncated_scale_range * resize)
+    if draw < numbers.truncated_ratio and size_px.min() >= numbers.min_side_px:
+        middle = (kept.min(axis=0) + kept.max(axis=0)) / 2 + numbers.shift_px * shift
+        side = size_px.max() * (numbers.truncated_scale + numbers.truncated_scale_range * resize)
     else:
-        middle, side = (low + high) / 2, config.whole_scale * max(high - low)
+        middle, side = (low + high) / 2, numbers.whole_scale * max(high - low)
     return np.asarray([*middle, side]), rectangle
 
 

@@ -9,7 +9,7 @@ from niki_training.networks.kinematic import rot6d_from_rotmat
 
 
 @dataclass(frozen=True)
-class HeadLossConfig:
+class HeadLossNumbers:
     """Weights of the losses."""
 
     joints: float = 10.0  # of the distance, per metre
@@ -38,7 +38,7 @@ def crop_uv(joints_m, place, projection, crops):
 
 
 def head_losses(head: str, found: PersonPrediction, truth: dict,
-                config: HeadLossConfig = HeadLossConfig()) -> dict:
+                numbers: HeadLossNumbers = HeadLossNumbers()) -> dict:
     """
     Return the weighted losses of one network; ``truth`` has the names of ``crops.KEYS``.
 
@@ -50,17 +50,17 @@ def head_losses(head: str, found: PersonPrediction, truth: dict,
     mean_error_m = error_m.detach().abs().mean(-1)
     likelihood = found.log_error + mean_error_m * torch.exp(-found.log_error)
     values = {
-        'place': config.place * (found.place - truth['place']).abs().mean(),
-        'error': config.error * likelihood.mean(),
+        'place': numbers.place * (found.place - truth['place']).abs().mean(),
+        'error': numbers.error * likelihood.mean(),
     }
     if head != 'direct parameter':
-        values['joints'] = config.joints * error_m.square().sum(-1).add(1e-6).sqrt().mean()
+        values['joints'] = numbers.joints * error_m.square().sum(-1).add(1e-6).sqrt().mean()
         uv = crop_uv(found.joints_m, found.place, truth['projection'], truth['crops'])
         uv_error = (uv - truth['uv']).square().sum(-1).add(1e-8).sqrt()
-        values['uv'] = config.uv * uv_error.clamp_max(1.0).mean()
+        values['uv'] = numbers.uv * uv_error.clamp_max(1.0).mean()
     if head != 'direct joint':
-        weight = config.rot6d if head == 'kinematic' else config.direct_rot6d
+        weight = numbers.rot6d if head == 'kinematic' else numbers.direct_rot6d
         rot6d = rot6d_from_rotmat(truth['rotmat'])
         values['rot6d'] = weight * (found.rot6d - rot6d).square().sum(-1).mean()
-        values['betas'] = config.betas * (found.betas - truth['betas']).square().mean()
+        values['betas'] = numbers.betas * (found.betas - truth['betas']).square().mean()
     return values
