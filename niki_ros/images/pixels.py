@@ -108,7 +108,7 @@ def rgb_of_view(image_rgb, view, size_px: int, camera) -> np.ndarray:
 
     :param image_rgb: (H, W, 3) uint8 of ``camera``, a :class:`niki_ros.scene.camera.Camera`.
     """
-    if not camera.distortion.any() and camera.model != 'equidistant':
+    if not camera.is_distorted:
         return cv2.warpPerspective(image_rgb, view.homography(size_px, camera),
                                    (size_px, size_px), borderMode=cv2.BORDER_REPLICATE,
                                    flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)

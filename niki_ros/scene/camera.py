@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from niki_ros.common.errors import InputError
-from niki_ros.scene.lens import COEFFICIENTS, distorted, MAX_COEFFICIENT, undistorted
+from niki_ros.scene.lens import distorted, LENSES, MAX_COEFFICIENT, undistorted
 import numpy as np
 
-MODELS = tuple(COEFFICIENTS)
+MODELS = tuple(LENSES)
 MAX_TANGENT = 100.0  # pixels further off the axis than 89.4 degrees have no ray
 
 # plausible focal lengths and distance of the principal point, over the size of the image
@@ -25,8 +25,7 @@ class Camera:
     matrix: np.ndarray  # (3, 3) fx s cx / 0 fy cy / 0 0 1, pixels
     width: int  # of the image, pixels
     height: int
-    # up to 5 (plumb_bob), 14 (rational_polynomial) or 4 (equidistant) coefficients
-    distortion: np.ndarray = field(default_factory=lambda: np.zeros(5))
+    distortion: np.ndarray = field(default_factory=lambda: np.zeros(5))  # coefficients
     model: str = 'plumb_bob'  # one of ``MODELS``
     source: str = 'camera_info'  # of the values, or 'file' or 'fov'
     quarter_turns: int = 0  # clockwise, of the image relative to the lens with its distortion
@@ -40,7 +39,7 @@ class Camera:
         _check_extent(k, d, self.width, self.height)
         if self.model not in MODELS:
             raise InputError(f'distortion model {self.model!r} is unknown; expected {MODELS}')
-        count = COEFFICIENTS[self.model]
+        count = LENSES[self.model].coefficient_count
         if len(d) > count and np.any(d[count:]):
             raise InputError(f'{self.model} takes {count} distortion numbers, got {len(d)}')
         full = np.zeros(count)
@@ -54,6 +53,11 @@ class Camera:
         focal = width / 2 / np.tan(np.radians(fov_deg) / 2)
         matrix = np.array([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
         return cls(matrix, width, height, source='fov')
+
+    @property
+    def is_distorted(self) -> bool:
+        """Return whether the image differs from that of a pinhole."""
+        return bool(self.distortion.any())
 
     def resized(self, width: int, height: int) -> Camera:
         """Return the camera of the same image, scaled to another size in pixels."""
@@ -88,7 +92,7 @@ class Camera:
         z = np.where(points[..., 2] > 1e-6, points[..., 2], np.nan)
         with np.errstate(over='ignore', invalid='ignore', divide='ignore'):
             plane = points[..., :2] / z[..., None]
-            if self.distortion.any():
+            if self.is_distorted:
                 in_lens = _rotated_plane(plane, -self.quarter_turns)
                 plane = _rotated_plane(distorted(in_lens, self.model, self.distortion),
                                        self.quarter_turns)
@@ -104,7 +108,7 @@ class Camera:
         y = (pixels[..., 1] - k[1, 2]) / k[1, 1]
         x = (pixels[..., 0] - k[0, 2] - k[0, 1] * y) / k[0, 0]
         plane = np.stack([x, y], axis=-1)
-        if self.distortion.any():
+        if self.is_distorted:
             # outside its valid range a calibration can diverge
             with np.errstate(over='ignore', invalid='ignore', divide='ignore'):
                 in_lens = _rotated_plane(plane, -self.quarter_turns)

@@ -5,27 +5,28 @@ The formulas are those of OpenCV's calib3d and fisheye, which ROS's distortion m
 """
 
 import re
-from typing import Tuple
+from typing import Callable, Dict, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-COEFFICIENTS = {'plumb_bob': 5, 'rational_polynomial': 14, 'equidistant': 4}
-"""Number of coefficients of each distortion model; missing ones are 0."""
 MAX_COEFFICIENT = 1e6
 
-# names of the models in drivers, SDKs and calibration tools, letters and digits only
-_NAMES = {
-    'plumb_bob': ('plumbbob', 'radtan', 'radialtangential', 'brownconrady', 'opencv'),
-    'rational_polynomial': ('rationalpolynomial', 'rational', 'thinprism', 'tilted'),
-    'equidistant': ('equidistant', 'equi', 'fisheye', 'opencvfisheye', 'kannalabrandt',
-                    'kannalabrandt4', 'kb4')}
-_MODEL_OF = {name: model for model, names in _NAMES.items() for name in names}
 # OpenCV distinguishes its pinhole models by the number of coefficients, not by a name
 _RATIONAL_COUNTS = (8, 12, 14)
 # tangents: 1e-3 is one pixel at a focal length of 1000 pixels
 _CONVERGED_TANGENT, _FAILED_TANGENT, _STEP_TANGENT = 1e-7, 1e-3, 1e-6
 _MAX_ITERATIONS = 15
 _MAX_ANGLE_RAD = np.pi / 2 * 0.99
+
+
+class Lens(NamedTuple):
+    """A distortion model; ``distort`` takes ideal points (..., 2) and the coefficients."""
+
+    coefficient_count: int  # missing ones are 0
+    names: Tuple[str, ...]  # in drivers, SDKs and calibration tools, letters and digits only
+    distort: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    undistort: Optional[Callable[[np.ndarray, np.ndarray], np.ndarray]] = None  # None = Newton
+    can_truncate: bool = False  # the first coefficients determine most of the distortion
 
 
 def parse_distortion(name: str, numbers) -> Tuple[str, np.ndarray, str]:
@@ -45,30 +46,34 @@ def parse_distortion(name: str, numbers) -> Tuple[str, np.ndarray, str]:
     model = _MODEL_OF.get(key or 'plumbbob')
     if model is None:
         return 'plumb_bob', np.zeros(5), (f'distortion model {name[:50]!r} is unknown; expected '
-                                          f'one of {", ".join(COEFFICIENTS)}')
+                                          f'one of {", ".join(LENSES)}')
     if model == 'plumb_bob' and len(given) in _RATIONAL_COUNTS:
         model = 'rational_polynomial'
-    wanted = COEFFICIENTS[model]
+    wanted = LENSES[model].coefficient_count
     if not given[wanted:].any():
         return model, given[:wanted], ''
     wrong = f'{model} takes {wanted} distortion numbers, D has {len(given)}'
-    if model == 'equidistant':  # the first four coefficients determine most of it
+    if LENSES[model].can_truncate:
         return model, given[:wanted], wrong
     return 'plumb_bob', np.zeros(5), wrong
 
 
 def distorted(plane, model: str, d) -> np.ndarray:
     """Return distorted points (..., 2) of ideal ones (..., 2); ``d``: values of ``model``."""
-    if model == 'equidistant':
-        radius = np.linalg.norm(plane, axis=-1, keepdims=True)
-        theta = np.arctan(radius)
-        t2 = theta**2
-        radius_bent = theta * (1 + t2 * (d[0] + t2 * (d[1] + t2 * (d[2] + t2 * d[3]))))
-        return plane * np.where(radius > 1e-9, radius_bent / np.maximum(radius, 1e-9), 1.0)
+    return LENSES[model].distort(plane, d)
+
+
+def undistorted(bent, model: str, d) -> np.ndarray:
+    """Return the inverse of :func:`distorted`, NaN without a solution."""
+    lens = LENSES[model]
+    return lens.undistort(bent, d) if lens.undistort else _newton_inverse(bent, lens.distort, d)
+
+
+def _distorted_pinhole(plane, d) -> np.ndarray:
     x, y = plane[..., 0], plane[..., 1]
     r2 = x * x + y * y
     radial = 1 + r2 * (d[0] + r2 * (d[1] + r2 * d[4]))
-    if model == 'rational_polynomial':
+    if len(d) > 5:
         radial = radial / (1 + r2 * (d[5] + r2 * (d[6] + r2 * d[7])))
     bent = np.stack([
         x * radial + 2 * d[2] * x * y + d[3] * (r2 + 2 * x * x),
@@ -79,30 +84,40 @@ def distorted(plane, model: str, d) -> np.ndarray:
     return bent
 
 
-def undistorted(bent, model: str, d) -> np.ndarray:
-    """Return the inverse of :func:`distorted`, by Newton's method; NaN without a solution."""
-    if model == 'equidistant':
-        return _undistorted_fisheye(bent, d)
+def _tilted(plane, tau_x: float, tau_y: float) -> np.ndarray:
+    """Return points (..., 2) of the image plane on a sensor tilted by two angles, radians."""
+    if not (tau_x or tau_y):
+        return plane
+    cx, sx, cy, sy = np.cos(tau_x), np.sin(tau_x), np.cos(tau_y), np.sin(tau_y)
+    turn = (np.array([[cy, 0, -sy], [0, 1, 0], [sy, 0, cy]])
+            @ np.array([[1, 0, 0], [0, cx, sx], [0, -sx, cx]]))
+    onto = np.array([[turn[2, 2], 0, -turn[0, 2]], [0, turn[2, 2], -turn[1, 2]], [0, 0, 1]])
+    rays = np.concatenate([plane, np.ones_like(plane[..., :1])], axis=-1) @ (onto @ turn).T
+    return rays[..., :2] / rays[..., 2:]
+
+
+def _newton_inverse(bent, distort, d) -> np.ndarray:
+    """Return ideal points (..., 2) of distorted ones, by Newton's method, or NaN."""
     plane = bent.copy()
     for _ in range(_MAX_ITERATIONS):
-        off = bent - distorted(plane, model, d)
+        off = bent - distort(plane, d)
         # four iterations suffice for most lenses; a NaN, where there is no solution, uses all
         if np.abs(off).max(initial=0.0) < _CONVERGED_TANGENT:
             return plane
-        plane = plane + _newton_step(plane, off, model, d)
-    off = np.abs(bent - distorted(plane, model, d)).max(axis=-1, keepdims=True)
+        plane = plane + _newton_step(plane, off, distort, d)
+    off = np.abs(bent - distort(plane, d)).max(axis=-1, keepdims=True)
     return np.where(off < _FAILED_TANGENT, plane, np.nan)
 
 
-def _newton_step(plane, off, model: str, d) -> np.ndarray:
+def _newton_step(plane, off, distort, d) -> np.ndarray:
     """
     Return the step (..., 2) of ``plane`` that moves its distorted points by ``off`` (..., 2).
 
     The common fixed-point iteration, which adds ``off`` itself, does not converge for wide lenses.
     """
-    here = distorted(plane, model, d)
-    along_x = (distorted(plane + [_STEP_TANGENT, 0.0], model, d) - here) / _STEP_TANGENT
-    along_y = (distorted(plane + [0.0, _STEP_TANGENT], model, d) - here) / _STEP_TANGENT
+    here = distort(plane, d)
+    along_x = (distort(plane + [_STEP_TANGENT, 0.0], d) - here) / _STEP_TANGENT
+    along_y = (distort(plane + [0.0, _STEP_TANGENT], d) - here) / _STEP_TANGENT
     determinant = along_x[..., 0] * along_y[..., 1] - along_x[..., 1] * along_y[..., 0]
     step = np.stack([off[..., 0] * along_y[..., 1] - off[..., 1] * along_y[..., 0],
                      off[..., 1] * along_x[..., 0] - off[..., 0] * along_x[..., 1]],
@@ -111,6 +126,14 @@ def _newton_step(plane, off, model: str, d) -> np.ndarray:
     longest = 0.5 + np.linalg.norm(plane, axis=-1, keepdims=True)
     length = np.linalg.norm(step, axis=-1, keepdims=True)
     return step * np.minimum(1.0, longest / np.maximum(length, 1e-12))
+
+
+def _distorted_fisheye(plane, d) -> np.ndarray:
+    radius = np.linalg.norm(plane, axis=-1, keepdims=True)
+    theta = np.arctan(radius)
+    t2 = theta**2
+    radius_bent = theta * (1 + t2 * (d[0] + t2 * (d[1] + t2 * (d[2] + t2 * d[3]))))
+    return plane * np.where(radius > 1e-9, radius_bent / np.maximum(radius, 1e-9), 1.0)
 
 
 def _undistorted_fisheye(bent, d) -> np.ndarray:
@@ -124,13 +147,13 @@ def _undistorted_fisheye(bent, d) -> np.ndarray:
     return bent * np.where(radius > 1e-9, np.tan(theta) / np.maximum(radius, 1e-9), 1.0)
 
 
-def _tilted(plane, tau_x: float, tau_y: float) -> np.ndarray:
-    """Return points (..., 2) of the image plane on a sensor tilted by two angles, radians."""
-    if not (tau_x or tau_y):
-        return plane
-    cx, sx, cy, sy = np.cos(tau_x), np.sin(tau_x), np.cos(tau_y), np.sin(tau_y)
-    turn = (np.array([[cy, 0, -sy], [0, 1, 0], [sy, 0, cy]])
-            @ np.array([[1, 0, 0], [0, cx, sx], [0, -sx, cx]]))
-    onto = np.array([[turn[2, 2], 0, -turn[0, 2]], [0, turn[2, 2], -turn[1, 2]], [0, 0, 1]])
-    rays = np.concatenate([plane, np.ones_like(plane[..., :1])], axis=-1) @ (onto @ turn).T
-    return rays[..., :2] / rays[..., 2:]
+LENSES: Dict[str, Lens] = {
+    'plumb_bob': Lens(
+        5, ('plumbbob', 'radtan', 'radialtangential', 'brownconrady', 'opencv'),
+        _distorted_pinhole),
+    'rational_polynomial': Lens(
+        14, ('rationalpolynomial', 'rational', 'thinprism', 'tilted'), _distorted_pinhole),
+    'equidistant': Lens(
+        4, ('equidistant', 'equi', 'fisheye', 'opencvfisheye', 'kannalabrandt', 'kannalabrandt4',
+            'kb4'), _distorted_fisheye, _undistorted_fisheye, can_truncate=True)}
+_MODEL_OF = {name: model for model, lens in LENSES.items() for name in lens.names}
