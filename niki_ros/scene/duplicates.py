@@ -1,4 +1,4 @@
-"""Duplicate observations of one person in one image."""
+"""Duplicates among the observations of people in one image, by their boxes and joints."""
 
 from dataclasses import dataclass
 from typing import List

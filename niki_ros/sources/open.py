@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 import re
-from typing import Callable, List, Tuple
+from typing import Callable, List, NamedTuple, Optional
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -17,15 +17,24 @@ from niki_ros.sources.stream import is_stream, open_stream
 from niki_ros.sources.video_file import VideoFile
 from niki_ros.sources.webcam import is_webcam, Webcam
 
-_Kind = Tuple[Callable[[str], bool], Callable[[str, SourceOptions], FrameSource]]
-KINDS: Tuple[_Kind, ...] = (
-    (is_stream, open_stream),
-    (is_webcam, Webcam),
-    (is_bag, BagSource),
-    (lambda path: os.path.isdir(path) or is_image(Path(path)), ImageFolder),
-    (os.path.isfile, VideoFile),
+
+class SourceKind(NamedTuple):
+    """A kind of source; the text is a path, an address, a camera or a pipeline."""
+
+    matches: Callable[[str], bool]  # whether a text names a source of this kind
+    open: Callable[[str, SourceOptions], FrameSource]  # noqa: A003
+    files: Callable[[Path], List[Path]] = lambda path: [path]  # that the source reads
+
+
+# the first that matches counts
+KINDS = (
+    SourceKind(is_stream, open_stream),
+    SourceKind(is_webcam, Webcam),
+    SourceKind(is_bag, BagSource, bag_files),
+    SourceKind(os.path.isdir, ImageFolder, image_files),
+    SourceKind(lambda path: is_image(Path(path)), ImageFolder),
+    SourceKind(os.path.isfile, VideoFile),
 )
-"""Whether a text names a source of this kind, and the function that opens it; the first counts."""
 
 
 def open_source(spec, **options) -> FrameSource:
@@ -38,20 +47,23 @@ def open_source(spec, **options) -> FrameSource:
     :raises SourceError: with the source and the remedy.
     """
     known, path = SourceOptions(**options), _local_path(str(spec))
-    for matches, open_kind in KINDS:
-        if path and matches(path):
-            if open_kind is not BagSource:
-                _check_no_topic(spec, known)
-            return open_kind(path, known)
-    raise _no_source_error(str(spec), path)
+    kind = _kind_of(path)
+    if kind is None:
+        raise _no_source_error(str(spec), path)
+    if kind.open is not BagSource:
+        _check_no_topic(spec, known)
+    return kind.open(path, known)
 
 
 def source_files(spec) -> List[Path]:
     """Return the files that :func:`open_source` reads; they may not exist."""
-    path = Path(_local_path(str(spec)))
-    if is_bag(path):
-        return bag_files(path)
-    return image_files(path) if path.is_dir() else [path]
+    path = _local_path(str(spec))
+    kind = _kind_of(path)
+    return kind.files(Path(path)) if kind else [Path(path)]
+
+
+def _kind_of(path: str) -> Optional[SourceKind]:
+    return next((kind for kind in KINDS if path and kind.matches(path)), None)
 
 
 def _check_no_topic(spec, options: SourceOptions):
