@@ -56,6 +56,11 @@ class Levels:
             f'{values.dtype.name} values {low:.6g} … {high:.6g} are shown as black … white')
         return _scaled(values, low, high)
 
+    def take_text(self) -> str:
+        """Return ``text`` and clear it, as the next image may not be stretched."""
+        text, self.text = self.text, ''
+        return text
+
     def _followed(self, measured: np.ndarray, stamp_ns: int) -> np.ndarray:
         """Return the levels (2,), moved towards those measured in the newest image."""
         numbers, old, passed_ns = self._numbers, self._levels, stamp_ns - self._stamp_ns

@@ -83,7 +83,7 @@ class FrameDecoder:
         """Return stamp and RGB image of an Image or CompressedImage, or raise RejectedFrame."""
         stamp_ns = self._checked_stamp_ns(message)
         image_rgb = self._rgb(message, stamp_ns)
-        text = self._levels.text
+        text = self._levels.take_text()
         return DecodedFrame(stamp_ns, image_rgb, {'values_stretched': text} if text else {})
 
     def mark_processed(self, stamp_ns: int) -> None:
@@ -143,7 +143,6 @@ class FrameDecoder:
 
     def _rgb(self, message, stamp_ns: int) -> np.ndarray:
         """Return the RGB image (H, W, 3) uint8 of an Image or CompressedImage."""
-        self._levels.text = ''
         try:
             if is_compressed(message):
                 if image_format := unsupported_format(message):

@@ -56,11 +56,12 @@ class _BodyOutput:
         self._description_count = 0
         self.stamp_ns = 0
 
-    def set_betas(self, betas: np.ndarray, skeleton: Skeleton) -> None:
-        """Publish the URDF of new shape parameters (10,), before the frames that belong to it."""
-        if self._betas is not None and np.array_equal(self._betas, betas):
+    def set_body(self, body: Body, skeleton: Skeleton) -> None:
+        """Take the body of a new image; publish the URDF of a new shape, before its frames."""
+        self.stamp_ns = body.stamp_ns
+        if self._betas is not None and np.array_equal(self._betas, body.betas):
             return
-        is_first, self._betas = self._betas is None, np.array(betas)
+        is_first, self._betas = self._betas is None, np.array(body.betas)
         offsets_m = skeleton.offsets(self._betas)
         self._offsets_m = offsets_m if self.human is None else offsets_from_hips(offsets_m)
         self._description_count += 1
@@ -177,8 +178,7 @@ class BodyPublisher:
             output = self._outputs[body.id] = _BodyOutput(
                 self._config, body_label(self._config, body.id), self._make_publisher,
                 self._make_latched)
-        output.set_betas(body.betas, self._skeleton)
-        output.stamp_ns = body.stamp_ns
+        output.set_body(body, self._skeleton)
         return output
 
     def _report_limits(self, outputs: List[_BodyOutput]) -> None:

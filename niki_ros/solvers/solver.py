@@ -23,7 +23,7 @@ class Solver(Protocol):
     skeleton: Skeleton
     # tracks use the frames before: a solved hidden joint is better than the guess of a front end
     temporal: bool
-    # run the kinematic refinement, where there is one; may change between two frames
+    # run the kinematic refinement, where there is one; may be assigned between two frames
     refine: bool
 
     def solve(self, joints_m, sigma, twist_cos_sin=None, betas=None) -> Solution:
