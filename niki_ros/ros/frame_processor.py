@@ -70,16 +70,16 @@ class FrameProcessor:
         self.decoder.mark_processed(stamp_ns)
         self._faults.warn_all(self._pipeline.faults)
         self._publisher.publish(bodies, stamp_ns, frame_id, image_rgb, camera)
-        self._count(bodies, camera, stamp_ns, arrival_ns, processed_ns)
+        self._count(bodies, stamp_ns, arrival_ns, processed_ns)
         self._publisher.publish_overlay(bodies, stamp_ns, frame_id, image_rgb, camera)
 
-    def _count(self, bodies: List[Body], camera: Camera, stamp_ns: int, arrival_ns: int,
+    def _count(self, bodies: List[Body], stamp_ns: int, arrival_ns: int,
                processed_ns: int) -> None:
         published_ns = self._now_ns()
         timings_s = {'arrive': (arrival_ns - stamp_ns) * 1e-9, **self._pipeline.timings_s,
                      'publish': (published_ns - processed_ns) * 1e-9}
         self._health.done((published_ns - stamp_ns) * 1e-9, timings_s, len(bodies),
-                          len(self._pipeline.tracker.people), camera.source,
+                          len(self._pipeline.tracker.people),
                           ', '.join(sorted({body.root_source for body in bodies})))
 
     def _camera(self, image_rgb: np.ndarray) -> Camera:
@@ -87,7 +87,9 @@ class FrameProcessor:
         if self._is_first:
             self._info_arrived.wait(_FIRST_INFO_TIMEOUT_S)
             self._is_first = False
-        return self.decoder.camera(image_rgb.shape[1], image_rgb.shape[0])
+        camera = self.decoder.camera(image_rgb.shape[1], image_rgb.shape[0])
+        self._health.set_camera_source(camera.source)
+        return camera
 
     def _warn_of_camera(self, name: str, text: str) -> None:
         hint = self._info_hint if name == 'camera_info_missing' else ''

@@ -52,13 +52,16 @@ class Health:
         with self._lock:
             self.skipped[reason] += 1
 
+    def set_camera_source(self, source: str) -> None:
+        """Take the source of the newest image's camera."""
+        self.camera_source = source
+
     def done(self, latency_s: float, timings_s: Dict[str, float], bodies: int, tracks: int = 0,
-             camera_source: str = '', root_source: str = '') -> None:
-        """Count one processed image; the sources are those of its camera and of the distances."""
+             root_source: str = '') -> None:
+        """Count one processed image; ``root_source``: source of the distances of the bodies."""
         with self._lock:
             self.processed += 1
-            self.bodies, self.tracks = bodies, tracks
-            self.camera_source, self.root_source = camera_source, root_source
+            self.bodies, self.tracks, self.root_source = bodies, tracks, root_source
             _append(self._frames, _Frame(time.monotonic(), latency_s, timings_s, self.processed))
 
     def figures(self) -> Tuple[float, float, int]:

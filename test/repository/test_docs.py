@@ -27,8 +27,8 @@ OF_ROBOT_STATE_PUBLISHER = {'robot_description', 'publish_frequency'}
 TOOLS = {'niki-train': 'cli.train', 'niki-data': 'cli.data', 'niki-export': 'cli.export',
          'niki-evaluate': 'cli.evaluate', 'niki-import': 'importers.cli'}
 TOP = r'(?:niki_ros|config|docs|test|tools|training|examples|launch|requirements)'
-MADE = ('out/', 'models/', 'runs/', 'niki_ros/people/stages/root_speed.py',
-        'test/people/stages/test_root_speed.py')
+MADE = ('out/', 'models/', 'runs/', 'niki_ros/people/stages/limit_root_speed.py',
+        'test/people/stages/test_limit_root_speed.py')
 """Paths that the commands, or the reader of a recipe, create."""
 
 

@@ -21,7 +21,7 @@ METHODS = (*TRAINED, 'model fit')
 
 @dataclass(frozen=True)
 class ToyConfig:
-    """Settings of the experiment; ``train`` and ``epochs`` are in the names of the result files."""
+    """Settings of the experiment; ``train`` and ``epochs`` are in the names of result files."""
 
     train: int = 16000  # images to train on
     test: int = 1000  # images to score on
