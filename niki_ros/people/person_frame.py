@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Optional
 
+from niki_ros.body.body import ROOT_FROM_CAMERA
 from niki_ros.body.observation import JointObservation
 from niki_ros.scene.camera import Camera
 from niki_ros.scene.ground import Ground
@@ -48,7 +49,7 @@ class PersonFrame:
     solution: Any = None  # the :class:`Solution` of the solver
     rotmat: Any = None  # (24, 3, 3) local rotations
     root_m: Any = None  # (3,) pelvis
-    root_source: str = 'camera'  # as in :class:`Body`
+    root_source: str = ROOT_FROM_CAMERA  # as in :class:`Body`
     # (24, 3) of each local rotation, in the joint's own axes
     angular_velocity_rad_s: np.ndarray = field(default_factory=lambda: np.zeros((24, 3)))
     root_velocity_m_s: np.ndarray = field(default_factory=lambda: np.zeros(3))

@@ -20,7 +20,14 @@ from niki_ros.scene.depth import checked_depth
 from niki_ros.scene.duplicates import suppress_duplicates
 from niki_ros.scene.ground import Ground
 from niki_ros.scene.image_rotation import AUTO, ImageRotation, select_quarter_turns
-from niki_ros.scene.stamp_order import LATE, REPEATED, RESTARTED, StampOrder
+from niki_ros.scene.stamp_order import (
+    jumped_back_text,
+    LATE,
+    late_text,
+    REPEATED,
+    RESTARTED,
+    StampOrder,
+)
 import numpy as np
 
 # no person reaches farther from the pelvis, and no box lies farther outside of the image
@@ -140,16 +147,14 @@ class Pipeline:
 
     def _check_stamp(self, stamp_ns: int) -> bool:
         """Return False for a late image; end all tracks where time has jumped back."""
-        verdict, back_s = self.order.classify(stamp_ns), self.order.lag_s(stamp_ns)
+        verdict, lag_s = self.order.classify(stamp_ns), self.order.lag_s(stamp_ns)
         if verdict == REPEATED:
             raise InputError(f'stamp {stamp_ns} ns came before; every image needs its own')
         if verdict == LATE:
-            self.faults['stamp_late'] = (
-                f'the stamp {stamp_ns} ns is {back_s:.3f} s before the last; it is left out')
+            self.faults['stamp_late'] = late_text(stamp_ns, lag_s)
             return False
         if verdict == RESTARTED:
-            self.faults['stamp_jumped_back'] = (
-                f'the stamp jumped back by {back_s:.3f} s to {stamp_ns} ns; all tracks end')
+            self.faults['stamp_jumped_back'] = jumped_back_text(stamp_ns, lag_s)
             self.reset()
         return True
 

@@ -7,6 +7,7 @@ their expected errors, with the result of the solver as prior.
 
 from dataclasses import dataclass, replace
 
+from niki_ros.body.body import ROOT_PREDICTED
 from niki_ros.body.kinematics import ANCESTORS, forward_kinematics
 from niki_ros.body.rotations import rotmat_from_rotvec, rotvec_from_rotmat, skew
 from niki_ros.people.person_frame import PersonFrame
@@ -35,7 +36,7 @@ class FitKeypoints(Stage):
 
     def step(self, frame: PersonFrame) -> PersonFrame:
         settings = self.parts.config.pixels
-        if not settings.refine or frame.observation is None or frame.root_source == 'predicted':
+        if not settings.refine or frame.observation is None or frame.root_source == ROOT_PREDICTED:
             return frame
         seen, skeleton = frame.observation, self.parts.solver.skeleton
         confident_rad, hidden_rad = settings.prior_rad, settings.prior_hidden_rad

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+from niki_ros.body.body import ROOT_FROM_CAMERA, ROOT_FROM_DEPTH, ROOT_FROM_GROUND, ROOT_PREDICTED
 from niki_ros.body.kinematics import forward_kinematics
 from niki_ros.people.person_frame import PersonFrame
 from niki_ros.people.stages.stage import Stage
@@ -34,7 +35,7 @@ class MeasureDistance(Stage):
         self._is_measured = False
 
     def step(self, frame: PersonFrame) -> PersonFrame:
-        if frame.root_source == 'predicted':
+        if frame.root_source == ROOT_PREDICTED:
             return frame
         root_m, (z_offset_m, source) = frame.root_m, self._measure(frame)
         if z_offset_m is None:
@@ -45,7 +46,7 @@ class MeasureDistance(Stage):
         self._log_ratio += weight * (log_ratio - self._log_ratio)
         self._is_measured = True
         # one measurement by the ground is as uncertain as the foot: use the mean ratio
-        if source == 'ground':
+        if source == ROOT_FROM_GROUND:
             moved_m = root_m * np.exp(self._log_ratio)
         return replace(frame, root_m=moved_m, root_source=source)
 
@@ -54,7 +55,7 @@ class MeasureDistance(Stage):
         context = frame.context
         seen: Any = frame.observation
         if context.depth_m is None and context.ground is None:
-            return None, 'camera'
+            return None, ROOT_FROM_CAMERA
         offsets_m = self.parts.solver.skeleton.offsets(frame.betas)
         joints_m = forward_kinematics(frame.rotmat, offsets_m)[0] + frame.root_m
         if context.depth_m is not None:
@@ -62,7 +63,7 @@ class MeasureDistance(Stage):
             z_offset_m = depth_z_offset_m(
                 context.depth_m, size, seen.keypoints_px, joints_m, frame.hidden)
             if z_offset_m is not None:
-                return z_offset_m, 'depth'
+                return z_offset_m, ROOT_FROM_DEPTH
         if context.ground is not None:
-            return ground_z_offset_m(context.ground, joints_m, frame.hidden), 'ground'
-        return None, 'camera'
+            return ground_z_offset_m(context.ground, joints_m, frame.hidden), ROOT_FROM_GROUND
+        return None, ROOT_FROM_CAMERA

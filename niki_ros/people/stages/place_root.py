@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Optional
 
+from niki_ros.body.body import ROOT_FROM_CAMERA, ROOT_PREDICTED
 from niki_ros.body.kinematics import forward_kinematics
 from niki_ros.body.observation import JointObservation
 from niki_ros.people.person_frame import PersonFrame
@@ -19,14 +20,14 @@ class PlaceRoot(Stage):
     timed_as = 'place'
 
     def step(self, frame: PersonFrame) -> Optional[PersonFrame]:
-        root_m, source = None, 'camera'
+        root_m, source = None, ROOT_FROM_CAMERA
         if frame.observation is not None:
             # with the size that is published; the solver may have used another one
             offsets_m = self.parts.solver.skeleton.offsets(frame.betas)
             joints_m, _ = forward_kinematics(frame.rotmat, offsets_m)
             root_m = root_of_joints(joints_m, frame.observation, frame.context.camera)
         if root_m is None:
-            root_m, source = frame.predicted_root_m, 'predicted'
+            root_m, source = frame.predicted_root_m, ROOT_PREDICTED
         return None if root_m is None else replace(frame, root_m=root_m, root_source=source)
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Optional
 
+from niki_ros.body.body import ROOT_FROM_DEPTH, ROOT_FROM_GROUND
 from niki_ros.people.one_euro import OneEuroPoint, UNFILTERED
 from niki_ros.people.person_frame import PersonFrame
 from niki_ros.people.stages.stage import Stage
@@ -32,7 +33,7 @@ class SmoothRoot(Stage):
 
     def step(self, frame: PersonFrame) -> PersonFrame:
         settings, root_m = self.parts.config.smoothing, frame.root_m
-        if frame.root_source not in ('depth', 'ground'):
+        if frame.root_source not in (ROOT_FROM_DEPTH, ROOT_FROM_GROUND):
             root_m = limit_distance_change(root_m, self._filter.value, frame.hidden[:24],
                                            frame.dt_s, self.numbers)
         if settings.enabled:
