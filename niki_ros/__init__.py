@@ -26,5 +26,5 @@ def load_pipeline(**settings):
     :raises ConfigError: for a setting that does not exist or does not fit.
     :raises ModelError: for a model that is missing or damaged, with the command that fetches it.
     """
-    from niki_ros.loading.pipeline import load_pipeline as load
+    from niki_ros.loading.load_pipeline import load_pipeline as load
     return load(**settings)

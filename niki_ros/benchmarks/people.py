@@ -77,7 +77,7 @@ def bench_people(config: PipelineConfig, seconds: float = 5.0,
     Images arrive at the rate of the scene for ``seconds``. As in the node, an image that arrives
     during the work on another one waits, and is dropped when the next one arrives.
     """
-    from niki_ros.loading.pipeline import load_pipeline
+    from niki_ros.loading.load_pipeline import load_pipeline
     rows, facts, scene_numbers = [], {}, SceneNumbers()
     for count in counts:
         progress(f'{count} people')

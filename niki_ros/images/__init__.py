@@ -1,1 +1,1 @@
-"""Pixel operations, contrast, drawing and boxes; the only room with cv2. May import body."""
+"""Pixel operations, contrast, drawing and boxes, with OpenCV. May import body."""

@@ -31,7 +31,7 @@ def rgb_from_image(message, levels: Optional[Levels] = None, stamp_ns: int = 0) 
     """
     encoding, width, height = find_encoding(message.encoding), message.width, message.height
     if width == 0 or height == 0 or width * height > _MAX_PIXELS:
-        raise InputError(f'image is {width}x{height}; expected at least 1x1')
+        raise InputError(f'image is {width}x{height}; expected 1x1 to {_MAX_PIXELS} pixels')
     if encoding is None:
         raise InputError(f'image encoding {message.encoding[:50]!r} is not supported; expected '
                          f'one of {", ".join(ENCODINGS)}')

@@ -1,1 +1,1 @@
-"""ROS nodes and topics, the only room with rclpy. May import loading, messages and robot_model."""
+"""ROS nodes and topics, with rclpy. May import loading, messages and robot_model."""

@@ -19,10 +19,10 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 
 
-def load_pipeline(config: PipelineConfig):
-    """Return the pipeline of the settings; models that are missing are an error."""
-    from niki_ros.loading import pipeline
-    return pipeline.load_pipeline(config, wait=False)
+def pipeline_for_node(config: PipelineConfig):
+    """Return the pipeline of the settings, which does not wait for a late search for people."""
+    from niki_ros.loading.load_pipeline import load_pipeline
+    return load_pipeline(config, wait=False)
 
 
 class PoseNode(ProcessNode, ReportingLifecycleNode):

@@ -2,7 +2,7 @@
 
 from niki_ros.body.body import OBSERVED
 from niki_ros.body.skeleton import JOINT
-from niki_ros.loading.pipeline import load_pipeline
+from niki_ros.loading.load_pipeline import load_pipeline
 from niki_ros.sources.open import open_source
 import numpy as np
 import pytest

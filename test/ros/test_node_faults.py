@@ -114,7 +114,7 @@ def test_camera_info(kind, fault):
 
 
 def test_configure_fails_with_the_reason(capfd):
-    from niki_ros.loading.pipeline import load_pipeline
+    from niki_ros.loading.load_pipeline import load_pipeline
     with ros_graph(pose_node(load_pipeline, {'solver.name': 'no_such_solver'})) as (node,):
         assert wait_for(lambda: node.exit_code == 1, 20)
         assert 'no_such_solver' in node.reason

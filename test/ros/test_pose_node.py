@@ -212,7 +212,7 @@ def test_topics_of_those_who_left_are_removed():
 
 
 def test_real_clip():
-    from niki_ros.loading.pipeline import load_pipeline
+    from niki_ros.loading.load_pipeline import load_pipeline
     clip = measured_clip('cam03.mp4')
     start_ns = time.time_ns()
     with running(load_pipeline, {'solver.name': 'analytic'}) as (node, client):

@@ -14,7 +14,7 @@ from typing import Iterator, NamedTuple
 
 from niki_ros.common.setting import apply_settings
 from niki_ros.common.settings import PipelineConfig
-from niki_ros.loading.pipeline import load_pipeline
+from niki_ros.loading.load_pipeline import load_pipeline
 from niki_ros.people.pipeline import Pipeline
 from niki_ros.sources.open import open_source
 import numpy as np

@@ -1,1 +1,1 @@
-"""Checkpoint to model folder: graph, manifest, confidence. May import importers and train."""
+"""Checkpoint to model folder: graph, manifest, confidence. May import train."""

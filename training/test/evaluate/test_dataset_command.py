@@ -9,7 +9,7 @@ import json
 
 import cv2
 from miniature_sets import Person, UPRIGHT, write_3doh, write_3dpw, write_agora, write_h36m
-from niki_ros.loading.pipeline import load_pipeline
+from niki_ros.loading.load_pipeline import load_pipeline
 from niki_ros.scene.camera import Camera
 from niki_training.cli import evaluate as evaluate_cli
 from niki_training.evaluate.datasets import predictions

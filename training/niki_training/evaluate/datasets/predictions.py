@@ -12,7 +12,7 @@ from niki_ros.common.setting import apply_settings
 from niki_ros.common.settings import PipelineConfig
 from niki_ros.files.atomic_write import atomic_write
 from niki_ros.images.boxes import overlap
-from niki_ros.loading.pipeline import load_pipeline
+from niki_ros.loading.load_pipeline import load_pipeline
 import numpy as np
 from tqdm import tqdm
 
