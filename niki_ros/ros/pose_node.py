@@ -39,7 +39,7 @@ class PoseNode(ProcessNode, ReportingLifecycleNode):
     def __init__(self, make_pipeline: Optional[Callable] = None, **options):
         """Declare the parameters; the models are loaded by the transition ``configure``."""
         super().__init__('niki_pose', **options)
-        self._make_pipeline = make_pipeline or load_pipeline
+        self._make_pipeline = make_pipeline or pipeline_for_node
         self.pipeline_config, self.config = PipelineConfig(), NodeConfig()
         self.health, self.faults = Health(), FaultLog(self.get_logger())
         self.pipeline: Any = None

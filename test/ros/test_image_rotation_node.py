@@ -2,7 +2,7 @@
 
 from geometry_msgs.msg import TransformStamped
 from niki_ros.ros.conversions import image_from_rgb, info_from_camera
-from niki_ros.ros.pose_node import load_pipeline
+from niki_ros.ros.pose_node import pipeline_for_node
 import numpy as np
 import pytest
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -33,7 +33,7 @@ def transforms(parent: str, roll_deg: float) -> TFMessage:
 
 def played(frames, camera, overrides, message):
     """Return the last root of the first body in TF, and the diagnostics."""
-    with running(load_pipeline, overrides=overrides) as (node, client):
+    with running(pipeline_for_node, overrides=overrides) as (node, client):
         statics = client.create_publisher(TFMessage, '/tf_static', QoSProfile(
             depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
         if message is not None:
