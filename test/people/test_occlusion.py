@@ -37,7 +37,7 @@ def test_two_seconds_out_of_sight(camera, solver):
     assert np.linalg.norm(moved[79] - moved[19]) < 0.1
 
 
-def test_after_long_enough_nobody_is_published_and_later_the_id_is_gone(camera):
+def test_a_person_out_of_sight_is_no_longer_published_and_later_loses_the_id(camera):
     frames = play(lambda i: [] if 10 <= i < 140 else [seen_at(camera)], camera, 150)
     published = [len(bodies) for bodies in frames]
     assert published[:80] == [1] * 80 and published[90:140] == [0] * 50
@@ -80,7 +80,7 @@ def test_hidden_legs_stay_where_they_were_and_fade(camera):
 
 @pytest.mark.parametrize('solver', ['niki', 'niki-temporal'])
 @pytest.mark.parametrize('cut', ['waist', 'chest'])
-def test_somebody_cut_off_by_the_image_has_legs_and_a_trunk(camera, solver, cut):
+def test_a_person_cut_off_by_the_image_has_legs_and_a_trunk(camera, solver, cut):
     """Legs as people have them, confidence near 0; the trunk as in the whole view."""
     gone = LEGS + [1, 2] if cut == 'waist' else LEGS + [0, 1, 2, 3, 6, 20, 21, 22, 23, 25, 26]
 

@@ -17,7 +17,7 @@ def test_overlap_of_boxes():
     assert overlap(box, box + [5, 0, 5, 0]) == pytest.approx(1 / 3)
 
 
-def test_a_person_who_left_for_good_is_another_one_when_somebody_comes(camera):
+def test_a_person_gets_a_new_id_after_keep_s(camera):
     tracker = Tracker(TrackingConfig(keep_s=2.0))
     root = np.array([0, 0, 3.0])
     seen = observe_body(T_POSE, root, camera)
@@ -27,7 +27,7 @@ def test_a_person_who_left_for_good_is_another_one_when_somebody_comes(camera):
     assert len(tracker.people) == 1
 
 
-def test_a_crop_that_leaps_to_somebody_else_does_not_take_the_id_along(camera):
+def test_a_crop_that_jumps_to_another_person_does_not_keep_the_id(camera):
     """The front end says it is the same person, four metres away a thirtieth of a second later."""
     tracker = Tracker(TrackingConfig())
     roots = [np.array([-2.0, 0, 6.0]), np.array([2.0, 0, 6.0])]
@@ -38,7 +38,7 @@ def test_a_crop_that_leaps_to_somebody_else_does_not_take_the_id_along(camera):
 
 
 def test_a_followed_person_keeps_the_id_where_two_are_near(camera):
-    """Both are within reach of both tracks; the crops tell who is who."""
+    """Both are within reach of both tracks; the crops distinguish them."""
     tracker = Tracker(TrackingConfig(confirm_frames=1))
     roots = [np.array([0, 0, 4.0]), np.array([0.3, 0, 4.0])]
     one, other = (observe_body(T_POSE, root, camera) for root in roots)
@@ -49,7 +49,7 @@ def test_a_followed_person_keeps_the_id_where_two_are_near(camera):
     assert {person.id: swapped[i].follower for person, i in pairs} == before
 
 
-def test_another_person_is_believed_after_three_frames_and_a_dream_is_nobody(camera):
+def test_a_second_person_gets_an_id_after_three_frames_and_a_false_detection_none(camera):
     tracker = Tracker(TrackingConfig(confirm_frames=3))
     roots = [np.array([0, 0, 3.0]), np.array([1.5, 0, 3.0])]
     seen = [observe_body(T_POSE, root, camera) for root in roots]
@@ -72,20 +72,20 @@ def flickering(camera, frames):
     return seen, root
 
 
-def test_a_shape_that_flickers_is_nobody_unless_it_stays(camera):
+def test_a_flickering_shape_gets_no_id_unless_it_stays(camera):
     tracker = Tracker(TrackingConfig())
     root = np.array([0, 0, 3.0])
     person = observe_body(T_POSE, root, camera)
-    dreams, place = flickering(camera, 40)
+    false_detections, place = flickering(camera, 40)
     known = []
-    for frame, dream in enumerate(dreams):
-        pairs = tracker.update([person, dream], [root, place], frame * 33_333_333)
+    for frame, false_detection in enumerate(false_detections):
+        pairs = tracker.update([person, false_detection], [root, place], frame * 33_333_333)
         known.append(max(person.id for person, _ in pairs))
     assert known[:28] == [1] * 28, 'three frames in a row once made a person of it'
     assert known[-1] == 2, 'what is there for a second has to be looked at'
 
 
-def test_somebody_who_runs_past_is_believed_after_some_frames(camera):
+def test_a_running_person_gets_an_id_after_some_frames(camera):
     tracker = Tracker(TrackingConfig())
     person = observe_body(random_pose(np.random.default_rng(0))[0], np.array([0, 0, 4.0]), camera)
     poses = random_pose(np.random.default_rng(1), 1)
@@ -99,7 +99,7 @@ def test_somebody_who_runs_past_is_believed_after_some_frames(camera):
     assert ids == [1, 1, 1, 2, 2, 2]
 
 
-def test_a_dream_of_one_frame_takes_no_id_away(camera):
+def test_a_false_detection_of_one_frame_takes_no_id(camera):
     """A person is seen twice for one frame; the next one fits the second sight better."""
     tracker = Tracker(TrackingConfig())
     roots = [np.array([0, 0, 3.0]), np.array([0.1, 0.1, 3.4])]
