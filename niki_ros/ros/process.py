@@ -27,7 +27,7 @@ _SWITCH_INTERVAL_S = 0.0002
 
 
 class ProcessNode:
-    """Base class in addition to that of rclpy; :func:`run_node` ends when ``exit_code`` is not None."""
+    """Second base class of nodes; :func:`run_node` ends when ``exit_code`` is not None."""
 
     exit_code: Optional[int] = None
 
