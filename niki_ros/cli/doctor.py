@@ -173,10 +173,10 @@ def _ros() -> Iterator[Finding]:
                     'environment without the wheels')
         yield finding
         if finding.state != MISSING and module == 'rclpy':
-            yield _log_folder()
+            yield log_folder()
 
 
-def _log_folder() -> Finding:
+def log_folder() -> Finding:
     """Check that ROS can write its log: otherwise no node starts."""
     home = os.environ.get('ROS_HOME') or os.path.expanduser('~/.ros')
     folder = Path(os.environ.get('ROS_LOG_DIR') or Path(home, 'log'))

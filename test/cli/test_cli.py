@@ -135,9 +135,9 @@ def test_doctor_prints_the_remedy_of_a_missing_library(tmp_path):
 @pytest.mark.parametrize('folder, good', [('', True), ('/proc/nobody/log', False)])
 def test_doctor_looks_at_the_log_folder(tmp_path, monkeypatch, folder, good):
     """A node needs a log folder that it can write to."""
-    from niki_ros.cli.doctor import _log_folder, OK, WARN
+    from niki_ros.cli.doctor import log_folder, OK, WARN
     monkeypatch.setenv('ROS_LOG_DIR', folder or str(tmp_path / 'new' / 'log'))
-    found = _log_folder()
+    found = log_folder()
     assert found.state == (OK if good else WARN) and bool(found.remedy) == (not good)
     assert not any(tmp_path.iterdir())
 
