@@ -112,3 +112,14 @@ def number_between(kind, low, high):
         return value
     read.__name__ = kind.__name__
     return read
+
+
+def add_error_arguments(parser):
+    """Add the options by which the error of a graph is measured and limited."""
+    parser.add_argument('--limit', type=float, metavar='MM', help='largest 99th percentile of the '
+                        'error: millimetres, of a detector pixels (solver 0.5, landmarks 1; '
+                        'detector 0.5)')
+    parser.add_argument('--poses', metavar='NPZ', help='joints_m (N, 29, 3) and sigma (N, 29) to '
+                        'measure a solver with; default: those that ship')
+    parser.add_argument('--images', metavar='FOLDER', help='JPEG or PNG images of people to '
+                        'measure the front end with; default: those that ship')

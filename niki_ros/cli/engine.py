@@ -5,7 +5,7 @@ import json
 import sys
 from time import perf_counter
 
-from niki_ros.cli.arguments import number_between, parse_settings
+from niki_ros.cli.arguments import add_error_arguments, number_between, parse_settings
 from niki_ros.common.errors import BackendError
 
 HELP = """Build TensorRT engines for this GPU, or ahead of time for another (--target, with
@@ -42,7 +42,7 @@ def add_arguments(parser):
     check.add_argument('--count', type=_BATCH, default=1000, help='largest number of poses, '
                        'people or images (1000)')
     check.add_argument('--json', action='store_true')
-    _limit(check)
+    add_error_arguments(check)
     check.set_defaults(engine_verb=_check)
     clear = verbs.add_parser('clear', help='delete cached engines')
     clear.add_argument('model', nargs='?', help='only those of this model')
@@ -59,16 +59,6 @@ def _models(parser):
                         'every graph that the settings need')
     parser.add_argument('--set', metavar='NAME=VALUE', action='append', default=[],
                         help='a setting, as in niki run, such as observer.model=heavy')
-
-
-def _limit(parser):
-    parser.add_argument('--limit', type=float, metavar='MM', help='largest 99th percentile of the '
-                        'error: millimetres, of a detector pixels (solver 0.5, landmarks 1; '
-                        'detector 0.5)')
-    parser.add_argument('--poses', metavar='NPZ', help='joints_m (N, 29, 3) and sigma (N, 29) to '
-                        'measure a solver with; default: those that ship')
-    parser.add_argument('--images', metavar='FOLDER', help='JPEG or PNG images of people to '
-                        'measure the front end with; default: those that ship')
 
 
 def _settings(args):

@@ -6,6 +6,7 @@ from typing import Any, Callable
 from niki_ros.backends import load_engine
 from niki_ros.benchmarks.check_samples import check_samples
 from niki_ros.benchmarks.engine_error import compare_outputs, limits_of, model_outputs
+from niki_ros.cli.arguments import add_error_arguments
 from niki_ros.common.errors import ModelError
 from niki_ros.models.graph import sha256
 from niki_ros.models.model_folder import ModelFolder, write_file, write_manifest
@@ -24,13 +25,7 @@ _UNITS = {'mm': ' mm', 'deg': '°', 'px': ' px', 'score': ' score'}
 
 def add_arguments(parser) -> None:
     parser.add_argument('model', metavar='MODEL', help='model folder that is written to')
-    parser.add_argument('--limit', type=float, metavar='MM', help='largest 99th percentile of the '
-                        'error: millimetres, of a detector pixels (solver 0.5, landmarks 1; '
-                        'detector 0.5)')
-    parser.add_argument('--poses', metavar='NPZ', help='joints_m (N, 29, 3) and sigma (N, 29) to '
-                        'measure a solver with; default: those that ship')
-    parser.add_argument('--images', metavar='FOLDER', help='JPEG or PNG images of people to '
-                        'measure the front end with; default: those that ship')
+    add_error_arguments(parser)
 
 
 def main(args) -> int:

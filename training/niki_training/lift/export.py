@@ -1,8 +1,6 @@
 """Exports a checkpoint of ``niki-train lift`` to a model folder of the pipeline."""
 
-import io
 from pathlib import Path
-import warnings
 
 from niki_ros.backends import load_engine
 from niki_ros.body.keypoints import KEYPOINTS
@@ -13,10 +11,9 @@ from niki_ros.models.graph import sha256
 from niki_ros.models.model_folder import write_model_folder
 import numpy as np
 import torch
-from torch import nn
 
 from niki_training.data.store import UNKNOWN
-from niki_training.export.niki import IR_VERSION, OPSET, ORIGIN, plain_graph
+from niki_training.export.niki import graph_bytes, IR_VERSION, OPSET, ORIGIN
 from niki_training.export.weight_storage import with_fp16_storage
 from niki_training.files.archives import read_record
 from niki_training.lift.network import LiftNet, MirroredLift
@@ -43,20 +40,6 @@ def _network_of(record: dict, path: Path) -> LiftNet:
     return net.eval()
 
 
-def graph_bytes(net: nn.Module) -> bytes:
-    """Return the network as an ONNX file with a dynamic batch."""
-    inputs, buffer = examples(3), io.BytesIO()
-    batch = torch.export.Dim('N')
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter('ignore')
-        program = torch.onnx.export(
-            net, tuple(map(torch.from_numpy, inputs.values())), input_names=list(INPUTS),
-            output_names=list(OUTPUTS), opset_version=OPSET, dynamo=True, verbose=False,
-            dynamic_shapes=tuple({0: batch} for _ in inputs))
-    program.save(buffer)
-    return plain_graph(buffer.getvalue())
-
-
 def examples(count: int) -> dict:
     """Return random inputs for ``count`` people."""
     rng = np.random.default_rng(0)
@@ -75,7 +58,7 @@ def export_lift(checkpoint: Path, folder: Path, name: str) -> dict:
     """Write a model folder and return its manifest."""
     record = read_record(checkpoint, MAKER)
     net = MirroredLift(_network_of(record, checkpoint))
-    graph = graph_bytes(net)
+    graph = graph_bytes(net, examples(3), OUTPUTS)
     with torch.no_grad():
         truth = net(*map(torch.from_numpy, examples(16).values())).joints_m.numpy()
     error = difference_m(graph, truth)
