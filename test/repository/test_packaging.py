@@ -26,7 +26,7 @@ def run(*command, **options):
 
 @pytest.fixture(scope='module')
 def source(tmp_path_factory):
-    """Copy the sources of the package: a build leaves folders beside its sources."""
+    """Copy the sources of the package: a build leaves folders next to its sources."""
     copy = tmp_path_factory.mktemp('source') / 'niki_ros'
     copy.mkdir()
     for name in ('package.xml', 'setup.py', 'setup.cfg', 'pyproject.toml', 'LICENSE', 'NOTICE'):

@@ -140,7 +140,7 @@ class KeypointErrors:
                                       torch.full((count,), -1.0))
 
     def _draw_visibility(self, count, tangents):
-        """Draw which keypoints are hidden, and when: groups, below or beside a line."""
+        """Draw which keypoints are hidden, and when: groups, below or at one side of a line."""
         hidden = torch.rand(count, _COUNT) < 0.03
         for group in _GROUPS:
             hidden[:, group] |= _chance(count, 0.035)[:, None]
