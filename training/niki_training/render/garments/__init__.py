@@ -1,0 +1,1 @@
+"""Clothes, shoes, hair and skins on the bodies of the Anny model."""
