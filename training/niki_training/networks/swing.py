@@ -8,11 +8,19 @@ _MAIN_CHILD = {'pelvis': 'spine1', 'spine3': 'neck'}
 """Joint with several children → the child at the end of its bone."""
 
 
-def bone_axes(rest_joints_m) -> np.ndarray:
-    """Return the unit direction of each bone at rest (24, 3); both in body axes."""
+def _bone_children() -> tuple[int, ...]:
     child = {p: j for j, p in reversed(list(enumerate(PARENTS_29))) if p >= 0}
     child.update({JOINT[a]: JOINT[b] for a, b in _MAIN_CHILD.items()})
-    bones = np.stack([rest_joints_m[child[j]] - rest_joints_m[j] for j in range(24)])
+    return tuple(child[joint] for joint in range(24))
+
+
+BONE_CHILDREN = _bone_children()
+"""For each of the 24 body joints the joint at the end of its bone."""
+
+
+def bone_axes(rest_joints_m) -> np.ndarray:
+    """Return the unit direction of each bone at rest (24, 3); both in body axes."""
+    bones = rest_joints_m[list(BONE_CHILDREN)] - rest_joints_m[:24]
     return bones / np.linalg.norm(bones, axis=-1, keepdims=True)
 
 

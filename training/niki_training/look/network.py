@@ -1,0 +1,224 @@
+"""The network that looks at one person in a crop: the trunk of BlazePose with new heads."""
+
+from dataclasses import dataclass
+from typing import NamedTuple, Optional
+
+from niki_ros.body.observation import SIGMA_UNIT_M
+from niki_ros.common.errors import ConfigError
+from niki_ros.models.model_store import find_model, LANDMARK_SIZES
+from niki_ros.observers.landmark_observation import LANDMARK_WEIGHTS, SIGMA_VISIBLE
+import torch
+from torch import nn
+import torch.nn.functional as F
+
+from niki_training.look.pose import PoseLayer
+from niki_training.look.starts import frame_map, joint_map
+from niki_training.look.trunk import SIZE_PX, Trunk
+
+HEADS = ('direct joint', 'direct parameter', 'kinematic')
+OLD_OUTPUTS = {'landmarks': 195, 'world': 117, 'flag': 1}
+_FINE_SIDE_PX = 8  # side of the maps that the heads see besides the last ones
+_JOINTS, _BODY, _BETAS, _TWISTS = 29, 24, 10, 23
+
+
+@dataclass(frozen=True)
+class LookConfig:
+    """Settings of one network; part of its checkpoint."""
+
+    size: str = 'full'  # of the trunk, one of ``LANDMARK_SIZES``
+    head: str = 'kinematic'  # one of ``HEADS``
+    width: int = 768  # of the two hidden layers
+    error_width: int = 256  # of the hidden layer of the expected errors
+    trainable_from: str = ''  # tensor of the trunk up to which it stays frozen
+
+
+@dataclass(frozen=True)
+class ErrorNumbers:
+    """Numbers of the expected errors; each is a mean absolute error per coordinate."""
+
+    min_joint_m: float = 0.003  # lower limits: smaller errors are not known
+    min_uv: float = 0.002  # half a pixel of a crop of 256 px
+    start_uv: float = 0.012  # before training, of a joint that is seen
+    hidden_uv: float = 0.15  # and of a hidden one
+    depth_ratio: float = 1.5  # before training, error in depth over the mean of all coordinates
+    across_ratio: float = 0.75  # and across
+    seen_logit: float = 2.94  # visibility of 0.95, above which a joint is seen
+    max_log_change: float = 3.0  # limits of what is learned
+    mean_over_deviation: float = 0.8  # mean absolute error over standard deviation of a Gaussian
+
+
+class LookOutput(NamedTuple):
+    """Outputs for N crops; axes of the view: x right, y down, z forward."""
+
+    uv: torch.Tensor  # (N, 29, 2) joints in the crop, sides from its centre
+    uv_sigma: torch.Tensor  # (N, 29) mean absolute error per coordinate, sides
+    joints_m: torch.Tensor  # (N, 29, 3) about the pelvis
+    joints_sigma_m: torch.Tensor  # (N, 29, 2) mean absolute error per coordinate: across, in depth
+    rot6d: Optional[torch.Tensor]  # (N, 24, 6) local rotations; None for 'direct joint'
+    betas: Optional[torch.Tensor]  # (N, 10); None for 'direct joint'
+    visible: torch.Tensor  # (N, 29) logit: in the image, nothing but the own body in front
+    twist: torch.Tensor  # (N, 23, 2) cosine and sine of the twist of joints 1 … 23
+    present: torch.Tensor  # (N,) logit: this crop is of a person
+    landmarks: torch.Tensor  # (N, 195) the heads of the landmark network
+    world: torch.Tensor  # (N, 117)
+    flag: torch.Tensor  # (N, 1)
+
+
+class LookNet(nn.Module):
+    """
+    BlazePose's trunk with its own heads and new ones.
+
+    ``direct joint`` regresses the joints. ``direct parameter`` and ``kinematic`` regress rotations
+    and betas, and the joints follow through the kinematic layer; they differ in their losses.
+    Before training, positions, joints, visibility and presence are those of the old heads: the
+    last maps go through linear layers made from theirs, and the hidden layers add nothing.
+    """
+
+    def __init__(self, config: LookConfig = LookConfig()):
+        super().__init__()
+        _check(config)
+        self.config = config
+        self.trunk = Trunk(find_model(f'landmarks-{config.size}'), tuple(OLD_OUTPUTS))
+        self._last = self.trunk.convolution_of('landmarks')[1]
+        self._fine = self.trunk.last_of_side(_FINE_SIDE_PX)
+        self.trunk.tap(self._last, self._fine)
+        self.trunk.freeze_below(config.trainable_from)
+        main = _JOINTS * 3 if self.direct else _BODY * 6
+        self._widths = (_JOINTS * 2, main, _JOINTS, 1, 0 if self.direct else _BETAS, _TWISTS * 2)
+        channels, side, _ = self.trunk.shapes[self._last]
+        flat = channels * side**2
+        features = flat + self.trunk.shapes[self._fine][0] * side**2
+        # positions, joints or vectors, visibility and presence by the old heads
+        self.start = nn.Linear(flat, sum(self._widths[:4]))
+        self.hidden = nn.Sequential(nn.Linear(features, config.width), nn.SiLU(),
+                                    nn.Linear(config.width, config.width), nn.SiLU())
+        self.out = nn.Linear(config.width, sum(self._widths))
+        self.errors = ErrorHead(features, config.error_width)
+        self.pose = PoseLayer()
+        self._initialise()
+
+    @property
+    def direct(self) -> bool:
+        """Whether the joints are regressed without the kinematic layer."""
+        return self.config.head == 'direct joint'
+
+    def forward(self, image) -> LookOutput:
+        """Return the outputs for crops (N, 3, 256, 256), RGB 0 … 1."""
+        return self._heads(self.trunk(image))
+
+    def forward_upper(self, crossing: dict) -> LookOutput:
+        """Return the outputs for tensors that ``trunk.lower`` returned for the crops."""
+        return self._heads(self.trunk.upper(crossing))
+
+    def _heads(self, maps: dict) -> LookOutput:
+        maps = {name: value.float() for name, value in maps.items()}
+        if torch.is_autocast_enabled(maps[self._last].device.type):
+            # the heads are small, and their errors would be errors of the joints
+            with torch.autocast(maps[self._last].device.type, enabled=False):
+                return self._single_precision_heads(maps)
+        return self._single_precision_heads(maps)
+
+    def _single_precision_heads(self, maps: dict) -> LookOutput:
+        flat = maps[self._last].flatten(1)
+        side = self.trunk.shapes[self._last][1]
+        fine = F.avg_pool2d(maps[self._fine], _FINE_SIDE_PX // side).flatten(1)
+        features = torch.cat([flat, fine], dim=1)
+        learned = self.out(self.hidden(features)).split(self._widths, dim=1)
+        started = self.start(flat).split(self._widths[:4], dim=1)
+        uv, main, visible, present = (a + b for a, b in zip(started, learned))
+        twist = learned[5].unflatten(1, (_TWISTS, 2))
+        uv_sigma, joints_sigma_m = self.errors(features.detach(), visible.detach())
+        joints_m, rot6d, betas = self._posed(main, learned[4])
+        return LookOutput(
+            uv.unflatten(1, (_JOINTS, 2)), uv_sigma, joints_m, joints_sigma_m, rot6d, betas,
+            visible, twist, present[:, 0], *(maps[name] for name in OLD_OUTPUTS))
+
+    def _posed(self, main, betas):
+        """Return joints (N, 29, 3), rot6d and betas of the main output (N, 87 or 144)."""
+        if self.direct:
+            joints_m = main.unflatten(1, (_JOINTS, 3))
+            return joints_m - joints_m[:, :1], None, None
+        rot6d, joints_m = self.pose(main.unflatten(1, (_BODY, 2, 3)), betas)
+        return joints_m, rot6d, betas
+
+    def _initialise(self) -> None:
+        """Set the layers so that the outputs are those of the old heads."""
+        with torch.no_grad():
+            nn.init.zeros_(self.out.weight)
+            nn.init.zeros_(self.out.bias)
+            self.out.bias[-2 * _TWISTS::2] = 1.0  # cosine of no twist
+            rows = [_old_rows(self.trunk, name) for name in OLD_OUTPUTS]
+            self.start.weight.copy_(self._start_rows(*(weight for weight, _ in rows)))
+            self.start.bias.copy_(self._start_rows(*(bias for _, bias in rows)))
+            self.start.bias[:_JOINTS * 2] -= 0.5
+
+    def _start_rows(self, landmarks, world, flag):
+        """Return the rows of ``start`` for rows (195, K), (117, K), (1, K) of the old heads."""
+        landmarks = landmarks.unflatten(0, (-1, 5))[:33]
+        world_m = world.unflatten(0, (-1, 3))[:33]
+        joints = torch.tensor(joint_map(), dtype=torch.float32)
+        weights = torch.tensor(LANDMARK_WEIGHTS, dtype=torch.float32)
+        uv = torch.einsum('jl,lc...->jc...', joints, landmarks[:, :2] / SIZE_PX)
+        if self.direct:
+            main = torch.einsum('jl,lc...->jc...', joints, world_m)
+        else:
+            frames = torch.tensor(frame_map(), dtype=torch.float32)
+            main = torch.einsum('jvl,lc...->jvc...', frames, world_m).flatten(0, 1)
+        visible = torch.einsum('jl,l...->j...', weights, landmarks[:, 3])
+        return torch.cat([uv.flatten(0, 1), main.flatten(0, 1), visible, flag], dim=0)
+
+
+class ErrorHead(nn.Module):
+    """
+    Expected errors of positions and joints, by detached features.
+
+    Before training they depend on the visibility as those of the landmark network do, see
+    :func:`niki_ros.observers.landmark_observation.joint_sigma`; then by what is learned.
+    """
+
+    def __init__(self, features: int, width: int, numbers: ErrorNumbers = ErrorNumbers()):
+        super().__init__()
+        self.numbers = numbers
+        self.layers = nn.Sequential(nn.Linear(features, width), nn.SiLU(),
+                                    nn.Linear(width, _JOINTS * 3))
+        nn.init.zeros_(self.layers[2].weight)
+        nn.init.zeros_(self.layers[2].bias)
+        seen_m = torch.tensor(SIGMA_VISIBLE, dtype=torch.float32)
+        seen_m = seen_m * SIGMA_UNIT_M * numbers.mean_over_deviation
+        hidden_m = torch.full((_JOINTS,), SIGMA_UNIT_M * numbers.mean_over_deviation)
+        ratios = numbers.across_ratio, numbers.depth_ratio
+        seen = [torch.full((_JOINTS,), numbers.start_uv), *(seen_m * ratio for ratio in ratios)]
+        hidden = [torch.full((_JOINTS,), numbers.hidden_uv),
+                  *(hidden_m * ratio for ratio in ratios)]
+        for name, value in (('seen_log', seen), ('hidden_log', hidden)):
+            self.register_buffer(name, torch.stack(value, dim=-1).log(), persistent=False)
+
+    def forward(self, features, visible):
+        """
+        Return uv_sigma (N, 29), sides, and joints_sigma_m (N, 29, 2), metres.
+
+        :param features: (N, F) detached. :param visible: (N, 29) logits, detached.
+        """
+        numbers = self.numbers
+        seen = (visible / numbers.seen_logit).clamp(0.0, 1.0)[..., None]
+        start = self.hidden_log + seen * (self.seen_log - self.hidden_log)
+        limit = numbers.max_log_change
+        change = self.layers(features).unflatten(1, (_JOINTS, 3)).clamp(-limit, limit)
+        error = torch.exp(start + change)
+        return numbers.min_uv + error[..., 0], numbers.min_joint_m + error[..., 1:]
+
+
+def _old_rows(trunk: Trunk, output: str) -> tuple:
+    """Return weight (C, K) and bias (C,) of the convolution over the last maps, flattened."""
+    layer, _ = trunk.convolution_of(output)
+    return layer.weight.detach().flatten(1), layer.bias.detach()
+
+
+def _check(config: LookConfig) -> None:
+    if config.head not in HEADS:
+        raise ConfigError(f'head is {config.head!r}; expected one of {", ".join(HEADS)}')
+    if config.size not in LANDMARK_SIZES:
+        raise ConfigError(f'size is {config.size!r}; expected one of {", ".join(LANDMARK_SIZES)}')
+    if min(config.width, config.error_width) < 1:
+        raise ConfigError(f'width is {config.width} and error_width {config.error_width}; '
+                          'expected at least 1')
