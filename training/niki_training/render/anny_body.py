@@ -106,17 +106,14 @@ class AnnyModel:
 
     def __init__(self, skeleton: Skeleton):
         """Load the model; Anny prepares its data at the very first time, for about two minutes."""
-        self._torch, self.anny = _load_anny()
+        self._torch, self.anny = load_anny()
         self.skeleton = skeleton
         labels = list(self.anny.bone_labels)
         self.heads = [labels.index(bone_of(joint)) for joint in BODY_24]
         self._eyes = [labels.index(f'eye.{side}') for side in 'LR']
         self.weights = self._weights(labels)
         self.faces = np.asarray(self.anny.faces, dtype=np.int32)
-        order = np.argsort(-self.weights, axis=1)[:, :_MAX_BONES_PER_VERTEX]
-        self.vertex_bones = order.astype(np.int32)
-        largest = np.take_along_axis(self.weights, order, axis=1)
-        self.vertex_weights = (largest / largest.sum(1, keepdims=True)).astype(np.float32)
+        self.vertex_bones, self.vertex_weights = largest_weights(self.weights)
 
     def _weights(self, labels) -> np.ndarray:
         """Return skinning weights (V, 24); a bone's weight goes to the joint that carries it."""
@@ -132,13 +129,9 @@ class AnnyModel:
                 joint = joint_of_bone[parents[bone]] if bone else 0
             joint_of_bone.append(joint)
         self.joint_of_bone = np.asarray(joint_of_bone)
-        sparse = self.anny.vertex_bone_weights.numpy()
-        index = self.anny.vertex_bone_indices.numpy()
-        self.is_eyeball = (sparse * np.isin(index, self._eyes)).sum(1) > 0.5
-        weights = np.zeros((len(sparse), 24))
-        rows = np.repeat(np.arange(len(sparse))[:, None], sparse.shape[1], axis=1)
-        np.add.at(weights, (rows, self.joint_of_bone[index]), sparse)
-        return weights
+        eyes = np.isin(self.anny.vertex_bone_indices.numpy(), self._eyes)
+        self.is_eyeball = (self.anny.vertex_bone_weights.numpy() * eyes).sum(1) > 0.5
+        return joint_weights(self.anny, self.joint_of_bone)
 
     def body(self, phenotype: dict) -> RenderedBody:
         """Return the body of Anny's parameters, keys as of :func:`draw_phenotype`."""
@@ -185,7 +178,24 @@ def surface(vertices_m, faces):
     return normals / np.maximum(length, 1e-12), area
 
 
-def _load_anny():
+def joint_weights(anny, joint_of_bone) -> np.ndarray:
+    """Return skinning weights (V, 24) of a model of Anny whose bones (B,) belong to joints."""
+    sparse, index = anny.vertex_bone_weights.numpy(), anny.vertex_bone_indices.numpy()
+    weights = np.zeros((len(sparse), 24))
+    rows = np.repeat(np.arange(len(sparse))[:, None], sparse.shape[1], axis=1)
+    np.add.at(weights, (rows, joint_of_bone[index]), sparse)
+    return weights
+
+
+def largest_weights(weights):
+    """Return joints (V, 4) int32 with the largest of weights (V, 24), and these with sum 1."""
+    order = np.argsort(-weights, axis=1)[:, :_MAX_BONES_PER_VERTEX]
+    largest = np.take_along_axis(weights, order, axis=1)
+    return order.astype(np.int32), (largest / largest.sum(1, keepdims=True)).astype(np.float32)
+
+
+def load_anny(topology: str = 'anny'):
+    """Return torch and Anny with the mesh ``topology``; 'anny-full' also has helper vertices."""
     try:
         import anny
         import torch
@@ -194,7 +204,7 @@ def _load_anny():
                            "python -m pip install 'niki_training[render]'") from error
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # a recommendation of another library for skinning
-        return torch, anny.Anny(topology='anny', skinning_method='lbs')
+        return torch, anny.Anny(topology=topology, skinning_method='lbs')
 
 
 def draw_phenotype(rng) -> dict:
