@@ -1,12 +1,12 @@
 """Libraries that run graphs, behind the protocol :class:`Engine`. May import models."""
 
-import ctypes
 from inspect import signature
 from os import PathLike
 from typing import Callable, Dict, Optional, Union
 
 from niki_ros.backends.engine import BACKENDS, Engine, PRECISIONS, TensorSpec
 from niki_ros.common.errors import BackendError, ModelError
+from niki_ros.common.heap import return_free_memory
 from niki_ros.models.model_folder import load_graph, ModelFolder
 
 __all__ = ['BACKENDS', 'Engine', 'PRECISIONS', 'TensorSpec', 'engine_options', 'load_engine',
@@ -36,7 +36,7 @@ def load_engine(model: Union[str, PathLike, bytes], backend: str = 'onnxruntime'
             raise BackendError(f'backend {backend} has no option {name!r}; known: '
                                f'{", ".join(list(known)[1:])}')
     engine = load(load_graph(model, precision), **options)
-    _return_free_memory()
+    return_free_memory()  # libraries make several copies while they load a graph
     return engine
 
 
@@ -71,14 +71,6 @@ def _loader(backend: str) -> Callable:
     from niki_ros.backends.tensorrt_cached import load_cached_engine, tensorrt_library
     tensorrt_library()  # raises before a graph is read
     return load_cached_engine
-
-
-def _return_free_memory():
-    """Return freed memory to the system: libraries make several copies while they load a graph."""
-    try:
-        ctypes.CDLL(None).malloc_trim(0)
-    except (OSError, AttributeError):
-        pass  # not the GNU C library
 
 
 def _check_choice(name: str, value, choices: tuple):

@@ -1,7 +1,5 @@
 """Start and end of a ROS process: signals, the executor, errors as text and exit code."""
 
-from contextlib import suppress
-import ctypes
 import gc
 import os
 from pathlib import Path
@@ -11,6 +9,7 @@ import threading
 from typing import Callable, Optional
 
 from niki_ros.common.errors import ConfigError, NikiError
+from niki_ros.common.heap import configure_heap, return_free_memory
 from niki_ros.common.plain_text import write_plainly
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -20,8 +19,6 @@ _SPIN_TIMEOUT_S = 0.1
 _LOG_PERIOD_S = 5.0
 _MAX_DOMAIN_ID = 232  # DDS has no ports for higher domains
 _LOG_FOLDER_WORDS = ('logging', 'log director', 'for writing', '.log')
-_M_ARENA_MAX = -8
-_MAX_ARENAS = 2
 # a Python thread waits 5 ms for another one by default, which is a third of a frame
 _SWITCH_INTERVAL_S = 0.0002
 
@@ -53,7 +50,7 @@ def run_node(make_node: Callable[[], ProcessNode], args=None, name: str = 'niki_
     """Run the node until it has an exit code or a signal arrives; return the code, 1 = error."""
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     write_plainly()
-    limit_arenas()
+    configure_heap()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -79,22 +76,10 @@ def run_node(make_node: Callable[[], ProcessNode], args=None, name: str = 'niki_
         rclpy.try_shutdown()
 
 
-def limit_arenas() -> None:
-    """
-    Let all threads share two heaps (glibc), unless the user has set ``MALLOC_ARENA_MAX``.
-
-    With a heap for each thread, memory between the blocks of every configuration is not returned.
-    """
-    if 'MALLOC_ARENA_MAX' not in os.environ:
-        with suppress(AttributeError, OSError):  # another C library
-            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _MAX_ARENAS)
-
-
 def release_memory() -> None:
-    """Collect garbage and return the free memory of the C library to the system (glibc)."""
+    """Collect garbage and return the free memory to the system."""
     gc.collect()
-    with suppress(AttributeError, OSError):  # another C library
-        ctypes.CDLL(None).malloc_trim(0)
+    return_free_memory()
 
 
 def start_ros(args, signals: SignalHandlerOptions) -> None:

@@ -18,16 +18,16 @@ from pathlib import Path
 import numpy as np
 import rclpy
 from niki_ros.benchmarks.check_images import check_images
+from niki_ros.common.heap import configure_heap
 from niki_ros.ros.conversions import image_from_rgb
 from niki_ros.ros.pose_node import PoseNode
 from niki_ros.ros.lifecycle import SUCCESS
-from niki_ros.ros.process import limit_arenas
 from rclpy.parameter import Parameter
 
 def rss_mb():
     return int(re.search(r'VmRSS:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]) / 1024
 
-limit_arenas()
+configure_heap()
 rclpy.init(args=[])
 node = PoseNode(parameter_overrides=[Parameter('autostart', value=False)])
 picture = check_images()[0].image_rgb
