@@ -33,6 +33,11 @@ def add_arguments(parser) -> None:
     parser.add_argument('--per-shard', type=positive_int, default=32,
                         help='clips in a shard (32)')
     parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--clothes', type=Path, action='append', default=[], metavar='DIR',
+                        help='folder of garments, shoes, hair and skins; may be repeated '
+                        '(none: colours are painted on bodies)')
+    parser.add_argument('--panoramas', type=Path, metavar='DIR',
+                        help='folder of equirectangular pictures, as surroundings and light')
     parser.add_argument('--observe', choices=OBSERVERS,
                         help='run this front end: pairs of observation and ground truth are '
                         'stored, no images')
@@ -50,7 +55,8 @@ def main(args) -> int:
         start_run(args.out, {
             'split': args.split, 'seed': args.seed, 'frames': args.frames,
             'motion': motion.digest(), 'per_shard': args.per_shard, 'observer': args.observe})
-    renderer = ClipRenderer(motion, open_skeleton(), args.split, args.seed, args.frames, SIZE_PX)
+    renderer = ClipRenderer(motion, open_skeleton(), args.split, args.seed, args.frames, SIZE_PX,
+                            args.clothes, args.panoramas)
     try:
         if args.sheet:
             with atomic_write(args.sheet, ('.png',)) as part:

@@ -11,9 +11,9 @@ from niki_training.data.motion import subject_of
 from niki_training.data.sampling import WindowSampler
 from niki_training.render import furniture, scene, visibility
 from niki_training.render.anny_body import AnnyModel, draw_phenotype, RenderedBody
-from niki_training.render.background import draw_background
+from niki_training.render.appearance import Appearance
 from niki_training.render.camera_effects import CameraEffects
-from niki_training.render.clothing import draw_patterns, dress
+from niki_training.render.clothing import draw_patterns
 from niki_training.render.motion import RootedMotion
 from niki_training.render.opengl import MAIN_ID, OpenGLRenderer
 
@@ -77,16 +77,18 @@ class ClipRenderer:
 
     :param motion: of the split. :param split: one of ``SPLITS``.
     :param frame_count: frames of a clip, 30 a second. :param size: width and height in pixels.
+    :param clothes: folders of garments. :param panoramas: folder; see :class:`Appearance`.
     """
 
     def __init__(self, motion: RootedMotion, skeleton: Skeleton, split: str, seed: int = 0,
-                 frame_count: int = 36, size=(640, 480)):
+                 frame_count: int = 36, size=(640, 480), clothes=(), panoramas=None):
         if split not in SPLITS:
             raise InputError(f'split {split!r} is unknown; expected one of {SPLITS}')
         self.motion, self.split, self.seed = motion, split, seed
         self.frame_count, self.size = frame_count, tuple(size)
         self.windows = WindowSampler(motion, frame_count)
         self.model = AnnyModel(skeleton)
+        self.appearance = Appearance(self.model, clothes, panoramas)
         self._renderer = OpenGLRenderer(self.model, *size)
 
     def _rng(self, index: int, stream: int):
@@ -114,12 +116,12 @@ class ClipRenderer:
 
     def draw(self, clip: ClipPlan, index: int) -> Iterator[RenderedFrame]:
         rng = self._rng(index, 1)
-        outfits = [dress(body, self.model.weights, rng) for body in clip.people]
-        self._renderer.load(outfits, draw_patterns(rng),
-                            draw_background(self.size, clip.view, rng))
-        lights, effects = scene.draw_lights(rng), CameraEffects(self.size, rng)
-        surface = visibility.SurfaceSamples(
-            clip.people[0], self.model.weights, outfits[0]['vertices'], rng)
+        outfits = [self.appearance.dress(body, rng) for body in clip.people]
+        patterns = draw_patterns(rng)
+        background, lights = self.appearance.draw_surroundings(self.size, clip.view, rng)
+        self._renderer.load(outfits, patterns, background)
+        effects = CameraEffects(self.size, rng)
+        surface = self.appearance.surface_samples(clip.people[0], outfits[0], rng)
         matrix = clip.view.matrix
         posed = [_posed_in_camera(*person, clip.view)
                  for person in zip(clip.people, clip.rotmat, clip.root_m)]
@@ -141,7 +143,8 @@ class ClipRenderer:
         camera_lights = scene.lights_in_camera(lights, clip.view.camera_from_world[t])
         return self._renderer.draw(
             clip.view.matrix, camera_lights, bones, furniture.triangles(clip.boxes, clip.view, t),
-            _background_shift(clip.view, t, self.size), with_depth)
+            _background_shift(clip.view, t, self.size), with_depth,
+            clip.view.camera_from_world[t])
 
     def _motion_blurred(self, clip: ClipPlan, lights: dict, posed: list[_PosedPerson], t: int,
                         exposure: float, image) -> np.ndarray:

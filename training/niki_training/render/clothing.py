@@ -6,8 +6,7 @@ import cv2
 from niki_ros.body.skeleton import JOINT
 import numpy as np
 
-from niki_training.render.opengl import PATTERN_PX
-
+PATTERN_PX = 128
 _TRUNK = ('spine1', 'spine2', 'spine3', 'left_collar', 'right_collar')
 _UPPER_ARM = ('left_shoulder', 'right_shoulder')
 _FOREARM = ('left_elbow', 'right_elbow')

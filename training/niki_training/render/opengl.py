@@ -2,75 +2,17 @@
 
 from typing import Any
 
+import cv2
 from niki_ros.common.errors import BackendError
 import numpy as np
 
+from niki_training.render import shaders
+from niki_training.render.clothing import PATTERN_PX
+from niki_training.render.garments.dressed import DressedBody
+from niki_training.render.panorama import Panorama
+
 _NEAR_M, _FAR_M = 0.05, 60.0
 MAIN_ID = 1  # id of the main person in the image of identities: 0 = background, 2 … other people
-PATTERN_PX = 128
-
-_BODY_VERTEX = """
-#version 330
-uniform mat4 clip_from_camera;
-uniform mat4x3 bones[24];
-in vec3 at; in vec3 normal; in vec4 weight; in ivec4 bone;
-in vec3 colour; in vec3 colour2; in vec3 texture_at;
-out vec3 v_normal; out vec3 v_colour; out vec3 v_colour2; out vec3 v_texture; out vec3 v_at;
-void main() {
-    mat4x3 move = weight.x * bones[bone.x] + weight.y * bones[bone.y]
-        + weight.z * bones[bone.z] + weight.w * bones[bone.w];
-    v_at = move * vec4(at, 1.0);
-    v_normal = mat3(move) * normal;
-    v_colour = colour; v_colour2 = colour2; v_texture = texture_at;
-    gl_Position = clip_from_camera * vec4(v_at, 1.0);
-}
-"""
-_SOLID_VERTEX = """
-#version 330
-uniform mat4 clip_from_camera;
-in vec3 at; in vec3 normal; in vec3 colour; in vec3 texture_at;
-out vec3 v_normal; out vec3 v_colour; out vec3 v_colour2; out vec3 v_texture; out vec3 v_at;
-void main() {
-    v_at = at; v_normal = normal; v_colour = colour; v_colour2 = colour * 0.6;
-    v_texture = texture_at;
-    gl_Position = clip_from_camera * vec4(at, 1.0);
-}
-"""
-_FRAGMENT = """
-#version 330
-uniform sampler2DArray patterns;
-uniform vec3 light_to[2]; uniform vec3 light_colour[2];
-uniform vec3 sky; uniform vec3 ground; uniform vec3 up;
-uniform float identity; uniform float gloss;
-in vec3 v_normal; in vec3 v_colour; in vec3 v_colour2; in vec3 v_texture; in vec3 v_at;
-out vec4 pixel;
-void main() {
-    vec3 n = normalize(v_normal);
-    float share = texture(patterns, v_texture).r;
-    vec3 albedo = mix(v_colour, v_colour2, share);
-    vec3 light = mix(ground, sky, 0.5 + 0.5 * dot(n, up));
-    vec3 shine = vec3(0.0);
-    for (int i = 0; i < 2; i++) {
-        light += light_colour[i] * max(dot(n, light_to[i]), 0.0);
-        vec3 middle = normalize(light_to[i] - normalize(v_at));
-        shine += light_colour[i] * gloss * pow(max(dot(n, middle), 0.0), 24.0);
-    }
-    pixel = vec4(min(albedo * light + shine, 1.0), identity / 255.0);
-}
-"""
-_BACK_VERTEX = """
-#version 330
-in vec2 at;
-out vec2 v_at;
-void main() { v_at = 0.5 + 0.5 * at; gl_Position = vec4(at, 0.99999, 1.0); }
-"""
-_BACK_FRAGMENT = """
-#version 330
-uniform sampler2D picture; uniform vec2 shift;
-in vec2 v_at;
-out vec4 pixel;
-void main() { pixel = vec4(texture(picture, v_at + shift).rgb, 0.0); }
-"""
 
 
 def projection(matrix, width: int, height: int) -> np.ndarray:
@@ -95,11 +37,14 @@ class OpenGLRenderer:
         self._colour = context.texture(self.size, 4)
         self._depth = context.depth_texture(self.size)
         self._frame = context.framebuffer([self._colour], self._depth)
-        self._body = context.program(_BODY_VERTEX, _FRAGMENT)
-        self._solid = context.program(_SOLID_VERTEX, _FRAGMENT)
-        self._back = context.program(_BACK_VERTEX, _BACK_FRAGMENT)
-        corners = np.array([-1, -1, 3, -1, -1, 3], dtype='f4')
-        self._back_array = context.vertex_array(self._back, context.buffer(corners), 'at')
+        self._body = context.program(shaders.BODY_VERTEX, shaders.FRAGMENT)
+        self._dressed = context.program(shaders.DRESSED_VERTEX, shaders.DRESSED_FRAGMENT)
+        self._solid = context.program(shaders.SOLID_VERTEX, shaders.FRAGMENT)
+        corners = context.buffer(np.array([-1, -1, 3, -1, -1, 3], dtype='f4'))
+        picture, panorama = (context.program(shaders.BACK_VERTEX, fragment) for fragment in (
+            shaders.BACK_FRAGMENT, shaders.PANORAMA_FRAGMENT))
+        self._back_picture = context.vertex_array(picture, corners, 'at')
+        self._back_panorama = context.vertex_array(panorama, corners, 'at')
         self._faces = context.buffer(np.ascontiguousarray(model.faces[:, ::-1], dtype='i4'))
         self._skin = context.buffer(_interleaved(model.vertex_weights, model.vertex_bones))
         self._people: list[Any] = []
@@ -109,41 +54,73 @@ class OpenGLRenderer:
         """
         Load the people and the background of one clip.
 
-        :param people: dictionaries of arrays (V, 3): ``vertices`` at rest, metres, ``normals``,
-            RGB ``colour`` and ``colour2``, 0 … 1, place and layer of the pattern ``texture_at``.
+        :param people: each a DressedBody, or a dictionary of arrays (V, 3): ``vertices`` at rest,
+            metres, ``normals``, RGB ``colour`` and ``colour2``, 0 … 1, place and layer of the
+            pattern ``texture_at``.
         :param patterns: (L, 128, 128) uint8, weight of the second colour.
-        :param background: (H, W, 3) uint8 RGB, repeated beyond its edges.
+        :param background: a Panorama, or (H, W, 3) uint8 RGB, repeated beyond its edges.
         """
         for resource in self._loaded:
             resource.release()
-        gl, context = self._gl, self.context
-        buffers = [context.buffer(np.hstack([p[key] for key in (
-            'vertices', 'normals', 'colour', 'colour2', 'texture_at')]).astype('f4'))
-            for p in people]
-        self._people = [context.vertex_array(self._body, [
-            (buffer, '3f 3f 3f 3f 3f', 'at', 'normal', 'colour', 'colour2', 'texture_at'),
-            (self._skin, '4f 4i', 'weight', 'bone')], self._faces) for buffer in buffers]
-        layers = context.texture_array((PATTERN_PX, PATTERN_PX, len(patterns)), 1,
-                                       np.ascontiguousarray(patterns))
-        layers.build_mipmaps()
-        layers.filter = gl.LINEAR_MIPMAP_NEAREST, gl.LINEAR
-        height, width = background.shape[:2]
-        picture = context.texture((width, height), 3, np.ascontiguousarray(background),
+        self._loaded, gl, context = [], self._gl, self.context
+        self._people = [self._load_dressed(p) if isinstance(p, DressedBody)
+                        else self._load_painted(p) for p in people]
+        self._layers = context.texture_array((PATTERN_PX, PATTERN_PX, len(patterns)), 1,
+                                             np.ascontiguousarray(patterns))
+        self._layers.build_mipmaps()
+        self._layers.filter = gl.LINEAR_MIPMAP_NEAREST, gl.LINEAR
+        self._panorama = background if isinstance(background, Panorama) else None
+        pixels = background.picture_rgb if isinstance(background, Panorama) else background
+        picture = context.texture(pixels.shape[1::-1], 3, np.ascontiguousarray(pixels),
                                   alignment=1)
-        picture.filter = gl.NEAREST, gl.NEAREST
-        picture.repeat_x = picture.repeat_y = True
-        self._loaded = [*buffers, *self._people, layers, picture]
-        self._layers, self._picture = layers, picture
+        smooth = gl.NEAREST if self._panorama is None else gl.LINEAR
+        picture.filter = smooth, smooth
+        picture.repeat_x, picture.repeat_y = True, self._panorama is None
+        self._picture = picture
+        self._loaded += [self._layers, picture]
+
+    def _load_painted(self, person: dict):
+        """Return program, vertex array and no texture of a body painted by vertex."""
+        buffer = self.context.buffer(np.hstack([person[key] for key in (
+            'vertices', 'normals', 'colour', 'colour2', 'texture_at')]).astype('f4'))
+        array = self.context.vertex_array(self._body, [
+            (buffer, '3f 3f 3f 3f 3f', 'at', 'normal', 'colour', 'colour2', 'texture_at'),
+            (self._skin, '4f 4i', 'weight', 'bone')], self._faces)
+        self._loaded += [buffer, array]
+        return self._body, array, None
+
+    def _load_dressed(self, person: DressedBody):
+        """Return program, vertex array and textures of a dressed body."""
+        gl, context = self._gl, self.context
+        layer = np.zeros((len(person.vertices_m), 1))
+        layer[person.faces.ravel(), 0] = np.repeat(person.texture, 3)
+        place = np.hstack([person.uv[:, :1], 1 - person.uv[:, 1:], layer])
+        buffers = [context.buffer(np.hstack(
+            [person.vertices_m, person.normals, place]).astype('f4')),
+            context.buffer(_interleaved(person.weights, person.bones)),
+            context.buffer(np.ascontiguousarray(person.faces[:, ::-1], dtype='i4'))]
+        array = context.vertex_array(self._dressed, [
+            (buffers[0], '3f 3f 3f', 'at', 'normal', 'texture_at'),
+            (buffers[1], '4f 4i', 'weight', 'bone')], buffers[2])
+        size_px = max(texture.shape[0] for texture in person.textures)
+        pixels = np.stack([cv2.resize(texture, (size_px, size_px))
+                           for texture in person.textures])
+        cloth = context.texture_array((size_px, size_px, len(pixels)), 4, pixels)
+        cloth.build_mipmaps()
+        cloth.filter = gl.LINEAR_MIPMAP_LINEAR, gl.LINEAR
+        self._loaded += [*buffers, array, cloth]
+        return self._dressed, array, cloth
 
     def draw(self, matrix, lights: dict, bones, triangles=None, shift=(0.0, 0.0),
-             with_depth: bool = True):
+             with_depth: bool = True, camera_from_world=None):
         """
         Draw one frame.
 
         :param matrix: (3, 3) of the camera. :param lights: uniforms, in camera axes.
         :param bones: (people, 24, 3, 4) camera axes from the mesh at rest.
         :param triangles: (n, 13) position, normal, colour, texture_at (3 each), id of corners.
-        :param shift: (2,) of the background, in its width and height.
+        :param shift: (2,) of a background picture, in its width and height.
+        :param camera_from_world: (3, 3), where the background is a panorama.
         :return: image (H, W, 3) uint8 RGB, ids (H, W) uint8, depth (H, W) metres or None.
         """
         gl, context = self._gl, self.context
@@ -151,31 +128,47 @@ class OpenGLRenderer:
         self._frame.use()
         context.disable(gl.CULL_FACE)
         self._frame.clear(depth=1.0)
-        self._picture.use(1)
-        self._back['picture'], self._back['shift'] = 1, tuple(shift)
-        self._back_array.render(gl.TRIANGLES, 3)
+        self._draw_background(matrix, shift, camera_from_world)
         self._layers.use(0)
         context.enable(gl.DEPTH_TEST)
-        for program in (self._body, self._solid):
+        for program in {self._solid, *(program for program, _, _ in self._people)}:
             program['clip_from_camera'].write(clip)
-            program['patterns'] = 0
             for name, value in lights.items():
                 program[name].write(np.asarray(value, dtype='f4').tobytes())
-        context.enable(gl.CULL_FACE)
-        for index, (array, moved) in enumerate(zip(self._people, bones)):
-            self._body['identity'] = MAIN_ID + index
-            self._body['bones'].write(np.ascontiguousarray(
+        for index, ((program, array, cloth), moved) in enumerate(zip(self._people, bones)):
+            program['identity'] = MAIN_ID + index
+            program['bones'].write(np.ascontiguousarray(
                 np.swapaxes(moved, -1, -2), dtype='f4').tobytes())
+            if cloth is None:
+                context.enable(gl.CULL_FACE)
+                program['patterns'] = 0
+            else:
+                context.disable(gl.CULL_FACE)
+                cloth.use(2)
+                program['cloth'] = 2
             array.render(gl.TRIANGLES)
         self._draw_triangles(triangles)
         context.disable(gl.DEPTH_TEST)
         return self._read(with_depth)
+
+    def _draw_background(self, matrix, shift, camera_from_world) -> None:
+        self._picture.use(1)
+        array = self._back_picture if self._panorama is None else self._back_panorama
+        array.program['picture'] = 1
+        if self._panorama is None:
+            array.program['shift'] = tuple(shift)
+        else:
+            ray = self._panorama.panorama_from_world @ np.asarray(camera_from_world).T @ (
+                np.linalg.inv(matrix)) * (*self.size, 1)
+            array.program['ray_from_image'].write(ray.T.astype('f4').tobytes())
+        array.render(self._gl.TRIANGLES, 3)
 
     def _draw_triangles(self, triangles) -> None:
         if triangles is None or not len(triangles):
             return
         gl, context = self._gl, self.context
         context.disable(gl.CULL_FACE)
+        self._solid['patterns'] = 0
         buffer = context.buffer(np.ascontiguousarray(triangles[:, :12], dtype='f4').tobytes())
         array = context.vertex_array(
             self._solid, [(buffer, '3f 3f 3f 3f', 'at', 'normal', 'colour', 'texture_at')])

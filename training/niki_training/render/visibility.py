@@ -25,20 +25,18 @@ class VisibilityNumbers:
 
 class SurfaceSamples:
     """
-    Points on the surface of one RenderedBody, and the depth of the joints under it.
+    Points on the surface of one person, and the depth of the joints under it.
 
-    :param weights: (V, 24) skinning weights.
-    :param vertices_m: (V, 3) dressed mesh at rest, metres.
-    :ivar depth_m: (29,) of :func:`joint_depths`.
+    :param vertices_m: (V, 3) mesh at rest, metres. :param normals: (V, 3).
+    :param weights: (V, 24) skinning weights. :param area_m2: (V,) of the surface; vertices of
+        area 0 are not drawn. :param depth_m: (29,) of :func:`joint_depths`.
     """
 
-    def __init__(self, body, weights, vertices_m, rng,
+    def __init__(self, vertices_m, normals, weights, area_m2, depth_m, rng,
                  numbers: VisibilityNumbers = VisibilityNumbers()):
-        pick = rng.choice(len(vertices_m), numbers.sample_count,
-                          p=body.area_m2 / body.area_m2.sum())
-        self._points_m, self._normals = vertices_m[pick], body.normals[pick]
-        self._weights = weights[pick]
-        self.depth_m = joint_depths(body, vertices_m, numbers)
+        pick = rng.choice(len(vertices_m), numbers.sample_count, p=area_m2 / area_m2.sum())
+        self._points_m, self._normals = vertices_m[pick], normals[pick]
+        self._weights, self.depth_m = weights[pick], depth_m
 
     def posed(self, bones):
         """Return points (S, 3), metres, and normals (S, 3) after ``bones`` (24, 3, 4)."""

@@ -1,0 +1,64 @@
+"""What people wear in rendered clips, their surroundings and their light. All seeded."""
+
+from pathlib import Path
+from typing import Iterable
+
+import numpy as np
+
+from niki_training.render import scene
+from niki_training.render.anny_body import AnnyModel, RenderedBody, surface
+from niki_training.render.background import draw_background
+from niki_training.render.clothing import dress
+from niki_training.render.garments.dressed import dressed, DressedBody, KINDS
+from niki_training.render.garments.wardrobe import Wardrobe
+from niki_training.render.panorama import Panorama, read_panoramas
+from niki_training.render.visibility import joint_depths, SurfaceSamples
+
+_TEXTURE_PX = 256  # of clothes: a person is seldom higher than 480 pixels
+_PANORAMA_ODDS = 0.8  # of clips, where panoramas are given; the others are in drawn rooms
+_SILHOUETTE_KINDS = [KINDS.index(kind) for kind in ('skin', 'cloth', 'shoe')]
+
+
+class Appearance:
+    """
+    Draws the looks of people and surroundings.
+
+    :param clothes: folders of garments; none = colours are painted on bodies.
+    :param panoramas: folder of equirectangular pictures; None = drawn rooms and photographs.
+    """
+
+    def __init__(self, model: AnnyModel, clothes: Iterable[Path] = (),
+                 panoramas: Path | None = None):
+        self.model = model
+        folders = tuple(clothes)
+        self.wardrobe = Wardrobe.of_model(folders, model) if folders else None
+        self.panoramas = read_panoramas(panoramas) if panoramas else []
+
+    def dress(self, body: RenderedBody, rng) -> DressedBody | dict:
+        """Return the body in random clothes, for :meth:`OpenGLRenderer.load`."""
+        if self.wardrobe is None:
+            return dress(body, self.model.weights, rng)
+        return dressed(body, self.wardrobe, rng, _TEXTURE_PX)
+
+    def draw_surroundings(self, size, view: scene.View, rng) -> tuple[np.ndarray | Panorama, dict]:
+        """Return a background, picture or panorama, and lights in world axes."""
+        if self.panoramas and rng.random() < _PANORAMA_ODDS:
+            panorama = self.panoramas[rng.integers(len(self.panoramas))]
+            panorama = panorama.turned(rng.uniform(-np.pi, np.pi))
+            return panorama, panorama.lights(rng)
+        return draw_background(size, view, rng), scene.draw_lights(rng)
+
+    def surface_samples(self, body: RenderedBody, outfit: DressedBody | dict,
+                        rng) -> SurfaceSamples:
+        """Return points on the surface of a person in the clothes of :meth:`dress`."""
+        if not isinstance(outfit, DressedBody):
+            return SurfaceSamples(
+                outfit['vertices'], body.normals, self.model.weights, body.area_m2,
+                joint_depths(body, outfit['vertices']), rng)
+        faces = outfit.faces[np.isin(outfit.kind, _SILHOUETTE_KINDS)]
+        weights = np.zeros((len(outfit.vertices_m), 24))
+        np.put_along_axis(weights, outfit.bones, outfit.weights, axis=1)
+        # cloth is not flesh: the depth of a joint is measured from the skin
+        return SurfaceSamples(
+            outfit.vertices_m, outfit.normals, weights, surface(outfit.vertices_m, faces)[1],
+            joint_depths(body, body.vertices_m), rng)
