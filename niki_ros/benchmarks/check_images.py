@@ -37,7 +37,7 @@ def check_images(folder: Optional[str] = None) -> List[CheckImage]:
 def crops(images: List[CheckImage], size_px: int) -> np.ndarray:
     """Return a landmark network's input for each person: (n, 3, size, size) float32 RGB, 0 … 1."""
     from niki_ros.images.pixels import network_input, rgb_of_view
-    from niki_ros.observers.landmark_network import MARGIN
+    from niki_ros.observers.view_network import MARGIN
     from niki_ros.scene.camera import Camera
     from niki_ros.scene.person_view import PersonView
     found = []
