@@ -40,14 +40,16 @@ class LiftWindow:
     """Keypoints of one person in the images of the last ``AGES_S[-1]`` seconds."""
 
     def __init__(self):
-        self._images: Deque[Tuple[int, KeypointRays]] = deque()
+        # stamp, rays in columns 0 … 2, visibility in 3, estimated positions in 4 … 6
+        self._images: Deque[Tuple[int, np.ndarray]] = deque()
 
     def push(self, stamp_ns: int, keypoints: KeypointRays) -> None:
         """Add the keypoints of one image; a stamp not after the last one starts a new window."""
         images = self._images
         if images and stamp_ns <= images[-1][0]:
             images.clear()
-        images.append((stamp_ns, keypoints))
+        images.append((stamp_ns, np.concatenate(
+            [keypoints.rays, keypoints.seen[:, None], keypoints.guess_m], axis=1)))
         oldest_ns = stamp_ns - int(AGES_S[-1] * 1e9)
         while len(images) > 2 and images[1][0] <= oldest_ns:
             images.popleft()
@@ -55,28 +57,28 @@ class LiftWindow:
     def at_ages(self) -> LifterInput:
         """Return the keypoints at all ages, in the view towards the hips of the newest image."""
         stamps_ns, keypoints = zip(*reversed(self._images))
-        hips = keypoints[0].rays[:2].sum(0)
+        hips = keypoints[0][:2, :3].sum(0)
         camera_from_view = swing_rotmat(_OPTICAL_AXIS, hips)
         newer, share, known = _interpolation((stamps_ns[0] - np.array(stamps_ns)) * 1e-9)
-        older = np.minimum(newer + 1, len(keypoints) - 1)
         # only the images next to an age are transformed: one of five at 120 images per second
-        after, before = (_in_view([keypoints[i] for i in which], camera_from_view)
-                         for which in (newer, older))
-        rays, seen, guess_m = (_mixed(share, a, b) for a, b in zip(after, before))
+        used, place = np.unique(np.concatenate(
+            [newer, np.minimum(newer + 1, len(keypoints) - 1)]), return_inverse=True)
+        in_view = _in_view(np.array([keypoints[i] for i in used]), camera_from_view)
+        share = share[:, None, None]
+        mixed = ((1 - share) * in_view[place[:len(newer)]]
+                 + share * in_view[place[len(newer):]])
+        rays, seen, guess_m = mixed[..., :2], mixed[..., 2], mixed[..., 3]
         return LifterInput(rays, seen * known[:, None], guess_m, _tangents(hips),
                            camera_from_view)
 
 
-def _in_view(keypoints, camera_from_view):
-    """Return tangents (n, 21, 2), visibility (n, 21) and depth (n, 21) in axes of the view."""
-    rays, seen, guess_m = (np.stack(values) for values in zip(*keypoints))
-    return _tangents(rays @ camera_from_view), seen, (guess_m @ camera_from_view)[..., 2]
-
-
-def _mixed(share, after, before):
-    """Return ``share`` (n,) of the values (n, ...) before and the rest of those after."""
-    share = share.reshape(-1, *[1] * (after.ndim - 1))
-    return (1 - share) * after + share * before
+def _in_view(keypoints, camera_from_view) -> np.ndarray:
+    """Return tangents, visibility and depth (n, 21, 4), axes of the view, of (n, 21, 7)."""
+    out = np.empty(keypoints.shape[:-1] + (4,))
+    out[..., :2] = _tangents(keypoints[..., :3] @ camera_from_view)
+    out[..., 2] = keypoints[..., 3]
+    out[..., 3] = keypoints[..., 4:] @ camera_from_view[:, 2]
+    return out
 
 
 def _interpolation(ages_s):
@@ -86,10 +88,11 @@ def _interpolation(ages_s):
     :return: index (16,) of the next newer image, weight (16,) of the next older one, and (16,) 1
         where the two give keypoints, else 0.
     """
-    newer = np.clip(np.searchsorted(ages_s, AGES_S + 1e-6, side='right') - 1, 0, None)
+    newer = np.maximum(np.searchsorted(ages_s, AGES_S + 1e-6, side='right') - 1, 0)
     older = np.minimum(newer + 1, len(ages_s) - 1)
     gap = ages_s[older] - ages_s[newer]
-    share = np.clip((AGES_S - ages_s[newer]) / np.maximum(gap, 1e-6), 0.0, 1.0)
+    share = (AGES_S - ages_s[newer]) / np.maximum(gap, 1e-6)
+    share = np.minimum(np.maximum(share, 0.0), 1.0)
     share = np.where(gap > 1e-6, share, 0.0)
     known = (AGES_S <= ages_s[-1] + _AGE_TOLERANCE_S) & (gap <= _MAX_GAP_S)
     known[0] = True
@@ -98,5 +101,5 @@ def _interpolation(ages_s):
 
 def _tangents(rays) -> np.ndarray:
     """Return the points (..., 2) in which rays (..., 3) meet the plane at distance 1."""
-    depth = np.maximum(rays[..., 2:], _MIN_Z)
-    return np.clip(rays[..., :2] / depth, -_MAX_TANGENT, _MAX_TANGENT)
+    tangents = rays[..., :2] / np.maximum(rays[..., 2:], _MIN_Z)
+    return np.minimum(np.maximum(tangents, -_MAX_TANGENT), _MAX_TANGENT)

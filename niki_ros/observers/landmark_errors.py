@@ -55,7 +55,7 @@ def corrected_sigma(sigma) -> np.ndarray:
 
 
 def _silu(x):
-    return x / (1.0 + np.exp(-np.clip(x, -60.0, None)))
+    return x / (1.0 + np.exp(np.minimum(-x, 60.0)))
 
 
 class LandmarkErrors:

@@ -7,6 +7,7 @@ open skeleton, scaled to the trunk of the person.
 
 import math
 
+from niki_ros.body.rotations import cross, length
 from niki_ros.body.skeleton import JOINT, open_skeleton
 import numpy as np
 
@@ -21,7 +22,7 @@ _PINKY, _INDEX = 17, 19
 _FOOT_RATIO, _FINGER_RATIO = 0.72, 0.80
 # head top relative to the middle of the ears, head axes; the height is measured (0.12-0.13 in all
 # cameras)
-_HEAD_TOP_M = (0.0, 0.126, 0.03)
+_HEAD_TOP_M = np.array([0.0, 0.126, 0.03])
 _SCALE_RATIOS = (0.4, 1.5)  # size of a person over the open skeleton
 
 CONSTRUCTED = ('pelvis', 'spine1', 'spine2', 'spine3', 'neck', 'left_collar', 'right_collar')
@@ -63,8 +64,7 @@ def joints_from_landmarks(world_m: np.ndarray) -> np.ndarray:
     """Return joints (29, 3), pelvis at 0, of landmarks (33, 3); both metres, camera axes."""
     points = np.asarray(world_m, dtype=np.float64)
     joints = JOINTS_FROM_LANDMARKS @ points
-    scale = _construct_trunk(joints, points)
-    _construct_head(joints, points, scale)
+    _construct(joints, points)
     return joints - joints[0]
 
 
@@ -79,25 +79,23 @@ def rotation_to_ray(ray: np.ndarray) -> np.ndarray:
 
 def _unit(vector: np.ndarray, fallback) -> np.ndarray:
     """Return ``vector`` (3,) with length 1, or ``fallback`` where it is zero."""
-    length = math.sqrt(vector @ vector)
-    return vector / length if length > 1e-6 else np.asarray(fallback, dtype=np.float64)
+    size = math.sqrt(vector @ vector)
+    return vector / size if size > 1e-6 else np.asarray(fallback, dtype=np.float64)
 
 
-def _cross(a, b) -> np.ndarray:
-    """Return a × b of two vectors (3,); numpy's own takes ten times as long."""
-    return np.array([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2],
-                     a[0] * b[1] - a[1] * b[0]])
-
-
-def _frame(left: np.ndarray, up: np.ndarray) -> np.ndarray:
-    """Return axes x left, y up, z forward as columns (3, 3), with y along ``up``."""
-    y = _unit(up, (0.0, -1.0, 0.0))
-    across = left - (left @ y) * y
-    if across @ across > 1e-12:
-        x = _unit(across, (1.0, 0.0, 0.0))
-    else:
-        x = _unit(_cross(y, (0.0, 0.0, -1.0)), (1.0, 0.0, 0.0))
-    return np.stack([x, y, _cross(x, y)], axis=1)
+def _frames(left: np.ndarray, up: np.ndarray) -> np.ndarray:
+    """Return axes x left, y up, z forward as columns (n, 3, 3), y along ``up``, both (n, 3)."""
+    out = np.empty((len(up), 3, 3))
+    size = length(up)[:, None]
+    y = np.where(size > 1e-6, up / np.maximum(size, 1e-6), (0.0, -1.0, 0.0))
+    across = left - np.add.reduce(left * y, axis=1, keepdims=True) * y
+    if (length(across) <= 1e-6).any():
+        is_short = length(across)[:, None] <= 1e-6
+        across = np.where(is_short, cross(y, np.array([0.0, 0.0, -1.0])), across)
+        across[length(across) <= 1e-6] = 1.0, 0.0, 0.0
+    x = across / length(across)[:, None]
+    out[..., 0], out[..., 1], out[..., 2] = x, y, cross(x, y)
+    return out
 
 
 def _trunk_at_rest() -> tuple:
@@ -119,27 +117,23 @@ def _trunk_at_rest() -> tuple:
 _TRUNK, _FROM_HIPS_M, _FROM_SHOULDERS_M, _UP_RATIO, _TRUNK_M = _trunk_at_rest()
 
 
-def _construct_trunk(joints: np.ndarray, points: np.ndarray) -> float:
-    """Set the joints of the trunk; return the size of the person over the open skeleton."""
-    left_hip, right_hip = points[HIPS[0]], points[HIPS[1]]
-    left_shoulder, right_shoulder = points[SHOULDERS[0]], points[SHOULDERS[1]]
-    hips, shoulders = (left_hip + right_hip) / 2, (left_shoulder + right_shoulder) / 2
-    up = shoulders - hips
+_LEFT, _RIGHT = (np.array([HIPS[side], SHOULDERS[side], EARS[side]]) for side in (0, 1))
+_HEAD, _HEAD_TOP = JOINT['head'], JOINT['head_top']
+_TOP_FROM_HEAD_M = open_skeleton().rest_joints_m[_HEAD_TOP] - open_skeleton().rest_joints_m[_HEAD]
+
+
+def _construct(joints: np.ndarray, points: np.ndarray) -> None:
+    """Set the joints of trunk and head; x of the head is by the ears, z by the face."""
+    across = points.take(_LEFT, 0) - points.take(_RIGHT, 0)
+    hips, shoulders, ears = (points.take(_LEFT, 0) + points.take(_RIGHT, 0)) / 2
+    face = (points[NOSE] + points[EYES[0]] + points[EYES[1]]) / 3
+    ups = np.empty((3, 3))
+    ups[:2] = up = shoulders - hips
+    ups[2] = cross(face - ears, across[2])
+    lower, upper, head = _frames(across, ups)
     low, high = _SCALE_RATIOS
     scale = min(max(math.sqrt(up @ up) / _TRUNK_M, low), high)
-    lower, upper = _frame(left_hip - right_hip, up), _frame(left_shoulder - right_shoulder, up)
     joints[_TRUNK] = (1 - _UP_RATIO) * (hips + scale * (_FROM_HIPS_M @ lower.T)) + _UP_RATIO * (
         shoulders + scale * (_FROM_SHOULDERS_M @ upper.T))
-    return scale
-
-
-def _construct_head(joints: np.ndarray, points: np.ndarray, scale: float) -> None:
-    """Set head and head top of ``joints``: x of the head by the ears, z by the face."""
-    rest = open_skeleton().rest_joints_m
-    ears = points[list(EARS)].mean(0)
-    left = points[EARS[0]] - points[EARS[1]]
-    forward = points[[NOSE, *EYES]].mean(0) - ears
-    head = _frame(left, _cross(forward, left))
-    joints[JOINT['head_top']] = ears + scale * head @ np.asarray(_HEAD_TOP_M)
-    joints[JOINT['head']] = joints[JOINT['head_top']] - scale * head @ (
-        rest[JOINT['head_top']] - rest[JOINT['head']])
+    joints[_HEAD_TOP] = ears + scale * head @ _HEAD_TOP_M
+    joints[_HEAD] = joints[_HEAD_TOP] - scale * head @ _TOP_FROM_HEAD_M

@@ -4,6 +4,7 @@ Bone lengths from the 33 landmarks, corrected by average ratios.
 Where the network is unsure of a depth it returns the mean, which shortens shank and foot most.
 """
 
+from niki_ros.body.rotations import length
 from niki_ros.body.shape import PAIRS
 from niki_ros.body.skeleton import JOINTS_29, open_skeleton
 import numpy as np
@@ -17,6 +18,7 @@ _MEASURED_RATIOS = {
     ('spine2', 'spine3'): (1.0, 0.15), ('left_collar', 'right_collar'): (1.0, 0.15),
 }
 _UNMEASURED_SIGMA_M = 1.0
+_NEAR, _FAR = PAIRS.T.copy()
 
 
 def _kind(joint: int) -> str:
@@ -33,7 +35,7 @@ def _tables():
         if known:
             ratio[row] = known[0]
             sigma_m[row] = known[1] * np.linalg.norm(rest[far] - rest[near])
-    return ratio, sigma_m
+    return ratio, sigma_m.astype(np.float32)
 
 
 _LENGTH_RATIO, _LENGTH_SIGMA_M = _tables()
@@ -41,6 +43,5 @@ _LENGTH_RATIO, _LENGTH_SIGMA_M = _tables()
 
 def bone_lengths(joints_m):
     """Return distances of ``PAIRS`` (34,) and their sigma (34,), metres, of joints (29, 3)."""
-    near, far = PAIRS.T
-    raw = np.linalg.norm(joints_m[far] - joints_m[near], axis=-1)
-    return (raw / _LENGTH_RATIO).astype(np.float32), _LENGTH_SIGMA_M.astype(np.float32)
+    raw = length(joints_m.take(_FAR, 0) - joints_m.take(_NEAR, 0))
+    return (raw / _LENGTH_RATIO).astype(np.float32), _LENGTH_SIGMA_M

@@ -41,6 +41,7 @@ LANDMARK_WEIGHTS = np.abs(JOINTS_FROM_LANDMARKS) / np.abs(JOINTS_FROM_LANDMARKS)
     1, keepdims=True)
 """(29, 33) weight of the visibility of each landmark for each joint."""
 
+_TRUNK = np.array([*SHOULDERS, *HIPS])
 _HIP_JOINTS = [JOINT['left_hip'], JOINT['right_hip']]
 _OTHER_JOINTS = [joint for joint in range(1, 29) if joint not in _HIP_JOINTS]
 _CONSTRUCTED_JOINTS = [JOINT[name] for name in (*CONSTRUCTED, 'head', 'head_top')]
@@ -65,6 +66,11 @@ class LandmarkSigmaNumbers:
 _NUMBERS = LandmarkSigmaNumbers()
 
 
+def within_0_1(values: np.ndarray) -> np.ndarray:
+    """Return the values (...), limited to 0 … 1; numpy's clip takes three times as long."""
+    return np.minimum(np.maximum(values, 0.0), 1.0)
+
+
 def seen_share(normalized: np.ndarray, visibility: np.ndarray) -> tuple:
     """
     Return visibility (29,) of the joints, and how far they are outside the image (29,), 0 … 1.
@@ -72,8 +78,8 @@ def seen_share(normalized: np.ndarray, visibility: np.ndarray) -> tuple:
     :param normalized: (33, 2) positions over width and height. :param visibility: (33,) 0 … 1.
     """
     beyond = np.maximum(-normalized, normalized - 1.0).max(axis=1)
-    outside = np.clip(beyond / _NUMBERS.outside_ratio, 0.0, 1.0)
-    return LANDMARK_WEIGHTS @ np.clip(visibility, 0.0, 1.0), LANDMARK_WEIGHTS @ outside
+    outside = within_0_1(beyond / _NUMBERS.outside_ratio)
+    return LANDMARK_WEIGHTS @ within_0_1(visibility), LANDMARK_WEIGHTS @ outside
 
 
 def joint_sigma(visible: np.ndarray, outside: np.ndarray) -> np.ndarray:
@@ -90,8 +96,8 @@ def joint_sigma(visible: np.ndarray, outside: np.ndarray) -> np.ndarray:
     Where the hips are not seen all joints, which are relative to them, are worse: shoulders
     71-202 mm instead of 33-82 mm.
     """
-    unseen = np.clip((_NUMBERS.seen_visibility - visible)
-                     / (_NUMBERS.seen_visibility - _NUMBERS.hidden_visibility), 0.0, 1.0)
+    unseen = within_0_1((_NUMBERS.seen_visibility - visible)
+                        / (_NUMBERS.seen_visibility - _NUMBERS.hidden_visibility))
     sigma = SIGMA_VISIBLE + unseen * (1.0 - SIGMA_VISIBLE)
     sigma = sigma + outside * (1.0 - sigma)
     hips = (sigma[..., _HIP_JOINTS] - SIGMA_VISIBLE[_HIP_JOINTS]).mean(-1, keepdims=True)
@@ -146,14 +152,14 @@ def observation_from_landmarks(normalized, world_m, visibility, image_size) -> J
     pixels = normalized * np.asarray(image_size, dtype=np.float64)
     joints_m = joints_from_landmarks(world_m)
     visible, outside = seen_share(normalized, visibility)
-    box = _box(pixels, normalized, visibility, image_size)
+    box = visible_box(pixels, normalized, visibility, image_size)
     lengths_m, length_sigma_m = bone_lengths(joints_m)
     return JointObservation(
         joints_m=joints_m.astype(np.float32),
         sigma_200mm=joint_sigma(visible, outside).astype(np.float32),
         keypoints_px=keypoints_from_landmarks(pixels, world_m, joints_m).astype(np.float32),
         box_px=box.astype(np.float32),
-        score=float(np.clip(visibility[[*SHOULDERS, *HIPS]], 0.0, 1.0).mean()),
+        score=float(within_0_1(visibility.take(_TRUNK)).mean()),
         keypoint_sigma_px=keypoint_sigma(visible, outside, box_size(box)).astype(np.float32),
         lengths_m=lengths_m, length_sigma_m=length_sigma_m)
 
@@ -185,13 +191,17 @@ def box_size(box_px) -> float:
     return float(max(box_px[2] - box_px[0], box_px[3] - box_px[1], 1.0))
 
 
-def _box(pixels, normalized, visibility, image_size) -> np.ndarray:
-    """Return the box (4,) of the visible landmarks inside the image; of all where few are."""
+def visible_box(pixels, normalized, visibility, image_size) -> np.ndarray:
+    """
+    Return the box (4,) of the visible points inside the image; of all where few are.
+
+    :param pixels: (n, 2). :param normalized: (n, 2) the same over width and height.
+    :param visibility: (n,) 0 … 1. :param image_size: width and height, pixels.
+    """
     seen = ((visibility >= _NUMBERS.box_visibility)
             & (normalized >= 0).all(1) & (normalized <= 1).all(1))
     if seen.sum() < 3:
         seen = np.ones(len(pixels), dtype=bool)
     limit = np.asarray(image_size, dtype=np.float64)
-    low = np.clip(pixels[seen].min(0), 0, limit)
-    high = np.clip(pixels[seen].max(0), 0, limit)
-    return np.concatenate([low, high])
+    corners = np.array([pixels[seen].min(0), pixels[seen].max(0)])
+    return np.minimum(np.maximum(corners, 0.0), limit).ravel()

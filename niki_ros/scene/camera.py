@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from niki_ros.body.rotations import length
 from niki_ros.common.errors import InputError
 from niki_ros.scene.lens import distorted, LENSES, MAX_COEFFICIENT, undistorted
 import numpy as np
@@ -16,6 +17,7 @@ _FOCAL_RATIOS, _MAX_CENTRE_RATIO = (0.01, 1000.0), 10.0
 # solve_root: an outlier is further off than this, as a tangent (2 % of the focal length)
 _HUBER_TANGENT = 0.02
 _SOLVE_ROOT_ITERATIONS, _MIN_ROOT_Z_M, _MIN_JOINT_Z_M = 3, 0.1, 0.05
+_MIN_SPREAD = 1e-18  # mean square tangent from the middle of the keypoints
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Camera:
     model: str = 'plumb_bob'  # one of ``MODELS``
     source: str = 'camera_info'  # of the values, or 'file' or 'fov'
     quarter_turns: int = 0  # clockwise, of the image relative to the lens with its distortion
+    _is_distorted: bool = field(init=False, repr=False, compare=False, default=False)
 
     def __post_init__(self):
         """Raise :class:`InputError` for values that no camera has."""
@@ -46,6 +49,7 @@ class Camera:
         full[:min(len(d), count)] = d[:count]
         object.__setattr__(self, 'matrix', k)
         object.__setattr__(self, 'distortion', full)
+        object.__setattr__(self, '_is_distorted', bool(full.any()))
 
     @classmethod
     def from_fov(cls, width: int, height: int, fov_deg: float) -> Camera:
@@ -57,7 +61,7 @@ class Camera:
     @property
     def is_distorted(self) -> bool:
         """Return whether the image differs from that of a pinhole."""
-        return bool(self.distortion.any())
+        return self._is_distorted
 
     def resized(self, width: int, height: int) -> Camera:
         """Return the camera of the same image, scaled to another size in pixels."""
@@ -89,33 +93,35 @@ class Camera:
     def project(self, points_m) -> np.ndarray:
         """Return pixels (..., 2) of points (..., 3) in the optical frame; NaN behind it."""
         points = np.asarray(points_m, dtype=np.float64)
-        z = np.where(points[..., 2] > 1e-6, points[..., 2], np.nan)
+        z = np.where(points[..., 2:] > 1e-6, points[..., 2:], np.nan)
         with np.errstate(over='ignore', invalid='ignore', divide='ignore'):
-            plane = points[..., :2] / z[..., None]
+            plane = points[..., :2] / z
             if self.is_distorted:
                 in_lens = _rotated_plane(plane, -self.quarter_turns)
                 plane = _rotated_plane(distorted(in_lens, self.model, self.distortion),
                                        self.quarter_turns)
-        k = self.matrix
-        return np.stack([
-            k[0, 0] * plane[..., 0] + k[0, 1] * plane[..., 1] + k[0, 2],
-            k[1, 1] * plane[..., 1] + k[1, 2]], axis=-1)
+        k, pixels = self.matrix, np.empty(plane.shape)
+        pixels[..., 0] = k[0, 0] * plane[..., 0] + k[0, 1] * plane[..., 1] + k[0, 2]
+        pixels[..., 1] = k[1, 1] * plane[..., 1] + k[1, 2]
+        return pixels
 
     def rays(self, pixels) -> np.ndarray:
         """Return undistorted rays (..., 3), z = 1, optical axes, of pixels (..., 2), or NaN."""
         pixels = np.asarray(pixels, dtype=np.float64)
         k = self.matrix
-        y = (pixels[..., 1] - k[1, 2]) / k[1, 1]
-        x = (pixels[..., 0] - k[0, 2] - k[0, 1] * y) / k[0, 0]
-        plane = np.stack([x, y], axis=-1)
+        rays = np.ones(pixels.shape[:-1] + (3,))
+        plane = rays[..., :2]
+        plane[..., 1] = (pixels[..., 1] - k[1, 2]) / k[1, 1]
+        plane[..., 0] = (pixels[..., 0] - k[0, 2] - k[0, 1] * plane[..., 1]) / k[0, 0]
         if self.is_distorted:
             # outside its valid range a calibration can diverge
             with np.errstate(over='ignore', invalid='ignore', divide='ignore'):
                 in_lens = _rotated_plane(plane, -self.quarter_turns)
-                plane = _rotated_plane(undistorted(in_lens, self.model, self.distortion),
-                                       self.quarter_turns)
-        plane = np.where(np.abs(plane) <= MAX_TANGENT, plane, np.nan)
-        return np.concatenate([plane, np.ones_like(plane[..., :1])], axis=-1)
+                plane[:] = _rotated_plane(undistorted(in_lens, self.model, self.distortion),
+                                          self.quarter_turns)
+        # also where it is NaN, without a ray
+        np.copyto(plane, np.nan, where=~(np.abs(plane) <= MAX_TANGENT))
+        return rays
 
 
 def rotmat_from_quarter_turns(quarter_turns: int) -> np.ndarray:
@@ -165,23 +171,25 @@ def solve_root(joints_m, keypoints_px, weights, camera: Camera):
     """
     rays = camera.rays(keypoints_px)
     good = (np.asarray(weights) > 0) & np.isfinite(rays).all(-1)
-    if good.sum() < 3:
+    if np.count_nonzero(good) < 3:
         return None
-    x, ray = np.asarray(joints_m, dtype=np.float64)[good], rays[good]
+    x, plane = np.asarray(joints_m, dtype=np.float64)[good], rays[good, :2]
     weight = np.asarray(weights, dtype=np.float64)[good]
-    a, b = np.zeros((2 * len(x), 3)), np.empty(2 * len(x))
-    a[0::2, 0] = a[1::2, 1] = 1.0
-    a[0::2, 2], a[1::2, 2] = -ray[:, 0], -ray[:, 1]
-    b[0::2] = ray[:, 0] * x[:, 2] - x[:, 0]
-    b[1::2] = ray[:, 1] * x[:, 2] - x[:, 1]
+    right = plane * x[:, 2:] - x[:, :2]
     scale = np.ones(len(x))
+    root = np.empty(3)
     for _ in range(_SOLVE_ROOT_ITERATIONS):
-        rows = np.repeat(np.sqrt(weight * scale), 2)
-        root = np.linalg.lstsq(a * rows[:, None], b * rows, rcond=None)[0]
+        row = weight * scale
+        row = row / row.sum()
+        # the equations of t_z alone are those of the deviations from the weighted means
+        mean, right_mean = row @ plane, row @ right
+        off_mean = plane - mean
+        spread = row @ (off_mean * off_mean)
+        root[2] = -(row @ (off_mean * (right - right_mean))).sum() / max(spread.sum(), _MIN_SPREAD)
+        root[:2] = right_mean + mean * root[2]
         depth = x[:, 2] + root[2]
         if root[2] <= _MIN_ROOT_Z_M or (depth <= _MIN_JOINT_Z_M).any():
             return None
-        off = np.linalg.norm(((x + root)[:, :2] / depth[:, None]) - ray[:, :2], axis=1)
+        off = length((x[:, :2] + root[:2]) / depth[:, None] - plane)
         scale = np.minimum(1.0, _HUBER_TANGENT / np.maximum(off, 1e-9)) / depth**2
-        scale = scale / scale.max()
     return root

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from niki_ros.body.rotations import swing_rotmat
+from niki_ros.body.rotations import length, swing_rotmat
 from niki_ros.common.errors import InputError
 from niki_ros.images.boxes import checked_box
 from niki_ros.scene.camera import Camera
@@ -36,10 +36,15 @@ class PersonView:
     @classmethod
     def towards(cls, ray, width: float, roll_rad: float = 0.0) -> PersonView:
         """Return the view towards ``ray`` (3,), optical axes, rolled clockwise by ``roll_rad``."""
-        upright = swing_rotmat(_OPTICAL_AXIS, np.asarray(ray, dtype=np.float64))
+        return cls.rolled(swing_rotmat(_OPTICAL_AXIS, ray), width, roll_rad)
+
+    @classmethod
+    def rolled(cls, camera_from_upright, width: float, roll_rad: float) -> PersonView:
+        """Return the view with these axes (3, 3), rolled clockwise by ``roll_rad``."""
         c, s = np.cos(roll_rad), np.sin(roll_rad)
         roll = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
-        return cls(upright @ roll, upright, float(min(width, _MAX_WIDTH_TANGENT)))
+        return cls(camera_from_upright @ roll, camera_from_upright,
+                   float(min(width, _MAX_WIDTH_TANGENT)))
 
     @classmethod
     def around(cls, box_px, camera: Camera, margin: float) -> PersonView:
@@ -69,13 +74,14 @@ class PersonView:
         ray = self.camera_from_view @ np.array([0.0, -up_ratio * self.width, 1.0])
         upright = swing_rotmat(_OPTICAL_AXIS, ray)
         roll = upright.T @ self.camera_from_view
-        return PersonView.towards(ray, width_ratio * self.width,
-                                  float(np.arctan2(roll[1, 0], roll[0, 0])))
+        return PersonView.rolled(upright, width_ratio * self.width,
+                                 float(np.arctan2(roll[1, 0], roll[0, 0])))
 
     def rays(self, view_px, size_px: int) -> np.ndarray:
         """Return directions (..., 3), camera's optical axes, of pixels (..., 2) of the view."""
-        plane = (np.asarray(view_px, dtype=np.float64) / size_px - 0.5) * self.width
-        rays = np.concatenate([plane, np.ones_like(plane[..., :1])], axis=-1)
+        view_px = np.asarray(view_px, dtype=np.float64)
+        rays = np.ones(view_px.shape[:-1] + (3,))
+        rays[..., :2] = (view_px / size_px - 0.5) * self.width
         return rays @ self.camera_from_view.T
 
     def image_from_view(self, view_px, size_px: int, camera: Camera) -> np.ndarray:
@@ -129,7 +135,7 @@ def view_of_body(middle_ray, top_ray, margin: float, min_width: float) -> Person
     :param margin: width of the view over twice the distance of the two points.
     :param min_width: of the view at a distance of one metre, metres.
     """
-    upright = swing_rotmat(_OPTICAL_AXIS, np.asarray(middle_ray, dtype=np.float64))
+    upright = swing_rotmat(_OPTICAL_AXIS, middle_ray)
     up = _tangents(np.asarray(top_ray)[None], upright)[0]
-    width = max(2 * margin * float(np.linalg.norm(up)), min_width)
-    return PersonView.towards(middle_ray, width, float(np.arctan2(up[0], -up[1])))
+    width = max(2 * margin * float(length(up)), min_width)
+    return PersonView.rolled(upright, width, float(np.arctan2(up[0], -up[1])))

@@ -75,10 +75,10 @@ def extrapolate_hidden_joints(observation: JointObservation, rotmat: Optional[np
         return observation
     joints_m = np.asarray(observation.joints_m, dtype=np.float64)
     before_m, _ = forward_kinematics(rotmat, offsets_m)
-    sigma = np.asarray(observation.sigma_200mm, dtype=np.float64)
-    old = trunk_frame(before_m[None], sigma[None], rest_m)
-    new = trunk_frame(joints_m[None], sigma[None], rest_m)
-    turned_m = (before_m - old.origin_m) @ old.camera_from_trunk[0] @ new.camera_from_trunk[0].T
+    sigma = np.array([observation.sigma_200mm] * 2, dtype=np.float64)
+    trunks = trunk_frame(np.array([before_m, joints_m]), sigma, rest_m)
+    (old, new), (old_m, new_m) = trunks.camera_from_trunk, trunks.origin_m
+    turned_m = (before_m - old_m) @ old @ new.T
     weights = np.where(hidden, weights, 0.0)[:, None]
-    placed_m = joints_m + weights * (turned_m + new.origin_m - joints_m)
+    placed_m = joints_m + weights * (turned_m + new_m - joints_m)
     return replace(observation, joints_m=(placed_m - placed_m[:1]).astype(np.float32))

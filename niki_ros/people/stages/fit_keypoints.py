@@ -9,12 +9,16 @@ from dataclasses import dataclass, replace
 
 from niki_ros.body.body import ROOT_PREDICTED
 from niki_ros.body.kinematics import ANCESTORS, forward_kinematics
-from niki_ros.body.rotations import rotmat_from_rotvec, rotvec_from_rotmat, skew
+from niki_ros.body.rotations import length, rotmat_from_rotvec, rotvec_from_rotmat
 from niki_ros.people.person_frame import PersonFrame
 from niki_ros.people.stages.place_root import MIN_SIGMA_PX
 from niki_ros.people.stages.stage import Stage
 from niki_ros.scene.camera import Camera
 import numpy as np
+from scipy.linalg.lapack import dposv
+
+# (24, 29) 1 where the rotation of the first joint moves the second
+_DESCENDANTS = ANCESTORS.T.copy()
 
 
 @dataclass(frozen=True)
@@ -62,48 +66,72 @@ def fit_keypoints(rotmat, root_m, offsets_m, keypoints_px, sigma_px, camera: Cam
     :param sigma_px: (29,) inf = none. :param prior_rad: (24,) expected errors of the rotations.
     """
     rays = camera.rays(keypoints_px)[:, :2]
-    used = np.isfinite(sigma_px) & np.isfinite(rays).all(-1)
-    if used.sum() < numbers.min_keypoint_count:
+    used = np.flatnonzero(np.isfinite(sigma_px) & np.isfinite(rays).all(-1))
+    if len(used) < numbers.min_keypoint_count:
         return rotmat, root_m
+    rays = rays[used]
     focal_px = 0.5 * (camera.matrix[0, 0] + camera.matrix[1, 1])
     sigma = np.maximum(np.asarray(sigma_px, dtype=np.float64)[used], MIN_SIGMA_PX) / focal_px
     root_sigma_m = np.array(numbers.root_sigma_ratio) * root_m[2]
     prior_weight = np.concatenate([np.repeat(prior_rad, 3), root_sigma_m])**-2.0
     start = np.asarray(rotmat, dtype=np.float64), np.asarray(root_m, dtype=np.float64)
     rotmat, root = start
-    for _ in range(numbers.iteration_count):
+    moved = np.zeros(75)
+    for i in range(numbers.iteration_count):
         joints, turned = forward_kinematics(rotmat, offsets_m)
         place = joints[used] + root
-        if (place[:, 2] < numbers.min_depth_m).any():
+        if place[:, 2].min() < numbers.min_depth_m:
             return start
+        if i:
+            moved[:72] = rotvec_from_rotmat(start[0].swapaxes(-1, -2) @ rotmat).ravel()
+            moved[72:] = root - start[1]
         jacobian = projection_jacobian(joints, place, used, turned)
-        off = rays[used] - place[:, :2] / place[:, 2:]
+        off = rays - place[:, :2] / place[:, 2:]
         weight = _huber_weights(off, sigma, numbers.huber_sigmas)
-        moved = rotvec_from_rotmat(np.swapaxes(start[0], -1, -2) @ rotmat).ravel()
-        back = prior_weight * np.concatenate([moved, root - start[1]])
-        system = (jacobian * weight[:, None]).T @ jacobian
-        system[np.diag_indices(75)] += prior_weight
-        step = np.linalg.solve(system, jacobian.T @ (weight * off.ravel()) - back)
+        step = _step(jacobian, weight, off.ravel(), prior_weight, prior_weight * moved)
         rotmat = rotmat @ rotmat_from_rotvec(step[:72].reshape(24, 3))
         root = root + step[72:]
     return rotmat, root
 
 
+def _step(jacobian, weight, off, prior_weight, back) -> np.ndarray:
+    """Return the step (75,) of Gauss-Newton; the prior makes the system positive definite."""
+    weighted = jacobian * weight[:, None]
+    system = weighted.T @ jacobian
+    system.ravel()[::76] += prior_weight
+    return dposv(system.T, weighted.T @ off - back, lower=1, overwrite_a=1, overwrite_b=1)[1]
+
+
 def _huber_weights(off, sigma, huber_sigmas: float) -> np.ndarray:
     """Return the weight of every row of the system (2n,), for residuals (n, 2)."""
-    ratio = np.linalg.norm(off, axis=1) / sigma
+    ratio = length(off) / sigma
     return np.repeat(np.minimum(1.0, huber_sigmas / np.maximum(ratio, 1e-9)) / sigma**2, 2)
 
 
-def projection_jacobian(joints, place, used, turned):
-    """Return (2n, 75): how n projected joints change with the rotation vectors and the root."""
-    lever = joints[used][:, None] - joints[None, :24]
-    # w_world = R_global · w_local, and w × lever = -[lever]x w
-    turn = -skew(lever) @ turned[None]
-    turn *= ANCESTORS[used][:, :, None, None]
+def projection_jacobian(joints, place, used, turned) -> np.ndarray:
+    """
+    Return (2n, 75): how n projected joints change with the rotation vectors and the root.
+
+    For a direction l in the image and a lever v, l · (R w × v) = (v × l) · R w.
+
+    :param joints: (29, 3) relative to the pelvis. :param place: (n, 3) of the joints ``used`` (n,)
+        in front of the camera. :param turned: (24, 3, 3) global rotations.
+    """
+    count = len(place)
     x, y, z = place.T
-    lens = np.zeros((len(place), 2, 3))
-    lens[:, 0, 0] = lens[:, 1, 1] = 1 / z
-    lens[:, 0, 2], lens[:, 1, 2] = -x / z**2, -y / z**2
-    seen = np.einsum('nab,nkbc->nakc', lens, turn).reshape(len(place), 2, 72)
-    return np.concatenate([seen, lens], axis=-1).reshape(-1, 75)
+    scale, right, down = 1 / z, -x / z**2, -y / z**2
+    jacobian = np.zeros((count, 2, 75))
+    jacobian[:, 0, 72] = jacobian[:, 1, 73] = scale
+    jacobian[:, 0, 74], jacobian[:, 1, 74] = right, down
+    lever = joints[used].T[:, None] - joints[:24].T[..., None]
+    v_x, v_y, v_z = lever * _DESCENDANTS[:, used]
+    # lever × (scale, 0, right) and lever × (0, scale, down)
+    turn = np.empty((24, count, 2, 3))
+    turn[..., 0, 0], turn[..., 0, 2] = v_y * right, -v_y * scale
+    turn[..., 0, 1] = v_z * scale - v_x * right
+    turn[..., 1, 0] = v_y * down - v_z * scale
+    turn[..., 1, 1], turn[..., 1, 2] = -v_x * down, v_x * scale
+    turn = turn.reshape(24, 2 * count, 3) @ turned
+    jacobian = jacobian.reshape(2 * count, 75)
+    jacobian[:, :72].reshape(2 * count, 24, 3)[:] = turn.swapaxes(0, 1)
+    return jacobian
