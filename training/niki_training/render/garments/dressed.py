@@ -17,10 +17,12 @@ from niki_training.render.garments.binding import BoundGarment
 from niki_training.render.garments.cloth_colours import (
     draw_cloth,
     draw_hair,
+    draw_plain,
     draw_shoe,
     draw_skin,
     read_texture,
 )
+from niki_training.render.garments.garment import NO_TEXTURE
 from niki_training.render.garments.wardrobe import Wardrobe
 
 KINDS = ('skin', 'eye', 'cloth', 'shoe', 'hair', 'hat', 'glasses')
@@ -31,7 +33,8 @@ _KIND_OF_SLOT = {'shoes': 'shoe', 'hair': 'hair', 'hat': 'hat', 'glasses': 'glas
 class LooseClothNumbers:
     """How far cloth stands off its fitted place."""
 
-    max_loose_m: float = 0.014  # a tenth of the garments reach it
+    max_loose_m: float = 0.014  # of garments that have their shape from their author
+    max_tailored_loose_m: float = 0.03  # of those cut from the tight helper meshes
     layer_gap_m: float = 0.005  # between garments one over the other
     max_fold_m: float = 0.004  # amplitude of the folds
     fold_wavelengths_m: tuple[float, float] = (0.05, 0.18)
@@ -118,7 +121,9 @@ def _layers_m(worn, rng, numbers: LooseClothNumbers) -> list[np.ndarray]:
     layers, under_m = [np.zeros(2)] * len(worn), 0.0
     for index in order:
         if slots[index] in ('full', 'upper', 'lower', 'outer'):
-            loose_m = numbers.max_loose_m * rng.beta(1.0, 2.0)
+            is_tailored = worn[index].garment.texture == NO_TEXTURE
+            loose_m = rng.beta(1.0, 2.0) * (
+                numbers.max_tailored_loose_m if is_tailored else numbers.max_loose_m)
             layers[index] = np.array([under_m, under_m + loose_m])
             under_m += loose_m + numbers.layer_gap_m
     return layers
@@ -172,7 +177,8 @@ def _garment_part(bound: BoundGarment, base_m, off_m, rng, texture_px: int,
         at_m = at_m + _folds_m(at_m, garment.faces, off_m, rng, numbers)
     normals, _ = surface(at_m, garment.faces)
     texture, packed = read_texture(garment.texture, texture_px), garment.packed
-    draw = {'hair': draw_hair, 'shoe': draw_shoe}.get(kind, draw_cloth)
+    draw = {'hair': draw_hair, 'shoe': draw_shoe}.get(
+        kind, draw_plain if garment.texture == NO_TEXTURE else draw_cloth)
     has_two = kind == 'cloth' and 0 < bound.lower_face.mean() < 1
     textures = tuple(draw(texture, rng) for _ in range(1 + has_two))
     of_face = bound.lower_face.astype(np.int32) * has_two

@@ -13,6 +13,7 @@ from niki_training.render.garments.base_mesh import FULL_VERTEX_COUNT, packed_me
 # axes x, y, z: vertices a, b of the base mesh, and |a - b| along the axis on the author's body,
 # for files without their own; those of the outfits of MakeHuman, decimetres
 _SCALE_REFS = np.array([[5399, 11998, 1.398], [791, 881, 2.2048], [962, 5320, 1.8461]])
+NO_TEXTURE = Path()  # plain cloth, coloured when it is drawn
 _REMEDY = 'give a folder of garments, one npz each, with --clothes'
 
 
@@ -29,7 +30,7 @@ class Garment:
     tags: tuple[str, ...]  # in small letters
     licence: str
     author: str  # empty where the file has none
-    texture: Path  # picture of the cloth, RGB or RGBA
+    texture: Path  # picture of the cloth, RGB or RGBA; NO_TEXTURE = plain
     ref_vidx: np.ndarray  # (V, 3) vertices of the full base mesh
     ref_weights: np.ndarray  # (V, 3); their sum is 1
     offsets: np.ndarray  # (V, 3) in the author's unit

@@ -9,6 +9,7 @@ from niki_training.render.anny_body import AnnyModel
 from niki_training.render.garments.base_mesh import BaseMesh
 from niki_training.render.garments.binding import bind, BoundGarment, SLOTS
 from niki_training.render.garments.garment import read_garment
+from niki_training.render.garments.tailored import tailored_garments
 
 _WOMAN_FROM, _OLD_FROM, _YOUNG_BELOW = 0.5, 0.85, 0.72  # of Anny's gender and age
 
@@ -49,6 +50,7 @@ class Wardrobe:
                                  'with --clothes')
             self.garments += [bind(read_garment(path), base) for path in paths]
             self.skins += sorted((folder / 'skins').glob('*.png'))
+        self.garments += [bind(garment, base) for garment in tailored_garments(base)]
         if not self.skins:
             raise InputError(f'none of {[str(f) for f in folders]} has skins (skins/*.png); give '
                              'the folder that has them with --clothes, too')
