@@ -191,6 +191,10 @@ class FollowingObserver:
                           stamp_ns: int) -> None:
         due = [(one, one.estimate) for one in people if one.estimate is not None
                and one.truncation.is_due(one.estimate, stamp_ns)]
+        again = [pair for pair in due if pair[0].truncation.checked_ns is not None]
+        if again:  # one person per image, so that no image takes much longer than others
+            oldest = min(again, key=lambda pair: pair[0].truncation.checked_ns)
+            due = [pair for pair in due if pair is oldest or pair not in again]
         if due:
             values = self.network.disagreement(image, camera, [estimate for _, estimate in due])
             for (one, _), value in zip(due, values):

@@ -29,8 +29,11 @@ class TruncationNumbers:
     truncated_disagreement: float = 0.42
     whole_disagreement: float = 0.3  # a truncated person is whole again below this
     sure_disagreement: float = 0.18  # limit in the first image; 9 of 10 whole people are below it
-    update_ratio: float = 0.5  # weight of the newest image
-    check_period_ns: int = 150_000_000  # of people below ``sure_disagreement``
+    half_life_ns: int = 50_000_000  # of the weight of earlier checks
+    # between two checks, which cost two estimates each: of people below ``sure_disagreement``, and
+    # of all others
+    sure_period_ns: int = 250_000_000
+    unsure_period_ns: int = 100_000_000
 
 
 class TruncationCheck:
@@ -41,7 +44,7 @@ class TruncationCheck:
         self._numbers = numbers
         self._is_box_at_border = False
         self._disagreement: Optional[float] = None
-        self._checked_ns = 0
+        self.checked_ns: Optional[int] = None  # stamp of the last check, None before the first
 
     def add_detection(self, box_px, height_px: int) -> None:
         """Note the box (4,) in which a detector found this person in an image of this height."""
@@ -59,22 +62,26 @@ class TruncationCheck:
         box = np.asarray(estimate.observation.box_px, np.float64)
         size = float((box[2:] - box[:2]).max())
         if not self._is_box_at_border and box[1] > self._numbers.near_border_ratio * size:
-            self.is_truncated, self._disagreement = False, None
+            self.is_truncated, self._disagreement, self.checked_ns = False, None, None
             return False
-        is_sure = (self._disagreement is not None
-                   and self._disagreement < self._numbers.sure_disagreement)
-        return not is_sure or stamp_ns - self._checked_ns >= self._numbers.check_period_ns
+        if self._disagreement is None or self.checked_ns is None:
+            return True
+        numbers = self._numbers
+        is_sure = self._disagreement < numbers.sure_disagreement
+        period_ns = numbers.sure_period_ns if is_sure else numbers.unsure_period_ns
+        return stamp_ns - self.checked_ns >= period_ns
 
     def update(self, disagreement: float, stamp_ns: int) -> None:
         """Note the disagreement of the network in larger crops."""
         numbers = self._numbers
-        if self._disagreement is None:
+        if self._disagreement is None or self.checked_ns is None:
             self._disagreement, limit = disagreement, numbers.sure_disagreement
         else:
-            self._disagreement += numbers.update_ratio * (disagreement - self._disagreement)
+            keep = 0.5 ** ((stamp_ns - self.checked_ns) / numbers.half_life_ns)
+            self._disagreement = disagreement + keep * (self._disagreement - disagreement)
             limit = (numbers.whole_disagreement if self.is_truncated
                      else numbers.truncated_disagreement)
-        self.is_truncated, self._checked_ns = self._disagreement >= limit, stamp_ns
+        self.is_truncated, self.checked_ns = self._disagreement >= limit, stamp_ns
 
     def _is_at_border(self, box_px, height_px: int) -> bool:
         return bool(box_px[1] <= self._numbers.at_border_ratio * height_px)
