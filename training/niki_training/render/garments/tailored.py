@@ -47,12 +47,13 @@ def tailored_garments(base: BaseMesh, seed: int = 0,
     """Return shirts, trousers and skirts; the same seed gives the same cuts."""
     rng = np.random.default_rng(seed)
     tights, skirt = base.helper_faces('helper-tights'), base.helper_faces('helper-skirt')
-    made = [_cut(f'shirt_{k:02d}', ('shirt',), base, tights, _shirt(base, rng, numbers), numbers)
-            for k in range(numbers.shirts)]
-    made += [_cut(f'trousers_{k:02d}', ('pants',), base, tights, _trousers(base, rng, numbers), numbers)
-             for k in range(numbers.trousers)]
-    made += [_cut(f'skirt_{k:02d}', ('skirt', 'female'), base, skirt, _skirt(base, rng, numbers), numbers)
-             for k in range(numbers.skirts)]
+    made = []
+    for kind, tags, count, faces, draw in (
+            ('shirt', ('shirt',), numbers.shirts, tights, _shirt),
+            ('trousers', ('pants',), numbers.trousers, tights, _trousers),
+            ('skirt', ('skirt', 'female'), numbers.skirts, skirt, _skirt)):
+        made += [_cut(f'{kind}_{k:02d}', tags, base, faces, draw(base, rng, numbers), numbers)
+                 for k in range(count)]
     return made
 
 
