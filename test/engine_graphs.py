@@ -64,13 +64,13 @@ def spot_graph(size_px, outputs):
         node('Conv', ['image', 'ones'], ['grey']), node('Reshape', ['grey', 'flat'], ['light']),
         node('ReduceSum', ['light', 'second'], ['sum'], keepdims=1),
         node('Max', ['sum', 'least'], ['total']), node('MatMul', ['light', 'grid'], ['moment']),
-        node('Div', ['moment', 'total'], ['uv'])]
+        node('Div', ['moment', 'total'], ['spot_uv'])]
     for name, (shape, bias, weights) in outputs.items():
         size = int(np.prod(shape))
         constants[f'{name}_w'] = np.full((2, size), weights, float)
         constants[f'{name}_b'] = np.full(shape, bias, float).ravel()
         constants[f'{name}_shape'] = np.array([-1, *shape])
-        nodes += [node('Gemm', ['uv', f'{name}_w', f'{name}_b'], [f'{name}_flat']),
+        nodes += [node('Gemm', ['spot_uv', f'{name}_w', f'{name}_b'], [f'{name}_flat']),
                   node('Reshape', [f'{name}_flat', f'{name}_shape'], [name])]
     graph = helper.make_graph(
         nodes, 'spot', [value('image', TensorProto.FLOAT, ['n', 3, size_px, size_px])],

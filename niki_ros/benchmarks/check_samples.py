@@ -13,7 +13,7 @@ import numpy as np
 
 MAX_SAMPLES = 1000
 _MAX_HYBRIK_SAMPLES = 16
-IMAGE_INPUTS = {'landmarks': crops, 'nanodet': letterboxed}
+IMAGE_INPUTS = {'landmarks': crops, 'look': crops, 'nanodet': letterboxed}
 """Kind of a model that is measured on images → the function that makes its input."""
 _CAMERA_DISTANCE_M = 3.0
 _MAX_POSES_BYTES = 64 << 20

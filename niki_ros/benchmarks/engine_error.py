@@ -19,8 +19,8 @@ import numpy as np
 
 Arrays = Dict[str, np.ndarray]
 
-LIMITS = {'landmarks': {'mm': 1.0, 'px': 0.25}, 'nanodet': {'px': 0.5, 'score': 0.01},
-          '': {'mm': 0.5}}
+LIMITS = {'landmarks': {'mm': 1.0, 'px': 0.25}, 'look': {'mm': 2.0, 'px': 0.25},
+          'nanodet': {'px': 0.5, 'score': 0.01}, '': {'mm': 0.5}}
 """Largest 99th percentile of each measure, by kind of model; '' = every other kind."""
 HEATMAP_DEPTH_M = 2.2
 """Depth of HybrIK's heat map; its outputs u, v and d are ratios of it."""
@@ -96,6 +96,8 @@ def errors(reference: Arrays, outputs: Arrays) -> Arrays:
         return {'mm': _distances_mm(reference['joints'], outputs['joints'])}
     if 'uvd' in reference:
         return {'mm': HEATMAP_DEPTH_M * _distances_mm(reference['uvd'], outputs['uvd'])}
+    if {'joints', 'uv', 'present'} <= set(reference):
+        return _look_errors(reference, outputs)
     if {'landmarks', 'world', 'flag'} <= set(reference):
         return _landmark_errors(reference, outputs)
     if {'scores', 'distances'} <= set(reference):
@@ -110,11 +112,27 @@ def summary(values: np.ndarray) -> Dict[str, float]:
     return {name: float(f'{value:.4g}') for name, value in facts.items()}
 
 
-def _landmark_errors(reference: Arrays, outputs: Arrays) -> Arrays:
-    """Compare the landmarks of crops that contain a person."""
-    seen = reference['flag'].ravel() >= MIN_FLAG
+def _with_person(probability: np.ndarray) -> np.ndarray:
+    """Return which of the crops (n,) contain a person, at least one."""
+    seen = probability.ravel() >= MIN_FLAG
     if not seen.any():
         raise InputError('the network finds no person in the images: nothing can be compared')
+    return seen
+
+
+def _look_errors(reference: Arrays, outputs: Arrays) -> Arrays:
+    """Compare the joints of crops that contain a person."""
+    from niki_ros.observers.view_network import SIZE_PX
+    seen = _with_person(reference['present'])
+    uv_px = [SIZE_PX * o['uv'][seen] for o in (reference, outputs)]
+    return {'mm': _distances_mm(reference['joints'][seen], outputs['joints'][seen]),
+            'px': np.linalg.norm(uv_px[0] - uv_px[1], axis=-1).ravel(),
+            'score': np.abs(reference['present'] - outputs['present']).ravel()}
+
+
+def _landmark_errors(reference: Arrays, outputs: Arrays) -> Arrays:
+    """Compare the landmarks of crops that contain a person."""
+    seen = _with_person(reference['flag'])
     n = len(seen)
     world = [o['world'].reshape(n, -1, 3)[seen, :LANDMARKS_COUNT] for o in (reference, outputs)]
     image = [o['landmarks'].reshape(n, -1, 5)[seen, :LANDMARKS_COUNT, :2]

@@ -9,11 +9,13 @@ from niki_ros.common.setting import setting
 class ObserverConfig:
     """The front end, which finds people and observes their joints."""
 
-    name: str = setting('landmarks', 'Front end: landmarks; or hybrik or kinematic with your own '
-                        'weights', choices=('landmarks', 'hybrik', 'kinematic'))
-    path: str = setting('', 'Model folder of hybrik (niki-import) or kinematic (niki-train)')
-    model: str = setting('full', 'Size of the landmark network: lite for a small board, full for '
-                         'a laptop, heavy (five times the work of full) for a GPU or many cores, '
+    name: str = setting('landmarks', 'Front end: landmarks; look, the network of this project; or '
+                        'hybrik or kinematic with your own weights',
+                        choices=('landmarks', 'look', 'hybrik', 'kinematic'))
+    path: str = setting('', 'Model folder of look or kinematic (niki-train), or hybrik '
+                        '(niki-import); empty: look of the size observer.model')
+    model: str = setting('full', 'Size of landmarks or look: lite for a small board, full for a '
+                         'laptop, heavy (five times the work of full) for a GPU or many cores, '
                          "auto: the largest that keeps up with the camera's rate",
                          choices=('lite', 'full', 'heavy', 'auto'))
     max_people: int = setting(8, 'Number of people that are followed at the same time', low=1,

@@ -60,8 +60,8 @@ class Lifter:
 def load_lifter(config) -> Optional[Lifter]:
     """Return the lifter that the settings name; None where joints are not lifted."""
     from niki_ros.backends import engine_options
-    from niki_ros.models.model_store import find_model
-    if not config.lifter.name or config.observer.name != 'landmarks':
+    from niki_ros.models.model_store import find_model, LIFTED_OBSERVERS
+    if not config.lifter.name or config.observer.name not in LIFTED_OBSERVERS:
         return None
     return Lifter(find_model(config.lifter.name).path, **engine_options(config.engine))
 

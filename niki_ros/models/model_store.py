@@ -8,6 +8,8 @@ from niki_ros.common.errors import ModelError
 from niki_ros.models.model_folder import MANIFEST, ModelFolder, read_model_folder
 
 LANDMARK_SIZES = ('lite', 'full', 'heavy')
+LIFTED_OBSERVERS = ('landmarks', 'look')
+"""Front ends with keypoints for the lifter."""
 
 
 def shipped_models() -> Path:
@@ -51,14 +53,30 @@ def graphs_of(config) -> List[Tuple[str, ModelFolder]]:
     """
     observer, found = config.observer, []
     if observer.detector:
-        found.append(('detector', observer.detector))
-    if observer.name != 'landmarks':
-        found.append(('landmarks', observer.path))
-    else:
-        sizes = LANDMARK_SIZES if observer.model == 'auto' else (observer.model,)
-        found += [('landmarks', f'landmarks-{size}') for size in sizes]
-        if config.lifter.name:
-            found.append(('lifter', config.lifter.name))
+        found.append(('detector', find_model(observer.detector)))
+    found += [('landmarks', folder) for folder in _followers(observer)]
+    if config.lifter.name and observer.name in LIFTED_OBSERVERS:
+        found.append(('lifter', find_model(config.lifter.name)))
     if config.solver.name != 'analytic':
-        found.append(('solver', config.solver.name))
-    return [(role, find_model(name)) for role, name in found]
+        found.append(('solver', find_model(config.solver.name)))
+    return found
+
+
+def _followers(observer) -> List[ModelFolder]:
+    """Return the networks that follow one person, by the settings of the front end."""
+    sizes = LANDMARK_SIZES if observer.model == 'auto' else (observer.model,)
+    if observer.name == 'landmarks':
+        return [find_model(f'landmarks-{size}') for size in sizes]
+    if observer.name == 'look' and not observer.path:
+        return [find_look(size) for size in sizes]
+    return [find_model(observer.path)]
+
+
+def find_look(size: str) -> ModelFolder:
+    """Return the model folder look-<size> that ships; a ModelError names the remedy."""
+    name = f'look-{size}'
+    if name in shipped_names():
+        return find_model(name)
+    raise ModelError(f'no model {name} ships with this version; train one with niki-train look '
+                     f'--size {size}, export it with niki-export CHECKPOINT {name}, and set '
+                     f'observer.path to that folder; or set observer.name to landmarks')

@@ -48,6 +48,19 @@ def _load_landmarks(settings: ObserverConfig, options: dict) -> PersonNetwork:
 
     def load(size: str) -> LandmarkNetwork:
         return LandmarkNetwork(find_model(f'landmarks-{size}').path, errors, **options)
+    return _of_size(settings, load)
+
+
+def _load_look(settings: ObserverConfig, options: dict) -> PersonNetwork:
+    from niki_ros.models.model_store import find_look
+    from niki_ros.observers.look_network import LookNetwork
+    if settings.path:
+        return LookNetwork(settings.path, **options)
+    return _of_size(settings, lambda size: LookNetwork(find_look(size).path, **options))
+
+
+def _of_size(settings: ObserverConfig, load: Callable[[str], PersonNetwork]) -> PersonNetwork:
+    """Return the network of the size ``observer.model``."""
     if settings.model == 'auto':
         from niki_ros.observers.auto_network import AutoNetwork
         return AutoNetwork(load)
@@ -72,5 +85,6 @@ def _path(settings: ObserverConfig, maker: str) -> str:
 
 
 NETWORKS: Dict[str, Callable[[ObserverConfig, dict], PersonNetwork]] = {
-    'landmarks': _load_landmarks, 'hybrik': _load_hybrik, 'kinematic': _load_kinematic}
+    'landmarks': _load_landmarks, 'look': _load_look, 'hybrik': _load_hybrik,
+    'kinematic': _load_kinematic}
 """``observer.name`` → function of the settings and of the engine's options."""

@@ -1,5 +1,7 @@
 """Weights of an ONNX graph that are stored as FP16 and cast to FP32 before they are used."""
 
+from typing import Container
+
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper, TensorProto
@@ -7,18 +9,20 @@ from onnx import helper, numpy_helper, TensorProto
 _MIN_NUMBERS_COUNT = 16  # smaller weights stay FP32: a Cast takes more bytes than they would save
 
 
-def with_fp16_storage(graph: bytes) -> bytes:
+def with_fp16_storage(graph: bytes, keep: Container[str] = ()) -> bytes:
     """
     Return the graph with its FP32 weights stored as FP16, each with a Cast to FP32.
 
     A runtime does the casts once, when it loads the graph, which computes in FP32 as before.
     Weights that are FP16 values, such as those in BlazePose's and NanoDet's own files, stay equal;
     others are rounded, and those beyond the range of FP16 stay FP32.
+
+    :param keep: names of weights that stay FP32.
     """
     model = onnx.load_model_from_string(graph)
     casts = []
     for tensor in model.graph.initializer:
-        half = _as_fp16(tensor)
+        half = None if tensor.name in keep else _as_fp16(tensor)
         if half is not None:
             name = tensor.name
             tensor.CopyFrom(numpy_helper.from_array(half, f'{name}_fp16'))

@@ -1,0 +1,158 @@
+"""The project's own network: axes and errors of its observations, following, and its folders."""
+
+from engine_graphs import spot_graph
+from niki_ros import load_pipeline
+from niki_ros.body.keypoints import KEYPOINT_IS_JOINT, KEYPOINTS
+from niki_ros.body.skeleton import JOINT, open_skeleton
+from niki_ros.common.errors import ModelError
+from niki_ros.common.setting import apply_settings
+from niki_ros.common.settings import PipelineConfig
+from niki_ros.models.model_folder import write_model_folder
+from niki_ros.models.model_store import graphs_of
+from niki_ros.observers import load_observer
+from niki_ros.observers.following import FollowingObserver
+from niki_ros.observers.look_network import LookNetwork, OUTPUTS
+from niki_ros.scene.camera import Camera
+from niki_ros.scene.person_view import PersonView
+import numpy as np
+import pytest
+
+CAMERA = Camera(np.array([[700.0, 0, 320], [0, 700, 240], [0, 0, 1]]), 640, 480)
+BOX = (220, 100, 420, 400)
+JOINTS_M = open_skeleton().rest_joints_m * (1, -1, -1)  # facing the camera
+FROM_HIPS_M = (JOINTS_M - JOINTS_M[[1, 2]].mean(0))[:, :2]
+# hips at the spot, the body as large as the next crop expects it
+UV = np.float32(FROM_HIPS_M / np.linalg.norm(FROM_HIPS_M, axis=1).max() / (2 * 1.25 * 1.05))
+ACROSS_M, DEPTH_M, UV_ERROR = 0.02, 0.05, 0.01
+SPOT = np.eye(2)
+
+
+def folder(path, kind='look', **changed):
+    """Write the model folder of a network that sees the rest pose around the bright spot."""
+    rng = np.random.default_rng(0)
+    landmarks = np.hstack([rng.uniform(60, 200, (39, 2)), np.zeros((39, 1)), np.full((39, 2), 6)])
+    values = {
+        'landmarks': landmarks.ravel(), 'world': rng.normal(size=117) * 0.3, 'flag': 0.9,
+        'uv': UV, 'uv_sigma': UV_ERROR, 'joints': JOINTS_M,
+        'joints_sigma': np.tile([ACROSS_M, DEPTH_M], (29, 1)), 'visible': 0.9,
+        'twist': np.tile([2.0, 0.0], (23, 1)), 'present': 0.95, **changed}
+    weights = {'uv': np.tile(SPOT, 29)}
+    graph = spot_graph(256, {name: (shape, values[name], weights.get(name, 0.0))
+                             for name, shape in OUTPUTS.items()})
+    manifest = {'name': 'spot', 'kind': kind, 'size_px': 256}
+    return write_model_folder(path, graph, manifest).path
+
+
+def spot(x=320, y=240, size=24):
+    """Return a black image with a white square."""
+    image = np.zeros((480, 640, 3), np.uint8)
+    image[y - size:y + size, x - size:x + size] = 255
+    return image
+
+
+def estimate(path, view, image=None):
+    network = LookNetwork(path)
+    (found,) = network.estimate(spot() if image is None else image, CAMERA, [view])
+    return found
+
+
+def ray_of(x, y):
+    return CAMERA.rays(np.array([[x, y]], float))[0]
+
+
+@pytest.mark.parametrize('roll_rad', [0.0, 0.7, -2.5])
+@pytest.mark.parametrize('at', [(320, 240), (150, 330)])
+def test_joints_and_keypoints_are_in_axes_of_the_camera(tmp_path, at, roll_rad):
+    view = PersonView.towards(ray_of(*at), 0.4, roll_rad)
+    one = estimate(folder(tmp_path / 'm'), view, spot(*at)).observation
+    np.testing.assert_allclose(one.joints_m, JOINTS_M @ view.camera_from_view.T, atol=1e-5)
+    np.testing.assert_allclose(one.keypoints_px[[1, 2]].mean(0), at, atol=1.5)
+    # to the person's left, which a roll turns in the image
+    left = one.keypoints_px[JOINT['left_hip']] - one.keypoints_px[JOINT['right_hip']]
+    across = (view.camera_from_view @ (1.0, 0.0, 0.0))[:2] * np.sign(UV[1, 0] - UV[2, 0])
+    assert left @ across > 0.9 * np.linalg.norm(left) * np.linalg.norm(across)
+    np.testing.assert_allclose(one.twist_cos_sin, np.tile([1.0, 0.0], (23, 1)))
+
+
+def test_expected_errors_are_deviations_and_hidden_joints_have_no_position(tmp_path):
+    visible = np.full(29, 0.9)
+    visible[JOINT['left_knee']] = 0.2
+    errors = np.tile([ACROSS_M, DEPTH_M], (29, 1))
+    errors[JOINT['left_knee']] = 0.5
+    one = estimate(folder(tmp_path / 'm', visible=visible, joints_sigma=errors),
+                   PersonView.towards(ray_of(320, 240), 0.4)).observation
+    sigma_m = np.sqrt((2 * ACROSS_M**2 + DEPTH_M**2) / 3) / 0.8
+    assert one.sigma_200mm[0] == pytest.approx(sigma_m / 0.2, rel=1e-5)
+    assert one.sigma_200mm[JOINT['left_knee']] == 1 and one.hidden.sum() == 1
+    assert np.flatnonzero(np.isinf(one.keypoint_sigma_px)).tolist() == [JOINT['left_knee']]
+    assert one.keypoint_sigma_px[0] == pytest.approx(UV_ERROR * 0.4 * 700 / 0.8, rel=1e-5)
+
+
+def test_the_next_crop_is_around_the_body_and_upright(tmp_path):
+    view = PersonView.towards(ray_of(310, 250), 0.5, 0.8)
+    found = estimate(folder(tmp_path / 'm', uv=UV / 2), view)
+    middle_ray = found.next_crop.camera_from_view[:, 2]
+    np.testing.assert_allclose(CAMERA.project(middle_ray[None])[0], (320, 240), atol=1.5)
+    assert found.next_crop.width == pytest.approx(view.width / 2, rel=0.01)
+    # the body was upright in the rolled crop and is so in the next one
+    turn = found.next_crop.camera_from_view.T @ view.camera_from_view
+    assert abs(np.arctan2(turn[1, 0], turn[0, 0])) < 0.05
+
+
+def test_keypoints_of_the_lifter_are_the_joints_and_the_other_landmarks(tmp_path):
+    visible = np.full(29, 0.8)
+    one = estimate(folder(tmp_path / 'm', visible=visible),
+                   PersonView.towards(ray_of(320, 240), 0.4)).observation
+    keypoints = one.keypoint_rays
+    knee = KEYPOINTS.index('left_knee')
+    np.testing.assert_allclose(CAMERA.project(keypoints.rays[knee][None])[0],
+                               one.keypoints_px[JOINT['left_knee']], atol=1e-3)
+    hips = one.joints_m[[1, 2]].mean(0)
+    np.testing.assert_allclose(keypoints.guess_m[knee],
+                               one.joints_m[JOINT['left_knee']] - hips, atol=1e-5)
+    assert np.allclose(keypoints.seen[KEYPOINT_IS_JOINT], 0.8)
+    assert (keypoints.seen[~KEYPOINT_IS_JOINT] > 0.9).all()
+
+
+def test_the_presence_tells_whether_a_person_is_followed(tmp_path):
+    for present, count in ((0.95, 1), (0.2, 0)):
+        network = LookNetwork(folder(tmp_path / str(present), present=present))
+        observer = FollowingObserver(network, None)
+        for frame in range(3):
+            seen = observer.observe(spot(), CAMERA, frame, [BOX] if frame == 0 else None)
+        assert len(seen) == count
+        observer.close()
+
+
+def test_a_body_that_depends_on_the_crop_disagrees_in_larger_crops(tmp_path):
+    network = LookNetwork(folder(tmp_path / 'm'))
+    estimates = network.estimate(spot(), CAMERA, [network.crop_of(BOX, CAMERA)] * 2)
+    found = network.disagreement(spot(), CAMERA, estimates)
+    assert (found > 0.2).all() and found[0] == pytest.approx(found[1])
+
+
+@pytest.mark.parametrize('lifter', ['lift', ''])
+def test_it_runs_in_the_pipeline(tmp_path, lifter):
+    pipeline = load_pipeline(observer='look', solver='analytic', **{
+        'observer.path': str(folder(tmp_path / 'm')), 'observer.detector': '',
+        'lifter.name': lifter})
+    for frame in range(5):
+        boxes = [BOX] if frame == 0 else None
+        bodies = pipeline.process(spot(), CAMERA, 33_000_000 * frame, boxes_px=boxes)
+    (body,) = bodies
+    assert 0.5 < body.root_m[2] < 12
+    assert pipeline.describe()['observer'] == 'look'
+    assert bool(pipeline.describe().get('lifter_library')) == bool(lifter)
+    pipeline.close()
+
+
+def test_a_missing_model_is_an_error_with_the_remedy(tmp_path):
+    config = apply_settings(PipelineConfig(), {
+        'observer.name': 'look', 'observer.model': 'lite'})
+    for load in (load_observer, graphs_of):
+        with pytest.raises(ModelError, match='look-lite.*niki-train look.*observer.path'):
+            load(config)
+    config = apply_settings(config, {'observer.path': str(folder(tmp_path / 'm'))})
+    assert [role for role, _ in graphs_of(config)] == ['detector', 'landmarks', 'lifter', 'solver']
+    with pytest.raises(ModelError, match='niki-train look'):
+        LookNetwork(folder(tmp_path / 'other', kind='landmarks'))
