@@ -18,6 +18,11 @@ class ObserverConfig:
                          'laptop, heavy (five times the work of full) for a GPU or many cores, '
                          "auto: the largest that keeps up with the camera's rate",
                          choices=('lite', 'full', 'heavy', 'auto'))
+    max_load: float = setting(0.95, 'For observer.model auto: time that one image may take in all '
+                              'over the time between two images of the camera. auto takes the '
+                              'largest model that stays below; 1.3 accepts that a quarter of the '
+                              'images is skipped for more accuracy, 0.5 leaves half of the time '
+                              'to other programs', low=0.1, high=10.0)
     max_people: int = setting(8, 'Number of people that are followed at the same time', low=1,
                               high=64)
     detector: str = setting('people', 'Detector that finds people: people (ships), a path to a '

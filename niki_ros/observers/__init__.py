@@ -63,7 +63,7 @@ def _of_size(settings: ObserverConfig, load: Callable[[str], PersonNetwork]) -> 
     """Return the network of the size ``observer.model``."""
     if settings.model == 'auto':
         from niki_ros.observers.auto_network import AutoNetwork
-        return AutoNetwork(load)
+        return AutoNetwork(load, max_load=settings.max_load)
     return load(settings.model)
 
 

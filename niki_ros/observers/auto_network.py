@@ -1,32 +1,62 @@
-"""The largest landmark network that keeps up with the camera (``observer.model: auto``)."""
+"""The largest network that keeps up with the camera (``observer.model: auto``)."""
 
+from collections import deque
+from dataclasses import dataclass
 import threading
+from time import perf_counter
 from timeit import repeat
-from typing import Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Deque, Dict, List, NamedTuple, Optional, Tuple
 
-from niki_ros.observers.person_network import CropEstimate, PersonNetwork
+from niki_ros.common.settings import ObserverConfig
+from niki_ros.observers.person_network import CropEstimate, PersonNetwork, Workload
 from niki_ros.scene.camera import Camera
 import numpy as np
 
 SIZES = ('lite', 'full', 'heavy')
 _FIRST_SIZE = 'full'
-_MAX_LOAD_RATIO = 0.5  # share of the period of the images for the estimates of all people
-# a larger network is chosen only below this share of that load, so that sizes do not alternate
-_LARGER_RATIO = 0.7
 _MEASURED_RUNS = 5
+
+
+@dataclass(frozen=True)
+class AutoNumbers:
+    """Numbers of :class:`AutoNetwork`; times are by the stamps of the images."""
+
+    window_ns: int = 1_000_000_000  # a decision is based on the images of this time,
+    min_image_count: int = 5  # so many at least
+    # share of images that are faster than the load that counts: a search for people, which runs
+    # beside the network some times a second, slows the images meanwhile down
+    load_quantile: float = 0.75
+    # a larger network is chosen below this share of the load that is allowed, after it has fitted
+    # for this time, and not sooner than this after it was too slow for as many people
+    larger_ratio: float = 0.8
+    larger_after_ns: int = 4_000_000_000
+    retry_after_ns: int = 60_000_000_000
+
+
+class _Image(NamedTuple):
+    """What one image took."""
+
+    stamp_ns: int
+    busy_s: float  # in all
+    network_s: float  # of that, the network
 
 
 class AutoNetwork:
     """
-    One of several networks of the same kind, chosen by speed.
+    One of several networks of the same kind, chosen by what each image takes in all.
 
     :param load: returns the network of a size. :param time_s: returns the seconds of a network
         per person; None = measured now, in some tenths of a second per size.
+    :param max_load: time that one image may take over the time between two images.
+    :param clock: seconds; another one for tests.
     """
 
     def __init__(self, load: Callable[[str], PersonNetwork],
-                 time_s: Optional[Callable[[PersonNetwork], float]] = None):
-        self._load = load
+                 time_s: Optional[Callable[[PersonNetwork], float]] = None,
+                 max_load: float = ObserverConfig.max_load,
+                 numbers: AutoNumbers = AutoNumbers(), clock: Callable[[], float] = perf_counter):
+        self._load, self._max_load = load, max_load
+        self._numbers, self._clock = numbers, clock
         self._cost_s: Dict[str, float] = {}
         for size in SIZES:
             network = load(size)
@@ -35,17 +65,32 @@ class AutoNetwork:
         self.size, self._network = _FIRST_SIZE, load(_FIRST_SIZE)  # in use
         self.passes = self._network.passes
         self.max_missed_searches = self._network.max_missed_searches
-        self._period_s: Optional[float] = None
+        self._images: Deque[_Image] = deque()
+        self._network_s = 0.0  # since the last workload
+        self._fits_since_ns: Optional[int] = None  # a larger network
+        # size → stamp and number of people when it was too slow
+        self._too_slow: Dict[str, Tuple[int, int]] = {}
+        self._facts = 'rate not known yet'
         self._loaded: Optional[Tuple[str, PersonNetwork]] = None
         self._loading: Optional[threading.Thread] = None
 
-    def set_workload(self, period_s: float, people: int) -> None:
-        """Start to load the largest network that is fast enough for this period and number."""
-        self._period_s = period_s
-        size = self._largest_fitting(period_s, max(people, 1))
-        if size != self.size and self._loading is None:
-            self._loading = threading.Thread(target=self._load_size, args=(size,), daemon=True)
-            self._loading.start()
+    def set_workload(self, workload: Workload) -> None:
+        """Take the load of the last image, and start to load another network if it fits better."""
+        images, network_s, self._network_s = self._images, self._network_s, 0.0
+        if images and not 0 < workload.stamp_ns - images[-1].stamp_ns < self._numbers.window_ns:
+            self._forget()
+        if self._loading is not None or not workload.busy_s or workload.period_s is None:
+            return
+        images.append(_Image(workload.stamp_ns, workload.busy_s, network_s))
+        while images[0].stamp_ns < workload.stamp_ns - self._numbers.window_ns:
+            images.popleft()
+        if len(images) >= self._numbers.min_image_count:
+            size = self._fitting(workload)
+            if size != self.size:
+                self._forget()
+                self._loading = threading.Thread(
+                    target=self._load_size, args=(size,), daemon=True)
+                self._loading.start()
 
     def crop_of(self, box_px, camera: Camera):
         return self._network.crop_of(box_px, camera)
@@ -54,19 +99,20 @@ class AutoNetwork:
         """Return one estimate for every crop, by the new network as soon as it is loaded."""
         if self._loading is not None and not self._loading.is_alive():
             self._loading = None
+            self._forget()
             if self._loaded is not None:
                 self._network.close()
                 self.size, self._network = self._loaded
                 self._loaded = None
-        return self._network.estimate(image_rgb, camera, crops)
+        return self._timed(self._network.estimate, image_rgb, camera, crops)
 
     def disagreement(self, image_rgb, camera: Camera, estimates) -> np.ndarray:
-        return self._network.disagreement(image_rgb, camera, estimates)
+        return self._timed(self._network.disagreement, image_rgb, camera, estimates)
 
     def describe(self) -> Dict[str, str]:
         cost = ', '.join(f'{size} {1e3 * cost:.0f}' for size, cost in self._cost_s.items())
-        rate = f'{1 / self._period_s:.0f} Hz' if self._period_s else 'rate not known yet'
-        return {**self._network.describe(), 'observer_auto': f'{rate}; ms a person: {cost}'}
+        return {**self._network.describe(),
+                'observer_auto': f'{self._facts}; ms a person: {cost}'}
 
     def close(self) -> None:
         if self._loading is not None:
@@ -75,11 +121,55 @@ class AutoNetwork:
             self._loaded[1].close()
         self._network.close()
 
-    def _largest_fitting(self, period_s: float, people: int) -> str:
-        limit_s = _MAX_LOAD_RATIO * period_s / people
-        fitting = [size for size in SIZES if self._cost_s[size] <= limit_s * (
-            1.0 if SIZES.index(size) <= SIZES.index(self.size) else _LARGER_RATIO)]
-        return fitting[-1] if fitting else SIZES[0]
+    def _fitting(self, workload: Workload) -> str:
+        """Return the largest size with which an image takes no longer than it may."""
+        numbers, now_ns, period_s = self._numbers, workload.stamp_ns, workload.period_s or 0.0
+        limit_s = self._max_load * period_s
+        busy_s = self._busy_s()
+        self._facts = f'{1 / period_s:.0f} Hz, an image takes {1e3 * busy_s[self.size]:.0f} ms'
+        if busy_s[self.size] > limit_s:
+            self._fits_since_ns = None
+            self._too_slow[self.size] = now_ns, workload.people
+            smaller = SIZES[:SIZES.index(self.size)]
+            fitting = [size for size in smaller if busy_s[size] <= limit_s]
+            return fitting[-1] if fitting else SIZES[0]
+        fitting = [size for size in SIZES[SIZES.index(self.size) + 1:]
+                   if busy_s[size] <= numbers.larger_ratio * limit_s
+                   and self._may_retry(size, workload)]
+        if not fitting:
+            self._fits_since_ns = None
+            return self.size
+        if self._fits_since_ns is None:
+            self._fits_since_ns = now_ns
+        return (fitting[-1] if now_ns - self._fits_since_ns >= numbers.larger_after_ns
+                else self.size)
+
+    def _busy_s(self) -> Dict[str, float]:
+        """Return what an image with at least one person takes with the network of each size."""
+        busy_s, network_s = (float(np.quantile(values, self._numbers.load_quantile))
+                             for values in zip(*(image[1:] for image in self._images)))
+        own_s = self._cost_s[self.size]
+        rest_s, network_s = busy_s - network_s, max(network_s, own_s)
+        return {size: rest_s + network_s * cost_s / own_s for size, cost_s in self._cost_s.items()}
+
+    def _may_retry(self, size: str, workload: Workload) -> bool:
+        """Return whether a size was not too slow just now for as many people or fewer."""
+        if size not in self._too_slow:
+            return True
+        slow_ns, people = self._too_slow[size]
+        return (workload.people < people
+                or workload.stamp_ns - slow_ns >= self._numbers.retry_after_ns)
+
+    def _forget(self) -> None:
+        """Begin new measurements."""
+        self._images.clear()
+        self._fits_since_ns, self._network_s = None, 0.0
+
+    def _timed(self, run: Callable, *arguments) -> Any:
+        start_s = self._clock()
+        result = run(*arguments)
+        self._network_s += self._clock() - start_s
+        return result
 
     def _load_size(self, size: str) -> None:
         self._loaded = size, self._load(size)

@@ -16,13 +16,12 @@ from niki_ros.images.boxes import overlap
 from niki_ros.observers.crop_runner import CropRunner
 from niki_ros.observers.followed_person import FollowedPerson, LostPeople, without_duplicates
 from niki_ros.observers.occlusion import with_occluded_joints_hidden
-from niki_ros.observers.person_network import PersonNetwork
+from niki_ros.observers.person_network import PersonNetwork, Workload
 from niki_ros.observers.search import PersonSearch, SearchResult
 from niki_ros.scene.camera import Camera
 import numpy as np
 
-_GAP_COUNT = 10
-_REPORT_PERIOD_NS = 5_000_000_000
+_GAP_COUNT = 20  # from which the period of the images is computed
 
 
 @dataclass(frozen=True)
@@ -57,6 +56,7 @@ class FollowingObserver:
                  fov_deg: float = CameraConfig.fov_deg, numbers: FollowNumbers = FollowNumbers()):
         self.network, self.search = network, search
         self.faults: Dict[str, str] = {}
+        self.busy_s = 0.0
         self._numbers, self._max_people, self._fov_deg = numbers, max_people, fov_deg
         self._runner = CropRunner(network, numbers.min_presence)
         self._number = 0
@@ -76,9 +76,8 @@ class FollowingObserver:
                 0 <= stamp_ns - self._last_ns <= self._numbers.max_gap_ns):
             self.reset()
         self._last_ns = stamp_ns
-        period_s = self._period.update(stamp_ns)
-        if period_s is not None:
-            self.network.set_workload(period_s, len(self._followed))
+        self.network.set_workload(Workload(stamp_ns, len(self._followed),
+                                           self._period.update(stamp_ns), self.busy_s))
         boxes = self._inside(boxes_px, size)
         if self.search is not None:
             boxes += self._detected(self.search.result(stamp_ns), stamp_ns, camera)
@@ -193,7 +192,7 @@ class FollowingObserver:
                and one.truncation.is_due(one.estimate, stamp_ns)]
         again = [pair for pair in due if pair[0].truncation.checked_ns is not None]
         if again:  # one person per image, so that no image takes much longer than others
-            oldest = min(again, key=lambda pair: pair[0].truncation.checked_ns)
+            oldest = min(again, key=lambda pair: pair[0].truncation.checked_ns or 0)
             due = [pair for pair in due if pair is oldest or pair not in again]
         if due:
             values = self.network.disagreement(image, camera, [estimate for _, estimate in due])
@@ -237,15 +236,13 @@ class ImagePeriod:
 
     def __init__(self):
         self._stamps_ns: List[int] = []
-        self._reported_ns: Optional[int] = None
 
     def update(self, stamp_ns: int) -> Optional[float]:
-        """Return the period in seconds every five seconds, else None."""
+        """Return the period of the camera in seconds, None before it is known."""
         self._stamps_ns = [*self._stamps_ns[-_GAP_COUNT:], stamp_ns]
-        is_due = (self._reported_ns is None
-                  or stamp_ns - self._reported_ns >= _REPORT_PERIOD_NS)
-        if len(self._stamps_ns) <= _GAP_COUNT or not is_due:
+        if len(self._stamps_ns) <= _GAP_COUNT:
             return None
-        self._reported_ns = stamp_ns
         # dropped images make gaps longer, never shorter
-        return float(np.percentile(np.diff(self._stamps_ns), 25)) * 1e-9
+        gaps_ns = sorted(after - before for before, after in zip(
+            self._stamps_ns, self._stamps_ns[1:]))
+        return gaps_ns[_GAP_COUNT // 5] * 1e-9

@@ -2,6 +2,8 @@
 
 from typing import Dict
 
+from niki_ros.observers.person_network import Workload
+
 
 class GraphNetwork:
     """
@@ -30,7 +32,7 @@ class GraphNetwork:
     def _prepare(self, folder) -> None:
         """Read the manifest's facts about input and output."""
 
-    def set_workload(self, period_s: float, people: int) -> None:
+    def set_workload(self, workload: Workload) -> None:
         """Do nothing: there is one graph."""
 
     def describe(self) -> Dict[str, str]:

@@ -11,6 +11,7 @@ class Observer(Protocol):
     """Front end: finds the people in an image and observes their joints."""
 
     faults: Dict[str, str]  # of the last image, texts by name
+    busy_s: float  # that the last image took in all; the pipeline sets it before each image
 
     def observe(self, image_rgb: np.ndarray, camera: Optional[Camera], stamp_ns: int,
                 boxes_px=None) -> List[JointObservation]:

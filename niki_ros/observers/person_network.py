@@ -1,7 +1,7 @@
 """The interface of networks that observe one person in a crop of the image."""
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Protocol
+from typing import Any, Dict, List, NamedTuple, Optional, Protocol
 
 from niki_ros.body.observation import JointObservation
 from niki_ros.scene.camera import Camera
@@ -16,6 +16,15 @@ class CropEstimate:
     presence: float  # probability that a person is in the crop, 0 … 1
     next_crop: Any  # of the same person in the next image; the network determines the type
     points_px: Optional[np.ndarray] = None  # (n, 2) points of the body, for ``disagreement``
+
+
+class Workload(NamedTuple):
+    """The load by a stream of images, known before each image."""
+
+    stamp_ns: int  # of the image
+    people: int  # who are followed
+    period_s: Optional[float]  # between two images of the camera; None = not known yet
+    busy_s: float  # that the image before took in all, 0 = not known
 
 
 class PersonNetwork(Protocol):
@@ -39,8 +48,8 @@ class PersonNetwork(Protocol):
         0 = they are the same; from about 0.5 on the estimate depends on the crop and is wrong.
         """
 
-    def set_workload(self, period_s: float, people: int) -> None:
-        """Report the period of the images and the number of people in them."""
+    def set_workload(self, workload: Workload) -> None:
+        """Report the load before each image."""
 
     def describe(self) -> Dict[str, str]:
         """Return model and engine, for diagnostics; keys begin with ``observer``."""

@@ -42,6 +42,7 @@ class Pipeline:
     :param solver: :class:`niki_ros.solvers.Solver`. :param lifter: None = joints are not lifted.
     :param numbers: name of a stage → its ``Numbers``, used instead of the default; for evaluation.
     :ivar faults: of the last image, texts by name. :ivar timings_s: of the last image, by step.
+    :ivar busy_s: that the last image took; a caller that does more with each image sets it.
     :raises ConfigError: for stages that do not exist.
     """
 
@@ -55,6 +56,7 @@ class Pipeline:
         self.order = StampOrder(self.config.tracking)
         self.timings_s: Dict[str, float] = {}
         self.faults: Dict[str, str] = {}
+        self.busy_s = 0.0
         self._rotation = ImageRotation(0, 1, 1)
 
     def process(self, image_rgb, camera: Optional[Camera], stamp_ns: int, *, depth_m=None,
@@ -73,7 +75,7 @@ class Pipeline:
             image rotation; None = that of ``ground``.
         :raises InputError: when the image is not (H, W, 3) uint8, or its stamp repeats.
         """
-        self.faults, self.timings_s = {}, {}
+        self.faults, self.timings_s, start_s = {}, {}, perf_counter()
         image_rgb = checked_rgb(image_rgb)
         if not self._check_stamp(stamp_ns):
             return []
@@ -94,14 +96,17 @@ class Pipeline:
         # step everyone through the stages
         frames = run_stages(people, begun, self._timed)
         self.order.accept(stamp_ns)
-        return [rotation.body_to_camera(person.body(frame, self.solver.skeleton))
-                for person, frame in zip(people, frames) if frame is not None and person.id]
+        bodies = [rotation.body_to_camera(person.body(frame, self.solver.skeleton))
+                  for person, frame in zip(people, frames) if frame is not None and person.id]
+        self.busy_s = perf_counter() - start_s
+        return bodies
 
     def _observe(self, image_rgb, camera, stamp_ns: int, boxes_px) -> List[JointObservation]:
         """Return one valid observation of each person, in axes and pixels of the upright image."""
         image_rgb = self._rotation.image(image_rgb)
         if boxes_px is not None:
             boxes_px = self._rotation.boxes(finite_array('boxes_px', boxes_px, (None, 4)))
+        self.observer.busy_s = self.busy_s
         with self._timed('observe'):
             observed = self.observer.observe(image_rgb, camera, stamp_ns, boxes_px)
             valid = [one for one in observed if _is_valid(one)]

@@ -75,7 +75,7 @@ REMEDIES = {
     'message_unreadable': 'look for publishers of another type or ROS version on the topics that '
                           'this node subscribes to: ros2 topic info -v',
     'no_images': 'start the camera, or remap the topic: -r image:=/your/image',
-    'slow': 'set observer.model:=lite, use smaller images or a faster machine',
+    'slow': 'set observer.model:=auto or lite, use smaller images or a faster machine',
     'latency_high': 'set observer.model:=lite, use smaller images or a faster machine; the '
                     'threshold is health.latency_warn_ms',
     'rate_low': 'compare with rate_in_hz: the camera or this node is slow; the threshold is '

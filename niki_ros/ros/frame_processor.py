@@ -2,6 +2,7 @@
 
 import re
 import threading
+from time import perf_counter
 from typing import Callable, List
 
 from niki_ros.body.body import Body
@@ -54,7 +55,7 @@ class FrameProcessor:
 
     def process(self, message) -> None:
         """Publish the bodies in an Image or CompressedImage."""
-        arrival_ns = self._now_ns()
+        arrival_ns, start_s = self._now_ns(), perf_counter()
         try:
             stamp_ns, image_rgb, notes = self.decoder.decode(message)
         except RejectedFrame as error:
@@ -72,6 +73,7 @@ class FrameProcessor:
         self._publisher.publish(bodies, stamp_ns, frame_id, image_rgb, camera)
         self._count(bodies, stamp_ns, arrival_ns, processed_ns)
         self._publisher.publish_overlay(bodies, stamp_ns, frame_id, image_rgb, camera)
+        self._pipeline.busy_s = perf_counter() - start_s
 
     def _count(self, bodies: List[Body], stamp_ns: int, arrival_ns: int,
                processed_ns: int) -> None:

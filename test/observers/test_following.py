@@ -62,8 +62,8 @@ class World:
         boxes = [] if self.hidden_from_detector else self.people
         return np.array(boxes).reshape(-1, 4), np.full(len(boxes), 0.9)
 
-    def set_workload(self, period_s, people):
-        self.workload = period_s, people
+    def set_workload(self, workload):
+        self.workload = workload
 
     def describe(self):
         return {'name': 'world'}
@@ -267,10 +267,17 @@ def test_earlier_stamp_starts_a_new_stream():
     assert observer.observe(IMAGE, None, 0) == []
 
 
-def test_network_receives_the_period_of_the_images():
+def test_network_receives_the_load():
     world = World(LEFT)
-    watch(world, 20)
-    assert world.workload[0] == pytest.approx(0.033, rel=1e-3)
+    _, observer = watch(world, 10)
+    assert world.workload.period_s is None
+    observer.busy_s = 0.02
+    watch(world, 40, 10, observer)
+    period_s = pytest.approx(0.033, rel=1e-3)
+    assert world.workload[1:] == (1, period_s, 0.02)
+    for number in range(50, 90, 3):  # every third image is skipped
+        watch(world, 2, number, observer)
+    assert world.workload.period_s == period_s
 
 
 @pytest.mark.parametrize('size', [(1280, 720), (720, 1280), (1920, 1080), (640, 480), (64, 48)])

@@ -31,6 +31,16 @@ def test_a_still_person_is_where_they_are(camera):
     assert np.abs(body.angular_velocity_rad_s).max() < 1e-6
 
 
+def test_the_front_end_knows_what_the_last_image_took(camera):
+    observer = ScriptedObserver(lambda stamp: [])
+    pipeline = Pipeline(observer, AnalyticSolver())
+    pipeline.process(IMAGE, camera, 1)
+    assert observer.busy_s == 0.0 < pipeline.busy_s
+    pipeline.busy_s = 0.5  # of a program that does more with the image
+    pipeline.process(IMAGE, camera, FRAME_NS)
+    assert observer.busy_s == 0.5 > pipeline.busy_s
+
+
 def test_joints_are_the_forward_kinematics_of_what_is_published(camera):
     rng = np.random.default_rng(0)
     poses = random_pose(rng, 10)
