@@ -34,12 +34,14 @@ def main(args) -> int:
 def export_any(args) -> dict:
     """Export the checkpoint of any kind and return the manifest."""
     from niki_ros.lifters.lifter import KIND as LIFTER
+    from niki_ros.observers.look_network import KIND as LOOK
 
     from niki_training.files.archives import kind_of
     from niki_training.image.export import export_person
     from niki_training.image.train import KIND as PERSON
     from niki_training.lift.export import export_lift
-    exporters = {PERSON: export_person, LIFTER: export_lift}
+    from niki_training.look.export import export_look
+    exporters = {PERSON: export_person, LIFTER: export_lift, LOOK: export_look}
     kind = kind_of(args.checkpoint)
     if kind in exporters and args.fp16:
         raise ConfigError(f'--fp16 is for solvers; {args.checkpoint} is of kind {kind!r}: export '

@@ -16,7 +16,8 @@ from torch import nn
 from niki_training.export.graph_facts import weight_bytes
 from niki_training.export.niki import graph_bytes, IR_VERSION, OPSET
 from niki_training.export.weight_storage import with_fp16_storage
-from niki_training.look.network import LookNet
+from niki_training.files.archives import read_record
+from niki_training.look.network import LookConfig, LookNet
 from niki_training.look.trunk import INPUT, SIZE_PX
 
 MEANING = {
@@ -52,6 +53,27 @@ class LookGraph(nn.Module):
         return (found.landmarks, found.world, found.flag, found.uv, found.uv_sigma,
                 found.joints_m, found.joints_sigma_m, torch.sigmoid(found.visible), found.twist,
                 torch.sigmoid(found.present)[:, None])
+
+
+def network_of(record: dict, source) -> LookNet:
+    """
+    Return the averaged network of a checkpoint's record, for evaluation.
+
+    :param record: ``kind``, ``network`` (fields of :class:`LookConfig`), ``average`` (weights).
+    :param source: of the record, for messages.
+    """
+    if record.get('kind') != KIND:
+        raise ModelError(f'{source} is no checkpoint of niki-train look')
+    net = LookNet(LookConfig(**record['network']))
+    net.load_state_dict(record['average'])
+    return net.eval()
+
+
+def export_look(checkpoint: Path, folder: Path, name: str) -> dict:
+    """Write the model folder of a checkpoint, and return its manifest."""
+    record = read_record(checkpoint, 'niki-train look')
+    net = network_of(record, checkpoint)
+    return write_look(net, folder, name, record.get('facts', {})).manifest
 
 
 def write_look(net: LookNet, folder: Path, name: str, facts: dict) -> ModelFolder:

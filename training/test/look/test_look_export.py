@@ -1,5 +1,7 @@
 """An exported network is the network, and before training it observes what landmarks observe."""
 
+from dataclasses import asdict
+
 from niki_ros.benchmarks.check_images import check_images
 from niki_ros.common.errors import ModelError
 from niki_ros.models.model_folder import read_model_folder
@@ -7,6 +9,7 @@ from niki_ros.models.model_store import find_model
 from niki_ros.observers.landmark_network import LandmarkNetwork
 from niki_ros.observers.look_network import LookNetwork, OUTPUTS
 from niki_ros.scene.camera import Camera
+from niki_training.cli import export as export_cli
 from niki_training.look import export as look_export
 from niki_training.look.export import write_look
 from niki_training.look.network import LookConfig, LookNet
@@ -50,6 +53,21 @@ def observed(network, people, looks=3):
         found += estimates
     network.close()
     return found
+
+
+def test_a_checkpoint_is_exported_by_the_command(tmp_path, capsys):
+    net = net_of('kinematic')
+    facts = {'training_data': 'dots', 'credits': ['a garment by somebody']}
+    record = {'kind': 'look', 'network': asdict(net.config), 'average': net.state_dict(),
+              'facts': facts}
+    torch.save(record, tmp_path / 'last.pt')
+    assert export_cli.main([str(tmp_path / 'last.pt'), str(tmp_path / 'look-mine')]) == 0
+    assert 'look-mine: look' in capsys.readouterr().out
+    manifest = read_model_folder(tmp_path / 'look-mine').manifest
+    assert {key: manifest[key] for key in facts} == facts and manifest['name'] == 'look-mine'
+    torch.save({**record, 'kind': 'lift'}, tmp_path / 'lift.pt')
+    with pytest.raises(ModelError, match='no checkpoint of niki-train look'):
+        look_export.export_look(tmp_path / 'lift.pt', tmp_path / 'x', 'x')
 
 
 def test_the_manifest_states_what_it_is(folders):
