@@ -193,7 +193,8 @@ class FollowingObserver:
         again = [pair for pair in due if pair[0].truncation.checked_ns is not None]
         if again:  # one person per image, so that no image takes much longer than others
             oldest = min(again, key=lambda pair: pair[0].truncation.checked_ns or 0)
-            due = [pair for pair in due if pair is oldest or pair not in again]
+            due = [pair for pair in due if pair is oldest
+                   or pair[0].truncation.checked_ns is None]
         if due:
             values = self.network.disagreement(image, camera, [estimate for _, estimate in due])
             for (one, _), value in zip(due, values):
