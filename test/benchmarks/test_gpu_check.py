@@ -11,7 +11,8 @@ SCRIPT = Path(__file__).parents[2] / 'tools' / 'gpu_check.py'
 
 
 def run(*arguments):
-    return subprocess.run([sys.executable, SCRIPT, *arguments, '--seconds', '0.01', '--count', '5'],
+    short = '--seconds', '0.01', '--count', '5'
+    return subprocess.run([sys.executable, SCRIPT, *arguments, *short],
                           text=True, capture_output=True, timeout=200, env=child_environment())
 
 
