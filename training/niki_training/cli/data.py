@@ -12,6 +12,8 @@ VERBS = {
     'body': ('niki_training.cli.data_body', 'make a skeleton and shape space from a body model'),
     'render': ('niki_training.cli.data_render',
                'render people from motion, with exact ground truth'),
+    'credits': ('niki_training.cli.data_credits',
+                'list the authors of garments whose licence asks for it'),
     'observe': ('niki_training.cli.data_observe', 'run a front end on rendered shards'),
     'report': ('niki_training.evaluate.front_end_report',
                "report a front end's errors on rendered people"),

@@ -15,8 +15,9 @@ from niki_ros.scene.camera import Camera
 import numpy as np
 
 from niki_training.common.arguments import positive_int
-from niki_training.files.outputs import check_arguments
+from niki_training.files.outputs import check_arguments, write_text
 from niki_training.front_end.observe import ClipRecorder, observation_arrays, OBSERVERS
+from niki_training.render.garments.credits import credits_text
 from niki_training.render.image_shards import write_image_shard
 from niki_training.render.shards import shard_path, start_run, TRUTH_KEYS, write_shard
 
@@ -54,10 +55,13 @@ def main(args) -> int:
     if args.sheet is None:
         start_run(args.out, {
             'split': args.split, 'seed': args.seed, 'frames': args.frames,
-            'motion': motion.digest(), 'per_shard': args.per_shard, 'observer': args.observe})
+            'motion': motion.digest(), 'per_shard': args.per_shard, 'observer': args.observe,
+            **_looks(args)})
     renderer = ClipRenderer(motion, open_skeleton(), args.split, args.seed, args.frames, SIZE_PX,
                             args.clothes, args.panoramas)
     try:
+        if args.clothes:
+            _write_credits(renderer.appearance.wardrobe, args.sheet or args.out / args.split)
         if args.sheet:
             with atomic_write(args.sheet, ('.png',)) as part:
                 cv2.imwrite(str(part), contact_sheet(renderer)[..., ::-1])
@@ -66,6 +70,19 @@ def main(args) -> int:
     finally:
         renderer.close()
     return 0
+
+
+def _looks(args) -> dict:
+    """Return the settings of clothes and surroundings that a run was made with, if any."""
+    looks = {'clothes': [folder.name for folder in args.clothes],
+             'panoramas': args.panoramas.name if args.panoramas else None}
+    return {key: value for key, value in looks.items() if value}
+
+
+def _write_credits(wardrobe, beside: Path) -> None:
+    """Write the authors of the clothes to a text file beside a picture or the shards."""
+    write_text(beside.with_suffix('.credits.txt'),
+               credits_text(bound.garment for bound in wardrobe.garments))
 
 
 def _render(renderer, args) -> None:

@@ -16,6 +16,7 @@ from niki_training.render.visibility import joint_depths, SurfaceSamples
 
 _TEXTURE_PX = 256  # of clothes: a person is seldom higher than 480 pixels
 _PANORAMA_ODDS = 0.8  # of clips, where panoramas are given; the others are in drawn rooms
+_KEPT_STEP = 6  # every sixth panorama is kept for val and test
 _SILHOUETTE_KINDS = [KINDS.index(kind) for kind in ('skin', 'cloth', 'shoe')]
 
 
@@ -25,14 +26,18 @@ class Appearance:
 
     :param clothes: folders of garments; none = colours are painted on bodies.
     :param panoramas: folder of equirectangular pictures; None = drawn rooms and photographs.
+    :param split: 'train', or another, which shows other panoramas.
     """
 
     def __init__(self, model: AnnyModel, clothes: Iterable[Path] = (),
-                 panoramas: Path | None = None):
+                 panoramas: Path | None = None, split: str = 'train'):
         self.model = model
         folders = tuple(clothes)
         self.wardrobe = Wardrobe.of_model(folders, model) if folders else None
-        self.panoramas = read_panoramas(panoramas) if panoramas else []
+        found = read_panoramas(panoramas) if panoramas else []
+        kept = found[::_KEPT_STEP]
+        self.panoramas = kept if split != 'train' else [p for k, p in enumerate(found)
+                                                       if k % _KEPT_STEP or len(found) == 1]
 
     def dress(self, body: RenderedBody, rng) -> DressedBody | dict:
         """Return the body in random clothes, for :meth:`OpenGLRenderer.load`."""

