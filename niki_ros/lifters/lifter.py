@@ -1,10 +1,11 @@
 """The lifter at run time: keypoints of the last 1.4 seconds to joints in metres."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Sequence
 
 from niki_ros.body.keypoints import JOINT_OF_KEYPOINT, KeypointRays, KEYPOINTS
 from niki_ros.body.observation import JointObservation, SIGMA_UNIT_M
+from niki_ros.common.replace import replace
 from niki_ros.lifters.window import AGES_S, LiftWindow
 import numpy as np
 

@@ -5,12 +5,13 @@ The estimate in one image gives the crop in the next. A detector runs some times
 addition. The crop of a newly detected person is estimated several times, until it fits.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Dict, List, Optional
 
 from niki_ros.body.observation import JointObservation
 from niki_ros.common.checks import checked_rgb, finite_array
 from niki_ros.common.errors import InputError
+from niki_ros.common.replace import replace
 from niki_ros.common.settings import CameraConfig, ObserverConfig
 from niki_ros.images.boxes import overlap
 from niki_ros.observers.crop_runner import CropRunner

@@ -7,11 +7,12 @@ authors, without the frames where front and back were mistaken (32 of 400).
 ``test/observers/test_landmark_network.py`` measures the error of the joints with today's graph.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Optional
 
 from niki_ros.body.observation import JointObservation
 from niki_ros.body.skeleton import JOINT, JOINTS_29
+from niki_ros.common.replace import replace
 from niki_ros.observers.landmark_errors import corrected_sigma, LandmarkErrors
 from niki_ros.observers.landmark_joints import (
     CONSTRUCTED,

@@ -4,11 +4,11 @@ Occlusion of people by other people in front of them.
 The network takes an arm of the person in front for an arm of the occluded one, with confidence.
 """
 
-from dataclasses import replace
 from typing import List
 
 from niki_ros.body.observation import JointObservation
 from niki_ros.body.skeleton import JOINT, PARENTS_29
+from niki_ros.common.replace import replace
 from niki_ros.images.boxes import overlap
 import numpy as np
 

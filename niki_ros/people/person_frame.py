@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from niki_ros.body.body import ROOT_FROM_CAMERA
 from niki_ros.body.observation import JointObservation
+from niki_ros.common.replace import replace
 from niki_ros.scene.camera import Camera
 from niki_ros.scene.ground import Ground
 import numpy as np

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Dict, List, Optional
 
@@ -14,6 +14,7 @@ from niki_ros.body.solution import Solution, TrackFrame
 from niki_ros.body.trunk_frame import reject_implausible_joints, trunk_frame, TrunkFrame
 from niki_ros.common.checks import finite_array, solver_input
 from niki_ros.common.errors import ModelError
+from niki_ros.common.replace import replace
 from niki_ros.solvers.joint_filter import JointFilter, sigma_of_correlated_errors
 from niki_ros.solvers.niki_confidence import NikiConfidence
 from niki_ros.solvers.refine import refine_rotations, RefineNumbers

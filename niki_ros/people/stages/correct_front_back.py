@@ -6,11 +6,12 @@ the depth changes its sign. Front ends switch from one interpretation to the oth
 people turn, with full confidence. Some exchange the names only, as of people who bend forward.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Optional
 
 from niki_ros.body.observation import JointObservation
 from niki_ros.body.skeleton import JOINT, MIRROR_29
+from niki_ros.common.replace import replace
 from niki_ros.people.person_frame import PersonFrame
 from niki_ros.people.stages.stage import Stage
 import numpy as np

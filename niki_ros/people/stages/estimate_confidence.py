@@ -1,6 +1,6 @@
 """Estimates confidence and status of each joint."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from niki_ros.body.body import OBSERVED, PREDICTED, UNOBSERVED
@@ -9,6 +9,7 @@ from niki_ros.body.confidence import (
     confidence_from_sigma,
     confidence_of_seen,
 )
+from niki_ros.common.replace import replace
 from niki_ros.people.person_frame import PersonFrame
 from niki_ros.people.stages.stage import Stage
 import numpy as np

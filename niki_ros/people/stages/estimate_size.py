@@ -1,6 +1,6 @@
 """Estimates the size and the proportions of a person over time."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from niki_ros.body.observation import JointObservation
 from niki_ros.body.shape import (
@@ -10,6 +10,7 @@ from niki_ros.body.shape import (
     shape_information,
 )
 from niki_ros.body.skeleton import JOINT, OPEN_SKELETON, Skeleton
+from niki_ros.common.replace import replace
 from niki_ros.people.person_frame import PersonFrame
 from niki_ros.people.stages.stage import Stage
 import numpy as np

@@ -5,12 +5,13 @@ The positions that a front end reports behind an obstacle are wrong in the same 
 after frame, so that no filter of independent errors removes them.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Optional
 
 from niki_ros.body.kinematics import forward_kinematics
 from niki_ros.body.observation import JointObservation
 from niki_ros.body.trunk_frame import trunk_frame
+from niki_ros.common.replace import replace
 from niki_ros.people.person_frame import PersonFrame
 from niki_ros.people.stages.stage import Stage
 import numpy as np

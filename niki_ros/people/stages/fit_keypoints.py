@@ -5,11 +5,12 @@ Gauss-Newton on the 24 rotations and the root: the keypoints through the real ca
 their expected errors, with the result of the solver as prior.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from niki_ros.body.body import ROOT_PREDICTED
 from niki_ros.body.kinematics import ANCESTORS, forward_kinematics
 from niki_ros.body.rotations import length, rotmat_from_rotvec, rotvec_from_rotmat
+from niki_ros.common.replace import replace
 from niki_ros.people.person_frame import PersonFrame
 from niki_ros.people.stages.place_root import MIN_SIGMA_PX
 from niki_ros.people.stages.stage import Stage

@@ -1,8 +1,9 @@
 """Rejects observations at a distance that the person cannot have reached."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Optional
 
+from niki_ros.common.replace import replace
 from niki_ros.people.person_frame import PersonFrame
 from niki_ros.people.stages.stage import Stage
 import numpy as np

@@ -1,8 +1,8 @@
 """Keeps standing feet on the ground, at the place where they stand."""
 
-from dataclasses import replace
 
 from niki_ros.body.kinematics import forward_kinematics
+from niki_ros.common.replace import replace
 from niki_ros.people.person_frame import PersonFrame
 from niki_ros.people.stages.stage import Stage
 from niki_ros.scene.ground import FootLock

@@ -1,8 +1,8 @@
 """Lifts keypoints over time to joints in metres."""
 
-from dataclasses import replace
 from typing import List, Optional
 
+from niki_ros.common.replace import replace
 from niki_ros.lifters.window import LiftWindow
 from niki_ros.people.person_frame import PersonFrame
 from niki_ros.people.stages.stage import Stage

@@ -1,10 +1,11 @@
 """Measures the distance of a person by a depth image or by the ground."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from niki_ros.body.body import ROOT_FROM_CAMERA, ROOT_FROM_DEPTH, ROOT_FROM_GROUND, ROOT_PREDICTED
 from niki_ros.body.kinematics import forward_kinematics
+from niki_ros.common.replace import replace
 from niki_ros.people.person_frame import PersonFrame
 from niki_ros.people.stages.stage import Stage
 from niki_ros.scene.depth import depth_z_offset_m, moved_along_ray

@@ -1,11 +1,11 @@
 """Places the body so that it projects onto its keypoints."""
 
-from dataclasses import replace
 from typing import Optional
 
 from niki_ros.body.body import ROOT_FROM_CAMERA, ROOT_PREDICTED
 from niki_ros.body.kinematics import forward_kinematics
 from niki_ros.body.observation import JointObservation
+from niki_ros.common.replace import replace
 from niki_ros.people.person_frame import PersonFrame
 from niki_ros.people.stages.stage import Stage
 from niki_ros.scene.camera import Camera, solve_root

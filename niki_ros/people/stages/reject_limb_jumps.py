@@ -1,10 +1,11 @@
 """Marks limb joints as hidden when they move faster than a body can."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Optional
 
 from niki_ros.body.observation import JointObservation
 from niki_ros.body.skeleton import JOINT
+from niki_ros.common.replace import replace
 from niki_ros.people.person_frame import PersonFrame
 from niki_ros.people.stages.stage import Stage
 import numpy as np

@@ -1,9 +1,10 @@
 """Smooths the root over time."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Optional
 
 from niki_ros.body.body import ROOT_FROM_DEPTH, ROOT_FROM_GROUND
+from niki_ros.common.replace import replace
 from niki_ros.people.one_euro import OneEuroPoint, UNFILTERED
 from niki_ros.people.person_frame import PersonFrame
 from niki_ros.people.stages.stage import Stage

@@ -1,7 +1,8 @@
 """Smooths the local rotations over time."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from niki_ros.common.replace import replace
 from niki_ros.people.one_euro import OneEuroRotations, UNFILTERED
 from niki_ros.people.person_frame import PersonFrame
 from niki_ros.people.stages.stage import Stage

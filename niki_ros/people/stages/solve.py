@@ -1,9 +1,9 @@
 """Solves joints to rotations."""
 
-from dataclasses import replace
 from typing import List, Optional
 
 from niki_ros.body.solution import TrackFrame
+from niki_ros.common.replace import replace
 from niki_ros.people.person_frame import PersonFrame
 from niki_ros.people.stages.stage import Stage
 import numpy as np
