@@ -25,7 +25,8 @@ class BindingNumbers:
 
     crotch_below_hip_m: float = 0.12  # of the joints of the hips
     skirt_below_crotch_m: float = 0.035  # cloth between the legs is a skirt from here downward
-    one_thigh_from_m: float = 0.11  # of the middle: a skirt follows one thigh from here
+    # sine of the direction from the body's axis: a skirt follows one thigh from here to the side
+    one_thigh_from: float = 0.75
     knee_blend_m: float = 0.1  # above and below the knee, from the thigh to the shank
     skirt_pelvis_weight: float = 0.12  # of a skirt: it does not follow the thighs wholly
     skirt_shank_weight: float = 0.55  # of a skirt below the knees
@@ -137,7 +138,10 @@ def _skirt_weights(weights, at_m, base: BaseMesh, numbers: BindingNumbers) -> np
     hip_m, knee_m = pivots[JOINT['left_hip'], 1], pivots[JOINT['left_knee'], 1]
     share = 1 - _smoothstep(hip_m - numbers.crotch_below_hip_m, hip_m, at_m[:, 1])
     share *= np.abs(weights[:, _LOWER_JOINTS + [0]]).sum(1)
-    left = _smoothstep(-numbers.one_thigh_from_m, numbers.one_thigh_from_m, at_m[:, 0])
+    # by direction, not by distance, so that layers of a wide skirt move together
+    forward_m = at_m[:, 2] - pivots[JOINT['left_hip'], 2]
+    aside = at_m[:, 0] / np.maximum(np.hypot(at_m[:, 0], forward_m), 1e-3)
+    left = _smoothstep(-numbers.one_thigh_from, numbers.one_thigh_from, aside)
     shank = numbers.skirt_shank_weight * (
         1 - _smoothstep(knee_m - numbers.knee_blend_m, knee_m + numbers.knee_blend_m, at_m[:, 1]))
     skirt = np.zeros_like(weights)

@@ -102,11 +102,11 @@ def draw_skin(texture, rng) -> np.ndarray:
 
 
 def plain_colour(rng) -> np.ndarray:
-    """Return the colour (3,) of a cloth, RGB 0 … 1: grey, dark or saturated."""
+    """Return the colour (3,) of a cloth, RGB 0 … 1: often grey or dark, seldom saturated."""
     if rng.random() < 0.4:
         return np.clip(rng.uniform(0.04, 0.95) + rng.uniform(-0.03, 0.03, 3), 0, 1)
     return np.array(colorsys.hsv_to_rgb(
-        rng.random(), rng.uniform(0.15, 0.95), rng.uniform(0.12, 0.95)))
+        rng.random(), rng.beta(1.6, 2.2), rng.uniform(0.1, 0.95)))
 
 
 def _dye(kind: str, shape, rng) -> np.ndarray:
