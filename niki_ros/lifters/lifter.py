@@ -5,6 +5,7 @@ from typing import Any, Dict, List, Optional, Sequence
 
 from niki_ros.body.keypoints import JOINT_OF_KEYPOINT, KeypointRays, KEYPOINTS
 from niki_ros.body.observation import JointObservation, SIGMA_UNIT_M
+from niki_ros.body.rotations import length
 from niki_ros.common.replace import replace
 from niki_ros.lifters.window import AGES_S, LiftWindow
 import numpy as np
@@ -42,7 +43,7 @@ class Lifter:
             windows[i].push(stamp_ns, _keypoints(observations[i]))
         inputs = [windows[i].at_ages() for i in rows]
         # the fields of LifterInput are in the order of INPUTS
-        out = self.engine.run({name: np.stack(values).astype(np.float32)
+        out = self.engine.run({name: np.array(values, np.float32)
                                for name, values in zip(INPUTS, zip(*inputs))})
         lifted = list(observations)
         for row, i in enumerate(rows):
@@ -77,7 +78,7 @@ def _keypoints(one: JointObservation) -> KeypointRays:
 
 def _lifted(one: JointObservation, camera_from_view, joints_m, spread_m, twist):
     sigma = lifted_sigma(spread_m, one.hidden)
-    twist = twist / np.maximum(np.linalg.norm(twist, axis=-1, keepdims=True), 1e-6)
+    twist = twist / np.maximum(length(twist)[..., None], 1e-6)
     return replace(
         one, joints_m=(joints_m @ camera_from_view.T).astype(np.float32), twist_cos_sin=twist,
         sigma_200mm=sigma.astype(np.float32), uncorrected_m=one.own_joints_m,
@@ -110,4 +111,4 @@ def lifted_sigma(spread_m, hidden,
     sigma = error_m / SIGMA_UNIT_M
     # for a hidden joint the solver, which uses the pose before, is better than the lifter: with a
     # person walking past in front, 135 mm instead of 140 in covered frames
-    return np.where(hidden, 1.0, np.clip(sigma, numbers.min_sigma_200mm, 1.0))
+    return np.where(hidden, 1.0, np.minimum(np.maximum(sigma, numbers.min_sigma_200mm), 1.0))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Dict, Optional, Sequence
 
 from niki_ros.body.observation import JointObservation
+from niki_ros.body.rotations import length
 from niki_ros.common.settings import TrackingConfig
 from niki_ros.images.boxes import overlap, share_within
 from niki_ros.people.person import Person
@@ -65,7 +66,7 @@ def _distance_cost(person, observation, root_m, stamp_ns, settings, numbers) -> 
     off_m = (np.asarray(root_m) - predicted_m) * (1.0, 1.0, numbers.depth_weight)
     gap_s = (stamp_ns - last.stamp_ns) * 1e-9
     reach_m = numbers.reach_m + settings.max_speed_m_s * gap_s
-    apart_m = float(np.linalg.norm(off_m))
+    apart_m = float(length(off_m))
     if apart_m <= reach_m or (apart_m <= 2 * reach_m and shared >= settings.min_overlap):
         return apart_m / reach_m + (1.0 - shared)
     within = share_within(last.box_px, observation.box_px)

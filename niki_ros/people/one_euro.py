@@ -5,7 +5,7 @@ Casiez, Roussel, Vogel 2012: a first-order low pass whose cut-off opens with spe
 cutoff = min_cutoff + beta · |speed|, alpha = 1 / (1 + 1 / (2π · cutoff · dt)).
 """
 
-from niki_ros.body.rotations import rotmat_from_rotvec, rotvec_from_rotmat
+from niki_ros.body.rotations import length, rotmat_from_rotvec, rotvec_from_rotmat
 import numpy as np
 
 SPEED_CUTOFF_HZ = 1.5
@@ -38,17 +38,16 @@ class OneEuroRotations:
             self.velocity_rad_s = np.zeros_like(self.velocity_rad_s)
             return self.rotmat
         # one call for both: the step from the filtered pose, and the speed from the last input
-        before = np.swapaxes(np.stack([self.rotmat, self._raw]), -1, -2)
+        before = np.array([self.rotmat, self._raw]).swapaxes(-1, -2)
         moved, turned = rotvec_from_rotmat(before @ rotmat)
         self._raw = rotmat.copy()
         blend = _alpha(SPEED_CUTOFF_HZ, dt_s)
         self.velocity_rad_s = self.velocity_rad_s + blend * (turned / dt_s - self.velocity_rad_s)
-        speed = np.linalg.norm(self.velocity_rad_s, axis=-1, keepdims=True)
+        speed = length(self.velocity_rad_s)[:, None]
         step = _alpha(min_cutoff_hz + beta * speed, dt_s) * moved
         if max_step_rad is not None:
-            length = np.linalg.norm(step, axis=-1, keepdims=True)
             limit = np.reshape(max_step_rad, (-1, 1))
-            step = step * np.minimum(1.0, limit / np.maximum(length, 1e-9))
+            step = step * np.minimum(1.0, limit / np.maximum(length(step)[:, None], 1e-9))
         # Gram-Schmidt is not needed: products of exact rotations drift by 1e-16 a frame
         self.rotmat = self.rotmat @ rotmat_from_rotvec(step)
         return self.rotmat

@@ -9,7 +9,9 @@ from typing import Callable, List, Optional, Sequence
 from niki_ros.body.body import Body
 from niki_ros.body.kinematics import forward_kinematics
 from niki_ros.body.observation import JointObservation
+from niki_ros.body.rotations import length
 from niki_ros.body.skeleton import Skeleton
+from niki_ros.common.median import median
 from niki_ros.people.person_frame import ImageContext, PersonFrame
 from niki_ros.people.stages.stage import Stage
 from niki_ros.scene.image_rotation import ImageRotation
@@ -33,7 +35,7 @@ class Sighting:
         if self.root_m is None:
             return None
         gap_s = (stamp_ns - self.stamp_ns) * 1e-9
-        speed_m_s = float(np.linalg.norm(self.root_velocity_m_s))
+        speed_m_s = float(length(self.root_velocity_m_s))
         velocity_m_s = self.root_velocity_m_s * min(1.0, _MAX_COAST_M_S / max(speed_m_s, 1e-9))
         decay_s = _VELOCITY_DECAY_S
         return self.root_m + velocity_m_s * decay_s * (1 - np.exp(-gap_s / decay_s))
@@ -170,5 +172,5 @@ def shape_change_ratio(before: JointObservation, now: JointObservation) -> float
     if not len(moved_px):
         return np.inf
     size_px = max(float((now.box_px[2:] - now.box_px[:2]).max()), 1.0)
-    apart_px = np.linalg.norm(moved_px - np.median(moved_px, axis=0), axis=1)
-    return float(np.median(apart_px)) / size_px
+    apart_px = length(moved_px - median(moved_px))
+    return float(median(apart_px)) / size_px

@@ -4,11 +4,14 @@ from dataclasses import dataclass
 from typing import List
 
 from niki_ros.body.observation import JointObservation
+from niki_ros.body.rotations import length
 from niki_ros.body.skeleton import MIRROR_29
+from niki_ros.common.median import median
 from niki_ros.images.boxes import overlap, share_within
 import numpy as np
 
-_UPPER_BODY, _LOWER_BODY = [12, 15, 16, 17, 18, 19], [0, 1, 2, 4, 5, 7, 8]
+_UPPER_BODY, _LOWER_BODY = np.array([12, 15, 16, 17, 18, 19]), np.array([0, 1, 2, 4, 5, 7, 8])
+_ORDERS = np.arange(24), np.array(MIRROR_29[:24])
 
 
 @dataclass(frozen=True)
@@ -44,12 +47,13 @@ def is_same_person(one: JointObservation, other: JointObservation,
         return True
     size = max(float(one.box_px[3] - one.box_px[1]), float(other.box_px[3] - other.box_px[1]), 1.0)
     if share_within(one.box_px, other.box_px) > numbers.min_within_ratio:
-        apart = np.linalg.norm(one.keypoints_px - other.keypoints_px, axis=1) / size
-        if any(np.median(apart[part]) < numbers.max_part_ratio
+        apart = length(one.keypoints_px - other.keypoints_px) / size
+        if any(median(apart[part]) < numbers.max_part_ratio
                for part in (_UPPER_BODY, _LOWER_BODY)):
             return True
-    for order in (list(range(24)), list(MIRROR_29[:24])):
-        apart = np.linalg.norm(one.keypoints_px[:24] - other.keypoints_px[order], axis=1)
-        if np.isfinite(apart).any() and np.nanmedian(apart) < numbers.max_keypoint_ratio * size:
+    for order in _ORDERS:
+        apart = length(one.keypoints_px[:24] - other.keypoints_px.take(order, 0))
+        known = apart[~np.isnan(apart)]
+        if len(known) and median(known) < numbers.max_keypoint_ratio * size:
             return True
     return False

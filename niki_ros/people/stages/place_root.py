@@ -40,7 +40,7 @@ def root_of_joints(joints_m, seen: JointObservation, camera: Camera) -> Optional
     :param joints_m: (29, 3) relative to the pelvis, camera axes.
     """
     sigma_px = np.asarray(seen.keypoint_sigma_px, dtype=np.float64)
-    certain = np.clip(1.0 - seen.sigma_200mm, 0.0, 1.0) ** 2
+    certain = np.minimum(np.maximum(1.0 - seen.sigma_200mm, 0.0), 1.0) ** 2
     weights = np.where(np.isfinite(sigma_px), certain / np.maximum(sigma_px, MIN_SIGMA_PX) ** 2,
                        0.0)
     return solve_root(joints_m, seen.keypoints_px, weights, camera)
