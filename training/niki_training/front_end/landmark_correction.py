@@ -29,7 +29,7 @@ _KEYS = ('joints_m', 'keypoints_px', 'camera_matrix', 'image_size', 'obs_found',
          'obs_landmarks_world_m', 'obs_landmarks_seen')
 _MIN_SCALE = 0.05  # added to the standard deviations of the inputs
 # (33,) index of each landmark's counterpart on the other side
-_MIRROR_LANDMARKS = (0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9,
+MIRROR_LANDMARKS = (0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9,
                      *(one + step for one in range(11, 33, 2) for step in (1, 0)))
 
 
@@ -88,7 +88,7 @@ def _of_shard(shard: dict, path: Path) -> Samples:
 
 
 def mirrored(samples: Samples) -> Samples:
-    flip, sides = torch.tensor([-1.0, 1.0, 1.0]), list(_MIRROR_LANDMARKS)
+    flip, sides = torch.tensor([-1.0, 1.0, 1.0]), list(MIRROR_LANDMARKS)
     world = samples.inputs[:, :99].reshape(-1, 33, 3)[:, sides] * flip
     seen, beyond = samples.inputs[:, 99:132][:, sides], samples.inputs[:, 132:][:, sides]
     other_inputs = torch.cat([world.flatten(1), seen, beyond], dim=1)

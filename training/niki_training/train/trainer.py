@@ -46,7 +46,7 @@ class Trainer:
         :param pairs: observations of a front end to train on, or None.
         """
         self.config, self.folder, self.motion = config, Path(folder), motion
-        self.rank, self.world = _join_process_group()
+        self.rank, self.world = join_process_group()
         torch.manual_seed(config.seed)
         self.device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
         axes = torch.tensor(bone_axes(skeleton.rest_joints_m), dtype=torch.float32)
@@ -232,7 +232,7 @@ class _BatchStream(torch.utils.data.IterableDataset):
         return iter(self.batches)
 
 
-def _join_process_group():
+def join_process_group():
     """Join torchrun's process group, if it started this process; return rank and size."""
     if 'WORLD_SIZE' not in os.environ or int(os.environ['WORLD_SIZE']) < 2:
         return 0, 1
