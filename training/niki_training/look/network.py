@@ -33,6 +33,23 @@ class LookConfig:
 
 
 @dataclass(frozen=True)
+class ScaleNumbers:
+    """
+    Scales of what the hidden layers add to the start.
+
+    A step of an optimiser at a rate of 1e-3 then changes each output by a small part of its usual
+    error, and not by as much as the whole body.
+    """
+
+    uv: float = 0.05  # sides of the crop
+    joints_m: float = 0.1
+    vectors: float = 0.2  # bones over their length
+    logits: float = 1.0  # of visibility and presence
+    betas: float = 0.5
+    twist: float = 0.3
+
+
+@dataclass(frozen=True)
 class ErrorNumbers:
     """Numbers of the expected errors; each is a mean absolute error per coordinate."""
 
@@ -74,7 +91,7 @@ class LookNet(nn.Module):
     last maps go through linear layers made from theirs, and the hidden layers add nothing.
     """
 
-    def __init__(self, config: LookConfig = LookConfig()):
+    def __init__(self, config: LookConfig = LookConfig(), scales: ScaleNumbers = ScaleNumbers()):
         super().__init__()
         _check(config)
         self.config = config
@@ -85,6 +102,10 @@ class LookNet(nn.Module):
         self.trunk.freeze_below(config.trainable_from)
         main = _JOINTS * 3 if self.direct else _BODY * 6
         self._widths = (_JOINTS * 2, main, _JOINTS, 1, 0 if self.direct else _BETAS, _TWISTS * 2)
+        values = (scales.uv, scales.joints_m if self.direct else scales.vectors, scales.logits,
+                  scales.logits, scales.betas, scales.twist)
+        scale = torch.cat([torch.full((n,), value) for n, value in zip(self._widths, values)])
+        self.register_buffer('scale', scale, persistent=False)
         channels, side, _ = self.trunk.shapes[self._last]
         flat = channels * side**2
         features = flat + self.trunk.shapes[self._fine][0] * side**2
@@ -110,6 +131,19 @@ class LookNet(nn.Module):
         """Return the outputs for tensors that ``trunk.lower`` returned for the crops."""
         return self._heads(self.trunk.upper(crossing))
 
+    def parameter_groups(self, trunk_rate: float, head_rate: float) -> list[dict]:
+        """
+        Return groups for an optimiser, each with its learning rate ``lr``.
+
+        The linear start belongs to the trunk: it sums over a thousand features, so that a step of
+        the heads' rate would move every joint by half of the crop.
+        """
+        parts = self.hidden, self.out, self.errors
+        heads = [parameter for part in parts for parameter in part.parameters()]
+        trunk = [*self.start.parameters(),
+                 *(one for one in self.trunk.parameters() if one.requires_grad)]
+        return [{'params': trunk, 'lr': trunk_rate}, {'params': heads, 'lr': head_rate}]
+
     def _heads(self, maps: dict) -> LookOutput:
         maps = {name: value.float() for name, value in maps.items()}
         if torch.is_autocast_enabled(maps[self._last].device.type):
@@ -123,7 +157,7 @@ class LookNet(nn.Module):
         side = self.trunk.shapes[self._last][1]
         fine = F.avg_pool2d(maps[self._fine], _FINE_SIDE_PX // side).flatten(1)
         features = torch.cat([flat, fine], dim=1)
-        learned = self.out(self.hidden(features)).split(self._widths, dim=1)
+        learned = (self.scale * self.out(self.hidden(features))).split(self._widths, dim=1)
         started = self.start(flat).split(self._widths[:4], dim=1)
         uv, main, visible, present = (a + b for a, b in zip(started, learned))
         twist = learned[5].unflatten(1, (_TWISTS, 2))
@@ -146,7 +180,8 @@ class LookNet(nn.Module):
         with torch.no_grad():
             nn.init.zeros_(self.out.weight)
             nn.init.zeros_(self.out.bias)
-            self.out.bias[-2 * _TWISTS::2] = 1.0  # cosine of no twist
+            # cosine of no twist
+            self.out.bias[-2 * _TWISTS::2] = 1.0 / self.scale[-2 * _TWISTS::2]
             rows = [_old_rows(self.trunk, name) for name in OLD_OUTPUTS]
             self.start.weight.copy_(self._start_rows(*(weight for weight, _ in rows)))
             self.start.bias.copy_(self._start_rows(*(bias for _, bias in rows)))

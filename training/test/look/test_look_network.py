@@ -131,3 +131,18 @@ def test_gradients_stay_finite_where_a_vector_is_zero():
 def test_wrong_settings_are_refused(wrong):
     with pytest.raises(ConfigError, match=f'{next(iter(wrong))} is'):
         LookNet(replace(LITE, **wrong))
+
+
+def test_the_first_steps_of_an_optimiser_keep_the_start(images):
+    people = images[:2]  # there is nobody in the last one, where a rotation is anything
+    net = LookNet(replace(LITE, width=768))
+    groups = net.parameter_groups(3e-5, 1e-3)
+    assert sum(p.numel() for group in groups for p in group['params']) == sum(
+        p.numel() for p in net.parameters())
+    before = net(people)
+    (before.uv.sum() + before.joints_m.sum() + before.visible.sum()).backward()
+    torch.optim.Adam(groups).step()
+    with torch.no_grad():
+        after = net(people)
+    assert 0 < (after.uv - before.uv).abs().mean() < 0.05
+    assert 0 < (after.joints_m - before.joints_m).abs().mean() < 0.05
