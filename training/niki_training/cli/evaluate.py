@@ -13,6 +13,8 @@ VERBS = {
               'the pipeline on calibrated video with measured joints (Pose2Sim trials)'),
     'sweep': ('niki_training.evaluate.sweep',
               'the effect of one number of a stage on the figures of calibrated video'),
+    'rates': ('niki_training.evaluate.rates',
+              'how much bodies depend on the rate of the camera, stage by stage, on any clip'),
     'occlude': ('niki_training.evaluate.occlude',
                 'the effect of rectangles over parts of a person on every joint, on any clip'),
     'rendered': ('niki_training.evaluate.rendered',
