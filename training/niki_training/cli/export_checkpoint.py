@@ -37,12 +37,15 @@ def export_any(args) -> dict:
     from niki_ros.observers.look_network import KIND as LOOK
 
     from niki_training.files.archives import kind_of
+    from niki_training.files.pieces import is_index
     from niki_training.image.export import export_person
     from niki_training.image.train import KIND as PERSON
     from niki_training.lift.export import export_lift
+    from niki_training.look.checkpoint import checkpoint_index
     from niki_training.look.export import export_look
     exporters = {PERSON: export_person, LIFTER: export_lift, LOOK: export_look}
-    kind = kind_of(args.checkpoint)
+    in_pieces = is_index(checkpoint_index(args.checkpoint))
+    kind = LOOK if in_pieces else kind_of(args.checkpoint)
     if kind in exporters and args.fp16:
         raise ConfigError(f'--fp16 is for solvers; {args.checkpoint} is of kind {kind!r}: export '
                           f'it without, then niki-export cast {args.folder}')

@@ -16,8 +16,8 @@ from torch import nn
 from niki_training.export.graph_facts import weight_bytes
 from niki_training.export.niki import graph_bytes, IR_VERSION, OPSET
 from niki_training.export.weight_storage import with_fp16_storage
-from niki_training.files.archives import read_record
-from niki_training.look.network import LookConfig, LookNet
+from niki_training.look.checkpoint import network_of, read_checkpoint
+from niki_training.look.network import LookNet
 from niki_training.look.trunk import INPUT, SIZE_PX
 
 MEANING = {
@@ -55,25 +55,14 @@ class LookGraph(nn.Module):
                 torch.sigmoid(found.present)[:, None])
 
 
-def network_of(record: dict, source) -> LookNet:
-    """
-    Return the averaged network of a checkpoint's record, for evaluation.
-
-    :param record: ``kind``, ``network`` (fields of :class:`LookConfig`), ``average`` (weights).
-    :param source: of the record, for messages.
-    """
-    if record.get('kind') != KIND:
-        raise ModelError(f'{source} is no checkpoint of niki-train look')
-    net = LookNet(LookConfig(**record['network']))
-    net.load_state_dict(record['average'])
-    return net.eval()
-
-
 def export_look(checkpoint: Path, folder: Path, name: str) -> dict:
-    """Write the model folder of a checkpoint, and return its manifest."""
-    record = read_record(checkpoint, 'niki-train look')
+    """Write the model folder of a run or its checkpoint, and return the manifest."""
+    record = read_checkpoint(checkpoint)
     net = network_of(record, checkpoint)
-    return write_look(net, folder, name, record.get('facts', {})).manifest
+    training = {'steps': record['total_steps'], 'seconds': round(record['total_seconds'], 1),
+                **record.get('config', {})}
+    facts = {'training': training, **record.get('facts', {})}
+    return write_look(net, folder, name, facts).manifest
 
 
 def write_look(net: LookNet, folder: Path, name: str, facts: dict) -> ModelFolder:

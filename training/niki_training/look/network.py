@@ -131,19 +131,6 @@ class LookNet(nn.Module):
         """Return the outputs for tensors that ``trunk.lower`` returned for the crops."""
         return self._heads(self.trunk.upper(crossing))
 
-    def parameter_groups(self, trunk_rate: float, head_rate: float) -> list[dict]:
-        """
-        Return groups for an optimiser, each with its learning rate ``lr``.
-
-        The linear start belongs to the trunk: it sums over a thousand features, so that a step of
-        the heads' rate would move every joint by half of the crop.
-        """
-        parts = self.hidden, self.out, self.errors
-        heads = [parameter for part in parts for parameter in part.parameters()]
-        trunk = [*self.start.parameters(),
-                 *(one for one in self.trunk.parameters() if one.requires_grad)]
-        return [{'params': trunk, 'lr': trunk_rate}, {'params': heads, 'lr': head_rate}]
-
     def _heads(self, maps: dict) -> LookOutput:
         maps = {name: value.float() for name, value in maps.items()}
         if torch.is_autocast_enabled(maps[self._last].device.type):
