@@ -16,6 +16,7 @@ from niki_training.render.visibility import joint_depths, SurfaceSamples
 
 _TEXTURE_PX = 256  # of clothes: a person is seldom higher than 480 pixels
 _PANORAMA_ODDS = 0.8  # of clips, where panoramas are given; the others are in drawn rooms
+_CLOTH_M = 0.012, 0.03  # least and most that cloth adds to the depth of a joint
 _KEPT_STEP = 6  # every sixth panorama is kept for val and test
 _SILHOUETTE_KINDS = [KINDS.index(kind) for kind in ('skin', 'cloth', 'shoe')]
 
@@ -63,7 +64,10 @@ class Appearance:
         faces = outfit.faces[np.isin(outfit.kind, _SILHOUETTE_KINDS)]
         weights = np.zeros((len(outfit.vertices_m), 24))
         np.put_along_axis(weights, outfit.bones, outfit.weights, axis=1)
-        # cloth is not flesh: the depth of a joint is measured from the skin
+        bare_m = joint_depths(body, body.vertices_m)
+        # the nearest vertices of coarse cloth are farther away than the cloth is thick
+        depth_m = np.clip(joint_depths(body, outfit.vertices_m[np.unique(faces)]),
+                          bare_m + _CLOTH_M[0], bare_m + _CLOTH_M[1])
         return SurfaceSamples(
             outfit.vertices_m, outfit.normals, weights, surface(outfit.vertices_m, faces)[1],
-            joint_depths(body, body.vertices_m), rng)
+            depth_m, rng)

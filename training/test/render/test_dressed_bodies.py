@@ -8,6 +8,7 @@ from niki_ros.body.skeleton import JOINT, open_skeleton
 from niki_ros.common.errors import BackendError
 from niki_training.render import scene
 from niki_training.render.anny_body import AnnyModel, draw_phenotype
+from niki_training.render.clips import ClipRenderer
 from niki_training.render.garments.dressed import dressed, KINDS, skinned
 from niki_training.render.garments.wardrobe import Wardrobe
 from niki_training.render.motion import load_rooted_motion
@@ -128,3 +129,22 @@ def _red_and_green(renderer, one, kept, is_green, matrices):
     light = {'light_to': np.eye(3)[:2], 'light_colour': np.zeros((2, 3)), 'sky': np.ones(3),
              'ground': np.ones(3), 'gloss': 0.0, 'up': np.array([0.0, -1.0, 0.0])}
     return renderer.draw(_CAMERA, light, matrices[None], with_depth=False)[0] > 128
+
+
+def test_truth_of_visibility_does_not_depend_on_clothes(real_motion):
+    """Thick clothes hide no joint of their wearer; the same clips have about the same truth."""
+    pytest.importorskip('moderngl', reason="needs moderngl: pip install 'niki_training[render]'")
+    motion = load_rooted_motion(real_motion / 'cmu_smpl24_30fps_val.npz')
+    folder = real_data('clothes', 'clothes__shoes01.npz')
+    visible, hidden = [], []
+    for clothes in ((), (folder,)):
+        try:
+            renderer = ClipRenderer(motion, open_skeleton(), 'val', 4, 2, clothes=clothes)
+        except BackendError as error:
+            pytest.skip(str(error))
+        frames = [frame for k in range(16) for frame in renderer.draw(renderer.plan(k), k)]
+        renderer.close()
+        visible.append([frame.visible for frame in frames])
+        hidden.append([frame.hidden_percent for frame in frames])
+    assert (np.array(visible[0]) == np.array(visible[1])).mean() > 0.93
+    assert np.median(np.abs(np.subtract(*hidden))) < 4
