@@ -1,14 +1,14 @@
 """Publication of the bodies of an image: TF, joint states, robot descriptions, joints, markers."""
 
+from itertools import chain
 from typing import Dict, List, Optional, Tuple
 
-from geometry_msgs.msg import TransformStamped
 from niki_ros.body.body import Body
 from niki_ros.body.skeleton import Skeleton
 from niki_ros.common.settings import TrackingConfig
 from niki_ros.robot_model import urdf
 from niki_ros.robot_model.human_description import offsets_from_hips
-from niki_ros.ros.body_frames import BodyFrames
+from niki_ros.ros.body_frames import BodyFrames, Pair, TransformSerializer
 from niki_ros.ros.body_topics import BodyTopics
 from niki_ros.ros.conversions import cloud_from_bodies, image_from_rgb, stamp_from_ns
 from niki_ros.ros.faults import FaultLog
@@ -71,15 +71,13 @@ class _BodyOutput:
         if is_first:
             self._frames = BodyFrames(self._roots, [topics.links for topics in self.topics])
 
-    def transforms(self, body: Body, stamp, frame_id: str,
-                   with_links: bool) -> List[TransformStamped]:
-        """Return the transforms from the frame of the image to the root and to all links."""
+    def transforms(self, body: Body, frame_id: str,
+                   with_links: bool) -> Tuple[List[Pair], np.ndarray]:
+        """Return root and links with their parents, and their numbers as of BodyFrames."""
         root_m = urdf.root_position(body.rotmat, body.root_m, self._offsets_m)
-        transforms = self._frames.root(stamp, frame_id, root_m, urdf.root_quat_xyzw(body.rotmat))
-        if with_links:
-            transforms = transforms + self._frames.links(
-                stamp, [topics.transforms() for topics in self.topics])
-        return transforms
+        links = [topics.transforms() for topics in self.topics] if with_links else []
+        numbers = self._frames.numbers(root_m, urdf.root_quat_xyzw(body.rotmat), links)
+        return self._frames.pairs(frame_id, with_links), numbers
 
 
 class BodyPublisher:
@@ -95,7 +93,7 @@ class BodyPublisher:
         self._node, self._skeleton, self._config = node, skeleton, config
         self._tracking, self._faults = tracking, faults
         self._outputs: Dict[int, _BodyOutput] = {}
-        self._markers_of = SkeletonMarkers()
+        self._markers_of, self._serializer = SkeletonMarkers(), TransformSerializer()
         self._tf = self._make(TFMessage, '/tf', TF_QOS, overridable())
         self._joints = self._make_publisher(PointCloud2, 'joints', overridable())
         self._markers = self._make_publisher(MarkerArray, 'markers', overridable())
@@ -125,9 +123,10 @@ class BodyPublisher:
                 topics.publish(body, stamp)
         if bodies and self._config.publish_tf != 'none':
             with_links = self._config.publish_tf == 'all'
-            self._tf.publish(TFMessage(transforms=[
-                transform for body, output in zip(bodies, outputs)
-                for transform in output.transforms(body, stamp, frame_id, with_links)]))
+            pairs, numbers = zip(*(output.transforms(body, frame_id, with_links)
+                                   for body, output in zip(bodies, outputs)))
+            self._tf.publish(self._serializer.serialize(
+                list(chain.from_iterable(pairs)), stamp, np.concatenate(numbers)))
         self._joints.publish(cloud_from_bodies(bodies, stamp, frame_id))
         if self._tracked is not None:
             self._last_header = stamp, frame_id
