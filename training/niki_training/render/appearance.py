@@ -18,7 +18,7 @@ _TEXTURE_PX = 256  # of clothes: a person is seldom higher than 480 pixels
 _PANORAMA_ODDS = 0.8  # of clips, where panoramas are given; the others are in drawn rooms
 _CLOTH_M = 0.012, 0.03  # least and most that cloth adds to the depth of a joint
 _KEPT_STEP = 6  # every sixth panorama is kept for val and test
-_SILHOUETTE_KINDS = [KINDS.index(kind) for kind in ('skin', 'cloth', 'shoe')]
+SILHOUETTE_KINDS = [KINDS.index(kind) for kind in ('skin', 'cloth', 'shoe')]
 
 
 class Appearance:
@@ -61,13 +61,19 @@ class Appearance:
             return SurfaceSamples(
                 outfit['vertices'], body.normals, self.model.weights, body.area_m2,
                 joint_depths(body, outfit['vertices']), rng)
-        faces = outfit.faces[np.isin(outfit.kind, _SILHOUETTE_KINDS)]
+        faces = outfit.faces[np.isin(outfit.kind, SILHOUETTE_KINDS)]
         weights = np.zeros((len(outfit.vertices_m), 24))
         np.put_along_axis(weights, outfit.bones, outfit.weights, axis=1)
-        bare_m = joint_depths(body, body.vertices_m)
-        # the nearest vertices of coarse cloth are farther away than the cloth is thick
-        depth_m = np.clip(joint_depths(body, outfit.vertices_m[np.unique(faces)]),
-                          bare_m + _CLOTH_M[0], bare_m + _CLOTH_M[1])
         return SurfaceSamples(
             outfit.vertices_m, outfit.normals, weights, surface(outfit.vertices_m, faces)[1],
-            depth_m, rng)
+            dressed_joint_depths(outfit), rng)
+
+
+def dressed_joint_depths(outfit: DressedBody) -> np.ndarray:
+    """Return the depth (29,) of each joint under skin and cloth, metres."""
+    body = outfit.body
+    faces = outfit.faces[np.isin(outfit.kind, SILHOUETTE_KINDS)]
+    bare_m = joint_depths(body, body.vertices_m)
+    # the nearest vertices of coarse cloth are farther away than the cloth is thick
+    return np.clip(joint_depths(body, outfit.vertices_m[np.unique(faces)]),
+                   bare_m + _CLOTH_M[0], bare_m + _CLOTH_M[1])
