@@ -86,9 +86,16 @@ def write_look(net: LookNet, folder: Path, name: str, facts: dict) -> ModelFolde
     found = load_engine(graph, threads=1).run({INPUT: image.numpy()})
     agreement = _differences(half, found)
     _check('the exported graph differs from torch', agreement, _MAX_RATIO)
-    trunk = find_model(f'landmarks-{net.config.size}').manifest
     return write_model_folder(folder, graph, {
-        'name': name, 'kind': KIND, 'precision': 'fp32', 'weights_stored': 'fp16',
+        'name': name, **_manifest(net, graph), 'torch_difference': agreement,
+        'half_precision_difference': rounding, **facts})
+
+
+def _manifest(net: LookNet, graph: bytes) -> dict:
+    """Return what the manifest states about network and graph."""
+    trunk = find_model(f'landmarks-{net.config.size}').manifest
+    return {
+        'kind': KIND, 'precision': 'fp32', 'weights_stored': 'fp16',
         'weight_bytes': weight_bytes(graph), 'opset': OPSET, 'ir_version': IR_VERSION,
         'parameters': sum(p.numel() for p in net.parameters()), 'size_px': SIZE_PX,
         'joint_set': 'open29', 'skeleton': 'open29', 'head': net.config.head,
@@ -101,8 +108,7 @@ def write_look(net: LookNet, folder: Path, name: str, facts: dict) -> ModelFolde
                    'changes': 'converted to ONNX; branches of mask and heat map cut off; new '
                    'heads; trained on'},
         'license': trunk['license'], 'trunk_training_data': trunk['training_data'],
-        'network': asdict(net.config), 'torch_difference': agreement,
-        'half_precision_difference': rounding, **facts})
+        'network': asdict(net.config)}
 
 
 def _outputs(net: LookNet, image) -> dict:
