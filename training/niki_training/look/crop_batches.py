@@ -19,37 +19,45 @@ _TWISTS = [joint - 1 for joint in MIRROR_29[1:24]]
 TRUTH = ('uv', 'joints_m', 'rotmat', 'betas', 'twist', 'visible', 'in_image', 'present')
 
 
+class RandomOrder:
+    """Rows of batches in a random order that visits each row once before any of them again."""
+
+    def __init__(self, size: int, seed: int, rank: int = 0, world: int = 1):
+        """``rank`` is the number of this process, one of ``world``."""
+        self.size, self._seed, self._rank, self._world = size, seed, rank, world
+        self._epoch, self._order = -1, np.zeros(0, int)
+
+    def rows(self, count: int, step: int) -> np.ndarray:
+        """Return the rows (count,) of a step's batch of this process."""
+        first = (step * self._world + self._rank) * count
+        return np.array([self._row(*divmod(place, self.size))
+                         for place in range(first, first + count)])
+
+    def _row(self, epoch: int, place: int) -> int:
+        if epoch != self._epoch:
+            self._order = np.random.default_rng([self._seed, epoch]).permutation(self.size)
+            self._epoch = epoch
+        return int(self._order[place])
+
+
 class StoredCrops:
     """
-    Crops in a random order that visits each of them once before any of them again.
+    Augmented crops in a random order that visits each of them once before any of them again.
 
     :param crops: sequence whose rows are dicts of arrays, ``image`` (n, 256, 256, 3) uint8 and
         ``TRUTH``. :param rank: number of this process, one of ``world``.
     """
 
     def __init__(self, crops, device, seed: int, rank: int = 0, world: int = 1):
-        self._crops, self._device, self._seed = crops, device, seed
-        self._rank, self._world = rank, world
-        self._epoch, self._order = -1, np.zeros(0, int)
+        self._crops, self._device, self._seed, self._rank = crops, device, seed, rank
+        self._order = RandomOrder(len(crops), seed, rank, world)
 
     def __len__(self) -> int:
         return len(self._crops)
 
-    def rows(self, count: int, step: int) -> np.ndarray:
-        """Return the rows (count,) of a step's batch of this process."""
-        first = (step * self._world + self._rank) * count
-        at = np.arange(first, first + count)
-        return np.array([self._row(*divmod(int(place), len(self._crops))) for place in at])
-
-    def _row(self, epoch: int, place: int) -> int:
-        if epoch != self._epoch:
-            self._order = np.random.default_rng([self._seed, epoch]).permutation(len(self._crops))
-            self._epoch = epoch
-        return int(self._order[place])
-
     def batch(self, count: int, step: int) -> dict:
         """Return ``count`` augmented crops; ``image`` (N, 3, 256, 256) RGB 0 … 1 and ``TRUTH``."""
-        own = crop_tensors(self._crops[self.rows(count, step)], self._device)
+        own = crop_tensors(self._crops[self._order.rows(count, step)], self._device)
         generator = step_generator(self._seed, self._rank, step, _STREAM, self._device)
         return augmented(own, generator)
 

@@ -71,9 +71,16 @@ class Photographs:
         keep = np.flatnonzero(self.is_held_out == held_out)
         if not len(keep):
             raise InputError('the photographs have too few people for training and evaluation')
-        arrays = {field.name: getattr(self, field.name)[keep] for field in fields(self)
+        return self._rows(keep)
+
+    def first(self, count: int) -> 'Photographs':
+        """Return the first ``count`` crops."""
+        return self._rows(np.arange(min(count, len(self.jpeg))))
+
+    def _rows(self, rows) -> 'Photographs':
+        arrays = {field.name: getattr(self, field.name)[rows] for field in fields(self)
                   if field.name not in ('jpeg', 'size')}
-        return replace(self, jpeg=[self.jpeg[k] for k in keep], **arrays)
+        return replace(self, jpeg=[self.jpeg[k] for k in rows], **arrays)
 
 
 def is_held_out(image: str) -> bool:

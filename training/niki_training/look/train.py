@@ -229,6 +229,12 @@ class LookTrainer:
         if self.world > 1:
             distributed.barrier()
 
+    def leave(self) -> None:
+        """Leave torchrun's process group; the process can end then."""
+        if self.world > 1:
+            distributed.barrier()
+            distributed.destroy_process_group()
+
     def record(self) -> dict:
         """Return all that a continued run needs, in tensors and plain values."""
         return {
