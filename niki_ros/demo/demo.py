@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Callable, Dict
+from typing import Callable, Dict, Union
 
 from niki_ros.common.errors import NikiError, SourceError
 from niki_ros.common.plain_text import write_plainly
@@ -145,7 +145,7 @@ class _Processes:
         end_s = time.monotonic() + timeout_s
         while not self._stop.is_set() and not is_done():
             self._executor.spin_once(timeout_sec=0.02)
-            self._progress.show(progress())
+            self._progress.show(progress)
             for module, process in self._running.items():
                 if process.poll() not in (None, 0):
                     raise DemoError(f'{module} ended with code {process.returncode}, see above')
@@ -195,13 +195,14 @@ class _ProgressLine:
     def __init__(self):
         self._is_terminal, self._shown_s, self._width = sys.stderr.isatty(), 0.0, 0
 
-    def show(self, text: str):
-        """Show ``text``, unless the last one was shown just before."""
+    def show(self, text: Union[str, Callable[[], str]]):
+        """Show a text, or that of a function, unless the last one was shown just before."""
         now_s = time.monotonic()
         period_s = _TERMINAL_PERIOD_S if self._is_terminal else _LOG_PERIOD_S
         if now_s - self._shown_s < period_s:
             return
         self._shown_s = now_s
+        text = text if isinstance(text, str) else text()
         if self._is_terminal:
             print('\r' + text.ljust(self._width), end='', file=sys.stderr, flush=True)
             self._width = len(text)

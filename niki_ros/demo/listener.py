@@ -8,6 +8,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from niki_ros.body.body import Body
 from niki_ros.messages.joint_cloud import bodies_from_cloud
 from niki_ros.messages.stamps import ns_from_stamp
+from niki_ros.ros.body_frames import first_stamp_ns
 from niki_ros.ros.qos import LATCHED_QOS
 import numpy as np
 from rclpy.node import Node
@@ -75,7 +76,7 @@ class DemoListener(Node):
             if not periodic:
                 self.last_arrival_s = time.monotonic()
             if on_message:
-                on_message(deserialize_message(data, kind), arrival_ns)
+                on_message(data, arrival_ns)
         self.create_subscription(kind, topic, callback, qos, raw=True)
 
     def _subscribe_to_body(self, body_id: int):
@@ -85,12 +86,14 @@ class DemoListener(Node):
             self._record(JointState, f'{topic}/joint_states', _QUEUE_QOS)
             self._record(String, f'{topic}/robot_description', LATCHED_QOS)
 
-    def _on_tf(self, message, arrival_ns):
-        stamp_ns = ns_from_stamp(message.transforms[0].header.stamp)
+    def _on_tf(self, data, arrival_ns):
+        # to read all transforms would take a core from the node for milliseconds per image
+        stamp_ns = first_stamp_ns(data)
         self.latencies_ms.append((arrival_ns - stamp_ns) * 1e-6)
         self.frames_with_body.add(stamp_ns)
 
-    def _on_joints(self, message, arrival_ns):
+    def _on_joints(self, data, arrival_ns):
+        message = deserialize_message(data, PointCloud2)
         stamp_ns = ns_from_stamp(message.header.stamp)
         self.bodies[stamp_ns] = bodies_from_cloud(message)
         self.arrivals_ns[stamp_ns] = arrival_ns
@@ -98,7 +101,7 @@ class DemoListener(Node):
             self.body_ids.add(body.id)
             self._subscribe_to_body(body.id)
 
-    def _on_diagnostics(self, message, _):
-        for status in message.status:
+    def _on_diagnostics(self, data, _):
+        for status in deserialize_message(data, DiagnosticArray).status:
             if status.name.endswith(': pose'):
                 self.diagnostics = {value.key: value.value for value in status.values}

@@ -1,6 +1,7 @@
 """TF transforms of bodies, serialized: the message is laid out once, then only numbers change."""
 
 from itertools import chain
+import struct
 from typing import Iterable, List, Optional, Tuple
 
 from geometry_msgs.msg import TransformStamped
@@ -83,6 +84,13 @@ class TransformSerializer:
         self._stamps_at = stamps_at + np.arange(_STAMP_BYTES)
         self._numbers_at = numbers_at + np.arange(_NUMBER_BYTES)
         self._pairs = pairs
+
+
+def first_stamp_ns(data: bytes) -> int:
+    """Return the stamp of the first transform of a serialized TFMessage; no other is read."""
+    order = '<' if data[1] else '>'
+    sec, nanosec = struct.unpack_from(f'{order}iI', data, _HEADER_BYTES + 4)
+    return sec * 1_000_000_000 + nanosec
 
 
 def _aligned(at: int, size: int) -> int:

@@ -2,7 +2,7 @@
 
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import TransformStamped
-from niki_ros.ros.body_frames import BodyFrames, TransformSerializer
+from niki_ros.ros.body_frames import BodyFrames, first_stamp_ns, TransformSerializer
 import numpy as np
 import pytest
 from rclpy.serialization import deserialize_message, serialize_message
@@ -36,6 +36,7 @@ def test_message_is_that_of_rclpy(names):
         # the bytes between the values are not defined
         assert len(data) == len(serialize_message(expected))
         assert deserialize_message(data, TFMessage) == expected
+        assert first_stamp_ns(data) == stamp.sec * 10**9 + stamp.nanosec
 
 
 def test_other_frames_get_another_layout():
