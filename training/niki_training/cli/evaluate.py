@@ -23,6 +23,8 @@ VERBS = {
                 'the pipeline on a benchmark of the papers, with its own scores'),
     'landmarks': ('niki_training.evaluate.landmarks',
                   'errors of the landmark network on photographs, rendered people and video'),
+    'look': ('niki_training.look.evaluate',
+             'networks that look at people, each alone, on video, photographs, rendered crops'),
     'lift': ('niki_training.evaluate.lift',
              'the lifter and the solvers behind it on held-out motion, with parts left out'),
 }

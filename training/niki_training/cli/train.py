@@ -16,6 +16,8 @@ VERBS = {
     'landmarks': ('niki_training.front_end.landmark_correction',
                   "train the correction of the landmark network's errors"),
     'kinematic': ('niki_training.image.cli', 'train a network from images to poses'),
+    'look': ('niki_training.look.cli',
+             'train a network that looks at people, on rendered crops and photographs'),
     'ablations': ('niki_training.evaluate.ablations',
                   'train every variant of the solver and write one table'),
 }

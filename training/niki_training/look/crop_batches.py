@@ -16,7 +16,8 @@ from niki_training.look.augmentation import (
 _STREAM = 0  # of the random numbers of a step
 _JOINTS, _BODY = list(MIRROR_29), list(MIRROR_29[:24])
 _TWISTS = [joint - 1 for joint in MIRROR_29[1:24]]
-TRUTH = ('uv', 'joints_m', 'rotmat', 'betas', 'twist', 'visible', 'in_image', 'present')
+TRUTH = ('uv', 'joints_m', 'rotmat', 'betas', 'twist', 'visible', 'in_image', 'present',
+         'hidden_percent')
 
 
 class RandomOrder:

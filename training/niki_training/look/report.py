@@ -1,6 +1,7 @@
 """Table and chart of the scores of networks that look at people."""
 
 from pathlib import Path
+from typing import Any
 
 from niki_training.evaluate.plots import new_figure, save_figure
 
@@ -61,7 +62,7 @@ def draw_report(report: dict, path: Path) -> None:
 
 def _value(scores: dict, column: str):
     """Return the score at a path of keys, or None."""
-    value = scores
+    value: Any = scores
     for key in column.split('/'):
         value = value.get(key) if isinstance(value, dict) else None
     return value
