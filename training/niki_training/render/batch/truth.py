@@ -74,6 +74,6 @@ def hidden_percent(points_m, normals, surfaces: Surfaces, frame: CropFrame) -> t
 
 def _at(uv, values) -> torch.Tensor:
     """Return values (N, K) of images (N, S, S) in the pixels nearest to uv (N, K, 2)."""
-    count, size = values.shape[:2]
+    size = values.shape[-1]
     column, row = ((uv + 0.5) * size).round().clamp(0, size - 1).long().unbind(-1)
-    return values.view(count, -1).gather(1, row * size + column)
+    return values.flatten(1).gather(1, row * size + column)
