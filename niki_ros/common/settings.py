@@ -90,7 +90,7 @@ class SmoothingConfig:
     """One-Euro filter (Casiez et al. 2012) on rotations and root."""
 
     enabled: bool = setting(True, 'Smooth rotations and root over time', live=True)
-    min_cutoff_hz: float = setting(6.0, 'Cut-off frequency at rest: a lower one is steadier', 'Hz',
+    min_cutoff_hz: float = setting(8.0, 'Cut-off frequency at rest: a lower one is steadier', 'Hz',
                                    0.01, 100.0, live=True)
     beta: float = setting(2.5, 'Increase of the cut-off with speed: a higher one lags less',
                           'Hz per rad/s', 0.0, 100.0, live=True)

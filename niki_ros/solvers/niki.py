@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Tuple
 
 from niki_ros.body.kinematics import forward_kinematics
 from niki_ros.body.rotations import rotmat_from_rot6d
@@ -15,8 +15,9 @@ from niki_ros.body.trunk_frame import reject_implausible_joints, trunk_frame, Tr
 from niki_ros.common.checks import finite_array, solver_input
 from niki_ros.common.errors import ModelError
 from niki_ros.common.replace import replace
-from niki_ros.solvers.joint_filter import JointFilter, sigma_of_correlated_errors
+from niki_ros.solvers.joint_filter import JointFilter
 from niki_ros.solvers.niki_confidence import NikiConfidence
+from niki_ros.solvers.past_frames import PastFrames
 from niki_ros.solvers.refine import refine_rotations, RefineNumbers
 from niki_ros.solvers.solver import describe_engine, skeleton_of
 import numpy as np
@@ -79,7 +80,8 @@ class NikiSolver:
             raise ModelError(f'{self.name}: the graph lacks the inputs {sorted(missing)}; '
                              f'it has {sorted(shapes)}')
         self.temporal = 'past' in shapes
-        self._past_shape = shapes['past'][1:] if self.temporal else ()
+        # past frames, and values of one
+        self.past_shape: Tuple[int, int] = shapes['past'][1:] if self.temporal else (0, 0)
 
     @classmethod
     def from_folder(cls, path, refine: bool = True, backend: str = 'onnxruntime',
@@ -109,11 +111,12 @@ class NikiSolver:
         if not tracks:
             return []
         bodies = _Bodies.joined([track.prepare(frame) for track, frame in zip(tracks, frames)])
-        past = np.concatenate([np.zeros((1, *self._past_shape), np.float32) if track.past is None
-                               else track.past for track in tracks]) if self.temporal else None
+        past = np.stack([track.past.before(frame.stamp_ns) for track, frame in
+                         zip(tracks, frames)]) if self.temporal else None
         solution, past = self._solve(bodies, past)
-        for i, track in enumerate(tracks):
-            track.past = None if past is None else past[i:i + 1]
+        if past is not None:
+            for track, frame, values in zip(tracks, frames, past[:, -1]):
+                track.past.push(frame.stamp_ns, values)
         return [solution[i] for i in range(len(tracks))]
 
     def describe(self) -> Dict[str, str]:
@@ -152,7 +155,7 @@ class NikiSolver:
         }
         if self.temporal:
             inputs['turn'] = frame.camera_from_trunk
-            inputs['past'] = np.zeros((n, *self._past_shape)) if past is None else past
+            inputs['past'] = np.zeros((n, *self.past_shape)) if past is None else past
         out = self.engine.run({k: np.asarray(v, dtype=np.float32) for k, v in inputs.items()})
         if 'six' in out:  # the name in model folders of earlier versions
             out['rot6d'] = out.pop('six')
@@ -163,10 +166,9 @@ class NikiTrack:
     """Causal state of one person; for a temporal model joints are filtered, as in training."""
 
     def __init__(self, solver: NikiSolver):
-        self.past: Optional[np.ndarray] = None  # (1, ...) of the network, None at first
         self._solver = solver
         self._stamp_ns: Optional[int] = None
-        self._filter = JointFilter()
+        self._start()
 
     def step(self, joints_m, sigma, stamp_ns: int, betas=None, twist_cos_sin=None) -> Solution:
         """Return the solution of one frame; see :meth:`niki_ros.solvers.solver.Track.step`."""
@@ -182,17 +184,19 @@ class NikiTrack:
         bodies = _Bodies.checked(self._solver.skeleton, joints, sigma, twist, betas)
         gap_ns = 0 if self._stamp_ns is None else frame.stamp_ns - self._stamp_ns
         if not 0 <= gap_ns <= _MAX_GAP_NS:
-            self.past, self._filter = None, JointFilter()
+            self._start()
         self._stamp_ns = frame.stamp_ns
         if not self._solver.temporal:
             return bodies
         return self._filtered(bodies, max(gap_ns * 1e-9, _MIN_DT_S), frame.has_correlated_errors)
 
+    def _start(self) -> None:
+        self.past = PastFrames(*self._solver.past_shape)
+        self._filter = JointFilter()
+
     def _filtered(self, bodies: _Bodies, dt_s: float, has_correlated_errors: bool) -> _Bodies:
         joints, sigma = bodies.joints_m, bodies.sigma
         rest = self._solver.skeleton.rest(bodies.betas)
         points = joints - trunk_frame(joints, sigma, rest).origin_m[:, None]
-        if has_correlated_errors:
-            sigma = sigma_of_correlated_errors(sigma, dt_s)
-        joints, sigma = self._filter.step(points, sigma, dt_s)
+        joints, sigma = self._filter.step(points, sigma, dt_s, has_correlated_errors)
         return replace(bodies, joints_m=joints, sigma=sigma)

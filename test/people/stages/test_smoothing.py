@@ -4,6 +4,7 @@ from niki_ros.body.rotations import angle_rad, rotmat_from_rotvec
 from niki_ros.people.one_euro import OneEuroPoint, OneEuroRotations
 from niki_ros.people.stages.smooth_root import limit_distance_change
 import numpy as np
+import pytest
 
 DT = 1 / 30
 
@@ -25,6 +26,16 @@ def test_a_steady_turn_is_followed_and_its_velocity_known():
         out = smooth.step(true, DT, 1.5, 1.0)
     assert angle_rad(out, true)[0] < 0.15
     assert abs(smooth.velocity_rad_s[0, 2] - 3.0) < 0.2
+
+
+@pytest.mark.parametrize('rate_hz', [30, 20, 12])
+def test_a_moving_point_is_smoothed_alike_at_every_rate(rate_hz):
+    def smoothed(rate_hz):
+        smooth = OneEuroPoint()
+        for index in range(rate_hz + 1):
+            found = smooth.step(np.array([np.sin(3.0 * index / rate_hz)]), 1 / rate_hz, 2.0, 0.5)
+        return found[0]
+    assert smoothed(rate_hz) == pytest.approx(smoothed(120), abs=0.01)
 
 
 def test_no_joint_turns_faster_than_allowed():
