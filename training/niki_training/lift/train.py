@@ -138,6 +138,8 @@ def add_arguments(parser) -> None:
     parser.add_argument('--blocks', type=int, default=3)
     parser.add_argument('--pieces', type=int, default=64, help='pieces of motion in a batch')
     parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--without', choices=('real-noise',), help='train without a part, to see '
+                        'what it brings: the measured errors of a front end (exact keypoints)')
     parser.add_argument('--threads', type=positive_int, default=2, help='CPU threads (default 2)')
 
 
@@ -147,7 +149,7 @@ def main(args) -> int:
     if not motion.root_m.any():
         print(f'niki-train lift: {args.data} has no path of the pelvis; people stay in '
               'place, and the lifter does not learn to follow people who walk', file=sys.stderr)
-    batches = LiftBatches(motion, skeleton, args.pieces)
+    batches = LiftBatches(motion, skeleton, args.pieces, errors=args.without != 'real-noise')
     val = LiftBatches(load_rooted_motion(args.val), skeleton, args.pieces) if args.val else None
     trainer = LiftTrainer(batches, args.out, args.minutes, args.width, args.blocks, args.seed,
                           args.start_from, args.rate, args.steps, licence_of(args.data))
