@@ -127,17 +127,20 @@ def triangles(boxes, view: View, frame: int) -> np.ndarray | None:
     """Return the triangles (n, 13) of ``boxes`` for :meth:`OpenGLRenderer.draw`, or None."""
     if not boxes:
         return None
+
+    def of_boxes(name: str) -> np.ndarray:
+        return np.array([getattr(box, name) for box in boxes])
+
     camera_from_world, camera_m = view.camera_from_world[frame], view.position_m[frame]
-    parts = []
-    for box in boxes:
-        local_m = _CORNERS * box.half_m
-        rotmat = rotmat_about_y(box.yaw_rad)
-        world_m = local_m @ rotmat.T + box.centre_m + box.velocity_m * frame
-        part = np.empty((36, 13))
-        part[:, :3] = (world_m - camera_m) @ camera_from_world.T
-        part[:, 3:6] = _NORMALS @ rotmat.T @ camera_from_world.T
-        part[:, 6:9] = box.colour
-        part[:, 9:11] = np.take_along_axis(local_m, _TEXTURE_AXES, axis=1)
-        part[:, 11], part[:, 12] = box.layer, FIRST_FURNITURE_ID + box.piece
-        parts.append(part)
-    return np.concatenate(parts)
+    local_m = _CORNERS * of_boxes('half_m')[:, None]
+    world_from_box = np.swapaxes(rotmat_about_y(of_boxes('yaw_rad')), -1, -2)
+    centre_m = of_boxes('centre_m') + of_boxes('velocity_m') * frame
+    corners = np.empty((len(boxes), len(_CORNERS), 13))
+    corners[..., :3] = (local_m @ world_from_box + (centre_m - camera_m)[:, None]
+                        ) @ camera_from_world.T
+    corners[..., 3:6] = _NORMALS @ world_from_box @ camera_from_world.T
+    corners[..., 6:9] = of_boxes('colour')[:, None]
+    corners[..., 9:11] = np.take_along_axis(local_m, _TEXTURE_AXES[None], axis=2)
+    corners[..., 11] = of_boxes('layer')[:, None]
+    corners[..., 12] = FIRST_FURNITURE_ID + of_boxes('piece')[:, None]
+    return corners.reshape(-1, 13)

@@ -34,7 +34,7 @@ class EffectNumbers:
     blur_px: tuple[float, float] = (0.45, 1.3)  # standard deviation
     motion_odds: float = 0.12
     motion_px: tuple[float, float] = (2.0, 8.0)
-    gain: tuple[float, float] = (0.65, 1.5)
+    gain: tuple[float, float] = (0.6, 1.35)
     white_balance: tuple[float, float] = (0.88, 1.12)
     offset: tuple[float, float] = (-0.05, 0.08)
     log_gamma_sigma: float = 0.18

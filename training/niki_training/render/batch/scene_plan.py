@@ -105,7 +105,7 @@ class ScenePlanner:
         turn = np.swapaxes(views.camera_from_view, -1, -2)
         rotmat = _turned_root(main.rotmat, turn @ camera)
         parts = [self._bones(people, at_m, rows, views, camera) for people, at_m, rows in placed]
-        solids, solid_crop = self._furniture(index, joints_m, geometry, views)
+        solids, solid_crop = self._furniture(index, joints_m, geometry, views, draw)
         rows = [rows for _, _, rows in placed]
         return ScenePlan(
             np.asarray(index), present,
@@ -140,20 +140,20 @@ class ScenePlanner:
             placed.append((other, at_m, np.flatnonzero(is_there)))
         return placed
 
-    def _furniture(self, index, joints_m, geometry: ImageGeometry, views: Views):
+    def _furniture(self, index, joints_m, geometry: ImageGeometry, views: Views,
+                   draw: CropRandom):
         """Return triangles' corners (T, 13) in the axes of the views, and their crops (T,)."""
         numbers, parts, crops = self.numbers, [np.zeros((0, 13))], [np.zeros(0, np.int64)]
-        for row, number in enumerate(index):
-            rng = crop_generator(self.seed, number, _FURNITURE_STREAM)
-            counts = (rng.random(2) < (numbers.front_furniture_odds, numbers.back_furniture_odds))
-            if not counts.any():
-                continue
+        is_there = np.stack([draw.chance(numbers.front_furniture_odds),
+                             draw.chance(numbers.back_furniture_odds)], 1)
+        for row in np.flatnonzero(is_there.any(1)):
+            rng = crop_generator(self.seed, index[row], _FURNITURE_STREAM)
             world_from_camera = geometry.camera_from_world[row].T
             world_m = joints_m[row] @ world_from_camera.T
             camera_m = np.array([0.0, -world_m[:, 1].min(), 0.0])
             view = View(np.eye(3), geometry.camera_from_world[row][None], camera_m[None])
             boxes = []
-            for is_back, count in enumerate(counts * rng.integers(1, 3, 2)):
+            for is_back, count in enumerate(is_there[row] * rng.integers(1, 3, 2)):
                 boxes += furniture.draw_furniture((world_m + camera_m)[None], view, count, rng,
                                                   bool(is_back))
             corners = furniture.triangles(boxes, view, 0)
