@@ -139,7 +139,8 @@ def reliability(found: dict, video: VideoCrops) -> dict:
              'joints': len(part)} for part in np.array_split(order, NUMBERS.bins)
             if len(part) >= NUMBERS.min_bin]
     off = [abs(row['found_mm'] / row['expected_mm'] - 1) for row in rows]
-    return {'correlation': float(np.corrcoef(expected, measured)[0, 1]),
+    varies = expected.std() > 0 and measured.std() > 0
+    return {'correlation': float(np.corrcoef(expected, measured)[0, 1]) if varies else None,
             'off_percent': float(100 * np.mean(off)) if off else None,
             'expected_mm': float(expected.mean()), 'found_mm': float(measured.mean()),
             'rows': rows}

@@ -3,8 +3,10 @@
 import cv2
 from niki_ros.body.rotations import rotmat_from_rotvec
 from niki_ros.body.skeleton import open_skeleton
+from niki_ros.images.pixels import jpeg_from_rgb
 from niki_training.networks.kinematic import BODY_LAYER
 from niki_training.networks.swing import bone_axes, swing_twist
+from niki_training.render.shards import shard_path, start_run
 import numpy as np
 import torch
 
@@ -53,3 +55,13 @@ def _dots(uv):
         at = tuple(int(value) for value in (point + 0.5) * 256)
         cv2.circle(image, at, 6, (8 * joint, 255 - 8 * joint, (60 * joint) % 255), -1)
     return image
+
+
+def write_shards(folder, split: str, count: int, seed: int) -> None:
+    """Write ``count`` crops as one shard of niki-data crops."""
+    own = DrawnCrops(count, seed).arrays
+    jpegs = [jpeg_from_rgb(image, 93) for image in own.pop('image')]
+    start_run(folder, {'split': split, 'seed': seed, 'shard_crops': count,
+                       'bank': {'split': split, 'bodies': 1, 'credits': ['a dot by somebody']}})
+    np.savez(shard_path(folder, split, 0), jpeg=np.frombuffer(b''.join(jpegs), np.uint8),
+             jpeg_at=np.cumsum([0, *map(len, jpegs)]), **own)

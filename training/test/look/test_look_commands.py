@@ -1,0 +1,69 @@
+"""niki-train look trains, resumes and continues; niki-evaluate look measures what it wrote."""
+
+import csv
+import json
+
+from drawn_crops import write_shards
+from niki_training.cli import evaluate as evaluate_cli
+from niki_training.cli import export as export_cli
+from niki_training.cli import train as train_cli
+import pytest
+
+SMALL = ['--size', 'lite', '--batch', '4', '--frozen-side', '8', '--threads', '1']
+
+
+@pytest.fixture(scope='module')
+def crops(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('crops')
+    write_shards(folder, 'train', 8, seed=0)
+    write_shards(folder, 'val', 4, seed=1)
+    return folder
+
+
+@pytest.fixture(scope='module')
+def run(crops, tmp_path_factory):
+    """Return the folder of a run that was started twice, the second time with more steps."""
+    out = tmp_path_factory.mktemp('runs') / 'look'
+    for steps in ('1', '3'):
+        assert train(crops, out, '--steps', steps) == 0
+    return out
+
+
+def train(crops, out, *more) -> int:
+    return train_cli.main(['look', '--crops', str(crops), '--out', str(out), *SMALL, *more])
+
+
+def test_a_run_is_resumed_and_logged(run):
+    with (run / 'log.csv').open(newline='') as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row['step']) for row in rows] == [1, 3]
+    assert float(rows[-1]['rendered_mm']) > 0 and float(rows[-1]['loss']) > 0
+    index = json.loads((run / 'last.json').read_text())
+    assert index['total_steps'] == 3 and all((run / name).is_file() for name in index['pieces'])
+    assert (run / 'progress.png').stat().st_size > 1000
+
+
+def test_a_run_on_stored_features_continues_another(run, crops, tmp_path, capsys):
+    out = tmp_path / 'next'
+    assert train(crops, out, '--from', str(run), '--steps', '1', '--stored', '33') == 0
+    assert json.loads((out / 'last.json').read_text())['total_steps'] == 4
+    assert train(crops, tmp_path / 'no', '--steps', '1', '--head', 'both') == 2
+    assert 'expected one of direct joint' in capsys.readouterr().err
+
+
+def test_models_of_every_form_are_measured_on_the_same_crops(run, crops, tmp_path, capsys):
+    folder, report = tmp_path / 'look-lite', tmp_path / 'report.json'
+    assert export_cli.main([str(run), str(folder)]) == 0
+    manifest = json.loads((folder / 'manifest.json').read_text())
+    assert manifest['credits'] == ['a dot by somebody']
+    assert 'Anny' in manifest['training_data']
+    capsys.readouterr()
+    assert evaluate_cli.main(
+        ['look', str(run), str(folder), 'landmarks-lite', '--crops', str(crops),
+         '--json', str(report), '--plot', str(tmp_path / 'report.png')]) == 0
+    scores = {name: row['rendered'] for name, row in json.loads(report.read_text()).items()}
+    assert set(scores) == {'look', 'look-lite', 'landmarks-lite'}
+    assert scores['look']['mpjpe_mm'] == pytest.approx(scores['look-lite']['mpjpe_mm'], abs=3.0)
+    assert scores['look']['sides_percent'] < 0.1 < scores['landmarks-lite']['sides_percent']
+    assert 'rendered, mm' in capsys.readouterr().out
+    assert evaluate_cli.main(['look', str(run)]) == 2
