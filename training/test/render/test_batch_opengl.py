@@ -99,7 +99,7 @@ def test_both_renderers_see_the_same(drawn):
         truth = visibility.visible_joints(
             plan.joints_m[crop], _matrix(plan, crop), identity, depth_m, MAIN_ID, depths[crop])
         agreement += list((truth & inside[crop].numpy()) == visible[crop])
-    assert len(overlaps) > COUNT / 2
+    assert len(overlaps) > COUNT / 2, len(overlaps)
     assert min(overlaps) > 0.99, overlaps
     assert max(depth_errors) < 0.003, depth_errors
     assert np.mean(agreement) > 0.99
