@@ -23,7 +23,7 @@ from niki_training.render.garments.dressed import DressedBody, KINDS
 from niki_training.render.scene import View
 
 SPLITS = ('train', 'val')
-_ROOM_COUNT = 8  # drawn rooms beside the panoramas
+_ROOMS_ALONE, _PANORAMAS_PER_ROOM = 8, 4  # drawn rooms, without panoramas and beside them
 _SECOND_COLOUR = 0.6  # of a pattern, over the first
 _LEVEL_VIEW = View(np.array([[300.0, 0, 512], [0, 300.0, 256], [0, 0, 1]]),
                    np.diag([1.0, -1.0, -1.0])[None], np.array([[0.0, 1.4, 0.0]]))
@@ -49,7 +49,8 @@ def make_bank(motion: Motion, folder: Path, split: str, body_count: int, pose_co
     people = tqdm(_people(appearance, body_count, [seed, stream]), total=body_count,
                   unit='body', desc='bank', file=sys.stderr, disable=None)
     pictures = [_sized(one.picture_rgb, *PANORAMA_PX) for one in appearance.panoramas]
-    pictures += [draw_background(PANORAMA_PX, _LEVEL_VIEW, rng) for _ in range(_ROOM_COUNT)]
+    rooms = -(-len(pictures) // _PANORAMAS_PER_ROOM) or _ROOMS_ALONE
+    pictures += [draw_background(PANORAMA_PX, _LEVEL_VIEW, rng) for _ in range(rooms)]
     garments = appearance.wardrobe.garments if appearance.wardrobe else []
     facts = {
         'split': split, 'seed': seed, 'bodies': body_count, 'poses': pose_count,
