@@ -40,6 +40,11 @@ def test_the_models_that_ship_are_intact(capsys):
     assert all(f.precisions == ('fp32', 'fp16') for f in model_store.shipped_folders())
 
 
+def test_all_models_together_are_smaller_than_50_mb():
+    folders = [folder.path for folder in model_store.shipped_folders()]
+    assert sum(f.stat().st_size for path in folders for f in path.iterdir()) < 50_000_000
+
+
 def test_a_damaged_graph_is_reported_for_all_models_that_use_it(models, capsys):
     assert main(['models', 'verify']) == 0
     file = models / 'niki-temporal' / 'model.onnx'

