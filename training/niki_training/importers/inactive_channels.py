@@ -2,8 +2,8 @@
 Removes channels of a convolutional network that are never active; what it computes stays the same.
 
 Two fifths of the weights of BlazePose heavy belong to channels that no image makes positive in
-front of their ReLU6. ``niki-import channels`` measures them on
-photographs and lists them in a file; the importer of the network cuts them off.
+front of their ReLU6. ``niki-import channels`` measures them on photographs and lists them in a
+file; the importer of the network cuts them off.
 """
 
 from dataclasses import dataclass
