@@ -14,7 +14,7 @@ from niki_training.look.photograph_batches import PhotographBatches
 from niki_training.look.photographs import Photographs, read_photographs, write_photographs
 from niki_training.look.progress import QuickScores
 from niki_training.look.settings import LookTrainConfig
-from niki_training.look.train import best_device, LookTrainer
+from niki_training.look.train import best_device, LookTrainer, wait_for_all
 from niki_training.look.video_crops import read_video_crops
 from niki_training.render.batch.bank import facts_of_run, load_bank
 from niki_training.render.batch.crop_shards import has_crops, read_crops
@@ -104,13 +104,9 @@ def _open_photographs(args, group) -> Optional[Photographs]:
     if args.photographs is None:
         return None
     kept = args.out / f'photographs-{args.size}.npz'
-    if args.photographs.is_file() or kept.is_file():
-        return read_photographs(kept if kept.is_file() else args.photographs, args.size)
-    if group[0] == 0:
+    if group[0] == 0 and not kept.is_file():
         write_photographs(read_photographs(args.photographs, args.size), kept)
-    if group[1] > 1:
-        from torch import distributed
-        distributed.barrier()
+    wait_for_all(group)
     return read_photographs(kept, args.size)
 
 
@@ -126,9 +122,7 @@ def _stored(args, network: LookConfig, crops, batches, group, facts: dict) -> tu
         if source is not None and group[0] == 0:
             store_features(net, source, count, folder,
                            {'size': network.size, 'seed': args.seed, 'facts': facts})
-        if group[1] > 1:
-            from torch import distributed
-            distributed.barrier()
+        wait_for_all(group)
         out.append(None if source is None else
                    StoredFeatures(folder, best_device(), args.seed, *group))
     return tuple(out)

@@ -12,6 +12,7 @@ import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from niki_training.look.batches_ahead import BatchesAhead
 from niki_training.look.checkpoint import INDEX, read_checkpoint, write_checkpoint
 from niki_training.look.losses import crop_losses, photograph_losses
 from niki_training.look.network import LookConfig, LookNet, LookOutput
@@ -64,7 +65,8 @@ class LookTrainer:
                  photographs=None, start_from: Optional[Path] = None, facts: Optional[dict] = None,
                  report: Optional[Callable] = None, group: tuple = (0, 1)):
         self.config, self.folder, self.rank, self.world = config.check(), Path(folder), *group
-        self.crops, self.photographs, self.facts, self.report = crops, photographs, facts, report
+        self.facts, self.report = facts, report
+        self._batches = BatchesAhead(crops, photographs, config)
         torch.manual_seed(config.seed)
         self.device = best_device()
         self._check_precision()
@@ -95,9 +97,7 @@ class LookTrainer:
         """Do one step and return the losses; a step that is not finite changes no weight."""
         number = self.first_step + self.step
         self._set_rates()
-        crops = self.crops.batch(self.config.batch, number)
-        photographs = (self.photographs.batch(self.config.photographs, number)
-                       if self.photographs else None)
+        crops, photographs = self._batches.batch(number)
         values = self._losses(crops, photographs)
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(sum(values.values())).backward()
@@ -174,7 +174,8 @@ class LookTrainer:
             self.step, self.first_step = record['step'], record['first_step']
             self.spent_s, self.earlier_s = record['seconds'], record['earlier_seconds']
             self.skipped = record['skipped']
-            self.scaler.load_state_dict(record['scaler'])
+            if record['scaler'] and self.scaler.is_enabled():
+                self.scaler.load_state_dict(record['scaler'])
         elif start_from is not None:
             record = read_checkpoint(start_from)
             self._load(record, start_from)
@@ -183,7 +184,9 @@ class LookTrainer:
 
     def _check_same(self, record: dict) -> None:
         now, before = asdict(self.net.config), record['network']
-        other = {k: (before.get(k), v) for k, v in now.items() if before.get(k) != v}
+        # a run that went on with frozen layers on a CPU can go on without on a GPU
+        other = {k: (before.get(k), v) for k, v in now.items()
+                 if before.get(k) != v and k != 'trainable_from'}
         if other:
             raise ConfigError(f'{self.folder} holds a run with other settings: {other} (before, '
                               'now); use a new --out, and --from to go on from it')
@@ -226,13 +229,12 @@ class LookTrainer:
             numbers = {name: float(value) for name, value in values.items()}
             log(self.first_step + self.step, self.earlier_s + self.spent_s,
                 {**figures, 'loss': sum(numbers.values()), **numbers, 'skipped': self.skipped})
-        if self.world > 1:
-            distributed.barrier()
+        wait_for_all((self.rank, self.world))
 
     def leave(self) -> None:
         """Leave torchrun's process group; the process can end then."""
+        wait_for_all((self.rank, self.world))
         if self.world > 1:
-            distributed.barrier()
             distributed.destroy_process_group()
 
     def record(self) -> dict:
@@ -245,6 +247,12 @@ class LookTrainer:
             'earlier_seconds': self.earlier_s, 'skipped': self.skipped,
             'total_steps': self.first_step + self.step,
             'total_seconds': self.earlier_s + self.spent_s, 'facts': self.facts or {}}
+
+
+def wait_for_all(group: tuple) -> None:
+    """Wait until all processes of (rank, number of processes) are here."""
+    if group[1] > 1:
+        distributed.barrier()
 
 
 def best_device() -> torch.device:

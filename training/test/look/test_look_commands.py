@@ -2,6 +2,10 @@
 
 import csv
 import json
+import os
+from pathlib import Path
+import subprocess
+import sys
 
 from drawn_crops import write_shards
 from niki_training.cli import evaluate as evaluate_cli
@@ -9,6 +13,7 @@ from niki_training.cli import export as export_cli
 from niki_training.cli import train as train_cli
 import pytest
 
+ROOT = Path(__file__).resolve().parents[3]
 SMALL = ['--size', 'lite', '--batch', '4', '--frozen-side', '8', '--threads', '1']
 
 
@@ -67,3 +72,14 @@ def test_models_of_every_form_are_measured_on_the_same_crops(run, crops, tmp_pat
     assert scores['look']['sides_percent'] < 0.1 < scores['landmarks-lite']['sides_percent']
     assert 'rendered, mm' in capsys.readouterr().out
     assert evaluate_cli.main(['look', str(run)]) == 2
+
+
+@pytest.mark.long
+def test_two_processes_train_one_network(crops, tmp_path):
+    command = [sys.executable, '-m', 'torch.distributed.run', '--nproc-per-node', '2',
+               '--master-port', '29517', '-m', 'niki_training.cli.train', 'look', '--crops',
+               str(crops), '--out', str(tmp_path / 'run'), *SMALL, '--steps', '2']
+    env = {**os.environ, 'PYTHONPATH': str(ROOT / 'training'), 'OMP_NUM_THREADS': '1'}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads((tmp_path / 'run' / 'last.json').read_text())['total_steps'] == 2
