@@ -1,6 +1,6 @@
 """Batches of a training, each made while the step before it is computed."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from niki_training.look.settings import LookTrainConfig
 
@@ -11,11 +11,12 @@ class BatchesAhead:
     def __init__(self, crops, photographs, config: LookTrainConfig):
         self._crops, self._photographs, self._config = crops, photographs, config
         self._thread = ThreadPoolExecutor(1)
-        self._number, self._next = -1, None
+        self._number = -1  # of the step whose batch is being made
+        self._next: Future = self._thread.submit(tuple)
 
     def batch(self, number: int) -> tuple:
         """Return the batches of step ``number``, and begin to make those of the next one."""
-        if self._number != number or self._next is None:
+        if self._number != number:
             self._next = self._thread.submit(self._make, number)
         own = self._next.result()
         self._number, self._next = number + 1, self._thread.submit(self._make, number + 1)
