@@ -19,7 +19,7 @@ import numpy as np
 _ACCELERATION_M_S2 = 2.0 * np.asarray([
     2.0, 2.0, 2.0, 2.0, 5.0, 5.0, 2.0, 7.5, 7.5, 2.0, 8.8, 8.8, 2.7, 2.4, 2.4, 3.3, 2.7, 2.7, 3.7,
     3.7, 5.4, 5.4, 6.8, 6.8, 4.1, 8.1, 8.1, 9.7, 9.7])
-_ACCELERATION_HZ = 60.0  # at this rate the acceleration is drawn anew
+_ACCELERATION_HZ = 30.0  # at this rate the acceleration is drawn anew; it is that of the training
 _FULL_WEIGHT_HZ = 60.0  # correlated errors: at this rate an image has the weight 1
 _WEIGHT_RATIOS = (0.1, 2.0)
 _MAX_PART_COUNT = 12  # of the time between two images, parts of 1 / 60 s
@@ -89,13 +89,14 @@ class JointFilter:
         for share in np.arange(1, count) / count:
             between_m = (1 - share) * last[0] + share * points_m
             self._update(between_m, sigma_of_correlated_errors(
-                _sigma_between(share, last[1], sigma), part_s), part_s)
-        return self._update(points_m, sigma_of_correlated_errors(sigma, part_s), part_s)
+                _sigma_between(share, last[1], sigma), part_s), part_s, _FULL_WEIGHT_HZ)
+        return self._update(points_m, sigma_of_correlated_errors(sigma, part_s), part_s,
+                            _FULL_WEIGHT_HZ)
 
-    def _update(self, points_m, sigma, dt_s: float):
+    def _update(self, points_m, sigma, dt_s: float, acceleration_hz: float = _ACCELERATION_HZ):
         """Return what :meth:`step` returns, for one frame with errors of its own."""
         numbers, noise = self._numbers, self._noise_m2(sigma)
-        self._predict(dt_s)
+        self._predict(dt_s, acceleration_hz)
         innovation = points_m - self._position_m
         total = self._var_p + noise
         excess = np.sum(innovation**2, axis=-1) / (total * numbers.gate_sigmas**2)
@@ -122,9 +123,11 @@ class JointFilter:
         self._var_p, self._cov_pv = noise.copy(), np.zeros_like(noise)
         self._var_v = np.full_like(noise, self._numbers.initial_speed_m_s**2)
 
-    def _predict(self, dt_s: float) -> None:
+    def _predict(self, dt_s: float, acceleration_hz: float) -> None:
         """
         Move position, velocity and their covariance over ``dt_s``.
+
+        The acceleration is drawn anew ``acceleration_hz`` times a second.
 
         The velocity is an Ornstein-Uhlenbeck process, integrated exactly: the result is the same
         in one step and in several (Gillespie 1996, "Exact numerical simulation of the
@@ -133,7 +136,7 @@ class JointFilter:
         numbers, decay_s = self._numbers, self._numbers.velocity_decay_s
         keep = np.exp(-dt_s / decay_s)
         reach_s = decay_s * (1 - keep)
-        density = numbers.acceleration_m_s2**2 / _ACCELERATION_HZ
+        density = numbers.acceleration_m_s2**2 / acceleration_hz
         self._position_m = self._position_m + reach_s * self._velocity_m_s
         self._velocity_m_s = keep * self._velocity_m_s
         var_p = (self._var_p + 2 * reach_s * self._cov_pv + reach_s**2 * self._var_v

@@ -20,6 +20,7 @@ class ShapeNumbers:
     pairs_pipeline_ratio: float = 0.7  # likewise, of the sequences from a front end
     min_beta_sigma: float = 0.3  # smallest of the pipeline's first beta; the largest is 1
     proportions_error: float = 0.6  # standard deviation of the pipeline's error in the other betas
+    gives_uncertainty: bool = False  # of the pipeline's betas: the pipeline gives the solver none
 
 
 def single_frame_betas(joints_m, sigma, true_betas, skeleton: Skeleton, rng,
@@ -74,4 +75,5 @@ def with_pipeline_betas(betas, beta_sigma, true_betas, paired: int, skeleton: Sk
     near = resized_betas(true_betas, scale_error, skeleton)
     near[:, 1:] += numbers.proportions_error * rng.normal(size=near[:, 1:].shape)
     near, sigma, chosen = (np.repeat(values, frames, axis=0) for values in (near, sigma, chosen))
-    return np.where(chosen[:, None], near, betas), np.where(chosen, sigma, beta_sigma)
+    given = sigma if numbers.gives_uncertainty else 0.0
+    return np.where(chosen[:, None], near, betas), np.where(chosen, given, beta_sigma)
