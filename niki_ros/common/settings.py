@@ -10,12 +10,12 @@ class ObserverConfig:
     """The front end, which finds people and observes their joints."""
 
     name: str = setting('landmarks', 'Front end: landmarks; look, the network of this project; or '
-                        'hybrik or kinematic with your own weights',
-                        choices=('landmarks', 'look', 'hybrik', 'kinematic'))
-    path: str = setting('', 'Model folder of look or kinematic (niki-train), or hybrik '
-                        '(niki-import); empty: look of the size observer.model')
+                        'hybrik with your own weights',
+                        choices=('landmarks', 'look', 'hybrik'))
+    path: str = setting('', 'Model folder of look (niki-train look) or hybrik (niki-import); '
+                        'empty: look of the size observer.model')
     model: str = setting('full', 'Size of landmarks or look: lite for a small board, full for a '
-                         'laptop, heavy (five times the work of full) for a GPU or many cores, '
+                         'laptop, heavy (three times the work of full) for a GPU or many cores, '
                          "auto: the largest that keeps up with the camera's rate",
                          choices=('lite', 'full', 'heavy', 'auto'))
     max_load: float = setting(0.95, 'For observer.model auto: time that one image may take in all '

@@ -72,11 +72,6 @@ def _load_hybrik(settings: ObserverConfig, options: dict) -> PersonNetwork:
     return HybrikNetwork(_path(settings, HybrikNetwork.MAKER), **options)
 
 
-def _load_kinematic(settings: ObserverConfig, options: dict) -> PersonNetwork:
-    from niki_ros.observers.kinematic import KinematicNetwork
-    return KinematicNetwork(_path(settings, KinematicNetwork.MAKER), **options)
-
-
 def _path(settings: ObserverConfig, maker: str) -> str:
     if not settings.path:
         raise ConfigError(f'observer.name is {settings.name} and observer.path is empty; expected '
@@ -85,6 +80,5 @@ def _path(settings: ObserverConfig, maker: str) -> str:
 
 
 NETWORKS: Dict[str, Callable[[ObserverConfig, dict], PersonNetwork]] = {
-    'landmarks': _load_landmarks, 'look': _load_look, 'hybrik': _load_hybrik,
-    'kinematic': _load_kinematic}
+    'landmarks': _load_landmarks, 'look': _load_look, 'hybrik': _load_hybrik}
 """``observer.name`` → function of the settings and of the engine's options."""

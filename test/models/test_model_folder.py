@@ -183,7 +183,7 @@ def test_a_model_is_found_by_name_or_path(tmp_path):
     ({'observer.model': 'auto', 'solver.name': 'niki'},
      ['detector people', *(f'landmarks landmarks-{n}' for n in ('lite', 'full', 'heavy')),
       'lifter lift', 'solver niki']),
-    ({'observer.name': 'kinematic', 'observer.path': 'PATH'},
+    ({'observer.name': 'hybrik', 'observer.path': 'PATH'},
      ['detector people', 'landmarks stand-in', 'solver niki-temporal']),
 ])
 def test_the_graphs_of_settings(tmp_path, settings, wanted):

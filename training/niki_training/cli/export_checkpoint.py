@@ -38,12 +38,10 @@ def export_any(args) -> dict:
 
     from niki_training.files.archives import kind_of
     from niki_training.files.pieces import is_index
-    from niki_training.image.export import export_person
-    from niki_training.image.train import KIND as PERSON
     from niki_training.lift.export import export_lift
     from niki_training.look.checkpoint import checkpoint_index
     from niki_training.look.export import export_look
-    exporters = {PERSON: export_person, LIFTER: export_lift, LOOK: export_look}
+    exporters = {LIFTER: export_lift, LOOK: export_look}
     in_pieces = is_index(checkpoint_index(args.checkpoint))
     kind = LOOK if in_pieces else kind_of(args.checkpoint)
     if kind in exporters and args.fp16:

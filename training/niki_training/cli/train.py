@@ -15,7 +15,6 @@ VERBS = {
              'train the lifter: keypoints over time to joints in metres'),
     'landmarks': ('niki_training.front_end.landmark_correction',
                   "train the correction of the landmark network's errors"),
-    'kinematic': ('niki_training.image.cli', 'train a network from images to poses'),
     'look': ('niki_training.look.cli',
              'train a network that looks at people, on rendered crops and photographs'),
     'ablations': ('niki_training.evaluate.ablations',

@@ -178,7 +178,6 @@ def test_a_count_that_is_none(capsys, command, option, value):
 def test_clips_to_draw_that_cannot_be(tmp_path, refused):
     path = archive(tmp_path / 'a.npz')
     (tmp_path / 'file').write_text('x')
-    refused(train_cli.main, ['kinematic', 'render', path, '--crops', tmp_path / 'file'], 'file')
     refused(data_cli.main, ['observe', tmp_path / 'file'], 'file')
     refused(data_cli.main, ['prepare', path, '--licence', ' ', '--out', tmp_path / 'o.npz'],
             '--licence')

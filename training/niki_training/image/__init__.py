@@ -1,1 +1,0 @@
-"""Networks from crops to poses. Imports render, evaluate, export, networks, files and common."""
