@@ -25,7 +25,7 @@ class AugmentationNumbers:
     channel_gain: float = 0.1  # largest change of a colour
     offset: float = 0.1  # largest change of the brightness
     noise: float = 0.02  # largest standard deviation of a pixel
-    blur_odds: float = 0.2  # of a picture of half or a third of the size
+    blur_odds: float = 0.2  # of a picture of half the size
     patch_odds: float = 0.25  # of a part of another crop in front
     patch_sides: tuple = (0.08, 0.35)
 
@@ -104,8 +104,9 @@ def recoloured(image, generator: torch.Generator,
     def draw(low, high, *shape):
         uniform = torch.rand(count, *shape, generator=generator, device=generator.device)
         return low + (high - low) * uniform
-    blurred = F.interpolate(F.avg_pool2d(image, 2), (size_px, size_px), mode='bilinear')
-    image = torch.where(draw(0, 1, 1, 1, 1) < numbers.blur_odds, blurred, image)
+    blurred = (draw(0, 1) < numbers.blur_odds).nonzero()[:, 0]
+    image = image.index_copy(0, blurred, F.interpolate(
+        F.avg_pool2d(image[blurred], 2), (size_px, size_px), mode='bilinear'))
     change = numbers.channel_gain
     gain = draw(*numbers.gain, 1, 1, 1) * draw(1 - change, 1 + change, 3, 1, 1)
     image = (image - 0.5) * gain + 0.5 + draw(-numbers.offset, numbers.offset, 1, 1, 1)

@@ -29,8 +29,8 @@ _PHOTOGRAPHED = (' {} crops of photographs of COCO 2017 that are free for any us
 _CPU_BATCH, _GPU_BATCH, _PHOTOGRAPH_RATIO = 24, 192, 3
 _CPU_FROZEN_SIDE_PX = 16
 _PHOTOGRAPH_FEATURES = 4096  # augmented crops of photographs beside those that are stored
-# crops of the scores in the log: on one CPU core they take three seconds of a minute
-_VAL_CROPS, _LOG_PHOTOGRAPHS, _VIDEO_EVERY = 48, 36, 5
+# crops of the scores in the log: on one CPU core they take four seconds of a minute
+_VAL_CROPS, _LOG_PHOTOGRAPHS, _VIDEO_EVERY = 48, 36, 2
 
 
 def trainer_of(args) -> LookTrainer:
