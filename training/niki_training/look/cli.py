@@ -47,7 +47,9 @@ def _add_options(parser) -> None:
                         'train all of it (16 on a CPU, 0 on a GPU)')
     parser.add_argument('--stored', type=int, default=0, metavar='COUNT',
                         help='compute what the frozen layers return for this many augmented crops '
-                        'once, and store it in the run: faster on a CPU')
+                        'once, and store it: faster on a CPU')
+    parser.add_argument('--features', type=Path, metavar='DIR',
+                        help='folder of what is stored, for several runs (that of the run)')
     parser.add_argument('--precision', choices=('fp32', 'tf32', 'fp16'),
                         help='fp32 on a CPU, fp16 on a GPU')
     parser.add_argument('--trunk-rate', type=float, help='learning rate of the trunk (4e-5)')

@@ -118,7 +118,7 @@ def _stored(args, network: LookConfig, crops, batches, group, facts: dict) -> tu
     out = []
     for name, source, count in (('crops', crops, args.stored),
                                 ('photographs', batches, _PHOTOGRAPH_FEATURES)):
-        folder = args.out / f'features-{name}'
+        folder = (args.features or args.out) / f'features-{name}'
         if source is not None and group[0] == 0:
             store_features(net, source, count, folder,
                            {'size': network.size, 'seed': args.seed, 'facts': facts})
