@@ -23,9 +23,10 @@ class LossNumbers:
     """Weights of the losses."""
 
     uv: float = 8.0  # of the distance in the crop, per side
-    outside: float = 0.3  # of a joint outside of the image, over that of one inside
-    hidden_percent: float = 90.0  # of the silhouette, above which a person is hidden wholly:
-    hidden: float = 0.2  # all losses of such a person, over those of others
+    # of hidden joints, whose places in the crop can only be guessed, over that of visible ones
+    hidden_uv: float = 0.3
+    gone_percent: float = 90.0  # of the silhouette; of a person who is hidden more,
+    gone: float = 0.2  # all losses over those of others
     joints: float = 8.0  # of the distance in space, per metre
     rot6d: float = 0.2  # of the squared error of 6D rotations; joints do not tell every twist
     direct_rot6d: float = 2.0  # likewise for the head ``direct parameter``, which has no joints
@@ -55,16 +56,16 @@ def crop_losses(found: LookOutput, truth: dict, head: str,
     ``kinematic``, as in "Deep Kinematic Pose Regression" (Zhou et al. 2016).
 
     :param truth: tensors of the batch renderer: ``uv`` (N, 29, 2), ``joints_m`` (N, 29, 3),
-        ``rotmat`` (N, 24, 3, 3), ``betas`` (N, 10), ``twist`` (N, 23, 2), ``visible`` and
-        ``in_image`` (N, 29), ``present`` and ``hidden_percent`` (N,).
+        ``rotmat`` (N, 24, 3, 3), ``betas`` (N, 10), ``twist`` (N, 23, 2), ``visible``
+        (N, 29), ``present`` and ``hidden_percent`` (N,).
     :param head: one of :data:`niki_training.look.network.HEADS`.
     """
     present = truth['present'].float()[:, None]
-    # of a person who is hidden wholly the crop shows nothing but how likely each pose is
-    is_hidden = (truth['hidden_percent'] > numbers.hidden_percent)[:, None]
-    there = present * torch.where(is_hidden, numbers.hidden, 1.0)
+    # of a person who is hidden the crop shows nothing but how likely each pose is
+    is_gone = (truth['hidden_percent'] > numbers.gone_percent)[:, None]
+    there = present * torch.where(is_gone, numbers.gone, 1.0)
     near = there * (truth['uv'].abs().amax(-1) < NEAR)
-    weight = near * (numbers.outside + (1 - numbers.outside) * truth['in_image'].float())
+    weight = near * torch.where(truth['visible'], 1.0, numbers.hidden_uv)
     uv, error_m = found.uv - truth['uv'], found.joints_m - truth['joints_m']
     off = 1 - F.cosine_similarity(found.twist, truth['twist'], dim=-1)
     values = {
@@ -72,7 +73,7 @@ def crop_losses(found: LookOutput, truth: dict, head: str,
         'twist': numbers.twist * (off * there).mean(),
         'visible': numbers.visible * (binary(found.visible, truth['visible']) * there).mean(),
         'present': numbers.present * (binary(found.present, truth['present'])
-                                      * ~(is_hidden[:, 0] & (truth['present'] > 0))).mean(),
+                                      * ~(is_gone[:, 0] & (truth['present'] > 0))).mean(),
         'errors': numbers.errors * (
             (laplace(uv, found.uv_sigma) * near).mean()
             + (laplace(error_m[..., :2], found.joints_sigma_m[..., 0]) * there).mean()

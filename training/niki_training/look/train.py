@@ -65,7 +65,7 @@ class LookTrainer:
                  photographs=None, start_from: Optional[Path] = None, facts: Optional[dict] = None,
                  report: Optional[Callable] = None, group: tuple = (0, 1)):
         self.config, self.folder, self.rank, self.world = config.check(), Path(folder), *group
-        self.facts, self.report = facts, report
+        self.facts, self.report = facts or {}, report
         self._batches = BatchesAhead(crops, photographs, config)
         torch.manual_seed(config.seed)
         self.device = best_device()
@@ -181,6 +181,9 @@ class LookTrainer:
             self._load(record, start_from)
             # other crops than those of the run before
             self.first_step, self.earlier_s = record['total_steps'], record['total_seconds']
+            # the weights were trained on clothes of those authors too
+            authors = {*record['facts'].get('credits', []), *self.facts.get('credits', [])}
+            self.facts = {**self.facts, 'credits': sorted(authors)}
 
     def _check_same(self, record: dict) -> None:
         now, before = asdict(self.net.config), record['network']
@@ -246,7 +249,7 @@ class LookTrainer:
             'step': self.step, 'first_step': self.first_step, 'seconds': self.spent_s,
             'earlier_seconds': self.earlier_s, 'skipped': self.skipped,
             'total_steps': self.first_step + self.step,
-            'total_seconds': self.earlier_s + self.spent_s, 'facts': self.facts or {}}
+            'total_seconds': self.earlier_s + self.spent_s, 'facts': self.facts}
 
 
 def wait_for_all(group: tuple) -> None:
