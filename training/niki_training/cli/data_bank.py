@@ -26,10 +26,11 @@ def add_arguments(parser) -> None:
 
 
 def main(args) -> int:
+    from niki_training.data.store import licence_of
     from niki_training.render.batch.make_bank import make_bank
     from niki_training.render.motion import load_rooted_motion
     facts = make_bank(load_rooted_motion(args.motion), args.out, args.split, args.bodies,
-                      args.poses, args.seed, args.clothes, args.panoramas)
+                      args.poses, args.seed, args.clothes, args.panoramas, licence_of(args.motion))
     size = sum(path.stat().st_size for path in args.out.iterdir())
     print(f'{args.out}: {facts["bodies"]} people, {facts["poses"]} poses, '
           f'{facts["panoramas"]} panoramas, {len(facts["files"])} files, {size / 1e6:.1f} MB',

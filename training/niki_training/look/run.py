@@ -7,6 +7,8 @@ from typing import Optional
 from niki_ros.common.errors import ConfigError
 import numpy as np
 
+from niki_training.data.store import UNKNOWN
+from niki_training.export.niki import ORIGIN
 from niki_training.look.crop_batches import RenderedCrops, StoredCrops
 from niki_training.look.features import store_features, StoredFeatures
 from niki_training.look.network import HEADS, LookConfig, LookNet
@@ -23,7 +25,7 @@ from niki_training.train.trainer import join_process_group
 
 _RENDERED = (
     'Rendered crops of bodies of Anny (Apache-2.0, assets CC0) in clothes made for MakeHuman, in '
-    'poses of motion capture.')
+    'poses of motion capture. ')
 _PHOTOGRAPHED = (' {} crops of photographs of COCO 2017 that are free for any use, with its '
                  'keypoints (CC BY 4.0, COCO consortium).')
 _CPU_BATCH, _GPU_BATCH, _PHOTOGRAPH_RATIO = 24, 192, 3
@@ -95,7 +97,9 @@ def _open_crops(args, device, group) -> tuple:
 
 def training_facts(bank: dict) -> dict:
     """Return what the manifest of an exported network says about its rendered crops."""
-    return {'training_data': _RENDERED, 'credits': bank.get('credits', []),
+    licence = bank.get('licence', UNKNOWN)
+    motion = ORIGIN if licence == UNKNOWN else f'Motion of a store; licence: {licence}.'
+    return {'training_data': _RENDERED + motion, 'credits': bank.get('credits', []),
             'rendered': {name: value for name, value in bank.items() if name != 'credits'}}
 
 

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from niki_training.data.motion import Motion, subject_of
 from niki_training.data.sampling import WindowSampler
+from niki_training.data.store import UNKNOWN
 from niki_training.render.anny_body import AnnyModel, draw_phenotype
 from niki_training.render.appearance import Appearance
 from niki_training.render.background import draw_background
@@ -31,13 +32,14 @@ _LEVEL_VIEW = View(np.array([[300.0, 0, 512], [0, 300.0, 256], [0, 0, 1]]),
 
 def make_bank(motion: Motion, folder: Path, split: str, body_count: int, pose_count: int,
               seed: int = 0, clothes: Iterable[Path] = (),
-              panoramas: Path | None = None) -> dict:
+              panoramas: Path | None = None, licence: str = UNKNOWN) -> dict:
     """
     Write a bank and return its facts.
 
     :param motion: of the subjects of the split. :param clothes: folders of garments; without them
         clothes are painted on the bodies.
     :param panoramas: folder of equirectangular JPEGs, of which train and val get different ones.
+    :param licence: of the motion, for the manifests of networks trained on it.
     """
     if split not in SPLITS:
         raise InputError(f'split {split!r} is unknown; expected one of {SPLITS}')
@@ -54,7 +56,8 @@ def make_bank(motion: Motion, folder: Path, split: str, body_count: int, pose_co
     garments = appearance.wardrobe.garments if appearance.wardrobe else []
     facts = {
         'split': split, 'seed': seed, 'bodies': body_count, 'poses': pose_count,
-        'motion': motion.digest(), 'subjects': sorted({subject_of(n) for n in motion.names}),
+        'motion': motion.digest(), 'licence': licence,
+        'subjects': sorted({subject_of(n) for n in motion.names}),
         'panoramas': len(appearance.panoramas), 'garments': len(garments),
         'credits': credit_lines(bound.garment for bound in garments)}
     return write_bank(folder, people, motion.rotvec[starts], pictures, facts)
