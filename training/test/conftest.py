@@ -1,25 +1,12 @@
 """Fixtures of all tests of niki_training."""
 
-import os
-from pathlib import Path
-
 from miniature_sets import write_body
 from niki_training.data.motion import Motion
 from niki_training.render.motion import RootedMotion
 import numpy as np
 import pytest
+from real_data import real_data
 import torch
-
-ROOT = Path(__file__).resolve().parents[2]
-SHARED = Path(os.environ.get('NIKI_SHARED', ROOT.parent / 'shared'))
-DATA = Path(os.environ.get('NIKI_DATA', SHARED / 'data'))
-
-
-def real_data(path: str, holds: str) -> Path:
-    """Return a folder of real data, or skip the test where it lacks the file ``holds``."""
-    if not (DATA / path / holds).is_file():
-        pytest.skip(f'no {path}/{holds} in {DATA}; set NIKI_DATA to its folder')
-    return DATA / path
 
 
 @pytest.fixture(scope='session', autouse=True)

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from conftest import real_data
 from niki_ros.body.rotations import rotmat_from_rotvec
 from niki_ros.body.skeleton import JOINT, open_skeleton
 from niki_ros.common.errors import BackendError
@@ -15,6 +14,7 @@ from niki_training.render.motion import load_rooted_motion
 from niki_training.render.opengl import OpenGLRenderer
 import numpy as np
 import pytest
+from real_data import real_data
 from scipy.spatial import cKDTree
 
 pytestmark = pytest.mark.long
