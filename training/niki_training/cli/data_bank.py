@@ -8,7 +8,7 @@ from it without the body model, the garments and the motion.
 from pathlib import Path
 import sys
 
-from niki_training.common.arguments import positive_int
+from niki_training.common.arguments import add_look_arguments, positive_int
 
 
 def add_arguments(parser) -> None:
@@ -18,11 +18,7 @@ def add_arguments(parser) -> None:
     parser.add_argument('--bodies', type=positive_int, default=120, help='dressed people (120)')
     parser.add_argument('--poses', type=positive_int, default=20000, help='of the motion (20000)')
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--clothes', type=Path, action='append', default=[], metavar='DIR',
-                        help='folder of garments, shoes, hair and skins; may be repeated '
-                        '(none: colours are painted on bodies)')
-    parser.add_argument('--panoramas', type=Path, metavar='DIR',
-                        help='folder of equirectangular pictures, as surroundings and light')
+    add_look_arguments(parser)
 
 
 def main(args) -> int:

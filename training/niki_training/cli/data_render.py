@@ -14,7 +14,7 @@ from niki_ros.files.atomic_write import atomic_write
 from niki_ros.scene.camera import Camera
 import numpy as np
 
-from niki_training.common.arguments import positive_int
+from niki_training.common.arguments import add_look_arguments, positive_int
 from niki_training.files.outputs import check_arguments, write_text
 from niki_training.front_end.observe import ClipRecorder, observation_arrays, OBSERVERS
 from niki_training.render.garments.credits import credits_text
@@ -34,11 +34,7 @@ def add_arguments(parser) -> None:
     parser.add_argument('--per-shard', type=positive_int, default=32,
                         help='clips in a shard (32)')
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--clothes', type=Path, action='append', default=[], metavar='DIR',
-                        help='folder of garments, shoes, hair and skins; may be repeated '
-                        '(none: colours are painted on bodies)')
-    parser.add_argument('--panoramas', type=Path, metavar='DIR',
-                        help='folder of equirectangular pictures, as surroundings and light')
+    add_look_arguments(parser)
     parser.add_argument('--observe', choices=OBSERVERS,
                         help='run this front end: pairs of observation and ground truth are '
                         'stored, no images')

@@ -1,6 +1,7 @@
-"""Types of command-line arguments."""
+"""Command-line arguments that several commands have, and their types."""
 
 from argparse import ArgumentTypeError
+from pathlib import Path
 
 
 def positive_int(text: str) -> int:
@@ -12,3 +13,12 @@ def positive_int(text: str) -> int:
     if number < 1:
         raise ArgumentTypeError(f'{number}; expected 1 or more')
     return number
+
+
+def add_look_arguments(parser) -> None:
+    """Add ``--clothes`` and ``--panoramas`` of commands that render people."""
+    parser.add_argument('--clothes', type=Path, action='append', default=[], metavar='DIR',
+                        help='folder of garments, shoes, hair and skins; may be repeated '
+                        '(none: colours are painted on bodies)')
+    parser.add_argument('--panoramas', type=Path, metavar='DIR',
+                        help='folder of equirectangular pictures, as surroundings and light')

@@ -34,7 +34,7 @@ from niki_training.look.scores import (
     rendered_scores,
     video_scores,
 )
-from niki_training.look.video_crops import read_video_crops, write_video_crops
+from niki_training.look.video_crops import read_video_crops
 from niki_training.render.batch.crop_shards import read_crops
 
 _LANDMARKS = {f'landmarks-{size}': size for size in LANDMARK_SIZES}
@@ -91,7 +91,7 @@ def measure(args) -> dict:
 def _measure_video(nets: dict, args, report: dict) -> None:
     video = read_video_crops(args.video, args.passer_by)
     if args.keep:
-        write_video_crops(video, args.keep)
+        video.write(args.keep)
     plain = np.isin(video.kind, ('followed', 'exact'))
     for name, net in nets.items():
         found = predict(net, video.crops())

@@ -6,12 +6,11 @@ crop that the look before gives. Where it then sees somebody else, the crop is t
 what it says is not learned.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 import zlib
 
 from niki_ros.common.errors import InputError
-from niki_ros.files.atomic_write import atomic_write
 from niki_ros.images.pixels import jpeg_from_rgb, network_input, rgb_from_jpeg, rgb_of_view
 from niki_ros.models.model_store import find_model
 from niki_ros.observers.landmark_keypoints import KEYPOINTS_FROM_LANDMARKS
@@ -24,6 +23,7 @@ from tqdm import tqdm
 
 from niki_training.evaluate.landmark_measurements import annotated_people, AnnotatedPerson, NUMBERS
 from niki_training.files.archives import opened_npz
+from niki_training.look.jpeg_crops import JpegCrops
 
 FREE_LICENCES = (4, 5, 7, 8)  # of COCO: BY, BY-SA, no known restrictions, US government
 SURROUNDINGS_RATIO = 1.5  # side of a stored picture over that of the crop, for augmentation
@@ -44,10 +44,13 @@ class TeacherNumbers:
 
 
 @dataclass(frozen=True)
-class Photographs:
-    """N crops of people in photographs; positions are sides of the crop from its centre."""
+class Photographs(JpegCrops):
+    """
+    N crops of people in photographs; positions are sides of the crop from its centre.
 
-    jpeg: list[bytes]  # pictures of 384 px, of which the crop is the middle 256 px
+    Pictures have 384 px, of which the crop is the middle 256 px.
+    """
+
     keypoints: np.ndarray  # (N, 17, 3) of COCO: u, v, and 0 not annotated, 1 hidden, 2 seen
     landmarks: np.ndarray  # (N, 195) the teacher's outputs
     world: np.ndarray  # (N, 117)
@@ -71,16 +74,11 @@ class Photographs:
         keep = np.flatnonzero(self.is_held_out == held_out)
         if not len(keep):
             raise InputError('the photographs have too few people for training and evaluation')
-        return self._rows(keep)
+        return self.rows(keep)
 
     def first(self, count: int) -> 'Photographs':
         """Return the first ``count`` crops."""
-        return self._rows(np.arange(min(count, len(self.jpeg))))
-
-    def _rows(self, rows) -> 'Photographs':
-        arrays = {field.name: getattr(self, field.name)[rows] for field in fields(self)
-                  if field.name not in ('jpeg', 'size')}
-        return replace(self, jpeg=[self.jpeg[k] for k in rows], **arrays)
+        return self.rows(np.arange(min(count, len(self.jpeg))))
 
 
 def is_held_out(image: str) -> bool:
@@ -90,31 +88,18 @@ def is_held_out(image: str) -> bool:
 
 def read_photographs(path: Path, size: str) -> Photographs:
     """
-    Return crops of a folder like coco_people, or of a file of :func:`write_photographs`.
+    Return crops of a folder like coco_people, or of a file of :meth:`Photographs.write`.
 
     :param size: of the teacher. :raises InputError: when the file is of another teacher.
     """
     if Path(path).is_dir():
         return cut_photographs(path, size)
-    with opened_npz(path, 'crops of photographs', 'niki-train look writes one into its run'
-                    ) as z:
-        data, at = z['jpeg_bytes'].tobytes(), z['jpeg_at']
-        arrays = {field.name: z[field.name] for field in fields(Photographs)
-                  if field.name not in ('jpeg', 'size')}
-        found = Photographs([data[a:b] for a, b in zip(at, at[1:])], size=str(z['size']), **arrays)
+    found = Photographs.read(path, 'crops of photographs',
+                             'niki-train look writes one into its run')
     if found.size != size:
         raise InputError(f'{path} was cut with the teacher {found.size!r}, not {size!r}; give the '
                          'folder of the photographs instead')
     return found
-
-
-def write_photographs(photographs: Photographs, path: Path) -> None:
-    """Write crops as one file, with which a machine without the photographs trains."""
-    arrays = {field.name: getattr(photographs, field.name) for field in fields(photographs)
-              if field.name != 'jpeg'}
-    with atomic_write(path, ('.npz',)) as part:
-        np.savez(part, jpeg_bytes=np.frombuffer(b''.join(photographs.jpeg), np.uint8),
-                 jpeg_at=np.cumsum([0, *map(len, photographs.jpeg)]), **arrays)
 
 
 def cut_photographs(folder: Path, size: str, numbers: TeacherNumbers = TeacherNumbers()

@@ -13,7 +13,7 @@ from niki_training.look.crop_batches import RenderedCrops, StoredCrops
 from niki_training.look.features import store_features, StoredFeatures
 from niki_training.look.network import HEADS, LookConfig, LookNet
 from niki_training.look.photograph_batches import PhotographBatches
-from niki_training.look.photographs import Photographs, read_photographs, write_photographs
+from niki_training.look.photographs import Photographs, read_photographs
 from niki_training.look.progress import QuickScores
 from niki_training.look.settings import LookTrainConfig
 from niki_training.look.train import best_device, LookTrainer, wait_for_all
@@ -109,7 +109,7 @@ def _open_photographs(args, group) -> Optional[Photographs]:
         return None
     kept = args.out / f'photographs-{args.size}.npz'
     if group[0] == 0 and not kept.is_file():
-        write_photographs(read_photographs(args.photographs, args.size), kept)
+        read_photographs(args.photographs, args.size).write(kept)
     wait_for_all(group)
     return read_photographs(kept, args.size)
 

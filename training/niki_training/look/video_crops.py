@@ -6,11 +6,10 @@ the measured joints (``exact``), and the followed ones with a rendered person wh
 front (``passer-by``).
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator, Optional
 
-from niki_ros.files.atomic_write import atomic_write
 from niki_ros.images.pixels import jpeg_from_rgb, rgb_from_jpeg, rgb_of_view
 from niki_ros.models.model_store import find_model
 from niki_ros.observers.landmark_network import LandmarkNetwork
@@ -21,7 +20,7 @@ import numpy as np
 from tqdm import tqdm
 
 from niki_training.evaluate.video_truth import LIMBS, read_trial, TrialClip
-from niki_training.files.archives import opened_npz
+from niki_training.look.jpeg_crops import JpegCrops
 
 KINDS = ('followed', 'exact', 'passer-by')
 _QUALITY = 95
@@ -40,10 +39,9 @@ class VideoCropNumbers:
 
 
 @dataclass(frozen=True)
-class VideoCrops:
-    """N crops; axes are those of the views."""
+class VideoCrops(JpegCrops):
+    """N crops of 256 px; axes are those of the views."""
 
-    jpeg: list[bytes]  # pictures of 256 px
     kind: np.ndarray  # (N,) of ``KINDS``
     camera: np.ndarray  # (N,) number of the camera
     limbs_m: np.ndarray  # (N, 12, 3) measured joints in the order of ``LIMBS``, metres
@@ -57,33 +55,18 @@ class VideoCrops:
     def thinned(self, every: int, kinds=KINDS) -> 'VideoCrops':
         """Return every so-manieth of the crops of some kinds."""
         keep = np.flatnonzero(np.isin(self.kind, kinds))[::every]
-        arrays = {field.name: getattr(self, field.name)[keep] for field in fields(self)
-                  if field.name != 'jpeg'}
-        return VideoCrops([self.jpeg[k] for k in keep], **arrays)
+        return self.rows(keep)
 
 
 def read_video_crops(path: Path, motion: Optional[Path] = None) -> VideoCrops:
     """
-    Return crops of a Pose2Sim folder, or of a file of :func:`write_video_crops`.
+    Return crops of a Pose2Sim folder, or of a file of :meth:`VideoCrops.write`.
 
     :param motion: of the passer-by in videos of a folder; None = crops without one.
     """
     if Path(path).is_dir():
         return cut_video(path, motion)
-    with opened_npz(path, 'crops of video', 'niki-evaluate look --keep writes one') as z:
-        data, at = z['jpeg_bytes'].tobytes(), z['jpeg_at']
-        arrays = {field.name: z[field.name] for field in fields(VideoCrops)
-                  if field.name != 'jpeg'}
-        return VideoCrops([data[a:b] for a, b in zip(at, at[1:])], **arrays)
-
-
-def write_video_crops(crops: VideoCrops, path: Path) -> None:
-    """Write crops as one file, with which a machine without the videos evaluates."""
-    arrays = {field.name: getattr(crops, field.name) for field in fields(crops)
-              if field.name != 'jpeg'}
-    with atomic_write(path, ('.npz',)) as part:
-        np.savez(part, jpeg_bytes=np.frombuffer(b''.join(crops.jpeg), np.uint8),
-                 jpeg_at=np.cumsum([0, *map(len, crops.jpeg)]), **arrays)
+    return VideoCrops.read(path, 'crops of video', 'niki-evaluate look --keep writes one')
 
 
 def cut_video(folder: Path, motion: Optional[Path] = None,

@@ -9,7 +9,6 @@ from niki_training.look.photographs import (
     cut_photographs,
     is_held_out,
     read_photographs,
-    write_photographs,
 )
 from niki_training.networks.swing import bone_axes, swing_twist
 import numpy as np
@@ -109,7 +108,7 @@ def cut(photographs, tmp_path_factory):
     some['licence'] = np.where(np.arange(40) == 0, 1, some['licence'])
     np.savez(folder / 'persons.npz', **some)
     own = cut_photographs(folder, 'lite')
-    write_photographs(own, folder / 'kept.npz')
+    own.write(folder / 'kept.npz')
     kept = read_photographs(folder / 'kept.npz', 'lite')
     assert kept.jpeg == own.jpeg and np.array_equal(kept.landmarks, own.landmarks)
     return kept

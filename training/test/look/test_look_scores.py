@@ -12,7 +12,6 @@ from niki_training.look.video_crops import (
     exact_view,
     read_video_crops,
     VideoCrops,
-    write_video_crops,
 )
 import numpy as np
 import pytest
@@ -115,7 +114,7 @@ def test_the_view_of_measured_joints_shows_the_whole_body_upright():
 
 def test_crops_are_kept_in_a_file_and_a_report_is_drawn(tmp_path):
     found, video = exact(8)
-    write_video_crops(video, tmp_path / 'video.npz')
+    video.write(tmp_path / 'video.npz')
     kept = read_video_crops(tmp_path / 'video.npz')
     assert np.array_equal(kept.limbs_m, video.limbs_m) and kept.crops().shape == (8, 256, 256, 3)
     assert len(kept.thinned(2, ('followed',)).jpeg) == 2

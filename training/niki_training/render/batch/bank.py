@@ -18,6 +18,7 @@ from niki_ros.images.pixels import jpeg_from_rgb, rgb_from_jpeg
 import numpy as np
 
 from niki_training.files.archives import opened_npz
+from niki_training.files.byte_parts import packed_parts, unpacked_parts
 from niki_training.files.outputs import write_text
 from niki_training.render.batch.person_mesh import PersonMesh
 
@@ -57,7 +58,7 @@ def write_bank(folder: Path, people: Iterable[Person], rotvec, panoramas, facts:
     if (folder / 'bank.json').exists():
         raise InputError(f'{folder} has a bank; give another folder, or remove that one')
     names = list(_write_people(folder, people))
-    arrays = {'rotvec': np.asarray(rotvec, np.float16), **_jpegs('panorama', [
+    arrays = {'rotvec': np.asarray(rotvec, np.float16), **packed_parts('panorama', [
         jpeg_from_rgb(picture, _PANORAMA_QUALITY) for picture in panoramas])}
     names.append(_write(folder, 'scenes.npz', arrays))
     facts = {**facts, 'files': {
@@ -84,7 +85,7 @@ def load_bank(folder: Path) -> Bank:
     people = [person for name in files if name.startswith('people-')
               for person in _read_people(folder / name)]
     with opened_npz(folder / 'scenes.npz', 'scenes of a bank', _REMEDY) as z:
-        panoramas = [rgb_from_jpeg(data) for data in _parts(z, 'panorama')]
+        panoramas = [rgb_from_jpeg(data) for data in unpacked_parts(z, 'panorama')]
         return Bank(people, z['rotvec'].astype(np.float32), panoramas, facts)
 
 
@@ -117,7 +118,7 @@ def _person_arrays(person: Person) -> dict[str, np.ndarray]:
     alpha = [b'' if texture[..., 3].min() > 127 else
              cv2.imencode('.png', (texture[..., 3] > 127).astype(np.uint8) * 255)[1].tobytes()
              for texture in person.textures]
-    return {**person.mesh.packed(), **_jpegs('texture', rgb), **_jpegs('alpha', alpha)}
+    return {**person.mesh.packed(), **packed_parts('texture', rgb), **packed_parts('alpha', alpha)}
 
 
 def _read_people(path: Path) -> Iterator[Person]:
@@ -126,7 +127,7 @@ def _read_people(path: Path) -> Iterator[Person]:
             start = f'{number}/'
             own = {name[len(start):]: z[name] for name in z.files if name.startswith(start)}
             textures = []
-            for rgb, alpha in zip(_parts(own, 'texture'), _parts(own, 'alpha')):
+            for rgb, alpha in zip(unpacked_parts(own, 'texture'), unpacked_parts(own, 'alpha')):
                 opaque = (cv2.imdecode(np.frombuffer(alpha, np.uint8), cv2.IMREAD_GRAYSCALE)
                           if alpha else np.full((TEXTURE_PX, TEXTURE_PX), 255, np.uint8))
                 textures.append(np.dstack([rgb_from_jpeg(rgb), opaque]))
@@ -143,14 +144,3 @@ def _write(folder: Path, name: str, arrays: dict) -> str:
         raise InputError(f'{folder / name} has {size} bytes; at most {MAX_FILE_BYTES} travel: '
                          'give fewer poses')
     return name
-
-
-def _jpegs(name: str, pictures: list[bytes]) -> dict[str, np.ndarray]:
-    """Return files one after another, and where each begins, for :func:`_parts`."""
-    return {f'{name}_bytes': np.frombuffer(b''.join(pictures), np.uint8),
-            f'{name}_at': np.cumsum([0, *map(len, pictures)])}
-
-
-def _parts(arrays, name: str) -> list[bytes]:
-    data, at = arrays[f'{name}_bytes'].tobytes(), arrays[f'{name}_at']
-    return [data[first:end] for first, end in zip(at, at[1:])]
