@@ -23,8 +23,8 @@ class AutoNumbers:
 
     window_ns: int = 1_000_000_000  # a decision is based on the images of this time,
     min_image_count: int = 5  # so many at least
-    # share of images that are faster than the load that counts: a search for people, which runs
-    # beside the network some times a second, slows the images meanwhile down
+    # the load is this quantile of the images: a search for people runs in parallel a few times a
+    # second, and the images during a search take longer
     load_quantile: float = 0.75
     # a larger network is chosen below this share of the load that is allowed, after it has fitted
     # for this time, and not sooner than this after it was too slow for as many people

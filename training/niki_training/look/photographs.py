@@ -2,8 +2,8 @@
 Crops of people in photographs, cut as following cuts them, with keypoints and a teacher's outputs.
 
 The teacher is the untouched landmark network. It looks at a person three times, each time in the
-crop that the look before gives. Where it then sees somebody else, the crop is that of the box, and
-what it says is not learned.
+crop that the look before gives. Where it then sees another person, the crop is that of the box,
+and its outputs are not learned.
 """
 
 from dataclasses import dataclass

@@ -53,7 +53,7 @@ class VideoCrops(JpegCrops):
         return np.stack([rgb_from_jpeg(data) for data in self.jpeg])
 
     def thinned(self, every: int, kinds=KINDS) -> 'VideoCrops':
-        """Return every so-manieth of the crops of some kinds."""
+        """Return every n-th crop of these kinds, n = ``every``."""
         keep = np.flatnonzero(np.isin(self.kind, kinds))[::every]
         return self.rows(keep)
 
