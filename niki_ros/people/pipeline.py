@@ -32,6 +32,7 @@ import numpy as np
 
 # no person reaches farther from the pelvis, and no box lies farther outside of the image
 _MAX_REACH_M, _MAX_BOX_PX = 10.0, 1e7
+_WARM_UP_PERIOD_NS = 33_333_333
 
 
 class Pipeline:
@@ -50,9 +51,9 @@ class Pipeline:
                  numbers: Optional[Mapping[str, Any]] = None):
         self.config = config or PipelineConfig()
         self.observer, self.solver, self.lifter = observer, solver, lifter
-        parts = StageParts(self.config, solver, lifter, numbers or {})
-        make_stages(parts)  # raises ConfigError now rather than when the first person appears
-        self.tracker = Tracker(self.config.tracking, lambda: make_stages(parts))
+        self._parts = StageParts(self.config, solver, lifter, numbers or {})
+        make_stages(self._parts)  # raises ConfigError now, not when the first person appears
+        self.tracker = self._new_tracker()
         self.order = StampOrder(self.config.tracking)
         self.timings_s: Dict[str, float] = {}
         self.faults: Dict[str, str] = {}
@@ -186,6 +187,24 @@ class Pipeline:
         return {**self.observer.describe(), **lifter, 'solver': name, 'solver_library': library,
                 'image_rotation': f'{90 * self._rotation.quarter_turns}{auto}',
                 **{f'solver_{key}': value for key, value in facts.items()}}
+
+    def warm_up(self, image_rgb, boxes_px) -> None:
+        """
+        Process an image of a person three times, and forget that person.
+
+        Graphs allocate their memory, and modules are imported, when they are used for the first
+        time; the first image of a camera then takes no longer than later ones.
+
+        :param image_rgb: (H, W, 3) uint8. :param boxes_px: (n, 4) for a front end that searches
+            for nobody.
+        """
+        for image, boxes in enumerate((None, None, boxes_px)):
+            self.process(image_rgb, None, (image + 1) * _WARM_UP_PERIOD_NS, boxes_px=boxes)
+        self.reset()
+        self.tracker, self.busy_s = self._new_tracker(), 0.0  # ids begin at 1
+
+    def _new_tracker(self) -> Tracker:
+        return Tracker(self.config.tracking, lambda: make_stages(self._parts))
 
     def reset(self):
         """End all tracks, as at the start of another recording."""

@@ -20,9 +20,21 @@ from rclpy.clock import Clock, ClockType
 
 
 def pipeline_for_node(config: PipelineConfig):
-    """Return the pipeline of the settings, which does not wait for a late search for people."""
+    """
+    Return the pipeline of the settings, which does not wait for a late search for people.
+
+    It is warmed up: otherwise the first image takes a second, and the images behind it are lost.
+    """
+    from niki_ros.benchmarks.check_images import check_images
     from niki_ros.loading.load_pipeline import load_pipeline
-    return load_pipeline(config, wait=False)
+    pipeline = load_pipeline(config, wait=False)
+    try:
+        person = check_images()[0]
+        pipeline.warm_up(person.image_rgb, person.boxes_px)
+    except BaseException:
+        pipeline.close()
+        raise
+    return pipeline
 
 
 class PoseNode(ProcessNode, ReportingLifecycleNode):

@@ -1,10 +1,12 @@
 """The pipeline with a front end that plays a script: ids, occlusion, time, metres."""
 
+from niki_ros.benchmarks.check_images import check_images
 from niki_ros.body.body import STATUS_NAMES
 from niki_ros.body.kinematics import forward_kinematics
 from niki_ros.body.skeleton import open_skeleton
 from niki_ros.common.errors import ConfigError, InputError
 from niki_ros.common.settings import PipelineConfig
+from niki_ros.loading.load_pipeline import load_pipeline
 from niki_ros.people.pipeline import Pipeline
 from niki_ros.people.stages.correct_front_back import mirrored
 from niki_ros.solvers.analytic import AnalyticSolver
@@ -109,3 +111,17 @@ def test_impossible_observations_do_not_change_the_track(camera):
         assert [body.id for body in bodies] == [1]
         assert np.allclose(bodies[0].root_m, [0, 0, 3], atol=0.02)
         assert ('observation_invalid' in pipeline.faults) == (index in bad)
+
+
+def test_a_pipeline_that_is_warmed_up_knows_nobody_and_gives_the_same_bodies():
+    shown, other = check_images()[:2]
+    joints = []
+    for is_warm in (False, True):
+        pipeline = load_pipeline()
+        if is_warm:
+            pipeline.warm_up(other.image_rgb, other.boxes_px)
+        frames = [pipeline.process(shown.image_rgb, None, i * FRAME_NS) for i in range(3)]
+        pipeline.close()
+        assert [[body.id for body in bodies] for bodies in frames] == [[1]] * 3
+        joints.append(np.array([bodies[0].joints_m for bodies in frames]))
+    np.testing.assert_array_equal(*joints)
