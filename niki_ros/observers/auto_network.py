@@ -76,6 +76,7 @@ class AutoNetwork:
 
     def set_workload(self, workload: Workload) -> None:
         """Take the load of the last image, and start to load another network if it fits better."""
+        self._network.set_workload(workload)
         images, network_s, self._network_s = self._images, self._network_s, 0.0
         if images and not 0 < workload.stamp_ns - images[-1].stamp_ns < self._numbers.window_ns:
             self._forget()

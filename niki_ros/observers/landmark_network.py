@@ -8,12 +8,14 @@ the authors, crops are images of a virtual camera, see :mod:`niki_ros.observers.
 """
 
 from dataclasses import dataclass, replace
-from typing import Dict, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional
 
+from niki_ros.body.rotations import length
 from niki_ros.observers.landmark_errors import LandmarkErrors
 from niki_ros.observers.landmark_keypoints import keypoint_rays
 from niki_ros.observers.landmark_observation import observation_of
-from niki_ros.observers.person_network import CropEstimate
+from niki_ros.observers.mirroring import Alternation, MirroredInTurn, Output
+from niki_ros.observers.person_network import CropEstimate, Workload
 from niki_ros.observers.view_network import SIZE_PX, ViewNetwork
 from niki_ros.scene.camera import Camera
 from niki_ros.scene.person_view import PersonView
@@ -25,6 +27,11 @@ POINTS, LANDMARKS = 39, 33
 _HIPS_MIDDLE, _BODY_TOP = 33, 34
 # compared in larger crops: nose, ears, shoulders, elbows, hips, knees, ankles
 _COMPARED = [0, 7, 8, 11, 12, 13, 14, 23, 24, 25, 26, 27, 28]
+# pairs of eyes, ears, mouth, then shoulder to foot; the six points behind them have no sides
+_MIRROR_POINTS = np.array([0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9, *(
+    one + step for one in range(11, LANDMARKS, 2) for step in (1, 0)), *range(LANDMARKS, POINTS)])
+# of shoulders and hips in metres, behind the rays of all points
+_SIDES = np.array([[11, 23], [12, 24]]) + POINTS
 OUTPUTS = {'landmarks': (POINTS * 5,), 'world': (POINTS * 3,), 'flag': (1,)}
 """Outputs of the graph and their shapes."""
 
@@ -39,7 +46,7 @@ class LandmarkNumbers:
 class SeenLandmarks(NamedTuple):
     """Landmarks in the crop of one person; axes are optical."""
 
-    rays: np.ndarray  # (39, 3) directions, camera's axes
+    rays: np.ndarray  # (39, 3) unit vectors, camera's axes
     visible: np.ndarray  # (33,) 0 … 1
     world_m: np.ndarray  # (33, 3) relative to the middle of the hips, axes of the crop
 
@@ -49,8 +56,21 @@ class SeenLandmarks(NamedTuple):
         points = row['landmarks'].reshape(POINTS, 5)
         # logits of visibility (not occluded) and of presence inside the crop
         visible = expit(points[:LANDMARKS, 3:].min(axis=1))
-        return cls(view.rays(points[:, :2], SIZE_PX), visible,
+        rays = view.rays(points[:, :2], SIZE_PX)
+        return cls(rays / length(rays)[:, None], visible,
                    row['world'].reshape(POINTS, 3)[:LANDMARKS])
+
+    def without_alternation(self, view: PersonView, stamp_ns: int) -> tuple:
+        """Return the landmarks without what mirroring changes, and :class:`Alternation`."""
+        # the estimates of a new person in the first image are not mirrored: they find the crop
+        before = (view.alternation if isinstance(view, MirroredInTurn)
+                  else Alternation(pause_until_ns=stamp_ns + 1))
+        points = np.concatenate([self.rays / view.width, self.world_m @ view.camera_from_view.T])
+        now = Output(points, _is_mirrored(view), stamp_ns)
+        points, alternation = before.step(now, _SIDES, _MIRROR_POINTS[:LANDMARKS])
+        rays, world_m = np.split(points, [POINTS])
+        return self._replace(rays=rays * view.width,
+                             world_m=world_m @ view.camera_from_view), alternation
 
 
 class LandmarkNetwork(ViewNetwork):
@@ -64,7 +84,11 @@ class LandmarkNetwork(ViewNetwork):
     def __init__(self, model, errors: Optional[LandmarkErrors] = None,
                  numbers: LandmarkNumbers = LandmarkNumbers(), **engine_options):
         super().__init__(model, **engine_options)
-        self._errors, self._numbers = errors, numbers
+        self._errors, self._numbers, self._stamp_ns = errors, numbers, 0
+
+    def set_workload(self, workload: Workload) -> None:
+        """Take the stamp of the next image."""
+        self._stamp_ns = workload.stamp_ns
 
     def describe(self) -> Dict[str, str]:
         correction = self._errors.sha256 if self._errors else 'none'
@@ -74,7 +98,7 @@ class LandmarkNetwork(ViewNetwork):
         return row['landmarks'].reshape(POINTS, 5)[_COMPARED, :2]
 
     def _estimate(self, row, view: PersonView, camera: Camera, size) -> CropEstimate:
-        seen = SeenLandmarks.of(row, view)
+        seen, alternation = SeenLandmarks.of(row, view).without_alternation(view, self._stamp_ns)
         pixels = camera.project(seen.rays[:LANDMARKS])
         normalized = pixels / size
         normalized = np.where(np.isfinite(normalized), normalized,
@@ -85,10 +109,32 @@ class LandmarkNetwork(ViewNetwork):
         one = replace(one, keypoint_rays=keypoint_rays(
             seen.rays[:LANDMARKS], seen.visible, seen.world_m @ view.camera_from_view.T, one,
             camera))
-        following = self._next_view(seen.rays[_HIPS_MIDDLE], seen.rays[_BODY_TOP], view, camera)
+        following = MirroredInTurn.after(
+            self._next_view(seen.rays[_HIPS_MIDDLE], seen.rays[_BODY_TOP], view, camera),
+            alternation)
         return CropEstimate(one, float(row['flag'][0]), following, pixels[_COMPARED])
+
+    def _images(self, image_rgb, camera: Camera, crops) -> List[np.ndarray]:
+        return [np.ascontiguousarray(image[:, ::-1]) if _is_mirrored(view) else image
+                for image, view in zip(super()._images(image_rgb, camera, crops), crops)]
+
+    def _run(self, image_rgb, camera, crops) -> List[Dict[str, np.ndarray]]:
+        return [_mirrored(row) if _is_mirrored(view) else row
+                for row, view in zip(super()._run(image_rgb, camera, crops), crops)]
 
     def observation(self, normalized, world_m, visible, size, camera_from_upright):
         """Return :func:`observation_of` one person; a subclass may record the landmarks here."""
         return observation_of(normalized, world_m, visible, size, camera_from_upright,
                               self._errors)
+
+
+def _is_mirrored(view: PersonView) -> bool:
+    return isinstance(view, MirroredInTurn) and view.is_mirrored
+
+
+def _mirrored(row: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
+    """Return the outputs for a mirrored image as those for the image."""
+    landmarks = row['landmarks'].reshape(POINTS, 5)[_MIRROR_POINTS]
+    world_m = row['world'].reshape(POINTS, 3)[_MIRROR_POINTS] * np.array([-1.0, 1.0, 1.0])
+    landmarks[:, 0] = SIZE_PX - landmarks[:, 0]
+    return {**row, 'landmarks': landmarks.ravel(), 'world': world_m.ravel()}

@@ -100,10 +100,14 @@ class ViewNetwork(GraphNetwork):
 
     def _run(self, image_rgb, camera, crops) -> List[Dict[str, np.ndarray]]:
         """Return the outputs of every view by name, float64."""
-        images = [rgb_of_view(image_rgb, view, SIZE_PX, camera) for view in crops]
+        images = self._images(image_rgb, camera, crops)
         outputs = self.engine.run({'image': network_input(images)})
         return [{name: outputs[name][i].astype(np.float64) for name in self.OUTPUTS}
                 for i in range(len(crops))]
+
+    def _images(self, image_rgb, camera: Camera, crops: List[PersonView]) -> List[np.ndarray]:
+        """Return the image (256, 256, 3) uint8 of every view."""
+        return [rgb_of_view(image_rgb, view, SIZE_PX, camera) for view in crops]
 
     def _next_view(self, middle_ray, top_ray, view: PersonView, camera: Camera) -> PersonView:
         """

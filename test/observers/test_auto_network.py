@@ -52,6 +52,9 @@ class Network:
     def __init__(self, size, machine):
         self.size, self.machine, self.closed = size, machine, False
 
+    def set_workload(self, workload):
+        assert not self.closed
+
     def estimate(self, image, camera, crops):
         assert not self.closed
         self.machine.now_s += self.machine.people * COST_S[self.size] / self.machine.speed
