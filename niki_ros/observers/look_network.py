@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from niki_ros.body.keypoints import JOINT_OF_KEYPOINT, KEYPOINT_IS_JOINT
 from niki_ros.body.observation import JointObservation, SIGMA_UNIT_M
-from niki_ros.body.skeleton import JOINT
+from niki_ros.body.skeleton import check_trained_for, JOINT
 from niki_ros.observers import landmark_network
 from niki_ros.observers.landmark_joints import joints_from_landmarks
 from niki_ros.observers.landmark_keypoints import keypoint_rays
@@ -55,6 +55,9 @@ class LookNetwork(ViewNetwork):
     MAKER = MAKER
     OUTPUTS = OUTPUTS
     PRESENCE = 'present'
+
+    def _prepare(self, folder) -> None:
+        check_trained_for(folder.manifest)
 
     def __init__(self, model, numbers: LookNumbers = LookNumbers(), **engine_options):
         super().__init__(model, **engine_options)

@@ -1,1 +1,1 @@
-"""ROS nodes and topics, with rclpy. May import loading, messages and robot_model."""
+"""ROS nodes, with rclpy. May import benchmarks, loading, messages and robot_model."""

@@ -2,7 +2,7 @@
 
 from typing import Dict, List, Optional, Protocol, Sequence
 
-from niki_ros.body.skeleton import open_skeleton, Skeleton
+from niki_ros.body.skeleton import check_trained_for, open_skeleton, Skeleton
 from niki_ros.body.solution import Solution, TrackFrame
 import numpy as np
 
@@ -81,6 +81,7 @@ class IndependentSolver:
 
 def skeleton_of(manifest: dict) -> Skeleton:
     """Return the skeleton in a manifest of a solver, or the open one where it has none."""
+    check_trained_for(manifest)
     data = manifest.get('skeleton')
     return Skeleton.from_dict(data) if isinstance(data, dict) else open_skeleton()
 

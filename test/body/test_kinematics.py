@@ -5,6 +5,7 @@ from niki_ros.body.skeleton import (
     BODY_24,
     JOINTS_29,
     MIRROR_29,
+    OPEN_SKELETON,
     open_skeleton,
     PARENTS_29,
     Skeleton,
@@ -51,4 +52,4 @@ def test_invalid_skeletons_are_refused():
         Skeleton.from_dict({**open_skeleton().to_dict(), 'rest_joints_m': [[0, 0, 0]]})
     with pytest.raises(InputError, match='betas'):
         open_skeleton().rest(np.zeros(3))
-    assert Skeleton.from_dict(open_skeleton().to_dict()).name == 'open29'
+    assert Skeleton.from_dict(open_skeleton().to_dict()).name == OPEN_SKELETON

@@ -29,7 +29,7 @@ _FORWARD = np.array([0.0, 0.0, 1.0])
 # (network full, seen above 0.9, inside the image), left and right averaged.
 _OFFSETS_MM = {
     'nose': ('head', 'head', (0, 17, 92)), 'ear': ('head', 'head', (50, 36, 21)),
-    'heel': ('ankle', 'ankle', (-8, -34, -36)), 'toe': ('big_toe', 'foot', (0, 0, 0)),
+    'heel': ('ankle', 'ankle', (-8, -43, -36)), 'toe': ('big_toe', 'foot', (0, 0, 0)),
     'knuckles': ('hand', 'hand', (0, 0, 0))}
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from niki_ros.backends import load_engine
 from niki_ros.body.keypoints import KEYPOINTS
+from niki_ros.body.skeleton import OPEN_SKELETON
 from niki_ros.common.errors import ModelError
 from niki_ros.lifters.lifter import INPUTS, KIND, OUTPUTS
 from niki_ros.lifters.window import AGES_S
@@ -74,7 +75,7 @@ def export_lift(checkpoint: Path, folder: Path, name: str) -> dict:
         'name': name, 'kind': KIND, 'sha256': sha256(graph), 'precision': 'fp32',
         'weights_stored': 'fp16' if is_half else 'fp32', 'opset': OPSET, 'ir_version': IR_VERSION,
         'parameters': sum(p.numel() for p in net.parameters()), 'joint_set': 'open29',
-        'skeleton': 'open29', 'keypoints': list(KEYPOINTS), 'ages_s': AGES_S.tolist(),
+        'skeleton': OPEN_SKELETON, 'keypoints': list(KEYPOINTS), 'ages_s': AGES_S.tolist(),
         'mirrored': 'mean with the mirror image; in the graph',
         'normalisation': 'about the trunk, over the size in the image; in the graph',
         'inputs': {key: ['N', *shape] for key, shape in INPUTS.items()},

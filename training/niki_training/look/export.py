@@ -5,6 +5,7 @@ from pathlib import Path
 
 from niki_ros.backends import load_engine
 from niki_ros.benchmarks.check_images import check_images, crops
+from niki_ros.body.skeleton import OPEN_SKELETON
 from niki_ros.common.errors import ModelError
 from niki_ros.models.model_folder import ModelFolder, write_model_folder
 from niki_ros.models.model_store import find_model
@@ -98,7 +99,7 @@ def _manifest(net: LookNet, graph: bytes) -> dict:
         'kind': KIND, 'precision': 'fp32', 'weights_stored': 'fp16',
         'weight_bytes': weight_bytes(graph), 'opset': OPSET, 'ir_version': IR_VERSION,
         'parameters': sum(p.numel() for p in net.parameters()), 'size_px': SIZE_PX,
-        'joint_set': 'open29', 'skeleton': 'open29', 'head': net.config.head,
+        'joint_set': 'open29', 'skeleton': OPEN_SKELETON, 'head': net.config.head,
         'normalisation': 'RGB, 0 … 1',
         'inputs': {INPUT: {'shape': ['N', 3, SIZE_PX, SIZE_PX],
                            'meaning': 'crop around one person, RGB, 0 … 1'}},

@@ -8,6 +8,8 @@ from niki_ros.body.skeleton import BODY_24, PARENTS_29, Skeleton
 from niki_ros.common.errors import BackendError
 import numpy as np
 
+from niki_training.data.anatomy import joint_centres
+
 # from Anny's axes (x left, y backward, z up) to x left, y up, z forward
 NIKI_FROM_ANNY = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 # joint → Anny's bone that begins in it, without its suffix .L or .R
@@ -140,7 +142,7 @@ class AnnyModel:
             rest = self.anny.get_rest_model(shape)
         vertices = rest['rest_vertices'][0].numpy().astype(np.float64) @ NIKI_FROM_ANNY.T
         heads = rest['rest_bone_heads'][0].numpy().astype(np.float64) @ NIKI_FROM_ANNY.T
-        pivots = heads[self.heads]
+        pivots = joint_centres(heads[self.heads])
         turns = t_pose_rotmats(pivots)
         betas, misfit = self._fitted_betas(t_pose(pivots, turns))
         normals, area = surface(vertices, self.faces)

@@ -48,4 +48,4 @@ def test_values_in_use_are_those_of_stages_and_settings():
 def test_a_number_reaches_its_stage(clip, number, values):
     slow, usual = (figures([clip], SETTINGS, number, value) for value in values)
     assert slow['missed'] == usual['missed'] == 0
-    assert slow['mpjpe_mm'] > usual['mpjpe_mm'] + 3, 'arms that lag behind'
+    assert slow['mpjpe_mm'] > usual['mpjpe_mm'] + 1, 'arms that lag behind'

@@ -111,7 +111,8 @@ def test_bones_of_the_kinematic_head_have_the_lengths_of_a_body(folders, people)
     for one in observed(LookNetwork(folders['kinematic'].path), people[:2]):
         joints = one.observation.joints_m
         lengths = np.linalg.norm(joints[1:] - joints[list(PARENTS_29[1:])], axis=-1)
-        np.testing.assert_allclose(lengths, open_skeleton().bone_lengths()[1:], atol=1e-4)
+        # the graph holds them in half precision
+        np.testing.assert_allclose(lengths, open_skeleton().bone_lengths()[1:], rtol=5e-4)
 
 
 def test_a_graph_that_differs_is_refused(folders, tmp_path, monkeypatch):
