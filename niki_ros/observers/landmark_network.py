@@ -65,12 +65,11 @@ class SeenLandmarks(NamedTuple):
         # the estimates of a new person in the first image are not mirrored: they find the crop
         before = (view.alternation if isinstance(view, MirroredInTurn)
                   else Alternation(pause_until_ns=stamp_ns + 1))
-        points = np.concatenate([self.rays / view.width, self.world_m @ view.camera_from_view.T])
-        now = Output(points, _is_mirrored(view), stamp_ns)
+        points = np.concatenate([self.rays, self.world_m @ view.camera_from_view.T])
+        now = Output(points, _is_mirrored(view), stamp_ns, view.width)
         points, alternation = before.step(now, _SIDES, _MIRROR_POINTS[:LANDMARKS])
         rays, world_m = np.split(points, [POINTS])
-        return self._replace(rays=rays * view.width,
-                             world_m=world_m @ view.camera_from_view), alternation
+        return self._replace(rays=rays, world_m=world_m @ view.camera_from_view), alternation
 
 
 class LandmarkNetwork(ViewNetwork):

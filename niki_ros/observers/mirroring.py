@@ -39,16 +39,19 @@ class Output(NamedTuple):
     points: np.ndarray  # (n, 3) in axes that do not move with the crop
     is_mirrored: bool
     stamp_ns: int
+    width: float  # of the crop, in the unit of the points that are positions in the image
 
     def jump(self, last: 'Output', others) -> float:
         """
-        Return the median change of the first n points, with or without a change of sides.
+        Return the median change of the first n points over the width of the crop.
+
+        It is the smaller one of the changes with and without an exchange of the sides.
 
         :param others: (n,) index of each point's counterpart on the other side.
         """
         before = last.points[:len(others)]
         return float(min(np.median(length(self.points[:len(others)] - before)),
-                         np.median(length(self.points[others] - before))))
+                         np.median(length(self.points[others] - before)))) / self.width
 
 
 @dataclass(frozen=True)
@@ -75,14 +78,13 @@ class Alternation:
 
         :param sides: (2, k) indices of points at the left side, and of their counterparts.
         :param others: (n,) indices of the counterparts of the first n points, which are positions
-            in the image over the width of the crop.
+            in the image.
         """
         before = tuple(one for one in self.before if one.stamp_ns < now.stamp_ns)
         pause_ns = self.pause_until_ns
-        if before and now.jump(before[0], others) > numbers.max_jump + (
-                numbers.max_speed_per_s * 1e-9 * (now.stamp_ns - before[0].stamp_ns)):
-            pause_ns = now.stamp_ns + round(numbers.pause_s * 1e9)
-        if not (before and self._continues(now, before[0], sides, numbers)):
+        if before and _jumps(now, before[0], others, numbers):
+            pause_ns, before = now.stamp_ns + round(numbers.pause_s * 1e9), ()
+        if not (before and _continues(now, before[0], sides, numbers)):
             return now.points, Alternation(self.half, (now,), pause_ns)
         sign, half = 1.0 if now.is_mirrored else -1.0, self.half
         if len(before) == 2 and now.is_mirrored == before[1].is_mirrored:
@@ -95,14 +97,20 @@ class Alternation:
         steady = now.points if half is None else now.points - sign * half
         return steady, Alternation(half, (now, before[0]), pause_ns)
 
-    def _continues(self, now: Output, last: Output, sides, numbers: MirrorNumbers) -> bool:
-        if (now.is_mirrored == last.is_mirrored
-                or now.stamp_ns - last.stamp_ns > numbers.max_period_s * 1e9):
-            return False
-        left, right = sides
-        across = [one.points[left].sum(0) - one.points[right].sum(0) for one in (now, last)]
-        cosine = across[0] @ across[1] / max(length(across[0]) * length(across[1]), 1e-9)
-        return bool(cosine > numbers.min_side_cosine)
+
+def _jumps(now: Output, last: Output, others, numbers: MirrorNumbers) -> bool:
+    passed_s = 1e-9 * (now.stamp_ns - last.stamp_ns)
+    return now.jump(last, others) > numbers.max_jump + numbers.max_speed_per_s * passed_s
+
+
+def _continues(now: Output, last: Output, sides, numbers: MirrorNumbers) -> bool:
+    if (now.is_mirrored == last.is_mirrored
+            or now.stamp_ns - last.stamp_ns > numbers.max_period_s * 1e9):
+        return False
+    left, right = sides
+    across = [one.points[left].sum(0) - one.points[right].sum(0) for one in (now, last)]
+    cosine = across[0] @ across[1] / max(length(across[0]) * length(across[1]), 1e-9)
+    return bool(cosine > numbers.min_side_cosine)
 
 
 @dataclass(frozen=True)

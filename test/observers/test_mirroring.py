@@ -23,7 +23,7 @@ def moving(stamps_ns, sides=1.0):
     for number, stamp_ns in enumerate(stamps_ns):
         true = START * [sides, 1, 1] + SPEED_PER_S * stamp_ns * 1e-9
         sign = 1.0 if number % 2 else -1.0
-        yield true, Output(true + sign * HALF, sign > 0, stamp_ns)
+        yield true, Output(true + sign * HALF, sign > 0, stamp_ns, 1.0)
 
 
 @pytest.mark.parametrize('gaps_ms', [[33] * 8, [33, 33, 66, 33, 33, 100, 33, 33], [17] * 8])
@@ -52,7 +52,9 @@ def test_while_the_person_in_the_crop_changes_nothing_is_mirrored():
         other = np.array([0.3, 0.0, 0.0]) * (5 <= number < 9)
         now = output._replace(points=output.points + other,
                               is_mirrored=number > 0 and alternation.next_is_mirrored)
-        _, alternation = alternation.step(now, LEFT_RIGHT, OTHERS)
+        points, alternation = alternation.step(now, LEFT_RIGHT, OTHERS)
+        if number in (5, 9):
+            np.testing.assert_array_equal(points, now.points)
         mirrored.append(alternation.next_is_mirrored)
     assert mirrored[:5] == [True, False, True, False, True]
     assert not any(mirrored[6:22])
