@@ -4,7 +4,11 @@ from dataclasses import dataclass
 
 from niki_ros.body.observation import SIGMA_UNIT_M
 from niki_ros.body.rotations import rotmat_from_covariance
+from niki_ros.body.skeleton import JOINT
 import numpy as np
+
+_LEFT = [JOINT['left_hip'], JOINT['left_shoulder']]
+_RIGHT = [JOINT['right_hip'], JOINT['right_shoulder']]
 
 _TRUNK_JOINTS = np.asarray([0, 1, 2, 3, 6, 9, 12, 13, 14, 16, 17])
 _BEND_M = 0.03  # how far a trunk joint strays from the rigid trunk because the spine bends
@@ -27,6 +31,12 @@ class TrunkFrame:
     def camera_axes(self) -> np.ndarray:
         """Return the camera's y (down) and z (forward) axes in the trunk's frame, (N, 6)."""
         return self.camera_from_trunk[:, 1:].reshape(-1, 6)
+
+
+def trunk_left(joints_m) -> np.ndarray:
+    """Return the direction (3,) from the right to the left side of the trunk."""
+    across = (joints_m[_LEFT] - joints_m[_RIGHT]).sum(0)
+    return across / max(float(np.linalg.norm(across)), 1e-6)
 
 
 def trunk_frame(joints_m, sigma, rest_joints_m) -> TrunkFrame:

@@ -7,6 +7,7 @@ from niki_ros.body.keypoints import JOINT_OF_KEYPOINT, KeypointRays, KEYPOINTS
 from niki_ros.body.observation import JointObservation, SIGMA_UNIT_M
 from niki_ros.body.rotations import length
 from niki_ros.body.skeleton import check_trained_for
+from niki_ros.body.trunk_frame import trunk_left
 from niki_ros.common.replace import replace
 from niki_ros.lifters.window import AGES_S, LiftWindow
 import numpy as np
@@ -15,6 +16,7 @@ KIND = 'lift'
 INPUTS = {'rays': (len(AGES_S), len(KEYPOINTS), 2), 'seen': (len(AGES_S), len(KEYPOINTS)),
           'guess': (len(AGES_S), len(KEYPOINTS)), 'heading': (2,)}
 OUTPUTS = {'joints': (29, 3), 'spread': (29, 2), 'twist': (23, 2)}
+MAX_TURNED_COS = -0.3  # between the sides of the observed and the lifted trunk
 MAX_HIDDEN_SEEN = 0.3  # largest visibility of a keypoint whose joint is hidden, 0 … 1
 
 
@@ -43,11 +45,22 @@ class Lifter:
             return list(observations)
         for i in rows:
             windows[i].push(stamp_ns, _keypoints(observations[i]))
+        lifted = self._lifted(windows, observations, rows)
+        # front and back were confused in earlier images: they outweigh the newest one
+        turned = [i for i in rows if trunk_left(lifted[i].joints_m) @ trunk_left(
+            observations[i].joints_m) < MAX_TURNED_COS and windows[i].keep_newest()]
+        if turned:
+            lifted = self._lifted(windows, lifted, turned, observations)
+        return lifted
+
+    def _lifted(self, windows, before, rows: List[int], observations=None) -> list:
+        """Return a copy of ``before`` in which ``rows`` are lifted ``observations``."""
+        observations = observations or before
         inputs = [windows[i].at_ages() for i in rows]
         # the fields of LifterInput are in the order of INPUTS
         out = self.engine.run({name: np.array(values, np.float32)
                                for name, values in zip(INPUTS, zip(*inputs))})
-        lifted = list(observations)
+        lifted = list(before)
         for row, i in enumerate(rows):
             lifted[i] = _lifted(observations[i], inputs[row].camera_from_view, out['joints'][row],
                                 out['spread'][row], out['twist'][row])

@@ -54,6 +54,13 @@ class LiftWindow:
         while len(images) > 2 and images[1][0] <= oldest_ns:
             images.popleft()
 
+    def keep_newest(self) -> bool:
+        """Forget all images before the newest one; return whether there were any."""
+        count = len(self._images)
+        while len(self._images) > 1:
+            self._images.popleft()
+        return count > 1
+
     def at_ages(self) -> LifterInput:
         """Return the keypoints at all ages, in the view towards the hips of the newest image."""
         stamps_ns, keypoints = zip(*reversed(self._images))

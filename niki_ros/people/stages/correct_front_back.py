@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from niki_ros.body.observation import JointObservation
-from niki_ros.body.skeleton import JOINT, MIRROR_29
+from niki_ros.body.skeleton import MIRROR_29
+from niki_ros.body.trunk_frame import trunk_left
 from niki_ros.common.replace import replace
 from niki_ros.people.person_frame import PersonFrame
 from niki_ros.people.stages.stage import Stage
 import numpy as np
 
-_LEFT = [JOINT['left_hip'], JOINT['left_shoulder']]
-_RIGHT = [JOINT['right_hip'], JOINT['right_shoulder']]
 _MIRROR = list(MIRROR_29)
 
 
@@ -59,12 +58,6 @@ def _renamed(observation, depth_sign, sigma_200mm) -> JointObservation:
         keypoints_px=observation.keypoints_px[_MIRROR],
         keypoint_sigma_px=observation.keypoint_sigma_px[_MIRROR], twist_cos_sin=None,
         keypoint_rays=points, unlifted_sigma_200mm=None)
-
-
-def trunk_left(joints_m) -> np.ndarray:
-    """Return the direction (3,) from the right to the left side of the trunk."""
-    across = (joints_m[_LEFT] - joints_m[_RIGHT]).sum(0)
-    return across / max(float(np.linalg.norm(across)), 1e-6)
 
 
 class CorrectFrontBack(Stage):

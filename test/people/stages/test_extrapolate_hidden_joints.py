@@ -2,7 +2,7 @@
 
 from niki_ros.body.rotations import rotmat_from_rotvec
 from niki_ros.body.skeleton import open_skeleton
-from niki_ros.people.stages.correct_front_back import trunk_left
+from niki_ros.body.trunk_frame import trunk_left
 from niki_ros.people.stages.extrapolate_hidden_joints import (
     extrapolate_hidden_joints,
     ExtrapolationNumbers,
