@@ -50,21 +50,17 @@ class Lifter:
         turned = [i for i in rows if trunk_left(lifted[i].joints_m) @ trunk_left(
             observations[i].joints_m) < MAX_TURNED_COS and windows[i].keep_newest()]
         if turned:
-            lifted = self._lifted(windows, lifted, turned, observations)
-        return lifted
+            lifted.update(self._lifted(windows, observations, turned))
+        return [lifted.get(i, one) for i, one in enumerate(observations)]
 
-    def _lifted(self, windows, before, rows: List[int], observations=None) -> list:
-        """Return a copy of ``before`` in which ``rows`` are lifted ``observations``."""
-        observations = observations or before
+    def _lifted(self, windows, observations, rows: List[int]) -> Dict[int, JointObservation]:
+        """Return the lifted observations of these rows."""
         inputs = [windows[i].at_ages() for i in rows]
         # the fields of LifterInput are in the order of INPUTS
         out = self.engine.run({name: np.array(values, np.float32)
                                for name, values in zip(INPUTS, zip(*inputs))})
-        lifted = list(before)
-        for row, i in enumerate(rows):
-            lifted[i] = _lifted(observations[i], inputs[row].camera_from_view, out['joints'][row],
-                                out['spread'][row], out['twist'][row])
-        return lifted
+        return {i: _lifted(observations[i], inputs[row].camera_from_view, out['joints'][row],
+                           out['spread'][row], out['twist'][row]) for row, i in enumerate(rows)}
 
     def describe(self) -> Dict[str, str]:
         facts = self.engine.describe()

@@ -195,13 +195,14 @@ class Pipeline:
         Graphs allocate their memory, and modules are imported, when they are used for the first
         time; the first image of a camera then takes no longer than later ones.
 
-        :param image_rgb: (H, W, 3) uint8. :param boxes_px: (n, 4) for a front end that searches
-            for nobody.
+        :param image_rgb: (H, W, 3) uint8. :param boxes_px: (n, 4) of the person, for a
+            front end without a detector.
         """
         for image, boxes in enumerate((None, None, boxes_px)):
             self.process(image_rgb, None, (image + 1) * _WARM_UP_PERIOD_NS, boxes_px=boxes)
         self.reset()
-        self.tracker, self.busy_s = self._new_tracker(), 0.0  # ids begin at 1
+        self.tracker = self._new_tracker()  # ids begin at 1
+        self.busy_s, self.faults, self.timings_s = 0.0, {}, {}
 
     def _new_tracker(self) -> Tracker:
         return Tracker(self.config.tracking, lambda: make_stages(self._parts))
