@@ -45,15 +45,15 @@ class Lifter:
             return list(observations)
         for i in rows:
             windows[i].push(stamp_ns, _keypoints(observations[i]))
-        lifted = self._lifted(windows, observations, rows)
+        lifted = self._lift_rows(windows, observations, rows)
         # front and back were confused in earlier images: they outweigh the newest one
         turned = [i for i in rows if trunk_left(lifted[i].joints_m) @ trunk_left(
             observations[i].joints_m) < MAX_TURNED_COS and windows[i].keep_newest()]
         if turned:
-            lifted.update(self._lifted(windows, observations, turned))
+            lifted.update(self._lift_rows(windows, observations, turned))
         return [lifted.get(i, one) for i, one in enumerate(observations)]
 
-    def _lifted(self, windows, observations, rows: List[int]) -> Dict[int, JointObservation]:
+    def _lift_rows(self, windows, observations, rows: List[int]) -> Dict[int, JointObservation]:
         """Return the lifted observations of these rows."""
         inputs = [windows[i].at_ages() for i in rows]
         # the fields of LifterInput are in the order of INPUTS

@@ -13,6 +13,9 @@ import numpy as np
 
 NOSE, EYES, EARS, SHOULDERS, HIPS = 0, (2, 5), (7, 8), (11, 12), (23, 24)
 """Indices of landmarks, left before right (the person's own left)."""
+MIRROR_LANDMARKS = [0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9,
+                    *(one + step for one in range(11, 33, 2) for step in (1, 0))]
+"""For each landmark the index of the landmark on the other side."""
 
 _LIMBS = {'hip': 23, 'knee': 25, 'ankle': 27, 'shoulder': 11, 'elbow': 13, 'wrist': 15,
           'big_toe': 31}

@@ -12,6 +12,7 @@ from typing import Dict, List, NamedTuple, Optional
 
 from niki_ros.body.rotations import length
 from niki_ros.observers.landmark_errors import LandmarkErrors
+from niki_ros.observers.landmark_joints import MIRROR_LANDMARKS
 from niki_ros.observers.landmark_keypoints import keypoint_rays
 from niki_ros.observers.landmark_observation import observation_of
 from niki_ros.observers.mirroring import Alternation, MirroredInTurn, Output
@@ -27,9 +28,8 @@ POINTS, LANDMARKS = 39, 33
 _HIPS_MIDDLE, _BODY_TOP = 33, 34
 # compared in larger crops: nose, ears, shoulders, elbows, hips, knees, ankles
 _COMPARED = [0, 7, 8, 11, 12, 13, 14, 23, 24, 25, 26, 27, 28]
-# pairs of eyes, ears, mouth, then shoulder to foot; the six points behind them have no sides
-_MIRROR_POINTS = np.array([0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9, *(
-    one + step for one in range(11, LANDMARKS, 2) for step in (1, 0)), *range(LANDMARKS, POINTS)])
+MIRROR_POINTS = [*MIRROR_LANDMARKS, *range(LANDMARKS, POINTS)]
+"""The same for all points of the network; those behind the landmarks have no sides."""
 # of shoulders and hips in metres, behind the rays of all points
 _SIDES = np.array([[11, 23], [12, 24]]) + POINTS
 OUTPUTS = {'landmarks': (POINTS * 5,), 'world': (POINTS * 3,), 'flag': (1,)}
@@ -46,7 +46,7 @@ class LandmarkNumbers:
 class SeenLandmarks(NamedTuple):
     """Landmarks in the crop of one person; axes are optical."""
 
-    rays: np.ndarray  # (39, 3) unit vectors, camera's axes
+    rays: np.ndarray  # (39, 3) directions, camera's axes
     visible: np.ndarray  # (33,) 0 … 1
     world_m: np.ndarray  # (33, 3) relative to the middle of the hips, axes of the crop
 
@@ -56,8 +56,7 @@ class SeenLandmarks(NamedTuple):
         points = row['landmarks'].reshape(POINTS, 5)
         # logits of visibility (not occluded) and of presence inside the crop
         visible = expit(points[:LANDMARKS, 3:].min(axis=1))
-        rays = view.rays(points[:, :2], SIZE_PX)
-        return cls(rays / length(rays)[:, None], visible,
+        return cls(view.rays(points[:, :2], SIZE_PX), visible,
                    row['world'].reshape(POINTS, 3)[:LANDMARKS])
 
     def without_alternation(self, view: PersonView, stamp_ns: int) -> tuple:
@@ -65,9 +64,10 @@ class SeenLandmarks(NamedTuple):
         # the estimates of a new person in the first image are not mirrored: they find the crop
         before = (view.alternation if isinstance(view, MirroredInTurn)
                   else Alternation(pause_until_ns=stamp_ns + 1))
-        points = np.concatenate([self.rays, self.world_m @ view.camera_from_view.T])
+        rays = self.rays / length(self.rays)[:, None]
+        points = np.concatenate([rays, self.world_m @ view.camera_from_view.T])
         now = Output(points, _is_mirrored(view), stamp_ns, view.width)
-        points, alternation = before.step(now, _SIDES, _MIRROR_POINTS[:LANDMARKS])
+        points, alternation = before.step(now, _SIDES, MIRROR_LANDMARKS)
         rays, world_m = np.split(points, [POINTS])
         return self._replace(rays=rays, world_m=world_m @ view.camera_from_view), alternation
 
@@ -133,7 +133,7 @@ def _is_mirrored(view: PersonView) -> bool:
 
 def _mirrored(row: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
     """Return the outputs for a mirrored image as those for the image."""
-    landmarks = row['landmarks'].reshape(POINTS, 5)[_MIRROR_POINTS]
-    world_m = row['world'].reshape(POINTS, 3)[_MIRROR_POINTS] * np.array([-1.0, 1.0, 1.0])
+    landmarks = row['landmarks'].reshape(POINTS, 5)[MIRROR_POINTS]
+    world_m = row['world'].reshape(POINTS, 3)[MIRROR_POINTS] * np.array([-1.0, 1.0, 1.0])
     landmarks[:, 0] = SIZE_PX - landmarks[:, 0]
     return {**row, 'landmarks': landmarks.ravel(), 'world': world_m.ravel()}

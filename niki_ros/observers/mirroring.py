@@ -8,7 +8,7 @@ the difference of both. It changes slowly, is estimated, and is removed.
 """
 
 from dataclasses import dataclass, field
-from typing import NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional, Sequence, Tuple
 
 from niki_ros.body.rotations import length
 from niki_ros.scene.person_view import PersonView
@@ -68,7 +68,7 @@ class Alternation:
         now = self.before[0]
         return not now.is_mirrored and now.stamp_ns >= self.pause_until_ns
 
-    def step(self, now: Output, sides: np.ndarray, others: np.ndarray,
+    def step(self, now: Output, sides: np.ndarray, others: Sequence[int],
              numbers: MirrorNumbers = MirrorNumbers()) -> Tuple[np.ndarray, 'Alternation']:
         """
         Return the points (n, 3) without their alternation, and the estimate for the next image.

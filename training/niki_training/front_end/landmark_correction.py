@@ -13,6 +13,7 @@ from niki_ros.body.skeleton import MIRROR_29
 from niki_ros.common.errors import InputError
 from niki_ros.files.atomic_write import atomic_write
 from niki_ros.observers.landmark_errors import INPUTS, inputs, LandmarkErrors, OUTPUTS, split
+from niki_ros.observers.landmark_joints import MIRROR_LANDMARKS
 from niki_ros.observers.landmark_observation import box_size, observation_from_landmarks
 import numpy as np
 from scipy.linalg import block_diag
@@ -28,9 +29,6 @@ from niki_training.render.shards import read_shard, shard_paths
 _KEYS = ('joints_m', 'keypoints_px', 'camera_matrix', 'image_size', 'obs_found', 'obs_landmarks',
          'obs_landmarks_world_m', 'obs_landmarks_seen')
 _MIN_SCALE = 0.05  # added to the standard deviations of the inputs
-# (33,) index of each landmark's counterpart on the other side
-MIRROR_LANDMARKS = (0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9,
-                     *(one + step for one in range(11, 33, 2) for step in (1, 0)))
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ def _of_shard(shard: dict, path: Path) -> Samples:
 
 
 def mirrored(samples: Samples) -> Samples:
-    flip, sides = torch.tensor([-1.0, 1.0, 1.0]), list(MIRROR_LANDMARKS)
+    flip, sides = torch.tensor([-1.0, 1.0, 1.0]), MIRROR_LANDMARKS
     world = samples.inputs[:, :99].reshape(-1, 33, 3)[:, sides] * flip
     seen, beyond = samples.inputs[:, 99:132][:, sides], samples.inputs[:, 132:][:, sides]
     other_inputs = torch.cat([world.flatten(1), seen, beyond], dim=1)

@@ -1,6 +1,7 @@
 """Random batches of photographs for training: augmented crops, and labels that move with them."""
 
 from niki_ros.body.skeleton import JOINT, MIRROR_29
+from niki_ros.observers.landmark_network import MIRROR_POINTS
 from niki_ros.observers.landmark_observation import LANDMARK_WEIGHTS
 from niki_ros.observers.view_network import SIZE_PX
 import numpy as np
@@ -8,7 +9,6 @@ from scipy.special import expit
 import torch
 
 from niki_training.evaluate.video_truth import LIMB_JOINTS
-from niki_training.front_end.landmark_correction import MIRROR_LANDMARKS
 from niki_training.look.augmentation import (
     draw_similarity,
     patched,
@@ -26,7 +26,6 @@ _LABELLED = [k for k, joint in enumerate(LIMB_JOINTS)
 _MAX_TRUST = 0.99  # of the teacher; 1 is a label
 _HIDDEN, _SEEN = 1, 2  # COCO's labels
 _FIRST_POINTS = 35  # landmarks, and the two points that give the next crop
-_MIRROR_POINTS = [*MIRROR_LANDMARKS, *range(33, 39)]
 _MIRROR_COCO = [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]
 
 
@@ -96,7 +95,7 @@ def moved_labels(own: dict, move: Similarity) -> dict:
     """
     def points(name, mirror):
         return move.sides(own[name], mirror)
-    landmarks, keypoints = points('landmarks', _MIRROR_POINTS), points('keypoints', _MIRROR_COCO)
+    landmarks, keypoints = points('landmarks', MIRROR_POINTS), points('keypoints', _MIRROR_COCO)
     joints = points('joints', list(MIRROR_29))
     uv, weight = move.points(joints[..., :2]), joints[..., 2].clamp_max(_MAX_TRUST)
     limbs = keypoints[:, list(COCO_LIMBS)]
@@ -111,6 +110,6 @@ def moved_labels(own: dict, move: Similarity) -> dict:
     weight[:, at] = torch.where(has, 1.0, weight[:, at])
     return {
         'uv': uv, 'weight': weight, 'visible': visible, 'visible_known': known,
-        'landmarks': move.points(landmarks), 'odds': points('odds', _MIRROR_POINTS),
-        'world': move.vectors(points('world', _MIRROR_POINTS)), 'flag': own['flag'],
-        'trust': points('trust', _MIRROR_POINTS)}
+        'landmarks': move.points(landmarks), 'odds': points('odds', MIRROR_POINTS),
+        'world': move.vectors(points('world', MIRROR_POINTS)), 'flag': own['flag'],
+        'trust': points('trust', MIRROR_POINTS)}

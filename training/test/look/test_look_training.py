@@ -23,7 +23,7 @@ CROPS = DrawnCrops(8)
 
 
 def trainer(folder, network=NETWORK, config=CONFIG, start_from=None, crops=None,
-            author='somebody'):
+            author='second author'):
     source = crops or StoredCrops(CROPS, 'cpu', config.seed)
     return LookTrainer(config, network, folder, source, start_from=start_from,
                        facts={'credits': [author]})
@@ -72,12 +72,13 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been_killed(tmp_path):
 def test_a_run_begins_with_the_weights_of_another_and_sees_other_crops(tmp_path):
     first = trainer(tmp_path / 'first')
     first.run(no_log)
-    second = trainer(tmp_path / 'second', start_from=tmp_path / 'first', author='another')
+    second = trainer(tmp_path / 'second', start_from=tmp_path / 'first', author='first author')
     assert (second.step, second.first_step) == (0, 4)
     assert torch.equal(second.net.out.weight, first.net.out.weight)
     second.run(no_log)
     record = read_checkpoint(tmp_path / 'second')
-    assert record['total_steps'] == 8 and record['facts'] == {'credits': ['another', 'somebody']}
+    assert record['total_steps'] == 8
+    assert record['facts'] == {'credits': ['first author', 'second author']}
     assert isinstance(network_of(record, 'it'), LookNet)
     with pytest.raises(ModelError, match='another network'):
         trainer(tmp_path / 'third', replace(NETWORK, width=16), start_from=tmp_path / 'first')
