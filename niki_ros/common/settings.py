@@ -131,9 +131,10 @@ class EngineConfig:
                            'that is an error', choices=('onnxruntime', 'tensorrt'))
     device: str = setting('cpu', 'Execution provider of onnxruntime',
                           choices=('cpu', 'cuda', 'tensorrt'))
-    threads: int = setting(1, 'Threads inside one operator of onnxruntime', low=1, high=64)
+    threads: int = setting(2, 'Threads inside one operator of onnxruntime', low=1, high=64)
     parallel: int = setting(0, 'Crops of people that onnxruntime computes at the same time on a '
-                            'CPU; 0: one for each core, 4 at most', low=0, high=64)
+                            'CPU; 0: the number of cores over `threads`, 4 at most', low=0,
+                          high=64)
     precision: str = setting('fp32', 'Precision of the computation', choices=('fp32', 'fp16'))
     max_batch: int = setting(16, 'Largest batch of a TensorRT engine; more people are computed in '
                              'several batches', low=1, high=64)
