@@ -74,8 +74,9 @@ class TrackingConfig:
                                '8 times as long as seen before, with falling confidence', 's',
                                0.0, 10.0, live=True)
     confirm_frames: int = setting(4, 'Images in a row in which a new person must look the same to '
-                                  'get an id; after 1 s the id is given in any case; the first '
-                                  'person gets one at once', low=1, high=100, live=True)
+                                  'get an id; after 1 s the id is given in any case; where '
+                                  'nobody has an id, all people get one at once',
+                                  low=1, high=100, live=True)
     min_overlap: float = setting(0.1, 'Two boxes of one person overlap by this (IoU) at least',
                                  low=0.0, high=1.0, live=True)
     max_speed_m_s: float = setting(4.0, 'A person moves no faster than this between images', 'm/s',

@@ -4,10 +4,9 @@ from typing import List, Sequence
 
 from niki_ros.observers.followed_person import FollowedPerson
 from niki_ros.observers.person_network import CropEstimate, PersonNetwork
+from niki_ros.observers.second_look import SecondLook
 from niki_ros.scene.camera import Camera
-import numpy as np
-
-_OWN_MARGIN_RATIO = 0.04  # kept around a person's own box, over its size
+from niki_ros.scene.duplicates import is_same_person
 
 
 class CropRunner:
@@ -15,51 +14,44 @@ class CropRunner:
 
     def __init__(self, network: PersonNetwork, min_presence: float):
         self._network, self._min_presence = network, min_presence
+        self._second_look = SecondLook(network, min_presence)
 
-    def run(self, image_rgb, camera: Camera, people: Sequence[FollowedPerson],
-            others: Sequence[FollowedPerson] = ()) -> List[CropEstimate]:
-        """Return an estimate of each person; ``others`` too are masked for isolated people."""
-        batch = [one for one in people if not one.is_isolated]
-        estimates = dict(zip((one.number for one in batch), self._network.estimate(
-            image_rgb, camera, [one.crop for one in batch])))
-        for one in people:
-            if one.is_isolated:
-                boxes = [other.box_px for other in (*others, *people)
-                         if other.number != one.number]
-                masked = mask_other_people(image_rgb, one.box_px, boxes)
-                estimates[one.number], = self._network.estimate(masked, camera, [one.crop])
-        return [estimates[one.number] for one in people]
+    def run(self, image_rgb, camera: Camera, followed: Sequence[FollowedPerson],
+            new: Sequence[FollowedPerson], stamp_ns: int) -> None:
+        """Update all people by the image, new ones until their crops fit."""
+        estimates = self._estimates(image_rgb, camera, [*followed, *new])
+        count = len(followed)
+        self._update(followed, self._second_look.improved(
+            image_rgb, camera, followed, estimates[:count], stamp_ns), stamp_ns)
+        first = [(one.crop, one.box_px) for one in new]
+        self._settle(image_rgb, camera, new, estimates[count:], stamp_ns)
+        # next to another person the network may miss this one, or see the other one
+        people = [*followed, *new]
+        for one, (crop, box_px) in zip(new, first):
+            others = [other for other in people if other is not one]
+            if (one.is_crowded(others) if one.estimate is None else _is_one_of(one, others)):
+                one.begin_again(crop, box_px)
+                painted = self._second_look.painted(image_rgb, one, others)
+                self._settle(painted, camera, [one], self._estimates(painted, camera, [one]),
+                             stamp_ns)
 
-    def settle(self, image_rgb, camera: Camera, new: Sequence[FollowedPerson],
-               estimates: Sequence[CropEstimate], others: Sequence[FollowedPerson],
-               stamp_ns: int) -> None:
+    def _settle(self, image_rgb, camera, new, estimates, stamp_ns: int) -> None:
         """Update new people by their first estimates and those in the crops that follow."""
-        self.update(new, estimates, stamp_ns)
+        self._update(new, estimates, stamp_ns)
         for _ in range(self._network.passes - 1):
             seen = [one for one in new if one.estimate is not None]
-            self.update(seen, self.run(image_rgb, camera, seen, (*others, *new)), stamp_ns)
+            self._update(seen, self._estimates(image_rgb, camera, seen), stamp_ns)
 
-    def update(self, people: Sequence[FollowedPerson], estimates: Sequence[CropEstimate],
-               stamp_ns: int) -> None:
+    def _estimates(self, image_rgb, camera, people) -> List[CropEstimate]:
+        return self._network.estimate(image_rgb, camera, [one.crop for one in people])
+
+    def _update(self, people, estimates: Sequence[CropEstimate], stamp_ns: int) -> None:
         for one, estimate in zip(people, estimates):
             one.update(estimate, stamp_ns, self._min_presence)
 
 
-def mask_other_people(image_rgb, own_px, others_px) -> np.ndarray:
-    """Return the image with boxes (4,) of others in the mean colour of the box ``own_px`` (4,)."""
-    height, width = image_rgb.shape[:2]
-    margin = _OWN_MARGIN_RATIO * (np.asarray(own_px[2:]) - own_px[:2])
-    own = _slices([*(own_px[:2] - margin), *(own_px[2:] + margin)], width, height)
-    masked = image_rgb.copy()
-    colour = image_rgb[own].reshape(-1, 3).mean(axis=0).astype(np.uint8)
-    for box in others_px:
-        masked[_slices(box, width, height)] = colour
-    masked[own] = image_rgb[own]
-    return masked
-
-
-def _slices(box_px, width: int, height: int) -> tuple:
-    """Return rows and columns of a box, at least one of each."""
-    x0, y0, x1, y1 = (int(value) for value in box_px)
-    x0, y0 = min(max(x0, 0), width - 1), min(max(y0, 0), height - 1)
-    return slice(y0, max(min(y1, height), y0 + 1)), slice(x0, max(min(x1, width), x0 + 1))
+def _is_one_of(one: FollowedPerson, others: Sequence[FollowedPerson]) -> bool:
+    """Return whether the estimate of this person shows one of the others."""
+    return one.estimate is not None and any(
+        is_same_person(one.estimate.observation, other.estimate.observation)
+        for other in others if other.estimate is not None)

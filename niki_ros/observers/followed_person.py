@@ -23,20 +23,35 @@ class FollowedPerson:
     seen_ns: int  # stamp of the last image with the person
     unconfirmed_images: int = 0  # in which the person must be seen before being reported
     estimate: Optional[CropEstimate] = None  # in the newest image, None where not seen
+    last: Optional[CropEstimate] = None  # in the newest image with the person
+    was_seen: bool = True  # in the image before
+    is_behind: bool = False  # was last seen before the crop came to show another person
     moved_ratio: float = 0.0  # share of the box that the box of the image before did not cover
     missed_searches: int = 0  # in a row
     truncation: TruncationCheck = field(default_factory=TruncationCheck)
-    is_isolated: bool = False  # other people are masked in this person's crop
+    _before: tuple = ()  # crop, box, stamp and estimate before the newest estimate
 
     def update(self, estimate: CropEstimate, stamp_ns: int, min_presence: float) -> None:
         """Note the estimate of one image; crop and box stay where the person is not seen."""
+        self.was_seen = self.estimate is not None
         box = np.asarray(estimate.observation.box_px, np.float64)
         if not (estimate.presence >= min_presence and np.isfinite(box).all()):
             self.estimate = None
             return
-        self.estimate = estimate
+        self._before = self.crop, self.box_px, self.seen_ns, self.last
+        self.estimate, self.last, self.is_behind = estimate, estimate, False
         self.moved_ratio = 1.0 - overlap(box, self.box_px)
         self.crop, self.box_px, self.seen_ns = estimate.next_crop, box, stamp_ns
+
+    def take_back(self) -> None:
+        """Return to the image before: the newest estimate shows another person."""
+        if self.estimate is not None:
+            self.estimate, self.is_behind = None, True
+            self.crop, self.box_px, self.seen_ns, self.last = self._before
+
+    def begin_again(self, crop, box_px) -> None:
+        """Forget all estimates; the next one is in this crop."""
+        self.crop, self.box_px, self.estimate, self.last = crop, box_px, None, None
 
     def is_crowded(self, people: Sequence[FollowedPerson]) -> bool:
         """Return whether the crop of this person may show another one of ``people``."""
@@ -46,14 +61,24 @@ class FollowedPerson:
         return any(overlap(square, other.box_px) > 0.0 for other in people if other is not self)
 
 
-def without_duplicates(people: List[FollowedPerson]) -> List[FollowedPerson]:
-    """Return the people, only one of those whose crops have come to show the same person."""
+def without_duplicates(people: List[FollowedPerson], stamp_ns: int,
+                       established_ns: int) -> List[FollowedPerson]:
+    """
+    Return the people, only one of those whose crops have come to show the same person.
+
+    A person who has been followed for ``established_ns`` is kept, as not seen in this image and
+    with the crop of the image before.
+    """
     kept: List[FollowedPerson] = []
-    for one in sorted(people, key=lambda p: (p.estimate is None, p.moved_ratio)):
+    for one in sorted(people, key=lambda p: (p.estimate is None, p.unconfirmed_images > 0,
+                                             not p.was_seen, p.moved_ratio)):
         others = (other.estimate.observation for other in kept if other.estimate)
-        if one.estimate is None or not any(
+        if one.estimate is not None and any(
                 is_same_person(one.estimate.observation, other) for other in others):
-            kept.append(one)
+            if one.unconfirmed_images or stamp_ns - one.found_ns <= established_ns:
+                continue
+            one.take_back()
+        kept.append(one)
     return sorted(kept, key=lambda p: p.found_ns)
 
 

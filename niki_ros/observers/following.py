@@ -35,10 +35,13 @@ class FollowNumbers:
     sure_presence: float = 0.9
     max_gap_ns: int = 10_000_000_000  # after a longer gap between two images a new stream begins
     max_unseen_ns: int = 250_000_000  # an unseen person is looked for in the same crop
+    max_behind_ns: int = 1_000_000_000  # likewise a person behind another one
     max_new_per_image: int = 2  # new people while others are followed
     # images in a row in which such a person must be seen before being reported: a crop that shows
     # two people settles on one of them in the next image
     confirm_images: int = 3
+    # a person followed for longer is not ended because the crop has come to show another person
+    established_ns: int = 300_000_000
     same_person_overlap: float = 0.3  # of a detected box with the box of the same person
     known_person_overlap: float = 0.45  # with less, a box can be that of another person in front
     min_inside_ratio: float = 0.2  # share of a given box that must be inside the image
@@ -142,25 +145,16 @@ class FollowingObserver:
 
     def _follow(self, image, camera, stamp_ns: int) -> None:
         new = self._begin(camera, stamp_ns)
-        followed, runner = self._followed, self._runner
-        estimates = runner.run(image, camera, [*followed, *new])
-        runner.update(followed, estimates, stamp_ns)
+        followed = self._followed
         for one in followed:
             one.unconfirmed_images = max(one.unconfirmed_images - 1, 0)
-        runner.settle(image, camera, new, estimates[len(followed):], followed, stamp_ns)
-        for one in new:
-            # next to another person the network may miss this one
-            one.is_isolated = one.estimate is None and one.is_crowded([*followed, *new])
-        isolated = [one for one in new if one.is_isolated]
-        if isolated:
-            estimates = runner.run(image, camera, isolated, (*followed, *new))
-            runner.settle(image, camera, isolated, estimates, followed, stamp_ns)
+        self._runner.run(image, camera, followed, new, stamp_ns)
         new = [one for one in new if one.estimate is not None]
         self._check_truncation(image, camera, [*followed, *new], stamp_ns)
+        people = without_duplicates([*followed, *new], stamp_ns, self._numbers.established_ns)
         self._lost.add([one for one in followed if not one.unconfirmed_images
-                        and stamp_ns - one.seen_ns > self._numbers.max_unseen_ns])
-        self._followed = without_duplicates(
-            [*(one for one in followed if self._is_kept(one, stamp_ns)), *new])
+                        and self._is_lost(one, stamp_ns)])
+        self._followed = [one for one in people if self._is_kept(one, stamp_ns)]
 
     def _begin(self, camera, stamp_ns: int) -> List[FollowedPerson]:
         """Return people for the boxes that are no followed ones, as far as there is room."""
@@ -213,7 +207,12 @@ class FollowingObserver:
                    and one.estimate.presence >= self._numbers.sure_presence)
         if one.missed_searches > self.network.max_missed_searches and not is_sure:
             return False
-        return stamp_ns - one.seen_ns <= self._numbers.max_unseen_ns
+        return not self._is_lost(one, stamp_ns)
+
+    def _is_lost(self, one: FollowedPerson, stamp_ns: int) -> bool:
+        numbers = self._numbers
+        limit_ns = numbers.max_behind_ns if one.is_behind else numbers.max_unseen_ns
+        return stamp_ns - one.seen_ns > limit_ns
 
     def _reported(self) -> List[JointObservation]:
         """Return the observations of confirmed people; unconfirmed ones also occlude others."""

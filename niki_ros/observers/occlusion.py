@@ -7,9 +7,9 @@ The network takes an arm of the person in front for an arm of the occluded one, 
 from typing import List
 
 from niki_ros.body.observation import JointObservation
-from niki_ros.body.skeleton import JOINT, PARENTS_29
 from niki_ros.common.replace import replace
 from niki_ros.images.boxes import overlap
+from niki_ros.observers.silhouette import Silhouette
 import numpy as np
 
 _IN_FRONT_RATIO = 1.15  # the person who is taller in the image by this factor is in front
@@ -17,11 +17,6 @@ _IN_FRONT_RATIO = 1.15  # the person who is taller in the image by this factor i
 # front (Pose2Sim, niki-evaluate video --passer-by), covered frames: 145.8 mm without this module,
 # 141.7 at 0.3, 140.0 at 0.45 (28 November 2026)
 _THICKNESS_RATIO = 0.4
-
-_SHOULDERS = [JOINT['left_shoulder'], JOINT['right_shoulder']]
-_HIPS = [JOINT['left_hip'], JOINT['right_hip']]
-_BONES = np.array([*((PARENTS_29[joint], joint) for joint in range(1, 29)),
-                   tuple(_SHOULDERS), tuple(_HIPS), *zip(_SHOULDERS, _HIPS)])
 
 
 def with_occluded_joints_hidden(observations: List[JointObservation]) -> List[JointObservation]:
@@ -31,7 +26,8 @@ def with_occluded_joints_hidden(observations: List[JointObservation]) -> List[Jo
         occluded = np.zeros(29, dtype=bool)
         for other in observations:
             if other is not one and _is_in_front(other, one):
-                occluded |= occluded_joints(one.keypoints_px, other)
+                occluded |= Silhouette.of(other).contains_seen(one.keypoints_px,
+                                                               _THICKNESS_RATIO)
         if occluded.any():
             sigma_px = np.where(occluded, np.inf, one.keypoint_sigma_px)
             sigma = np.where(occluded, 1.0, one.sigma_200mm)
@@ -39,24 +35,6 @@ def with_occluded_joints_hidden(observations: List[JointObservation]) -> List[Jo
                           keypoint_sigma_px=sigma_px.astype(np.float32))
         result.append(one)
     return result
-
-
-def occluded_joints(keypoints_px, front: JointObservation) -> np.ndarray:
-    """
-    Return (n,) bool, True for image positions (n, 2) on the body of the person in front.
-
-    The body is its seen bones and the trunk, with a thickness in proportion to the trunk.
-    """
-    points = np.asarray(front.keypoints_px, dtype=np.float64)
-    up = points[_SHOULDERS].mean(0) - points[_HIPS].mean(0)
-    across = points[_SHOULDERS[0]] - points[_SHOULDERS[1]]
-    trunk_px = max(float(np.linalg.norm(up)), float(np.linalg.norm(across)))
-    start, step = points[_BONES[:, 0]], points[_BONES[:, 1]] - points[_BONES[:, 0]]
-    off = np.asarray(keypoints_px, dtype=np.float64)[:, None] - start
-    along = (off * step).sum(-1) / np.maximum((step * step).sum(-1), 1e-9)
-    distance = np.linalg.norm(off - np.clip(along, 0.0, 1.0)[..., None] * step, axis=-1)
-    seen = ~front.hidden[_BONES].any(axis=1)
-    return ((distance < _THICKNESS_RATIO * trunk_px) & seen).any(axis=1)
 
 
 def _is_in_front(one: JointObservation, other: JointObservation) -> bool:

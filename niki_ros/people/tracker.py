@@ -47,11 +47,12 @@ class Tracker:
         return [(person, index_of.get(person)) for person in self.people]
 
     def _confirm(self) -> None:
-        """Give ids to people who are seen steadily; the first person gets one at once."""
+        """Give ids to people who are seen steadily; where nobody has one, at once."""
+        is_empty = not any(person.id for person in self.people)
         for person in self.people:
             is_confirmed = (person.steadiness.frame_count >= self._settings.confirm_frames
                             or person.seen_s >= _CONFIRMED_AFTER_S)
-            if not person.id and (is_confirmed or not any(p.id for p in self.people)):
+            if not person.id and (is_confirmed or is_empty):
                 person.confirm(self._next_id)
                 self._next_id += 1
 

@@ -290,3 +290,26 @@ def test_parts_cover_the_image(size):
         assert max(x1 - x0, y1 - y0) < max(size)
         covered[y0:y1, x0:x1] = True
     assert not parts or covered.all()
+
+
+def test_person_who_is_out_of_sight_next_to_another_stays_the_same():
+    """The crop of a hidden person shows the other one; it goes back to where the person was."""
+    world = World(LEFT, (180, 100, 280, 400))
+    seen, observer = watch(world, 20)
+    before = {one.box_px[0]: one.follower for one in seen[-1]}
+    behind = world.people.pop(0)
+    seen, _ = watch(world, 4, 20, observer)
+    assert [[one.follower for one in people] for people in seen] == [[before[180]]] * 4
+    world.people.append(behind)
+    (seen,), _ = watch(world, 1, 24, observer)
+    assert {one.box_px[0]: one.follower for one in seen} == before
+
+
+def test_crops_that_stay_on_one_person_end():
+    world = World(LEFT, (180, 100, 280, 400))
+    _, observer = watch(world, 20)
+    del world.people[0]
+    watch(world, 40, 20, observer)
+    del world.batches[:]
+    watch(world, 1, 60, observer)
+    assert world.batches[0] == 1

@@ -1,8 +1,7 @@
-"""Rows of people, composed of photographs, are all found within a second."""
+"""People composed of photographs: rows are found, and who passes in front is told apart."""
 
 import cv2
 from niki_ros import load_pipeline
-from niki_ros.observers.crop_runner import mask_other_people
 from niki_ros.scene.camera import Camera
 import numpy as np
 import pytest
@@ -73,10 +72,33 @@ def test_all_people_are_found_within_a_second(name):
     assert within.any(axis=0).all() and len(bodies) == len(boxes)
 
 
-def test_masking_of_other_people():
-    image = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
-    mine, other = np.array([20, 10, 40, 50]), np.array([30, 0, 70, 55])
-    painted = mask_other_people(image, mine, [other])
-    assert np.array_equal(painted[10:50, 20:40], image[10:50, 20:40])
-    assert np.ptp(painted[0:55, 45:70].reshape(-1, 3), axis=0).max() == 0
-    assert np.array_equal(painted[:, :20], image[:, :20]) and (painted != image).any()
+def pasted(canvas, picture, middle, foot, height) -> np.ndarray:
+    """Draw an ellipse of a picture, and return the middle of it."""
+    width = round(picture.shape[1] * height / picture.shape[0])
+    left, top = round(middle - width / 2), foot - height
+    picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    inside = np.zeros((height, width), np.uint8)
+    cv2.ellipse(inside, (width // 2, height // 2), (int(width * 0.46), int(height * 0.53)),
+                0, 0, 360, 255, cv2.FILLED)
+    canvas[top:foot, left:left + width][inside > 0] = picture[inside > 0]
+    return np.array([middle, foot - height / 2])
+
+
+@pytest.mark.parametrize('seed', [0, 4, 10])
+def test_people_who_have_passed_in_front_are_told_apart_at_once(seed):
+    pictures = people()
+    behind, front = np.random.default_rng(seed).permutation(len(pictures))[:2]
+    camera, pipeline = Camera.from_fov(WIDTH, HEIGHT, 60.0), load_pipeline()
+    ids = {}
+    for index in range(39):
+        image = np.full((HEIGHT, WIDTH, 3), (96, 104, 112), np.uint8)
+        places = (pasted(image, pictures[behind], 640, 600, 330),
+                  pasted(image, pictures[front], 200 + 14.67 * index, 640, 400))
+        bodies = pipeline.process(image, camera, 10**9 + index * PERIOD_NS)
+        if index in (16, 38):  # 200 px before and 120 px after they are in one place
+            middles = np.array([np.nanmedian(body.keypoints_px[:24], axis=0) for body in bodies])
+            apart = np.linalg.norm(middles[:, None] - places, axis=-1)
+            assert apart.min(axis=0).max() < 60
+            ids[index] = [bodies[i].id for i in apart.argmin(axis=0)]
+    pipeline.close()
+    assert ids[16] == ids[38] and len(set(ids[16])) == 2

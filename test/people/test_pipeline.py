@@ -122,6 +122,6 @@ def test_a_pipeline_that_is_warmed_up_knows_nobody_and_gives_the_same_bodies():
             pipeline.warm_up(other.image_rgb, other.boxes_px)
         frames = [pipeline.process(shown.image_rgb, None, i * FRAME_NS) for i in range(3)]
         pipeline.close()
-        assert [[body.id for body in bodies] for bodies in frames] == [[1]] * 3
+        assert [[body.id for body in bodies] for bodies in frames] == [[1, 2]] * 3
         joints.append(np.array([bodies[0].joints_m for bodies in frames]))
     np.testing.assert_array_equal(*joints)

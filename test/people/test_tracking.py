@@ -60,6 +60,13 @@ def test_a_second_person_gets_an_id_after_three_frames_and_a_false_detection_non
     assert ids == [[1], [0, 1], [1], [0, 1], [0, 1], [1, 2], [1, 2]]
 
 
+def test_all_people_of_the_first_image_have_ids(camera):
+    roots = [np.array([x, 0, 4.0]) for x in (-1.0, 0.0, 1.0)]
+    pairs = Tracker(TrackingConfig()).update(
+        [observe_body(T_POSE, root, camera) for root in roots], roots, 0)
+    assert sorted(person.id for person, _ in pairs) == [1, 2, 3]
+
+
 def flickering(camera, frames):
     """Return observations of a shape that is another one in every frame, as of furniture."""
     rng = np.random.default_rng(3)
@@ -77,6 +84,7 @@ def test_a_flickering_shape_gets_no_id_unless_it_stays(camera):
     root = np.array([0, 0, 3.0])
     person = observe_body(T_POSE, root, camera)
     false_detections, place = flickering(camera, 40)
+    tracker.update([person], [root], -33_333_333)
     known = []
     for frame, false_detection in enumerate(false_detections):
         pairs = tracker.update([person, false_detection], [root, place], frame * 33_333_333)
@@ -89,6 +97,7 @@ def test_a_running_person_gets_an_id_after_some_frames(camera):
     tracker = Tracker(TrackingConfig())
     person = observe_body(random_pose(np.random.default_rng(0))[0], np.array([0, 0, 4.0]), camera)
     poses = random_pose(np.random.default_rng(1), 1)
+    tracker.update([person], [np.array([0, 0, 4.0])], -33_333_333)
     ids = []
     for frame in range(6):
         root = np.array([-1.5 + 4.0 * frame / 30, 0, 4.0])
