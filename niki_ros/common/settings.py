@@ -27,8 +27,9 @@ class ObserverConfig:
                               high=64)
     detector: str = setting('people', 'Detector that finds people: people (ships), a path to a '
                             'model folder, or empty: only boxes on the topic detections')
-    min_score: float = setting(0.5, 'Detections with a lower score are ignored', low=0.0,
-                               high=1.0)
+    min_score: float = setting(0.5, 'Detections with a lower score are used only where the '
+                               'network in the crop is sure that it sees a person, and below '
+                               '0.6 of it not at all', low=0.0, high=1.0)
     search_period_s: float = setting(0.3, 'Time between two searches for people while some are '
                                      'followed', 's', 0.0, 60.0)
     correct: bool = setting(True, 'Subtract the average errors of the landmark network, as '

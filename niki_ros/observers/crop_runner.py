@@ -23,14 +23,13 @@ class CropRunner:
         count = len(followed)
         self._update(followed, self._second_look.improved(
             image_rgb, camera, followed, estimates[:count], stamp_ns), stamp_ns)
-        first = [(one.crop, one.box_px) for one in new]
         self._settle(image_rgb, camera, new, estimates[count:], stamp_ns)
         # next to another person the network may miss this one, or see the other one
         people = [*followed, *new]
-        for one, (crop, box_px) in zip(new, first):
+        for one in new:
             others = [other for other in people if other is not one]
             if (one.is_crowded(others) if one.estimate is None else _is_one_of(one, others)):
-                one.begin_again(crop, box_px)
+                one.begin_again()
                 painted = self._second_look.painted(image_rgb, one, others)
                 self._settle(painted, camera, [one], self._estimates(painted, camera, [one]),
                              stamp_ns)

@@ -1,9 +1,9 @@
-"""People who are followed from image to image, and those who were lost a short time ago."""
+"""People who are followed from image to image."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, List, Optional, Sequence, Tuple
+from typing import Any, List, Optional, Sequence
 
 from niki_ros.images.boxes import overlap
 from niki_ros.observers.person_network import CropEstimate
@@ -22,6 +22,7 @@ class FollowedPerson:
     found_ns: int  # stamp of the first image
     seen_ns: int  # stamp of the last image with the person
     unconfirmed_images: int = 0  # in which the person must be seen before being reported
+    is_weak: bool = False  # of a weak detection: seen with a high presence in these images
     estimate: Optional[CropEstimate] = None  # in the newest image, None where not seen
     last: Optional[CropEstimate] = None  # in the newest image with the person
     was_seen: bool = True  # in the image before
@@ -30,6 +31,9 @@ class FollowedPerson:
     missed_searches: int = 0  # in a row
     truncation: TruncationCheck = field(default_factory=TruncationCheck)
     _before: tuple = ()  # crop, box, stamp and estimate before the newest estimate
+
+    def __post_init__(self):
+        self.first_crop, self.first_box_px = self.crop, self.box_px
 
     def update(self, estimate: CropEstimate, stamp_ns: int, min_presence: float) -> None:
         """Note the estimate of one image; crop and box stay where the person is not seen."""
@@ -49,9 +53,10 @@ class FollowedPerson:
             self.estimate, self.is_behind = None, True
             self.crop, self.box_px, self.seen_ns, self.last = self._before
 
-    def begin_again(self, crop, box_px) -> None:
-        """Forget all estimates; the next one is in this crop."""
-        self.crop, self.box_px, self.estimate, self.last = crop, box_px, None, None
+    def begin_again(self) -> None:
+        """Forget all estimates; the next one is in the first crop."""
+        self.crop, self.box_px, self.estimate = self.first_crop, self.first_box_px, None
+        self.last = None
 
     def is_crowded(self, people: Sequence[FollowedPerson]) -> bool:
         """Return whether the crop of this person may show another one of ``people``."""
@@ -80,43 +85,3 @@ def without_duplicates(people: List[FollowedPerson], stamp_ns: int,
             one.take_back()
         kept.append(one)
     return sorted(kept, key=lambda p: p.found_ns)
-
-
-@dataclass(frozen=True)
-class LostNumbers:
-    """Numbers of :class:`LostPeople`; ratios are over the last size of the person."""
-
-    remember_ns: int = 3_000_000_000
-    reach_ratio: float = 0.5  # a lost person can be within this distance of the last place;
-    speed_ratio_per_s: float = 2.0  # the distance grows by this in a second
-    size_ratios: Tuple[float, float] = (0.4, 2.5)  # range of the size of the detection
-
-
-class LostPeople:
-    """People who were lost a short time ago."""
-
-    def __init__(self, numbers: LostNumbers = LostNumbers()):
-        self._numbers = numbers
-        self._people: List[FollowedPerson] = []
-
-    def add(self, people: Sequence[FollowedPerson]) -> None:
-        self._people += people
-
-    def expire(self, stamp_ns: int) -> None:
-        """Remove people who were lost too long ago."""
-        self._people = [one for one in self._people
-                        if stamp_ns - one.seen_ns <= self._numbers.remember_ns]
-
-    def may_contain(self, box_px, stamp_ns: int) -> bool:
-        """Return whether a detected box (4,) can be that of a lost person."""
-        return any(self._may_be(one, box_px, stamp_ns) for one in self._people)
-
-    def _may_be(self, lost: FollowedPerson, box_px, stamp_ns: int) -> bool:
-        numbers = self._numbers
-        size = float((lost.box_px[2:] - lost.box_px[:2]).max())
-        middles = box_px[:2] + box_px[2:] - lost.box_px[:2] - lost.box_px[2:]
-        reach = size * (numbers.reach_ratio
-                        + numbers.speed_ratio_per_s * (stamp_ns - lost.seen_ns) * 1e-9)
-        low, high = numbers.size_ratios
-        return bool(np.linalg.norm(middles / 2) <= reach
-                    and low < (box_px[2:] - box_px[:2]).max() / max(size, 1.0) < high)

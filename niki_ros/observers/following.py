@@ -14,8 +14,9 @@ from niki_ros.common.errors import InputError
 from niki_ros.common.replace import replace
 from niki_ros.common.settings import CameraConfig, ObserverConfig
 from niki_ros.images.boxes import overlap
+from niki_ros.observers.candidates import Candidate, LostPeople, RefusedBoxes
 from niki_ros.observers.crop_runner import CropRunner
-from niki_ros.observers.followed_person import FollowedPerson, LostPeople, without_duplicates
+from niki_ros.observers.followed_person import FollowedPerson, without_duplicates
 from niki_ros.observers.occlusion import with_occluded_joints_hidden
 from niki_ros.observers.person_network import PersonNetwork, Workload
 from niki_ros.observers.search import PersonSearch, SearchResult
@@ -30,13 +31,14 @@ class FollowNumbers:
     """Numbers of :class:`FollowingObserver`; overlaps are intersections over unions."""
 
     min_presence: float = 0.5  # a person is in a crop from this presence on
-    # followed without confirmation by a search; false people in 46 pictures without people stay
-    # below 0.8; of people who walk by at 80 pixels' height 95 % are above 0.92
+    # followed without confirmation by a search, and enough for a weak detection; false people in
+    # 46 pictures without people stay below 0.8; of people who walk by at 80 pixels' height 95 %
+    # are above 0.92
     sure_presence: float = 0.9
     max_gap_ns: int = 10_000_000_000  # after a longer gap between two images a new stream begins
     max_unseen_ns: int = 250_000_000  # an unseen person is looked for in the same crop
     max_behind_ns: int = 1_000_000_000  # likewise a person behind another one
-    max_new_per_image: int = 2  # new people while others are followed
+    max_new_per_image: int = 2  # new people while others are followed, of weak detections one
     # images in a row in which such a person must be seen before being reported: a crop that shows
     # two people settles on one of them in the next image
     confirm_images: int = 3
@@ -44,6 +46,7 @@ class FollowNumbers:
     established_ns: int = 300_000_000
     same_person_overlap: float = 0.3  # of a detected box with the box of the same person
     known_person_overlap: float = 0.45  # with less, a box can be that of another person in front
+    known_weak_overlap: float = 0.3  # likewise of a weak detection
     min_inside_ratio: float = 0.2  # share of a given box that must be inside the image
 
 
@@ -65,8 +68,8 @@ class FollowingObserver:
         self._runner = CropRunner(network, numbers.min_presence)
         self._number = 0
         self._followed: List[FollowedPerson] = []
-        self._candidates: List[np.ndarray] = []
-        self._lost, self._period = LostPeople(), ImagePeriod()
+        self._candidates: List[Candidate] = []
+        self._lost, self._refused, self._period = LostPeople(), RefusedBoxes(), ImagePeriod()
         self._last_ns: Optional[int] = None
 
     def observe(self, image_rgb: np.ndarray, camera: Optional[Camera], stamp_ns: int,
@@ -82,11 +85,11 @@ class FollowingObserver:
         self._last_ns = stamp_ns
         self.network.set_workload(Workload(stamp_ns, len(self._followed),
                                            self._period.update(stamp_ns), self.busy_s))
-        boxes = self._inside(boxes_px, size)
+        candidates = [Candidate(box) for box in self._inside(boxes_px, size)]
         if self.search is not None:
-            boxes += self._detected(self.search.result(stamp_ns), stamp_ns, camera)
+            candidates += self._detected(self.search.result(stamp_ns), stamp_ns, camera)
         # boxes that are left from an earlier search are detected again where they are people
-        self._candidates = boxes or self._candidates
+        self._candidates = candidates or self._candidates
         self._follow(image, camera, stamp_ns)
         if self.search is not None:
             if not self._followed and not self._candidates:
@@ -99,7 +102,7 @@ class FollowingObserver:
 
     def reset(self) -> None:
         self._followed, self._candidates, self._last_ns = [], [], None
-        self._lost, self._period = LostPeople(), ImagePeriod()
+        self._lost, self._refused, self._period = LostPeople(), RefusedBoxes(), ImagePeriod()
         if self.search is not None:
             self.search.reset()
 
@@ -122,8 +125,9 @@ class FollowingObserver:
         return [box for box in finite_array('boxes_px', boxes_px, (None, 4))
                 if _inside_ratio(box, size) >= self._numbers.min_inside_ratio]
 
-    def _detected(self, found: Optional[SearchResult], stamp_ns: int, camera) -> list:
-        """Return the boxes (4,) of a search, best first, and note which people it confirms."""
+    def _detected(self, found: Optional[SearchResult], stamp_ns: int,
+                  camera) -> List[Candidate]:
+        """Return the candidates of a search, best first, and note which people it confirms."""
         search = self.search
         if search is None:
             return []
@@ -140,8 +144,9 @@ class FollowingObserver:
             self._followed = [one for one in self._followed if not one.truncation.is_truncated]
         self._lost.expire(stamp_ns)
         order = np.argsort(-found.scores, kind='stable')
-        return [found.boxes_px[i] for i in order if found.scores[i] >= search.min_score
-                or self._lost.may_contain(found.boxes_px[i], stamp_ns)]
+        return [Candidate(found.boxes_px[i], found.scores[i] < search.min_score
+                          and not self._lost.may_contain(found.boxes_px[i], stamp_ns))
+                for i in order]
 
     def _follow(self, image, camera, stamp_ns: int) -> None:
         new = self._begin(camera, stamp_ns)
@@ -149,7 +154,11 @@ class FollowingObserver:
         for one in followed:
             one.unconfirmed_images = max(one.unconfirmed_images - 1, 0)
         self._runner.run(image, camera, followed, new, stamp_ns)
-        new = [one for one in new if one.estimate is not None]
+        self._refused.add([one for one in (*followed, *new) if one.is_weak and not
+                           self._is_sure(one) and (one.unconfirmed_images or one in new)],
+                          stamp_ns)
+        new = [one for one in new if one.estimate is not None
+               and (self._is_sure(one) or not one.is_weak)]
         self._check_truncation(image, camera, [*followed, *new], stamp_ns)
         people = without_duplicates([*followed, *new], stamp_ns, self._numbers.established_ns)
         self._lost.add([one for one in followed if not one.unconfirmed_images
@@ -163,9 +172,10 @@ class FollowingObserver:
         room = min(room, numbers.max_new_per_image) if followed else room
         new: List[FollowedPerson] = []
         while self._candidates and len(new) < room:
-            box = self._candidates.pop(0)
-            if any(overlap(box, one.box_px) > numbers.known_person_overlap
-                   for one in (*followed, *new)):
+            box, is_weak = self._candidates.pop(0)
+            limit = numbers.known_weak_overlap if is_weak else numbers.known_person_overlap
+            if any(overlap(box, one.box_px) > limit for one in (*followed, *new)) or (
+                    is_weak and self._refused.contain(box, stamp_ns)):
                 continue
             try:
                 crop = self.network.crop_of(box, camera)
@@ -174,9 +184,11 @@ class FollowingObserver:
             self._number += 1
             one = FollowedPerson(
                 self._number, crop, np.asarray(box, np.float64), stamp_ns, stamp_ns,
-                unconfirmed_images=numbers.confirm_images if followed else 0)
+                unconfirmed_images=numbers.confirm_images if followed else 0, is_weak=is_weak)
             one.truncation.add_detection(box, camera.height)
             new.append(one)
+            if is_weak and followed:
+                break
         if len(followed) + len(new) >= self._max_people:
             self._candidates = []
         return new
@@ -201,13 +213,16 @@ class FollowingObserver:
                 'too little of them is seen to locate them, and they are left out')
 
     def _is_kept(self, one: FollowedPerson, stamp_ns: int) -> bool:
-        if one.unconfirmed_images and one.estimate is None:
+        is_sure = self._is_sure(one)
+        if one.unconfirmed_images and (one.estimate is None or one.is_weak and not is_sure):
             return False
-        is_sure = (one.estimate is not None
-                   and one.estimate.presence >= self._numbers.sure_presence)
         if one.missed_searches > self.network.max_missed_searches and not is_sure:
             return False
         return not self._is_lost(one, stamp_ns)
+
+    def _is_sure(self, one: FollowedPerson) -> bool:
+        return (one.estimate is not None
+                and one.estimate.presence >= self._numbers.sure_presence)
 
     def _is_lost(self, one: FollowedPerson, stamp_ns: int) -> bool:
         numbers = self._numbers

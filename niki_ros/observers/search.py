@@ -25,9 +25,8 @@ class SearchNumbers:
     delay_s: float = 0.06  # a result is used with the first image that is later by this
     idle_period_s: float = 0.1  # between two searches while no person is followed
     max_load_ratio: float = 1 / 6  # of one core, for searches where images do not wait for them
-    # reported detections begin at this score over ``min_score``: the observer recognises lost
-    # people by the weak ones
-    lost_score_ratio: float = 0.6
+    # reported detections begin at this score over ``min_score``; the observer checks weak ones
+    weak_score_ratio: float = 0.6
     part_counts: Tuple[int, ...] = (2, 3)  # parts are the longer side of the image over these
     min_part_ratio: float = 0.9  # least side of a part over that of the detector's input
     cut_px: float = 4.0  # a box this near to a cut through the image is that of half a person
@@ -165,7 +164,7 @@ class PersonSearch:
         boxes = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
         scores = np.asarray(scores, dtype=np.float64).ravel()
         valid = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-        valid &= scores >= self._numbers.lost_score_ratio * self.min_score
+        valid &= scores >= self._numbers.weak_score_ratio * self.min_score
         return boxes[valid], scores[valid]
 
 

@@ -32,6 +32,12 @@ class ViewNumbers:
     larger_width_ratio: float = 1.5  # width of the larger crops over that of the person's crop
     larger_up_ratios: Tuple[float, ...] = (0.0, 0.3)  # their middles above its middle, the same
     absence_ratio: float = 0.3  # shift for which a larger crop without a person counts
+    # a box that ends at the lower border and is lower than this over its width is that of an upper
+    # body, and is continued by a share of its height. Of 17 such people in photographs without
+    # visible knees 11 are placed (6 without it), of 6 with knees 5 (6)
+    max_upper_body_ratio: float = 2.0
+    hidden_height_ratio: float = 0.7
+    border_ratio: float = 0.02  # distance from the border, over the height of the box
 
 
 class ViewNetwork(GraphNetwork):
@@ -67,7 +73,16 @@ class ViewNetwork(GraphNetwork):
 
     def crop_of(self, box_px, camera: Camera) -> PersonView:
         """Return the view of a box (4,) without roll, which the next estimate gives."""
-        return PersonView.around(box_px, camera, MARGIN)
+        return PersonView.around(self._continued(box_px, camera.height), camera, MARGIN)
+
+    def _continued(self, box_px, image_height: int) -> np.ndarray:
+        """Return the box (4,), of an upper body that is cut off below with the rest of it."""
+        numbers, (x0, y0, x1, y1) = self._view_numbers, np.asarray(box_px, np.float64)
+        height = y1 - y0
+        is_cut_off = y1 >= image_height - numbers.border_ratio * height
+        if not is_cut_off or height > numbers.max_upper_body_ratio * (x1 - x0):
+            return np.array([x0, y0, x1, y1])
+        return np.array([x0, y0, x1, y1 + numbers.hidden_height_ratio * height])
 
     def estimate(self, image_rgb, camera: Camera, crops: List[PersonView]) -> List[CropEstimate]:
         """Return one estimate for every view, in one batch."""

@@ -31,7 +31,7 @@ class World:
     def __init__(self, *boxes):
         self.people = [np.asarray(box, float) for box in boxes]
         self.hidden_from_detector = False
-        self.batches, self.detections, self.present = [], 0, 1.0
+        self.batches, self.detections, self.present, self.score = [], 0, 1.0, 0.9
         self.checked, self.disagrees = 0, 0.0
         self.lock = threading.Lock()
 
@@ -60,7 +60,7 @@ class World:
         with self.lock:
             self.detections += 1
         boxes = [] if self.hidden_from_detector else self.people
-        return np.array(boxes).reshape(-1, 4), np.full(len(boxes), 0.9)
+        return np.array(boxes).reshape(-1, 4), np.full(len(boxes), self.score)
 
     def set_workload(self, workload):
         self.workload = workload
@@ -313,3 +313,28 @@ def test_crops_that_stay_on_one_person_end():
     del world.batches[:]
     watch(world, 1, 60, observer)
     assert world.batches[0] == 1
+
+
+def test_weak_detections_are_people_where_the_network_is_sure():
+    world = World(LEFT, RIGHT)
+    world.score = 0.4
+    seen, _ = watch(world, 30)
+    assert len(seen[0]) == 2 and len(seen[-1]) == 2
+    later = World(LEFT)
+    _, observer = watch(later, 10)
+    later.people.append(np.asarray(RIGHT, float))
+    later.score = 0.4
+    seen, _ = watch(later, 30, 10, observer)
+    assert len(seen[-1]) == 2
+
+
+def test_weak_detections_of_things_are_left_out_and_seldom_tried():
+    world = World(LEFT)
+    world.score, world.present = 0.4, 0.8
+    seen, _ = watch(world, 60)
+    assert not any(seen)
+    assert len(world.batches) <= 3 * 2, 'two seconds, and three estimates of each candidate'
+    world.score = 0.2
+    del world.batches[:]
+    watch(world, 10)
+    assert not world.batches
