@@ -26,9 +26,10 @@ class CropRunner:
         self._settle(image_rgb, camera, new, estimates[count:], stamp_ns)
         # next to another person the network may miss this one, or see the other one
         people = [*followed, *new]
-        for one in new:
+        for i, one in enumerate(new):
             others = [other for other in people if other is not one]
-            if (one.is_crowded(others) if one.estimate is None else _is_one_of(one, others)):
+            if (one.is_crowded(others) if one.estimate is None
+                    else _is_one_of(one, people[:count + i])):
                 one.begin_again()
                 painted = self._second_look.painted(image_rgb, one, others)
                 self._settle(painted, camera, [one], self._estimates(painted, camera, [one]),
