@@ -17,6 +17,8 @@ VERBS = {
               'how much bodies depend on the rate of the camera, stage by stage, on any clip'),
     'occlude': ('niki_training.evaluate.occlude',
                 'the effect of rectangles over parts of a person on every joint, on any clip'),
+    'found': ('niki_training.evaluate.found',
+              'how many annotated people of photographs have a body, and false bodies'),
     'rendered': ('niki_training.evaluate.rendered',
                  'error against percent of the body hidden, on rendered people'),
     'dataset': ('niki_training.evaluate.dataset',

@@ -56,9 +56,14 @@ class AnnotatedPerson:
         return np.ascontiguousarray(bgr[:, :, ::-1])
 
     @property
+    def limbs(self) -> np.ndarray:
+        """Return the labels (12, 3) of the first twelve of :data:`KEYPOINTS`."""
+        return self.keypoints[[_COCO[name] for name in KEYPOINTS[:_LIMB_COUNT]]]
+
+    @property
     def size_px(self) -> float:
         """Return the mean distance of the annotated limbs from the middle of the hips."""
-        limbs = self.keypoints[[_COCO[name] for name in KEYPOINTS[:_LIMB_COUNT]]]
+        limbs = self.limbs
         known = limbs[:, 2] > 0
         hips = limbs[:2][known[:2]] if known[:2].any() else limbs[known]
         off_px = limbs[known, :2] - hips[:, :2].mean(0)
