@@ -6,7 +6,7 @@ import numpy as np
 _MAX_PX = 30_000  # OpenCV draws nothing right that is further outside
 
 
-def paint_body(image, bones_px, trunk_px, head_px, thickness_px: float, head_px_radius: float,
+def paint_body(image, bones_px, trunk_px, head_px, thickness_px: float, head_radius_px: float,
                colour) -> None:
     """
     Fill bones (n, 2, 2), the trunk (4, 2) and the head (2,) in an image, in place.
@@ -24,7 +24,12 @@ def paint_body(image, bones_px, trunk_px, head_px, thickness_px: float, head_px_
             cv2.line(image, (x0, y0), (x1, y1), colour, width)
     if _is_drawable(head_px):
         cv2.circle(image, tuple(np.asarray(head_px).astype(int).tolist()),
-                   max(round(head_px_radius), 1), colour, cv2.FILLED)
+                   max(round(head_radius_px), 1), colour, cv2.FILLED)
+
+
+def mean_colour(image) -> tuple:
+    """Return the mean (r, g, b) of an image (H, W, 3) uint8, grey for one without pixels."""
+    return cv2.mean(image)[:3] if image.size else (128.0, 128.0, 128.0)
 
 
 def copy_where(source, mask, target) -> None:

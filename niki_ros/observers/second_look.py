@@ -11,7 +11,7 @@ from typing import List, Optional, Sequence
 
 from niki_ros.body.skeleton import JOINT
 from niki_ros.images.boxes import overlap
-from niki_ros.images.painting import copy_where, paint_body
+from niki_ros.images.painting import copy_where, mean_colour, paint_body
 from niki_ros.observers.followed_person import FollowedPerson
 from niki_ros.observers.person_network import CropEstimate, PersonNetwork
 from niki_ros.observers.silhouette import Silhouette
@@ -88,9 +88,8 @@ class SecondLook:
         :param keep_own: what lies on the body of ``one``, who may be in front, is not painted.
         """
         numbers, painted = self._numbers, np.array(image_rgb, order='C')
-        own, colour = _slices(one.box_px, painted), (128.0, 128.0, 128.0)
-        if painted[own].size:
-            colour = tuple(painted[own].reshape(-1, 3).mean(axis=0).tolist())
+        own = _slices(one.box_px, painted)
+        colour = mean_colour(painted[own])
         for other in others:
             if other.last is None:
                 painted[_slices(other.box_px, painted)] = colour
@@ -133,13 +132,13 @@ class SecondLook:
 
 def jump_ratio(before: CropEstimate, now: CropEstimate) -> Optional[float]:
     """Return the mean distance of joints in the image over the size, None if there are none."""
-    moved = now.observation.keypoints_px[_COMPARED] - before.observation.keypoints_px[_COMPARED]
-    box = np.asarray(before.observation.box_px, np.float64)
-    off = np.linalg.norm(moved, axis=-1)
-    known = np.isfinite(off)
-    if not known.any() or not np.isfinite(now.observation.box_px).all():
+    box_px = before.observation.box_px
+    off = np.linalg.norm(now.observation.keypoints_px[_COMPARED]
+                         - before.observation.keypoints_px[_COMPARED], axis=-1)
+    off = off[np.isfinite(off)]
+    if not len(off) or not np.isfinite(now.observation.box_px).all():
         return None
-    return float(off[known].mean() / max((box[2:] - box[:2]).max(), 1.0))
+    return float(off.mean() / max((box_px[2:] - box_px[:2]).max(), 1.0))
 
 
 def _slices(box_px, image) -> tuple:
