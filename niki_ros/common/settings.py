@@ -75,8 +75,8 @@ class TrackingConfig:
                                '8 times as long as seen before, with falling confidence', 's',
                                0.0, 10.0, live=True)
     confirm_frames: int = setting(4, 'Images in a row in which a new person must look the same to '
-                                  'get an id; after 1 s the id is given in any case; where '
-                                  'nobody has an id, all people get one at once',
+                                  'get an id; after 1 s the id is given in any case; if no '
+                                  'person has an id, all people get one at once',
                                   low=1, high=100, live=True)
     min_overlap: float = setting(0.1, 'Two boxes of one person overlap by this (IoU) at least',
                                  low=0.0, high=1.0, live=True)
@@ -136,7 +136,7 @@ class EngineConfig:
     threads: int = setting(2, 'Threads inside one operator of onnxruntime', low=1, high=64)
     parallel: int = setting(0, 'Crops of people that onnxruntime computes at the same time on a '
                             'CPU; 0: the number of cores over `threads`, 4 at most', low=0,
-                          high=64)
+                            high=64)
     precision: str = setting('fp32', 'Precision of the computation', choices=('fp32', 'fp16'))
     max_batch: int = setting(16, 'Largest batch of a TensorRT engine; more people are computed in '
                              'several batches', low=1, high=64)

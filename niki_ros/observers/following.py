@@ -154,9 +154,9 @@ class FollowingObserver:
         for one in followed:
             one.unconfirmed_images = max(one.unconfirmed_images - 1, 0)
         self._runner.run(image, camera, followed, new, stamp_ns)
-        self._refused.add([one for one in (*followed, *new) if one.is_weak and not
-                           self._is_sure(one) and (one.unconfirmed_images or one in new)],
-                          stamp_ns)
+        unconfirmed = [*(one for one in followed if one.unconfirmed_images), *new]
+        self._refused.add([one for one in unconfirmed
+                           if one.is_weak and not self._is_sure(one)], stamp_ns)
         new = [one for one in new if one.estimate is not None
                and (self._is_sure(one) or not one.is_weak)]
         self._check_truncation(image, camera, [*followed, *new], stamp_ns)

@@ -120,7 +120,7 @@ class SecondLook:
 
     def _cost(self, one: FollowedPerson, estimate: CropEstimate,
               others: Sequence[CropEstimate]) -> float:
-        """Return how little an estimate fits this person, infinite where nobody is seen."""
+        """Return how little an estimate fits this person, infinite if no person is seen."""
         jump = None if one.last is None else jump_ratio(one.last, estimate)
         if jump is None or estimate.presence < self._min_presence:
             return np.inf

@@ -47,7 +47,7 @@ class Tracker:
         return [(person, index_of.get(person)) for person in self.people]
 
     def _confirm(self) -> None:
-        """Give ids to people who are seen steadily; where nobody has one, at once."""
+        """Give ids to people who are seen steadily, or at once if no person has an id."""
         is_empty = not any(person.id for person in self.people)
         for person in self.people:
             is_confirmed = (person.steadiness.frame_count >= self._settings.confirm_frames

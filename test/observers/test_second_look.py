@@ -93,3 +93,13 @@ def test_two_people_at_most_are_looked_at_again(seen, camera):
     people = [followed(i, seen(x)) for i, x in enumerate(places)]
     looked_at(network, people, [seen(x, presence=0.6) for x in places], camera)
     assert len(network.images) == 4
+
+
+def test_people_without_an_estimate_are_painted_over_outside_the_own_box():
+    image = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
+    mine, other = (FollowedPerson(number, None, np.array(box, float), 0, 0)
+                   for number, box in enumerate([(20, 10, 40, 50), (30, 0, 70, 55)]))
+    painted = SecondLook(Network(), 0.5).painted(image, mine, [other])
+    assert np.array_equal(painted[10:50, 20:40], image[10:50, 20:40])
+    assert np.ptp(painted[0:55, 45:70].reshape(-1, 3), axis=0).max() == 0
+    assert np.array_equal(painted[:, :20], image[:, :20]) and (painted != image).any()

@@ -1,5 +1,5 @@
 """
-Count the annotated people of photographs who get a body, and bodies where nobody is.
+Count the annotated people in photographs who get a body, and bodies without a person.
 
 The pipeline sees each photograph for a second, moved by a pixel from image to image. A person is
 found if the median distance of the visible limb joints in the image, from the shoulders to the
@@ -126,14 +126,11 @@ def view_of(panorama: Panorama, heading_deg: float) -> np.ndarray:
     # world axes: y up, and the camera looks along -z
     ray = np.stack([(column - matrix[0, 2]) / matrix[0, 0], (matrix[1, 2] - row) / matrix[1, 1],
                     np.full(column.shape, -1.0)], axis=-1)
-    ray = ray / np.linalg.norm(ray, axis=-1, keepdims=True)
-    ray = ray @ panorama.turned(np.radians(heading_deg)).panorama_from_world.T
-    rows, columns = panorama.picture_rgb.shape[:2]
+    column, row = panorama.turned(np.radians(heading_deg)).position(ray)
     # between pixels, unlike Panorama.colours: a view is larger than its part of the picture
-    column = (0.5 + np.arctan2(ray[..., 0], -ray[..., 2]) / (2 * np.pi)) * columns - 0.5
-    row = np.arccos(ray[..., 1].clip(-1, 1)) / np.pi * rows - 0.5
-    return cv2.remap(panorama.picture_rgb, column.astype(np.float32), row.astype(np.float32),
-                     cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    return cv2.remap(panorama.picture_rgb, (column - 0.5).astype(np.float32),
+                     (row - 0.5).astype(np.float32), cv2.INTER_LINEAR,
+                     borderMode=cv2.BORDER_WRAP)
 
 
 def _side_px(person) -> float:

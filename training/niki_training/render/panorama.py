@@ -48,13 +48,18 @@ class Panorama:
         """Rotation (3, 3)."""
         return rotmat_about_y(np.float64(self.heading_rad))
 
-    def colours(self, directions) -> np.ndarray:
-        """Return the colours (..., 3) uint8 RGB that are seen along world directions (..., 3)."""
+    def position(self, directions) -> tuple[np.ndarray, np.ndarray]:
+        """Return column and row (...) of world directions (..., 3); a pixel is from n to n + 1."""
         ray = np.asarray(directions) @ self.panorama_from_world.T
         ray = ray / np.linalg.norm(ray, axis=-1, keepdims=True)
         height, width = self.picture_rgb.shape[:2]
-        column = (0.5 + np.arctan2(ray[..., 0], -ray[..., 2]) / (2 * np.pi)) * width
-        row = np.arccos(ray[..., 1].clip(-1, 1)) / np.pi * height
+        return ((0.5 + np.arctan2(ray[..., 0], -ray[..., 2]) / (2 * np.pi)) * width,
+                np.arccos(ray[..., 1].clip(-1, 1)) / np.pi * height)
+
+    def colours(self, directions) -> np.ndarray:
+        """Return the colours (..., 3) uint8 RGB that are seen along world directions (..., 3)."""
+        column, row = self.position(directions)
+        height, width = self.picture_rgb.shape[:2]
         return self.picture_rgb[row.astype(int).clip(0, height - 1), column.astype(int) % width]
 
     def lights(self, rng, numbers: PanoramaLightNumbers = PanoramaLightNumbers()) -> dict:

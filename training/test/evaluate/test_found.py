@@ -1,4 +1,4 @@
-"""People of photographs who have a body, and bodies where nobody is."""
+"""People in photographs who have a body, and bodies without a person."""
 
 import json
 
