@@ -44,7 +44,7 @@ def test_over_dds_a_person_is_where_they_are():
         for name, fields in list(SAME.items())[::4]:
             body, stamp_ns = send(client, message_of(fields), stamp_ns)
             assert np.allclose(body.root_m, [0.2, 0, 3], atol=0.05), name
-        assert client.values()['camera_source'] == 'camera_info'
+        assert wait_for(lambda: client.values()['camera_source'] == 'camera_info')
         assert not [name for name in client.diagnostics if 'camera_info' in name]
         for fault, messages in DOUBTED.items():
             for fields in messages[:2]:
