@@ -98,7 +98,7 @@ def errors(reference: Arrays, outputs: Arrays) -> Arrays:
         return {'mm': HEATMAP_DEPTH_M * _distances_mm(reference['uvd'], outputs['uvd'])}
     if {'joints', 'uv', 'present'} <= set(reference):
         return _look_errors(reference, outputs)
-    if {'landmarks', 'world', 'flag'} <= set(reference):
+    if {'landmarks', 'world', 'flag', 'peaks'} <= set(reference):
         return _landmark_errors(reference, outputs)
     if {'scores', 'distances'} <= set(reference):
         return _box_errors(reference, outputs)
@@ -131,12 +131,12 @@ def _look_errors(reference: Arrays, outputs: Arrays) -> Arrays:
 
 
 def _landmark_errors(reference: Arrays, outputs: Arrays) -> Arrays:
-    """Compare the landmarks of crops that contain a person."""
+    """Compare the landmarks, at their peaks, of crops that contain a person."""
     seen = _with_person(reference['flag'])
     n = len(seen)
     world = [o['world'].reshape(n, -1, 3)[seen, :LANDMARKS_COUNT] for o in (reference, outputs)]
     image = [o['landmarks'].reshape(n, -1, 5)[seen, :LANDMARKS_COUNT, :2]
-             for o in (reference, outputs)]
+             + o['peaks'].reshape(n, -1, 3)[seen, :, :2] for o in (reference, outputs)]
     return {'mm': _distances_mm(*world),
             'px': np.linalg.norm(image[0] - image[1], axis=-1).ravel(),
             'score': np.abs(reference['flag'] - outputs['flag']).ravel()}

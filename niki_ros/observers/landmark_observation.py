@@ -139,20 +139,21 @@ def keypoints_from_landmarks(pixels, world_m, joints_m) -> np.ndarray:
     return JOINTS_FROM_LANDMARKS @ pixels + px_per_m * off_m
 
 
-def observation_from_landmarks(normalized, world_m, visibility, image_size) -> JointObservation:
+def observation_from_landmarks(normalized, world_m, visibility, image_size,
+                               at_peak=1.0) -> JointObservation:
     """
     Return the observation of one person, without correction.
 
     :param normalized: (33, 2) positions over width and height. :param visibility: (33,) 0 … 1.
     :param world_m: (33, 3) relative to the middle of the hips, camera axes, metres.
-    :param image_size: width and height, pixels.
+    :param image_size: width and height, pixels. :param at_peak: as of :func:`observation_of`.
     """
     normalized = np.asarray(normalized, dtype=np.float64)
     visibility = np.asarray(visibility, dtype=np.float64)
     world_m = np.asarray(world_m, dtype=np.float64)
     pixels = normalized * np.asarray(image_size, dtype=np.float64)
     joints_m = joints_from_landmarks(world_m)
-    visible, outside = seen_share(normalized, visibility)
+    visible, outside = seen_share(normalized, np.minimum(visibility, at_peak))
     box = visible_box(pixels, normalized, visibility, image_size)
     lengths_m, length_sigma_m = bone_lengths(joints_m)
     return JointObservation(
@@ -166,7 +167,7 @@ def observation_from_landmarks(normalized, world_m, visibility, image_size) -> J
 
 
 def observation_of(normalized, world_m, visible, size, camera_from_upright,
-                   errors: Optional[LandmarkErrors] = None) -> JointObservation:
+                   errors: Optional[LandmarkErrors] = None, at_peak=1.0) -> JointObservation:
     """
     Return the observation of one person.
 
@@ -175,8 +176,11 @@ def observation_of(normalized, world_m, visible, size, camera_from_upright,
         person, metres.
     :param visible: (33,) visibility 0 … 1. :param size: width and height of the image, pixels.
     :param camera_from_upright: (3, 3) rotation from those axes to the camera's.
+    :param at_peak: (33,) 0 … 1, whether the landmark is where its heat map has a peak; the joints
+        made of it are seen no better than that.
     """
-    one = observation_from_landmarks(normalized, world_m @ camera_from_upright.T, visible, size)
+    one = observation_from_landmarks(normalized, world_m @ camera_from_upright.T, visible, size,
+                                     at_peak)
     if errors is None:
         return one
     correction_m, correction_ratio = errors(normalized, world_m, visible)

@@ -20,6 +20,7 @@ import numpy as np
 VARIANTS = ('lite', 'full', 'heavy')
 CROPS, IMAGES, PICKED = 3, 2, 200
 TFLITE_OUTPUTS = {'landmarks': 'Identity', 'world': 'Identity_4', 'flag': 'Identity_1'}
+HEAT_MAP, LANDMARKS, SIGMA_CELLS = 'Identity_3', 33, 3.0
 TFJS_OUTPUTS = ['Identity', 'Identity_1', 'Identity_2', 'Identity_3', 'Identity_4', 'Identity_5']
 MEAN_BGR, STD_BGR = (103.53, 116.28, 123.675), (57.375, 57.12, 58.395)
 ANSWER_JS = """
@@ -125,10 +126,31 @@ def litert(data: bytes):
     def run(values: np.ndarray) -> dict:
         interpreter.set_tensor(place, np.ascontiguousarray(values.transpose(0, 2, 3, 1)))
         interpreter.invoke()
-        return {name: interpreter.get_tensor(outputs[theirs]).reshape(-1)
-                for name, theirs in TFLITE_OUTPUTS.items()}
+        found = {name: interpreter.get_tensor(outputs[theirs]).reshape(-1)
+                 for name, theirs in TFLITE_OUTPUTS.items()}
+        heat = interpreter.get_tensor(outputs[HEAT_MAP])[0].transpose(2, 0, 1)
+        return {**found, 'peaks': peaks(found['landmarks'], heat)}
 
     return run
+
+
+def peaks(landmarks: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """
+    Return (99,) for each landmark how far its heat is from it, x and y in pixels, and how high.
+
+    :param landmarks: (195,) of a crop of 256 pixels. :param heat: (39, 64, 64) logits.
+    """
+    found = []
+    rows, columns = np.mgrid[:64, :64]
+    for (x, y), logits in zip(landmarks.reshape(-1, 5)[:LANDMARKS, :2].astype(np.float64) / 4,
+                              heat.astype(np.float64)):
+        height = 1 / (1 + np.exp(-logits))
+        weight = height ** 2 * np.exp(-((columns - x) ** 2 + (rows - y) ** 2)
+                                      / (2 * SIGMA_CELLS ** 2))
+        total = weight.sum() + 1e-4  # without heat the peak is at the landmark
+        found += [4 * (weight * (columns - x)).sum() / total,
+                  4 * (weight * (rows - y)).sum() / total, (weight * height).sum() / total]
+    return np.array(found, np.float32)
 
 
 def write(work: Path) -> None:
@@ -144,7 +166,7 @@ def collect(blazepose: Path, work: Path) -> dict:
     for variant in VARIANTS:
         run = litert((blazepose / f'pose_landmark_{variant}.tflite').read_bytes())
         answers = [run(network_input(crop(seed))) for seed in range(CROPS)]
-        for name in TFLITE_OUTPUTS:
+        for name in answers[0]:
             found[f'{variant}_{name}'] = np.stack([answer[name] for answer in answers])
     for seed in range(IMAGES):
         parts = [np.fromfile(work / f'{seed}.{name}', '<f4') for name in TFJS_OUTPUTS]

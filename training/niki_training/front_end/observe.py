@@ -23,8 +23,10 @@ _SHAPES: dict[str, tuple] = {
     'uncorrected_m': (29, 3)}
 _LANDMARK_SHAPES: dict[str, tuple] = {
     'landmarks': (33, 2), 'landmarks_world_m': (33, 3), 'landmarks_seen': (33,)}
-# absent in older shards: the ray is then that to the hips, and no joint is covered
-_OPTIONAL_SHAPES: dict[str, tuple] = {'landmarks_ray': (3,), 'covered': (29,)}
+# absent in older shards: the ray is then that to the hips, no joint is covered, and all landmarks
+# are at the peaks of their heat maps
+_OPTIONAL_SHAPES: dict[str, tuple] = {'landmarks_ray': (3,), 'covered': (29,),
+                                      'landmarks_at_peak': (33,)}
 # field of the observation, where its name in shards is another
 _FIELDS = {'uncorrected_m': 'own_joints_m', 'sigma': 'sigma_200mm'}
 # values of frames without an observation, where they are not NaN
@@ -38,6 +40,7 @@ class RecordedObservation(JointObservation):
     landmarks: np.ndarray | None = None  # (33, 2) image positions over width and height
     landmarks_world_m: np.ndarray | None = None  # (33, 3) axes of a camera towards the person
     landmarks_seen: np.ndarray | None = None  # (33,) visibility 0 … 1
+    landmarks_at_peak: np.ndarray | None = None  # (33,) 0 … 1, as their heat maps say
     landmarks_ray: np.ndarray | None = None  # (3,) direction of it, axes of the image's camera
     uncovered_sigma_200mm: np.ndarray | None = None  # (29,) without regard to people in front
 
@@ -57,11 +60,13 @@ def _recording_observer(model: str, max_people: int):
     settings = ObserverConfig()
 
     class RecordingNetwork(LandmarkNetwork):
-        def observation(self, normalized, world_m, visible, size, camera_from_upright):
-            one = super().observation(normalized, world_m, visible, size, camera_from_upright)
+        def observation(self, normalized, world_m, visible, size, camera_from_upright, at_peak):
+            one = super().observation(normalized, world_m, visible, size, camera_from_upright,
+                                      at_peak)
             return RecordedObservation(
                 **vars(one), landmarks=normalized, landmarks_world_m=world_m,
-                landmarks_seen=visible, landmarks_ray=camera_from_upright[:, 2],
+                landmarks_seen=visible, landmarks_at_peak=at_peak,
+                landmarks_ray=camera_from_upright[:, 2],
                 uncovered_sigma_200mm=one.sigma_200mm)
     network = RecordingNetwork(find_model(f'landmarks-{model}').path, LandmarkErrors.read())
     search = PersonSearch(load_detector(find_model(settings.detector).path), settings.min_score,
@@ -152,10 +157,14 @@ def recomputed_observation(shards: dict[str, np.ndarray], clip: int, t: int,
                                     for key in _LANDMARK_SHAPES)
     width, height = (int(side) for side in shards['image_size'][clip])
     axes = landmark_axes(shards, [clip], [t])[0]
-    one = observation_of(normalized, world_m, visible, (width, height), axes, errors)
+    at_peak = np.ones(33)
+    if 'obs_landmarks_at_peak' in shards:
+        at_peak = shards['obs_landmarks_at_peak'][clip, t].astype(np.float64)
+    one = observation_of(normalized, world_m, visible, (width, height), axes, errors, at_peak)
     camera = Camera(shards['camera_matrix'][clip], width, height)
     one = replace(one, keypoint_rays=keypoint_rays(
-        camera.rays(normalized * (width, height)), visible, world_m @ axes.T, one, camera))
+        camera.rays(normalized * (width, height)), np.minimum(visible, at_peak),
+        world_m @ axes.T, one, camera))
     if 'obs_covered' not in shards:
         return one
     covered = shards['obs_covered'][clip, t] > 0

@@ -86,7 +86,7 @@ class OnnxWriter:
         self._padded: dict[int, tuple] = {}
 
     def model(self, outputs: dict[str, int]) -> onnx.ModelProto:
-        """Return what ``outputs`` (name → tensor, (n, c) after flattening) depend on."""
+        """Return what ``outputs`` (name → tensor) depend on."""
         for name, inputs, output, table in self._file.operators():
             write = getattr(self, f'_{name.lower()}', None)
             if write is None:
@@ -98,11 +98,17 @@ class OnnxWriter:
         for name, number in outputs.items():
             self._nodes.append(helper.make_node('Identity', [self._values[number]], [name], name))
             infos.append(helper.make_tensor_value_info(
-                name, TensorProto.FLOAT, ['N', self._file.shape(number)[-1]]))
+                name, TensorProto.FLOAT, self._output_shape(number)))
         return model_of(helper.make_graph(
             self._nodes, 'landmarks',
             [helper.make_tensor_value_info('image', TensorProto.FLOAT, shape)], infos,
             self._constants))
+
+    def _output_shape(self, number: int) -> list:
+        """Return the shape of a tensor: maps are NCHW, all others (N, C) after flattening."""
+        shape = self._file.shape(number)
+        maps = shape[1:3] if len(shape) == 4 and shape[1] > 1 else []
+        return ['N', shape[-1], *maps]
 
     def _emit(self, kind: str, inputs: list[str], output: int, **attributes) -> str:
         name = f't{output}_{kind.lower()}'

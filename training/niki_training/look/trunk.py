@@ -17,6 +17,7 @@ from torch import nn
 import torch.nn.functional as F
 
 from niki_training.export.weight_storage import store_as_fp32
+from niki_training.importers.heat_map import PEAKS
 
 INPUT, SIZE_PX = 'image', 256
 
@@ -165,8 +166,9 @@ def _needed(nodes, wanted, name: str) -> list:
     made_by = {output: node for node in nodes for output in node.output}
     unknown = [tensor for tensor in wanted if tensor not in made_by]
     if unknown:
+        last = [tensor for tensor in made_by if not tensor.startswith(f'{PEAKS}_')][-12:]
         raise ModelError(f'{name} has no tensor {", ".join(unknown)}; its last ones are '
-                         f'{", ".join(list(made_by)[-12:])}')
+                         f'{", ".join(last)}')
     needed, queue = set(), list(wanted)
     while queue:
         tensor = queue.pop()
