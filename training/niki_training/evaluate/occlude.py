@@ -5,7 +5,9 @@ The reference is the same solver on the clip without rectangles, not the ground 
 are the effect of the occlusion, not the error of the bodies.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
 import json
 from pathlib import Path
 import sys
@@ -34,6 +36,7 @@ _WRONG_MM = 150.0
 """A joint with the status observed that is off by more than this has the wrong status."""
 _RETURN_S = 0.5  # time after a stretch in which the fastest turn of a joint is measured
 _PELVIS = JOINT['pelvis']
+_UNKNOWN_PX = 1e4  # distance to a keypoint without a position
 
 
 def add_arguments(parser) -> None:
@@ -101,10 +104,16 @@ class ClipRecording:
     observations: list[list[JointObservation]] = field(default_factory=list)  # of each image
     stamps_ns: list[int] = field(default_factory=list)  # of the images
 
-    def largest_person(self, index: int) -> JointObservation | None:
-        """Return the observation with the tallest box in one image, or None."""
-        return max(self.observations[index], key=lambda o: float(o.box_px[3] - o.box_px[1]),
-                   default=None)
+    def main_person(self, index: int) -> JointObservation | None:
+        """Return the observation of the person who is seen in most images, or None."""
+        return next((one for one in self.observations[index]
+                     if one.follower == self._main_follower), None)
+
+    @cached_property
+    def _main_follower(self) -> int | None:
+        """Return the number of the crop with the most images; of equals the first."""
+        counts = Counter(one.follower for people in self.observations for one in people)
+        return counts.most_common(1)[0][0] if counts else None
 
 
 def evaluate(clip: Clip, parts, solvers, settings: dict, hide_s: float, clear_s: float,
@@ -172,7 +181,7 @@ def observer_scores(clear: ClipRecording, occluded: ClipRecording,
     hidden_mm, seen_mm, missed = [], [], 0
     frames = occluder.hiding_frames()
     for index in frames:
-        before = clear.largest_person(index)
+        before = clear.main_person(index)
         if before is None:
             continue
         now = _nearest_observation(occluded.observations[index], before.box_px)
@@ -192,10 +201,9 @@ def _nearest_observation(observations, box_px) -> JointObservation | None:
 def solver_scores(clear, occluded, occluder: RectangleOccluder, stamps_ns) -> dict:
     """Return the effect of the rectangles; ``clear`` and ``occluded`` are bodies of each image."""
     hidden_mm, seen_mm, root_mm, is_observed, is_wrong = [], [], [], [], []
-    ids = [body.id for bodies in clear for body in bodies]
-    missed, frames, person = 0, occluder.hiding_frames(), max(set(ids), key=ids.count, default=0)
+    missed, frames = 0, occluder.hiding_frames()
     for index in frames:
-        before = next((body for body in clear[index] if body.id == person), None)
+        before = _body_at(clear[index], occluder.keypoints_px[index])
         if before is None:
             continue
         now = _nearest(occluded[index], before)
@@ -237,6 +245,13 @@ def fastest_return_rad_s(bodies, occluder: RectangleOccluder, stamps_ns) -> floa
 def _about_pelvis(body: Body) -> np.ndarray:
     """Return the joints (24, 3) about the pelvis, metres."""
     return (body.joints_m - body.joints_m[_PELVIS])[:24]
+
+
+def _body_at(bodies, keypoints_px) -> Body | None:
+    """Return the body whose keypoints (29, 2) are nearest to these, or None."""
+    def apart_px(body):
+        return np.nan_to_num(np.abs(body.keypoints_px - keypoints_px), nan=_UNKNOWN_PX).mean()
+    return min(bodies, key=apart_px, default=None)
 
 
 def _nearest(bodies, before: Body) -> Body | None:

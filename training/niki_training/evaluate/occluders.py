@@ -25,21 +25,25 @@ class RectangleOccluder:
     """
     One rectangle for every stretch of a clip; like furniture, it does not move.
 
+    It hides a part of the person who is seen in most images.
+
     :param joints: indices into JOINTS_29 of the joints to hide.
     :param recording: :class:`~niki_training.evaluate.occlude.ClipRecording` without rectangles.
     :param hide_s: length of each stretch. :param clear_s: time before each stretch.
     :ivar boxes_px: per frame x0, y0, x1, y1 or None.
     :ivar hidden: per frame (24,) True for joints behind the rectangle.
+    :ivar keypoints_px: per frame with a rectangle (29, 2) of the person, by index.
     """
 
     def __init__(self, joints, recording, hide_s: float, clear_s: float):
         count = len(recording.observations)
         self.boxes_px: list[np.ndarray | None] = [None] * count
         self.hidden = [np.zeros(len(BODY_24), dtype=bool)] * count
+        self.keypoints_px: dict[int, np.ndarray] = {}
         hide, clear = (max(1, round(s * recording.rate_hz)) for s in (hide_s, clear_s))
         for begin in range(clear, count, hide + clear):
             frames = range(begin, min(begin + hide, count))
-            people = [recording.largest_person(index) for index in frames]
+            people = [recording.main_person(index) for index in frames]
             seen = [person for person in people if person is not None]
             if seen:
                 self._place(frames, people, _box_around(joints, seen))
@@ -48,6 +52,7 @@ class RectangleOccluder:
         for index, person in zip(frames, people):
             self.boxes_px[index] = box_px
             if person is not None:
+                self.keypoints_px[index] = person.keypoints_px
                 points_px = person.keypoints_px[:len(BODY_24)]
                 self.hidden[index] = ((points_px > box_px[:2])
                                       & (points_px < box_px[2:])).all(axis=1)
