@@ -47,13 +47,19 @@ class LandmarkNumbers:
     """Numbers of :class:`LandmarkNetwork`."""
 
     outside_lens_ratio: float = 2.0  # image position of landmarks where the lens has no rays
-    # heights of a landmark's peak up to which it is hidden, and from which it is visible. Pose2Sim
-    # with a table painted over the legs: hidden joints 216 mm without, 176 with, seen 148 and 143
-    hidden_peak: float = 0.21
-    visible_peak: float = 0.44
 
 
-_NUMBERS = LandmarkNumbers()
+@dataclass(frozen=True)
+class PeakNumbers:
+    """
+    Heights of a landmark's peak up to which it is hidden, and from which it is visible.
+
+    Pose2Sim with a table painted over the legs: hidden joints are off by 224 mm without this, and
+    by 176 with it, seen ones by 152 and 145.
+    """
+
+    hidden: float = 0.21
+    visible: float = 0.44
 
 
 class SeenLandmarks(NamedTuple):
@@ -145,12 +151,12 @@ def _is_mirrored(view: PersonView) -> bool:
     return isinstance(view, MirroredInTurn) and view.is_mirrored
 
 
-def _share_at_peak(row: Dict[str, np.ndarray]) -> np.ndarray:
-    """Return how visible (33,) the landmarks are by their peaks; 1 without peaks."""
+def _share_at_peak(row: Dict[str, np.ndarray],
+                   numbers: PeakNumbers = PeakNumbers()) -> np.ndarray:
+    """Return how visible (33,) the landmarks are by their peaks, 0 … 1; 1 without peaks."""
     if _PEAKS not in row:
         return np.ones(LANDMARKS)
-    low, high = _NUMBERS.hidden_peak, _NUMBERS.visible_peak
-    return within_0_1((row[_PEAKS][2::3] - low) / (high - low))
+    return within_0_1((row[_PEAKS][2::3] - numbers.hidden) / (numbers.visible - numbers.hidden))
 
 
 def _refined(row: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
