@@ -34,9 +34,11 @@ def test_the_images_that_ship_are_small_and_show_people():
 def test_errors_of_landmarks_are_pixels_and_millimetres_of_those_seen():
     rng = np.random.default_rng(0)
     one = {'landmarks': rng.normal(size=(3, 195)), 'world': rng.normal(size=(3, 117)),
-           'flag': np.array([[0.9], [0.1], [0.6]])}
+           'flag': np.array([[0.9], [0.1], [0.6]]), 'peaks': rng.normal(size=(3, 99))}
     other = {name: value.copy() for name, value in one.items()}
-    other['landmarks'][:, 5:7] += [3, 4]
+    other['landmarks'][:, 5:7] += [1, 2]
+    other['peaks'][:, 3:5] += [2, 2]   # a landmark is where its peak is
+    other['peaks'][:, 5] += 0.5        # its height
     other['landmarks'][:, 33 * 5] += 100   # a point for the crop, no landmark
     other['world'][:, 0] += 0.002
     other['flag'][0] = 0.8
