@@ -39,7 +39,9 @@ class FollowedPerson:
         """Note the estimate of one image; crop and box stay where the person is not seen."""
         self.was_seen = self.estimate is not None
         box = np.asarray(estimate.observation.box_px, np.float64)
-        if not (estimate.presence >= min_presence and np.isfinite(box).all()):
+        # the box of a person who has left the image has no area; that of NaN is refused, too
+        if not (estimate.presence >= min_presence and (box[2:] > box[:2]).all()
+                and np.isfinite(box).all()):
             self.estimate = None
             return
         self._before = self.crop, self.box_px, self.seen_ns, self.last

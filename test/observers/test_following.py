@@ -163,6 +163,17 @@ def test_person_who_left_is_not_reported_and_a_search_starts():
     assert len(back) == 1
 
 
+def test_a_person_outside_of_the_image_is_not_reported():
+    """What is left of the box, inside the image, has no area."""
+    world = World(LEFT)
+    seen, observer = watch(world, 5)
+    assert len(seen[-1]) == 1
+    world.hidden_from_detector = True
+    world.people[0] = np.array([0.0, 100, 0, 400])
+    seen, _ = watch(world, 3, 5, observer)
+    assert seen == [[], [], []]
+
+
 def test_two_crops_of_one_person_become_one():
     world = World(LEFT, RIGHT)
     _, observer = watch(world, 5)
