@@ -69,10 +69,8 @@ class _Nodes:
         weights, offsets = zip(*(self._weights(points, axis, grid, cell_px, count)
                                  for axis in (0, 1)))
         # x from the right, (N, count, side, k), then y from the left, (N, count, k, side)
-        over_x = self._op('MatMul', squared, self._columns(weights[0], offsets[0]))
-        rows = self._op('Concat', *(self._op('Unsqueeze', one, self._axis(2))
-                                    for one in (weights[1], offsets[1])), axis=2)
-        sums = self._op('MatMul', rows, over_x)
+        over_x = self._op('MatMul', squared, self._stacked(3, weights[0], offsets[0]))
+        sums = self._op('MatMul', self._stacked(2, weights[1], offsets[1]), over_x)
         total = self._op('Add', self._entry(sums, 0, 0), self._constant(
             'min_weight', np.array(_MIN_WEIGHT, np.float32)))
         height = self._op('MatMul', self._op('Unsqueeze', weights[1], self._axis(2)), self._op(
@@ -98,10 +96,10 @@ class _Nodes:
         weight = self._op('Exp', self._op('Neg', self._op('Mul', scaled, scaled)))
         return weight, self._op('Mul', weight, offset)
 
-    def _columns(self, *values: str) -> str:
-        """Return values (N, count, side) as columns (N, count, side, k)."""
-        return self._op('Concat', *(self._op('Unsqueeze', one, self._axis(3)) for one in values),
-                        axis=3)
+    def _stacked(self, axis: int, *values: str) -> str:
+        """Return k values (N, count, side) along a new axis: 3 = as columns, 2 = as rows."""
+        return self._op('Concat', *(self._op('Unsqueeze', one, self._axis(axis))
+                                    for one in values), axis=axis)
 
     def _entry(self, matrix: str, row: int, column: int) -> str:
         """Return one entry (N, count, 1) of matrices (N, count, rows, columns)."""
