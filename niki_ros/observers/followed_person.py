@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, List, Optional, Sequence
 
 from niki_ros.images.boxes import overlap
+from niki_ros.observers.appearance import Recognition
 from niki_ros.observers.person_network import CropEstimate
 from niki_ros.observers.truncation import TruncationCheck
 from niki_ros.scene.duplicates import is_same_person
@@ -30,6 +31,7 @@ class FollowedPerson:
     moved_ratio: float = 0.0  # share of the box that the box of the image before did not cover
     missed_searches: int = 0  # in a row
     truncation: TruncationCheck = field(default_factory=TruncationCheck)
+    recognition: Recognition = field(default_factory=Recognition)
     _before: tuple = ()  # crop, box, stamp and estimate before the newest estimate
 
     def __post_init__(self):
@@ -60,6 +62,13 @@ class FollowedPerson:
         self.crop, self.box_px, self.estimate = self.first_crop, self.first_box_px, None
         self.last = None
 
+    def exchange_identity(self, other: FollowedPerson) -> None:
+        """Exchange who these two are: each goes on in the other one's place."""
+        for name in ('number', 'found_ns', 'recognition'):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            setattr(self, name, theirs)
+            setattr(other, name, mine)
+
     def is_crowded(self, people: Sequence[FollowedPerson]) -> bool:
         """Return whether the crop of this person may show another one of ``people``."""
         middle = (self.box_px[:2] + self.box_px[2:]) / 2
@@ -73,17 +82,34 @@ def without_duplicates(people: List[FollowedPerson], stamp_ns: int,
     """
     Return the people, only one of those whose crops have come to show the same person.
 
-    A person who has been followed for ``established_ns`` is kept, as not seen in this image and
-    with the crop of the image before.
+    It is the one who looks like that, else the one who moved least. Others who have been followed
+    for ``established_ns`` are kept, as not seen in this image and with the crop of the image
+    before.
     """
     kept: List[FollowedPerson] = []
+
+    def add(one: FollowedPerson) -> None:
+        """Add a person whose crop has come to show another one, as not seen in this image."""
+        if not one.unconfirmed_images and stamp_ns - one.found_ns > established_ns:
+            one.take_back()
+            kept.append(one)
+
     for one in sorted(people, key=lambda p: (p.estimate is None, p.unconfirmed_images > 0,
                                              not p.was_seen, p.moved_ratio)):
-        others = (other.estimate.observation for other in kept if other.estimate)
-        if one.estimate is not None and any(
-                is_same_person(one.estimate.observation, other) for other in others):
-            if one.unconfirmed_images or stamp_ns - one.found_ns <= established_ns:
-                continue
-            one.take_back()
-        kept.append(one)
+        same = [other for other in kept if _is_same(one, other)]
+        if not same:
+            kept.append(one)
+        elif len(same) == 1 and one.recognition.fits_better(one.recognition.now,
+                                                            same[0].recognition):
+            kept.remove(same[0])
+            kept.append(one)
+            add(same[0])
+        else:
+            add(one)
     return sorted(kept, key=lambda p: p.found_ns)
+
+
+def _is_same(one: FollowedPerson, other: FollowedPerson) -> bool:
+    """Return whether both were seen in this image and show the same person."""
+    return (one.estimate is not None and other.estimate is not None
+            and is_same_person(one.estimate.observation, other.estimate.observation))

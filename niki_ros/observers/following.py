@@ -19,6 +19,7 @@ from niki_ros.observers.crop_runner import CropRunner
 from niki_ros.observers.followed_person import FollowedPerson, without_duplicates
 from niki_ros.observers.occlusion import with_occluded_joints_hidden
 from niki_ros.observers.person_network import PersonNetwork, Workload
+from niki_ros.observers.recognition import exchange_mistaken, recognise
 from niki_ros.observers.search import PersonSearch, SearchResult
 from niki_ros.scene.camera import Camera
 import numpy as np
@@ -160,7 +161,9 @@ class FollowingObserver:
         new = [one for one in new if one.estimate is not None
                and (self._is_sure(one) or not one.is_weak)]
         self._check_truncation(image, camera, [*followed, *new], stamp_ns)
+        recognise([*followed, *new], image, stamp_ns)
         people = without_duplicates([*followed, *new], stamp_ns, self._numbers.established_ns)
+        exchange_mistaken(people, stamp_ns)
         self._lost.add([one for one in followed if not one.unconfirmed_images
                         and self._is_lost(one, stamp_ns)])
         self._followed = [one for one in people if self._is_kept(one, stamp_ns)]

@@ -31,6 +31,7 @@ class Tracker:
         keep_ns = self._settings.keep_s * 1e9
         self.people = [p for p in self.people if stamp_ns - p.sighting.stamp_ns <= keep_ns]
         pairs = associate(self.people, observations, roots_m, stamp_ns, self._settings)
+        self._exchange_ids(observations, pairs)
         index_of = {}
         for index, observation in enumerate(observations):
             if index in pairs:
@@ -45,6 +46,20 @@ class Tracker:
         self.people = [p for p in self.people if p.id or p in index_of]
         self._confirm()
         return [(person, index_of.get(person)) for person in self.people]
+
+    def _exchange_ids(self, observations: Sequence[JointObservation], pairs) -> None:
+        """
+        Exchange the ids of two people whom the front end has recognised in each other's place.
+
+        Filters and stages stay where they are: they belong to the body that is seen there.
+        """
+        at = {index: self.people[person] for index, person in pairs.items()}
+        for index, one in at.items():
+            for other_index, other in at.items():
+                if (other_index > index and one.id and other.id
+                        and one.steadiness.is_followed_in(observations[other_index])
+                        and other.steadiness.is_followed_in(observations[index])):
+                    one.id, other.id = other.id, one.id
 
     def _confirm(self) -> None:
         """Give ids to people who are seen steadily, or at once if no person has an id."""

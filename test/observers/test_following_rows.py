@@ -110,5 +110,5 @@ def are_told_apart(pictures, seed) -> bool:
 
 def test_people_who_have_passed_in_front_are_told_apart_at_once():
     pictures = people()
-    # a little noise in the images exchanges the ids of one pair or the other
-    assert sum(are_told_apart(pictures, seed) for seed in (0, 4, 8, 10)) >= 2
+    # a little noise in the images loses a person of one pair or the other
+    assert sum(are_told_apart(pictures, seed) for seed in (0, 2, 3, 4, 8, 9)) >= 4

@@ -49,6 +49,23 @@ def test_a_followed_person_keeps_the_id_where_two_are_near(camera):
     assert {person.id: swapped[i].follower for person, i in pairs} == before
 
 
+def test_people_recognised_in_each_others_place_exchange_their_ids(camera):
+    """Two metres apart, the place outweighs the crop; the person of each place goes on there."""
+    tracker = Tracker(TrackingConfig(confirm_frames=1))
+    roots = [np.array([-1.0, 0, 5.0]), np.array([1.0, 0, 5.0])]
+    one, other = (observe_body(T_POSE, root, camera) for root in roots)
+    seen = [replace(one, follower=1), replace(other, follower=2)]
+    before = {seen[i].follower: (person, person.id)
+              for person, i in tracker.update(seen, roots, 0)}
+    exchanged = [replace(one, follower=2), replace(other, follower=1)]
+    for step in (1, 2):
+        pairs = tracker.update(exchanged, roots, step * 33_333_333)
+        for person, i in pairs:
+            follower = exchanged[i].follower
+            assert person.id == before[follower][1]
+            assert person is before[3 - follower][0]
+
+
 def test_a_second_person_gets_an_id_after_three_frames_and_a_false_detection_none(camera):
     tracker = Tracker(TrackingConfig(confirm_frames=3))
     roots = [np.array([0, 0, 3.0]), np.array([1.5, 0, 3.0])]
