@@ -31,6 +31,7 @@ from scipy.special import expit
 POINTS, LANDMARKS = 39, 33
 # points that give the next crop
 _HIPS_MIDDLE, _BODY_TOP = 33, 34
+_HIPS, _LEGS = [23, 24], [25, 26, 27, 28]
 # compared in larger crops: nose, ears, shoulders, elbows, hips, knees, ankles
 _COMPARED = [0, 7, 8, 11, 12, 13, 14, 23, 24, 25, 26, 27, 28]
 MIRROR_POINTS = [*MIRROR_LANDMARKS, *range(LANDMARKS, POINTS)]
@@ -47,6 +48,11 @@ class LandmarkNumbers:
     """Numbers of :class:`LandmarkNetwork`."""
 
     outside_lens_ratio: float = 2.0  # image position of landmarks where the lens has no rays
+    # The network folds hidden legs up, and a crop that follows it shows half a person. While peaks
+    # of knees and ankles are lower than this and those of hips are not, the crop does not shrink
+    hidden_legs: float = 0.8
+    visible_hips: float = 0.7
+    max_held_ratio: float = 1.6  # of the width then, over the width that fits the folded legs
 
 
 @dataclass(frozen=True)
@@ -128,10 +134,18 @@ class LandmarkNetwork(ViewNetwork):
         one = replace(one, keypoint_rays=keypoint_rays(
             seen.rays[:LANDMARKS], np.minimum(seen.visible, seen.at_peak),
             seen.world_m @ view.camera_from_view.T, one, camera))
-        following = MirroredInTurn.after(
-            self._next_view(seen.rays[_HIPS_MIDDLE], seen.rays[_BODY_TOP], view, camera),
-            alternation)
+        following = self._next_view(seen.rays[_HIPS_MIDDLE], seen.rays[_BODY_TOP], view, camera)
+        following = MirroredInTurn.after(self._held(following, view, seen.at_peak), alternation)
         return CropEstimate(one, float(row['flag'][0]), following, pixels[_COMPARED])
+
+    def _held(self, following: PersonView, view: PersonView, at_peak) -> PersonView:
+        """Return the next view, as wide as this one where only the legs are hidden."""
+        numbers = self._numbers
+        if (at_peak[_LEGS].max() >= numbers.hidden_legs
+                or at_peak[_HIPS].min() < numbers.visible_hips):
+            return following
+        held = min(view.width, numbers.max_held_ratio * following.width)
+        return replace(following, width=max(following.width, held))
 
     def _images(self, image_rgb, camera: Camera, crops) -> List[np.ndarray]:
         return [np.ascontiguousarray(image[:, ::-1]) if _is_mirrored(view) else image

@@ -36,9 +36,14 @@ def standing():
     return points, world_m
 
 
-def network(path, peaks):
-    """Return a network that sees :func:`standing` in every crop, with these peaks (33, 3)."""
+def network(path, peaks, top_px=30.0):
+    """
+    Return a network that sees :func:`standing` in every crop, with these peaks (33, 3).
+
+    :param top_px: upper end of the body, which gives the next crop.
+    """
     points, world_m = standing()
+    points[34, 1] = top_px
     values = {'landmarks': points.ravel(), 'world': world_m.ravel(), 'flag': 0.95,
               'peaks': np.asarray(peaks, float).ravel()}
     shapes = {'landmarks': (195,), 'world': (117,), 'flag': (1,), 'peaks': (99,)}
@@ -70,6 +75,18 @@ def test_a_joint_is_at_the_peak(seen):
     others = [JOINT[f'{side}_{name}'] for side in ('left', 'right')
               for name in ('hip', 'knee', 'ankle', 'shoulder', 'elbow')]
     np.testing.assert_allclose(after[others], before[others], atol=0.01)
+
+
+@pytest.mark.parametrize(('hidden', 'low', 'high'), [
+    ([], 0.0, 0.65), ([25, 26, 27, 28], 0.9, 1.0), ([27, 28], 0.0, 0.65),
+    ([23, 24, 25, 26, 27, 28], 0.0, 0.65)])
+def test_the_crop_does_not_shrink_while_only_the_legs_are_hidden(tmp_path, hidden, low, high):
+    """The body seems to reach 60 px upwards from the hips, for which 150 px of 256 are enough."""
+    peaks = np.tile([0.0, 0.0, 0.7], (33, 1))
+    peaks[hidden, 2] = 0.0
+    one = network(tmp_path / 'folded', peaks, top_px=70.0)
+    crop = one.crop_of(BOX, CAMERA)
+    assert low < one.estimate(IMAGE, CAMERA, [crop])[0].next_crop.width / crop.width < high
 
 
 def test_in_a_mirrored_crop_the_peak_is_at_the_other_side(tmp_path):
