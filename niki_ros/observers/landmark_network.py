@@ -48,11 +48,13 @@ class LandmarkNumbers:
     """Numbers of :class:`LandmarkNetwork`."""
 
     outside_lens_ratio: float = 2.0  # image position of landmarks where the lens has no rays
-    # The network folds hidden legs up, and a crop that follows it shows half a person. While peaks
-    # of knees and ankles are lower than this and those of hips are not, the crop does not shrink
-    hidden_legs: float = 0.8
+    # The network folds hidden legs up, and a crop that follows it shows half a person. While
+    # knees and ankles are visible by their peaks to less than this share and the hips to more,
+    # the crop is as wide as it was when all of knees and ankles were seen
+    hidden_legs: float = 0.4
     visible_hips: float = 0.7
-    max_held_ratio: float = 1.6  # of the width then, over the width that fits the folded legs
+    seen_legs: float = 0.8
+    max_held_ratio: float = 1.6  # of that width, over the width that fits the folded legs
 
 
 @dataclass(frozen=True)
@@ -135,17 +137,19 @@ class LandmarkNetwork(ViewNetwork):
             seen.rays[:LANDMARKS], np.minimum(seen.visible, seen.at_peak),
             seen.world_m @ view.camera_from_view.T, one, camera))
         following = self._next_view(seen.rays[_HIPS_MIDDLE], seen.rays[_BODY_TOP], view, camera)
-        following = MirroredInTurn.after(self._held(following, view, seen.at_peak), alternation)
+        following = self._held(MirroredInTurn.after(following, alternation), view, seen.at_peak)
         return CropEstimate(one, float(row['flag'][0]), following, pixels[_COMPARED])
 
-    def _held(self, following: PersonView, view: PersonView, at_peak) -> PersonView:
-        """Return the next view, as wide as this one where only the legs are hidden."""
-        numbers = self._numbers
-        if (at_peak[_LEGS].max() >= numbers.hidden_legs
-                or at_peak[_HIPS].min() < numbers.visible_hips):
-            return following
-        held = min(view.width, numbers.max_held_ratio * following.width)
-        return replace(following, width=max(following.width, held))
+    def _held(self, following: MirroredInTurn, view: PersonView, at_peak) -> MirroredInTurn:
+        """Return the next view; where only the legs are hidden it is as wide as with them."""
+        numbers, legs = self._numbers, at_peak[_LEGS]
+        if legs.min() >= numbers.seen_legs:
+            return replace(following, whole_width=following.width)
+        whole_width = view.whole_width if isinstance(view, MirroredInTurn) else 0.0
+        width = following.width
+        if legs.max() < numbers.hidden_legs and at_peak[_HIPS].min() >= numbers.visible_hips:
+            width = max(width, min(whole_width, numbers.max_held_ratio * width))
+        return replace(following, width=width, whole_width=whole_width)
 
     def _images(self, image_rgb, camera: Camera, crops) -> List[np.ndarray]:
         return [np.ascontiguousarray(image[:, ::-1]) if _is_mirrored(view) else image

@@ -119,6 +119,7 @@ class MirroredInTurn(PersonView):
 
     is_mirrored: bool = False
     alternation: Alternation = field(default_factory=Alternation)
+    whole_width: float = 0.0  # when the legs were last seen; 0 = never
 
     @classmethod
     def after(cls, view: PersonView, alternation: Alternation) -> 'MirroredInTurn':

@@ -77,16 +77,34 @@ def test_a_joint_is_at_the_peak(seen):
     np.testing.assert_allclose(after[others], before[others], atol=0.01)
 
 
-@pytest.mark.parametrize(('hidden', 'low', 'high'), [
-    ([], 0.0, 0.65), ([25, 26, 27, 28], 0.9, 1.0), ([27, 28], 0.0, 0.65),
-    ([23, 24, 25, 26, 27, 28], 0.0, 0.65)])
-def test_the_crop_does_not_shrink_while_only_the_legs_are_hidden(tmp_path, hidden, low, high):
+def whole(crop, width):
+    """Return the crop of a followed person, which had this width when the legs were seen."""
+    return MirroredInTurn(crop.camera_from_view, crop.camera_from_upright, crop.width,
+                          whole_width=width)
+
+
+@pytest.mark.parametrize(('hidden', 'width', 'low', 'high'), [
+    ([25, 26, 27, 28], 1.0, 0.9, 1.0), ([25, 26, 27, 28], 0.0, 0.0, 0.65), ([], 1.0, 0.0, 0.65),
+    ([27, 28], 1.0, 0.0, 0.65), ([23, 24, 25, 26, 27, 28], 1.0, 0.0, 0.65)])
+def test_the_crop_does_not_shrink_while_only_the_legs_are_hidden(tmp_path, hidden, width, low,
+                                                                 high):
     """The body seems to reach 60 px upwards from the hips, for which 150 px of 256 are enough."""
     peaks = np.tile([0.0, 0.0, 0.7], (33, 1))
     peaks[hidden, 2] = 0.0
     one = network(tmp_path / 'folded', peaks, top_px=70.0)
     crop = one.crop_of(BOX, CAMERA)
+    crop = whole(crop, width * crop.width)
     assert low < one.estimate(IMAGE, CAMERA, [crop])[0].next_crop.width / crop.width < high
+
+
+def test_the_width_with_the_legs_is_remembered(tmp_path):
+    crop = network(tmp_path / 'seen', np.tile([0.0, 0.0, 0.7], (33, 1))).crop_of(BOX, CAMERA)
+    peaks = np.tile([0.0, 0.0, 0.7], (33, 1))
+    seen = network(tmp_path / 'whole', peaks).estimate(IMAGE, CAMERA, [crop])[0].next_crop
+    assert seen.whole_width == seen.width
+    peaks[[23, 25, 27], 2] = 0.0
+    after = network(tmp_path / 'behind', peaks).estimate(IMAGE, CAMERA, [seen])[0].next_crop
+    assert after.whole_width == seen.width
 
 
 def test_in_a_mirrored_crop_the_peak_is_at_the_other_side(tmp_path):
