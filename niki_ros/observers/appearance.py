@@ -17,16 +17,16 @@ import numpy as np
 
 _CORNERS = [JOINT[f'{side}_{part}'] for part in ('shoulder', 'hip', 'knee')
             for side in ('left', 'right')]
-_NEEDED = np.array([[1, 1, 1, 1, 0, 0]] * 3 + [[0, 0, 1, 1, 1, 1]], bool)  # corners of each part
 # shares of the way from the left to the right side
 _ACROSS = (0.25, 0.4, 0.5, 0.6, 0.75)
 # and of the way from the shoulders to the hips, then from the hips to the knees, of each part
 _ALONG = ((0.12, 0.2, 0.28), (0.42, 0.5, 0.58), (0.7, 0.76, 0.82), (1.25, 1.45, 1.65))
 _WEIGHTS = np.array([
-    [(1 - x) * w if side == 0 else x * w
-     for w in (max(1 - y, 0), 1 - abs(y - 1), max(y - 1, 0)) for side in (0, 1)]
+    [row * side for row in (max(1 - y, 0), 1 - abs(y - 1), max(y - 1, 0)) for side in (1 - x, x)]
     for part in _ALONG for y in part for x in _ACROSS])
 """Weights of the six corners for the points of all parts."""
+_NEEDED = (_WEIGHTS.reshape(len(_ALONG), -1, len(_CORNERS)) > 0).any(axis=1)
+"""(parts, 6) True for the corners of each part."""
 # brightness, which changes with light and shadow, and two differences of colours
 _COLOUR_AXES = np.array([[0.2, 0.2, 0.2], [1.0, -1.0, 0.0], [0.5, 0.5, -1.0]])
 

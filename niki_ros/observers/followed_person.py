@@ -64,10 +64,9 @@ class FollowedPerson:
 
     def exchange_identity(self, other: FollowedPerson) -> None:
         """Exchange who these two are: each goes on in the other one's place."""
-        for name in ('number', 'found_ns', 'recognition'):
-            mine, theirs = getattr(self, name), getattr(other, name)
-            setattr(self, name, theirs)
-            setattr(other, name, mine)
+        self.number, other.number = other.number, self.number
+        self.found_ns, other.found_ns = other.found_ns, self.found_ns
+        self.recognition, other.recognition = other.recognition, self.recognition
 
     def is_crowded(self, people: Sequence[FollowedPerson]) -> bool:
         """Return whether the crop of this person may show another one of ``people``."""
@@ -87,25 +86,18 @@ def without_duplicates(people: List[FollowedPerson], stamp_ns: int,
     before.
     """
     kept: List[FollowedPerson] = []
-
-    def add(one: FollowedPerson) -> None:
-        """Add a person whose crop has come to show another one, as not seen in this image."""
-        if not one.unconfirmed_images and stamp_ns - one.found_ns > established_ns:
-            one.take_back()
-            kept.append(one)
-
     for one in sorted(people, key=lambda p: (p.estimate is None, p.unconfirmed_images > 0,
                                              not p.was_seen, p.moved_ratio)):
         same = [other for other in kept if _is_same(one, other)]
-        if not same:
-            kept.append(one)
-        elif len(same) == 1 and one.recognition.fits_better(one.recognition.now,
-                                                            same[0].recognition):
-            kept.remove(same[0])
-            kept.append(one)
-            add(same[0])
-        else:
-            add(one)
+        if len(same) == 1 and one.recognition.fits_better(one.recognition.now,
+                                                          same[0].recognition):
+            kept = [other for other in kept if other is not same[0]] + [one]
+            one = same[0]
+        if same:
+            if one.unconfirmed_images or stamp_ns - one.found_ns <= established_ns:
+                continue
+            one.take_back()
+        kept.append(one)
     return sorted(kept, key=lambda p: p.found_ns)
 
 

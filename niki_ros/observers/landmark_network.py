@@ -17,7 +17,7 @@ from typing import Dict, List, NamedTuple, Optional
 
 from niki_ros.body.rotations import length
 from niki_ros.observers.landmark_errors import LandmarkErrors
-from niki_ros.observers.landmark_joints import MIRROR_LANDMARKS
+from niki_ros.observers.landmark_joints import HIPS, MIRROR_LANDMARKS
 from niki_ros.observers.landmark_keypoints import keypoint_rays
 from niki_ros.observers.landmark_observation import observation_of, within_0_1
 from niki_ros.observers.mirroring import Alternation, MirroredInTurn, Output
@@ -31,7 +31,7 @@ from scipy.special import expit
 POINTS, LANDMARKS = 39, 33
 # points that give the next crop
 _HIPS_MIDDLE, _BODY_TOP = 33, 34
-_HIPS, _LEGS = [23, 24], [25, 26, 27, 28]
+_LEGS = [25, 26, 27, 28]  # knees and ankles
 # compared in larger crops: nose, ears, shoulders, elbows, hips, knees, ankles
 _COMPARED = [0, 7, 8, 11, 12, 13, 14, 23, 24, 25, 26, 27, 28]
 MIRROR_POINTS = [*MIRROR_LANDMARKS, *range(LANDMARKS, POINTS)]
@@ -147,7 +147,7 @@ class LandmarkNetwork(ViewNetwork):
             return replace(following, whole_width=following.width)
         whole_width = view.whole_width if isinstance(view, MirroredInTurn) else 0.0
         width = following.width
-        if legs.max() < numbers.hidden_legs and at_peak[_HIPS].min() >= numbers.visible_hips:
+        if legs.max() < numbers.hidden_legs and at_peak.take(HIPS).min() >= numbers.visible_hips:
             width = max(width, min(whole_width, numbers.max_held_ratio * width))
         return replace(following, width=width, whole_width=whole_width)
 

@@ -13,11 +13,11 @@ _NUMBERS = RecognitionNumbers()
 
 def recognise(people: Sequence[FollowedPerson], image_rgb: np.ndarray, stamp_ns: int) -> None:
     """Note what people look like in an image; those who are apart from others are remembered."""
+    for one, other in combinations(people, 2):
+        if overlap(one.box_px, other.box_px) > _NUMBERS.min_overlap:
+            one.recognition.close_ns = other.recognition.close_ns = stamp_ns
     for one in people:
         own = one.recognition
-        if any(overlap(one.box_px, other.box_px) > _NUMBERS.min_overlap
-               for other in people if other is not one):
-            own.close_ns = stamp_ns
         is_due = (own.remembered is None or own.is_close(stamp_ns)
                   or stamp_ns - own.remembered_ns >= _NUMBERS.sample_ns)
         own.now = (Appearance.of(one.estimate.observation, image_rgb)

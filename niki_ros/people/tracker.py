@@ -1,5 +1,6 @@
 """The people who are tracked: begins, confirms and ends tracks."""
 
+from itertools import combinations
 from typing import Callable, List, Optional, Sequence, Tuple
 
 from niki_ros.body.observation import JointObservation
@@ -53,13 +54,11 @@ class Tracker:
 
         Filters and stages stay where they are: they belong to the body that is seen there.
         """
-        at = {index: self.people[person] for index, person in pairs.items()}
-        for index, one in at.items():
-            for other_index, other in at.items():
-                if (other_index > index and one.id and other.id
-                        and one.steadiness.is_followed_in(observations[other_index])
-                        and other.steadiness.is_followed_in(observations[index])):
-                    one.id, other.id = other.id, one.id
+        seen = [(self.people[person], observations[index]) for index, person in pairs.items()]
+        for (one, own), (other, theirs) in combinations(seen, 2):
+            if (one.id and other.id and one.steadiness.is_followed_in(theirs)
+                    and other.steadiness.is_followed_in(own)):
+                one.id, other.id = other.id, one.id
 
     def _confirm(self) -> None:
         """Give ids to people who are seen steadily, or at once if no person has an id."""

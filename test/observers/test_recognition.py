@@ -63,40 +63,39 @@ def test_what_is_hidden_or_outside_the_image_has_no_colour(seen, camera):
     assert np.isnan(whole.difference(nothing)) and np.isnan(whole.difference(None))
 
 
-def close_pair(seen, camera, apart_m=0.5):
-    """Return two people who were apart, and are next to each other; with the image of then."""
+def close_pair(seen, camera, colour=BLUE):
+    """Return a red and another person, who are next to each other now; with the image."""
     one, other = followed(1, seen(0.0)), followed(2, seen(1.85))
-    recognise([one, other], painted(camera, (seen(0.0), RED), (seen(1.85), BLUE)), 0)
-    update(other, seen(apart_m), SECOND_NS)
-    image = painted(camera, (seen(0.0), RED), (seen(apart_m), BLUE))
+    recognise([one, other], painted(camera, (seen(0.0), RED), (seen(1.85), colour)), 0)
+    update(other, seen(0.5), SECOND_NS)
+    image = painted(camera, (seen(0.0), RED), (seen(0.5), colour))
     recognise([one, other], image, SECOND_NS)
     return one, other, image
 
 
-def test_people_in_each_others_place_exchange_their_numbers(seen, camera):
-    one, other, image = close_pair(seen, camera)
-    for step in (1, 2):
+def observe_exchanged(seen, one, other, image, count):
+    """Observe each in the other one's place in images of this number."""
+    for step in range(1, count + 1):
         stamp_ns = SECOND_NS + step * STEP_NS
         update(one, seen(0.5), stamp_ns)
         update(other, seen(0.0), stamp_ns)
         recognise([one, other], image, stamp_ns)
         exchange_mistaken([one, other], stamp_ns)
+
+
+def test_people_in_each_others_place_exchange_their_numbers(seen, camera):
+    one, other, image = close_pair(seen, camera)
+    observe_exchanged(seen, one, other, image, 2)
     assert (one.number, other.number) == (2, 1)
+    stamp_ns = SECOND_NS + 2 * STEP_NS
     recognise([one, other], image, stamp_ns)
     exchange_mistaken([one, other], stamp_ns)
     assert (one.number, other.number) == (2, 1)
 
 
 def test_people_of_one_colour_keep_their_numbers(seen, camera):
-    one, other = followed(1, seen(0.0)), followed(2, seen(1.85))
-    recognise([one, other], painted(camera, (seen(0.0), RED), (seen(1.85), RED)), 0)
-    image = painted(camera, (seen(0.0), RED), (seen(0.5), RED))
-    for step in range(4):
-        stamp_ns = SECOND_NS + step * STEP_NS
-        update(one, seen(0.5), stamp_ns)
-        update(other, seen(0.0), stamp_ns)
-        recognise([one, other], image, stamp_ns)
-        exchange_mistaken([one, other], stamp_ns)
+    one, other, image = close_pair(seen, camera, colour=RED)
+    observe_exchanged(seen, one, other, image, 4)
     assert (one.number, other.number) == (1, 2)
 
 
