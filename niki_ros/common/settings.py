@@ -89,16 +89,16 @@ class TrackingConfig:
 
 @dataclass
 class SmoothingConfig:
-    """One-Euro filter (Casiez et al. 2012) on rotations and root."""
+    """Filters of second order on rotations and root, with cut-offs that open with speed."""
 
     enabled: bool = setting(True, 'Smooth rotations and root over time', live=True)
-    min_cutoff_hz: float = setting(8.0, 'Cut-off frequency at rest: a lower one is steadier', 'Hz',
+    min_cutoff_hz: float = setting(3.0, 'Cut-off frequency at rest: a lower one is steadier', 'Hz',
                                    0.01, 100.0, live=True)
-    beta: float = setting(2.5, 'Increase of the cut-off with speed: a higher one lags less',
+    beta: float = setting(0.5, 'Increase of the cut-off with speed: a higher one lags less',
                           'Hz per rad/s', 0.0, 100.0, live=True)
-    root_min_cutoff_hz: float = setting(3.0, 'Cut-off frequency of the root at rest', 'Hz', 0.01,
+    root_min_cutoff_hz: float = setting(2.0, 'Cut-off frequency of the root at rest', 'Hz', 0.01,
                                         100.0, live=True)
-    root_beta: float = setting(3.0, 'Increase of the cut-off of the root with speed', 'Hz per m/s',
+    root_beta: float = setting(1.0, 'Increase of the cut-off of the root with speed', 'Hz per m/s',
                                0.0, 100.0, live=True)
 
 

@@ -5,7 +5,7 @@ from typing import Optional
 
 from niki_ros.body.body import ROOT_FROM_DEPTH, ROOT_FROM_GROUND
 from niki_ros.common.replace import replace
-from niki_ros.people.one_euro import OneEuroPoint, UNFILTERED
+from niki_ros.people.motion_filter import PointFilter, UNFILTERED
 from niki_ros.people.person_frame import PersonFrame
 from niki_ros.people.stages.stage import Stage
 import numpy as np
@@ -23,14 +23,14 @@ class RootNumbers:
 
 
 class SmoothRoot(Stage):
-    """One-Euro filter on the root, with a limit on the change of its distance."""
+    """Filter of second order on the root, with a limit on the change of its distance."""
 
     Numbers = RootNumbers
     timed_as = 'smooth'
 
     def __init__(self, parts, numbers=None):
         super().__init__(parts, numbers)
-        self._filter = OneEuroPoint()
+        self._filter = PointFilter()
 
     def step(self, frame: PersonFrame) -> PersonFrame:
         settings, root_m = self.parts.config.smoothing, frame.root_m

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from niki_ros.common.replace import replace
-from niki_ros.people.one_euro import OneEuroRotations, UNFILTERED
+from niki_ros.people.motion_filter import RotationsFilter, UNFILTERED
 from niki_ros.people.person_frame import PersonFrame
 from niki_ros.people.stages.stage import Stage
 import numpy as np
@@ -19,14 +19,14 @@ class RotationNumbers:
 
 
 class SmoothRotations(Stage):
-    """One-Euro filter on the local rotations, with a limit on how fast a joint turns."""
+    """Filter of second order on the local rotations, with a limit on how fast a joint turns."""
 
     Numbers = RotationNumbers
     timed_as = 'smooth'
 
     def __init__(self, parts, numbers=None):
         super().__init__(parts, numbers)
-        self._filter = OneEuroRotations(24)
+        self._filter = RotationsFilter(24)
         self._seen_s = np.full(24, self.numbers.return_s)
 
     def step(self, frame: PersonFrame) -> PersonFrame:
