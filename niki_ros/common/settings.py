@@ -92,7 +92,7 @@ class SmoothingConfig:
     """Filters of second order on rotations and root, with cut-offs that open with speed."""
 
     enabled: bool = setting(True, 'Smooth rotations and root over time', live=True)
-    min_cutoff_hz: float = setting(3.0, 'Cut-off frequency at rest: a lower one is steadier', 'Hz',
+    min_cutoff_hz: float = setting(4.0, 'Cut-off frequency at rest: a lower one is steadier', 'Hz',
                                    0.01, 100.0, live=True)
     beta: float = setting(0.5, 'Increase of the cut-off with speed: a higher one lags less',
                           'Hz per rad/s', 0.0, 100.0, live=True)

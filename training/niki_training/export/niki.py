@@ -144,13 +144,14 @@ def load_exported(folder: Path):
                          f'({error!r}); only models of niki-export do') from error
     net, graph = build_net(config.net).eval(), with_fp32_storage(model.load_graph().data)
     state = net.state_dict()
-    _fill(state, graph, folder)
+    fill_weights(state, graph, folder)
     net.load_state_dict(state)
     check_graph(net, config.net.kind, graph)
     return net, config
 
 
-def _fill(state: dict, graph: bytes, folder) -> None:
+def fill_weights(state: dict, graph: bytes, folder) -> None:
+    """Set the weights of a network to those that a graph has under the same names."""
     import onnx
     inner = onnx.load_from_string(graph).graph
     weights = {t.name: onnx.numpy_helper.to_array(t) for t in inner.initializer}

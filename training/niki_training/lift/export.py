@@ -9,13 +9,13 @@ from niki_ros.common.errors import ModelError
 from niki_ros.lifters.lifter import INPUTS, KIND, OUTPUTS
 from niki_ros.lifters.window import AGES_S
 from niki_ros.models.graph import sha256
-from niki_ros.models.model_folder import write_model_folder
+from niki_ros.models.model_folder import read_model_folder, write_model_folder
 import numpy as np
 import torch
 
 from niki_training.data.store import UNKNOWN
-from niki_training.export.niki import graph_bytes, IR_VERSION, OPSET, ORIGIN
-from niki_training.export.weight_storage import with_fp16_storage
+from niki_training.export.niki import fill_weights, graph_bytes, IR_VERSION, OPSET, ORIGIN
+from niki_training.export.weight_storage import with_fp16_storage, with_fp32_storage
 from niki_training.files.archives import read_record
 from niki_training.lift.network import LiftNet, MirroredLift
 
@@ -29,8 +29,24 @@ def load_lifter(path: Path) -> LiftNet:
     Return the averaged network of a checkpoint, its weights rounded to half precision.
 
     A graph that stores them in half precision is then the same network.
+
+    :param path: a checkpoint, or a model folder made by :func:`export_lift`.
     """
-    return _network_of(read_record(path, MAKER), path)
+    return _exported(path) if Path(path).is_dir() else _network_of(read_record(path, MAKER), path)
+
+
+def _exported(folder: Path) -> LiftNet:
+    model = read_model_folder(folder)
+    model.check_kind(KIND, f'niki-export of a checkpoint of {MAKER}')
+    facts = model.manifest.get('training', {})
+    if not {'width', 'blocks'} <= set(facts):
+        raise ModelError(f'{folder}: the manifest does not state the size of the network; only '
+                         'models of niki-export do')
+    net = LiftNet(facts['width'], facts['blocks'])
+    state = net.state_dict()
+    fill_weights(state, with_fp32_storage(model.load_graph().data), folder)
+    net.load_state_dict(state)
+    return net.eval()
 
 
 def _network_of(record: dict, path: Path) -> LiftNet:

@@ -43,8 +43,8 @@ _MIN_DEPTH_M = 0.3
 _LEGS = [i for i, name in enumerate(KEYPOINTS) if name.rpartition('_')[2] in
          ('knee', 'ankle', 'heel', 'toe')]
 # keypoints that are hidden together
-_GROUPS = [[2, 4, 15, 17], [3, 5, 16, 18], [8, 10, 19], [9, 11, 20], [4, 15, 17], [5, 16, 18],
-           [10, 19], [11, 20], _LEGS]
+HIDDEN_GROUPS = [[2, 4, 15, 17], [3, 5, 16, 18], [8, 10, 19], [9, 11, 20], [4, 15, 17],
+                 [5, 16, 18], [10, 19], [11, 20], _LEGS]
 # odds of a hidden keypoint to be reported as seen: limbs seldom, the trunk nearly always
 _SILENT_ODDS = torch.tensor([0.8] * 2 + [0.25] * 4 + [0.8] * 2 + [0.25] * 4 + [0.8] * 3
                             + [0.25] * 6)
@@ -142,7 +142,7 @@ class KeypointErrors:
     def _draw_visibility(self, count, tangents):
         """Draw which keypoints are hidden, and when: groups, below or at one side of a line."""
         hidden = torch.rand(count, _COUNT) < 0.03
-        for group in _GROUPS:
+        for group in HIDDEN_GROUPS:
             hidden[:, group] |= _chance(count, 0.035)[:, None]
         for axis, odds, sides in ((1, 0.16, (1,)), (0, 0.08, (1, -1))):
             for side in sides:
@@ -171,7 +171,7 @@ class KeypointErrors:
                                        lean.norm(dim=-1))
         self._slope = torch.randn(count, 1) * 0.18 + 0.66 + torch.randn(count, _COUNT) * 0.15
         self._slope[:, :2] = self._slope[:, :2] * 0.5 + 0.5
-        for group in _GROUPS[:4]:
+        for group in HIDDEN_GROUPS[:4]:
             flip = torch.where(_chance(count, 0.04), -1.0, 1.0)
             self._slope[:, group] *= flip[:, None]
         self._depth_m = [_long_tailed(count, _COUNT, 1)[..., 0] * _DEPTH_SIGMA_M for _ in range(2)]

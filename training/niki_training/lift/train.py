@@ -18,6 +18,7 @@ from niki_training.data.store import licence_of, UNKNOWN
 from niki_training.lift.data import LiftBatches
 from niki_training.lift.export import load_lifter
 from niki_training.lift.network import lift_loss, LiftNet
+from niki_training.lift.rendered import MixedBatches, RenderedWindows
 from niki_training.render.motion import load_rooted_motion
 
 LEARNING_RATE = 1.2e-3
@@ -43,11 +44,12 @@ class LiftTrainer:
     Trains for a given time or number of steps; the learning rate falls towards the end.
 
     :param folder: of the checkpoints; a run that is there is resumed.
-    :param start_from: checkpoint with the first weights. :param rate: highest learning rate.
+    :param start_from: checkpoint or model folder with the first weights.
+    :param rate: highest learning rate.
     :param steps: 0 = no limit. :param licence: of the motion, kept in checkpoints.
     """
 
-    def __init__(self, batches: LiftBatches, folder: Path, minutes: float, width: int = 640,
+    def __init__(self, batches: LiftBatches | MixedBatches, folder: Path, minutes: float, width: int = 640,
                  blocks: int = 3, seed: int = 0, start_from: Path | None = None,
                  rate: float = LEARNING_RATE, steps: int = 0, licence: str = UNKNOWN):
         torch.manual_seed(seed)
@@ -130,13 +132,18 @@ def add_arguments(parser) -> None:
     parser.add_argument('--out', type=Path, required=True,
                         help='folder; a run that is there is resumed')
     parser.add_argument('--from', dest='start_from', type=Path,
-                        help='checkpoint of the same size with the first weights')
+                        help='checkpoint or model folder of the same size with the first weights')
     parser.add_argument('--rate', type=float, default=LEARNING_RATE, help='highest learning rate')
     parser.add_argument('--minutes', type=float, default=30.0)
     parser.add_argument('--steps', type=int, default=0, help='number of steps at most')
     parser.add_argument('--width', type=int, default=640)
     parser.add_argument('--blocks', type=int, default=3)
     parser.add_argument('--pieces', type=int, default=64, help='pieces of motion in a batch')
+    parser.add_argument('--rendered', type=Path, nargs='+', default=[], metavar='DIR',
+                        help='folders of niki-data render --observe landmarks, split train: '
+                        'windows of them are added to each batch')
+    parser.add_argument('--rendered-windows', type=positive_int, default=256,
+                        help='how many of them in a batch')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--without', choices=('real-noise',), help='train without a part, to see '
                         'what it brings: the measured errors of a front end (exact keypoints)')
@@ -150,6 +157,9 @@ def main(args) -> int:
         print(f'niki-train lift: {args.data} has no path of the pelvis; people stay in '
               'place, and the lifter does not learn to follow people who walk', file=sys.stderr)
     batches = LiftBatches(motion, skeleton, args.pieces, errors=args.without != 'real-noise')
+    if args.rendered:
+        batches = MixedBatches(batches, RenderedWindows(args.rendered, 'train', skeleton,
+                                                        args.seed), args.rendered_windows)
     val = LiftBatches(load_rooted_motion(args.val), skeleton, args.pieces) if args.val else None
     trainer = LiftTrainer(batches, args.out, args.minutes, args.width, args.blocks, args.seed,
                           args.start_from, args.rate, args.steps, licence_of(args.data))
