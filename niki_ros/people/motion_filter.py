@@ -6,10 +6,13 @@ damper pull (s: position, v: velocity, w = 2π · cut-off, d: damping ratio):
 
     s' = v + 2 d w (x - s),    v' = w² (x - s)
 
-The solution is that of continuous time, of an input that is linear between two images (first-order
-hold): lag and smoothing do not depend on the rate of the camera. The cut-off opens with speed,
-cutoff = min_cutoff + beta · |speed|, as in the One-Euro filter (Casiez, Roussel, Vogel 2012), which
-is of first order and lags behind every motion.
+The solution is that of continuous time, of an input that is linear between two images: lag and
+smoothing do not depend on the rate of the camera. The cut-off opens with speed,
+
+    cut-off = min_cutoff + beta · |speed|,
+
+as in the One-Euro filter (Casiez, Roussel, Vogel 2012), which is of first order and lags behind
+every motion.
 """
 
 from niki_ros.body.rotations import length, rotmat_from_rotvec, rotvec_from_rotmat

@@ -10,7 +10,6 @@ from niki_ros.people.person_frame import PersonFrame
 from niki_ros.people.stages.stage import Stage
 import numpy as np
 
-
 _LIMBS = JOINT_OF_KEYPOINT[:12]
 
 

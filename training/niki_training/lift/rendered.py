@@ -5,8 +5,9 @@ Simulated errors of keypoints are independent of the pose. Those of a landmark n
 has its own idea of the depth of each pose, and the lifter learns here what that idea is worth.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Sequence
+from typing import Sequence
 
 from niki_ros.body.keypoints import KEYPOINTS, MIRROR_KEYPOINTS
 from niki_ros.body.skeleton import MIRROR_29, Skeleton
@@ -31,7 +32,8 @@ _SIDES = list(MIRROR_29)
 _BONE_SIDES = [joint - 1 for joint in _SIDES[1:24]]
 
 
-class RenderedNumbers(NamedTuple):
+@dataclass(frozen=True)
+class RenderedNumbers:
     """What is added to the keypoints, so that some thousand clips are not learned by heart."""
 
     lasting: float = 0.02  # error in the image that lasts, over the size of the person

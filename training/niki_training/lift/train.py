@@ -49,8 +49,8 @@ class LiftTrainer:
     :param steps: 0 = no limit. :param licence: of the motion, kept in checkpoints.
     """
 
-    def __init__(self, batches: LiftBatches | MixedBatches, folder: Path, minutes: float, width: int = 640,
-                 blocks: int = 3, seed: int = 0, start_from: Path | None = None,
+    def __init__(self, batches: LiftBatches | MixedBatches, folder: Path, minutes: float,
+                 width: int = 640, blocks: int = 3, seed: int = 0, start_from: Path | None = None,
                  rate: float = LEARNING_RATE, steps: int = 0, licence: str = UNKNOWN):
         torch.manual_seed(seed)
         self.batches, self.folder, self.seconds = batches, Path(folder), minutes * 60
@@ -156,10 +156,11 @@ def main(args) -> int:
     if not motion.root_m.any():
         print(f'niki-train lift: {args.data} has no path of the pelvis; people stay in '
               'place, and the lifter does not learn to follow people who walk', file=sys.stderr)
-    batches = LiftBatches(motion, skeleton, args.pieces, errors=args.without != 'real-noise')
+    simulated = LiftBatches(motion, skeleton, args.pieces, errors=args.without != 'real-noise')
+    batches: LiftBatches | MixedBatches = simulated
     if args.rendered:
-        batches = MixedBatches(batches, RenderedWindows(args.rendered, 'train', skeleton,
-                                                        args.seed), args.rendered_windows)
+        batches = MixedBatches(simulated, RenderedWindows(args.rendered, 'train', skeleton,
+                                                          args.seed), args.rendered_windows)
     val = LiftBatches(load_rooted_motion(args.val), skeleton, args.pieces) if args.val else None
     trainer = LiftTrainer(batches, args.out, args.minutes, args.width, args.blocks, args.seed,
                           args.start_from, args.rate, args.steps, licence_of(args.data))
