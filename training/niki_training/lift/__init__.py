@@ -1,1 +1,1 @@
-"""Training of the lifter: keypoints over time to joints. May import render and export."""
+"""Training of the lifter: keypoints over time to joints. May import front_end and export."""
