@@ -76,6 +76,19 @@ class LiftNet(nn.Module):
         return Lifted(joints - joints[:, :1], spread, twist)
 
 
+def mirrored_inputs(rays, seen, guess_m, heading) -> tuple:
+    """Return the inputs of the mirror image; arguments as of :func:`features`."""
+    flip = torch.tensor([-1.0, 1.0])
+    return (rays[:, :, MIRROR_KEYPOINTS] * flip, seen[:, :, MIRROR_KEYPOINTS],
+            guess_m[:, :, MIRROR_KEYPOINTS], heading * flip)
+
+
+def mirrored_body(joints_m, twist) -> tuple:
+    """Return joints (N, 29, 3) and twists (N, 23, 2), which have the opposite sign, mirrored."""
+    return (joints_m[:, _SIDES] * torch.tensor([-1.0, 1.0, 1.0]),
+            twist[:, _BONE_SIDES] * torch.tensor([1.0, -1.0]))
+
+
 class MirroredLift(nn.Module):
     """
     The mean of a network's outputs for a window and, mirrored back, for its mirror image.
@@ -88,18 +101,14 @@ class MirroredLift(nn.Module):
         self.net = net
 
     def forward(self, rays, seen, guess_m, heading) -> Lifted:
-        flip = torch.tensor([-1.0, 1.0])
-        mirrored = (rays[:, :, MIRROR_KEYPOINTS] * flip, seen[:, :, MIRROR_KEYPOINTS],
-                    guess_m[:, :, MIRROR_KEYPOINTS], heading * flip)
+        mirrored = mirrored_inputs(rays, seen, guess_m, heading)
         # in one batch, so that the weights are read once
         count = rays.shape[0]
         both = self.net(*(torch.cat(pair) for pair in zip((rays, seen, guess_m, heading),
                                                           mirrored)))
         joints, spread, twist = (value[:count] for value in both)
         other, other_spread, other_twist = (value[count:] for value in both)
-        other = other[:, _SIDES] * torch.tensor([-1.0, 1.0, 1.0])
-        # twists of a mirror image have the opposite sign
-        other_twist = other_twist[:, _BONE_SIDES] * torch.tensor([1.0, -1.0])
+        other, other_twist = mirrored_body(other, other_twist)
         return Lifted((joints + other) / 2, (spread + other_spread[:, _SIDES]) / 2,
                       (twist + other_twist) / 2)
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence
 
-from niki_ros.body.keypoints import KEYPOINTS, MIRROR_KEYPOINTS
-from niki_ros.body.skeleton import MIRROR_29, Skeleton
+from niki_ros.body.keypoints import KEYPOINTS
+from niki_ros.body.skeleton import Skeleton
 from niki_ros.common.errors import InputError
 from niki_ros.lifters.lifter import known_keypoints
 from niki_ros.lifters.window import LiftWindow
@@ -22,14 +22,12 @@ from tqdm import tqdm
 from niki_training.front_end.observe import FRAME_NS, recomputed_observation
 from niki_training.lift.data import Batch, LiftBatches
 from niki_training.lift.keypoint_errors import HIDDEN_GROUPS, KeypointWindows
+from niki_training.lift.network import mirrored_body, mirrored_inputs
 from niki_training.networks.swing import bone_axes, swing_twist
 from niki_training.render.shards import read_shard, shard_paths
 
 _KEYS = ('rotmat', 'joints_m', 'obs_found', 'obs_landmarks', 'camera_matrix', 'image_size')
-_PERIODS = (1, 2, 3)  # frames of a clip between the images of a window
-_FLIP = torch.tensor([-1.0, 1.0, 1.0])
-_SIDES = list(MIRROR_29)
-_BONE_SIDES = [joint - 1 for joint in _SIDES[1:24]]
+_PERIODS = (2, 3)  # frames of a clip between the images of further windows
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ class RenderedWindows:
             # half precision: 3 kB each
             parts += [[np.array(values, np.float16) for values in zip(*rows)]] if rows else []
         if not parts:
-            raise InputError(f'{", ".join(map(str, folders))}: nobody was found in {split}')
+            raise InputError(f'{", ".join(map(str, folders))}: no person was found in {split}')
         self._arrays = [torch.from_numpy(np.concatenate(arrays)) for arrays in zip(*parts)]
 
     def __len__(self) -> int:
@@ -100,7 +98,7 @@ def _windows_of_shard(path: Path, errors: LandmarkErrors, bones, rng) -> list:
     for clip, found in enumerate(shard['obs_found']):
         keypoints = {t: known_keypoints(recomputed_observation(shard, clip, t, errors))
                      for t in np.flatnonzero(found)}
-        for period in (1, int(rng.choice(_PERIODS[1:]))):
+        for period in (1, int(rng.choice(_PERIODS))):
             window = LiftWindow()
             for t in range(int(rng.integers(period)), len(found), period):
                 if t in keypoints:
@@ -113,12 +111,10 @@ def _windows_of_shard(path: Path, errors: LandmarkErrors, bones, rng) -> list:
 
 
 def _mirrored_half(batch: Batch) -> Batch:
-    (rays, seen, guess_m), heading, joints_m, twist = batch
-    mirrored = Batch(KeypointWindows(
-        rays[:, :, MIRROR_KEYPOINTS] * _FLIP[:2], seen[:, :, MIRROR_KEYPOINTS],
-        guess_m[:, :, MIRROR_KEYPOINTS]), heading * _FLIP[:2], joints_m[:, _SIDES] * _FLIP,
-        twist[:, _BONE_SIDES] * torch.tensor([1.0, -1.0]))
-    is_plain = torch.rand(len(seen)) < 0.5
+    *windows, heading = mirrored_inputs(*batch.windows, batch.heading)
+    mirrored = Batch(KeypointWindows(*windows), heading,
+                     *mirrored_body(batch.joints_m, batch.twist))
+    is_plain = torch.rand(len(heading)) < 0.5
 
     def chosen(a, b):
         return torch.where(is_plain.view(-1, *[1] * (a.ndim - 1)), a, b)
