@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from niki_ros.body.skeleton import MIRROR_29
-from niki_ros.common.errors import InputError
 from niki_ros.files.atomic_write import atomic_write
 from niki_ros.observers.landmark_errors import INPUTS, inputs, LandmarkErrors, OUTPUTS, split
 from niki_ros.observers.landmark_joints import MIRROR_LANDMARKS
@@ -24,7 +23,7 @@ from tqdm import tqdm
 from niki_training.common.arguments import positive_int
 from niki_training.files.outputs import check_arguments
 from niki_training.front_end.observe import landmark_axes
-from niki_training.render.shards import read_shard, shard_paths
+from niki_training.render.shards import check_keys, read_shard, shard_paths
 
 _KEYS = ('joints_m', 'keypoints_px', 'camera_matrix', 'image_size', 'obs_found', 'obs_landmarks',
          'obs_landmarks_world_m', 'obs_landmarks_seen')
@@ -64,9 +63,7 @@ def read_samples(folder: Path, split: str) -> Samples:
 
 
 def _of_shard(shard: dict, path: Path) -> Samples:
-    missing = [key for key in _KEYS if key not in shard]
-    if missing:
-        raise InputError(f'{path} has no {missing[0]}; render it with --observe landmarks')
+    check_keys(shard, _KEYS, path, 'render it with --observe landmarks')
     found = shard['obs_found']
     normalized, world_m, visible = (shard[f'obs_landmarks{part}'][found].astype(np.float64)
                                     for part in ('', '_world_m', '_seen'))

@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from niki_training.front_end.observe import with_recomputed_observations
-from niki_training.render.shards import read_shard, shard_paths
+from niki_training.render.shards import check_keys, read_shard, shard_paths
 
 _KEYS = ('rotmat', 'betas', 'joints_m', 'obs_found', 'obs_joints_m', 'obs_sigma')
 _FLIP = np.asarray([-1.0, 1.0, 1.0], dtype=np.float32)
@@ -72,9 +72,7 @@ def _observed(folder: Path, split: str) -> dict:
     parts = []
     for path in tqdm(shard_paths(folder, split), disable=None, unit='shard', desc='pairs'):
         shard = with_recomputed_observations(read_shard(path))
-        missing = [key for key in _KEYS if key not in shard]
-        if missing:
-            raise InputError(f'{path} has no {missing[0]}; niki-data observe adds it')
+        check_keys(shard, _KEYS, path, 'niki-data observe adds it')
         parts.append({key: shard[key] for key in _KEYS})
     return {key: np.concatenate([part[key] for part in parts]) for key in _KEYS}
 

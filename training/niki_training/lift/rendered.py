@@ -12,7 +12,7 @@ from typing import Sequence
 from niki_ros.body.keypoints import KEYPOINTS
 from niki_ros.body.skeleton import Skeleton
 from niki_ros.common.errors import InputError
-from niki_ros.lifters.lifter import known_keypoints
+from niki_ros.lifters.lifter import known_keypoints, MAX_HIDDEN_SEEN
 from niki_ros.lifters.window import LiftWindow
 from niki_ros.observers.landmark_errors import LandmarkErrors
 import numpy as np
@@ -24,7 +24,7 @@ from niki_training.lift.data import Batch, LiftBatches
 from niki_training.lift.keypoint_errors import HIDDEN_GROUPS, KeypointWindows
 from niki_training.lift.network import mirrored_body, mirrored_inputs
 from niki_training.networks.swing import bone_axes, swing_twist
-from niki_training.render.shards import read_shard, shard_paths
+from niki_training.render.shards import check_keys, read_shard, shard_paths
 
 _KEYS = ('rotmat', 'joints_m', 'obs_found', 'obs_landmarks', 'camera_matrix', 'image_size')
 _PERIODS = (2, 3)  # frames of a clip between the images of further windows
@@ -89,9 +89,7 @@ class MixedBatches:
 def _windows_of_shard(path: Path, errors: LandmarkErrors, bones, rng) -> list:
     """Return inputs and targets of found frames, at the full rate and at another one."""
     shard = read_shard(path)
-    missing = [key for key in _KEYS if key not in shard]
-    if missing:
-        raise InputError(f'{path} has no {missing[0]}; render it with --observe landmarks')
+    check_keys(shard, _KEYS, path, 'render it with --observe landmarks')
     rotmat = torch.as_tensor(shard['rotmat'], dtype=torch.float32)
     twist = swing_twist(rotmat.flatten(0, 1), bones)[1].unflatten(0, rotmat.shape[:2])
     rows = []
@@ -145,6 +143,6 @@ def _with_noise(batch: Batch, numbers: RenderedNumbers) -> Batch:
     error = torch.randn(count, 1, len(KEYPOINTS), 2) * torch.where(
         hidden, numbers.hidden, numbers.lasting)[:, None, :, None]
     off_m = numbers.depth_m * torch.randn(count, 1, len(KEYPOINTS))
-    seen = torch.where(hidden[:, None], seen * 0.3, seen)
+    seen = torch.where(hidden[:, None], seen * MAX_HIDDEN_SEEN, seen)
     return batch._replace(windows=KeypointWindows(
         rays + error * size, seen, guess_m * ratio + off_m))

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Iterable
 
 from niki_ros.common.errors import InputError
 from niki_ros.files.atomic_write import atomic_write
@@ -50,6 +51,13 @@ def read_shard(path: Path) -> dict:
     """Return the arrays (clips, ...) of one shard."""
     with opened_npz(path, 'a shard', 'niki-data render writes them') as z:
         return {key: z[key] for key in z.files}
+
+
+def check_keys(shard: dict, keys: Iterable[str], path: Path, remedy: str) -> None:
+    """Raise an InputError with the remedy where a shard has not all arrays ``keys``."""
+    missing = [key for key in keys if key not in shard]
+    if missing:
+        raise InputError(f'{path} has no {missing[0]}; {remedy}')
 
 
 def read_shards(folder: Path, split: str, keys=None) -> dict:
