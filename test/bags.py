@@ -87,6 +87,7 @@ class PixelObserver:
     def __init__(self):
         self._sum = 0
         self.faults = {}
+        self.waiting = frozenset()
 
     def observe(self, image_rgb, camera, stamp_ns, boxes_px=None):
         weights = np.arange(1, image_rgb.size + 1, dtype=np.uint64)

@@ -96,6 +96,7 @@ class ScriptedObserver:
         self.script = script
         self.resets = 0
         self.faults = {}
+        self.waiting = frozenset()
 
     def observe(self, image_rgb, camera, stamp_ns, boxes_px=None):
         return list(self.script(stamp_ns))

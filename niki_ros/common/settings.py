@@ -18,11 +18,15 @@ class ObserverConfig:
                          'laptop, heavy (three times the work of full) for a GPU or many cores, '
                          "auto: the largest that keeps up with the camera's rate",
                          choices=('lite', 'full', 'heavy', 'auto'))
-    max_load: float = setting(0.95, 'For observer.model auto: time that one image may take in all '
-                              'over the time between two images of the camera. auto takes the '
-                              'largest model that stays below; 1.3 accepts that a quarter of the '
-                              'images is skipped for more accuracy, 0.5 leaves half of the time '
-                              'to other programs', low=0.1, high=10.0)
+    max_load: float = setting(0.95, 'For observer.model auto and observer.in_turn: time that one '
+                              'image may take in all over the time between two images of the '
+                              'camera. auto takes the largest model that stays below; 1.3 accepts '
+                              'that a quarter of the images is skipped for more accuracy, 0.5 '
+                              'leaves half of the time to other programs', low=0.1, high=10.0)
+    in_turn: bool = setting(True, 'Where the machine cannot observe all people in every image, '
+                            'observe them in turn, and extrapolate the others by their motion; '
+                            'false: images are skipped. Only for live images, and not with '
+                            'observer.model auto, which takes a smaller model')
     max_people: int = setting(8, 'Number of people that are followed at the same time', low=1,
                               high=64)
     detector: str = setting('people', 'Detector that finds people: people (ships), a path to a '
@@ -133,7 +137,8 @@ class EngineConfig:
                            'that is an error', choices=('onnxruntime', 'tensorrt'))
     device: str = setting('cpu', 'Execution provider of onnxruntime',
                           choices=('cpu', 'cuda', 'tensorrt'))
-    threads: int = setting(2, 'Threads inside one operator of onnxruntime', low=1, high=64)
+    threads: int = setting(2, 'Threads inside one operator of onnxruntime, in graphs of images; '
+                           'graphs of joints have one', low=1, high=64)
     parallel: int = setting(0, 'Crops of people that onnxruntime computes at the same time on a '
                             'CPU; 0: the number of cores over `threads`, 4 at most', low=0,
                             high=64)

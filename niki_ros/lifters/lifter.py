@@ -76,7 +76,8 @@ def load_lifter(config) -> Optional[Lifter]:
     from niki_ros.models.model_store import find_model, LIFTED_OBSERVERS
     if not config.lifter.name or config.observer.name not in LIFTED_OBSERVERS:
         return None
-    return Lifter(find_model(config.lifter.name).path, **engine_options(config.engine))
+    return Lifter(find_model(config.lifter.name).path,
+                  **engine_options(config.engine, of_joints=True))
 
 
 def known_keypoints(one: JointObservation) -> KeypointRays:

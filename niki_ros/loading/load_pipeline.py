@@ -18,8 +18,9 @@ def load_pipeline(config: Optional[PipelineConfig] = None, *, detector=None, wai
 
     :param detector: used instead of ``observer.detector``; has the methods of
         :class:`niki_ros.observers.detectors.Detector`.
-    :param wait: wait for a search for people that is late, so that the same images give the same
-        bodies on every machine; False: no image waits for it.
+    :param wait: wait for a search for people that is late, and observe everybody in every image,
+        so that the same images give the same bodies on every machine; False, for live images: no
+        image waits, and where the machine is too slow people are observed in turn.
     :param settings: dotted names of :mod:`niki_ros.common.settings`; ``observer`` and ``solver``
         are short for ``observer.name`` and ``solver.name``.
     :raises ConfigError: for a setting that does not exist or does not fit.
@@ -34,7 +35,8 @@ def load_pipeline(config: Optional[PipelineConfig] = None, *, detector=None, wai
     try:
         options = {}
         if config.solver.name != 'analytic':
-            options = {'refine': config.solver.refine, **engine_options(config.engine)}
+            options = {'refine': config.solver.refine,
+                       **engine_options(config.engine, of_joints=True)}
         return Pipeline(observer, load_solver(config.solver.name, **options), config,
                         load_lifter(config))
     except BaseException:

@@ -17,13 +17,16 @@ def load_observer(config: PipelineConfig, detector: Optional[Detector] = None,
     Return the front end that the settings name.
 
     :param detector: used instead of ``observer.detector``.
-    :param wait: see :class:`niki_ros.observers.search.PersonSearch`.
+    :param wait: the same images give the same observations on every machine, see
+        :class:`niki_ros.observers.search.PersonSearch`; False: no image takes longer than the
+        camera gives it, see :class:`niki_ros.observers.turns.Turns`.
     :raises ConfigError: for an unknown name, or a missing path. :raises ModelError: for a missing
         or damaged model folder. :raises BackendError: when ``engine`` is not available.
     """
     from niki_ros.backends import engine_options
     from niki_ros.observers.following import FollowingObserver
     from niki_ros.observers.search import PersonSearch
+    from niki_ros.observers.turns import Turns
     settings, options = config.observer, engine_options(config.engine)
     if settings.name not in NETWORKS:
         raise ConfigError(f'unknown observer {settings.name!r}; known: {", ".join(NETWORKS)}')
@@ -37,7 +40,10 @@ def load_observer(config: PipelineConfig, detector: Optional[Detector] = None,
         raise
     search = None if detector is None else PersonSearch(
         detector, settings.min_score, settings.search_period_s, wait)
-    return FollowingObserver(network, search, settings.max_people, config.camera.fov_deg)
+    # how fast the machine is changes nothing in recorded images
+    in_turn = settings.in_turn and not wait and settings.model != 'auto'
+    return FollowingObserver(network, search, settings.max_people, config.camera.fov_deg,
+                             turns=Turns(settings.max_load) if in_turn else None)
 
 
 def _load_landmarks(settings: ObserverConfig, options: dict) -> PersonNetwork:

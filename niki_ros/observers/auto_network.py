@@ -1,13 +1,13 @@
 """The largest network that keeps up with the camera (``observer.model: auto``)."""
 
-from collections import deque
 from dataclasses import dataclass
 import threading
 from time import perf_counter
 from timeit import repeat
-from typing import Any, Callable, Deque, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from niki_ros.common.settings import ObserverConfig
+from niki_ros.observers.load_window import LoadWindow
 from niki_ros.observers.person_network import CropEstimate, PersonNetwork, Workload
 from niki_ros.scene.camera import Camera
 import numpy as np
@@ -21,24 +21,11 @@ _MEASURED_RUNS = 5
 class AutoNumbers:
     """Numbers of :class:`AutoNetwork`; times are by the stamps of the images."""
 
-    window_ns: int = 1_000_000_000  # a decision is based on the images of this time,
-    min_image_count: int = 5  # so many at least
-    # the load is this quantile of the images: a search for people runs in parallel a few times a
-    # second, and the images during a search take longer
-    load_quantile: float = 0.75
     # a larger network is chosen below this share of the load that is allowed, after it has fitted
     # for this time, and not sooner than this after it was too slow for as many people
     larger_ratio: float = 0.8
     larger_after_ns: int = 4_000_000_000
     retry_after_ns: int = 60_000_000_000
-
-
-class _Image(NamedTuple):
-    """What one image took."""
-
-    stamp_ns: int
-    busy_s: float  # in all
-    network_s: float  # of that, the network
 
 
 class AutoNetwork:
@@ -65,7 +52,7 @@ class AutoNetwork:
         self.size, self._network = _FIRST_SIZE, load(_FIRST_SIZE)  # in use
         self.passes = self._network.passes
         self.max_missed_searches = self._network.max_missed_searches
-        self._images: Deque[_Image] = deque()
+        self._window = LoadWindow()
         self._network_s = 0.0  # since the last workload
         self._fits_since_ns: Optional[int] = None  # a larger network
         # size → stamp and number of people when it was too slow
@@ -77,21 +64,18 @@ class AutoNetwork:
     def set_workload(self, workload: Workload) -> None:
         """Take the load of the last image, and start to load another network if it fits better."""
         self._network.set_workload(workload)
-        images, network_s, self._network_s = self._images, self._network_s, 0.0
-        if images and not 0 < workload.stamp_ns - images[-1].stamp_ns < self._numbers.window_ns:
+        network_s, self._network_s = self._network_s, 0.0
+        if not self._window.continues(workload.stamp_ns):
             self._forget()
         if self._loading is not None or not workload.busy_s or workload.period_s is None:
             return
-        images.append(_Image(workload.stamp_ns, workload.busy_s, network_s))
-        while images[0].stamp_ns < workload.stamp_ns - self._numbers.window_ns:
-            images.popleft()
-        if len(images) >= self._numbers.min_image_count:
-            size = self._fitting(workload)
-            if size != self.size:
-                self._forget()
-                self._loading = threading.Thread(
-                    target=self._load_size, args=(size,), daemon=True)
-                self._loading.start()
+        self._window.add(workload.stamp_ns, workload.busy_s, network_s)
+        load_s = self._window.load_s()
+        size = self.size if load_s is None else self._fitting(workload, self._busy_s(*load_s))
+        if size != self.size:
+            self._forget()
+            self._loading = threading.Thread(target=self._load_size, args=(size,), daemon=True)
+            self._loading.start()
 
     def crop_of(self, box_px, camera: Camera):
         return self._network.crop_of(box_px, camera)
@@ -122,11 +106,10 @@ class AutoNetwork:
             self._loaded[1].close()
         self._network.close()
 
-    def _fitting(self, workload: Workload) -> str:
+    def _fitting(self, workload: Workload, busy_s: Dict[str, float]) -> str:
         """Return the largest size with which an image takes no longer than it may."""
         numbers, now_ns, period_s = self._numbers, workload.stamp_ns, workload.period_s or 0.0
         limit_s = self._max_load * period_s
-        busy_s = self._busy_s()
         self._facts = f'{1 / period_s:.0f} Hz, an image takes {1e3 * busy_s[self.size]:.0f} ms'
         if busy_s[self.size] > limit_s:
             self._fits_since_ns = None
@@ -145,10 +128,8 @@ class AutoNetwork:
         return (fitting[-1] if now_ns - self._fits_since_ns >= numbers.larger_after_ns
                 else self.size)
 
-    def _busy_s(self) -> Dict[str, float]:
+    def _busy_s(self, busy_s: float, network_s: float) -> Dict[str, float]:
         """Return what an image with at least one person takes with the network of each size."""
-        busy_s, network_s = (float(np.quantile(values, self._numbers.load_quantile))
-                             for values in zip(*(image[1:] for image in self._images)))
         own_s = self._cost_s[self.size]
         rest_s, network_s = busy_s - network_s, max(network_s, own_s)
         return {size: rest_s + network_s * cost_s / own_s for size, cost_s in self._cost_s.items()}
@@ -163,7 +144,7 @@ class AutoNetwork:
 
     def _forget(self) -> None:
         """Begin new measurements."""
-        self._images.clear()
+        self._window.clear()
         self._fits_since_ns, self._network_s = None, 0.0
 
     def _timed(self, run: Callable, *arguments) -> Any:

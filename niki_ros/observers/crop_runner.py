@@ -17,19 +17,25 @@ class CropRunner:
         self._second_look = SecondLook(network, min_presence)
 
     def run(self, image_rgb, camera: Camera, followed: Sequence[FollowedPerson],
-            new: Sequence[FollowedPerson], stamp_ns: int) -> None:
-        """Update all people by the image, new ones until their crops fit."""
+            new: Sequence[FollowedPerson], stamp_ns: int,
+            waiting: Sequence[FollowedPerson] = ()) -> None:
+        """
+        Update the people by the image, new ones until their crops fit.
+
+        :param waiting: other people in the image, as they were in an image before; not updated.
+        """
         estimates = self._estimates(image_rgb, camera, [*followed, *new])
         count = len(followed)
         self._update(followed, self._second_look.improved(
-            image_rgb, camera, followed, estimates[:count], stamp_ns), stamp_ns)
+            image_rgb, camera, followed, estimates[:count], stamp_ns, waiting), stamp_ns)
         self._settle(image_rgb, camera, new, estimates[count:], stamp_ns)
         # next to another person the network may miss this one, or see the other one
-        people = [*followed, *new]
+        known = [*followed, *waiting]
+        people = [*known, *new]
         for i, one in enumerate(new):
             others = [other for other in people if other is not one]
             if (one.is_crowded(others) if one.estimate is None
-                    else _is_one_of(one, people[:count + i])):
+                    else _is_one_of(one, [*known, *new[:i]])):
                 one.begin_again()
                 painted = self._second_look.painted(image_rgb, one, others)
                 self._settle(painted, camera, [one], self._estimates(painted, camera, [one]),

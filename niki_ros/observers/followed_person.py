@@ -13,18 +13,20 @@ from niki_ros.scene.duplicates import is_same_person
 import numpy as np
 
 
-@dataclass
+@dataclass(eq=False)
 class FollowedPerson:
-    """State of one followed person."""
+    """State of one followed person; equal to nobody else."""
 
     number: int  # unique among all people of this front end
     crop: Any  # for the next estimate
     box_px: np.ndarray  # (4,) of the last estimate
     found_ns: int  # stamp of the first image
     seen_ns: int  # stamp of the last image with the person
+    looked_ns: int = 0  # stamp of the last image in which the network was run on the crop
     unconfirmed_images: int = 0  # in which the person must be seen before being reported
     is_weak: bool = False  # of a weak detection: seen with a high presence in these images
-    estimate: Optional[CropEstimate] = None  # in the newest image, None where not seen
+    # in the image of ``looked_ns``, None where not seen
+    estimate: Optional[CropEstimate] = None
     last: Optional[CropEstimate] = None  # in the newest image with the person
     was_seen: bool = True  # in the image before
     is_behind: bool = False  # was last seen before the crop came to show another person
@@ -39,7 +41,7 @@ class FollowedPerson:
 
     def update(self, estimate: CropEstimate, stamp_ns: int, min_presence: float) -> None:
         """Note the estimate of one image; crop and box stay where the person is not seen."""
-        self.was_seen = self.estimate is not None
+        self.was_seen, self.looked_ns = self.estimate is not None, stamp_ns
         box = np.asarray(estimate.observation.box_px, np.float64)
         # the box of a person who has left the image has no area; that of NaN is refused, too
         if not (estimate.presence >= min_presence and (box[2:] > box[:2]).all()

@@ -6,7 +6,8 @@ addition. The crop of a newly detected person is estimated several times, until 
 """
 
 from dataclasses import dataclass
-from typing import Dict, List, Optional
+from time import perf_counter
+from typing import Dict, FrozenSet, List, Optional
 
 from niki_ros.body.observation import JointObservation
 from niki_ros.common.checks import checked_rgb, finite_array
@@ -21,6 +22,7 @@ from niki_ros.observers.occlusion import with_occluded_joints_hidden
 from niki_ros.observers.person_network import PersonNetwork, Workload
 from niki_ros.observers.recognition import exchange_mistaken, recognise
 from niki_ros.observers.search import PersonSearch, SearchResult
+from niki_ros.observers.turns import Turns
 from niki_ros.scene.camera import Camera
 import numpy as np
 
@@ -56,15 +58,18 @@ class FollowingObserver:
     Front end: people are found by a detector and followed by a network that estimates crops.
 
     :param search: None = only the boxes that are given. :param max_people: at the same time.
-    :param fov_deg: of images without a camera.
+    :param fov_deg: of images without a camera. :param turns: None = all people are observed in
+        every image.
     """
 
     def __init__(self, network: PersonNetwork, search: Optional[PersonSearch],
                  max_people: int = ObserverConfig.max_people,
-                 fov_deg: float = CameraConfig.fov_deg, numbers: FollowNumbers = FollowNumbers()):
-        self.network, self.search = network, search
+                 fov_deg: float = CameraConfig.fov_deg, numbers: FollowNumbers = FollowNumbers(),
+                 turns: Optional[Turns] = None):
+        self.network, self.search, self._turns = network, search, turns
         self.faults: Dict[str, str] = {}
-        self.busy_s = 0.0
+        self.busy_s = self._network_s = 0.0
+        self.waiting: FrozenSet[int] = frozenset()
         self._numbers, self._max_people, self._fov_deg = numbers, max_people, fov_deg
         self._runner = CropRunner(network, numbers.min_presence)
         self._number = 0
@@ -84,8 +89,8 @@ class FollowingObserver:
                 0 <= stamp_ns - self._last_ns <= self._numbers.max_gap_ns):
             self.reset()
         self._last_ns = stamp_ns
-        self.network.set_workload(Workload(stamp_ns, len(self._followed),
-                                           self._period.update(stamp_ns), self.busy_s))
+        self._take_workload(Workload(stamp_ns, len(self._followed),
+                                     self._period.update(stamp_ns), self.busy_s))
         candidates = [Candidate(box) for box in self._inside(boxes_px, size)]
         if self.search is not None:
             candidates += self._detected(self.search.result(stamp_ns), stamp_ns, camera)
@@ -99,10 +104,13 @@ class FollowingObserver:
                 self._follow(image, camera, stamp_ns)
             elif len(self._followed) < self._max_people:
                 self.search.start(image, stamp_ns)
-        return self._reported()
+        return self._reported(stamp_ns)
 
     def reset(self) -> None:
         self._followed, self._candidates, self._last_ns = [], [], None
+        self.waiting = frozenset()
+        if self._turns is not None:
+            self._turns.reset()
         self._lost, self._refused, self._period = LostPeople(), RefusedBoxes(), ImagePeriod()
         if self.search is not None:
             self.search.reset()
@@ -114,11 +122,20 @@ class FollowingObserver:
 
     def describe(self) -> Dict[str, str]:
         facts = self.network.describe()
+        if self._turns is not None:
+            count = self._turns.count
+            facts['observer_people_per_image'] = 'all' if count is None else f'{count}, in turn'
         if self.search is None:
             return {**facts, 'detector': 'given boxes only'}
         detector = self.search.detector.describe()
         return {**facts, 'detector': detector.get('name', type(self.search.detector).__name__),
                 **{f'detector_{key}': value for key, value in detector.items() if key != 'name'}}
+
+    def _take_workload(self, workload: Workload) -> None:
+        self.network.set_workload(workload)
+        network_s, self._network_s = self._network_s, 0.0
+        if self._turns is not None:
+            self._turns.update(workload, network_s)
 
     def _inside(self, boxes_px, size) -> List[np.ndarray]:
         if boxes_px is None:
@@ -152,9 +169,13 @@ class FollowingObserver:
     def _follow(self, image, camera, stamp_ns: int) -> None:
         new = self._begin(camera, stamp_ns)
         followed = self._followed
-        for one in followed:
+        due = followed if self._turns is None else self._turns.due(followed)
+        for one in due:
             one.unconfirmed_images = max(one.unconfirmed_images - 1, 0)
-        self._runner.run(image, camera, followed, new, stamp_ns)
+        start_s = perf_counter()
+        self._runner.run(image, camera, due, new, stamp_ns,
+                         [one for one in followed if one not in due])
+        self._network_s += perf_counter() - start_s
         unconfirmed = [*(one for one in followed if one.unconfirmed_images), *new]
         self._refused.add([one for one in unconfirmed
                            if one.is_weak and not self._is_sure(one)], stamp_ns)
@@ -199,7 +220,7 @@ class FollowingObserver:
     def _check_truncation(self, image, camera, people: List[FollowedPerson],
                           stamp_ns: int) -> None:
         due = [(one, one.estimate) for one in people if one.estimate is not None
-               and one.truncation.is_due(one.estimate, stamp_ns)]
+               and one.looked_ns == stamp_ns and one.truncation.is_due(one.estimate, stamp_ns)]
         again = [pair for pair in due if pair[0].truncation.checked_ns is not None]
         if again:  # one person per image, so that no image takes much longer than others
             oldest = min(again, key=lambda pair: pair[0].truncation.checked_ns or 0)
@@ -229,17 +250,24 @@ class FollowingObserver:
 
     def _is_lost(self, one: FollowedPerson, stamp_ns: int) -> bool:
         numbers = self._numbers
+        if one.looked_ns != stamp_ns:
+            return False  # it is not known yet
         limit_ns = numbers.max_behind_ns if one.is_behind else numbers.max_unseen_ns
         return stamp_ns - one.seen_ns > limit_ns
 
-    def _reported(self) -> List[JointObservation]:
+    def _reported(self, stamp_ns: int) -> List[JointObservation]:
         """Return the observations of confirmed people; unconfirmed ones also occlude others."""
         seen = [(one, one.estimate.observation) for one in self._followed
                 if one.estimate is not None and not one.truncation.is_truncated]
         observations = with_occluded_joints_hidden([observation for _, observation in seen])
+        self.waiting = frozenset(one.number for one, _ in seen if one.looked_ns != stamp_ns)
+        if self.waiting:
+            self.faults['people_in_turn'] = (
+                f'{len(seen)} people are observed in turn, because an image takes '
+                f'{1e3 * self.busy_s:.0f} ms; between two observations they are extrapolated')
         return [replace(observation, follower=one.number)
                 for (one, _), observation in zip(seen, observations)
-                if not one.unconfirmed_images]
+                if not one.unconfirmed_images and one.number not in self.waiting]
 
 
 def _inside_ratio(box, size) -> float:

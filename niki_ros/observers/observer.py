@@ -1,6 +1,6 @@
 """The interface of front ends."""
 
-from typing import Dict, List, Optional, Protocol
+from typing import Dict, FrozenSet, List, Optional, Protocol
 
 from niki_ros.body.observation import JointObservation
 from niki_ros.scene.camera import Camera
@@ -12,11 +12,14 @@ class Observer(Protocol):
 
     faults: Dict[str, str]  # of the last image, texts by name
     busy_s: float  # that the last image took in all; the pipeline sets it before each image
+    # ``follower`` of the people who are in view, and were not observed in the last image because
+    # people are observed in turn
+    waiting: FrozenSet[int]
 
     def observe(self, image_rgb: np.ndarray, camera: Optional[Camera], stamp_ns: int,
                 boxes_px=None) -> List[JointObservation]:
         """
-        Return one observation for every person in the image.
+        Return one observation for every person in the image, except ``waiting`` ones.
 
         :param image_rgb: (H, W, 3) uint8. :param camera: None = a field of view is assumed.
         :param stamp_ns: a stamp that goes back, or 10 s on, starts a new stream.

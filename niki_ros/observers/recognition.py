@@ -12,11 +12,17 @@ _NUMBERS = RecognitionNumbers()
 
 
 def recognise(people: Sequence[FollowedPerson], image_rgb: np.ndarray, stamp_ns: int) -> None:
-    """Note what people look like in an image; those who are apart from others are remembered."""
+    """
+    Note what people look like in an image; those who are apart from others are remembered.
+
+    People who were not looked at in this image keep what is known of them.
+    """
     for one, other in combinations(people, 2):
         if overlap(one.box_px, other.box_px) > _NUMBERS.min_overlap:
             one.recognition.close_ns = other.recognition.close_ns = stamp_ns
     for one in people:
+        if one.looked_ns != stamp_ns:
+            continue
         own = one.recognition
         is_due = (own.remembered is None or own.is_close(stamp_ns)
                   or stamp_ns - own.remembered_ns >= _NUMBERS.sample_ns)
@@ -28,6 +34,7 @@ def recognise(people: Sequence[FollowedPerson], image_rgb: np.ndarray, stamp_ns:
 
 def exchange_mistaken(people: Sequence[FollowedPerson], stamp_ns: int) -> None:
     """Exchange the identities of two people who look like each other since they were close."""
+    people = [one for one in people if one.looked_ns == stamp_ns]
     is_like_another = set()
     for one, other in combinations(people, 2):
         own, theirs = one.recognition, other.recognition

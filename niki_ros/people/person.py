@@ -9,14 +9,16 @@ from typing import Callable, List, Optional, Sequence
 from niki_ros.body.body import Body
 from niki_ros.body.kinematics import forward_kinematics
 from niki_ros.body.observation import JointObservation
-from niki_ros.body.rotations import length
+from niki_ros.body.rotations import length, rotmat_from_rotvec
 from niki_ros.body.skeleton import Skeleton
 from niki_ros.common.median import median
+from niki_ros.common.replace import replace
 from niki_ros.people.person_frame import ImageContext, PersonFrame
 from niki_ros.people.stages.stage import Stage
 from niki_ros.scene.image_rotation import ImageRotation
 import numpy as np
 
+_MAX_EXTRAPOLATED_S = 0.5  # a person who is observed in turn waits for less
 # a person out of sight slows down with this time constant, from walking speed at most
 _VELOCITY_DECAY_S, _MAX_COAST_M_S = 0.4, 1.5
 
@@ -91,6 +93,22 @@ class Person:
         self.last_frame = None
         self.steadiness.restart()
 
+    def extrapolated_body(self, stamp_ns: int, skeleton: Skeleton) -> Optional[Body]:
+        """
+        Return the body at a stamp at which the person is in view and was not observed.
+
+        It is the last one, moved on at its velocity, with the same confidence and status. Nothing
+        of the person changes.
+        """
+        frame = self.last_frame
+        dt_s = np.inf if frame is None else (stamp_ns - frame.stamp_ns) * 1e-9
+        if frame is None or not 0 <= dt_s <= _MAX_EXTRAPOLATED_S:
+            return None
+        turned = rotmat_from_rotvec(frame.angular_velocity_rad_s * dt_s)
+        return self.body(replace(
+            frame, stamp_ns=stamp_ns, observation=None, rotmat=frame.rotmat @ turned,
+            root_m=frame.root_m + frame.root_velocity_m_s * dt_s), skeleton)
+
     def body(self, frame: PersonFrame, skeleton: Skeleton) -> Body:
         """Return the published body of a completed frame."""
         joints_m, _ = forward_kinematics(frame.rotmat, skeleton.offsets(frame.betas))
@@ -145,10 +163,14 @@ class Steadiness:
         self._last: Optional[JointObservation] = None
         self._last_ns = 0
 
+    @property
+    def follower(self) -> Optional[int]:
+        """Return the tracked crop that the last observation comes from; None = no such crop."""
+        return None if self._last is None else self._last.follower
+
     def is_followed_in(self, observation: JointObservation) -> bool:
         """Return whether this and the last observation come from the same tracked crop."""
-        return (self._last is not None and observation.follower is not None
-                and observation.follower == self._last.follower)
+        return self.follower is not None and observation.follower == self.follower
 
     def add(self, observation: JointObservation, stamp_ns: int) -> float:
         """Add an observation; return the time (s) for which the person was in view since."""

@@ -10,8 +10,8 @@ from niki_ros.common.checks import checked_rgb, finite_array
 from niki_ros.common.errors import ConfigError, InputError
 from niki_ros.common.setting import apply_settings, settings_of
 from niki_ros.common.settings import PipelineConfig
-from niki_ros.people.person import run_stages
-from niki_ros.people.person_frame import ImageContext
+from niki_ros.people.person import Person, run_stages
+from niki_ros.people.person_frame import ImageContext, PersonFrame
 from niki_ros.people.stages import make_stages, StageParts
 from niki_ros.people.stages.place_root import root_of_joints
 from niki_ros.people.tracker import Tracker
@@ -89,7 +89,7 @@ class Pipeline:
         # associate them with the people of the images before
         with self._timed('track'):
             roots_m = [root_of_joints(one.joints_m, one, camera) for one in observations]
-            pairs = self.tracker.update(observations, roots_m, stamp_ns)
+            pairs = self.tracker.update(observations, roots_m, stamp_ns, self.observer.waiting)
             people = [person for person, _ in pairs]
             begun = [person.begin(None, context, stamp_ns) if i is None else
                      person.begin(observations[i], context, stamp_ns, roots_m[i])
@@ -97,9 +97,23 @@ class Pipeline:
         # step everyone through the stages
         frames = run_stages(people, begun, self._timed)
         self.order.accept(stamp_ns)
-        bodies = [rotation.body_to_camera(person.body(frame, self.solver.skeleton))
-                  for person, frame in zip(people, frames) if frame is not None and person.id]
+        bodies = self._bodies(dict(zip(people, frames)), stamp_ns)
         self.busy_s = perf_counter() - start_s
+        return bodies
+
+    def _bodies(self, frames: Dict[Person, Optional[PersonFrame]], stamp_ns: int) -> List[Body]:
+        """
+        Return the bodies of all people with an id, in the camera's axes.
+
+        :param frames: of this image; people without one are in view and were not observed in it.
+        """
+        skeleton, bodies = self.solver.skeleton, []
+        for person in self.tracker.people:
+            frame = frames.get(person)
+            body = (person.extrapolated_body(stamp_ns, skeleton) if person not in frames
+                    else None if frame is None else person.body(frame, skeleton))
+            if body is not None and person.id:
+                bodies.append(self._rotation.body_to_camera(body))
         return bodies
 
     def _observe(self, image_rgb, camera, stamp_ns: int, boxes_px) -> List[JointObservation]:

@@ -1,7 +1,7 @@
 """The people who are tracked: begins, confirms and ends tracks."""
 
 from itertools import combinations
-from typing import Callable, List, Optional, Sequence, Tuple
+from typing import Callable, FrozenSet, List, Optional, Sequence, Tuple
 
 from niki_ros.body.observation import JointObservation
 from niki_ros.common.settings import TrackingConfig
@@ -22,43 +22,35 @@ class Tracker:
         self.people: List[Person] = []
         self._next_id = 1
 
-    def update(self, observations: Sequence[JointObservation], roots_m,
-               stamp_ns: int) -> List[Tuple[Person, Optional[int]]]:
+    def update(self, observations: Sequence[JointObservation], roots_m, stamp_ns: int,
+               waiting: FrozenSet[int] = frozenset()) -> List[Tuple[Person, Optional[int]]]:
         """
-        Return all tracked people, each with the index of an observation or None.
+        Return all tracked people but the waiting ones, with the index of an observation or None.
 
         :param roots_m: for each observation the pelvis (3,), optical frame, or None.
+        :param waiting: ``follower`` of the people who were not looked at in this image.
         """
         keep_ns = self._settings.keep_s * 1e9
-        self.people = [p for p in self.people if stamp_ns - p.sighting.stamp_ns <= keep_ns]
-        pairs = associate(self.people, observations, roots_m, stamp_ns, self._settings)
-        self._exchange_ids(observations, pairs)
+        known = [p for p in self.people if stamp_ns - p.sighting.stamp_ns <= keep_ns]
+        unobserved = [p for p in known if p.steadiness.follower in waiting]
+        people = [p for p in known if p not in unobserved]
+        pairs = associate(people, observations, roots_m, stamp_ns, self._settings)
+        _exchange_ids([(people[person], observations[i]) for i, person in pairs.items()])
         index_of = {}
         for index, observation in enumerate(observations):
             if index in pairs:
-                person = self.people[pairs[index]]
+                person = people[pairs[index]]
             else:
                 person = Person(self._make_stages,
                                 Sighting(stamp_ns, observation.box_px, roots_m[index]))
-                self.people.append(person)
+                known.append(person)
             person.count_observation(observation, stamp_ns)
             index_of[person] = index
         # an unconfirmed person ends with the first image without an observation
-        self.people = [p for p in self.people if p.id or p in index_of]
+        self.people = [p for p in known if p.id or p in index_of or p in unobserved]
         self._confirm()
-        return [(person, index_of.get(person)) for person in self.people]
-
-    def _exchange_ids(self, observations: Sequence[JointObservation], pairs) -> None:
-        """
-        Exchange the ids of two people whom the front end has recognised in each other's place.
-
-        Filters and stages stay where they are: they belong to the body that is seen there.
-        """
-        seen = [(self.people[person], observations[index]) for index, person in pairs.items()]
-        for (one, own), (other, theirs) in combinations(seen, 2):
-            if (one.id and other.id and one.steadiness.is_followed_in(theirs)
-                    and other.steadiness.is_followed_in(own)):
-                one.id, other.id = other.id, one.id
+        return [(person, index_of.get(person)) for person in self.people
+                if person not in unobserved]
 
     def _confirm(self) -> None:
         """Give ids to people who are seen steadily, or at once if no person has an id."""
@@ -78,3 +70,15 @@ class Tracker:
         """Keep ids and places in images that are rotated."""
         for person in self.people:
             person.rotate(rotation)
+
+
+def _exchange_ids(seen: Sequence[Tuple[Person, JointObservation]]) -> None:
+    """
+    Exchange the ids of two people whom the front end has recognised in each other's place.
+
+    Filters and stages stay where they are: they belong to the body that is seen there.
+    """
+    for (one, own), (other, theirs) in combinations(seen, 2):
+        if (one.id and other.id and one.steadiness.is_followed_in(theirs)
+                and other.steadiness.is_followed_in(own)):
+            one.id, other.id = other.id, one.id

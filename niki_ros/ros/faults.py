@@ -70,6 +70,8 @@ REMEDIES = {
                        'continues',
     'person_cut_off': 'tilt the camera up, or move it back, so that heads are in the image; '
                       'docs/how_it_works.md describes the conditions',
+    'people_in_turn': 'none is needed where people move slowly; else set observer.model:=lite, '
+                      'lower observer.max_people, or use a faster machine',
     'observation_invalid': 'report it, with the name and version of the front end',
     'inference_failed': 'read the traceback in the log',
     'message_unreadable': 'look for publishers of another type or ROS version on the topics that '

@@ -93,6 +93,7 @@ def test_every_stage_of_the_pipeline_is_timed():
     class Blind:
 
         faults = {}
+        waiting = frozenset()
 
         def observe(self, image, camera, stamp_ns, boxes_px=None):
             return []

@@ -1,5 +1,7 @@
 """The pipeline with a front end that plays a script: ids, occlusion, time, metres."""
 
+from dataclasses import replace
+
 from niki_ros.benchmarks.check_images import check_images
 from niki_ros.body.body import STATUS_NAMES
 from niki_ros.body.kinematics import forward_kinematics
@@ -41,6 +43,43 @@ def test_the_front_end_knows_what_the_last_image_took(camera):
     pipeline.busy_s = 0.5  # of a program that does more with the image
     pipeline.process(IMAGE, camera, FRAME_NS)
     assert observer.busy_s == 0.5 > pipeline.busy_s
+
+
+def test_a_person_who_waits_moves_on_and_changes_nothing(camera):
+    def script(stamp_ns):
+        moved = np.array([0.3 * stamp_ns * 1e-9, 0.0, 3.0])
+        return [replace(observe_body(T_POSE, root, camera), follower=number) for number, root in
+                ((7, moved), (8, np.array([1.0, 0.1, 3.0])))]
+
+    observer = ScriptedObserver(script)
+    pipeline = Pipeline(observer, AnalyticSolver())
+    observed = [pipeline.process(IMAGE, camera, i * FRAME_NS) for i in range(30)][-1]
+    observer.script = lambda stamp_ns: script(stamp_ns)[1:]
+    observer.waiting = frozenset([7])
+    walking, still = pipeline.process(IMAGE, camera, 31 * FRAME_NS)
+    assert [walking.id, still.id] == [body.id for body in observed]
+    assert walking.root_m[0] == pytest.approx(0.3 * 31 * FRAME_NS * 1e-9, abs=2e-3)
+    assert walking.stamp_ns == 31 * FRAME_NS and (walking.status == observed[0].status).all()
+    assert np.isnan(walking.keypoints_px).all() and np.isfinite(still.keypoints_px).any()
+    # the pose after the next observation is that of a camera that skipped the image
+    observer.script, observer.waiting = script, frozenset()
+    after = pipeline.process(IMAGE, camera, 32 * FRAME_NS)[0]
+    alone = Pipeline(ScriptedObserver(lambda stamp_ns: script(stamp_ns)[:1]), AnalyticSolver())
+    stamps_ns = [i * FRAME_NS for i in (*range(30), 32)]
+    expected = [alone.process(IMAGE, camera, stamp_ns) for stamp_ns in stamps_ns][-1][0]
+    np.testing.assert_allclose(after.joints_m, expected.joints_m, atol=1e-9)
+
+
+def test_a_person_who_has_waited_for_too_long_has_no_body(camera):
+    seen = replace(observe_body(T_POSE, np.array([0.0, 0.0, 3.0]), camera), follower=7)
+    observer = ScriptedObserver(lambda stamp_ns: [seen])
+    pipeline = Pipeline(observer, AnalyticSolver())
+    before, = [pipeline.process(IMAGE, camera, i * FRAME_NS) for i in range(10)][-1]
+    observer.script, observer.waiting = (lambda stamp_ns: []), frozenset([7])
+    assert pipeline.process(IMAGE, camera, 40 * FRAME_NS) == []
+    observer.script, observer.waiting = (lambda stamp_ns: [seen]), frozenset()
+    after, = pipeline.process(IMAGE, camera, 41 * FRAME_NS)
+    assert after.id == before.id
 
 
 def test_joints_are_the_forward_kinematics_of_what_is_published(camera):

@@ -20,6 +20,7 @@ class ReplayObserver:
     def __init__(self, observations: Iterable[list[JointObservation]]):
         self._observations = iter(observations)
         self.faults: dict[str, str] = {}
+        self.waiting: frozenset[int] = frozenset()
 
     def observe(self, image_rgb, camera, stamp_ns, boxes_px=None) -> list[JointObservation]:
         return list(next(self._observations))
@@ -45,6 +46,10 @@ class RecordingObserver:
     def faults(self) -> dict[str, str]:
         return self._observer.faults
 
+    @property
+    def waiting(self) -> frozenset[int]:
+        return self._observer.waiting
+
     def observe(self, image_rgb, camera, stamp_ns, boxes_px=None) -> list[JointObservation]:
         self.last = self._observer.observe(image_rgb, camera, stamp_ns, boxes_px)
         return self.last
@@ -64,7 +69,7 @@ def replay_pipeline(config: PipelineConfig, observations: Iterable[list[JointObs
     """Return a pipeline with the recorded observations of each image in place of the front end."""
     options = {}
     if config.solver.name != 'analytic':
-        options = {'refine': config.solver.refine, **engine_options(config.engine)}
+        options = {'refine': config.solver.refine, **engine_options(config.engine, of_joints=True)}
     return Pipeline(ReplayObserver(observations), load_solver(config.solver.name, **options),
                     config, load_lifter(config), numbers)
 

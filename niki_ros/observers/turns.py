@@ -1,0 +1,132 @@
+"""
+Observes people in turn where the machine cannot observe all of them in every image.
+
+Each image then takes no longer than the time to the next one, so that none is skipped. The people
+who are not observed in an image are extrapolated by their motion.
+"""
+
+from dataclasses import dataclass
+from math import ceil, floor
+from typing import List, Optional, Sequence
+
+from niki_ros.common.settings import ObserverConfig
+from niki_ros.images.boxes import overlap
+from niki_ros.observers.followed_person import FollowedPerson
+from niki_ros.observers.load_window import LoadWindow
+from niki_ros.observers.person_network import Workload
+
+_PAIR = 2  # people of a group are observed together by two at least
+
+
+@dataclass(frozen=True)
+class TurnNumbers:
+    """Numbers of :class:`Turns`; times are by the stamps of the images."""
+
+    # what a person takes in all, over what the network takes for one: filters, lifter and solver
+    person_ratio: float = 1.6
+    max_wait_ns: int = 200_000_000  # everybody is observed at least so often
+    # more people are observed again once they have taken less than this share of the load that is
+    # allowed, for this time, and not sooner than this after as many were too slow
+    more_ratio: float = 0.85
+    more_after_ns: int = 1_000_000_000
+    retry_after_ns: int = 10_000_000_000
+
+
+class Turns:
+    """
+    Decides who is observed in each image, by what the images before it took.
+
+    :param max_load: time that one image may take over the time between two images.
+    :ivar count: followed people who are observed in an image; None = all.
+    """
+
+    def __init__(self, max_load: float = ObserverConfig.max_load,
+                 numbers: TurnNumbers = TurnNumbers()):
+        self._max_load, self._numbers = max_load, numbers
+        self.count: Optional[int] = None
+        self._window = LoadWindow()
+        self._fits_since_ns: Optional[int] = None
+        self._too_slow_ns: Optional[int] = None
+        self._least = 1  # by ``max_wait_ns``
+        self._debt = 0  # people who were observed in addition to ``count``
+
+    def update(self, workload: Workload, network_s: float) -> None:
+        """
+        Take the load of the image before.
+
+        :param network_s: time of the network in it.
+        """
+        if not self._window.continues(workload.stamp_ns):
+            self._forget()
+        if not workload.busy_s or not workload.period_s or not workload.people:
+            return
+        people, period_ns = workload.people, workload.period_s * 1e9
+        self._least = min(people, ceil(people * period_ns / self._numbers.max_wait_ns))
+        self._window.add(workload.stamp_ns, workload.busy_s, network_s)
+        load_s = self._window.load_s()
+        if load_s is None:
+            return
+        now = people if self.count is None else min(self.count, people)
+        limit_s = self._max_load * workload.period_s
+        each_s = max(self._numbers.person_ratio * load_s[1] / now, 1e-6)
+        if load_s[0] > limit_s and now > self._least:
+            self._set(max(self._least, min(now - 1, now + floor((limit_s - load_s[0]) / each_s))))
+            self._too_slow_ns = workload.stamp_ns
+        elif self.count is not None and self._may_add(
+                workload.stamp_ns, load_s[0] + each_s < self._numbers.more_ratio * limit_s):
+            self._set(now + 1 if now + 1 < people else None)
+
+    def due(self, people: Sequence[FollowedPerson]) -> List[FollowedPerson]:
+        """
+        Return those who are observed in this image: who have waited longest, and new ones.
+
+        People whose boxes overlap are observed in the same image, because they are compared.
+        """
+        if self.count is None or self.count >= len(people):
+            return list(people)
+        room = max(self.count, self._least) - self._debt
+        chosen: List[FollowedPerson] = []
+        for group in sorted(_groups(people), key=lambda group: group[0].looked_ns):
+            if not chosen and room > 0:
+                chosen = group[:max(room, _PAIR)]
+            elif len(chosen) + len(group) <= room:
+                chosen += group
+        self._debt = max(len(chosen) - room, 0)
+        return [one for one in people if one.unconfirmed_images or one in chosen]
+
+    def reset(self) -> None:
+        """Observe all people until the load of a new stream is known."""
+        self._set(None)
+        self._too_slow_ns = None
+
+    def _may_add(self, stamp_ns: int, fits: bool) -> bool:
+        """Return whether one more person has fitted for long enough."""
+        numbers = self._numbers
+        if not fits:
+            self._fits_since_ns = None
+            return False
+        self._fits_since_ns = stamp_ns if self._fits_since_ns is None else self._fits_since_ns
+        return (stamp_ns - self._fits_since_ns >= numbers.more_after_ns
+                and (self._too_slow_ns is None
+                     or stamp_ns - self._too_slow_ns >= numbers.retry_after_ns))
+
+    def _set(self, count: Optional[int]) -> None:
+        self.count, self._debt = count, 0
+        self._forget()
+
+    def _forget(self) -> None:
+        """Begin new measurements."""
+        self._window.clear()
+        self._fits_since_ns = None
+
+
+def _groups(people: Sequence[FollowedPerson]) -> List[List[FollowedPerson]]:
+    """Return groups of people whose boxes overlap; who has waited longest comes first in each."""
+    groups: List[List[FollowedPerson]] = []
+    for one in people:
+        near = [group for group in groups
+                if any(overlap(one.box_px, other.box_px) > 0.0 for other in group)]
+        groups = [group for group in groups if group not in near]
+        groups.append(sorted([one, *(other for group in near for other in group)],
+                             key=lambda one: one.looked_ns))
+    return groups
