@@ -126,9 +126,9 @@ def _people(args, settings) -> tuple:
              f'{figures["ran"].get("observer_model", "")}']
     for row in figures['people']:
         lines.append(f'{row["people"]} people: {row["processed"]} of {row["frames"]} frames, '
-                     f'{row["bodies"]:g} bodies, p50 {row["p50_ms"]:.1f} ms, p99 '
-                     f'{row["p99_ms"]:.1f} ms, {1e3 * row["cpu_s_per_frame"]:.1f} ms of CPU '
-                     'time per frame')
+                     f'{row["bodies"]:g} bodies, {row["observed"]:g} of them observed in each, '
+                     f'p50 {row["p50_ms"]:.1f} ms, p99 {row["p99_ms"]:.1f} ms, '
+                     f'{1e3 * row["cpu_s_per_frame"]:.1f} ms of CPU time per frame')
         lines += [f'  {name:28} p50 {part["p50_ms"]:8.2f} ms   p99 {part["p99_ms"]:8.2f} ms'
                   for name, part in row['stages'].items()]
     totals = {f'{row["people"]} people': row for row in figures['people']}

@@ -126,6 +126,7 @@ def test_people_in_a_scene_are_measured(capsys):
         assert row['processed'] + row['dropped'] == row['frames'] == 30 and row['processed'] > 0
         assert {'landmarks', 'observe', 'solve', 'smooth'} <= set(row['stages'])
         assert row['cpu_s_per_frame'] > 0
+        assert 0 < row['observed'] <= row['bodies']
 
 
 def test_a_scene_shows_as_many_people_as_it_says():
