@@ -18,6 +18,7 @@ from niki_ros.images.boxes import overlap
 from niki_ros.observers.candidates import Candidate, LostPeople, RefusedBoxes
 from niki_ros.observers.crop_runner import CropRunner
 from niki_ros.observers.followed_person import FollowedPerson, without_duplicates
+from niki_ros.observers.image_period import ImagePeriod
 from niki_ros.observers.occlusion import with_occluded_joints_hidden
 from niki_ros.observers.person_network import PersonNetwork, Workload
 from niki_ros.observers.recognition import exchange_mistaken, recognise
@@ -25,8 +26,6 @@ from niki_ros.observers.search import PersonSearch, SearchResult
 from niki_ros.observers.turns import Turns
 from niki_ros.scene.camera import Camera
 import numpy as np
-
-_GAP_COUNT = 20  # from which the period of the images is computed
 
 
 @dataclass(frozen=True)
@@ -69,6 +68,7 @@ class FollowingObserver:
         self.network, self.search, self._turns = network, search, turns
         self.faults: Dict[str, str] = {}
         self.busy_s = self._network_s = 0.0
+        self.period_s: Optional[float] = None
         self.waiting: FrozenSet[int] = frozenset()
         self._numbers, self._max_people, self._fov_deg = numbers, max_people, fov_deg
         self._runner = CropRunner(network, numbers.min_presence)
@@ -89,8 +89,9 @@ class FollowingObserver:
                 0 <= stamp_ns - self._last_ns <= self._numbers.max_gap_ns):
             self.reset()
         self._last_ns = stamp_ns
-        self._take_workload(Workload(stamp_ns, len(self._followed),
-                                     self._period.update(stamp_ns), self.busy_s))
+        period_s = self._period.update(stamp_ns)
+        self._take_workload(Workload(stamp_ns, len(self._followed), self.period_s or period_s,
+                                     self.busy_s))
         candidates = [Candidate(box) for box in self._inside(boxes_px, size)]
         if self.search is not None:
             candidates += self._detected(self.search.result(stamp_ns), stamp_ns, camera)
@@ -167,9 +168,10 @@ class FollowingObserver:
                 for i in order]
 
     def _follow(self, image, camera, stamp_ns: int) -> None:
-        new = self._begin(camera, stamp_ns)
-        followed = self._followed
-        due = followed if self._turns is None else self._turns.due(followed)
+        followed, has_old_boxes = self._followed, self._has_old_boxes(stamp_ns)
+        new = [] if has_old_boxes else self._begin(camera, stamp_ns)
+        due = (followed if self._turns is None or has_old_boxes
+               else self._turns.due(followed))
         for one in due:
             one.unconfirmed_images = max(one.unconfirmed_images - 1, 0)
         start_s = perf_counter()
@@ -189,6 +191,25 @@ class FollowingObserver:
                         and self._is_lost(one, stamp_ns)])
         self._followed = [one for one in people if self._is_kept(one, stamp_ns)]
 
+    def _has_old_boxes(self, stamp_ns: int) -> bool:
+        """
+        Return whether a candidate may be one of the people who were not looked at just before.
+
+        All of them are then looked at first; somebody new begins in the next image.
+        """
+        before_ns = max((one.looked_ns for one in self._followed), default=stamp_ns)
+        return (self._turns is not None
+                and any(one.looked_ns != before_ns for one in self._followed)
+                and any(not self._is_known(candidate, self._followed, stamp_ns)
+                        for candidate in self._candidates))
+
+    def _is_known(self, candidate: Candidate, people, stamp_ns: int) -> bool:
+        """Return whether a candidate is one of the people, or was refused just before."""
+        limit = (self._numbers.known_weak_overlap if candidate.is_weak
+                 else self._numbers.known_person_overlap)
+        return (any(overlap(candidate.box_px, one.box_px) > limit for one in people)
+                or candidate.is_weak and self._refused.contain(candidate.box_px, stamp_ns))
+
     def _begin(self, camera, stamp_ns: int) -> List[FollowedPerson]:
         """Return people for the boxes that are no followed ones, as far as there is room."""
         followed, numbers = self._followed, self._numbers
@@ -196,10 +217,8 @@ class FollowingObserver:
         room = min(room, numbers.max_new_per_image) if followed else room
         new: List[FollowedPerson] = []
         while self._candidates and len(new) < room:
-            box, is_weak = self._candidates.pop(0)
-            limit = numbers.known_weak_overlap if is_weak else numbers.known_person_overlap
-            if any(overlap(box, one.box_px) > limit for one in (*followed, *new)) or (
-                    is_weak and self._refused.contain(box, stamp_ns)):
+            candidate = box, is_weak = self._candidates.pop(0)
+            if self._is_known(candidate, (*followed, *new), stamp_ns):
                 continue
             try:
                 crop = self.network.crop_of(box, camera)
@@ -252,6 +271,8 @@ class FollowingObserver:
         numbers = self._numbers
         if one.looked_ns != stamp_ns:
             return False  # it is not known yet
+        if self._turns is not None and one.was_seen and not one.is_behind:
+            return False  # one missed look may come long after the one before
         limit_ns = numbers.max_behind_ns if one.is_behind else numbers.max_unseen_ns
         return stamp_ns - one.seen_ns > limit_ns
 
@@ -276,20 +297,3 @@ def _inside_ratio(box, size) -> float:
     if (inside <= 0).any() or (box[2:] <= box[:2]).any():
         return 0.0
     return float(inside.prod() / (box[2:] - box[:2]).prod())
-
-
-class ImagePeriod:
-    """Measures the period of a stream of images by their stamps."""
-
-    def __init__(self):
-        self._stamps_ns: List[int] = []
-
-    def update(self, stamp_ns: int) -> Optional[float]:
-        """Return the period of the camera in seconds, None before it is known."""
-        self._stamps_ns = [*self._stamps_ns[-_GAP_COUNT:], stamp_ns]
-        if len(self._stamps_ns) <= _GAP_COUNT:
-            return None
-        # dropped images make gaps longer, never shorter
-        gaps_ns = sorted(after - before for before, after in zip(
-            self._stamps_ns, self._stamps_ns[1:]))
-        return gaps_ns[_GAP_COUNT // 5] * 1e-9

@@ -12,6 +12,8 @@ class Observer(Protocol):
 
     faults: Dict[str, str]  # of the last image, texts by name
     busy_s: float  # that the last image took in all; the pipeline sets it before each image
+    # between two images of the camera, set by the pipeline; None = by the stamps that are observed
+    period_s: Optional[float]
     # ``follower`` of the people who are in view, and were not observed in the last image because
     # people are observed in turn
     waiting: FrozenSet[int]

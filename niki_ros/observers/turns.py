@@ -7,7 +7,7 @@ who are not observed in an image are extrapolated by their motion.
 
 from dataclasses import dataclass
 from math import ceil, floor
-from typing import List, Optional, Sequence
+from typing import List, Optional, Sequence, Tuple
 
 from niki_ros.common.settings import ObserverConfig
 from niki_ros.images.boxes import overlap
@@ -22,14 +22,18 @@ _PAIR = 2  # people of a group are observed together by two at least
 class TurnNumbers:
     """Numbers of :class:`Turns`; times are by the stamps of the images."""
 
-    # what a person takes in all, over what the network takes for one: filters, lifter and solver
+    # what a person takes in all, over what the network takes for one: filters, lifter and solver;
+    # until it has been measured by a change of ``count``
     person_ratio: float = 1.6
     max_wait_ns: int = 200_000_000  # everybody is observed at least so often
-    # more people are observed again once they have taken less than this share of the load that is
-    # allowed, for this time, and not sooner than this after as many were too slow
-    more_ratio: float = 0.85
+    # one more is observed again once that has fitted into this share of the load that is allowed,
+    # for this time, and not sooner than this after as many were too slow
+    more_ratio: float = 0.92
     more_after_ns: int = 1_000_000_000
     retry_after_ns: int = 10_000_000_000
+    # where people have left, all are observed again this time after there were too many
+    fewer_after_ns: int = 2_000_000_000
+
 
 
 class Turns:
@@ -46,7 +50,9 @@ class Turns:
         self.count: Optional[int] = None
         self._window = LoadWindow()
         self._fits_since_ns: Optional[int] = None
-        self._too_slow_ns: Optional[int] = None
+        self._too_slow: Optional[Tuple[int, int]] = None  # stamp, and number of people
+        self._before: Optional[Tuple[int, float]] = None  # count and load before the last change
+        self._person_s: Optional[float] = None  # what a person takes in all, measured
         self._least = 1  # by ``max_wait_ns``
         self._debt = 0  # people who were observed in addition to ``count``
 
@@ -60,21 +66,25 @@ class Turns:
             self._forget()
         if not workload.busy_s or not workload.period_s or not workload.people:
             return
-        people, period_ns = workload.people, workload.period_s * 1e9
-        self._least = min(people, ceil(people * period_ns / self._numbers.max_wait_ns))
-        self._window.add(workload.stamp_ns, workload.busy_s, network_s)
+        people, stamp_ns = workload.people, workload.stamp_ns
+        self._least = min(people, ceil(people * workload.period_s * 1e9
+                                       / self._numbers.max_wait_ns))
+        if self._have_people_left(people, stamp_ns):
+            self._set(None)
+        self._window.add(stamp_ns, workload.busy_s, network_s)
         load_s = self._window.load_s()
         if load_s is None:
             return
         now = people if self.count is None else min(self.count, people)
-        limit_s = self._max_load * workload.period_s
-        each_s = max(self._numbers.person_ratio * load_s[1] / now, 1e-6)
-        if load_s[0] > limit_s and now > self._least:
-            self._set(max(self._least, min(now - 1, now + floor((limit_s - load_s[0]) / each_s))))
-            self._too_slow_ns = workload.stamp_ns
+        limit_s, busy_s = self._max_load * workload.period_s, load_s[0]
+        person_s = self._measured_s(now, *load_s)
+        if busy_s > limit_s and now > self._least:
+            self._set(max(self._least, min(now - 1, now + floor((limit_s - busy_s) / person_s))))
+            self._before, self._too_slow = (now, busy_s), (stamp_ns, people)
         elif self.count is not None and self._may_add(
-                workload.stamp_ns, load_s[0] + each_s < self._numbers.more_ratio * limit_s):
+                stamp_ns, busy_s + person_s < self._numbers.more_ratio * limit_s):
             self._set(now + 1 if now + 1 < people else None)
+            self._before = now, busy_s
 
     def due(self, people: Sequence[FollowedPerson]) -> List[FollowedPerson]:
         """
@@ -97,7 +107,24 @@ class Turns:
     def reset(self) -> None:
         """Observe all people until the load of a new stream is known."""
         self._set(None)
-        self._too_slow_ns = None
+        self._too_slow = self._person_s = self._before = None
+
+    def _measured_s(self, count: int, busy_s: float, network_s: float) -> float:
+        """Return what one more person takes, by the last change of ``count`` if there was one."""
+        assumed_s = max(self._numbers.person_ratio * network_s / count, 1e-6)
+        if self._before is not None and self._before[0] != count:
+            before, before_s = self._before
+            measured_s = (before_s - busy_s) / (before - count)
+            # other load comes and goes, too
+            self._person_s = min(max(measured_s, 0.1 * assumed_s), 1.5 * assumed_s)
+            self._before = None
+        return assumed_s if self._person_s is None else self._person_s
+
+    def _have_people_left(self, people: int, stamp_ns: int) -> bool:
+        if self.count is None or self._too_slow is None:
+            return False
+        slow_ns, too_many = self._too_slow
+        return people < too_many and stamp_ns - slow_ns >= self._numbers.fewer_after_ns
 
     def _may_add(self, stamp_ns: int, fits: bool) -> bool:
         """Return whether one more person has fitted for long enough."""
@@ -107,8 +134,8 @@ class Turns:
             return False
         self._fits_since_ns = stamp_ns if self._fits_since_ns is None else self._fits_since_ns
         return (stamp_ns - self._fits_since_ns >= numbers.more_after_ns
-                and (self._too_slow_ns is None
-                     or stamp_ns - self._too_slow_ns >= numbers.retry_after_ns))
+                and (self._too_slow is None
+                     or stamp_ns - self._too_slow[0] >= numbers.retry_after_ns))
 
     def _set(self, count: Optional[int]) -> None:
         self.count, self._debt = count, 0

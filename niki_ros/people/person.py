@@ -18,7 +18,8 @@ from niki_ros.people.stages.stage import Stage
 from niki_ros.scene.image_rotation import ImageRotation
 import numpy as np
 
-_MAX_EXTRAPOLATED_S = 0.5  # a person who is observed in turn waits for less
+# how long a person who waits for the next observation moves on, and stays
+_MAX_EXTRAPOLATED_S, _MAX_WAIT_S = 0.25, 1.0
 # a person out of sight slows down with this time constant, from walking speed at most
 _VELOCITY_DECAY_S, _MAX_COAST_M_S = 0.4, 1.5
 
@@ -59,6 +60,7 @@ class Person:
         self.seen_s = 0.0  # time for which the person has been observed, summed up
         self.stages, self._make_stages = make_stages(), make_stages
         self.last_frame: Optional[PersonFrame] = None  # that passed all stages
+        self.has_body = False  # the last frame passed all stages
         self.steadiness = Steadiness()
 
     def count_observation(self, observation: JointObservation, stamp_ns: int) -> None:
@@ -81,7 +83,7 @@ class Person:
 
     def complete(self, frame: PersonFrame) -> None:
         """Remember a frame that has passed all stages; the clock goes on."""
-        self.last_frame = frame.completed()
+        self.last_frame, self.has_body = frame.completed(), True
         if frame.observation is not None and frame.root_m is not None:
             self.sighting = Sighting(frame.stamp_ns, frame.observation.box_px, frame.root_m,
                                      frame.root_velocity_m_s)
@@ -90,7 +92,7 @@ class Person:
         """Keep id and place in images that are rotated; all stages are made anew."""
         self.sighting = self.sighting.rotated(rotation)
         self.stages = self._make_stages()
-        self.last_frame = None
+        self.last_frame, self.has_body = None, False
         self.steadiness.restart()
 
     def extrapolated_body(self, stamp_ns: int, skeleton: Skeleton) -> Optional[Body]:
@@ -98,12 +100,15 @@ class Person:
         Return the body at a stamp at which the person is in view and was not observed.
 
         It is the last one, moved on at its velocity, with the same confidence and status. Nothing
-        of the person changes.
+        of the person changes. None after a frame without a body, or too long a time.
         """
         frame = self.last_frame
-        dt_s = np.inf if frame is None else (stamp_ns - frame.stamp_ns) * 1e-9
-        if frame is None or not 0 <= dt_s <= _MAX_EXTRAPOLATED_S:
+        if frame is None or not self.has_body:
             return None
+        dt_s = (stamp_ns - frame.stamp_ns) * 1e-9
+        if not 0 <= dt_s <= _MAX_WAIT_S:
+            return None
+        dt_s = min(dt_s, _MAX_EXTRAPOLATED_S)
         turned = rotmat_from_rotvec(frame.angular_velocity_rad_s * dt_s)
         return self.body(replace(
             frame, stamp_ns=stamp_ns, observation=None, rotmat=frame.rotmat @ turned,
@@ -141,6 +146,7 @@ def run_stages(people: Sequence[Person], frames: Sequence[PersonFrame],
         for i, after in zip(going, stepped):
             done[i] = after
     for person, frame in zip(people, done):
+        person.has_body = False
         if frame is not None:
             person.complete(frame)
     return done

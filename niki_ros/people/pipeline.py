@@ -44,6 +44,7 @@ class Pipeline:
     :param numbers: name of a stage → its ``Numbers``, used instead of the default; for evaluation.
     :ivar faults: of the last image, texts by name. :ivar timings_s: of the last image, by step.
     :ivar busy_s: that the last image took; a caller that does more with each image sets it.
+    :ivar period_s: between two images of the camera; a caller that skips images sets it.
     :raises ConfigError: for stages that do not exist.
     """
 
@@ -58,6 +59,7 @@ class Pipeline:
         self.timings_s: Dict[str, float] = {}
         self.faults: Dict[str, str] = {}
         self.busy_s = 0.0
+        self.period_s: Optional[float] = None
         self._rotation = ImageRotation(0, 1, 1)
 
     def process(self, image_rgb, camera: Optional[Camera], stamp_ns: int, *, depth_m=None,
@@ -121,7 +123,7 @@ class Pipeline:
         image_rgb = self._rotation.image(image_rgb)
         if boxes_px is not None:
             boxes_px = self._rotation.boxes(finite_array('boxes_px', boxes_px, (None, 4)))
-        self.observer.busy_s = self.busy_s
+        self.observer.busy_s, self.observer.period_s = self.busy_s, self.period_s
         with self._timed('observe'):
             observed = self.observer.observe(image_rgb, camera, stamp_ns, boxes_px)
             valid = [one for one in observed if _is_valid(one)]

@@ -3,6 +3,7 @@
 import time
 from typing import Optional
 
+from niki_ros.observers.image_period import ImagePeriod
 from niki_ros.ros.body_publisher import BodyPublisher
 from niki_ros.ros.faults import FaultLog
 from niki_ros.ros.frame_processor import FrameProcessor
@@ -42,6 +43,7 @@ class Activation:
             config.health, health, faults.warn, self.image_topic,
             lambda: alternatives_text(node, self.image_topic, Image, CompressedImage))
         self._last_number = self._last_arrival_ns = 0
+        self._period = ImagePeriod()  # of all images, also of those that are skipped
         try:
             self._inputs.subscribe(self._subscriptions)
             self._subscriptions.add(CameraInfo, 'camera_info', self.processor.set_camera_info,
@@ -81,6 +83,8 @@ class Activation:
         if not 0 < lost_count <= _MAX_RATE_HZ * 1e-9 * (now_ns - self._last_arrival_ns):
             lost_count = 0
         self._last_number, self._last_arrival_ns = number, now_ns
+        stamp = message.header.stamp
+        self.processor.set_period(self._period.update(stamp.sec * 10**9 + stamp.nanosec))
         self._monitor.arrived()
         self._health.arrived(1 + lost_count, lost_count)
         self._worker.put(message)

@@ -3,7 +3,7 @@
 import re
 import threading
 from time import perf_counter
-from typing import Callable, List
+from typing import Callable, List, Optional
 
 from niki_ros.body.body import Body
 from niki_ros.messages.frame_decoder import FrameDecoder, RejectedFrame
@@ -48,6 +48,10 @@ class FrameProcessor:
         """Take the newest CameraInfo."""
         self.decoder.set_camera_info(message)
         self._info_arrived.set()
+
+    def set_period(self, period_s: Optional[float]) -> None:
+        """Take the time between two images of the camera, None before it is known."""
+        self._pipeline.period_s = period_s
 
     def set_info_hint(self, text: str) -> None:
         """Take a text about other topics with camera_info, for the fault camera_info_missing."""

@@ -6,6 +6,7 @@ from niki_ros.common.settings import PipelineConfig
 from niki_ros.observers import load_observer
 from niki_ros.observers.followed_person import FollowedPerson
 from niki_ros.observers.following import FollowingObserver
+from niki_ros.observers.image_period import ImagePeriod
 from niki_ros.observers.person_network import CropEstimate, Workload
 from niki_ros.observers.search import PersonSearch
 from niki_ros.observers.turns import Turns
@@ -43,11 +44,14 @@ class Machine:
             for one in due:
                 one.looked_ns = stamp_ns
                 self.times_ns[one.number].append(stamp_ns)
-            self.network_s = len(due) * NETWORK_S / self.speed
-            self.busy_s = (REST_S + len(due) * (NETWORK_S + PERSON_S)) / self.speed
+            self.network_s, self.busy_s = self.cost_s(due)
             self.now_s = max(start_s + self.busy_s, (number + 1) * PERIOD_S)
             count += 1
         return 1 - count / ((self.now_s - begin_s) / PERIOD_S)
+
+    def cost_s(self, due):
+        return (len(due) * NETWORK_S / self.speed,
+                (REST_S + len(due) * (NETWORK_S + PERSON_S)) / self.speed)
 
     def gaps_s(self):
         """Return the longest time between two observations of each person."""
@@ -81,6 +85,26 @@ def test_all_are_observed_again_when_there_is_time():
     machine.speed = 4
     machine.run(16)
     assert machine.turns.count is None
+
+
+def test_those_who_stay_are_all_observed_when_others_have_left():
+    machine = Machine([followed(i + 1) for i in range(6)])
+    machine.run(5)
+    assert machine.turns.count == 1
+    del machine.people[2:]
+    machine.run(2)
+    assert machine.turns.count is None
+
+
+def test_what_a_person_takes_is_measured():
+    """A GPU takes as long for one as for six, nearly."""
+    class Gpu(Machine):
+        def cost_s(self, due):
+            return 0.02 + 0.0005 * len(due), 0.0355 if len(due) == 6 else 0.027 + 0.0005 * len(due)
+
+    machine = Gpu([followed(i + 1) for i in range(6)])
+    machine.run(40)
+    assert machine.turns.count >= 4
 
 
 def test_allowed_load_is_a_setting():
@@ -137,6 +161,64 @@ def test_person_who_leaves_is_ended_only_after_having_been_looked_for():
     world.hidden_from_detector = True
     seen, waiting, _ = in_turn(world, 30, 6, observer)
     assert len(seen[-1]) == 1 and len(waiting[-1]) == 1
+
+
+class Blinking(World):
+    """The person at the left is missed in one crop."""
+
+    missed = 0
+
+    def _estimate(self, crop):
+        estimate = super()._estimate(crop)
+        if self.missed == 0 and estimate.observation.box_px[0] == LEFT[0]:
+            self.missed += 1
+            return CropEstimate(estimate.observation, 0.1, crop)
+        return estimate
+
+
+def test_one_missed_look_does_not_end_a_person():
+    world = World(LEFT, FAR, (300, 100, 360, 300), RIGHT, (540, 100, 600, 300))
+    _, _, observer = in_turn(world, 10)
+    world.__class__, world.hidden_from_detector = Blinking, True
+    seen, waiting, _ = in_turn(world, 20, 10, observer)
+    assert world.missed == 1 and len(seen[-1]) + len(waiting[-1]) == 5
+
+
+@pytest.mark.parametrize('speed_px', [8, 15])
+@pytest.mark.parametrize('by_boxes', [True, False])
+def test_a_person_who_runs_while_waiting_stays_one_person(speed_px, by_boxes):
+    others = [(380 + 40 * i, 20, 395 + 40 * i, 80) for i in range(5)]
+    world = World((10, 150, 90, 450), *others)
+    observer = FollowingObserver(
+        world, None if by_boxes else PersonSearch(world, 0.5, 0.3), turns=Turns())
+    numbers, counts = set(), []
+    for i in range(18 if speed_px > 8 else 33):
+        world.people[0] = np.array([10, 150, 90, 450]) + np.array([1, 0, 1, 0]) * i * speed_px
+        observer._turns.count = 1
+        seen = observer.observe(IMAGE, None, (i + 1) * STEP_NS, world.people if by_boxes else None)
+        numbers |= {one.follower for one in seen if one.box_px[3] > 300}
+        counts.append(len(seen) + len(observer.waiting))
+    observer.close()
+    assert len(numbers) == 1 and max(counts) == 6
+
+
+def test_somebody_new_is_found_while_others_wait():
+    world = World(LEFT, FAR, RIGHT)
+    _, _, observer = in_turn(world, 10)
+    world.people.append(np.array((300, 100, 360, 300), float))
+    seen, waiting, _ = in_turn(world, 30, 10, observer)
+    assert len(seen[-1]) + len(waiting[-1]) == 4
+
+
+def test_period_is_that_of_the_camera_where_images_are_skipped():
+    period, found = ImagePeriod(), None
+    for i in (*range(30), *range(31, 60, 2), *range(60, 70)):
+        found = period.update(i * STEP_NS)
+    assert found == pytest.approx(0.033)
+    assert ImagePeriod().update(5) is None
+    for stamp_ns in [7] * 30 + list(range(30, 0, -1)):
+        found = period.update(stamp_ns)
+    assert found is None, 'stamps that stand still or go back are no period'
 
 
 def test_reset_forgets_who_waits():

@@ -70,6 +70,33 @@ def test_a_person_who_waits_moves_on_and_changes_nothing(camera):
     np.testing.assert_allclose(after.joints_m, expected.joints_m, atol=1e-9)
 
 
+def test_the_front_end_knows_the_period_of_the_camera(camera):
+    observer = ScriptedObserver(lambda stamp: [])
+    pipeline = Pipeline(observer, AnalyticSolver())
+    pipeline.period_s = 0.04  # of a program that skips images
+    pipeline.process(IMAGE, camera, 1)
+    assert observer.period_s == 0.04
+
+
+def test_a_person_without_a_body_has_none_while_waiting(camera):
+    def at(distance_m):
+        return replace(observe_body(T_POSE, np.array([0, 0, distance_m]), camera), follower=7)
+
+    config, counts = PipelineConfig(), []
+    config.tracking.predict_s = 0.2
+    observer = ScriptedObserver(lambda stamp: [at(3.0)])
+    pipeline = Pipeline(observer, AnalyticSolver(), config)
+    for i in range(30):
+        pipeline.process(IMAGE, camera, i * FRAME_NS)
+    for i in range(30, 55):  # a distance that is not believed for a second
+        looks = i % 5 == 0
+        observer.script = (lambda stamp: [at(6.0)]) if looks else (lambda stamp: [])
+        observer.waiting = frozenset() if looks else frozenset([7])
+        counts.append(len(pipeline.process(IMAGE, camera, i * FRAME_NS)))
+    ended = counts.index(0)
+    assert 0 < ended < 20 and not any(counts[ended:ended + 5])
+
+
 def test_a_person_who_has_waited_for_too_long_has_no_body(camera):
     seen = replace(observe_body(T_POSE, np.array([0.0, 0.0, 3.0]), camera), follower=7)
     observer = ScriptedObserver(lambda stamp_ns: [seen])
