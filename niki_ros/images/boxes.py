@@ -28,6 +28,12 @@ def share_within(a, b) -> float:
     return shared / min(float((a[2:] - a[:2]).prod()), float((b[2:] - b[:2]).prod()))
 
 
+def are_near(a, b) -> bool:
+    """Return whether the middles of two boxes (4,) are closer than their longest side."""
+    apart = np.linalg.norm(a[:2] + a[2:] - b[:2] - b[2:]) / 2
+    return bool(apart < max((a[2:] - a[:2]).max(), (b[2:] - b[:2]).max()))
+
+
 def _intersection(a, b) -> float:
     """Return the area that two boxes (4,) share, square pixels."""
     size = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])

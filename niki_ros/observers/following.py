@@ -14,7 +14,7 @@ from niki_ros.common.checks import checked_rgb, finite_array
 from niki_ros.common.errors import InputError
 from niki_ros.common.replace import replace
 from niki_ros.common.settings import CameraConfig, ObserverConfig
-from niki_ros.images.boxes import overlap
+from niki_ros.images.boxes import are_near, overlap
 from niki_ros.observers.candidates import Candidate, LostPeople, RefusedBoxes
 from niki_ros.observers.crop_runner import CropRunner
 from niki_ros.observers.followed_person import FollowedPerson, without_duplicates
@@ -168,10 +168,11 @@ class FollowingObserver:
                 for i in order]
 
     def _follow(self, image, camera, stamp_ns: int) -> None:
-        followed, has_old_boxes = self._followed, self._has_old_boxes(stamp_ns)
-        new = [] if has_old_boxes else self._begin(camera, stamp_ns)
-        due = (followed if self._turns is None or has_old_boxes
-               else self._turns.due(followed))
+        due = followed = self._followed
+        unclear = [] if self._turns is None else self._perhaps_detected(stamp_ns)
+        new = [] if unclear else self._begin(camera, stamp_ns)
+        if self._turns is not None:
+            due = self._turns.due(followed, unclear)
         for one in due:
             one.unconfirmed_images = max(one.unconfirmed_images - 1, 0)
         start_s = perf_counter()
@@ -191,17 +192,18 @@ class FollowingObserver:
                         and self._is_lost(one, stamp_ns)])
         self._followed = [one for one in people if self._is_kept(one, stamp_ns)]
 
-    def _has_old_boxes(self, stamp_ns: int) -> bool:
+    def _perhaps_detected(self, stamp_ns: int) -> List[FollowedPerson]:
         """
-        Return whether a candidate may be one of the people who were not looked at just before.
+        Return the people who may be somebody who seems to be new, if any of their boxes is old.
 
-        All of them are then looked at first; somebody new begins in the next image.
+        They are looked at first; who is new then begins in the next image.
         """
-        before_ns = max((one.looked_ns for one in self._followed), default=stamp_ns)
-        return (self._turns is not None
-                and any(one.looked_ns != before_ns for one in self._followed)
-                and any(not self._is_known(candidate, self._followed, stamp_ns)
-                        for candidate in self._candidates))
+        people = self._followed
+        unknown = [candidate.box_px for candidate in self._candidates
+                   if not self._is_known(candidate, people, stamp_ns)]
+        near = [one for one in people if any(are_near(one.box_px, box_px) for box_px in unknown)]
+        newest_ns = max((one.looked_ns for one in people), default=0)
+        return near if any(one.looked_ns != newest_ns for one in near) else []
 
     def _is_known(self, candidate: Candidate, people, stamp_ns: int) -> bool:
         """Return whether a candidate is one of the people, or was refused just before."""

@@ -86,11 +86,14 @@ class Turns:
             self._set(now + 1 if now + 1 < people else None)
             self._before = now, busy_s
 
-    def due(self, people: Sequence[FollowedPerson]) -> List[FollowedPerson]:
+    def due(self, people: Sequence[FollowedPerson],
+            unclear: Sequence[FollowedPerson] = ()) -> List[FollowedPerson]:
         """
         Return those who are observed in this image: who have waited longest, and new ones.
 
         People whose boxes overlap are observed in the same image, because they are compared.
+
+        :param unclear: people who are observed in any case.
         """
         if self.count is None or self.count >= len(people):
             return list(people)
@@ -102,7 +105,8 @@ class Turns:
             elif len(chosen) + len(group) <= room:
                 chosen += group
         self._debt = max(len(chosen) - room, 0)
-        return [one for one in people if one.unconfirmed_images or one in chosen]
+        return [one for one in people
+                if one.unconfirmed_images or one in chosen or one in unclear]
 
     def reset(self) -> None:
         """Observe all people until the load of a new stream is known."""

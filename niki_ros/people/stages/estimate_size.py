@@ -28,8 +28,10 @@ class SizeNumbers:
     steps_s: tuple = (0.0, 0.3, 1.0, 3.0)  # times in view at which the betas change
     settled_s: float = 3.0  # time in view after which they change only by
     min_change_m: float = 0.01  # this length of a bone, or more
+    max_view_s: float = 0.2  # one view lasts no longer
     views_per_s: float = 5.0  # independent views in a second; errors of lengths last
     memory_s: float = 60.0  # time constant with which old views fade
+    settled_period_s: float = 0.1  # between the views that count, once the size has settled
     # a front end sees a person too small or too large by about as much as people differ; no
     # number of images removes that
     common_error_ratio: float = 0.04
@@ -69,6 +71,7 @@ class BodyShape:
         self._weighted = np.zeros(size)
         self._complete_s = 0.0
         self._cut_off_s = 0.0
+        self._waited_s = 0.0  # since the last view that counted
         self._steps = 0
         self._common_error_ratio = 0.0
         self.betas = np.zeros(size)
@@ -81,6 +84,12 @@ class BodyShape:
     def update(self, observation: JointObservation, dt_s: float) -> np.ndarray:
         """Add one observation that lasted ``dt_s``; return the betas to use (10,)."""
         numbers = self._numbers
+        dt_s = min(dt_s, numbers.max_view_s)
+        if self.settled:
+            self._waited_s += dt_s
+            if self._waited_s < numbers.settled_period_s:
+                return self.betas
+            dt_s, self._waited_s = min(self._waited_s, numbers.max_view_s), 0.0
         seen = observation.sigma_200mm < numbers.seen_sigma_200mm
         is_complete = bool(seen[COMPLETE_VIEW_JOINTS].all())
         if observation.betas is not None and self._skeleton.name != OPEN_SKELETON:
@@ -91,7 +100,6 @@ class BodyShape:
             betas, information = self._measured(observation, is_complete)
         else:
             return self.betas
-        dt_s = min(dt_s, 0.2)
         # without measured lengths the errors of the joints are new in every image
         has_new_errors = observation.betas is None and observation.lengths_m is None
         count = 1.0 if has_new_errors else dt_s * numbers.views_per_s
