@@ -18,7 +18,7 @@ class SolveNumbers:
     """Numbers of :class:`Solve`."""
 
     # sigma for the solver over that of lifted joints, where all limbs are seen: the lifted joints
-    # are means already, and the solver would average again (calibrated video: 1.1 mm better than 1)
+    # are means already, and the solver would average again (video: 1.1 mm better than with 1)
     seen_sigma_ratio: float = 0.35
 
 
