@@ -127,6 +127,7 @@ def _play(pipeline, images, numbers: SceneNumbers, network_ms: List[float]) -> t
     taken_ms: List[float] = []
     counts: Tuple[List[int], List[int]] = ([], [])
     stages_ms: Dict[str, List[float]] = {'landmarks': []}
+    pipeline.period_s = 1 / numbers.rate_hz
     start, cpu, done = perf_counter(), process_time(), -1
     while done < len(images) - 1:
         newest = min(int((perf_counter() - start) * numbers.rate_hz), len(images) - 1)

@@ -286,8 +286,8 @@ class FollowingObserver:
         self.waiting = frozenset(one.number for one, _ in seen if one.looked_ns != stamp_ns)
         if self.waiting:
             self.faults['people_in_turn'] = (
-                f'{len(seen)} people are observed in turn, because an image takes '
-                f'{1e3 * self.busy_s:.0f} ms; between two observations they are extrapolated')
+                f'of {len(seen)} people {len(seen) - len(self.waiting)} are observed in an image, '
+                'in turn, because all take too long; the others are extrapolated')
         return [replace(observation, follower=one.number)
                 for (one, _), observation in zip(seen, observations)
                 if not one.unconfirmed_images and one.number not in self.waiting]

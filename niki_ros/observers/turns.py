@@ -35,7 +35,6 @@ class TurnNumbers:
     fewer_after_ns: int = 2_000_000_000
 
 
-
 class Turns:
     """
     Decides who is observed in each image, by what the images before it took.
