@@ -138,7 +138,8 @@ class EngineConfig:
     device: str = setting('cpu', 'Execution provider of onnxruntime',
                           choices=('cpu', 'cuda', 'tensorrt'))
     threads: int = setting(2, 'Threads inside one operator of onnxruntime, in graphs of images; '
-                           'graphs of joints have one', low=1, high=64)
+                           'graphs of joints, and the detector of live images, have one',
+                           low=1, high=64)
     parallel: int = setting(0, 'Crops of people that onnxruntime computes at the same time on a '
                             'CPU; 0: the number of cores over `threads`, 4 at most', low=0,
                             high=64)

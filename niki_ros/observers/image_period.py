@@ -2,7 +2,7 @@
 
 from typing import List, Optional
 
-_GAP_COUNT = 20  # from which the period is computed
+_GAP_COUNT = 10  # from which the period is computed
 
 
 class ImagePeriod:

@@ -1,5 +1,7 @@
 """Following of people, with scripted networks and detectors."""
 
+import os
+import sys
 import threading
 
 from niki_ros.body.observation import JointObservation
@@ -349,3 +351,21 @@ def test_weak_detections_of_things_are_left_out_and_seldom_tried():
     del world.batches[:]
     watch(world, 10)
     assert not world.batches
+
+
+@pytest.mark.skipif(not hasattr(os, 'getpriority'), reason='no priorities of threads')
+@pytest.mark.parametrize('wait', [True, False])
+def test_following_comes_before_searching_where_images_do_not_wait(wait):
+    class Nice(World):
+        niceness = ()
+
+        def detect(self, image_rgb):
+            self.niceness += (os.getpriority(os.PRIO_PROCESS, threading.get_native_id()),)
+            return super().detect(image_rgb)
+
+    world, own = Nice(LEFT), os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    search = PersonSearch(world, 0.5, 0.3, wait)
+    search.start(IMAGE, 1)
+    search.close()
+    assert (world.niceness[0] > own) == (not wait and sys.platform == 'linux')
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == own
