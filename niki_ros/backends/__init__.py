@@ -55,19 +55,19 @@ def load_folder_engine(folder: ModelFolder, outputs: Dict[str, tuple], **options
     return engine
 
 
-def engine_options(settings, of_joints: bool = False) -> dict:
+def engine_options(settings, one_thread: bool = False) -> dict:
     """
     Return the options of :func:`load_engine` from ``common.settings.EngineConfig``.
 
-    :param of_joints: of a graph whose input is joints, not images.
+    :param one_thread: of onnxruntime, instead of those of the settings. For graphs whose input is
+        joints: reading the weights takes most of their time (niki-temporal of one and two people:
+        1.8 and 2.1 ms with one thread, 2.0 and 2.8 with two).
     """
     names = {'onnxruntime': ('device', 'threads', 'parallel'),
              'tensorrt': ('max_batch', 'on_mismatch')}
     options = {name: getattr(settings, name)
                for name in ('backend', 'precision', *names[settings.backend])}
-    if of_joints and 'threads' in options:
-        # reading the weights takes most of the time: of one and two people niki-temporal takes 1.8
-        # and 2.1 ms with one thread, 2.0 and 2.8 with two
+    if one_thread and 'threads' in options:
         options.update(threads=1, parallel=1)
     return options
 

@@ -77,7 +77,7 @@ def load_lifter(config) -> Optional[Lifter]:
     if not config.lifter.name or config.observer.name not in LIFTED_OBSERVERS:
         return None
     return Lifter(find_model(config.lifter.name).path,
-                  **engine_options(config.engine, of_joints=True))
+                  **engine_options(config.engine, one_thread=True))
 
 
 def known_keypoints(one: JointObservation) -> KeypointRays:

@@ -8,7 +8,7 @@ from niki_ros.common.settings import PipelineConfig
 from niki_ros.lifters.lifter import load_lifter
 from niki_ros.observers import load_observer
 from niki_ros.people.pipeline import Pipeline
-from niki_ros.solvers import load_solver
+from niki_ros.solvers import load_solver, Solver
 
 
 def load_pipeline(config: Optional[PipelineConfig] = None, *, detector=None, wait: bool = True,
@@ -33,12 +33,15 @@ def load_pipeline(config: Optional[PipelineConfig] = None, *, detector=None, wai
     apply_settings(config, settings)
     observer = load_observer(config, detector, wait)
     try:
-        options = {}
-        if config.solver.name != 'analytic':
-            options = {'refine': config.solver.refine,
-                       **engine_options(config.engine, of_joints=True)}
-        return Pipeline(observer, load_solver(config.solver.name, **options), config,
-                        load_lifter(config))
+        return Pipeline(observer, configured_solver(config), config, load_lifter(config))
     except BaseException:
         observer.close()
         raise
+
+
+def configured_solver(config: PipelineConfig) -> Solver:
+    """Return the solver of the settings; errors as of :func:`niki_ros.solvers.load_solver`."""
+    if config.solver.name == 'analytic':
+        return load_solver('analytic')
+    return load_solver(config.solver.name, refine=config.solver.refine,
+                       **engine_options(config.engine, one_thread=True))

@@ -34,10 +34,9 @@ def load_observer(config: PipelineConfig, detector: Optional[Detector] = None,
     try:
         if detector is None and settings.detector:
             from niki_ros.models.model_store import find_model
-            if not wait and 'threads' in options:
-                # all of it runs in the thread of the search, which has a lower priority
-                options = {**options, 'threads': 1, 'parallel': 1}
-            detector = load_detector(find_model(settings.detector).path, **options)
+            # of live images all of it runs in the thread of the search, with its low priority
+            detector = load_detector(find_model(settings.detector).path,
+                                     **engine_options(config.engine, one_thread=not wait))
     except BaseException:
         network.close()
         raise

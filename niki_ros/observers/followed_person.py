@@ -15,7 +15,7 @@ import numpy as np
 
 @dataclass(eq=False)
 class FollowedPerson:
-    """State of one followed person; equal to nobody else."""
+    """State of one followed person; instances are compared by identity."""
 
     number: int  # unique among all people of this front end
     crop: Any  # for the next estimate

@@ -194,16 +194,20 @@ class FollowingObserver:
 
     def _perhaps_detected(self, stamp_ns: int) -> List[FollowedPerson]:
         """
-        Return the people who may be somebody who seems to be new, if any of their boxes is old.
+        Return the people near unknown boxes, if one of them was not looked at in the last image.
 
-        They are looked at first; who is new then begins in the next image.
+        An unknown box may be that of a person who has moved on since. These people are looked at
+        before a new person begins.
         """
         people = self._followed
+        newest_ns = max((one.looked_ns for one in people), default=0)
+        old = {one.number for one in people if one.looked_ns != newest_ns}
+        if not old:
+            return []
         unknown = [candidate.box_px for candidate in self._candidates
                    if not self._is_known(candidate, people, stamp_ns)]
         near = [one for one in people if any(are_near(one.box_px, box_px) for box_px in unknown)]
-        newest_ns = max((one.looked_ns for one in people), default=0)
-        return near if any(one.looked_ns != newest_ns for one in near) else []
+        return near if any(one.number in old for one in near) else []
 
     def _is_known(self, candidate: Candidate, people, stamp_ns: int) -> bool:
         """Return whether a candidate is one of the people, or was refused just before."""

@@ -57,22 +57,23 @@ class SecondLook:
         :param waiting: people who are not looked at in this image.
         """
         result, doubtful = list(estimates), []
-        waiting = [one for one in waiting if one.estimate is not None]
-        everyone = [*people, *waiting]
-        shown = [*estimates, *(one.estimate for one in waiting if one.estimate is not None)]
+        everyone = [*zip(people, estimates), *((one, one.estimate) for one in waiting
+                                               if one.estimate is not None)]
         for i, one in enumerate(people):
             is_seen = result[i].presence >= self._min_presence
-            near = [k for k, other in enumerate(everyone) if k != i and other.estimate is not None
+            near = [(other, shown) for other, shown in everyone
+                    if other is not one and other.estimate is not None
                     and (overlap(other.box_px, one.box_px) > 0.0 if is_seen
                          else one.is_crowded([other]))]
             if one.last is None or not near:
                 continue
-            cost = self._cost(one, result[i], [shown[k] for k in near])
+            cost = self._cost(one, result[i], [shown for _, shown in near])
             if cost > self._limit(one, stamp_ns) or self._is_unsure(result[i]):
                 doubtful.append((cost, i, near))
         for _, i, near in sorted(doubtful, reverse=True)[:self._numbers.max_people]:
-            result[i] = self._best(image_rgb, camera, people[i], [everyone[k] for k in near],
-                                   [shown[k] for k in near], result[i], stamp_ns)
+            others, theirs = zip(*near)
+            result[i] = self._best(image_rgb, camera, people[i], others, theirs, result[i],
+                                   stamp_ns)
         return result
 
     def _best(self, image_rgb, camera, one, others, theirs, estimate, stamp_ns) -> CropEstimate:

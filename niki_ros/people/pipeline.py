@@ -111,10 +111,14 @@ class Pipeline:
         """
         skeleton, bodies = self.solver.skeleton, []
         for person in self.tracker.people:
-            frame = frames.get(person)
-            body = (person.extrapolated_body(stamp_ns, skeleton) if person not in frames
-                    else None if frame is None else person.body(frame, skeleton))
-            if body is not None and person.id:
+            frame, body = frames.get(person), None
+            if not person.id:
+                continue
+            if frame is not None:
+                body = person.body(frame, skeleton)
+            elif person not in frames:
+                body = person.extrapolated_body(stamp_ns, skeleton)
+            if body is not None:
                 bodies.append(self._rotation.body_to_camera(body))
         return bodies
 

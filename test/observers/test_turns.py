@@ -130,12 +130,18 @@ def test_new_people_are_observed_in_every_image():
     assert {one.number for one in turns.due(people)} == {1, 3}
 
 
+def single_turns():
+    """Return turns with one person in each image; the load is never known."""
+    turns = Turns()
+    turns.count = 1
+    return turns
+
+
 def in_turn(world, frames, start=0, observer=None):
     """Return what was reported and who waited in every image, one person in each."""
     if observer is None:
-        observer = FollowingObserver(world, PersonSearch(world, 0.5, 0.3), turns=Turns())
+        observer = FollowingObserver(world, PersonSearch(world, 0.5, 0.3), turns=single_turns())
         observer.observe(IMAGE, None, 1)
-    observer._turns.count = 1
     seen, waiting = [], []
     for i in range(frames):
         seen.append(observer.observe(IMAGE, None, (start + i + 1) * STEP_NS))
@@ -190,11 +196,10 @@ def test_a_person_who_runs_while_waiting_stays_one_person(speed_px, by_boxes):
     others = [(380 + 40 * i, 20, 395 + 40 * i, 80) for i in range(5)]
     world = World((10, 150, 90, 450), *others)
     observer = FollowingObserver(
-        world, None if by_boxes else PersonSearch(world, 0.5, 0.3), turns=Turns())
+        world, None if by_boxes else PersonSearch(world, 0.5, 0.3), turns=single_turns())
     numbers, counts = set(), []
     for i in range(18 if speed_px > 8 else 33):
         world.people[0] = np.array([10, 150, 90, 450]) + np.array([1, 0, 1, 0]) * i * speed_px
-        observer._turns.count = 1
         seen = observer.observe(IMAGE, None, (i + 1) * STEP_NS, world.people if by_boxes else None)
         numbers |= {one.follower for one in seen if one.box_px[3] > 300}
         counts.append(len(seen) + len(observer.waiting))

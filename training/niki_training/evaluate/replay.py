@@ -2,15 +2,14 @@
 
 from typing import Iterable, Iterator, Sequence
 
-from niki_ros.backends import engine_options
 from niki_ros.body.body import Body
 from niki_ros.body.observation import JointObservation
 from niki_ros.common.settings import PipelineConfig
 from niki_ros.lifters.lifter import load_lifter
+from niki_ros.loading.load_pipeline import configured_solver
 from niki_ros.observers import Observer
 from niki_ros.people.pipeline import Pipeline
 from niki_ros.scene.camera import Camera
-from niki_ros.solvers import load_solver
 import numpy as np
 
 
@@ -67,11 +66,8 @@ class RecordingObserver:
 def replay_pipeline(config: PipelineConfig, observations: Iterable[list[JointObservation]],
                     numbers=None) -> Pipeline:
     """Return a pipeline with the recorded observations of each image in place of the front end."""
-    options = {}
-    if config.solver.name != 'analytic':
-        options = {'refine': config.solver.refine, **engine_options(config.engine, of_joints=True)}
-    return Pipeline(ReplayObserver(observations), load_solver(config.solver.name, **options),
-                    config, load_lifter(config), numbers)
+    return Pipeline(ReplayObserver(observations), configured_solver(config), config,
+                    load_lifter(config), numbers)
 
 
 def replay(pipeline: Pipeline, camera: Camera | None, size,
