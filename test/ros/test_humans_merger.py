@@ -42,18 +42,20 @@ class HumanReader(Node):
     def _on_list(self, message):
         self.lists.append(message)
         new = set(message.ids)
+        # an event comes before the change of `bodies`: tests wait for that
         for body in set(self.bodies) - new:
+            self.events.append(('lost', body))
             for one in self.bodies.pop(body)['subscriptions']:
                 self.destroy_subscription(one)
-            self.events.append(('lost', body))
         for body in new - set(self.bodies):
-            seen = self.bodies[body] = {'roi': [], 'cropped': [], 'joint_states': []}
+            self.events.append(('new', body))
+            seen = {'roi': [], 'cropped': [], 'joint_states': []}
             seen['subscriptions'] = [
                 self.create_subscription(kind, f'/humans/bodies/{body}/{name}',
                                          seen[name].append, 10)
                 for name, kind in (('roi', messages.NormalizedRegionOfInterest2D),
                                    ('cropped', Image), ('joint_states', JointState))]
-            self.events.append(('new', body))
+            self.bodies[body] = seen
 
 
 def camera_node(side, *more):
