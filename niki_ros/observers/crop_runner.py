@@ -18,17 +18,19 @@ class CropRunner:
 
     def run(self, image_rgb, camera: Camera, followed: Sequence[FollowedPerson],
             new: Sequence[FollowedPerson], stamp_ns: int,
-            waiting: Sequence[FollowedPerson] = ()) -> None:
+            waiting: Sequence[FollowedPerson] = (), one_pass: bool = False) -> None:
         """
         Update the people by the image, new ones until their crops fit.
 
         :param waiting: other people in the image, as they were in an image before; not updated.
+        :param one_pass: new people are estimated once; later images make their crops fit.
         """
+        passes = 1 if one_pass else self._network.passes
         estimates = self._estimates(image_rgb, camera, [*followed, *new])
         count = len(followed)
         self._update(followed, self._second_look.improved(
             image_rgb, camera, followed, estimates[:count], stamp_ns, waiting), stamp_ns)
-        self._settle(image_rgb, camera, new, estimates[count:], stamp_ns)
+        self._settle(image_rgb, camera, new, estimates[count:], stamp_ns, passes)
         # next to another person the network may miss this one, or see the other one
         known = [*followed, *waiting]
         people = [*known, *new]
@@ -39,12 +41,12 @@ class CropRunner:
                 one.begin_again()
                 painted = self._second_look.painted(image_rgb, one, others)
                 self._settle(painted, camera, [one], self._estimates(painted, camera, [one]),
-                             stamp_ns)
+                             stamp_ns, passes)
 
-    def _settle(self, image_rgb, camera, new, estimates, stamp_ns: int) -> None:
+    def _settle(self, image_rgb, camera, new, estimates, stamp_ns: int, passes: int) -> None:
         """Update new people by their first estimates and those in the crops that follow."""
         self._update(new, estimates, stamp_ns)
-        for _ in range(self._network.passes - 1):
+        for _ in range(passes - 1):
             seen = [one for one in new if one.estimate is not None]
             self._update(seen, self._estimates(image_rgb, camera, seen), stamp_ns)
 

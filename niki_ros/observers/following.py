@@ -2,7 +2,8 @@
 Front end that follows each person from image to image in a crop, all crops in one batch.
 
 The estimate in one image gives the crop in the next. A detector runs some times a second in
-addition. The crop of a newly detected person is estimated several times, until it fits.
+addition. The crop of a newly detected person is estimated several times, until it fits: at once
+while nobody is followed, else in the next images, so that none takes much longer than others.
 """
 
 from dataclasses import dataclass
@@ -40,7 +41,6 @@ class FollowNumbers:
     max_gap_ns: int = 10_000_000_000  # after a longer gap between two images a new stream begins
     max_unseen_ns: int = 250_000_000  # an unseen person is looked for in the same crop
     max_behind_ns: int = 1_000_000_000  # likewise a person behind another one
-    max_new_per_image: int = 2  # new people while others are followed, of weak detections one
     # images in a row in which such a person must be seen before being reported: a crop that shows
     # two people settles on one of them in the next image
     confirm_images: int = 3
@@ -177,7 +177,8 @@ class FollowingObserver:
             one.unconfirmed_images = max(one.unconfirmed_images - 1, 0)
         start_s = perf_counter()
         self._runner.run(image, camera, due, new, stamp_ns,
-                         [one for one in followed if one not in due])
+                         [one for one in followed if one not in due],
+                         one_pass=bool(followed))
         self._network_s += perf_counter() - start_s
         unconfirmed = [*(one for one in followed if one.unconfirmed_images), *new]
         self._refused.add([one for one in unconfirmed
@@ -220,7 +221,7 @@ class FollowingObserver:
         """Return people for the boxes that are no followed ones, as far as there is room."""
         followed, numbers = self._followed, self._numbers
         room = self._max_people - len(followed)
-        room = min(room, numbers.max_new_per_image) if followed else room
+        room = min(room, 1) if followed else room  # no image takes much longer than others
         new: List[FollowedPerson] = []
         while self._candidates and len(new) < room:
             candidate = box, is_weak = self._candidates.pop(0)
@@ -236,8 +237,6 @@ class FollowingObserver:
                 unconfirmed_images=numbers.confirm_images if followed else 0, is_weak=is_weak)
             one.truncation.add_detection(box, camera.height)
             new.append(one)
-            if is_weak and followed:
-                break
         if len(followed) + len(new) >= self._max_people:
             self._candidates = []
         return new

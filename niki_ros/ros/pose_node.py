@@ -13,7 +13,13 @@ from niki_ros.ros.graph_checks import duplicate_node_faults, other_publishers
 from niki_ros.ros.health import Health, node_statuses, pipeline_summary
 from niki_ros.ros.lifecycle import ERROR, ReportingLifecycleNode, SUCCESS
 from niki_ros.ros.parameters import NodeParameters
-from niki_ros.ros.process import keep_memory, ProcessNode, release_memory, run_node
+from niki_ros.ros.process import (
+    keep_memory,
+    prepare_log,
+    ProcessNode,
+    release_memory,
+    run_node,
+)
 from niki_ros.ros.settings import LaunchConfig, NodeConfig
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
@@ -121,6 +127,7 @@ class PoseNode(ProcessNode, ReportingLifecycleNode):
         if self._settings.foreign:
             level = WARN if self._settings.perhaps_misspelled else OK
             self.faults.hold('parameter_foreign', self._settings.foreign, level, log=False)
+        prepare_log()
         keep_memory()
         self.get_logger().info(f'configured: {pipeline_summary(self.pipeline.describe())}')
 

@@ -207,8 +207,8 @@ def test_boxes_of_earlier_searches_do_not_accumulate():
     del world.batches[:]
     world.hidden_from_detector = True
     observer.search.detector.detect = lambda image: (np.zeros((0, 4)), np.zeros(0))
-    watch(world, 60, 120, observer)
-    assert sum(size > 1 for size in world.batches) <= 100 / 2
+    watch(world, 150, 120, observer)
+    assert sum(size > 1 for size in world.batches) <= 100, 'those of one search, one in an image'
 
 
 def test_given_boxes_are_followed():
@@ -251,6 +251,18 @@ def test_images_do_not_wait_for_a_search():
     assert all(len(one) == 1 for one in seen) and world.detections == 1
     go.set()
     observer.close()
+
+
+def test_no_image_waits_for_the_crop_of_a_new_person():
+    world = World(LEFT)
+    _, observer = watch(world, 5)
+    world.people += [np.asarray(box, float) for box in (RIGHT, (250, 100, 330, 400))]
+    runs, seen = [], []
+    for i in range(5, 35):
+        before = len(world.batches)
+        seen += watch(world, 1, i, observer)[0]
+        runs.append(len(world.batches) - before)
+    assert len(seen[-1]) == 3 and set(runs) == {1}
 
 
 def test_failing_detector_is_a_fault():
