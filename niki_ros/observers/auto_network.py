@@ -8,7 +8,12 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from niki_ros.common.settings import ObserverConfig
 from niki_ros.observers.load_window import LoadWindow
-from niki_ros.observers.person_network import CropEstimate, PersonNetwork, Workload
+from niki_ros.observers.person_network import (
+    CropEstimate,
+    LARGER_CROPS,
+    PersonNetwork,
+    Workload,
+)
 from niki_ros.scene.camera import Camera
 import numpy as np
 
@@ -91,8 +96,9 @@ class AutoNetwork:
                 self._loaded = None
         return self._timed(self._network.estimate, image_rgb, camera, crops)
 
-    def disagreement(self, image_rgb, camera: Camera, estimates) -> np.ndarray:
-        return self._timed(self._network.disagreement, image_rgb, camera, estimates)
+    def disagreement(self, image_rgb, camera: Camera, estimates,
+                     larger_crops=LARGER_CROPS) -> np.ndarray:
+        return self._timed(self._network.disagreement, image_rgb, camera, estimates, larger_crops)
 
     def describe(self) -> Dict[str, str]:
         cost = ', '.join(f'{size} {1e3 * cost:.0f}' for size, cost in self._cost_s.items())

@@ -6,7 +6,7 @@ from niki_ros.body.observation import JointObservation
 from niki_ros.images.boxes import checked_box
 from niki_ros.observers.crop import Crop
 from niki_ros.observers.graph_network import GraphNetwork
-from niki_ros.observers.person_network import CropEstimate
+from niki_ros.observers.person_network import CropEstimate, LARGER_CROPS
 from niki_ros.scene.camera import Camera
 import numpy as np
 
@@ -52,9 +52,10 @@ class CropNetwork(GraphNetwork):
         return [self._estimate(row, square, camera, box)
                 for row, square, box in zip(rows, squares, crops)]
 
-    def disagreement(self, image_rgb, camera: Camera, estimates) -> np.ndarray:
-        """Return zeros (n,): these networks are not run on larger crops."""
-        return np.zeros(len(estimates))
+    def disagreement(self, image_rgb, camera: Camera, estimates,
+                     larger_crops=LARGER_CROPS) -> np.ndarray:
+        """Return zeros (n, crops): these networks are not run on larger crops."""
+        return np.zeros((len(estimates), len(larger_crops)))
 
     def _estimate(self, row, square, camera, box_px) -> CropEstimate:
         observation = self._observation(row, square, camera, box_px)

@@ -21,7 +21,7 @@ from niki_ros.observers.crop_runner import CropRunner
 from niki_ros.observers.followed_person import FollowedPerson, without_duplicates
 from niki_ros.observers.image_period import ImagePeriod
 from niki_ros.observers.occlusion import with_occluded_joints_hidden
-from niki_ros.observers.person_network import PersonNetwork, Workload
+from niki_ros.observers.person_network import LARGER_CROPS, PersonNetwork, Workload
 from niki_ros.observers.recognition import exchange_mistaken, recognise
 from niki_ros.observers.search import PersonSearch, SearchResult
 from niki_ros.observers.turns import Turns
@@ -245,15 +245,15 @@ class FollowingObserver:
                           stamp_ns: int) -> None:
         due = [(one, one.estimate) for one in people if one.estimate is not None
                and one.looked_ns == stamp_ns and one.truncation.is_due(one.estimate, stamp_ns)]
-        again = [pair for pair in due if pair[0].truncation.checked_ns is not None]
-        if again:  # one person per image, so that no image takes much longer than others
-            oldest = min(again, key=lambda pair: pair[0].truncation.checked_ns or 0)
-            due = [pair for pair in due if pair is oldest
-                   or pair[0].truncation.checked_ns is None]
+        first = [pair for pair in due if pair[0].truncation.checked_ns is None]
+        # else one crop in an image, so that no image takes much longer than others
+        due = first or sorted(due, key=lambda pair: pair[0].truncation.checked_ns or 0)[:1]
         if due:
-            values = self.network.disagreement(image, camera, [estimate for _, estimate in due])
-            for (one, _), value in zip(due, values):
-                one.truncation.update(float(value), stamp_ns)
+            crops = LARGER_CROPS if first else (due[0][0].truncation.next_crop,)
+            values = self.network.disagreement(
+                image, camera, [estimate for _, estimate in due], crops)
+            for (one, _), disagreement in zip(due, values):
+                one.truncation.update(crops, disagreement, stamp_ns)
         count = sum(one.truncation.is_truncated for one in people)
         if count:
             self.faults['person_cut_off'] = (

@@ -1,7 +1,7 @@
 """The interface of networks that observe one person in a crop of the image."""
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, NamedTuple, Optional, Protocol
+from typing import Any, Dict, List, NamedTuple, Optional, Protocol, Sequence
 
 from niki_ros.body.observation import JointObservation
 from niki_ros.scene.camera import Camera
@@ -27,6 +27,10 @@ class Workload(NamedTuple):
     busy_s: float  # that the image before took in all, 0 = not known
 
 
+LARGER_CROPS = (0, 1)
+"""Numbers of the larger crops in which an estimate is checked."""
+
+
 class PersonNetwork(Protocol):
     """One graph that observes people, each in a crop of their own."""
 
@@ -40,12 +44,13 @@ class PersonNetwork(Protocol):
                  crops: List[Any]) -> List[CropEstimate]:
         """Return one estimate for every crop of the image (H, W, 3) uint8, in one batch."""
 
-    def disagreement(self, image_rgb: np.ndarray, camera: Camera,
-                     estimates: List[CropEstimate]) -> np.ndarray:
+    def disagreement(self, image_rgb: np.ndarray, camera: Camera, estimates: List[CropEstimate],
+                     larger_crops: Sequence[int] = LARGER_CROPS) -> np.ndarray:
         """
-        Return by how much estimates in larger crops differ from ``estimates`` (n,).
+        Return by how much estimates in larger crops differ from ``estimates`` (n, crops).
 
-        0 = they are the same; from about 0.5 on the estimate depends on the crop and is wrong.
+        0 = they are the same; from a sum of about 0.5 over all ``LARGER_CROPS`` on the estimate
+        depends on the crop and is wrong.
         """
 
     def set_workload(self, workload: Workload) -> None:

@@ -8,10 +8,10 @@ larger crops, and is not reported where the estimates disagree.
 """
 
 from dataclasses import dataclass
-from typing import Optional
+from typing import Optional, Sequence
 
 from niki_ros.images.boxes import share_within
-from niki_ros.observers.person_network import CropEstimate
+from niki_ros.observers.person_network import CropEstimate, LARGER_CROPS
 import numpy as np
 
 
@@ -30,10 +30,10 @@ class TruncationNumbers:
     whole_disagreement: float = 0.3  # a truncated person is whole again below this
     sure_disagreement: float = 0.18  # limit in the first image; 9 of 10 whole people are below it
     half_life_ns: int = 50_000_000  # of the weight of earlier checks
-    # between two checks, which cost two estimates each: of people below ``sure_disagreement``, and
-    # of all others
-    sure_period_ns: int = 250_000_000
-    unsure_period_ns: int = 100_000_000
+    # between two checks, each in one of the larger crops: of people below ``sure_disagreement``,
+    # and of all others
+    sure_period_ns: int = 125_000_000
+    unsure_period_ns: int = 50_000_000
 
 
 class TruncationCheck:
@@ -44,6 +44,8 @@ class TruncationCheck:
         self._numbers = numbers
         self._is_box_at_border = False
         self._disagreement: Optional[float] = None
+        self._of_crops = np.zeros(len(LARGER_CROPS))  # in the last check in each of them
+        self.next_crop = 0  # of the larger crops, for the next check
         self.checked_ns: Optional[int] = None  # stamp of the last check, None before the first
 
     def add_detection(self, box_px, height_px: int) -> None:
@@ -71,8 +73,14 @@ class TruncationCheck:
         period_ns = numbers.sure_period_ns if is_sure else numbers.unsure_period_ns
         return stamp_ns - self.checked_ns >= period_ns
 
-    def update(self, disagreement: float, stamp_ns: int) -> None:
-        """Note the disagreement of the network in larger crops."""
+    def update(self, larger_crops: Sequence[int], disagreement: np.ndarray,
+               stamp_ns: int) -> None:
+        """Note the disagreement (n,) of the network in some of the larger crops."""
+        self._of_crops[list(larger_crops)] = disagreement
+        self.next_crop = (larger_crops[-1] + 1) % len(LARGER_CROPS)
+        self._add(float(self._of_crops.sum()), stamp_ns)
+
+    def _add(self, disagreement: float, stamp_ns: int) -> None:
         numbers = self._numbers
         if self._disagreement is None or self.checked_ns is None:
             self._disagreement, limit = disagreement, numbers.sure_disagreement

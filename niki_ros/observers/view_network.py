@@ -7,11 +7,11 @@ the crop in the next image.
 """
 
 from dataclasses import dataclass, replace
-from typing import Dict, List, Tuple
+from typing import Dict, List, Sequence, Tuple
 
 from niki_ros.images.pixels import network_input, rgb_of_view
 from niki_ros.observers.graph_network import GraphNetwork
-from niki_ros.observers.person_network import CropEstimate
+from niki_ros.observers.person_network import CropEstimate, LARGER_CROPS
 from niki_ros.scene.camera import Camera
 from niki_ros.scene.person_view import PersonView, view_of_body
 import numpy as np
@@ -92,26 +92,27 @@ class ViewNetwork(GraphNetwork):
         return [self._estimate(row, view, camera, size)
                 for row, view in zip(self._run(image_rgb, camera, crops), crops)]
 
-    def disagreement(self, image_rgb, camera: Camera, estimates: List[CropEstimate]) -> np.ndarray:
+    def disagreement(self, image_rgb, camera: Camera, estimates: List[CropEstimate],
+                     larger_crops: Sequence[int] = LARGER_CROPS) -> np.ndarray:
         """
-        Return by how much estimates in larger crops differ from ``estimates`` (n,).
+        Return by how much estimates in larger crops differ from ``estimates`` (n, crops).
 
-        That is the sum over two crops of the median shift of the points, over the size of the
-        body, and of the weighted probability that no person is there.
+        That is the median shift of the points, over the size of the body, and the weighted
+        probability that no person is there.
         """
-        numbers, count = self._view_numbers, len(self._view_numbers.larger_up_ratios)
+        numbers = self._view_numbers
+        up_ratios = [numbers.larger_up_ratios[i] for i in larger_crops]
         crops = [one.next_crop.enlarged(numbers.larger_width_ratio, up_ratio)
-                 for one in estimates for up_ratio in numbers.larger_up_ratios]
-        total = np.zeros(len(estimates))
+                 for one in estimates for up_ratio in up_ratios]
+        result = np.empty(len(crops))
         for number, (row, crop) in enumerate(zip(self._run(image_rgb, camera, crops), crops)):
-            before = np.asarray(estimates[number // count].points_px)
+            before = np.asarray(estimates[number // len(up_ratios)].points_px)
             now = camera.project(crop.rays(self._compared_px(row), SIZE_PX))
             size = max(float(np.ptp(before, axis=0).max()), 1.0)
             shift = float(np.median(np.linalg.norm(now - before, axis=1))) / size
             absence = 1.0 - float(row[self.PRESENCE][0])
-            total[number // count] += (np.nan_to_num(shift, nan=1.0)
-                                       + numbers.absence_ratio * absence)
-        return total
+            result[number] = np.nan_to_num(shift, nan=1.0) + numbers.absence_ratio * absence
+        return result.reshape(len(estimates), len(up_ratios))
 
     def _run(self, image_rgb, camera, crops) -> List[Dict[str, np.ndarray]]:
         """Return the outputs of every view by name, float64."""

@@ -6,7 +6,7 @@ import threading
 
 from niki_ros.body.observation import JointObservation
 from niki_ros.observers.following import FollowingObserver
-from niki_ros.observers.person_network import CropEstimate
+from niki_ros.observers.person_network import CropEstimate, LARGER_CROPS
 from niki_ros.observers.search import parts_of, PersonSearch
 import numpy as np
 import pytest
@@ -54,9 +54,10 @@ class World:
             return CropEstimate(observation(crop), 0.1, crop)
         return CropEstimate(observation(near), self.present, near)
 
-    def disagreement(self, image, camera, estimates):
-        self.checked += len(estimates)
-        return np.full(len(estimates), self.disagrees)
+    def disagreement(self, image, camera, estimates, larger_crops=LARGER_CROPS):
+        count = len(estimates) * len(larger_crops)
+        self.checked += count
+        return np.full((len(estimates), len(larger_crops)), self.disagrees / len(LARGER_CROPS))
 
     def detect(self, image_rgb):
         with self.lock:
