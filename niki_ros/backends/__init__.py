@@ -20,7 +20,8 @@ def load_engine(model: Union[str, PathLike, bytes], backend: str = 'onnxruntime'
 
     :param model: a model folder, an ``.onnx`` file, or the bytes of one.
     :param backend: ``onnxruntime`` or ``tensorrt``; there is no fallback to the other.
-    :param precision: ``fp32`` or ``fp16``, of a model folder only; None = its main graph.
+    :param precision: ``fp32``, ``fp16`` or, in onnxruntime, ``int8``; of a model folder only, None
+        = its main graph.
     :param options: of the backend: ``device``, ``threads`` and ``parallel`` (onnxruntime);
         ``max_batch`` and ``on_mismatch`` (tensorrt).
     :raises ModelError: when the model is missing or damaged, or has no graph of this precision.
@@ -29,6 +30,8 @@ def load_engine(model: Union[str, PathLike, bytes], backend: str = 'onnxruntime'
     _check_choice('backend', backend, BACKENDS)
     if precision is not None:
         _check_choice('precision', precision, PRECISIONS)
+    if (backend, precision) == ('tensorrt', 'int8'):
+        raise BackendError('backend tensorrt: INT8 graphs are made for CPUs; use fp16')
     load = _loader(backend)
     known = signature(load).parameters
     for name in options:
@@ -55,10 +58,12 @@ def load_folder_engine(folder: ModelFolder, outputs: Dict[str, tuple], **options
     return engine
 
 
-def engine_options(settings, one_thread: bool = False) -> dict:
+def engine_options(settings, one_thread: bool = False,
+                   folder: Optional[ModelFolder] = None) -> dict:
     """
     Return the options of :func:`load_engine` from ``common.settings.EngineConfig``.
 
+    :param folder: with it the precision is that of its INT8 graph where the settings say so.
     :param one_thread: of onnxruntime, instead of those of the settings. For graphs whose input is
         joints: reading the weights takes most of their time (niki-temporal of one and two people:
         1.8 and 2.1 ms with one thread, 2.0 and 2.8 with two).
@@ -67,6 +72,9 @@ def engine_options(settings, one_thread: bool = False) -> dict:
              'tensorrt': ('max_batch', 'on_mismatch')}
     options = {name: getattr(settings, name)
                for name in ('backend', 'precision', *names[settings.backend])}
+    runs_int8 = settings.int8 and (settings.backend, settings.device) == ('onnxruntime', 'cpu')
+    if folder and runs_int8 and 'int8' in folder.precisions:
+        options['precision'] = 'int8'
     if one_thread and 'threads' in options:
         options.update(threads=1, parallel=1)
     return options

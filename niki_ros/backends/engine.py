@@ -7,7 +7,7 @@ from niki_ros.common.errors import InputError
 import numpy as np
 
 BACKENDS = ('onnxruntime', 'tensorrt')
-PRECISIONS = ('fp32', 'fp16')
+PRECISIONS = ('fp32', 'fp16', 'int8')
 
 
 @dataclass(frozen=True)

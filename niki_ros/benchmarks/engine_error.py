@@ -22,6 +22,8 @@ Arrays = Dict[str, np.ndarray]
 LIMITS = {'landmarks': {'mm': 1.0, 'px': 0.25}, 'look': {'mm': 2.0, 'px': 0.25},
           'nanodet': {'px': 0.5, 'score': 0.01}, '': {'mm': 0.5}}
 """Largest 99th percentile of each measure, by kind of model; '' = every other kind."""
+INT8_LIMITS = {'px': 10.0, 'score': 0.1}
+"""The same of INT8 graphs: a search for people needs no exact boxes."""
 HEATMAP_DEPTH_M = 2.2
 """Depth of HybrIK's heat map; its outputs u, v and d are ratios of it."""
 LANDMARKS_COUNT = 33
@@ -32,9 +34,11 @@ _FRAME_PERIOD_NS = 33_333_333
 _MAX_POSES_PER_RUN, _MAX_IMAGES_PER_RUN = 64, 4
 
 
-def limits_of(manifest: dict, first: Optional[float] = None) -> Dict[str, float]:
+def limits_of(manifest: dict, first: Optional[float] = None,
+              precision: str = 'fp32') -> Dict[str, float]:
     """Return the limits for a model by measure; ``first`` replaces that of the first measure."""
-    limits = dict(LIMITS.get(manifest['kind'], LIMITS['']))
+    limits = dict(INT8_LIMITS if precision == 'int8'
+                  else LIMITS.get(manifest['kind'], LIMITS['']))
     if first is not None:
         limits[next(iter(limits))] = first
     return limits

@@ -34,9 +34,10 @@ def load_observer(config: PipelineConfig, detector: Optional[Detector] = None,
     try:
         if detector is None and settings.detector:
             from niki_ros.models.model_store import find_model
+            folder = find_model(settings.detector)
             # of live images all of it runs in the thread of the search, with its low priority
-            detector = load_detector(find_model(settings.detector).path,
-                                     **engine_options(config.engine, one_thread=not wait))
+            detector = load_detector(folder.path, **engine_options(
+                config.engine, one_thread=not wait, folder=folder))
     except BaseException:
         network.close()
         raise

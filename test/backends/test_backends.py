@@ -78,7 +78,9 @@ def test_inputs_are_refused_by_name(tmp_path):
 
 
 @pytest.mark.parametrize('options, says', [
-    ({'backend': 'openvino'}, 'onnxruntime, tensorrt'), ({'precision': 'int4'}, 'fp32, fp16'),
+    ({'backend': 'openvino'}, 'onnxruntime, tensorrt'),
+    ({'precision': 'int4'}, 'fp32, fp16, int8'),
+    ({'backend': 'tensorrt', 'precision': 'int8'}, 'CPUs'),
     ({'device': 'tpu'}, 'cpu, cuda, tensorrt'), ({'thread': 3}, "'thread'"),
 ])
 def test_options_that_do_not_exist_are_refused(options, says):

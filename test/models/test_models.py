@@ -37,7 +37,7 @@ def test_the_models_that_ship_are_intact(capsys):
     """Every graph is read or rebuilt, in every precision."""
     assert main(['models', 'verify']) == 0
     assert capsys.readouterr().out.splitlines() == [f'{name}: good' for name in SHIPPED]
-    assert all(f.precisions == ('fp32', 'fp16') for f in model_store.shipped_folders())
+    assert all(f.precisions[:2] == ('fp32', 'fp16') for f in model_store.shipped_folders())
 
 
 def test_all_models_together_are_smaller_than_50_mb():

@@ -3,9 +3,11 @@
 import json
 
 from niki_ros import load_pipeline
+from niki_ros.benchmarks.check_images import check_images
 from niki_ros.common.errors import ConfigError, ModelError
 from niki_ros.common.setting import apply_settings
 from niki_ros.common.settings import PipelineConfig
+from niki_ros.images.boxes import overlap
 from niki_ros.observers import load_observer
 from niki_ros.observers.detectors import DETECTORS
 import numpy as np
@@ -36,8 +38,21 @@ def test_default_front_end(model):
     assert about['detector'] == 'people'
     for role in ('observer', 'detector'):
         assert about[f'{role}_library'] == 'onnxruntime' and about[f'{role}_device'] == 'cpu'
-        assert about[f'{role}_precision'] == 'fp32'
+    assert about['observer_precision'] == 'fp32' and about['detector_precision'] == 'int8'
     observer.close()
+
+
+def test_the_detector_in_int8_finds_the_same_people():
+    observers = [load_observer(config(engine__int8=use)) for use in (False, True)]
+    detectors = [observer.search.detector for observer in observers]
+    assert [one.describe()['precision'] for one in detectors] == ['fp32', 'int8']
+    for image in check_images():
+        (found, scores), (same, _) = (one.detect(image.image_rgb) for one in detectors)
+        assert len(found)
+        for box in found[scores > 0.36]:  # the detector's limit is 0.3
+            assert max((overlap(box, other) for other in same), default=0.0) > 0.8
+    for one in observers:
+        one.close()
 
 
 def test_missing_backend_is_an_error():

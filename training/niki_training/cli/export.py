@@ -10,6 +10,8 @@ VERBS = {
     'checkpoint': ('niki_training.cli.export_checkpoint',
                    'export a checkpoint to a model folder (default)'),
     'cast': ('niki_training.export.fp16_folder', 'add an FP16 graph to a model folder'),
+    'quantize': ('niki_training.export.int8_folder',
+                 'add an INT8 graph, for CPUs, to the model folder of a detector'),
     'share': ('niki_training.export.graph_delta',
               'store a graph as a delta to the graph of another folder'),
 }

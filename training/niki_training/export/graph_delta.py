@@ -10,14 +10,24 @@ from pathlib import Path
 
 from niki_ros.common.errors import ModelError
 from niki_ros.models import model_folder
-from niki_ros.models.graph_delta import apply_delta, COPY, LITERAL, TO_FP16, TO_FP32
+from niki_ros.models.graph_delta import (
+    apply_delta,
+    COPY,
+    int8_of,
+    LITERAL,
+    TO_FP16,
+    TO_FP32,
+    TO_INT8,
+)
 from niki_ros.models.model_folder import ModelFolder
 import numpy as np
 import onnx
+from onnx import numpy_helper
 
 from niki_training.export.graph_facts import tensors_of
 
 DELTA = 'model.delta.npz'
+_INT8 = '_quantized'  # end of the names of INT8 weights, as ONNX Runtime gives them
 _MAX_DELTA_RATIO = 0.2  # of a delta to its graph; without common weights it is 0.9
 _MIN_WEIGHT_BYTES = 64  # smaller weights stay literal: an entry of ``parts`` has 24 bytes
 
@@ -25,22 +35,34 @@ _MIN_WEIGHT_BYTES = 64  # smaller weights stay literal: an entry of ``parts`` ha
 def make_delta(base: bytes, graph: bytes) -> bytes:
     """Return the delta from which ``apply_delta(base, delta)`` rebuilds ``graph``."""
     sources = _sources(base)
+    int8_scales = _int8_scales(graph)
     parts: list[tuple[int, int, int]] = []
+    scales: list[float] = []
     literal, done = b'', 0
     for raw in _raw_weights(graph):
         at = graph.find(raw, done)
-        if raw not in sources or at < 0:
+        channels = int8_scales.get(raw)
+        source = (sources.get(raw) if channels is None
+                  else _fp16_source(base, np.frombuffer(raw, np.int8), channels))
+        if source is None or at < 0:
             continue
         if at > done:
             parts.append((LITERAL, len(literal), at - done))
             literal += graph[done:at]
-        parts.append(sources[raw])
+        if channels is None:
+            parts.append(source)
+        else:
+            size = source[2] // len(channels)
+            parts += [(TO_INT8, source[1] + i * size, size) for i in range(len(channels))]
+            scales += channels.tolist()
         done = at + len(raw)
     parts.append((LITERAL, len(literal), len(graph) - done))
     literal += graph[done:]
     file = BytesIO()
-    np.savez_compressed(file, parts=np.array(parts, np.int64),
-                        literal=np.frombuffer(literal, np.uint8))
+    arrays = {'parts': np.array(parts, np.int64), 'literal': np.frombuffer(literal, np.uint8)}
+    if scales:
+        arrays['scales'] = np.array(scales, np.float32)
+    np.savez_compressed(file, **arrays)
     assert apply_delta(base, file.getvalue()) == graph
     return file.getvalue()
 
@@ -49,6 +71,26 @@ def _raw_weights(graph: bytes) -> list[bytes]:
     inner = onnx.load_model_from_string(graph).graph
     return [tensor.raw_data for _, tensor in tensors_of(inner)
             if len(tensor.raw_data) >= _MIN_WEIGHT_BYTES]
+
+
+def _int8_scales(graph: bytes) -> dict[bytes, np.ndarray]:
+    """Return bytes of INT8 weights → the scale (channels,) of each output channel."""
+    tensors = dict(tensors_of(onnx.load_model_from_string(graph).graph))
+    return {tensor.raw_data: numpy_helper.to_array(tensors[name[:-len(_INT8)] + '_scale']).ravel()
+            for name, tensor in tensors.items() if name.endswith(_INT8)
+            and tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) > 1}
+
+
+def _fp16_source(base: bytes, int8: np.ndarray, scales: np.ndarray):
+    """Return the part of ``base`` with the weights in FP16, None where it has none."""
+    per_value = np.repeat(scales, len(int8) // len(scales))
+    for raw in _raw_weights(base):
+        if len(raw) == 2 * len(int8):
+            with np.errstate(all='ignore'):     # integers read as floats
+                found = int8_of(np.frombuffer(raw, '<f2'), per_value)
+            if np.array_equal(found, int8):
+                return COPY, base.find(raw), len(raw)
+    return None
 
 
 def _sources(base: bytes) -> dict[bytes, tuple[int, int, int]]:
