@@ -34,7 +34,7 @@ class World:
         self.people = [np.asarray(box, float) for box in boxes]
         self.hidden_from_detector = False
         self.batches, self.detections, self.present, self.score = [], 0, 1.0, 0.9
-        self.checked, self.disagrees = 0, 0.0
+        self.checked, self.disagrees = [], 0.0
         self.lock = threading.Lock()
 
     def crop_of(self, box_px, camera):
@@ -55,8 +55,7 @@ class World:
         return CropEstimate(observation(near), self.present, near)
 
     def disagreement(self, image, camera, estimates, larger_crops=LARGER_CROPS):
-        count = len(estimates) * len(larger_crops)
-        self.checked += count
+        self.checked += [tuple(larger_crops)] * len(estimates)
         return np.full((len(estimates), len(larger_crops)), self.disagrees / len(LARGER_CROPS))
 
     def detect(self, image_rgb):
@@ -125,10 +124,11 @@ def test_truncated_person_is_reported_once_larger_crops_agree():
 def test_whole_people_are_rarely_checked_in_larger_crops():
     world = World(BELOW_BORDER)
     watch(world, 10)
-    assert world.checked == 0
+    assert not world.checked
     world = World(AT_BORDER)
     seen, _ = watch(world, 31)
-    assert all(len(people) == 1 for people in seen) and 4 <= world.checked <= 10
+    assert all(len(people) == 1 for people in seen) and 4 <= len(world.checked) <= 10
+    assert world.checked[:4] == [LARGER_CROPS, (0,), (1,), (0,)], 'later one in an image'
 
 
 def test_person_who_becomes_truncated_is_left_out():
