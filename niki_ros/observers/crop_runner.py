@@ -18,14 +18,13 @@ class CropRunner:
 
     def run(self, image_rgb, camera: Camera, followed: Sequence[FollowedPerson],
             new: Sequence[FollowedPerson], stamp_ns: int,
-            waiting: Sequence[FollowedPerson] = (), one_pass: bool = False) -> None:
+            waiting: Sequence[FollowedPerson] = (), passes: int = 1) -> None:
         """
-        Update the people by the image, new ones until their crops fit.
+        Update the people by the image.
 
         :param waiting: other people in the image, as they were in an image before; not updated.
-        :param one_pass: new people are estimated once; later images make their crops fit.
+        :param passes: estimates of new people, each in the crop of the one before.
         """
-        passes = 1 if one_pass else self._network.passes
         estimates = self._estimates(image_rgb, camera, [*followed, *new])
         count = len(followed)
         self._update(followed, self._second_look.improved(

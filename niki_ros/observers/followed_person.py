@@ -39,6 +39,11 @@ class FollowedPerson:
     def __post_init__(self):
         self.first_crop, self.first_box_px = self.crop, self.box_px
 
+    @property
+    def is_settled(self) -> bool:
+        """Return whether the crop has been estimated often enough to fit."""
+        return self.unconfirmed_images <= 1
+
     def update(self, estimate: CropEstimate, stamp_ns: int, min_presence: float) -> None:
         """Note the estimate of one image; crop and box stay where the person is not seen."""
         self.was_seen, self.looked_ns = self.estimate is not None, stamp_ns

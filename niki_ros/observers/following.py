@@ -21,7 +21,7 @@ from niki_ros.observers.crop_runner import CropRunner
 from niki_ros.observers.followed_person import FollowedPerson, without_duplicates
 from niki_ros.observers.image_period import ImagePeriod
 from niki_ros.observers.occlusion import with_occluded_joints_hidden
-from niki_ros.observers.person_network import LARGER_CROPS, PersonNetwork, Workload
+from niki_ros.observers.person_network import PersonNetwork, Workload
 from niki_ros.observers.recognition import exchange_mistaken, recognise
 from niki_ros.observers.search import PersonSearch, SearchResult
 from niki_ros.observers.turns import Turns
@@ -41,6 +41,7 @@ class FollowNumbers:
     max_gap_ns: int = 10_000_000_000  # after a longer gap between two images a new stream begins
     max_unseen_ns: int = 250_000_000  # an unseen person is looked for in the same crop
     max_behind_ns: int = 1_000_000_000  # likewise a person behind another one
+    max_new_per_image: int = 2  # new people while others are followed, of weak detections one
     # images in a row in which such a person must be seen before being reported: a crop that shows
     # two people settles on one of them in the next image
     confirm_images: int = 3
@@ -160,7 +161,8 @@ class FollowingObserver:
             one.missed_searches = 0 if is_confirmed else one.missed_searches + found.is_whole
             one.truncation.add_detections(found.boxes_px, one.box_px, camera.height)
         if found.is_whole:  # truncated people may be seen whole again: they are begun anew
-            self._followed = [one for one in self._followed if not one.truncation.is_truncated]
+            self._followed = [one for one in self._followed
+                              if not one.truncation.is_begun_anew(stamp_ns)]
         self._lost.expire(stamp_ns)
         order = np.argsort(-found.scores, kind='stable')
         return [Candidate(found.boxes_px[i], found.scores[i] < search.min_score
@@ -178,7 +180,7 @@ class FollowingObserver:
         start_s = perf_counter()
         self._runner.run(image, camera, due, new, stamp_ns,
                          [one for one in followed if one not in due],
-                         one_pass=bool(followed))
+                         1 if followed else self.network.passes)
         self._network_s += perf_counter() - start_s
         unconfirmed = [*(one for one in followed if one.unconfirmed_images), *new]
         self._refused.add([one for one in unconfirmed
@@ -221,7 +223,7 @@ class FollowingObserver:
         """Return people for the boxes that are no followed ones, as far as there is room."""
         followed, numbers = self._followed, self._numbers
         room = self._max_people - len(followed)
-        room = min(room, 1) if followed else room  # no image takes much longer than others
+        room = min(room, numbers.max_new_per_image) if followed else room
         new: List[FollowedPerson] = []
         while self._candidates and len(new) < room:
             candidate = box, is_weak = self._candidates.pop(0)
@@ -237,6 +239,8 @@ class FollowingObserver:
                 unconfirmed_images=numbers.confirm_images if followed else 0, is_weak=is_weak)
             one.truncation.add_detection(box, camera.height)
             new.append(one)
+            if is_weak and followed:
+                break
         if len(followed) + len(new) >= self._max_people:
             self._candidates = []
         return new
@@ -244,12 +248,13 @@ class FollowingObserver:
     def _check_truncation(self, image, camera, people: List[FollowedPerson],
                           stamp_ns: int) -> None:
         due = [(one, one.estimate) for one in people if one.estimate is not None
-               and one.looked_ns == stamp_ns and one.truncation.is_due(one.estimate, stamp_ns)]
+               and one.looked_ns == stamp_ns and one.is_settled
+               and one.truncation.is_due(one.estimate, stamp_ns)]
         first = [pair for pair in due if pair[0].truncation.checked_ns is None]
-        # else one crop in an image, so that no image takes much longer than others
+        # else one person in an image, so that no image takes much longer than others
         due = first or sorted(due, key=lambda pair: pair[0].truncation.checked_ns or 0)[:1]
         if due:
-            crops = LARGER_CROPS if first else (due[0][0].truncation.next_crop,)
+            crops = due[0][0].truncation.next_crops
             values = self.network.disagreement(
                 image, camera, [estimate for _, estimate in due], crops)
             for (one, _), disagreement in zip(due, values):

@@ -34,7 +34,7 @@ LARGER_CROPS = (0, 1)
 class PersonNetwork(Protocol):
     """One graph that observes people, each in a crop of their own."""
 
-    passes: int  # estimates of a new person, each in the crop of the estimate before
+    passes: int  # estimates until the crop of a person fits, each in the crop of the one before
     max_missed_searches: int  # searches in a row that may miss a person of low presence
 
     def crop_of(self, box_px: np.ndarray, camera: Camera) -> Any:

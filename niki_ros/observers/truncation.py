@@ -30,10 +30,13 @@ class TruncationNumbers:
     whole_disagreement: float = 0.3  # a truncated person is whole again below this
     sure_disagreement: float = 0.18  # limit in the first image; 9 of 10 whole people are below it
     half_life_ns: int = 50_000_000  # of the weight of earlier checks
-    # between two checks, each in one of the larger crops: of people below ``sure_disagreement``,
-    # and of all others
+    # between two checks: of people below ``sure_disagreement``, in one larger crop, and of all
+    # others, in all of them
     sure_period_ns: int = 125_000_000
-    unsure_period_ns: int = 50_000_000
+    unsure_period_ns: int = 100_000_000
+    # whoever is truncated for so long is begun anew when detected again; before, the crop of a new
+    # person may not fit yet
+    begun_anew_ns: int = 350_000_000
 
 
 class TruncationCheck:
@@ -45,8 +48,9 @@ class TruncationCheck:
         self._is_box_at_border = False
         self._disagreement: Optional[float] = None
         self._of_crops = np.zeros(len(LARGER_CROPS))  # in the last check in each of them
-        self.next_crop = 0  # of the larger crops, for the next check
+        self._next_crop = LARGER_CROPS[0]
         self.checked_ns: Optional[int] = None  # stamp of the last check, None before the first
+        self._whole_ns: Optional[int] = None  # last stamp at which the person was not truncated
 
     def add_detection(self, box_px, height_px: int) -> None:
         """Note the box (4,) in which a detector found this person in an image of this height."""
@@ -69,15 +73,25 @@ class TruncationCheck:
         if self._disagreement is None or self.checked_ns is None:
             return True
         numbers = self._numbers
-        is_sure = self._disagreement < numbers.sure_disagreement
-        period_ns = numbers.sure_period_ns if is_sure else numbers.unsure_period_ns
+        period_ns = numbers.sure_period_ns if self._is_sure else numbers.unsure_period_ns
         return stamp_ns - self.checked_ns >= period_ns
+
+    @property
+    def next_crops(self) -> Sequence[int]:
+        """Return the larger crops of the next check: all of them, or one where all is well."""
+        is_first = self.checked_ns is None
+        return (self._next_crop,) if self._is_sure and not is_first else LARGER_CROPS
+
+    @property
+    def _is_sure(self) -> bool:
+        return (self._disagreement is not None
+                and self._disagreement < self._numbers.sure_disagreement)
 
     def update(self, larger_crops: Sequence[int], disagreement: np.ndarray,
                stamp_ns: int) -> None:
         """Note the disagreement (n,) of the network in some of the larger crops."""
         self._of_crops[list(larger_crops)] = disagreement
-        self.next_crop = (larger_crops[-1] + 1) % len(LARGER_CROPS)
+        self._next_crop = (larger_crops[-1] + 1) % len(LARGER_CROPS)
         self._add(float(self._of_crops.sum()), stamp_ns)
 
     def _add(self, disagreement: float, stamp_ns: int) -> None:
@@ -90,6 +104,13 @@ class TruncationCheck:
             limit = (numbers.whole_disagreement if self.is_truncated
                      else numbers.truncated_disagreement)
         self.is_truncated, self.checked_ns = self._disagreement >= limit, stamp_ns
+        if self._whole_ns is None or not self.is_truncated:
+            self._whole_ns = stamp_ns
+
+    def is_begun_anew(self, stamp_ns: int) -> bool:
+        """Return whether this person has been truncated for long, and is better begun anew."""
+        return (self.is_truncated and self._whole_ns is not None
+                and stamp_ns - self._whole_ns >= self._numbers.begun_anew_ns)
 
     def _is_at_border(self, box_px, height_px: int) -> bool:
         return bool(box_px[1] <= self._numbers.at_border_ratio * height_px)

@@ -126,6 +126,7 @@ class Pipeline:
         """Return one valid observation of each person, in axes and pixels of the upright image."""
         image_rgb = self._rotation.image(image_rgb)
         if boxes_px is not None:
+            boxes_px = np.zeros((0, 4)) if np.size(boxes_px) == 0 else boxes_px
             boxes_px = self._rotation.boxes(finite_array('boxes_px', boxes_px, (None, 4)))
         self.observer.busy_s, self.observer.period_s = self.busy_s, self.period_s
         with self._timed('observe'):

@@ -84,7 +84,7 @@ def keep_memory() -> None:
 
 
 def prepare_log() -> None:
-    """List the files of all modules, for which the first line of the log would take 50 ms."""
+    """List the files of all modules now: the first line of the log does so, in 50 ms."""
     inspect.getmodule(inspect.currentframe())
 
 

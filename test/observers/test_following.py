@@ -5,9 +5,11 @@ import sys
 import threading
 
 from niki_ros.body.observation import JointObservation
+from niki_ros.common.errors import BackendError
 from niki_ros.observers.following import FollowingObserver
 from niki_ros.observers.person_network import CropEstimate, LARGER_CROPS
 from niki_ros.observers.search import parts_of, PersonSearch
+from niki_ros.observers.truncation import TruncationCheck
 import numpy as np
 import pytest
 
@@ -131,6 +133,49 @@ def test_whole_people_are_rarely_checked_in_larger_crops():
     assert world.checked[:4] == [LARGER_CROPS, (0,), (1,), (0,)], 'later one in an image'
 
 
+def test_one_person_is_checked_in_larger_crops_in_an_image():
+    world = World(AT_BORDER, (60, 0, 160, 300))
+    _, observer = watch(world, 1)
+    assert world.checked == [LARGER_CROPS] * 2
+    checks = []
+    for i in range(1, 20):
+        del world.checked[:]
+        watch(world, 1, i, observer)
+        checks.append(len(world.checked))
+    assert max(checks) == 1 and sum(checks) >= 6
+
+
+def test_a_new_person_is_checked_when_the_crop_fits():
+    world = World(BELOW_BORDER)
+    _, observer = watch(world, 5)
+    world.people.append(np.asarray(AT_BORDER, float))
+    began = None
+    for i in range(5, 30):
+        watch(world, 1, i, observer)
+        began = i if began is None and world.batches[-1] == 2 else began
+        if world.checked:
+            break
+    assert began is not None and i == began + World.passes - 1
+
+
+def test_a_truncated_person_is_not_begun_anew_at_once():
+    world = World(BELOW_BORDER, AT_BORDER)
+    world.disagrees = 0.8
+    _, observer = watch(world, 9)  # a search of the whole image is among them
+    world.disagrees = 0.1
+    seen, _ = watch(world, 8, 9, observer)
+    assert {one.follower for one in seen[-1]} == {1, 2}
+
+
+def test_the_newest_disagreement_of_each_larger_crop_counts():
+    check, step_ns = TruncationCheck(), 125_000_000
+    check.update(LARGER_CROPS, np.array([0.05, 0.05]), 0)
+    check.update(LARGER_CROPS[:1], np.array([0.3]), step_ns)
+    assert not check.is_truncated
+    check.update(LARGER_CROPS[1:], np.array([0.3]), 2 * step_ns)
+    assert check.is_truncated
+
+
 def test_person_who_becomes_truncated_is_left_out():
     world = World(AT_BORDER)
     _, observer = watch(world, 20)
@@ -238,18 +283,19 @@ def test_results_do_not_depend_on_the_speed_of_the_detector():
     assert answers[0] == answers[1]
 
 
-def test_images_do_not_wait_for_a_search():
+@pytest.mark.parametrize('known', [0, 1])
+def test_images_do_not_wait_for_a_late_search(known):
     go = threading.Event()
 
     class Stuck(World):
         def detect(self, image_rgb):
-            if self.detections:
+            if self.detections >= known:
                 go.wait(5)
             return super().detect(image_rgb)
     world = Stuck(LEFT)
     observer = FollowingObserver(world, PersonSearch(world, 0.5, 0.3, wait=False))
     seen, _ = watch(world, 40, observer=observer)
-    assert all(len(one) == 1 for one in seen) and world.detections == 1
+    assert all(len(one) == known for one in seen) and world.detections == known
     go.set()
     observer.close()
 
@@ -258,19 +304,23 @@ def test_no_image_waits_for_the_crop_of_a_new_person():
     world = World(LEFT)
     _, observer = watch(world, 5)
     world.people += [np.asarray(box, float) for box in (RIGHT, (250, 100, 330, 400))]
+    world.people.append(np.asarray((540, 100, 620, 400), float))
     runs, seen = [], []
     for i in range(5, 35):
         before = len(world.batches)
         seen += watch(world, 1, i, observer)[0]
-        runs.append(len(world.batches) - before)
-    assert len(seen[-1]) == 3 and set(runs) == {1}
+        runs.append(world.batches[before:])
+    assert len(seen[-1]) == 4 and all(len(one) == 1 for one in runs)
+    sizes = [size for size, in runs]
+    assert max(np.diff(sizes)) == 2 and sizes[-1] == 4, 'two new people in an image at most'
 
 
-def test_failing_detector_is_a_fault():
+@pytest.mark.parametrize('kind', [RuntimeError, BackendError])
+def test_failing_detector_is_a_fault(kind):
     class Failing(World):
         def detect(self, image_rgb):
             if self.detections:
-                raise RuntimeError('no more memory')
+                raise kind('no more memory')
             return super().detect(image_rgb)
     world = Failing(LEFT)
     seen, observer = watch(world, 30)
