@@ -59,11 +59,11 @@ def load_folder_engine(folder: ModelFolder, outputs: Dict[str, tuple], **options
 
 
 def engine_options(settings, one_thread: bool = False,
-                   folder: Optional[ModelFolder] = None) -> dict:
+                   int8_of: Optional[ModelFolder] = None) -> dict:
     """
     Return the options of :func:`load_engine` from ``common.settings.EngineConfig``.
 
-    :param folder: with it the precision is that of its INT8 graph where the settings say so.
+    :param int8_of: a folder whose INT8 graph is used, if it has one and the settings allow it.
     :param one_thread: of onnxruntime, instead of those of the settings. For graphs whose input is
         joints: reading the weights takes most of their time (niki-temporal of one and two people:
         1.8 and 2.1 ms with one thread, 2.0 and 2.8 with two).
@@ -73,7 +73,7 @@ def engine_options(settings, one_thread: bool = False,
     options = {name: getattr(settings, name)
                for name in ('backend', 'precision', *names[settings.backend])}
     runs_int8 = settings.int8 and (settings.backend, settings.device) == ('onnxruntime', 'cpu')
-    if folder and runs_int8 and 'int8' in folder.precisions:
+    if int8_of and runs_int8 and 'int8' in int8_of.precisions:
         options['precision'] = 'int8'
     if one_thread and 'threads' in options:
         options.update(threads=1, parallel=1)

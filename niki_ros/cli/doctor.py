@@ -130,7 +130,7 @@ def _graph(path: Path, role, settings) -> Finding:
     try:
         folder = read_model_folder(path)
         folder.load_graph()
-        engine = load_engine(path, **engine_options(settings, folder=folder))
+        engine = load_engine(path, **engine_options(settings, int8_of=folder))
     except BackendError as error:
         return Finding(name, BROKEN if role else WARN, f'sha256 agrees; does not run: {error}')
     except NikiError as error:

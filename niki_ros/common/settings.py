@@ -144,8 +144,9 @@ class EngineConfig:
                             'CPU; 0: the number of cores over `threads`, 4 at most', low=0,
                             high=64)
     precision: str = setting('fp32', 'Precision of the computation', choices=('fp32', 'fp16'))
-    int8: bool = setting(True, 'In onnxruntime on a CPU, run the INT8 graph of a detector that '
-                         'has one, like the one that ships: 2.6 times as fast as FP32')
+    int8: bool = setting(True, 'In live images, in onnxruntime on a CPU, run the INT8 graph of a '
+                         'detector that has one, like the one that ships: 2.6 times as fast as '
+                         'FP32')
     max_batch: int = setting(16, 'Largest batch of a TensorRT engine; more people are computed in '
                              'several batches', low=1, high=64)
     on_mismatch: str = setting('rebuild', 'Where a TensorRT engine is missing, damaged or built '

@@ -27,17 +27,18 @@ def load_observer(config: PipelineConfig, detector: Optional[Detector] = None,
     from niki_ros.observers.following import FollowingObserver
     from niki_ros.observers.search import PersonSearch
     from niki_ros.observers.turns import Turns
-    settings, options = config.observer, engine_options(config.engine)
+    settings = config.observer
     if settings.name not in NETWORKS:
         raise ConfigError(f'unknown observer {settings.name!r}; known: {", ".join(NETWORKS)}')
-    network = NETWORKS[settings.name](settings, options)
+    network = NETWORKS[settings.name](settings, engine_options(config.engine))
     try:
         if detector is None and settings.detector:
             from niki_ros.models.model_store import find_model
             folder = find_model(settings.detector)
             # of live images all of it runs in the thread of the search, with its low priority
-            detector = load_detector(folder.path, **engine_options(
-                config.engine, one_thread=not wait, folder=folder))
+            options = engine_options(config.engine, one_thread=not wait,
+                                     int8_of=None if wait else folder)
+            detector = load_detector(folder.path, **options)
     except BaseException:
         network.close()
         raise

@@ -38,12 +38,12 @@ def test_default_front_end(model):
     assert about['detector'] == 'people'
     for role in ('observer', 'detector'):
         assert about[f'{role}_library'] == 'onnxruntime' and about[f'{role}_device'] == 'cpu'
-    assert about['observer_precision'] == 'fp32' and about['detector_precision'] == 'int8'
+        assert about[f'{role}_precision'] == 'fp32'
     observer.close()
 
 
 def test_the_detector_in_int8_finds_the_same_people():
-    observers = [load_observer(config(engine__int8=use)) for use in (False, True)]
+    observers = [load_observer(config(engine__int8=use), wait=False) for use in (False, True)]
     detectors = [observer.search.detector for observer in observers]
     assert [one.describe()['precision'] for one in detectors] == ['fp32', 'int8']
     for image in check_images():
