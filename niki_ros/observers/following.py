@@ -172,9 +172,10 @@ class FollowingObserver:
     def _follow(self, image, camera, stamp_ns: int) -> None:
         due = followed = self._followed
         unclear = [] if self._turns is None else self._perhaps_detected(stamp_ns)
-        new = [] if unclear else self._begin(camera, stamp_ns)
         if self._turns is not None:
             due = self._turns.due(followed, unclear)
+        is_catching_up = bool(followed) and not due
+        new = [] if unclear or is_catching_up else self._begin(camera, stamp_ns)
         for one in due:
             one.unconfirmed_images = max(one.unconfirmed_images - 1, 0)
         start_s = perf_counter()
@@ -292,7 +293,7 @@ class FollowingObserver:
                 if one.estimate is not None and not one.truncation.is_truncated]
         observations = with_occluded_joints_hidden([observation for _, observation in seen])
         self.waiting = frozenset(one.number for one, _ in seen if one.looked_ns != stamp_ns)
-        if self.waiting:
+        if self.waiting and self._turns is not None and self._turns.is_too_slow:
             self.faults['people_in_turn'] = (
                 f'of {len(seen)} people {len(seen) - len(self.waiting)} are observed in an image, '
                 'in turn, because all take too long; the others are extrapolated')

@@ -3,6 +3,9 @@ Observes people in turn where the machine cannot observe all of them in every im
 
 Each image then takes no longer than the time to the next one, so that none is skipped. The people
 who are not observed in an image are extrapolated by their motion.
+
+After an image that took long the next ones are late. While one is processed late, the next one
+arrives, which takes a part of the machine, and so they stay late: nobody is observed in one image.
 """
 
 from dataclasses import dataclass
@@ -31,6 +34,8 @@ class TurnNumbers:
     more_ratio: float = 0.92
     more_after_ns: int = 1_000_000_000
     retry_after_ns: int = 10_000_000_000
+    # nobody is observed in an image that begins this late, over the time between two images
+    catch_up_ratio: float = 0.5
     # where people have left, all are observed again this time after there were too many
     fewer_after_ns: int = 2_000_000_000
 
@@ -54,6 +59,11 @@ class Turns:
         self._person_s: Optional[float] = None  # what a person takes in all, measured
         self._least = 1  # by ``max_wait_ns``
         self._debt = 0  # people who were observed in addition to ``count``
+        self._stamp_ns: Optional[int] = None
+        self._late_s = 0.0  # by which the image begins late
+        self._is_late = self._is_catching_up = False  # nobody is observed in the image
+        self._caught_up_ns: Optional[int] = None  # stamp of the last such image
+        self._is_often_late = False
 
     def update(self, workload: Workload, network_s: float) -> None:
         """
@@ -63,6 +73,7 @@ class Turns:
         """
         if not self._window.continues(workload.stamp_ns):
             self._forget()
+        self._update_late(workload)
         if not workload.busy_s or not workload.period_s or not workload.people:
             return
         people, stamp_ns = workload.people, workload.stamp_ns
@@ -70,7 +81,8 @@ class Turns:
                                        / self._numbers.max_wait_ns))
         if self._have_people_left(people, stamp_ns):
             self._set(None)
-        self._window.add(stamp_ns, workload.busy_s, network_s)
+        if not self._is_catching_up:
+            self._window.add(stamp_ns, workload.busy_s, network_s)
         load_s = self._window.load_s()
         if load_s is None:
             return
@@ -90,10 +102,13 @@ class Turns:
         """
         Return those who are observed in this image: who have waited longest, and new ones.
 
-        People whose boxes overlap are observed in the same image, because they are compared.
+        People whose boxes overlap are observed in the same image, because they are compared. In an
+        image that begins late nobody is observed.
 
-        :param unclear: people who are observed in any case.
+        :param unclear: people who are observed in any other case.
         """
+        if self._catches_up(people):
+            return []
         if self.count is None or self.count >= len(people):
             return list(people)
         room = max(self.count, self._least) - self._debt
@@ -107,10 +122,35 @@ class Turns:
         return [one for one in people
                 if one.unconfirmed_images or one in chosen or one in unclear]
 
+    @property
+    def is_too_slow(self) -> bool:
+        """Return whether the machine is too slow for all people, not only for a moment."""
+        return self.count is not None or self._is_often_late
+
     def reset(self) -> None:
         """Observe all people until the load of a new stream is known."""
         self._set(None)
         self._too_slow = self._person_s = self._before = None
+        self._stamp_ns = self._caught_up_ns = None
+
+    def _update_late(self, workload: Workload) -> None:
+        before_ns, self._stamp_ns = self._stamp_ns, workload.stamp_ns
+        if before_ns is None or not workload.period_s:
+            self._late_s, self._is_late = 0.0, False
+            return
+        late_s = self._late_s + workload.busy_s - (workload.stamp_ns - before_ns) * 1e-9
+        # of later images the newest is taken, and others are skipped
+        self._late_s = min(max(late_s, 0.0), workload.period_s)
+        self._is_late = self._late_s > self._numbers.catch_up_ratio * workload.period_s
+
+    def _catches_up(self, people: Sequence[FollowedPerson]) -> bool:
+        """Return whether nobody is observed in this image; not in two in a row."""
+        self._is_catching_up = bool(people) and self._is_late and not self._is_catching_up
+        if self._is_catching_up:
+            before_ns, self._caught_up_ns = self._caught_up_ns, self._stamp_ns
+            self._is_often_late = (before_ns is not None and self._stamp_ns is not None and
+                                   self._stamp_ns - before_ns < self._numbers.more_after_ns)
+        return self._is_catching_up
 
     def _measured_s(self, count: int, busy_s: float, network_s: float) -> float:
         """Return what one more person takes, by the last change of ``count`` if there was one."""

@@ -107,6 +107,37 @@ def test_what_a_person_takes_is_measured():
     assert machine.turns.count >= 4
 
 
+@pytest.mark.parametrize('late_s, skipped', [(0.012, 0), (0.02, 1), (0.06, 1)])
+def test_nobody_is_observed_in_an_image_that_begins_late(late_s, skipped):
+    turns, people, seen = Turns(), [followed(1)], []
+    for i in range(20):
+        # the eighth image takes long, all others take most of the time
+        busy_s = PERIOD_S + late_s if i == 8 else 0.9 * PERIOD_S if seen and seen[-1] else 0.005
+        turns.update(Workload(int(i * PERIOD_S * 1e9), 1, PERIOD_S, busy_s if i else 0.0), 0.01)
+        seen.append(len(turns.due(people)))
+        assert not turns.is_too_slow
+    assert seen.count(0) == skipped and seen[8] == 1 - skipped
+
+
+def test_a_machine_that_is_always_late_is_too_slow():
+    machine = Machine([followed(1)], 0.4)
+    assert machine.run(5) < 0.05, 'share of skipped images'
+    assert machine.turns.is_too_slow and max(machine.gaps_s()) < 4 * PERIOD_S
+
+
+def test_who_waits_while_time_is_caught_up_is_named_and_not_lost():
+    world = World(LEFT, RIGHT)
+    observer = FollowingObserver(world, PersonSearch(world, 0.5, 0.3), turns=Turns())
+    counts = []
+    for i in range(30):
+        observer.period_s, observer.busy_s = STEP_NS * 1e-9, 0.1 if i == 10 else 0.01
+        seen = observer.observe(IMAGE, None, i * STEP_NS + 1)
+        counts.append((len(seen), len(observer.waiting)))
+        assert 'people_in_turn' not in observer.faults
+    observer.close()
+    assert counts[10] == (0, 2) and set(counts) == {(0, 2), (2, 0)} and counts.count((0, 2)) == 1
+
+
 def test_allowed_load_is_a_setting():
     machine = Machine([followed(1), followed(2)], max_load=0.5)
     machine.run(3)
