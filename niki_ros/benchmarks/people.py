@@ -136,6 +136,7 @@ def _play(pipeline, images, numbers: SceneNumbers, network_ms: List[float]) -> t
             continue
         done = newest
         before, runs = perf_counter(), len(network_ms)
+        pipeline.waited_s = before - start - done / numbers.rate_hz
         stamp_ns = round((done + numbers.warm_up_frames) * 1e9 / numbers.rate_hz) + 1
         count = len(pipeline.process(images[done], None, stamp_ns))
         counts[0].append(count)

@@ -68,7 +68,7 @@ class FollowingObserver:
                  turns: Optional[Turns] = None):
         self.network, self.search, self._turns = network, search, turns
         self.faults: Dict[str, str] = {}
-        self.busy_s = self._network_s = 0.0
+        self.busy_s = self.waited_s = self._network_s = 0.0
         self.period_s: Optional[float] = None
         self.waiting: FrozenSet[int] = frozenset()
         self._numbers, self._max_people, self._fov_deg = numbers, max_people, fov_deg
@@ -92,7 +92,7 @@ class FollowingObserver:
         self._last_ns = stamp_ns
         period_s = self._period.update(stamp_ns)
         self._take_workload(Workload(stamp_ns, len(self._followed), self.period_s or period_s,
-                                     self.busy_s))
+                                     self.busy_s, self.waited_s))
         candidates = [Candidate(box) for box in self._inside(boxes_px, size)]
         if self.search is not None:
             candidates += self._detected(self.search.result(stamp_ns), stamp_ns, camera)

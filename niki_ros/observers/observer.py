@@ -12,6 +12,7 @@ class Observer(Protocol):
 
     faults: Dict[str, str]  # of the last image, texts by name
     busy_s: float  # that the last image took in all; the pipeline sets it before each image
+    waited_s: float  # that the image has waited for the one before, likewise
     # between two images of the camera, set by the pipeline; None = by the stamps that are observed
     period_s: Optional[float]
     # ``follower`` of the people who are in view, and were not observed in the last image because

@@ -25,6 +25,7 @@ class Workload(NamedTuple):
     people: int  # who are followed
     period_s: Optional[float]  # between two images of the camera; None = not known yet
     busy_s: float  # that the image before took in all, 0 = not known
+    waited_s: float = 0.0  # that the image has waited for the one before
 
 
 LARGER_CROPS = (0, 1)

@@ -34,7 +34,7 @@ class TurnNumbers:
     more_ratio: float = 0.92
     more_after_ns: int = 1_000_000_000
     retry_after_ns: int = 10_000_000_000
-    # nobody is observed in an image that begins this late, over the time between two images
+    # nobody is observed in an image that has waited so long, over the time between two images
     catch_up_ratio: float = 0.5
     # where people have left, all are observed again this time after there were too many
     fewer_after_ns: int = 2_000_000_000
@@ -59,8 +59,7 @@ class Turns:
         self._person_s: Optional[float] = None  # what a person takes in all, measured
         self._least = 1  # by ``max_wait_ns``
         self._debt = 0  # people who were observed in addition to ``count``
-        self._stamp_ns: Optional[int] = None
-        self._late_s = 0.0  # by which the image begins late
+        self._stamp_ns = 0
         self._is_late = self._is_catching_up = False  # nobody is observed in the image
         self._caught_up_ns: Optional[int] = None  # stamp of the last such image
         self._is_often_late = False
@@ -73,7 +72,9 @@ class Turns:
         """
         if not self._window.continues(workload.stamp_ns):
             self._forget()
-        self._update_late(workload)
+        self._stamp_ns, period_s = workload.stamp_ns, workload.period_s
+        self._is_late = (period_s is not None
+                         and workload.waited_s > self._numbers.catch_up_ratio * period_s)
         if not workload.busy_s or not workload.period_s or not workload.people:
             return
         people, stamp_ns = workload.people, workload.stamp_ns
@@ -131,25 +132,15 @@ class Turns:
         """Observe all people until the load of a new stream is known."""
         self._set(None)
         self._too_slow = self._person_s = self._before = None
-        self._stamp_ns = self._caught_up_ns = None
-
-    def _update_late(self, workload: Workload) -> None:
-        before_ns, self._stamp_ns = self._stamp_ns, workload.stamp_ns
-        if before_ns is None or not workload.period_s:
-            self._late_s, self._is_late = 0.0, False
-            return
-        late_s = self._late_s + workload.busy_s - (workload.stamp_ns - before_ns) * 1e-9
-        # of later images the newest is taken, and others are skipped
-        self._late_s = min(max(late_s, 0.0), workload.period_s)
-        self._is_late = self._late_s > self._numbers.catch_up_ratio * workload.period_s
+        self._caught_up_ns = None
 
     def _catches_up(self, people: Sequence[FollowedPerson]) -> bool:
         """Return whether nobody is observed in this image; not in two in a row."""
         self._is_catching_up = bool(people) and self._is_late and not self._is_catching_up
         if self._is_catching_up:
             before_ns, self._caught_up_ns = self._caught_up_ns, self._stamp_ns
-            self._is_often_late = (before_ns is not None and self._stamp_ns is not None and
-                                   self._stamp_ns - before_ns < self._numbers.more_after_ns)
+            self._is_often_late = (before_ns is not None and self._stamp_ns - before_ns
+                                   < self._numbers.more_after_ns)
         return self._is_catching_up
 
     def _measured_s(self, count: int, busy_s: float, network_s: float) -> float:

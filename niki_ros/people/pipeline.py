@@ -45,6 +45,7 @@ class Pipeline:
     :ivar faults: of the last image, texts by name. :ivar timings_s: of the last image, by step.
     :ivar busy_s: that the last image took; a caller that does more with each image sets it.
     :ivar period_s: between two images of the camera; a caller that skips images sets it.
+    :ivar waited_s: of the next image, for the one before; a caller that queues images sets it.
     :raises ConfigError: for stages that do not exist.
     """
 
@@ -58,7 +59,7 @@ class Pipeline:
         self.order = StampOrder(self.config.tracking)
         self.timings_s: Dict[str, float] = {}
         self.faults: Dict[str, str] = {}
-        self.busy_s = 0.0
+        self.busy_s = self.waited_s = 0.0
         self.period_s: Optional[float] = None
         self._rotation = ImageRotation(0, 1, 1)
 
@@ -129,6 +130,7 @@ class Pipeline:
             boxes_px = np.zeros((0, 4)) if np.size(boxes_px) == 0 else boxes_px
             boxes_px = self._rotation.boxes(finite_array('boxes_px', boxes_px, (None, 4)))
         self.observer.busy_s, self.observer.period_s = self.busy_s, self.period_s
+        self.observer.waited_s = self.waited_s
         with self._timed('observe'):
             observed = self.observer.observe(image_rgb, camera, stamp_ns, boxes_px)
             valid = [one for one in observed if _is_valid(one)]

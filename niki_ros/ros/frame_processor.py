@@ -57,8 +57,8 @@ class FrameProcessor:
         """Take a text about other topics with camera_info, for the fault camera_info_missing."""
         self._info_hint = text
 
-    def process(self, message) -> None:
-        """Publish the bodies in an Image or CompressedImage."""
+    def process(self, message, waited_s: float = 0.0) -> None:
+        """Publish the bodies in an Image or CompressedImage that waited for the one before."""
         arrival_ns, start_s = self._now_ns(), perf_counter()
         try:
             stamp_ns, image_rgb, notes = self.decoder.decode(message)
@@ -69,6 +69,7 @@ class FrameProcessor:
         for name, text in notes.items():
             self._faults.note(name, text)
         camera, frame_id = self._camera(image_rgb), self._frame_id(message)
+        self._pipeline.waited_s = waited_s
         bodies = self._pipeline.process(image_rgb, camera, stamp_ns,
                                         **self._inputs.for_image(stamp_ns, frame_id))
         processed_ns = self._now_ns()

@@ -1,6 +1,7 @@
 """A thread that processes the newest message; older ones are counted as skipped, not queued."""
 
 import threading
+from time import perf_counter
 import traceback
 from typing import Callable, Optional
 
@@ -9,7 +10,7 @@ _MAX_FAILURES_IN_A_ROW = 10
 
 class LatestMessageWorker:
     """
-    Calls ``process(message)`` in a thread of its own.
+    Calls ``process(message, waited_s)`` in a thread of its own.
 
     :param on_skip: called with the reason for every message that is not processed.
     :param on_failure: called with a text for every exception of ``process``.
@@ -20,7 +21,7 @@ class LatestMessageWorker:
                  on_failure: Callable[[str], None]):
         self._process, self._on_skip, self._on_failure = process, on_skip, on_failure
         self._wake = threading.Condition()
-        self._message = None
+        self._message, self._put_s = None, 0.0
         self._stopping = False
         self.fatal: Optional[str] = None
         self._thread = threading.Thread(target=self._run, name='niki_inference', daemon=True)
@@ -34,7 +35,7 @@ class LatestMessageWorker:
                 return
             if self._message is not None:
                 self._on_skip('overtaken')
-            self._message = message
+            self._message, self._put_s = message, perf_counter()
             self._wake.notify()
 
     def stop(self) -> None:
@@ -49,9 +50,9 @@ class LatestMessageWorker:
 
     def _run(self) -> None:
         failure_count = 0
-        while (message := self._next()) is not None:
+        while (arguments := self._next()) is not None:
             try:
-                self._process(message)
+                self._process(*arguments)
                 failure_count = 0
             except Exception as error:  # any exception of a library becomes a fault
                 failure_count += 1
@@ -62,10 +63,10 @@ class LatestMessageWorker:
                                   f'{type(error).__name__}: {error}')
 
     def _next(self):
-        """Wait for the next message and return it, None at the end."""
+        """Wait for the next message; return it and the time that it waited, None at the end."""
         with self._wake:
             self._wake.wait_for(lambda: self._message is not None or self._stopping)
             if self._stopping:
                 return None
             message, self._message = self._message, None
-            return message
+            return message, perf_counter() - self._put_s

@@ -38,8 +38,8 @@ class Machine:
         while self.now_s < begin_s + seconds:
             number, start_s = math.floor(self.now_s / PERIOD_S + 1e-6), self.now_s
             stamp_ns = int((number + 1) * PERIOD_S * 1e9)
-            self.turns.update(Workload(stamp_ns, len(self.people), PERIOD_S, self.busy_s),
-                              self.network_s)
+            self.turns.update(Workload(stamp_ns, len(self.people), PERIOD_S, self.busy_s,
+                                       start_s - number * PERIOD_S), self.network_s)
             due = self.turns.due(self.people)
             for one in due:
                 one.looked_ns = stamp_ns
@@ -107,13 +107,13 @@ def test_what_a_person_takes_is_measured():
     assert machine.turns.count >= 4
 
 
-@pytest.mark.parametrize('late_s, skipped', [(0.012, 0), (0.02, 1), (0.06, 1)])
-def test_nobody_is_observed_in_an_image_that_begins_late(late_s, skipped):
+@pytest.mark.parametrize('waited_s, skipped', [(0.012, 0), (0.02, 1), (0.03, 1)])
+def test_nobody_is_observed_in_an_image_that_begins_late(waited_s, skipped):
     turns, people, seen = Turns(), [followed(1)], []
     for i in range(20):
-        # the eighth image takes long, all others take most of the time
-        busy_s = PERIOD_S + late_s if i == 8 else 0.9 * PERIOD_S if seen and seen[-1] else 0.005
-        turns.update(Workload(int(i * PERIOD_S * 1e9), 1, PERIOD_S, busy_s if i else 0.0), 0.01)
+        # the eighth image and the next one have waited
+        turns.update(Workload(int(i * PERIOD_S * 1e9), 1, PERIOD_S, 0.01,
+                              waited_s if i in (8, 9) else 0.0), 0.01)
         seen.append(len(turns.due(people)))
         assert not turns.is_too_slow
     assert seen.count(0) == skipped and seen[8] == 1 - skipped
@@ -130,7 +130,7 @@ def test_who_waits_while_time_is_caught_up_is_named_and_not_lost():
     observer = FollowingObserver(world, PersonSearch(world, 0.5, 0.3), turns=Turns())
     counts = []
     for i in range(30):
-        observer.period_s, observer.busy_s = STEP_NS * 1e-9, 0.1 if i == 10 else 0.01
+        observer.period_s, observer.waited_s = STEP_NS * 1e-9, 0.03 if i == 10 else 0.0
         seen = observer.observe(IMAGE, None, i * STEP_NS + 1)
         counts.append((len(seen), len(observer.waiting)))
         assert 'people_in_turn' not in observer.faults
