@@ -28,7 +28,7 @@ class SearchNumbers:
     delay_s: float = 0.06  # a result is used with the first image that is later by this
     idle_period_s: float = 0.1  # between two searches while no person is followed
     # an image waits so long for a search while no person is followed, where images do not wait
-    max_wait_s: float = 0.15
+    max_wait_s: float = 0.5
     max_load_ratio: float = 1 / 10  # of one core, for searches where images do not wait for them
     # reported detections begin at this score over ``min_score``; the observer checks weak ones
     weak_score_ratio: float = 0.6

@@ -8,7 +8,7 @@ from niki_ros.body.observation import JointObservation
 from niki_ros.common.errors import BackendError
 from niki_ros.observers.following import FollowingObserver
 from niki_ros.observers.person_network import CropEstimate, LARGER_CROPS
-from niki_ros.observers.search import parts_of, PersonSearch
+from niki_ros.observers.search import parts_of, PersonSearch, SearchNumbers
 from niki_ros.observers.truncation import TruncationCheck
 import numpy as np
 import pytest
@@ -292,8 +292,8 @@ def test_images_do_not_wait_for_a_late_search(known):
             if self.detections >= known:
                 go.wait(5)
             return super().detect(image_rgb)
-    world = Stuck(LEFT)
-    observer = FollowingObserver(world, PersonSearch(world, 0.5, 0.3, wait=False))
+    world, numbers = Stuck(LEFT), SearchNumbers(max_wait_s=5.0 if known else 0.05)
+    observer = FollowingObserver(world, PersonSearch(world, 0.5, 0.3, False, numbers))
     seen, _ = watch(world, 40, observer=observer)
     assert all(len(one) == known for one in seen) and world.detections == known
     go.set()
