@@ -2,8 +2,8 @@
 Front end that follows each person from image to image in a crop, all crops in one batch.
 
 The estimate in one image gives the crop in the next. A detector runs some times a second in
-addition. The crop of a newly detected person is estimated several times, until it fits: at once
-while nobody is followed, else in the next images, so that none takes much longer than others.
+addition. The crop of a newly detected person is estimated several times, until it fits: in
+one image if no other person is followed, else in several, so that no image takes much longer.
 """
 
 from dataclasses import dataclass

@@ -110,7 +110,7 @@ class PersonSearch:
 
     def now(self, image_rgb, stamp_ns: int) -> Optional[SearchResult]:
         """
-        Search the image (H, W, 3) uint8, and a part of it if nobody is found; nobody is followed.
+        Search the image (H, W, 3) uint8 while no person is followed, and a part of it if needed.
 
         :return: None shortly after another search, and where this one takes longer than an image
             waits; then :meth:`result` has it later.
@@ -147,7 +147,7 @@ class PersonSearch:
         self._running = None
 
     def _search_twice(self, image_rgb) -> SearchResult:
-        """Search the whole image, and a part of it where nobody is found."""
+        """Search the whole image, and a part of it if that finds no person."""
         size = image_rgb.shape[1], image_rgb.shape[0]
         found = self._search(image_rgb, (0, 0, *size), size)
         if not len(found.boxes_px):

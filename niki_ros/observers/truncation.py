@@ -34,8 +34,8 @@ class TruncationNumbers:
     # others, in all of them
     sure_period_ns: int = 125_000_000
     unsure_period_ns: int = 100_000_000
-    # whoever is truncated for so long is begun anew when detected again; before, the crop of a new
-    # person may not fit yet
+    # a person who has been truncated for this long is begun anew when detected again; earlier, the
+    # crop of a new person may not fit yet
     begun_anew_ns: int = 350_000_000
 
 
@@ -79,8 +79,7 @@ class TruncationCheck:
     @property
     def next_crops(self) -> Sequence[int]:
         """Return the larger crops of the next check: all of them, or one where all is well."""
-        is_first = self.checked_ns is None
-        return (self._next_crop,) if self._is_sure and not is_first else LARGER_CROPS
+        return (self._next_crop,) if self._is_sure else LARGER_CROPS
 
     @property
     def _is_sure(self) -> bool:

@@ -4,8 +4,8 @@ Observes people in turn where the machine cannot observe all of them in every im
 Each image then takes no longer than the time to the next one, so that none is skipped. The people
 who are not observed in an image are extrapolated by their motion.
 
-After an image that took long the next ones are late. While one is processed late, the next one
-arrives, which takes a part of the machine, and so they stay late: nobody is observed in one image.
+After an image that took long the next ones begin late. They stay late, because the next image
+arrives, which takes CPU time, while the network runs. One image is then processed without it.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class TurnNumbers:
     more_ratio: float = 0.92
     more_after_ns: int = 1_000_000_000
     retry_after_ns: int = 10_000_000_000
-    # nobody is observed in an image that has waited so long, over the time between two images
+    # an image that has waited for this share of the time between two images is not observed
     catch_up_ratio: float = 0.5
     # where people have left, all are observed again this time after there were too many
     fewer_after_ns: int = 2_000_000_000

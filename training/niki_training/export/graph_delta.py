@@ -34,27 +34,25 @@ _MIN_WEIGHT_BYTES = 64  # smaller weights stay literal: an entry of ``parts`` ha
 
 def make_delta(base: bytes, graph: bytes) -> bytes:
     """Return the delta from which ``apply_delta(base, delta)`` rebuilds ``graph``."""
-    sources = _sources(base)
+    weights = _raw_weights(base)
+    sources = _sources(base, weights)
     int8_scales = _int8_scales(graph)
     parts: list[tuple[int, int, int]] = []
     scales: list[float] = []
     literal, done = b'', 0
     for raw in _raw_weights(graph):
         at = graph.find(raw, done)
-        channels = int8_scales.get(raw)
-        source = (sources.get(raw) if channels is None
-                  else _fp16_source(base, np.frombuffer(raw, np.int8), channels))
-        if source is None or at < 0:
+        if raw in int8_scales:
+            found = _int8_parts(base, weights, raw, int8_scales[raw])
+        else:
+            found = [sources[raw]] if raw in sources else []
+        if not found or at < 0:
             continue
         if at > done:
             parts.append((LITERAL, len(literal), at - done))
             literal += graph[done:at]
-        if channels is None:
-            parts.append(source)
-        else:
-            size = source[2] // len(channels)
-            parts += [(TO_INT8, source[1] + i * size, size) for i in range(len(channels))]
-            scales += channels.tolist()
+        parts += found
+        scales += int8_scales[raw].tolist() if raw in int8_scales else []
         done = at + len(raw)
     parts.append((LITERAL, len(literal), len(graph) - done))
     literal += graph[done:]
@@ -81,22 +79,24 @@ def _int8_scales(graph: bytes) -> dict[bytes, np.ndarray]:
             and tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) > 1}
 
 
-def _fp16_source(base: bytes, int8: np.ndarray, scales: np.ndarray):
-    """Return the part of ``base`` with the weights in FP16, None where it has none."""
+def _int8_parts(base: bytes, weights: list[bytes], raw: bytes,
+                scales: np.ndarray) -> list[tuple[int, int, int]]:
+    """Return the parts of ``base``, one for each scale, that make INT8 weights; [] = none do."""
+    int8 = np.frombuffer(raw, np.int8)
     per_value = np.repeat(scales, len(int8) // len(scales))
-    for raw in _raw_weights(base):
-        if len(raw) == 2 * len(int8):
+    for stored in weights:
+        if len(stored) == 2 * len(int8):
             with np.errstate(all='ignore'):     # integers read as floats
-                found = int8_of(np.frombuffer(raw, '<f2'), per_value)
-            if np.array_equal(found, int8):
-                return COPY, base.find(raw), len(raw)
-    return None
+                is_source = np.array_equal(int8_of(np.frombuffer(stored, '<f2'), per_value), int8)
+            if is_source:
+                at, size = base.find(stored), len(stored) // len(scales)
+                return [(TO_INT8, at + i * size, size) for i in range(len(scales))]
+    return []
 
 
-def _sources(base: bytes) -> dict[bytes, tuple[int, int, int]]:
+def _sources(base: bytes, weights: list[bytes]) -> dict[bytes, tuple[int, int, int]]:
     """Return bytes of weights → the part that makes them from ``base``."""
     sources: dict[bytes, tuple[int, int, int]] = {}
-    weights = _raw_weights(base)
     with np.errstate(all='ignore'):     # integers read as floats
         for operation, stored, made in ((TO_FP32, '<f2', '<f4'), (TO_FP16, '<f4', '<f2')):
             for raw in weights:
