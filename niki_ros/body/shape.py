@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple, Optional
 
 from niki_ros.body.observation import SIGMA_UNIT_M
 from niki_ros.body.skeleton import PARENTS_29, Skeleton
@@ -24,6 +25,13 @@ class ShapeFitNumbers:
     robust_shrink_ratio: float = 0.6  # by this ``robust_m`` becomes smaller from step to step,
     min_robust_m: float = 0.006  # down to this
     max_beta: float = 5.0  # limit of every shape value
+
+
+class ShapePrior(NamedTuple):
+    """What is known of one body's shape before its joints are seen."""
+
+    betas: np.ndarray  # (10,)
+    information: np.ndarray  # (10, 10) inverse covariance, with that of the prior N(0, I)
 
 
 @dataclass(frozen=True)
@@ -65,25 +73,31 @@ def shape_information(joints_m, sigma, skeleton: Skeleton,
     :param joints_m: (N, 29, 3) metres, any axes.
     :param sigma: (N, 29) expected error per coordinate, units of 200 mm; 1 = unobserved.
     :return: betas (N, 10), and the information (N, 10, 10) of the lengths without the prior.
-        Estimates of several frames are fused by summing information and information · betas.
+        Not to be averaged over frames: each estimate is drawn towards the mean body. Hand the
+        lengths of the next frame to :func:`shape_from_lengths` with what is known as its prior.
     """
-    length, variance = _measured_lengths(joints_m, sigma, numbers)
+    length, variance = measured_lengths(joints_m, sigma, numbers)
     return shape_from_lengths(length, variance, skeleton, numbers)
 
 
 def shape_from_lengths(length, variance, skeleton: Skeleton,
-                       numbers: ShapeFitNumbers = ShapeFitNumbers()):
+                       numbers: ShapeFitNumbers = ShapeFitNumbers(),
+                       prior: Optional[ShapePrior] = None):
     """
     Return the same as :func:`shape_information` for measured distances.
 
     :param length: (N, 34) between the joints of :data:`PAIRS`, metres. :param variance: (N, 34).
+    :param prior: of all N bodies; None = N(0, I).
     """
     tables = _lengths_of(skeleton)
-    betas = _initial_betas(length, variance, tables)
+    if prior is None:
+        betas = _initial_betas(length, variance, tables)
+        prior = ShapePrior(np.zeros(betas.shape[1]), np.eye(betas.shape[1]))
+    else:
+        betas = np.tile(prior.betas, (len(length), 1))
     (count, width), variance4 = betas.shape, 4 * variance
     # rows of the Jacobian, transposed, and the residual below them
     rows = np.empty((count, width + 1, len(PAIRS)))
-    identity = np.eye(width)
     robust_m = numbers.robust_m
     for _ in range(numbers.iterations):
         slope = (betas @ tables.bend).reshape(count, width, -1) + tables.slope
@@ -95,13 +109,15 @@ def shape_from_lengths(length, variance, skeleton: Skeleton,
         weight = (scale / (scale + residual**2))**2 / variance
         system = (rows[:, :-1] * weight[:, None]) @ rows.swapaxes(1, 2)
         information = system[..., :-1]
-        step = np.linalg.solve(information + identity, system[..., -1:] - betas[..., None])[..., 0]
+        back = (betas - prior.betas) @ prior.information
+        step = np.linalg.solve(information + prior.information,
+                               system[..., -1:] - back[..., None])[..., 0]
         betas = np.minimum(np.maximum(betas + step, -numbers.max_beta), numbers.max_beta)
         robust_m = max(robust_m * numbers.robust_shrink_ratio, numbers.min_robust_m)
     return betas, information
 
 
-def _measured_lengths(joints_m, sigma, numbers: ShapeFitNumbers):
+def measured_lengths(joints_m, sigma, numbers: ShapeFitNumbers = ShapeFitNumbers()):
     """Return the lengths (N, K), metres, without the bias of noise, and their variances, m²."""
     joints, sigma = np.asarray(joints_m, dtype=np.float64), np.asarray(sigma, dtype=np.float64)
     between = joints.take(_FAR, 1) - joints.take(_NEAR, 1)

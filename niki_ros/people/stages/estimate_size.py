@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from niki_ros.body.observation import JointObservation
 from niki_ros.body.shape import (
+    measured_lengths,
     PAIRS,
     scale_per_beta,
     shape_from_lengths,
-    shape_information,
+    ShapePrior,
 )
 from niki_ros.body.skeleton import JOINT, OPEN_SKELETON, Skeleton
 from niki_ros.common.replace import replace
@@ -18,6 +19,7 @@ import numpy as np
 COMPLETE_VIEW_JOINTS = np.array([JOINT[f'{side}_{part}'] for side in ('left', 'right')
                   for part in ('hip', 'knee', 'ankle', 'shoulder', 'elbow', 'wrist')])
 """A view is complete when all of these are seen."""
+_BETAS_INFORMATION = 4.0  # of one view whose front end measures the betas
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,8 @@ class SizeNumbers:
     settled_period_s: float = 0.1  # between the views that count, once the size has settled
     # a front end sees a person too small or too large by about as much as people differ; no
     # number of images removes that
-    common_error_ratio: float = 0.04
-    cut_off_error_ratio: float = 0.08  # the same for a view that is not complete
+    common_error_ratio: float = 0.07
+    cut_off_error_ratio: float = 0.1  # the same for a view that is not complete
     unmeasured_m: float = 1.0  # sigma of a length with an end that is not seen
 
 
@@ -59,9 +61,9 @@ class BodyShape:
     """
     Running estimate of the betas (10,) of one person.
 
-    Every complete view adds its information about the lengths between joints (a Kalman filter of a
-    constant); before the first one, cut-off views count. ``betas`` changes in few steps, so that a
-    URDF made from it stays true for long.
+    Every complete view adds its information about the lengths between joints (an extended Kalman
+    filter of a constant); before the first one, cut-off views count. ``betas`` changes in few
+    steps, so that a URDF made from it stays true for long.
     """
 
     def __init__(self, skeleton: Skeleton, numbers: SizeNumbers = SizeNumbers()):
@@ -92,18 +94,16 @@ class BodyShape:
             dt_s, self._waited_s = min(self._waited_s, numbers.max_view_s), 0.0
         seen = observation.sigma_200mm < numbers.seen_sigma_200mm
         is_complete = bool(seen[COMPLETE_VIEW_JOINTS].all())
-        if observation.betas is not None and self._skeleton.name != OPEN_SKELETON:
-            # a front end's betas belong to its own body model (SMPL), never to the open skeleton
-            is_complete, information = True, 4.0 * np.eye(len(self.betas))
-            betas = np.asarray(observation.betas, np.float64)
-        elif is_complete or (self._complete_s == 0.0 and seen.any()):
-            betas, information = self._measured(observation, is_complete)
-        else:
+        # a front end's betas belong to its own body model (SMPL), never to the open skeleton
+        has_betas = observation.betas is not None and self._skeleton.name != OPEN_SKELETON
+        is_complete = is_complete or has_betas
+        if not is_complete and (self._complete_s > 0.0 or not seen.any()):
             return self.betas
-        # without measured lengths the errors of the joints are new in every image
-        has_new_errors = observation.betas is None and observation.lengths_m is None
-        count = 1.0 if has_new_errors else dt_s * numbers.views_per_s
-        self._add(betas, information, count, dt_s, is_complete)
+        count = self._count_view(observation, dt_s, is_complete)
+        if has_betas:
+            self._add_betas(np.asarray(observation.betas, np.float64), count)
+        elif count > 0.0:
+            self._add_lengths(observation, count, is_complete)
         return self._stepped(self._estimate(), is_complete)
 
     def _stepped(self, estimate, is_complete: bool) -> np.ndarray:
@@ -116,35 +116,50 @@ class BodyShape:
             self.betas = estimate
         return self.betas
 
-    def _add(self, betas, information, count: float, dt_s: float, is_complete: bool) -> None:
-        """Add betas (10,) and information (10, 10) of ``count`` views; the first counts once."""
-        is_first = self._complete_s == 0.0 if is_complete else self._cut_off_s == 0.0
-        if is_complete and is_first:
-            self._information[:], self._weighted[:], self._steps = 0.0, 0.0, 0
-        count = 1.0 if is_first else count
+    def _count_view(self, observation: JointObservation, dt_s: float, is_complete: bool) -> float:
+        """Let old views fade; return as how many views one that lasted ``dt_s`` counts."""
+        is_first = (self._complete_s if is_complete else self._cut_off_s) == 0.0
         if is_complete:
             self._complete_s += dt_s + 1e-6
         else:
             self._cut_off_s += dt_s + 1e-6
+        if is_complete and is_first:
+            self._information[:], self._weighted[:], self._steps = 0.0, 0.0, 0
         keep = 1.0 - dt_s / self._numbers.memory_s
-        self._information = keep * self._information + count * information
-        self._weighted = keep * self._weighted + count * (information @ betas)
+        self._information, self._weighted = keep * self._information, keep * self._weighted
+        # without measured lengths the errors of the joints are new in every image
+        has_new_errors = observation.betas is None and observation.lengths_m is None
+        return 1.0 if is_first or has_new_errors else dt_s * self._numbers.views_per_s
+
+    def _add_betas(self, betas, count: float) -> None:
+        self._information += _BETAS_INFORMATION * count * np.eye(len(betas))
+        self._weighted += _BETAS_INFORMATION * count * betas
+
+    def _add_lengths(self, observation: JointObservation, count: float, is_complete: bool) -> None:
+        """Add the lengths of ``count`` equal views, near what is known so far."""
+        length, variance = self._measured(observation, is_complete)
+        known = None
+        if self._information.any():
+            information = self._information + np.eye(len(self._information))
+            known = ShapePrior(np.linalg.solve(information, self._weighted), information)
+        betas, information = shape_from_lengths(
+            length[None], variance[None] / count, self._skeleton, prior=known)
+        self._information = self._information + information[0]
+        # the maximum of the posterior is at ``betas``: (information + I) betas = weighted
+        self._weighted = self._information @ betas[0] + betas[0]
 
     def _measured(self, observation: JointObservation, is_complete: bool):
-        """Return betas (10,) and information (10, 10) of one view."""
+        """Return the lengths (34,) of one view, metres, and their variances (34,)."""
         numbers = self._numbers
         self._common_error_ratio = 0.0
         if observation.lengths_m is None or observation.length_sigma_m is None:
-            betas, information = shape_information(
-                observation.joints_m[None], observation.sigma_200mm[None], self._skeleton)
-        else:
-            self._common_error_ratio = (
-                numbers.common_error_ratio if is_complete else numbers.cut_off_error_ratio)
-            seen = (observation.sigma_200mm[PAIRS] < numbers.seen_sigma_200mm).all(1)
-            sigma_m = np.where(seen, observation.length_sigma_m, numbers.unmeasured_m)
-            betas, information = shape_from_lengths(
-                observation.lengths_m[None], sigma_m[None]**2, self._skeleton)
-        return betas[0], information[0]
+            lengths = measured_lengths(observation.joints_m[None], observation.sigma_200mm[None])
+            return lengths[0][0], lengths[1][0]
+        self._common_error_ratio = (
+            numbers.common_error_ratio if is_complete else numbers.cut_off_error_ratio)
+        seen = (observation.sigma_200mm[PAIRS] < numbers.seen_sigma_200mm).all(1)
+        sigma_m = np.where(seen, observation.length_sigma_m, numbers.unmeasured_m)
+        return observation.lengths_m, sigma_m**2
 
     def _estimate(self) -> np.ndarray:
         """Return the most likely betas (10,): views, their common error, and N(0, I)."""

@@ -60,3 +60,28 @@ def test_lengths_of_a_front_end_count_for_less_than_joints_without_lengths(camer
         sizes.append(skeleton.bone_lengths(shape.betas).sum())
     mean, true = skeleton.bone_lengths(None).sum(), skeleton.bone_lengths(tall).sum()
     assert mean < sizes[1] < sizes[0] and abs(sizes[0] / true - 1) < 0.01
+
+
+def test_many_noisy_views_do_not_draw_the_size_towards_the_mean_body(camera):
+    rng = np.random.default_rng(1)
+    skeleton = open_skeleton()
+    for first_beta in (-2.5, 2.5):
+        true = np.eye(10)[0] * first_beta
+        shape = BodyShape(skeleton)
+        for pose in random_pose(rng, 60):
+            seen = observe_body(pose, np.array([0, 0, 3.0]), camera, true, sigma=0.2)
+            noise_m = rng.normal(size=(29, 3)).astype(np.float32) * 0.04
+            shape.update(replace(seen, joints_m=seen.joints_m + noise_m), 1 / 30)
+        ratio = skeleton.bone_lengths(shape.betas).sum() / skeleton.bone_lengths(true).sum()
+        mean_ratio = skeleton.bone_lengths().sum() / skeleton.bone_lengths(true).sum()
+        assert abs(ratio - 1) < 0.2 * abs(mean_ratio - 1)
+
+
+def test_a_view_that_lasts_no_time_changes_nothing(camera):
+    seen = observe_body(random_pose(np.random.default_rng(0))[0], np.array([0, 0, 3.0]), camera,
+                        sigma=0.02)
+    seen = replace(seen, lengths_m=np.full(34, 0.2), length_sigma_m=np.full(34, 0.01))
+    shape = BodyShape(open_skeleton())
+    known = shape.update(seen, 1 / 30).copy()
+    for _ in range(3):
+        assert (shape.update(seen, 0.0) == known).all()
