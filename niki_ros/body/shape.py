@@ -76,7 +76,8 @@ def shape_information(joints_m, sigma, skeleton: Skeleton,
         Not to be averaged over frames: each estimate is drawn towards the mean body. Hand the
         lengths of the next frame to :func:`shape_from_lengths` with what is known as its prior.
     """
-    length, variance = measured_lengths(joints_m, sigma, numbers)
+    length, variance = without_bias(
+        lengths_between(joints_m), length_noise_m2(sigma), numbers=numbers)
     return shape_from_lengths(length, variance, skeleton, numbers)
 
 
@@ -117,18 +118,40 @@ def shape_from_lengths(length, variance, skeleton: Skeleton,
     return betas, information
 
 
-def measured_lengths(joints_m, sigma, numbers: ShapeFitNumbers = ShapeFitNumbers()):
-    """Return the lengths (N, K), metres, without the bias of noise, and their variances, m²."""
-    joints, sigma = np.asarray(joints_m, dtype=np.float64), np.asarray(sigma, dtype=np.float64)
-    between = joints.take(_FAR, 1) - joints.take(_NEAR, 1)
-    raw = np.sqrt(np.einsum('nki,nki->nk', between, between))
+def lengths_between(joints_m) -> np.ndarray:
+    """Return the distances (N, 34) between the joints (N, 29, 3) of :data:`PAIRS`, metres."""
+    joints_m = np.asarray(joints_m, dtype=np.float64)
+    between = joints_m.take(_FAR, 1) - joints_m.take(_NEAR, 1)
+    return np.sqrt(np.einsum('nki,nki->nk', between, between))
+
+
+def length_noise_m2(sigma) -> np.ndarray:
+    """
+    Return the variance (N, 34) of the vectors between the joints of :data:`PAIRS`, per coordinate.
+
+    :param sigma: (N, 29) expected error per coordinate, units of 200 mm; 1 = unobserved.
+    """
+    sigma = np.asarray(sigma, dtype=np.float64)
     # the error of an unobserved joint has no useful upper limit: its weight is nearly 0
     joint_variance = (SIGMA_UNIT_M * sigma + 100.0 * np.maximum(sigma - 0.95, 0.0))**2
-    noise = joint_variance.take(_NEAR, 1) + joint_variance.take(_FAR, 1)
-    # E|b + n| is about |b| + noise / |b|: each of the two coordinates across the bone adds half
-    bias = noise / np.maximum(raw, 0.05)
+    return joint_variance.take(_NEAR, 1) + joint_variance.take(_FAR, 1)
+
+
+def without_bias(length, noise, new_share: float = 1.0,
+                 numbers: ShapeFitNumbers = ShapeFitNumbers()):
+    """
+    Return lengths (N, 34), metres, without the bias of noise, and their variances (N, 34), m².
+
+    E|b + n| is about |b| + noise / |b|: each of the two coordinates across the bone adds half.
+
+    :param length: (N, 34) as measured. :param noise: (N, 34) of :func:`length_noise_m2`.
+    :param new_share: part of ``noise`` that is new in every image, so that it makes lengths longer
+        on average; an error that lasts makes one as often shorter.
+    """
+    bias = noise / np.maximum(length, 0.05)
     # where the noise is large the correction itself is uncertain
-    return raw - np.minimum(bias, 0.5 * raw), numbers.min_error_m**2 + noise + bias**2
+    return (length - np.minimum(new_share * bias, 0.5 * length),
+            numbers.min_error_m**2 + noise + bias**2)
 
 
 def _initial_betas(length, variance, tables: _Lengths) -> np.ndarray:

@@ -51,6 +51,7 @@ class PersonFrame:
     rotmat: Any = None  # (24, 3, 3) local rotations
     root_m: Any = None  # (3,) pelvis
     root_source: str = ROOT_FROM_CAMERA  # as in :class:`Body`
+    distance_ratio: Optional[float] = None  # distance by depth over that by the person's size
     # (24, 3) of each local rotation, in the joint's own axes
     angular_velocity_rad_s: np.ndarray = field(default_factory=lambda: np.zeros((24, 3)))
     root_velocity_m_s: np.ndarray = field(default_factory=lambda: np.zeros(3))

@@ -5,6 +5,7 @@ from typing import Any
 
 from niki_ros.body.body import ROOT_FROM_CAMERA, ROOT_FROM_DEPTH, ROOT_FROM_GROUND, ROOT_PREDICTED
 from niki_ros.body.kinematics import forward_kinematics
+from niki_ros.body.shape import body_scale
 from niki_ros.common.replace import replace
 from niki_ros.people.person_frame import PersonFrame
 from niki_ros.people.stages.stage import Stage
@@ -17,7 +18,12 @@ import numpy as np
 class DistanceNumbers:
     """Numbers of :class:`MeasureDistance`."""
 
-    memory_s: float = 1.0  # time constant of the ratio measured distance / distance by size
+    memory_s: float = 1.0  # time constant of the person's size by measured distances
+    # once the size is known, a depth that differs by more than this log ratio is that of something
+    # else, up to the time after which it is believed
+    known_after_s: float = 0.5
+    max_log_ratio: float = 0.2
+    max_rejection_s: float = 1.0
 
 
 class MeasureDistance(Stage):
@@ -25,6 +31,8 @@ class MeasureDistance(Stage):
     Moves the root along its ray to the measured distance.
 
     The ratio to the distance by size is remembered: it also corrects images without a measurement.
+    A ratio by depth tells the size of the person, too (stage ``estimate_size``), after which the
+    two distances agree.
     """
 
     Numbers = DistanceNumbers
@@ -32,24 +40,44 @@ class MeasureDistance(Stage):
 
     def __init__(self, parts, numbers=None):
         super().__init__(parts, numbers)
-        self._log_ratio = 0.0
+        self._log_scale = 0.0  # of the person, over that of the mean body, by the distances
+        self._measured_s = self._rejected_s = 0.0
         self._is_measured = False
 
     def step(self, frame: PersonFrame) -> PersonFrame:
         if frame.root_source == ROOT_PREDICTED:
             return frame
-        root_m, (z_offset_m, source) = frame.root_m, self._measure(frame)
-        if z_offset_m is None:
-            return replace(frame, root_m=root_m * np.exp(self._log_ratio))
-        moved_m = moved_along_ray(root_m, z_offset_m)
-        log_ratio = float(np.log(moved_m[2] / root_m[2]))
+        z_offset_m, source = self._measure(frame)
+        log_by_size = np.log(float(body_scale(frame.betas, self.parts.solver.skeleton)))
+        ratio = 1.0 if z_offset_m is None else float(
+            moved_along_ray(frame.root_m, z_offset_m)[2] / frame.root_m[2])
+        log_scale = log_by_size + np.log(ratio)
+        if z_offset_m is None or (source == ROOT_FROM_DEPTH
+                                  and self._is_of_something_else(log_scale, frame.dt_s)):
+            remembered = self._log_scale - log_by_size if self._is_measured else 0.0
+            return replace(frame, root_m=frame.root_m * np.exp(remembered))
         weight = min(frame.dt_s / self.numbers.memory_s, 1.0) if self._is_measured else 1.0
-        self._log_ratio += weight * (log_ratio - self._log_ratio)
+        self._log_scale += weight * (log_scale - self._log_scale)
         self._is_measured = True
-        # one measurement by the ground is as uncertain as the foot: use the mean ratio
+        # one measurement by the ground is as uncertain as the foot: use the mean
         if source == ROOT_FROM_GROUND:
-            moved_m = root_m * np.exp(self._log_ratio)
-        return replace(frame, root_m=moved_m, root_source=source)
+            ratio = float(np.exp(self._log_scale - log_by_size))
+            return replace(frame, root_m=frame.root_m * ratio, root_source=source)
+        return replace(frame, root_m=frame.root_m * ratio, root_source=source,
+                       distance_ratio=ratio)
+
+    def _is_of_something_else(self, log_scale: float, dt_s: float) -> bool:
+        """Return whether a depth contradicts the known size of the person."""
+        numbers = self.numbers
+        if self._measured_s >= numbers.known_after_s and (
+                abs(log_scale - self._log_scale) > numbers.max_log_ratio):
+            self._rejected_s += dt_s
+            if self._rejected_s <= numbers.max_rejection_s:
+                return True
+            self._measured_s, self._is_measured = 0.0, False
+        self._rejected_s = 0.0
+        self._measured_s += dt_s
+        return False
 
     def _measure(self, frame: PersonFrame):
         """Return how much farther (m) the body is than it was placed, or None, and the source."""
