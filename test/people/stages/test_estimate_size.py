@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from niki_ros.body.shape import PAIRS
 from niki_ros.body.skeleton import open_skeleton
-from niki_ros.people.stages.estimate_size import BodyShape
+from niki_ros.people.body_shape import BodyShape
 import numpy as np
 from scenes import observe_body, random_pose
 

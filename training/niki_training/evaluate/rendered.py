@@ -15,12 +15,13 @@ from typing import Iterator, NamedTuple, Sequence
 
 from niki_ros.body.confidence import CONFIDENT_WITHIN_M
 from niki_ros.body.observation import JointObservation
-from niki_ros.body.skeleton import JOINTS_29
+from niki_ros.body.skeleton import JOINT, JOINTS_29
 from niki_ros.common.settings import PipelineConfig
 from niki_ros.lifters.lifter import load_lifter
 from niki_ros.observers.landmark_errors import LandmarkErrors
 from niki_ros.people.pipeline import Pipeline
 from niki_ros.scene.camera import Camera
+from niki_ros.scene.depth import DepthNumbers
 from niki_ros.solvers import load_solver
 import numpy as np
 
@@ -41,6 +42,9 @@ _EDGES_PERCENT = np.arange(0, 101, 10)
 _MIN_FRAMES = 30  # a tenth of the hidden share with fewer frames has no score
 _CLEAR_PERCENT, _MUCH_HIDDEN_PERCENT = 1.0, 30.0
 _CONFIDENCE_BINS = 10
+_TRUNK_JOINTS = [JOINT[f'{side}_{part}'] for side in ('left', 'right')
+                 for part in ('hip', 'shoulder')]
+_LASTING_DEPTH_ERROR_RATIO, _DEPTH_ERROR_RATIO = 0.01, 0.02
 _ROWS = ('mpjpe_mm', 'pa_mpjpe_mm', 'clear_mm', 'much_hidden_mm', 'seen_joints_mm',
          'unseen_joints_mm', 'relative_area', 'relative_mpjpe', 'relative_clear',
          'relative_much_hidden', 'ece_percent', 'answered_percent')
@@ -67,6 +71,9 @@ def add_arguments(parser) -> None:
                         help=f'may be repeated; default: {", ".join(SOLVERS)}')
     parser.add_argument('--tracks', action='store_true',
                         help="only the solver's own track, without the rest of the pipeline")
+    parser.add_argument('--depth', action='store_true',
+                        help='give the pipeline the depth of the trunk, with errors of 1 %% that '
+                        'last and 2 %% that do not')
     parser.add_argument('--clips', type=int, help='number of clips at most')
     parser.add_argument('--json', nargs='?', const='-', metavar='FILE',
                         help='print one JSON object instead of a table, or write it to FILE')
@@ -79,7 +86,7 @@ def main(args) -> int:
     if args.clips:
         shards = {key: array[:args.clips] for key, array in shards.items()}
     shards = observe.with_recomputed_observations(shards)
-    result = evaluate(shards, args.solver or SOLVERS, args.tracks)
+    result = evaluate(shards, args.solver or SOLVERS, args.tracks, args.depth)
     print(json.dumps(result) if args.json == '-' else markdown(result))
     if args.json and args.json != '-':
         write_text(args.json, json.dumps(result, indent=1) + '\n')
@@ -88,12 +95,13 @@ def main(args) -> int:
     return 0
 
 
-def evaluate(shards: dict, solvers: Sequence[str], tracks: bool = False) -> dict:
+def evaluate(shards: dict, solvers: Sequence[str], tracks: bool = False,
+             depth: bool = False) -> dict:
     """
     Return counts, and in ``ways`` the scores of the observer and of every solver.
 
     :param shards: of :func:`read_shards`. :param solvers: names, or NAME=FOLDER.
-    :param tracks: run the solver's track alone.
+    :param tracks: run the solver's track alone. :param depth: with the depth of the trunk.
     """
     found, hidden = shards['obs_found'], shards['hidden_percent']
     joints_m = shards['joints_m'] - shards['joints_m'][:, :, :1]
@@ -103,8 +111,9 @@ def evaluate(shards: dict, solvers: Sequence[str], tracks: bool = False) -> dict
     for item in solvers:
         name, _, folder = item.partition('=')
         print(name, file=sys.stderr, flush=True)
-        run = run_tracks if tracks else run_pipeline
-        answer_m, confidence = run(load_solver(folder or name), shards)
+        solver = load_solver(folder or name)
+        answer_m, confidence = (run_tracks(solver, shards) if tracks
+                                else run_pipeline(solver, shards, depth))
         answered = np.isfinite(answer_m).all((1, 2))
         true = truth.at(answered)
         own = scores(answer_m[answered], confidence[answered], true)
@@ -137,7 +146,7 @@ def run_tracks(solver, shards: dict) -> tuple[np.ndarray, np.ndarray]:
     return np.stack(joints_m), np.stack(confidence)
 
 
-def run_pipeline(solver, shards: dict) -> tuple[np.ndarray, np.ndarray]:
+def run_pipeline(solver, shards: dict, depth: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Return the same as :func:`run_tracks` of the whole pipeline; NaN without a body."""
     width, height = (int(side) for side in shards['image_size'][0])
     config = PipelineConfig()
@@ -148,13 +157,25 @@ def run_pipeline(solver, shards: dict) -> tuple[np.ndarray, np.ndarray]:
                             config, lifter)
         camera = Camera(shards['camera_matrix'][clip], width, height)
         stamps_ns = [t * observe.FRAME_NS for t in range(len(found))]
-        replayed = replay(pipeline, camera, (width, height), stamps_ns)
+        depth_m = depth_images_m(shards['joints_m'][clip], (width, height), clip)
+        replayed = replay(pipeline, camera, (width, height), stamps_ns,
+                          *([depth_m] if depth else []))
         for is_found, bodies in zip(found, replayed):
             if is_found:
                 joints_m.append(bodies[0].joints_m - bodies[0].joints_m[:1] if bodies
                                 else np.full((29, 3), np.nan))
                 confidence.append(bodies[0].confidence if bodies else np.full(24, np.nan))
     return np.stack(joints_m), np.stack(confidence)
+
+
+def depth_images_m(joints_m, size, seed: int) -> Iterator[np.ndarray]:
+    """Yield depth images of the surface of the trunk alone, of joints (n, 29, 3), metres."""
+    rng = np.random.default_rng(seed)
+    lasting_ratio = rng.normal(0, _LASTING_DEPTH_ERROR_RATIO)
+    for trunk_m in joints_m[:, _TRUNK_JOINTS]:
+        error_ratio = lasting_ratio + rng.normal(0, _DEPTH_ERROR_RATIO)
+        surface_m = trunk_m[:, 2].mean() - DepthNumbers.surface_m
+        yield np.full(size[::-1], surface_m * (1 + error_ratio), np.float32)
 
 
 def clip_observations(shards: dict, clip: int,

@@ -1,5 +1,6 @@
 """Replay of recorded observations through the pipeline, without images and front end."""
 
+from itertools import repeat
 from typing import Iterable, Iterator, Sequence
 
 from niki_ros.body.body import Body
@@ -70,9 +71,14 @@ def replay_pipeline(config: PipelineConfig, observations: Iterable[list[JointObs
                     load_lifter(config), numbers)
 
 
-def replay(pipeline: Pipeline, camera: Camera | None, size,
-           stamps_ns: Sequence[int]) -> Iterator[list[Body]]:
-    """Yield the bodies of each image; camera None = the field of view of the settings."""
+def replay(pipeline: Pipeline, camera: Camera | None, size, stamps_ns: Sequence[int],
+           depth_m: Iterable[np.ndarray | None] = repeat(None)) -> Iterator[list[Body]]:
+    """
+    Yield the bodies of each image.
+
+    :param camera: None = the field of view of the settings. :param size: width, height, pixels.
+    :param depth_m: depth image (h, w) of each image, metres, or None.
+    """
     blank = np.zeros((size[1], size[0], 3), np.uint8)
-    for stamp_ns in stamps_ns:
-        yield pipeline.process(blank, camera, stamp_ns)
+    for stamp_ns, depth in zip(stamps_ns, depth_m):
+        yield pipeline.process(blank, camera, stamp_ns, depth_m=depth)
