@@ -25,7 +25,7 @@ class CropRunner:
         :param waiting: other people in the image, as they were in an image before; not updated.
         :param passes: estimates of new people, each in the crop of the one before.
         """
-        estimates = self._estimates(image_rgb, camera, [*followed, *new])
+        estimates = self._estimates(image_rgb, camera, [*followed, *new], stamp_ns)
         count = len(followed)
         self._update(followed, self._second_look.improved(
             image_rgb, camera, followed, estimates[:count], stamp_ns, waiting), stamp_ns)
@@ -39,18 +39,19 @@ class CropRunner:
                     else _is_one_of(one, [*known, *new[:i]])):
                 one.begin_again()
                 painted = self._second_look.painted(image_rgb, one, others)
-                self._settle(painted, camera, [one], self._estimates(painted, camera, [one]),
-                             stamp_ns, passes)
+                estimates = self._estimates(painted, camera, [one], stamp_ns)
+                self._settle(painted, camera, [one], estimates, stamp_ns, passes)
 
     def _settle(self, image_rgb, camera, new, estimates, stamp_ns: int, passes: int) -> None:
         """Update new people by their first estimates and those in the crops that follow."""
         self._update(new, estimates, stamp_ns)
         for _ in range(passes - 1):
             seen = [one for one in new if one.estimate is not None]
-            self._update(seen, self._estimates(image_rgb, camera, seen), stamp_ns)
+            self._update(seen, self._estimates(image_rgb, camera, seen, stamp_ns), stamp_ns)
 
-    def _estimates(self, image_rgb, camera, people) -> List[CropEstimate]:
-        return self._network.estimate(image_rgb, camera, [one.crop for one in people])
+    def _estimates(self, image_rgb, camera, people, stamp_ns: int) -> List[CropEstimate]:
+        return self._network.estimate(image_rgb, camera,
+                                      [one.crop_at(stamp_ns) for one in people])
 
     def _update(self, people, estimates: Sequence[CropEstimate], stamp_ns: int) -> None:
         for one, estimate in zip(people, estimates):

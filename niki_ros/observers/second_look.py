@@ -81,7 +81,7 @@ class SecondLook:
         cost = self._cost(one, estimate, theirs)
         for keep_own in (False, True):
             painted = self.painted(image_rgb, one, others, keep_own)
-            again, = self._network.estimate(painted, camera, [one.crop])
+            again, = self._network.estimate(painted, camera, [one.crop_at(stamp_ns)])
             again_cost = self._cost(one, again, theirs)
             if again_cost < cost:
                 estimate, cost = again, again_cost

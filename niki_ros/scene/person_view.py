@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from niki_ros.body.rotations import length, swing_rotmat
 from niki_ros.common.errors import InputError
+from niki_ros.common.replace import replace
 from niki_ros.images.boxes import checked_box
 from niki_ros.scene.camera import Camera
 import numpy as np
@@ -76,6 +77,17 @@ class PersonView:
         roll = upright.T @ self.camera_from_view
         return PersonView.rolled(upright, width_ratio * self.width,
                                  float(np.arctan2(roll[1, 0], roll[0, 0])))
+
+    @property
+    def middle_ray(self) -> np.ndarray:
+        """The direction (3,) of the centre, camera's optical axes, of length 1."""
+        return self.camera_from_view[:, 2]
+
+    def moved(self, ray) -> PersonView:
+        """Return the same view with its centre in the direction ``ray`` (3,)."""
+        upright = swing_rotmat(_OPTICAL_AXIS, ray)
+        roll = self.camera_from_upright.T @ self.camera_from_view
+        return replace(self, camera_from_view=upright @ roll, camera_from_upright=upright)
 
     def rays(self, view_px, size_px: int) -> np.ndarray:
         """Return directions (..., 3), camera's optical axes, of pixels (..., 2) of the view."""
