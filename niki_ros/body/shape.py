@@ -13,6 +13,8 @@ _RIGID_PAIRS = ((1, 2), (1, 3), (2, 3), (12, 13), (12, 14), (13, 14))
 PAIRS = np.asarray([(PARENTS_29[j], j) for j in range(1, 29)] + list(_RIGID_PAIRS))
 """(34, 2) indices of the joints whose distances tell the shape: every bone, and rigid pairs."""
 _NEAR, _FAR = PAIRS.T.copy()
+MIN_BODY_SCALE = 0.5
+"""Size of the smallest body over that of the mean body."""
 
 
 @dataclass(frozen=True)
@@ -190,5 +192,5 @@ def scale_per_beta(skeleton: Skeleton) -> float:
 
 
 def body_scale(betas, skeleton: Skeleton) -> np.ndarray:
-    """Return the size (N,) of each body over the size of the mean body, at least 0.5."""
-    return np.maximum(1 + scale_per_beta(skeleton) * np.asarray(betas)[..., 0], 0.5)
+    """Return the size (N,) of bodies over that of the mean body, at least MIN_BODY_SCALE."""
+    return np.maximum(1 + scale_per_beta(skeleton) * np.asarray(betas)[..., 0], MIN_BODY_SCALE)

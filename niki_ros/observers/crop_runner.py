@@ -39,8 +39,8 @@ class CropRunner:
                     else _is_one_of(one, [*known, *new[:i]])):
                 one.begin_again()
                 painted = self._second_look.painted(image_rgb, one, others)
-                estimates = self._estimates(painted, camera, [one], stamp_ns)
-                self._settle(painted, camera, [one], estimates, stamp_ns, passes)
+                again = self._estimates(painted, camera, [one], stamp_ns)
+                self._settle(painted, camera, [one], again, stamp_ns, passes)
 
     def _settle(self, image_rgb, camera, new, estimates, stamp_ns: int, passes: int) -> None:
         """Update new people by their first estimates and those in the crops that follow."""

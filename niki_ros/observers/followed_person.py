@@ -24,31 +24,30 @@ class CropMotionNumbers:
     max_ratio: float = 0.2  # largest motion over the width of the crop
 
 
+@dataclass(frozen=True)
 class CropMotion:
     """How the crop of a person moves: at 12 images a second a walking one is off by 5 %."""
 
-    def __init__(self, numbers: CropMotionNumbers = CropMotionNumbers()):
-        self._numbers = numbers
-        self._velocity = np.zeros(3)  # of the direction of the centre, per second
+    velocity: np.ndarray = field(default_factory=lambda: np.zeros(3))  # of the centre's direction
+    numbers: CropMotionNumbers = CropMotionNumbers()
 
-    def add(self, before: Any, now: Any, dt_ns: int) -> None:
-        """Add the crops of the last two estimates, ``dt_ns`` apart."""
-        numbers, dt_s = self._numbers, dt_ns * 1e-9
+    def after(self, before: Any, now: Any, dt_ns: int) -> CropMotion:
+        """Return the motion after two estimates, ``dt_ns`` apart, with these crops."""
+        numbers, dt_s = self.numbers, dt_ns * 1e-9
         if not (isinstance(now, PersonView) and isinstance(before, PersonView)
                 and 0 < dt_s <= numbers.max_gap_s):
-            self._velocity = np.zeros(3)
-            return
+            return CropMotion(numbers=numbers)
         velocity = (now.middle_ray - before.middle_ray) / dt_s
-        self._velocity += -np.expm1(-dt_s / numbers.velocity_s) * (velocity - self._velocity)
+        weight = -np.expm1(-dt_s / numbers.velocity_s)
+        mean = self.velocity + weight * (velocity - self.velocity)
+        return CropMotion(mean if np.isfinite(mean).all() else np.zeros(3), numbers)
 
     def moved(self, crop: Any, dt_ns: int) -> Any:
         """Return a crop ``dt_ns`` after its estimate."""
-        numbers = self._numbers
-        if not isinstance(crop, PersonView) or not self._velocity.any():
+        if not isinstance(crop, PersonView) or not self.velocity.any():
             return crop
-        dt_s = min(dt_ns * 1e-9, numbers.max_gap_s)
-        shift = self._velocity * dt_s
-        limit = numbers.max_ratio * crop.width / max(float(length(shift)), 1e-9)
+        shift = self.velocity * min(dt_ns * 1e-9, self.numbers.max_gap_s)
+        limit = self.numbers.max_ratio * crop.width / max(float(length(shift)), 1e-9)
         return crop.moved(crop.middle_ray + min(1.0, limit) * shift)
 
 
@@ -74,7 +73,7 @@ class FollowedPerson:
     truncation: TruncationCheck = field(default_factory=TruncationCheck)
     recognition: Recognition = field(default_factory=Recognition)
     motion: CropMotion = field(default_factory=CropMotion)
-    _before: tuple = ()  # crop, box, stamp and estimate before the newest estimate
+    _before: tuple = ()  # crop, motion, box, stamp and estimate before the newest estimate
 
     def __post_init__(self):
         self.first_crop, self.first_box_px = self.crop, self.box_px
@@ -93,8 +92,8 @@ class FollowedPerson:
                 and np.isfinite(box).all()):
             self.estimate = None
             return
-        self.motion.add(self.crop, estimate.next_crop, stamp_ns - self.seen_ns)
-        self._before = self.crop, self.box_px, self.seen_ns, self.last
+        self._before = self.crop, self.motion, self.box_px, self.seen_ns, self.last
+        self.motion = self.motion.after(self.crop, estimate.next_crop, stamp_ns - self.seen_ns)
         self.estimate, self.last, self.is_behind = estimate, estimate, False
         self.moved_ratio = 1.0 - overlap(box, self.box_px)
         self.crop, self.box_px, self.seen_ns = estimate.next_crop, box, stamp_ns
@@ -107,12 +106,12 @@ class FollowedPerson:
         """Return to the image before: the newest estimate shows another person."""
         if self.estimate is not None:
             self.estimate, self.is_behind = None, True
-            self.crop, self.box_px, self.seen_ns, self.last = self._before
+            self.crop, self.motion, self.box_px, self.seen_ns, self.last = self._before
 
     def begin_again(self) -> None:
         """Forget all estimates; the next one is in the first crop."""
         self.crop, self.box_px, self.estimate = self.first_crop, self.first_box_px, None
-        self.last = None
+        self.motion, self.last = CropMotion(), None
 
     def exchange_identity(self, other: FollowedPerson) -> None:
         """Exchange who these two are: each goes on in the other one's place."""

@@ -9,6 +9,7 @@ from niki_ros.body.shape import (
     body_scale,
     length_noise_m2,
     lengths_between,
+    MIN_BODY_SCALE,
     PAIRS,
     resized_betas,
     scale_per_beta,
@@ -50,9 +51,10 @@ class SizeNumbers:
     # children, and front ends take them for small adults
     front_end_size_error_ratio: float = 0.15
     min_seen_ratio: float = 0.8  # of the limb joints, for a distance that tells the size
-    scale_range: tuple = (0.35, 1.4)  # of people, from small children on
+    scale_range: tuple = (0.4, 1.4)  # of people, from small children on
     distance_period_s: float = 0.1  # between distances that count
-    max_distance_count: int = 100  # the last ones; their median is used
+    known_distance_count: int = 5  # from so many on, the size is known
+    max_distance_count: int = 60  # the last ones; their median is used
 
 
 class BodyShape:
@@ -77,7 +79,6 @@ class BodyShape:
         self._common_error_ratio = 0.0
         self._noise = LengthNoise(skeleton)
         self._log_scales: Deque[float] = deque(maxlen=numbers.max_distance_count)  # by distances
-        self._since_distance_s = 0.0
         self.betas = np.zeros(size)
         self.size_ratio = 1.0
 
@@ -115,15 +116,18 @@ class BodyShape:
         self._use(self._estimate(), is_due)
         return self.betas
 
-    def add_scale(self, scale: float, dt_s: float) -> None:
-        """Add the size over that of the mean body, by a distance measured ``dt_s`` ago."""
-        numbers = self._numbers
-        low, high = numbers.scale_range
-        self._since_distance_s += dt_s
-        is_due = not self._log_scales or self._since_distance_s >= numbers.distance_period_s
-        if low <= scale <= high and is_due:
-            self._since_distance_s = 0.0
-            self._log_scales.append(float(np.log(scale)))
+    @property
+    def measured_scale(self) -> Optional[float]:
+        """The size over that of the mean body by measured distances; None = by too few."""
+        if len(self._log_scales) < self._numbers.known_distance_count:
+            return None
+        return float(np.exp(median(np.array(self._log_scales))))
+
+    def add_scale(self, scale: float) -> None:
+        """Add the size over that of the mean body, by a measured distance."""
+        low, high = self._numbers.scale_range
+        if low <= scale <= high:
+            self._log_scales.append(float(np.log(max(scale, MIN_BODY_SCALE))))
             self._use(self._estimate())
 
     def _use(self, estimate: Tuple[np.ndarray, float], is_due: bool = False) -> None:

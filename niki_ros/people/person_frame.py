@@ -47,6 +47,8 @@ class PersonFrame:
     # filled by stages; the stages after them rely on these fields
     solver_input: Any = None  # observation with hidden joints extrapolated; None = the observation
     betas: Any = None  # (10,) body shape
+    # size over that of the mean body by distances measured before; None = by too few
+    measured_scale: Optional[float] = None
     solution: Any = None  # the :class:`Solution` of the solver
     rotmat: Any = None  # (24, 3, 3) local rotations
     root_m: Any = None  # (3,) pelvis

@@ -1,10 +1,14 @@
 """Crops move on with the people in them, so that they fit at low rates of the camera, too."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 from niki_ros.benchmarks.check_images import check_images
 from niki_ros.common.settings import PipelineConfig
 from niki_ros.observers import load_observer
 from niki_ros.observers.crop import Crop
-from niki_ros.observers.followed_person import CropMotion, CropMotionNumbers
+from niki_ros.observers.followed_person import CropMotion, CropMotionNumbers, FollowedPerson
+from niki_ros.observers.person_network import CropEstimate
 from niki_ros.scene.camera import Camera
 from niki_ros.scene.person_view import PersonView
 import numpy as np
@@ -30,7 +34,7 @@ def moving():
     """Return the motion and the last crop of a person who moves by 0.1 in 80 ms."""
     motion, views = CropMotion(), [view_at(0.1 * i) for i in range(6)]
     for before, now in zip(views, views[1:]):
-        motion.add(before, now, 80 * MS)
+        motion = motion.after(before, now, 80 * MS)
     return motion, views[-1]
 
 
@@ -50,14 +54,35 @@ def test_a_motion_ends_in_a_gap_and_crops_never_leave_their_place_by_far():
     assert far[0] == pytest.approx(far[1])
     apart = np.linalg.norm(motion.moved(last, 5000 * MS).middle_ray - last.middle_ray)
     assert apart <= CropMotionNumbers.max_ratio * last.width + 1e-6
-    motion.add(last, view_at(0.0), 2000 * MS)
+    motion = motion.after(last, view_at(0.0), 2000 * MS)
     assert motion.moved(last, 80 * MS) is last
 
 
 def test_crops_of_other_networks_stay_where_they_are():
-    motion, crop = CropMotion(), Crop(np.array([100.0, 100.0]), 50.0)
-    motion.add(crop, Crop(np.array([110.0, 100.0]), 50.0), 80 * MS)
+    crop = Crop(np.array([100.0, 100.0]), 50.0)
+    motion = CropMotion().after(crop, Crop(np.array([110.0, 100.0]), 50.0), 80 * MS)
     assert motion.moved(crop, 80 * MS) is crop
+
+
+def estimate_at(x):
+    view = view_at(x)
+    seen = SimpleNamespace(box_px=np.array([10.0, 10.0, 60.0, 110.0]))
+    return CropEstimate(seen, 1.0, view, np.zeros((4, 2)))
+
+
+def test_an_estimate_that_is_taken_back_moves_no_crop():
+    one = FollowedPerson(1, view_at(0.0), np.array([10.0, 10.0, 60.0, 110.0]), 0, 0)
+    for i in range(1, 4):
+        one.update(estimate_at(0.0), i * 33 * MS, 0.5)
+    one.update(estimate_at(0.3), 4 * 33 * MS, 0.5)
+    one.take_back()
+    np.testing.assert_allclose(one.crop_at(5 * 33 * MS).middle_ray, view_at(0.0).middle_ray)
+
+
+def test_a_crop_that_is_not_finite_is_forgotten():
+    nan = replace(view_at(0.0), camera_from_view=np.full((3, 3), np.nan))
+    motion = CropMotion().after(view_at(0.0), nan, 80 * MS)
+    assert not motion.velocity.any()
 
 
 def test_the_crop_of_a_person_who_walks_fits_at_twelve_images_a_second(monkeypatch):

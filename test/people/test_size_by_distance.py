@@ -81,9 +81,11 @@ def test_the_size_stays_without_depth_and_with_something_in_front(camera):
     def depth_in_turn(i):
         return close if 30 <= i < 36 else depth_m if i < 50 else None
     bodies = play(camera, betas, depth_in_turn, 120)
-    for body in bodies[40:]:
+    for body in bodies[25:]:
         assert float(body_scale(body.betas, SKELETON)) == pytest.approx(0.7, rel=0.05)
-    assert bodies[-1].root_source == 'camera' and off_m(bodies[-1], betas) < 0.08
+        assert off_m(body, betas) < 0.05
+    assert {body.root_source for body in bodies[30:36]} == {'camera'}
+    assert bodies[40].root_source == 'depth' and bodies[-1].root_source == 'camera'
 
 
 def test_something_in_front_at_first_is_forgotten(camera):
@@ -92,6 +94,8 @@ def test_something_in_front_at_first_is_forgotten(camera):
     close = np.full_like(depth_m, 1.2)
     body = play(camera, betas, lambda i: close if i < 12 else depth_m, 120)[-1]
     assert float(body_scale(body.betas, SKELETON)) == pytest.approx(0.9, rel=0.06)
+    for body in play(camera, betas, lambda i: depth_m if i else close, 60)[8:]:
+        assert abs(body.root_m[2] - ROOT_M[2]) < 0.05
 
 
 def test_a_child_and_an_adult_keep_their_ids_where_they_pass(camera):

@@ -22,18 +22,23 @@ class EstimateSize(Stage):
     def __init__(self, parts, numbers=None):
         super().__init__(parts, numbers)
         self.shape = BodyShape(parts.solver.skeleton, self.numbers)
+        self._since_distance_s = self.numbers.distance_period_s
 
     def step(self, frame: PersonFrame) -> PersonFrame:
         seen, before = frame.observation, frame.previous
-        if before is not None and self._tells_size(before):
+        self._since_distance_s += frame.dt_s
+        if (self._since_distance_s >= self.numbers.distance_period_s and before is not None
+                and self._tells_size(before)):
+            self._since_distance_s = 0.0
             scale = body_scale(before.betas, self.parts.solver.skeleton) * before.distance_ratio
-            self.shape.add_scale(float(scale), frame.dt_s)
+            self.shape.add_scale(float(scale))
         if seen is not None:
             self.shape.update(seen, frame.dt_s)
             # lengths that a front end measures are those of its own idea of the person's size
             if seen.lengths_m is not None and self.shape.size_ratio != 1.0:
                 seen = replace(seen, joints_m=np.float32(self.shape.size_ratio) * seen.joints_m)
-        return replace(frame, observation=seen, betas=self.shape.betas)
+        return replace(frame, observation=seen, betas=self.shape.betas,
+                       measured_scale=self.shape.measured_scale)
 
     def _tells_size(self, frame: PersonFrame) -> bool:
         """Return whether a distance was measured of a person of whom nearly all is seen."""

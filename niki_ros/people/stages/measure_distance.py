@@ -20,10 +20,8 @@ class DistanceNumbers:
 
     memory_s: float = 1.0  # time constant of the person's size by measured distances
     # once the size is known, a depth that differs by more than this log ratio is that of something
-    # else, up to the time after which it is believed
-    known_after_s: float = 0.5
-    max_log_ratio: float = 0.2
-    max_rejection_s: float = 1.0
+    # else
+    max_log_ratio: float = 0.15
 
 
 class MeasureDistance(Stage):
@@ -41,7 +39,6 @@ class MeasureDistance(Stage):
     def __init__(self, parts, numbers=None):
         super().__init__(parts, numbers)
         self._log_scale = 0.0  # of the person, over that of the mean body, by the distances
-        self._measured_s = self._rejected_s = 0.0
         self._is_measured = False
 
     def step(self, frame: PersonFrame) -> PersonFrame:
@@ -49,35 +46,28 @@ class MeasureDistance(Stage):
             return frame
         z_offset_m, source = self._measure(frame)
         log_by_size = np.log(float(body_scale(frame.betas, self.parts.solver.skeleton)))
-        ratio = 1.0 if z_offset_m is None else float(
-            moved_along_ray(frame.root_m, z_offset_m)[2] / frame.root_m[2])
-        log_scale = log_by_size + np.log(ratio)
-        if z_offset_m is None or (source == ROOT_FROM_DEPTH
-                                  and self._is_of_something_else(log_scale, frame.dt_s)):
-            remembered = self._log_scale - log_by_size if self._is_measured else 0.0
-            return replace(frame, root_m=frame.root_m * np.exp(remembered))
+        expected = self._expected_log_scale(frame, log_by_size) - log_by_size
+        if z_offset_m is None:
+            return replace(frame, root_m=frame.root_m * np.exp(expected))
+        ratio = float(moved_along_ray(frame.root_m, z_offset_m)[2] / frame.root_m[2])
+        if source == ROOT_FROM_DEPTH:
+            frame = replace(frame, distance_ratio=ratio)
+            off = abs(np.log(ratio) - expected)
+            if frame.measured_scale is not None and off > self.numbers.max_log_ratio:
+                return replace(frame, root_m=frame.root_m * np.exp(expected))
         weight = min(frame.dt_s / self.numbers.memory_s, 1.0) if self._is_measured else 1.0
-        self._log_scale += weight * (log_scale - self._log_scale)
+        self._log_scale += weight * (log_by_size + np.log(ratio) - self._log_scale)
         self._is_measured = True
         # one measurement by the ground is as uncertain as the foot: use the mean
         if source == ROOT_FROM_GROUND:
             ratio = float(np.exp(self._log_scale - log_by_size))
-            return replace(frame, root_m=frame.root_m * ratio, root_source=source)
-        return replace(frame, root_m=frame.root_m * ratio, root_source=source,
-                       distance_ratio=ratio)
+        return replace(frame, root_m=frame.root_m * ratio, root_source=source)
 
-    def _is_of_something_else(self, log_scale: float, dt_s: float) -> bool:
-        """Return whether a depth contradicts the known size of the person."""
-        numbers = self.numbers
-        if self._measured_s >= numbers.known_after_s and (
-                abs(log_scale - self._log_scale) > numbers.max_log_ratio):
-            self._rejected_s += dt_s
-            if self._rejected_s <= numbers.max_rejection_s:
-                return True
-            self._measured_s, self._is_measured = 0.0, False
-        self._rejected_s = 0.0
-        self._measured_s += dt_s
-        return False
+    def _expected_log_scale(self, frame: PersonFrame, log_by_size: float) -> float:
+        """Return the size of the person over that of the mean body, by distances before."""
+        if frame.measured_scale is not None:
+            return float(np.log(frame.measured_scale))
+        return self._log_scale if self._is_measured else log_by_size
 
     def _measure(self, frame: PersonFrame):
         """Return how much farther (m) the body is than it was placed, or None, and the source."""
