@@ -39,11 +39,11 @@ def load_observer(config: PipelineConfig, detector: Optional[Detector] = None,
             options = engine_options(config.engine, one_thread=not wait,
                                      int8_of=None if wait else folder)
             detector = load_detector(folder.path, **options)
+        search = None if detector is None else PersonSearch(
+            detector, settings.min_score, settings.search_period_s, wait)
     except BaseException:
         network.close()
         raise
-    search = None if detector is None else PersonSearch(
-        detector, settings.min_score, settings.search_period_s, wait)
     # how fast the machine is changes nothing in recorded images
     in_turn = settings.in_turn and not wait and settings.model != 'auto'
     return FollowingObserver(network, search, settings.max_people, config.camera.fov_deg,

@@ -13,6 +13,7 @@ import threading
 from time import thread_time
 from typing import List, Optional, Tuple
 
+from niki_ros.common.errors import ConfigError
 from niki_ros.observers.detectors import Detector
 import numpy as np
 
@@ -76,6 +77,10 @@ class PersonSearch:
 
     def __init__(self, detector: Detector, min_score: float, period_s: float, wait: bool = True,
                  numbers: SearchNumbers = SearchNumbers()):
+        input_px = getattr(detector, 'input_px', None)
+        if not isinstance(input_px, (int, np.integer)) or input_px < 1:
+            raise ConfigError(f'the detector {type(detector).__name__} has input_px = '
+                              f'{input_px!r}; expected the side of its input, pixels')
         self.detector, self.min_score = detector, min_score
         self.fault = ''  # of the last search, empty where it succeeded
         self._period_s, self._wait, self._numbers = period_s, wait, numbers

@@ -68,7 +68,8 @@ class TruncationCheck:
         box = np.asarray(estimate.observation.box_px, np.float64)
         size = float((box[2:] - box[:2]).max())
         if not self._is_box_at_border and box[1] > self._numbers.near_border_ratio * size:
-            self.is_truncated, self._disagreement, self.checked_ns = False, None, None
+            self.is_truncated, self._disagreement = False, None
+            self.checked_ns = self._whole_ns = None
             return False
         if self._disagreement is None or self.checked_ns is None:
             return True

@@ -87,6 +87,20 @@ def test_detector_of_a_user():
     assert detector.closed
 
 
+@pytest.mark.parametrize('input_px', [None, 0, 41.5])
+def test_a_detector_without_the_side_of_its_input_is_refused(input_px):
+    detector = OneBox()
+    detector.input_px = input_px
+    with pytest.raises(ConfigError, match='OneBox.*input_px'):
+        load_pipeline(solver='analytic', detector=detector)
+
+
+def test_an_empty_list_of_boxes_is_none():
+    pipeline = load_pipeline(solver='analytic', detector=OneBox())
+    assert pipeline.process(np.zeros((480, 640, 3), np.uint8), None, 1, boxes_px=[]) == []
+    pipeline.close()
+
+
 def test_detector_is_chosen_by_the_kind_of_its_folder(tmp_path, monkeypatch):
     monkeypatch.setitem(DETECTORS, 'one-box', OneBox)
     (tmp_path / 'manifest.json').write_text(json.dumps({

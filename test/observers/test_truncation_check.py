@@ -1,5 +1,7 @@
 """Checks of people at the upper border in larger crops, with scripted networks."""
 
+from types import SimpleNamespace
+
 from niki_ros.observers.person_network import LARGER_CROPS
 from niki_ros.observers.truncation import TruncationCheck
 import numpy as np
@@ -70,6 +72,18 @@ def test_the_newest_disagreement_of_each_larger_crop_counts():
     assert not check.is_truncated
     check.update(LARGER_CROPS[1:], np.array([0.3]), 2 * step_ns)
     assert check.is_truncated
+
+
+def test_a_person_who_was_away_from_the_border_is_not_begun_anew_at_once():
+    check, s = TruncationCheck(), 1_000_000_000
+    at_border, away = (SimpleNamespace(observation=SimpleNamespace(box_px=np.array(box)))
+                       for box in ([0.0, 0.0, 100.0, 200.0], [0.0, 150.0, 100.0, 350.0]))
+    check.update(LARGER_CROPS, np.array([0.5, 0.5]), 0)
+    assert check.is_begun_anew(s)
+    assert not check.is_due(away, s) and not check.is_begun_anew(s)
+    assert check.is_due(at_border, 3 * s)
+    check.update(LARGER_CROPS, np.array([0.5, 0.5]), 3 * s)
+    assert check.is_truncated and not check.is_begun_anew(3 * s)
 
 
 def test_person_who_becomes_truncated_is_left_out():
