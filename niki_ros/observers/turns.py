@@ -60,7 +60,7 @@ class Turns:
         self._least = 1  # by ``max_wait_ns``
         self._debt = 0  # people who were observed in addition to ``count``
         self._stamp_ns = 0
-        self._is_late = self._is_catching_up = False  # nobody is observed in the image
+        self._is_late = self._is_catching_up = False  # no person is observed in the image
         self._caught_up_ns: Optional[int] = None  # stamp of the last such image
         self._is_often_late = False
 
@@ -104,7 +104,7 @@ class Turns:
         Return those who are observed in this image: who have waited longest, and new ones.
 
         People whose boxes overlap are observed in the same image, because they are compared. In an
-        image that begins late nobody is observed.
+        image that begins late no person is observed.
 
         :param unclear: people who are observed in any other case.
         """
@@ -135,7 +135,7 @@ class Turns:
         self._caught_up_ns = None
 
     def _catches_up(self, people: Sequence[FollowedPerson]) -> bool:
-        """Return whether nobody is observed in this image; not in two in a row."""
+        """Return whether no person is observed in this image; not in two in a row."""
         self._is_catching_up = bool(people) and self._is_late and not self._is_catching_up
         if self._is_catching_up:
             before_ns, self._caught_up_ns = self._caught_up_ns, self._stamp_ns

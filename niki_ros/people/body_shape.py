@@ -47,8 +47,8 @@ class SizeNumbers:
     # of the size by a measured distance: errors of one view, and those that last
     distance_error_ratio: float = 0.05
     lasting_distance_error_ratio: float = 0.02
-    # beside a measured distance the size by a front end counts as this uncertain: there are
-    # children, and front ends take them for small adults
+    # where a distance is measured, the size by a front end is taken to be this uncertain: front
+    # ends take children for small adults
     front_end_size_error_ratio: float = 0.15
     min_seen_ratio: float = 0.8  # of the limb joints, for a distance that tells the size
     scale_range: tuple = (0.4, 1.4)  # of people, from small children on

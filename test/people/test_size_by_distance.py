@@ -1,4 +1,4 @@
-"""The size of a person by a depth image: one camera cannot tell somebody small from far away."""
+"""The size of a person by a depth image: one camera cannot tell small from far away."""
 
 from dataclasses import replace
 

@@ -12,8 +12,8 @@ class EstimateSize(Stage):
     """
     Sets the betas by all observations of the person so far.
 
-    One image does not tell the size of a person: somebody small who is near looks like somebody
-    tall who is farther away. A measured distance tells it, and resizes the joints of a front end.
+    One image does not tell the size of a person: a small person nearby looks like a tall person
+    farther away. A measured distance tells it, and resizes the joints of a front end.
     """
 
     Numbers = SizeNumbers
