@@ -10,6 +10,7 @@ from niki_ros.body.observation import JointObservation
 from niki_ros.body.rotations import rotmat_from_rotvec
 from niki_ros.body.skeleton import open_skeleton
 from niki_ros.scene.camera import Camera
+from niki_ros.scene.depth import DepthNumbers, TRUNK_CORNERS
 import numpy as np
 import pytest
 
@@ -87,6 +88,20 @@ def observe_body(rotmat, root_m, camera, betas=None, sigma=0.0) -> JointObservat
     return JointObservation(
         joints.astype(np.float32), np.full(29, sigma, np.float32), pixels.astype(np.float32),
         box.astype(np.float32), 0.9, np.full(29, 2.0, np.float32))
+
+
+def trunk_depth_m(camera, *people_m, behind_m=6.0):
+    """
+    Return a depth image (480, 640): a box for the surface of each trunk, and a wall behind.
+
+    :param people_m: joints (29, 3) of each, optical frame, the farthest first.
+    """
+    depth_m = np.full((480, 640), behind_m, np.float32)
+    for joints_m in people_m:
+        pixels = camera.project(joints_m)[TRUNK_CORNERS]
+        (x0, y0), (x1, y1) = pixels.min(0).astype(int) - 4, pixels.max(0).astype(int) + 4
+        depth_m[y0:y1, x0:x1] = joints_m[TRUNK_CORNERS, 2].mean() - DepthNumbers.surface_m
+    return depth_m
 
 
 class ScriptedObserver:

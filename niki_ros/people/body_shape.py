@@ -121,7 +121,7 @@ class BodyShape:
         """The size over that of the mean body by measured distances; None = by too few."""
         if len(self._log_scales) < self._numbers.known_distance_count:
             return None
-        return float(np.exp(median(np.array(self._log_scales))))
+        return float(np.exp(self._log_scale()))
 
     def add_scale(self, scale: float) -> None:
         """Add the size over that of the mean body, by a measured distance."""
@@ -190,10 +190,12 @@ class BodyShape:
         numbers = self._numbers
         distance_variance = (numbers.distance_error_ratio**2 / len(self._log_scales)
                              + numbers.lasting_distance_error_ratio**2)
-        log_ratio = float(median(np.array(self._log_scales))
-                          - np.log(body_scale(betas, self._skeleton)))
+        log_ratio = self._log_scale() - float(np.log(body_scale(betas, self._skeleton)))
         log_ratio *= scale_variance / (scale_variance + distance_variance)
         return resized_betas(betas, log_ratio, self._skeleton), float(np.exp(log_ratio))
+
+    def _log_scale(self) -> float:
+        return float(median(np.array(self._log_scales)))
 
     def _estimate_by_views(self) -> Tuple[np.ndarray, float]:
         """Return betas (10,) by views, with their common error, and the variance of their size."""

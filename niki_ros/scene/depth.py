@@ -7,8 +7,9 @@ from niki_ros.body.skeleton import JOINT
 from niki_ros.common.errors import InputError
 import numpy as np
 
-_TRUNK_CORNERS = [JOINT[name] for name in (
+TRUNK_CORNERS = [JOINT[name] for name in (
     'left_shoulder', 'right_shoulder', 'left_hip', 'right_hip')]
+"""Joints between which the surface of the trunk is measured."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +53,15 @@ def depth_z_offset_m(depth_m, image_size, keypoints_px, joints_m, hidden,
     :param joints_m: (29, 3), optical frame. :param hidden: (29,) bool, True where not seen.
     :return: None where too little of the trunk is seen or measured.
     """
-    corners = np.asarray(keypoints_px, dtype=np.float64)[_TRUNK_CORNERS]
-    if np.asarray(hidden)[_TRUNK_CORNERS].any() or not np.isfinite(corners).all():
+    corners = np.asarray(keypoints_px, dtype=np.float64)[TRUNK_CORNERS]
+    if np.asarray(hidden)[TRUNK_CORNERS].any() or not np.isfinite(corners).all():
         return None
     steps = np.linspace(numbers.edge_ratio, 1 - numbers.edge_ratio, numbers.grid_count)
     across, down = np.meshgrid(steps, steps)
     weights = np.stack([(1 - across) * (1 - down), across * (1 - down),
                         (1 - across) * down, across * down], axis=-1).reshape(-1, 4)
     measured = _depth_at(depth_m, weights @ corners, image_size)
-    expected = weights @ np.asarray(joints_m)[_TRUNK_CORNERS, 2] - numbers.surface_m
+    expected = weights @ np.asarray(joints_m)[TRUNK_CORNERS, 2] - numbers.surface_m
     low, high = numbers.range_m
     valid = np.isfinite(measured) & (measured > low) & (measured < high)
     min_samples = numbers.min_samples_ratio * len(weights)

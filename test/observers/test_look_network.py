@@ -91,7 +91,7 @@ def test_expected_errors_are_deviations_and_hidden_joints_have_no_position(tmp_p
 def test_the_next_crop_is_around_the_body_and_upright(tmp_path):
     view = PersonView.towards(ray_of(310, 250), 0.5, 0.8)
     found = estimate(folder(tmp_path / 'm', uv=UV / 2), view)
-    middle_ray = found.next_crop.camera_from_view[:, 2]
+    middle_ray = found.next_crop.middle_ray
     np.testing.assert_allclose(CAMERA.project(middle_ray[None])[0], (320, 240), atol=1.5)
     assert found.next_crop.width == pytest.approx(view.width / 2, rel=0.01)
     # the body was upright in the rolled crop and is so in the next one

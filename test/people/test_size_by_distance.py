@@ -6,11 +6,10 @@ from niki_ros.body.kinematics import forward_kinematics
 from niki_ros.body.shape import body_scale, lengths_between, resized_betas
 from niki_ros.body.skeleton import open_skeleton
 from niki_ros.people.pipeline import Pipeline
-from niki_ros.scene.depth import DepthNumbers
 from niki_ros.solvers.analytic import AnalyticSolver
 import numpy as np
 import pytest
-from scenes import observe_body, ScriptedObserver
+from scenes import observe_body, ScriptedObserver, trunk_depth_m
 from standing import standing
 
 FRAME_NS = 33_333_333
@@ -18,7 +17,6 @@ IMAGE = np.zeros((480, 640, 3), np.uint8)
 ROOT_M = np.array([0.2, 0.1, 2.5])
 SKELETON = open_skeleton()
 POSE = standing(0.3)
-TRUNK = [1, 2, 16, 17]
 
 
 def betas_of(scale):
@@ -37,17 +35,6 @@ def joints_of(betas, root_m=ROOT_M):
     return forward_kinematics(POSE, SKELETON.offsets(betas))[0] + root_m
 
 
-def depth_of(camera, *people):
-    """Return the depth image of people, (betas, root) each, the farthest first."""
-    depth_m = np.full((480, 640), 6.0, np.float32)
-    for betas, root_m in people:
-        joints_m = joints_of(betas, root_m)
-        pixels = camera.project(joints_m)[TRUNK]
-        (x0, y0), (x1, y1) = pixels.min(0).astype(int) - 4, pixels.max(0).astype(int) + 4
-        depth_m[y0:y1, x0:x1] = joints_m[TRUNK, 2].mean() - DepthNumbers.surface_m
-    return depth_m
-
-
 def play(camera, betas, depth_m_of, frames=60):
     pipeline = Pipeline(ScriptedObserver(lambda stamp: [seen_as_mean_body(camera, betas)]),
                         AnalyticSolver())
@@ -62,7 +49,7 @@ def off_m(body, betas):
 @pytest.mark.parametrize('scale', [0.62, 0.9, 1.12])
 def test_a_measured_distance_tells_the_size(camera, scale):
     betas = betas_of(scale)
-    depth_m = depth_of(camera, (betas, ROOT_M))
+    depth_m = trunk_depth_m(camera, joints_of(betas))
     bodies = play(camera, betas, lambda i: depth_m)
     found = [float(body_scale(body.betas, SKELETON)) for body in bodies]
     assert found[-1] == pytest.approx(scale, rel=0.03)
@@ -75,7 +62,7 @@ def test_a_measured_distance_tells_the_size(camera, scale):
 
 def test_the_size_stays_without_depth_and_with_something_in_front(camera):
     betas = betas_of(0.7)
-    depth_m = depth_of(camera, (betas, ROOT_M))
+    depth_m = trunk_depth_m(camera, joints_of(betas))
     close = np.full_like(depth_m, 1.2)
 
     def depth_in_turn(i):
@@ -90,7 +77,7 @@ def test_the_size_stays_without_depth_and_with_something_in_front(camera):
 
 def test_something_in_front_at_first_is_forgotten(camera):
     betas = betas_of(0.9)
-    depth_m = depth_of(camera, (betas, ROOT_M))
+    depth_m = trunk_depth_m(camera, joints_of(betas))
     close = np.full_like(depth_m, 1.2)
     body = play(camera, betas, lambda i: close if i < 12 else depth_m, 120)[-1]
     assert float(body_scale(body.betas, SKELETON)) == pytest.approx(0.9, rel=0.06)
@@ -114,7 +101,7 @@ def test_a_child_and_an_adult_keep_their_ids_where_they_pass(camera):
     ids = []
     for i in range(91):
         near, far = roots_m(i)
-        depth_m = depth_of(camera, (adult, far), (child, near))
+        depth_m = trunk_depth_m(camera, joints_of(adult, far), joints_of(child, near))
         bodies = pipeline.process(IMAGE, camera, i * FRAME_NS, depth_m=depth_m)
         ids.append([body.id for body in sorted(bodies, key=lambda one: one.root_m[2])])
     assert ids[10] == ids[-1] and len(set(map(tuple, ids[10:]))) == 1

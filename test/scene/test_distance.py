@@ -6,12 +6,12 @@ from niki_ros.body.skeleton import JOINT, open_skeleton
 from niki_ros.common.errors import InputError
 from niki_ros.people.pipeline import Pipeline
 from niki_ros.scene.camera import Camera
-from niki_ros.scene.depth import checked_depth, depth_z_offset_m, DepthNumbers
+from niki_ros.scene.depth import checked_depth, depth_z_offset_m
 from niki_ros.scene.ground import FootLock, Ground, ground_z_offset_m
 from niki_ros.solvers.analytic import AnalyticSolver
 import numpy as np
 import pytest
-from scenes import FACING, observe_body, ScriptedObserver
+from scenes import FACING, observe_body, ScriptedObserver, trunk_depth_m
 
 IMAGE = np.zeros((480, 640, 3), np.uint8)
 FRAME_NS = 33_333_333
@@ -47,16 +47,9 @@ def as_mean_body(root, camera):
     return tall
 
 
-def depth_of(camera, root, betas=TALL, behind_m=6.0):
-    """Return a depth image: a box for the trunk's surface, a wall behind."""
+def depth_of(camera, root, betas=TALL):
     joints = forward_kinematics(standing(), open_skeleton().offsets(betas))[0] + root
-    pixels = camera.project(joints)
-    trunk = [JOINT[n] for n in ('left_shoulder', 'right_shoulder', 'left_hip', 'right_hip')]
-    depth = np.full((480, 640), behind_m, np.float32)
-    x0, y0 = pixels[trunk].min(0).astype(int) - 4
-    x1, y1 = pixels[trunk].max(0).astype(int) + 4
-    depth[y0:y1, x0:x1] = joints[trunk, 2].mean() - DepthNumbers.surface_m
-    return depth
+    return trunk_depth_m(camera, joints)
 
 
 def play(script, camera, frames=30, **extra):

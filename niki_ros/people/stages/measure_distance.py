@@ -45,6 +45,8 @@ class MeasureDistance(Stage):
         if frame.root_source == ROOT_PREDICTED:
             return frame
         z_offset_m, source = self._measure(frame)
+        if z_offset_m is None and not self._is_measured:
+            return frame
         log_by_size = np.log(float(body_scale(frame.betas, self.parts.solver.skeleton)))
         expected = self._expected_log_scale(frame, log_by_size) - log_by_size
         if z_offset_m is None:

@@ -8,6 +8,7 @@ counted.
 """
 
 
+from itertools import repeat
 import json
 from pathlib import Path
 import sys
@@ -15,13 +16,13 @@ from typing import Iterator, NamedTuple, Sequence
 
 from niki_ros.body.confidence import CONFIDENT_WITHIN_M
 from niki_ros.body.observation import JointObservation
-from niki_ros.body.skeleton import JOINT, JOINTS_29
+from niki_ros.body.skeleton import JOINTS_29
 from niki_ros.common.settings import PipelineConfig
 from niki_ros.lifters.lifter import load_lifter
 from niki_ros.observers.landmark_errors import LandmarkErrors
 from niki_ros.people.pipeline import Pipeline
 from niki_ros.scene.camera import Camera
-from niki_ros.scene.depth import DepthNumbers
+from niki_ros.scene.depth import DepthNumbers, TRUNK_CORNERS
 from niki_ros.solvers import load_solver
 import numpy as np
 
@@ -42,8 +43,6 @@ _EDGES_PERCENT = np.arange(0, 101, 10)
 _MIN_FRAMES = 30  # a tenth of the hidden share with fewer frames has no score
 _CLEAR_PERCENT, _MUCH_HIDDEN_PERCENT = 1.0, 30.0
 _CONFIDENCE_BINS = 10
-_TRUNK_JOINTS = [JOINT[f'{side}_{part}'] for side in ('left', 'right')
-                 for part in ('hip', 'shoulder')]
 _LASTING_DEPTH_ERROR_RATIO, _DEPTH_ERROR_RATIO = 0.01, 0.02
 _ROWS = ('mpjpe_mm', 'pa_mpjpe_mm', 'clear_mm', 'much_hidden_mm', 'seen_joints_mm',
          'unseen_joints_mm', 'relative_area', 'relative_mpjpe', 'relative_clear',
@@ -157,9 +156,9 @@ def run_pipeline(solver, shards: dict, depth: bool = False) -> tuple[np.ndarray,
                             config, lifter)
         camera = Camera(shards['camera_matrix'][clip], width, height)
         stamps_ns = [t * observe.FRAME_NS for t in range(len(found))]
-        depth_m = depth_images_m(shards['joints_m'][clip], (width, height), clip)
-        replayed = replay(pipeline, camera, (width, height), stamps_ns,
-                          *([depth_m] if depth else []))
+        depth_m = (depth_images_m(shards['joints_m'][clip], (width, height), clip) if depth
+                   else repeat(None))
+        replayed = replay(pipeline, camera, (width, height), stamps_ns, depth_m)
         for is_found, bodies in zip(found, replayed):
             if is_found:
                 joints_m.append(bodies[0].joints_m - bodies[0].joints_m[:1] if bodies
@@ -172,7 +171,7 @@ def depth_images_m(joints_m, size, seed: int) -> Iterator[np.ndarray]:
     """Yield depth images of the surface of the trunk alone, of joints (n, 29, 3), metres."""
     rng = np.random.default_rng(seed)
     lasting_ratio = rng.normal(0, _LASTING_DEPTH_ERROR_RATIO)
-    for trunk_m in joints_m[:, _TRUNK_JOINTS]:
+    for trunk_m in joints_m[:, TRUNK_CORNERS]:
         error_ratio = lasting_ratio + rng.normal(0, _DEPTH_ERROR_RATIO)
         surface_m = trunk_m[:, 2].mean() - DepthNumbers.surface_m
         yield np.full(size[::-1], surface_m * (1 + error_ratio), np.float32)
