@@ -1,8 +1,8 @@
 """The fit to keypoints: its Jacobian, and its effect on a pose that is a little wrong."""
 
-from niki_ros.body.kinematics import forward_kinematics
+from niki_ros.body.kinematics import forward_kinematics, global_rotmats
 from niki_ros.body.rotations import rotmat_from_rotvec
-from niki_ros.body.skeleton import open_skeleton
+from niki_ros.body.skeleton import JOINT, JOINTS_29, open_skeleton
 from niki_ros.people.stages.fit_keypoints import fit_keypoints, FitNumbers, projection_jacobian
 from niki_ros.scene.camera import Camera
 import numpy as np
@@ -71,3 +71,21 @@ def test_one_wild_keypoint_does_not_carry_the_body_away(camera):
     assert np.linalg.norm(root - ROOT) < 0.05
     joints, true = (forward_kinematics(r, OFFSETS)[0] for r in (rotmat, pose))
     assert np.linalg.norm(joints - true, axis=1)[[1, 2, 15, 21]].max() < 0.05
+
+
+def test_hidden_legs_keep_their_directions_while_the_trunk_turns(camera):
+    rng = np.random.default_rng(3)
+    true = random_pose(rng)[0]
+    seen = observe_body(true, ROOT, camera)
+    legs = [i for i, name in enumerate(JOINTS_29) if any(
+        part in name for part in ('knee', 'ankle', 'foot', 'toe', 'heel'))]
+    sigma_px = seen.keypoint_sigma_px.copy()
+    sigma_px[legs] = np.inf
+    wrong = true @ rotmat_from_rotvec(rng.normal(size=(24, 3)) * 0.1)
+    rotmat, _ = fit_keypoints(wrong, ROOT, OFFSETS, seen.keypoints_px, sigma_px, camera,
+                              np.full(24, 0.3), NUMBERS)
+    before, after = global_rotmats(wrong), global_rotmats(rotmat)
+    thighs_and_shanks = [JOINT[f'{side}_{part}'] for side in ('left', 'right')
+                         for part in ('hip', 'knee')]
+    np.testing.assert_allclose(after[thighs_and_shanks], before[thighs_and_shanks], atol=1e-9)
+    assert np.abs(after[0] - before[0]).max() > 0.01, 'the pelvis turns'

@@ -4,6 +4,7 @@ Count the annotated people in photographs who get a body, and bodies without a p
 The pipeline sees each photograph for a second, moved by a pixel from image to image. A person is
 found if the median distance of the visible limb joints in the image, from the shoulders to the
 ankles, is below 0.15 of the longer side of the person's box. One body counts for one person.
+Confidence and sigma of those who are found are compared with the annotations.
 """
 
 import json
@@ -18,7 +19,11 @@ from niki_ros.scene.camera import Camera
 import numpy as np
 from tqdm import tqdm
 
+from niki_training.evaluate import photograph_calibration
 from niki_training.evaluate.landmark_measurements import annotated_people, NUMBERS
+from niki_training.evaluate.photograph_calibration import PhotographCalibration
+from niki_training.evaluate.stage_errors import frame_of
+from niki_training.files.outputs import check_arguments
 from niki_training.render.panorama import Panorama, read_panoramas
 
 MAX_PEOPLE = 16
@@ -37,15 +42,20 @@ def add_arguments(parser) -> None:
     parser.add_argument('--set', action='append', default=[], metavar='NAME=VALUE',
                         help='a setting of the pipeline, as in niki run')
     parser.add_argument('--json', action='store_true', help='print one JSON object')
+    parser.add_argument('--plot', type=Path,
+                        help='draw confidence and sigma against the annotations (.png)')
 
 
 def main(args) -> int:
     from niki_ros.cli.arguments import parse_settings
+    check_arguments(args, {'--plot': args.plot})
     viewer = StillViewer(parse_settings(args.set))
     report = people_found(viewer, args.photographs)
     if args.panoramas:
         report['panoramas'] = bodies_in_panoramas(viewer, args.panoramas)
     viewer.close()
+    if args.plot:
+        photograph_calibration.draw(report['calibration'], args.plot)
     if args.json:
         print(json.dumps(report))
         return 0
@@ -53,6 +63,7 @@ def main(args) -> int:
         print(f'{row["from_px"]:5d} px and more: {row["found"]:4d} of {row["people"]:4d}')
     print(f'all: {report["found"]} of {report["people"]} people have a body; '
           f'{report["other_bodies"]} more bodies')
+    print(photograph_calibration.text(report['calibration']))
     if args.panoramas:
         seen = report['panoramas']
         print(f'panoramas: bodies in {len(seen["with_bodies"])} of {seen["views"]} views '
@@ -69,14 +80,22 @@ class StillViewer:
         self._pipeline, self._stamp_ns = load_pipeline(config), 0
 
     def bodies(self, image_rgb: np.ndarray, fov_deg: float) -> list:
-        """Return the bodies in the last image; the pause before makes it a new stream."""
-        camera = Camera.from_fov(image_rgb.shape[1], image_rgb.shape[0], fov_deg)
+        """
+        Return the bodies in the last image, as ``camera`` sees them.
+
+        The pause before the first image makes it a new stream.
+        """
+        self.camera = Camera.from_fov(image_rgb.shape[1], image_rgb.shape[0], fov_deg)
         self._stamp_ns += _PAUSE_NS
         for index in range(_IMAGES):
             self._stamp_ns += _PERIOD_NS
-            bodies = self._pipeline.process(np.roll(image_rgb, index % 2, axis=1), camera,
+            bodies = self._pipeline.process(np.roll(image_rgb, index % 2, axis=1), self.camera,
                                             self._stamp_ns)
         return bodies
+
+    def lifted(self, body):
+        """Return the observation that one of the last bodies was solved from."""
+        return frame_of(self._pipeline, body).latest_observation
 
     def close(self) -> None:
         self._pipeline.close()
@@ -87,7 +106,7 @@ def people_found(viewer: StillViewer, folder: Path) -> dict:
     people = [one for one in annotated_people(folder)
               if (one.keypoints[:, 2] > 0).sum() >= _MIN_KEYPOINTS]
     files = sorted({one.file for one in people})
-    sizes_px, found, others = [], [], 0
+    sizes_px, found, others, calibration = [], [], 0, PhotographCalibration()
     for file in tqdm(files, disable=None, unit='photograph'):
         here = sorted((one for one in people if one.file == file), key=lambda p: -_side_px(p))
         bodies = viewer.bodies(here[0].image_rgb(), NUMBERS.fov_deg)
@@ -95,7 +114,8 @@ def people_found(viewer: StillViewer, folder: Path) -> dict:
             off = [_off_ratio(body, person) for body in bodies]
             is_found = bool(off) and min(off) < MAX_OFF_RATIO
             if is_found:
-                del bodies[int(np.argmin(off))]
+                body = bodies.pop(int(np.argmin(off)))
+                calibration.add(body, viewer.lifted(body), person, viewer.camera)
             sizes_px.append(_side_px(person))
             found.append(is_found)
         others += len(bodies)
@@ -103,7 +123,8 @@ def people_found(viewer: StillViewer, folder: Path) -> dict:
     for low, high in zip(SIZE_EDGES_PX, SIZE_EDGES_PX[1:]):
         within = [yes for size, yes in zip(sizes_px, found) if low <= size < high]
         rows.append({'from_px': low, 'people': len(within), 'found': sum(within)})
-    return {'people': len(found), 'found': sum(found), 'other_bodies': others, 'sizes': rows}
+    return {'people': len(found), 'found': sum(found), 'other_bodies': others, 'sizes': rows,
+            'calibration': calibration.report()}
 
 
 def bodies_in_panoramas(viewer: StillViewer, folder: Path) -> dict:

@@ -3,6 +3,8 @@
 from niki_ros.body.rotations import angle_rad
 import numpy as np
 
+_CONFIDENCE_BINS = 10
+
 
 def mpjpe_mm(found, truth) -> np.ndarray:
     """Return the mean distance (N,) of the 24 joints of (N, 29, 3) after root alignment, mm."""
@@ -58,3 +60,20 @@ def auroc(score, positive) -> float:
 def mean_or_none(values):
     """Return the mean as a float; None where there are no values."""
     return float(np.mean(values)) if np.size(values) else None
+
+
+def calibration(confidence, right) -> dict[str, list[float]]:
+    """Return mean confidence, share of right joints, and share of all joints in each bin."""
+    bins = _CONFIDENCE_BINS
+    index = np.minimum((np.asarray(confidence) * bins).astype(int), bins - 1)
+    count = np.bincount(index.ravel(), minlength=bins)
+    safe = np.maximum(count, 1)
+    return {'claimed': (np.bincount(index.ravel(), np.ravel(confidence), bins) / safe).tolist(),
+            'true': (np.bincount(index.ravel(), np.ravel(right), bins) / safe).tolist(),
+            'share': (count / count.sum()).tolist()}
+
+
+def calibration_error_percent(table: dict[str, list[float]]) -> float:
+    """Return the expected calibration error of :func:`calibration`."""
+    claimed, true, share = (np.asarray(table[key]) for key in ('claimed', 'true', 'share'))
+    return float(100 * (share * np.abs(claimed - true)).sum())

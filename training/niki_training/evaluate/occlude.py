@@ -11,6 +11,7 @@ from functools import cached_property
 import json
 from pathlib import Path
 import sys
+from typing import NamedTuple
 
 from niki_ros.body.body import Body, OBSERVED
 from niki_ros.body.observation import JointObservation
@@ -27,6 +28,8 @@ import numpy as np
 from niki_training.evaluate.metrics import mean_or_none
 from niki_training.evaluate.occluders import PARTS, RectangleOccluder, write_comparison
 from niki_training.evaluate.replay import replay, replay_pipeline
+from niki_training.evaluate.stage_errors import joints_after_stages, STAGES
+from niki_training.evaluate.video_truth import LIMB_JOINTS
 from niki_training.files.outputs import check_arguments
 
 SOLVERS = ('analytic', 'niki', 'niki-temporal')
@@ -73,6 +76,12 @@ def main(args) -> int:
         for name, row in rows.items():
             print(f'{part:12s} {name:14s} ' + ' '.join(
                 f'{row[c]:15.1f}' if row[c] is not None else f'{"":15s}' for c in COLUMNS))
+    print(f'\n{"hidden limb joints, mm":27s} ' + ' '.join(f'{s:>19s}' for s in STAGES))
+    for part, rows in result['parts'].items():
+        for name in solvers:
+            print(f'{part:12s} {name:14s} ' + ' '.join(
+                f'{"" if off is None else format(off, ".1f"):>19s}'
+                for off in rows[name]['stages_hidden_mm'].values()))
     return 0
 
 
@@ -116,6 +125,13 @@ class ClipRecording:
         return counts.most_common(1)[0][0] if counts else None
 
 
+class Answers(NamedTuple):
+    """What a solver says about every image."""
+
+    bodies: list[list[Body]]
+    stages_m: list[dict[int, list[np.ndarray]]]  # by id: :func:`joints_after_stages`
+
+
 def evaluate(clip: Clip, parts, solvers, settings: dict, hide_s: float, clear_s: float,
              overlay: Path | None = None) -> dict:
     """Return the scores; ``overlay``: file of a video of the first part and the last solver."""
@@ -123,7 +139,7 @@ def evaluate(clip: Clip, parts, solvers, settings: dict, hide_s: float, clear_s:
     clear = record(clip, config)
     if not any(clear.observations):
         raise SourceError(f'{clip.video}: the front end finds no person to hide')
-    clear_bodies = {name: replay_clip(clip, clear, name, settings) for name in solvers}
+    clear_answers = {name: replay_clip(clip, clear, name, settings) for name in solvers}
     result: dict = {}
     for part in parts:
         occluder = RectangleOccluder(PARTS[part], clear, hide_s, clear_s)
@@ -135,11 +151,12 @@ def evaluate(clip: Clip, parts, solvers, settings: dict, hide_s: float, clear_s:
         occluded = record(clip, config, occluder)
         result[part] = {'observer': observer_scores(clear, occluded, occluder)}
         for name in solvers:
-            bodies = replay_clip(clip, occluded, name, settings)
-            result[part][name] = solver_scores(
-                clear_bodies[name], bodies, occluder, clear.stamps_ns)
+            before, now = clear_answers[name], replay_clip(clip, occluded, name, settings)
+            result[part][name] = {
+                **solver_scores(before.bodies, now.bodies, occluder, clear.stamps_ns),
+                'stages_hidden_mm': hidden_after_stages_mm(before, now, occluder)}
             if overlay and part == parts[0] and name == solvers[-1]:
-                write_comparison(overlay, clip, config, occluder, clear_bodies[name], bodies)
+                write_comparison(overlay, clip, config, occluder, before.bodies, now.bodies)
     return {'video': clip.video, 'hide_s': hide_s, 'clear_s': clear_s, 'parts': result}
 
 
@@ -163,16 +180,19 @@ def record(clip: Clip, config: PipelineConfig,
     return recording
 
 
-def replay_clip(clip: Clip, recording: ClipRecording, solver: str,
-                settings: dict) -> list[list[Body]]:
+def replay_clip(clip: Clip, recording: ClipRecording, solver: str, settings: dict) -> Answers:
     """Return the bodies of every image, by the pipeline behind the recorded front end."""
     config = apply_settings(PipelineConfig(), settings)
     config.solver.name = solver
     pipeline = replay_pipeline(config, recording.observations)
-    bodies = list(replay(pipeline, clip.camera(*recording.size), recording.size,
-                         recording.stamps_ns))
+    answers = Answers([], [])
+    for bodies in replay(pipeline, clip.camera(*recording.size), recording.size,
+                         recording.stamps_ns):
+        answers.bodies.append(bodies)
+        answers.stages_m.append({body.id: joints_after_stages(pipeline, body)
+                                 for body in bodies})
     pipeline.close()
-    return bodies
+    return answers
 
 
 def observer_scores(clear: ClipRecording, occluded: ClipRecording,
@@ -224,6 +244,22 @@ def solver_scores(clear, occluded, occluder: RectangleOccluder, stamps_ns) -> di
             'ids': len({body.id for bodies in occluded for body in bodies}),
             'claimed_percent': mean_or_none(np.asarray(is_observed) * 100.0),
             'wrongly_percent': mean_or_none(np.asarray(is_wrong) * 100.0)}
+
+
+def hidden_after_stages_mm(clear: Answers, occluded: Answers,
+                           occluder: RectangleOccluder) -> dict[str, float | None]:
+    """Return the effect of the rectangles on hidden limb joints after each stage."""
+    off_mm: list[np.ndarray] = []
+    for index in occluder.hiding_frames():
+        before = _body_at(clear.bodies[index], occluder.keypoints_px[index])
+        now = None if before is None else _nearest(occluded.bodies[index], before)
+        if before is not None and now is not None:
+            pair_m = [np.array(answers.stages_m[index][body.id])  # (stages, 12, 3)
+                      for answers, body in ((clear, before), (occluded, now))]
+            before_m, now_m = (one - one[:, :2].mean(1, keepdims=True) for one in pair_m)
+            hidden = occluder.hidden[index][LIMB_JOINTS]
+            off_mm.extend(1e3 * np.linalg.norm(now_m - before_m, axis=-1).T[hidden])
+    return {stage: mean_or_none([row[i] for row in off_mm]) for i, stage in enumerate(STAGES)}
 
 
 def fastest_return_rad_s(bodies, occluder: RectangleOccluder, stamps_ns) -> float | None:

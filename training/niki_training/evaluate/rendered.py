@@ -26,10 +26,11 @@ from niki_ros.scene.depth import DepthNumbers, TRUNK_CORNERS
 from niki_ros.solvers import load_solver
 import numpy as np
 
-from niki_training.evaluate import metrics
+from niki_training.evaluate import metrics, stage_errors
 from niki_training.evaluate.metrics import mean_or_none
 from niki_training.evaluate.plots import new_figure, save_figure
 from niki_training.evaluate.replay import replay, ReplayObserver
+from niki_training.evaluate.video_truth import LIMB_JOINTS
 from niki_training.files.outputs import check_arguments, write_text
 from niki_training.front_end import observe
 from niki_training.render.shards import read_shards
@@ -42,13 +43,20 @@ GROUPS = {
 _EDGES_PERCENT = np.arange(0, 101, 10)
 _MIN_FRAMES = 30  # a tenth of the hidden share with fewer frames has no score
 _CLEAR_PERCENT, _MUCH_HIDDEN_PERCENT = 1.0, 30.0
-_CONFIDENCE_BINS = 10
 _LASTING_DEPTH_ERROR_RATIO, _DEPTH_ERROR_RATIO = 0.01, 0.02
 _ROWS = ('mpjpe_mm', 'pa_mpjpe_mm', 'clear_mm', 'much_hidden_mm', 'seen_joints_mm',
          'unseen_joints_mm', 'relative_area', 'relative_mpjpe', 'relative_clear',
          'relative_much_hidden', 'ece_percent', 'answered_percent')
 _FIELDS = ('joints_m', 'keypoints_px', 'box_px', 'score', 'keypoint_sigma_px', 'lengths_m',
            'length_sigma_m')
+
+
+class Answers(NamedTuple):
+    """What a solver says about n observations; NaN without a body."""
+
+    joints_m: np.ndarray  # (n, 29, 3)
+    confidence: np.ndarray  # (n, 24)
+    stage_errors_mm: list[np.ndarray] = []  # of :func:`stage_errors_mm`, of each body
 
 
 class Truth(NamedTuple):
@@ -111,13 +119,14 @@ def evaluate(shards: dict, solvers: Sequence[str], tracks: bool = False,
         name, _, folder = item.partition('=')
         print(name, file=sys.stderr, flush=True)
         solver = load_solver(folder or name)
-        answer_m, confidence = (run_tracks(solver, shards) if tracks
-                                else run_pipeline(solver, shards, depth))
-        answered = np.isfinite(answer_m).all((1, 2))
+        answers = run_tracks(solver, shards) if tracks else run_pipeline(solver, shards, depth)
+        answered = np.isfinite(answers.joints_m).all((1, 2))
         true = truth.at(answered)
-        own = scores(answer_m[answered], confidence[answered], true)
+        own = scores(answers.joints_m[answered], answers.confidence[answered], true)
         relative = relative_scores(own, scores(observed_m[answered], None, true))
         results[name] = {**own, **relative, 'answered_percent': 100 * float(answered.mean())}
+        if answers.stage_errors_mm:
+            results[name]['stages'] = stage_errors.mean_errors(answers.stage_errors_mm)
     tenth = _tenth(hidden)
     return {
         'clips': len(found), 'frames': int(found.size), 'scored': int(found.sum()),
@@ -132,8 +141,8 @@ def _tenth(hidden_percent) -> np.ndarray:
     return np.clip(np.digitize(hidden_percent, _EDGES_PERCENT) - 1, 0, 9)
 
 
-def run_tracks(solver, shards: dict) -> tuple[np.ndarray, np.ndarray]:
-    """Return joints (n, 29, 3) and confidence (n, 24) of the solver's tracks, n observations."""
+def run_tracks(solver, shards: dict) -> Answers:
+    """Return the answers of the solver's tracks to all observations."""
     joints_m, confidence = [], []
     for clip, found in enumerate(shards['obs_found']):
         track = solver.start_track()
@@ -142,15 +151,15 @@ def run_tracks(solver, shards: dict) -> tuple[np.ndarray, np.ndarray]:
                                   int(t) * observe.FRAME_NS)
             joints_m.append(solution.joints_m)
             confidence.append(solution.confidence)
-    return np.stack(joints_m), np.stack(confidence)
+    return Answers(np.stack(joints_m), np.stack(confidence))
 
 
-def run_pipeline(solver, shards: dict, depth: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """Return the same as :func:`run_tracks` of the whole pipeline; NaN without a body."""
+def run_pipeline(solver, shards: dict, depth: bool = False) -> Answers:
+    """Return the answers of the whole pipeline to all observations."""
     width, height = (int(side) for side in shards['image_size'][0])
     config = PipelineConfig()
     lifter, errors = load_lifter(config), LandmarkErrors.read()
-    joints_m, confidence = [], []
+    joints_m, confidence, errors_mm = [], [], []
     for clip, found in enumerate(shards['obs_found']):
         pipeline = Pipeline(ReplayObserver(clip_observations(shards, clip, errors)), solver,
                             config, lifter)
@@ -159,12 +168,15 @@ def run_pipeline(solver, shards: dict, depth: bool = False) -> tuple[np.ndarray,
         depth_m = (depth_images_m(shards['joints_m'][clip], (width, height), clip) if depth
                    else repeat(None))
         replayed = replay(pipeline, camera, (width, height), stamps_ns, depth_m)
-        for is_found, bodies in zip(found, replayed):
+        for is_found, bodies, true_m in zip(found, replayed, shards['joints_m'][clip]):
             if is_found:
                 joints_m.append(bodies[0].joints_m - bodies[0].joints_m[:1] if bodies
                                 else np.full((29, 3), np.nan))
                 confidence.append(bodies[0].confidence if bodies else np.full(24, np.nan))
-    return np.stack(joints_m), np.stack(confidence)
+            if is_found and bodies:
+                errors_mm.append(stage_errors.stage_errors_mm(
+                    stage_errors.joints_after_stages(pipeline, bodies[0]), true_m[LIMB_JOINTS]))
+    return Answers(np.stack(joints_m), np.stack(confidence), errors_mm)
 
 
 def depth_images_m(joints_m, size, seed: int) -> Iterator[np.ndarray]:
@@ -209,8 +221,8 @@ def scores(joints_m, confidence, truth: Truth) -> dict:
             for name in GROUPS}}
     if confidence is not None:
         right = error_mm < 1e3 * CONFIDENT_WITHIN_M
-        result['calibration'] = calibration(confidence[:, 1:], right[:, 1:])
-        result['ece_percent'] = calibration_error_percent(result['calibration'])
+        result['calibration'] = metrics.calibration(confidence[:, 1:], right[:, 1:])
+        result['ece_percent'] = metrics.calibration_error_percent(result['calibration'])
     return result
 
 
@@ -244,23 +256,6 @@ def relative_scores(own: dict, observer: dict) -> dict:
     return result
 
 
-def calibration(confidence, right) -> dict[str, list[float]]:
-    """Return mean confidence, share of right joints, and share of all joints in each bin."""
-    bins = _CONFIDENCE_BINS
-    index = np.minimum((np.asarray(confidence) * bins).astype(int), bins - 1)
-    count = np.bincount(index.ravel(), minlength=bins)
-    safe = np.maximum(count, 1)
-    return {'claimed': (np.bincount(index.ravel(), np.ravel(confidence), bins) / safe).tolist(),
-            'true': (np.bincount(index.ravel(), np.ravel(right), bins) / safe).tolist(),
-            'share': (count / count.sum()).tolist()}
-
-
-def calibration_error_percent(table: dict[str, list[float]]) -> float:
-    """Return the expected calibration error of :func:`calibration`."""
-    claimed, true, share = (np.asarray(table[key]) for key in ('claimed', 'true', 'share'))
-    return float(100 * (share * np.abs(claimed - true)).sum())
-
-
 def markdown(result: dict) -> str:
     def cell(value, digits=1):
         return '' if value is None else f'{value:.{digits}f}'
@@ -279,6 +274,10 @@ def markdown(result: dict) -> str:
         digits = 2 if key.startswith('relative') else 1
         lines.append(f'| {key} | ' + ' | '.join(
             cell(way.get(key), digits) for way in ways.values()) + ' |')
+    for name, way in ways.items():
+        if 'stages' in way:
+            lines += ['', f'{name}, 12 limb joints:', '',
+                      stage_errors.text_table(way['stages'])]
     return '\n'.join(lines)
 
 

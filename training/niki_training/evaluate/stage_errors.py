@@ -12,13 +12,18 @@ _GROUPS = {'trunk_mm': (0, 1, 6, 7), 'arms_mm': (8, 9, 10, 11), 'legs_mm': (2, 3
 """Of the twelve limb joints: hips and shoulders, elbows and wrists, knees and ankles."""
 
 
+def frame_of(pipeline, body):
+    """Return the :class:`PersonFrame` of a body that was just published."""
+    return next(person.last_frame for person in pipeline.tracker.people if person.id == body.id)
+
+
 def joints_after_stages(pipeline, body) -> list[np.ndarray]:
     """
     Return the limb joints (12, 3) of a published body after each of ``STAGES``, camera axes.
 
     Those of the front end are before its correction.
     """
-    frame = next(person.last_frame for person in pipeline.tracker.people if person.id == body.id)
+    frame = frame_of(pipeline, body)
     seen = frame.latest_observation
     return [joints_m[LIMB_JOINTS] for joints_m in (
         seen.own_joints_m, seen.joints_m, frame.solution.joints_m, body.joints_m)]

@@ -7,12 +7,16 @@ from niki_ros.body.observation import JointObservation
 from niki_ros.body.skeleton import JOINT
 from niki_training.cli import evaluate as evaluate_cli
 from niki_training.evaluate.occlude import (
+    Answers,
     ClipRecording,
     fastest_return_rad_s,
+    hidden_after_stages_mm,
     observer_scores,
     solver_scores,
 )
 from niki_training.evaluate.occluders import PARTS, RectangleOccluder
+from niki_training.evaluate.stage_errors import STAGES
+from niki_training.evaluate.video_truth import LIMB_JOINTS
 import numpy as np
 import pytest
 
@@ -89,6 +93,24 @@ def test_figures_of_a_solver(clear, occluder):
     assert row['seen_mm'] == pytest.approx(0) and row['ids'] == 1
     assert row['missed_percent'] == pytest.approx(100 / 30)
     assert row['claimed_percent'] == row['wrongly_percent'] == 0
+
+
+def test_hidden_limbs_are_compared_stage_by_stage_about_the_hips(clear, occluder):
+    def answers(arm_off_m):
+        moved_m = [np.zeros((12, 3)) for _ in STAGES]
+        for stage, (one_m, off_m) in enumerate(zip(moved_m, arm_off_m)):
+            one_m[:] += stage  # a common shift is no error about the hips
+            one_m[np.isin(LIMB_JOINTS, ARM), 2] += off_m
+        return Answers([[body(stamp)] for stamp in clear.stamps_ns],
+                       [{1: moved_m} for _ in clear.stamps_ns])
+    hidden_limbs = occluder.hidden[20][LIMB_JOINTS].sum()
+    ratio = np.isin(LIMB_JOINTS, ARM).sum() / hidden_limbs
+    found = hidden_after_stages_mm(answers([0, 0, 0, 0]), answers([0.2, 0.1, 0.05, 0]), occluder)
+    assert list(found) == list(STAGES)
+    np.testing.assert_allclose(list(found.values()), ratio * np.array([200, 100, 50, 0]))
+    no_person = Answers([[] for _ in clear.stamps_ns], [{} for _ in clear.stamps_ns])
+    found = hidden_after_stages_mm(answers([0, 0, 0, 0]), no_person, occluder)
+    assert set(found.values()) == {None}
 
 
 def test_a_hidden_joint_that_is_called_observed_is_wrong_where_it_is_far_off(clear, occluder):

@@ -40,3 +40,11 @@ def test_a_measured_depth_tells_the_size_of_a_child():
     error_mm = [evaluate(shards, ['analytic'], depth=depth)['ways']['analytic']['mpjpe_mm']
                 for depth in (False, True)]
     assert error_mm[0] > 100 and error_mm[1] < 30
+
+
+def test_errors_of_the_stages_are_those_of_the_front_end_first():
+    way = evaluate(shards_of(0.7), ['analytic'])['ways']['analytic']
+    assert list(way['stages'])[0] == 'front end'
+    off_mm = way['stages']['front end']
+    assert off_mm['pa_mpjpe_mm'] < 1e-3 < off_mm['mpjpe_mm'], 'only the size is wrong'
+    assert off_mm['across_mm'] > 0 and off_mm['legs_mm'] > off_mm['trunk_mm']
