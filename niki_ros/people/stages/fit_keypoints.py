@@ -21,7 +21,9 @@ from scipy.linalg.lapack import dposv
 
 # (24, 29) 1 where the rotation of the first joint moves the second
 _DESCENDANTS = ANCESTORS.T.copy()
-_LEGS = [JOINT[f'{side}_{part}'] for part in ('hip', 'knee') for side in ('left', 'right')]
+# the joints whose rotations move thighs and shanks
+_LEGS = np.array([JOINT[f'{side}_{part}'] for part in ('hip', 'knee')
+                  for side in ('left', 'right')])
 
 
 @dataclass(frozen=True)
@@ -104,8 +106,8 @@ def _with_hidden_legs_kept(rotmat, before, used):
     No keypoint tells where they are, and turns of the pelvis would take them along. (Arms follow
     the trunk better: left arm hidden, 109.5 mm, in their directions before 110.7.)
     """
-    hidden = [joint for joint in _LEGS if not _DESCENDANTS[joint, used].any()]
-    if not hidden:
+    hidden = _LEGS[~_DESCENDANTS[np.ix_(_LEGS, used)].any(1)]
+    if not len(hidden):
         return rotmat
     kept = rotmat.copy()
     turned, turned_before = global_rotmats(rotmat), global_rotmats(before)
