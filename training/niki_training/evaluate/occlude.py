@@ -222,11 +222,7 @@ def solver_scores(clear, occluded, occluder: RectangleOccluder, stamps_ns) -> di
     """Return the effect of the rectangles; ``clear`` and ``occluded`` are bodies of each image."""
     hidden_mm, seen_mm, root_mm, is_observed, is_wrong = [], [], [], [], []
     missed, frames = 0, occluder.hiding_frames()
-    for index in frames:
-        before = _body_at(clear[index], occluder.keypoints_px[index])
-        if before is None:
-            continue
-        now = _nearest(occluded[index], before)
+    for index, before, now in _hidden_people(clear, occluded, occluder):
         missed += now is None
         if now is not None:
             hidden = occluder.hidden[index]
@@ -250,10 +246,8 @@ def hidden_after_stages_mm(clear: Answers, occluded: Answers,
                            occluder: RectangleOccluder) -> dict[str, float | None]:
     """Return the effect of the rectangles on hidden limb joints after each stage."""
     off_mm: list[np.ndarray] = []
-    for index in occluder.hiding_frames():
-        before = _body_at(clear.bodies[index], occluder.keypoints_px[index])
-        now = None if before is None else _nearest(occluded.bodies[index], before)
-        if before is not None and now is not None:
+    for index, before, now in _hidden_people(clear.bodies, occluded.bodies, occluder):
+        if now is not None:
             pair_m = [np.array(answers.stages_m[index][body.id])  # (stages, 12, 3)
                       for answers, body in ((clear, before), (occluded, now))]
             before_m, now_m = (one - one[:, :2].mean(1, keepdims=True) for one in pair_m)
@@ -276,6 +270,14 @@ def fastest_return_rad_s(bodies, occluder: RectangleOccluder, stamps_ns) -> floa
                     dt_s = (now.stamp_ns - before.stamp_ns) * 1e-9
                     fastest = max(fastest or 0.0, float(turned_rad / dt_s))
     return fastest
+
+
+def _hidden_people(clear, occluded, occluder: RectangleOccluder):
+    """Yield index, body without the rectangle, and with it or None, of frames with a rectangle."""
+    for index in occluder.hiding_frames():
+        before = _body_at(clear[index], occluder.keypoints_px[index])
+        if before is not None:
+            yield index, before, _nearest(occluded[index], before)
 
 
 def _about_pelvis(body: Body) -> np.ndarray:

@@ -159,7 +159,8 @@ def run_pipeline(solver, shards: dict, depth: bool = False) -> Answers:
     width, height = (int(side) for side in shards['image_size'][0])
     config = PipelineConfig()
     lifter, errors = load_lifter(config), LandmarkErrors.read()
-    joints_m, confidence, errors_mm = [], [], []
+    joints_m, confidence = [], []
+    errors_mm: list[np.ndarray] = []
     for clip, found in enumerate(shards['obs_found']):
         pipeline = Pipeline(ReplayObserver(clip_observations(shards, clip, errors)), solver,
                             config, lifter)
@@ -173,9 +174,9 @@ def run_pipeline(solver, shards: dict, depth: bool = False) -> Answers:
                 joints_m.append(bodies[0].joints_m - bodies[0].joints_m[:1] if bodies
                                 else np.full((29, 3), np.nan))
                 confidence.append(bodies[0].confidence if bodies else np.full(24, np.nan))
-            if is_found and bodies:
-                errors_mm.append(stage_errors.stage_errors_mm(
-                    stage_errors.joints_after_stages(pipeline, bodies[0]), true_m[LIMB_JOINTS]))
+                errors_mm.extend(stage_errors.stage_errors_mm(
+                    stage_errors.joints_after_stages(pipeline, body), true_m[LIMB_JOINTS])
+                    for body in bodies[:1])
     return Answers(np.stack(joints_m), np.stack(confidence), errors_mm)
 
 
