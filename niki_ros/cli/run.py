@@ -51,7 +51,7 @@ def main(args) -> int:
         stack.enter_context(source)
         write_line = _open_json(stack, args.json)
         overlay = _open_overlay(stack, args.overlay, source)
-        pipeline = load_pipeline(**settings)
+        pipeline = load_pipeline(wait=not source.live, **settings)
         stack.callback(pipeline.close)
         run = _process(source, pipeline, camera, write_line, overlay, args.quiet)
     if not args.quiet:

@@ -71,7 +71,7 @@ def _processed(args):
     settings = settings_from(args)
     source, camera = open_source_of(args, settings)
     with source:
-        pipeline = load_pipeline(**settings)
+        pipeline = load_pipeline(wait=not source.live, **settings)
         try:
             yield process_source(source, pipeline, camera)
         finally:

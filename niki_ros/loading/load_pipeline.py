@@ -20,7 +20,8 @@ def load_pipeline(config: Optional[PipelineConfig] = None, *, detector=None, wai
         :class:`niki_ros.observers.detectors.Detector`.
     :param wait: wait for a search for people that is late, and observe everybody in every image,
         so that the same images give the same bodies on every machine; False, for live images: no
-        image waits, and where the machine is too slow people are observed in turn.
+        image waits, the network is run as often as there is time, and where the machine is too
+        slow people are observed in turn.
     :param settings: dotted names of :mod:`niki_ros.common.settings`; ``observer`` and ``solver``
         are short for ``observer.name`` and ``solver.name``.
     :raises ConfigError: for a setting that does not exist or does not fit.

@@ -47,7 +47,20 @@ def load_observer(config: PipelineConfig, detector: Optional[Detector] = None,
     # how fast the machine is changes nothing in recorded images
     in_turn = settings.in_turn and not wait and settings.model != 'auto'
     return FollowingObserver(network, search, settings.max_people, config.camera.fov_deg,
-                             turns=Turns(settings.max_load) if in_turn else None)
+                             turns=Turns(settings.max_load) if in_turn else None,
+                             runs=_runs(settings, wait))
+
+
+def _runs(settings: ObserverConfig, wait: bool):
+    """Return :class:`niki_ros.observers.runs.Runs` of the network."""
+    from niki_ros.observers.runs import MAX_RUNS, Runs
+    if settings.name != 'landmarks':
+        return Runs(fixed=1)
+    if settings.runs != 'auto':
+        return Runs(fixed=int(settings.runs))
+    if settings.model == 'auto':
+        return Runs(fixed=1)
+    return Runs(settings.max_load, MAX_RUNS if wait else None)
 
 
 def _load_landmarks(settings: ObserverConfig, options: dict) -> PersonNetwork:

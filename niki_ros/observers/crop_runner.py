@@ -18,15 +18,19 @@ class CropRunner:
 
     def run(self, image_rgb, camera: Camera, followed: Sequence[FollowedPerson],
             new: Sequence[FollowedPerson], stamp_ns: int,
-            waiting: Sequence[FollowedPerson] = (), passes: int = 1) -> None:
+            waiting: Sequence[FollowedPerson] = (), passes: int = 1,
+            twice: bool = False) -> None:
         """
         Update the people by the image.
 
         :param waiting: other people in the image, as they were in an image before; not updated.
         :param passes: estimates of new people, each in the crop of the one before.
+        :param twice: two estimates of followed people, the second one in the crop of the first.
         """
         estimates = self._estimates(image_rgb, camera, [*followed, *new], stamp_ns)
         count = len(followed)
+        if twice:
+            estimates[:count] = self._again(image_rgb, camera, followed, estimates[:count])
         self._update(followed, self._second_look.improved(
             image_rgb, camera, followed, estimates[:count], stamp_ns, waiting), stamp_ns)
         self._settle(image_rgb, camera, new, estimates[count:], stamp_ns, passes)
@@ -48,6 +52,18 @@ class CropRunner:
         for _ in range(passes - 1):
             seen = [one for one in new if one.estimate is not None]
             self._update(seen, self._estimates(image_rgb, camera, seen, stamp_ns), stamp_ns)
+
+    def _again(self, image_rgb, camera, people,
+               estimates: List[CropEstimate]) -> List[CropEstimate]:
+        """Return the estimates of people who are seen in the crops that follow from the first."""
+        seen = [i for i, (one, estimate) in enumerate(zip(people, estimates))
+                if one.last is not None and estimate.presence >= self._min_presence]
+        found = self._network.estimate(image_rgb, camera, [estimates[i].next_crop for i in seen])
+        result = list(estimates)
+        for i, estimate in zip(seen, found):
+            if estimate.presence >= self._min_presence:
+                result[i] = estimate
+        return result
 
     def _estimates(self, image_rgb, camera, people, stamp_ns: int) -> List[CropEstimate]:
         return self._network.estimate(image_rgb, camera,

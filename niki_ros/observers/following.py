@@ -23,6 +23,7 @@ from niki_ros.observers.image_period import ImagePeriod
 from niki_ros.observers.occlusion import with_occluded_joints_hidden
 from niki_ros.observers.person_network import PersonNetwork, Workload
 from niki_ros.observers.recognition import exchange_mistaken, recognise
+from niki_ros.observers.runs import MAX_RUNS, Runs
 from niki_ros.observers.search import PersonSearch, SearchResult
 from niki_ros.observers.turns import Turns
 from niki_ros.scene.camera import Camera
@@ -59,14 +60,15 @@ class FollowingObserver:
 
     :param search: None = only the boxes that are given. :param max_people: at the same time.
     :param fov_deg: of images without a camera. :param turns: None = all people are observed in
-        every image.
+        every image. :param runs: of the network for each person; None = one.
     """
 
     def __init__(self, network: PersonNetwork, search: Optional[PersonSearch],
                  max_people: int = ObserverConfig.max_people,
                  fov_deg: float = CameraConfig.fov_deg, numbers: FollowNumbers = FollowNumbers(),
-                 turns: Optional[Turns] = None):
+                 turns: Optional[Turns] = None, runs: Optional[Runs] = None):
         self.network, self.search, self._turns = network, search, turns
+        self._runs = runs or Runs(fixed=1)
         self.faults: Dict[str, str] = {}
         self.busy_s = self.waited_s = self._network_s = 0.0
         self.period_s: Optional[float] = None
@@ -113,6 +115,7 @@ class FollowingObserver:
         self.waiting = frozenset()
         if self._turns is not None:
             self._turns.reset()
+        self._runs.reset()
         self._lost, self._refused, self._period = LostPeople(), RefusedBoxes(), ImagePeriod()
         if self.search is not None:
             self.search.reset()
@@ -123,7 +126,7 @@ class FollowingObserver:
         self.network.close()
 
     def describe(self) -> Dict[str, str]:
-        facts = self.network.describe()
+        facts = {**self.network.describe(), 'observer_runs': str(self._runs.count)}
         if self._turns is not None:
             count = self._turns.count
             facts['observer_people_per_image'] = 'all' if count is None else f'{count}, in turn'
@@ -134,10 +137,15 @@ class FollowingObserver:
                 **{f'detector_{key}': value for key, value in detector.items() if key != 'name'}}
 
     def _take_workload(self, workload: Workload) -> None:
-        self.network.set_workload(workload)
         network_s, self._network_s = self._network_s, 0.0
-        if self._turns is not None:
-            self._turns.update(workload, network_s)
+        turns, has_changed = self._turns, False
+        if turns is None or turns.count is None:
+            has_changed = self._runs.update(workload, network_s)
+        if turns is not None and has_changed:
+            turns.forget_load()  # the load by which people are observed in turn has changed
+        elif turns is not None:
+            turns.update(workload, network_s)
+        self.network.set_workload(workload._replace(runs=self._runs.count))
 
     def _inside(self, boxes_px, size) -> List[np.ndarray]:
         if boxes_px is None:
@@ -181,7 +189,8 @@ class FollowingObserver:
         start_s = perf_counter()
         self._runner.run(image, camera, due, new, stamp_ns,
                          [one for one in followed if one not in due],
-                         1 if followed else self.network.passes)
+                         1 if followed else self.network.passes,
+                         twice=self._runs.count == MAX_RUNS)
         self._network_s += perf_counter() - start_s
         unconfirmed = [*(one for one in followed if one.unconfirmed_images), *new]
         self._refused.add([one for one in unconfirmed

@@ -20,7 +20,7 @@ from niki_ros.observers.landmark_errors import LandmarkErrors
 from niki_ros.observers.landmark_joints import HIPS, MIRROR_LANDMARKS
 from niki_ros.observers.landmark_keypoints import keypoint_rays
 from niki_ros.observers.landmark_observation import observation_of, within_0_1
-from niki_ros.observers.mirroring import Alternation, MirroredInTurn, Output
+from niki_ros.observers.mirroring import Alternation, FollowedView, Output
 from niki_ros.observers.person_network import CropEstimate, Workload
 from niki_ros.observers.view_network import SIZE_PX, ViewNetwork
 from niki_ros.scene.camera import Camera
@@ -87,14 +87,18 @@ class SeenLandmarks(NamedTuple):
         return cls(view.rays(points[:, :2], SIZE_PX), visible, _share_at_peak(row),
                    row['world'].reshape(POINTS, 3)[:LANDMARKS])
 
+    def output(self, view: PersonView, is_mirrored: bool, stamp_ns: int) -> Output:
+        """Return the landmarks in axes of the camera."""
+        rays = self.rays / length(self.rays)[:, None]
+        points = np.concatenate([rays, self.world_m @ view.camera_from_view.T])
+        return Output(points, is_mirrored, stamp_ns, view.width)
+
     def without_alternation(self, view: PersonView, stamp_ns: int) -> tuple:
         """Return the landmarks without what mirroring changes, and :class:`Alternation`."""
         # the estimates of a new person in the first image are not mirrored: they find the crop
-        before = (view.alternation if isinstance(view, MirroredInTurn)
+        before = (view.alternation if isinstance(view, FollowedView)
                   else Alternation(pause_until_ns=stamp_ns + 1))
-        rays = self.rays / length(self.rays)[:, None]
-        points = np.concatenate([rays, self.world_m @ view.camera_from_view.T])
-        now = Output(points, _is_mirrored(view), stamp_ns, view.width)
+        now = self.output(view, _is_mirrored(view), stamp_ns)
         points, alternation = before.step(now, _SIDES, MIRROR_LANDMARKS)
         rays, world_m = np.split(points, [POINTS])
         return self._replace(rays=rays, world_m=world_m @ view.camera_from_view), alternation
@@ -111,11 +115,12 @@ class LandmarkNetwork(ViewNetwork):
     def __init__(self, model, errors: Optional[LandmarkErrors] = None,
                  numbers: LandmarkNumbers = LandmarkNumbers(), **engine_options):
         super().__init__(model, **engine_options)
-        self._errors, self._numbers, self._stamp_ns = errors, numbers, 0
+        self._errors, self._numbers = errors, numbers
+        self._stamp_ns, self._runs_both = 0, False
 
     def set_workload(self, workload: Workload) -> None:
-        """Take the stamp of the next image."""
-        self._stamp_ns = workload.stamp_ns
+        """Take the stamp of the next image, and whether to run on mirror images, too."""
+        self._stamp_ns, self._runs_both = workload.stamp_ns, workload.runs > 1
 
     def describe(self) -> Dict[str, str]:
         correction = self._errors.sha256 if self._errors else 'none'
@@ -125,7 +130,11 @@ class LandmarkNetwork(ViewNetwork):
         return row['landmarks'].reshape(POINTS, 5)[_COMPARED, :2]
 
     def _estimate(self, row, view: PersonView, camera: Camera, size) -> CropEstimate:
-        seen, alternation = SeenLandmarks.of(row, view).without_alternation(view, self._stamp_ns)
+        seen = SeenLandmarks.of(row, view)
+        if self._is_of_both(view):
+            alternation = Alternation(before=(seen.output(view, False, self._stamp_ns),))
+        else:
+            seen, alternation = seen.without_alternation(view, self._stamp_ns)
         pixels = camera.project(seen.rays[:LANDMARKS])
         normalized = pixels / size
         normalized = np.where(np.isfinite(normalized), normalized,
@@ -137,27 +146,48 @@ class LandmarkNetwork(ViewNetwork):
             seen.rays[:LANDMARKS], np.minimum(seen.visible, seen.at_peak),
             seen.world_m @ view.camera_from_view.T, one, camera))
         following = self._next_view(seen.rays[_HIPS_MIDDLE], seen.rays[_BODY_TOP], view, camera)
-        following = self._held(MirroredInTurn.after(following, alternation), view, seen.at_peak)
+        following = self._held(FollowedView.after(following, alternation), view, seen.at_peak)
         return CropEstimate(one, float(row['flag'][0]), following, pixels[_COMPARED])
 
-    def _held(self, following: MirroredInTurn, view: PersonView, at_peak) -> MirroredInTurn:
+    def _held(self, following: FollowedView, view: PersonView, at_peak) -> FollowedView:
         """Return the next view; where only the legs are hidden it is as wide as with them."""
         numbers, legs = self._numbers, at_peak[_LEGS]
         if legs.min() >= numbers.seen_legs:
             return replace(following, whole_width=following.width)
-        whole_width = view.whole_width if isinstance(view, MirroredInTurn) else 0.0
+        whole_width = view.whole_width if isinstance(view, FollowedView) else 0.0
         width = following.width
         if legs.max() < numbers.hidden_legs and at_peak.take(HIPS).min() >= numbers.visible_hips:
             width = max(width, min(whole_width, numbers.max_held_ratio * width))
         return replace(following, width=width, whole_width=whole_width)
 
-    def _images(self, image_rgb, camera: Camera, crops) -> List[np.ndarray]:
-        return [np.ascontiguousarray(image[:, ::-1]) if _is_mirrored(view) else image
-                for image, view in zip(super()._images(image_rgb, camera, crops), crops)]
-
     def _run(self, image_rgb, camera, crops) -> List[Dict[str, np.ndarray]]:
-        rows = [_refined(row) for row in super()._run(image_rgb, camera, crops)]
-        return [_mirrored(row) if _is_mirrored(view) else row for row, view in zip(rows, crops)]
+        images = self._images(image_rgb, camera, crops)
+        runs = [(i, is_mirrored) for i, view in enumerate(crops) for is_mirrored in (
+            (False, True) if self._is_of_both(view) else (_is_mirrored(view),))]
+        rows = self._outputs([np.ascontiguousarray(images[i][:, ::-1]) if is_mirrored
+                              else images[i] for i, is_mirrored in runs])
+        of_crop: List[list] = [[] for _ in crops]
+        for (i, is_mirrored), row in zip(runs, map(_refined, rows)):
+            of_crop[i].append(_mirrored(row) if is_mirrored else row)
+        return [found[0] if len(found) == 1 else self._of_both(found[0], found[1], view)
+                for found, view in zip(of_crop, crops)]
+
+    def _is_of_both(self, view: PersonView) -> bool:
+        """Return whether the network runs on this view and on its mirror image."""
+        return self._runs_both and isinstance(view, FollowedView)
+
+    def _of_both(self, plain, mirrored, view: FollowedView) -> Dict[str, np.ndarray]:
+        """Return the mean outputs; if they contradict, those that fit to the image before."""
+        now = [SeenLandmarks.of(row, view).output(view, False, self._stamp_ns)
+               for row in (plain, mirrored)]
+        if now[0].agrees(now[1], _SIDES, MIRROR_LANDMARKS):
+            row = {name: (plain[name] + mirrored[name]) / 2 for name in plain}
+            # one of the two more often misses a person than it sees one where there is none
+            presence = np.maximum(plain[self.PRESENCE], mirrored[self.PRESENCE])
+            return {**row, self.PRESENCE: presence}
+        changes = [sum(one.change(last, _SIDES, MIRROR_LANDMARKS)
+                       for last in view.alternation.before[:1]) for one in now]
+        return plain if changes[0] <= changes[1] else mirrored
 
     def observation(self, normalized, world_m, visible, size, camera_from_upright, at_peak):
         """Return :func:`observation_of` one person; a subclass may record the landmarks here."""
@@ -166,7 +196,7 @@ class LandmarkNetwork(ViewNetwork):
 
 
 def _is_mirrored(view: PersonView) -> bool:
-    return isinstance(view, MirroredInTurn) and view.is_mirrored
+    return isinstance(view, FollowedView) and view.is_mirrored
 
 
 def _share_at_peak(row: Dict[str, np.ndarray],

@@ -1,10 +1,11 @@
 """
-Every second crop of a person is mirrored: errors of a network are averaged over time.
+A network observes people in crops and in their mirror images.
 
-A network errs differently in an image and in its mirror image. The mean of both is better than
-either, and takes twice the time; here the crops of a person are mirrored in turn, and what follows
-in the pipeline averages over time. Left alone, the outputs would alternate around the mean by half
-the difference of both. It changes slowly, is estimated, and is removed.
+A network errs differently in an image and in its mirror image, and the mean of both is better than
+either. Where there is time, the network runs on both. Else every second crop of a person is
+mirrored, and what follows in the pipeline averages over time. Left alone, the outputs would then
+alternate around the mean by half the difference of both. It changes slowly, is estimated, and is
+removed.
 """
 
 from dataclasses import dataclass, field
@@ -52,6 +53,27 @@ class Output(NamedTuple):
         before = last.points[:len(others)]
         return float(min(np.median(length(self.points[:len(others)] - before)),
                          np.median(length(self.points[others] - before)))) / self.width
+
+    def side_cosine(self, other: 'Output', sides) -> float:
+        """
+        Return the cosine between the ways from right to left; -1 = front and back are exchanged.
+
+        :param sides: (2, k) indices of points at the left side, and of their counterparts.
+        """
+        left, right = sides
+        across = [one.points[left].sum(0) - one.points[right].sum(0) for one in (self, other)]
+        return float(across[0] @ across[1]
+                     / max(length(across[0]) * length(across[1]), 1e-9))
+
+    def agrees(self, other: 'Output', sides, others,
+               numbers: MirrorNumbers = MirrorNumbers()) -> bool:
+        """Return whether two outputs for the same image show one person from the same side."""
+        return (self.side_cosine(other, sides) > numbers.min_side_cosine
+                and self.jump(other, others) <= numbers.max_jump)
+
+    def change(self, last: 'Output', sides, others) -> float:
+        """Return by how much the person has turned and moved since an image before."""
+        return (1.0 - self.side_cosine(last, sides)) / 2 + self.jump(last, others)
 
 
 @dataclass(frozen=True)
@@ -107,22 +129,19 @@ def _continues(now: Output, last: Output, sides, numbers: MirrorNumbers) -> bool
     if (now.is_mirrored == last.is_mirrored
             or now.stamp_ns - last.stamp_ns > numbers.max_period_s * 1e9):
         return False
-    left, right = sides
-    across = [one.points[left].sum(0) - one.points[right].sum(0) for one in (now, last)]
-    cosine = across[0] @ across[1] / max(length(across[0]) * length(across[1]), 1e-9)
-    return bool(cosine > numbers.min_side_cosine)
+    return now.side_cosine(last, sides) > numbers.min_side_cosine
 
 
 @dataclass(frozen=True)
-class MirroredInTurn(PersonView):
-    """The view of a person who is followed; it is mirrored in every second image."""
+class FollowedView(PersonView):
+    """The view of a person who is followed."""
 
-    is_mirrored: bool = False
+    is_mirrored: bool = False  # where the network does not run on both
     alternation: Alternation = field(default_factory=Alternation)
     whole_width: float = 0.0  # when the legs were last seen; 0 = never
 
     @classmethod
-    def after(cls, view: PersonView, alternation: Alternation) -> 'MirroredInTurn':
+    def after(cls, view: PersonView, alternation: Alternation) -> 'FollowedView':
         """Return the view that follows an output."""
         return cls(view.camera_from_view, view.camera_from_upright, view.width,
                    alternation.next_is_mirrored, alternation)

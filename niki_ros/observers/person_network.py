@@ -26,6 +26,9 @@ class Workload(NamedTuple):
     period_s: Optional[float]  # between two images of the camera; None = not known yet
     busy_s: float  # that the image before took in all, 0 = not known
     waited_s: float = 0.0  # that the image has waited for the one before
+    # of the network for each person: 2 = also on the mirror image of the crop, 4 = and both again
+    # in the crop that follows from them
+    runs: int = 1
 
 
 LARGER_CROPS = (0, 1)

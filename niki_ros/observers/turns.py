@@ -71,7 +71,7 @@ class Turns:
         :param network_s: time of the network in it.
         """
         if not self._window.continues(workload.stamp_ns):
-            self._forget()
+            self.forget_load()
         self._stamp_ns, period_s = workload.stamp_ns, workload.period_s
         self._is_late = (period_s is not None
                          and workload.waited_s > self._numbers.catch_up_ratio * period_s)
@@ -173,9 +173,9 @@ class Turns:
 
     def _set(self, count: Optional[int]) -> None:
         self.count, self._debt = count, 0
-        self._forget()
+        self.forget_load()
 
-    def _forget(self) -> None:
+    def forget_load(self) -> None:
         """Begin new measurements."""
         self._window.clear()
         self._fits_since_ns = None

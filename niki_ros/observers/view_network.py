@@ -116,10 +116,13 @@ class ViewNetwork(GraphNetwork):
 
     def _run(self, image_rgb, camera, crops) -> List[Dict[str, np.ndarray]]:
         """Return the outputs of every view by name, float64."""
-        images = self._images(image_rgb, camera, crops)
+        return self._outputs(self._images(image_rgb, camera, crops))
+
+    def _outputs(self, images: List[np.ndarray]) -> List[Dict[str, np.ndarray]]:
+        """Return the outputs of every image (256, 256, 3) uint8 by name, float64."""
         outputs = self.engine.run({'image': network_input(images)})
         return [{name: outputs[name][i].astype(np.float64) for name in self.OUTPUTS}
-                for i in range(len(crops))]
+                for i in range(len(images))]
 
     def _images(self, image_rgb, camera: Camera, crops: List[PersonView]) -> List[np.ndarray]:
         """Return the image (256, 256, 3) uint8 of every view."""

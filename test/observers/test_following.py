@@ -274,7 +274,7 @@ def test_network_receives_the_load():
     observer.busy_s, observer.waited_s = 0.02, 0.01
     watch(world, 40, 10, observer)
     period_s = pytest.approx(0.033, rel=1e-3)
-    assert world.workload[1:] == (1, period_s, 0.02, 0.01)
+    assert world.workload[1:] == (1, period_s, 0.02, 0.01, 1)
     for number in range(50, 90, 3):  # every third image is skipped
         watch(world, 2, number, observer)
     assert world.workload.period_s == period_s

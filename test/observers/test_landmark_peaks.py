@@ -4,7 +4,7 @@ from engine_graphs import spot_graph
 from niki_ros.body.skeleton import JOINT
 from niki_ros.models.model_folder import write_model_folder
 from niki_ros.observers.landmark_network import LandmarkNetwork
-from niki_ros.observers.mirroring import MirroredInTurn
+from niki_ros.observers.mirroring import FollowedView
 from niki_ros.scene.camera import Camera
 import numpy as np
 import pytest
@@ -79,7 +79,7 @@ def test_a_joint_is_at_the_peak(seen):
 
 def whole(crop, width):
     """Return the crop of a followed person, which had this width when the legs were seen."""
-    return MirroredInTurn(crop.camera_from_view, crop.camera_from_upright, crop.width,
+    return FollowedView(crop.camera_from_view, crop.camera_from_upright, crop.width,
                           whole_width=width)
 
 
@@ -115,7 +115,7 @@ def test_in_a_mirrored_crop_the_peak_is_at_the_other_side(tmp_path):
     for name, peaks in (('moved', shift), ('plain', np.tile([0.0, 0.0, 0.7], (33, 1)))):
         one = network(tmp_path / name, peaks)
         crop = one.crop_of(BOX, CAMERA)
-        mirrored = MirroredInTurn(crop.camera_from_view, crop.camera_from_upright, crop.width,
+        mirrored = FollowedView(crop.camera_from_view, crop.camera_from_upright, crop.width,
                                   is_mirrored=True)
         found.append(one.estimate(IMAGE, CAMERA, [mirrored])[0].observation.keypoints_px)
     apart = found[0] - found[1]
