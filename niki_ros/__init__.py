@@ -22,7 +22,8 @@ def load_pipeline(**settings):
     Return the whole pipeline, ready for ``process(image_rgb, camera, stamp_ns)``.
 
     :param settings: ``observer='landmarks'``, ``solver='niki'``, and every other setting of
-        :mod:`niki_ros.common.settings` by its dotted name: ``**{'smoothing.beta': 0.5}``.
+        :mod:`niki_ros.common.settings` by its dotted name: ``**{'smoothing.beta': 0.5}``;
+        ``wait=False`` for images of a camera, none of which then waits.
     :raises ConfigError: for a setting that does not exist or does not fit.
     :raises ModelError: for a model that is missing or damaged, with the command that fetches it.
     """

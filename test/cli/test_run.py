@@ -97,7 +97,8 @@ def test_record_of_a_known_person(blank, tmp_path, monkeypatch):
     given = scripted(monkeypatch, [0.2, 0.1, 4.0], keypoint=20)
     path = tmp_path / 'out.jsonl'
     assert run(blank, '--json', path, '--set', 'smoothing.beta=0.5', '--fov-deg', 60) == 0
-    assert given == {'smoothing.beta': 0.5, 'camera.fov_deg': 60.0, 'solver.name': 'analytic'}
+    assert given == {'smoothing.beta': 0.5, 'camera.fov_deg': 60.0, 'solver.name': 'analytic',
+                     'wait': True}
     bodies = [line['bodies'] for line in lines_of(path)]
     assert bodies[-1][0]['id'] == bodies[-2][0]['id']
     body = bodies[-1][0]
@@ -153,11 +154,12 @@ def test_outputs_of_an_interrupted_camera_are_kept(blank, tmp_path, monkeypatch,
             yield from super().__iter__()
             raise end
 
-    scripted(monkeypatch, [0.0, 0.0, 4.0])
+    given = scripted(monkeypatch, [0.0, 0.0, 4.0])
     monkeypatch.setattr('niki_ros.sources.open.open_source',
                         lambda path, **_: Webcam4Frames(path, SourceOptions()))
     assert run(blank, '--json', tmp_path / 'out.jsonl') == 0
     assert len(lines_of(tmp_path / 'out.jsonl')) == 4
+    assert given['wait'] is False
 
 
 @pytest.mark.parametrize('words, message', [

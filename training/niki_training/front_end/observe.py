@@ -56,6 +56,7 @@ def _recording_observer(model: str, max_people: int):
     from niki_ros.observers.detectors import load_detector
     from niki_ros.observers.following import FollowingObserver
     from niki_ros.observers.landmark_network import LandmarkNetwork
+    from niki_ros.observers.runs import MAX_RUNS, Runs
     from niki_ros.observers.search import PersonSearch
     settings = ObserverConfig()
 
@@ -71,7 +72,7 @@ def _recording_observer(model: str, max_people: int):
     network = RecordingNetwork(find_model(f'landmarks-{model}').path, LandmarkErrors.read())
     search = PersonSearch(load_detector(find_model(settings.detector).path), settings.min_score,
                           settings.search_period_s)
-    return FollowingObserver(network, search, max_people)
+    return FollowingObserver(network, search, max_people, runs=Runs(fixed=MAX_RUNS))
 
 
 class ClipRecorder:
