@@ -59,7 +59,6 @@ class AutoNetwork:
         self.max_missed_searches = self._network.max_missed_searches
         self._window = LoadWindow()
         self._network_s = 0.0  # since the last workload
-        self._fits_since_ns: Optional[int] = None  # a larger network
         # size → stamp and number of people when it was too slow
         self._too_slow: Dict[str, Tuple[int, int]] = {}
         self._facts = 'rate not known yet'
@@ -118,7 +117,7 @@ class AutoNetwork:
         limit_s = self._max_load * period_s
         self._facts = f'{1 / period_s:.0f} Hz, an image takes {1e3 * busy_s[self.size]:.0f} ms'
         if busy_s[self.size] > limit_s:
-            self._fits_since_ns = None
+            self._window.has_fitted(False, now_ns, numbers.larger_after_ns)
             self._too_slow[self.size] = now_ns, workload.people
             smaller = SIZES[:SIZES.index(self.size)]
             fitting = [size for size in smaller if busy_s[size] <= limit_s]
@@ -126,13 +125,8 @@ class AutoNetwork:
         fitting = [size for size in SIZES[SIZES.index(self.size) + 1:]
                    if busy_s[size] <= numbers.larger_ratio * limit_s
                    and self._may_retry(size, workload)]
-        if not fitting:
-            self._fits_since_ns = None
-            return self.size
-        if self._fits_since_ns is None:
-            self._fits_since_ns = now_ns
-        return (fitting[-1] if now_ns - self._fits_since_ns >= numbers.larger_after_ns
-                else self.size)
+        has_fitted = self._window.has_fitted(bool(fitting), now_ns, numbers.larger_after_ns)
+        return fitting[-1] if has_fitted else self.size
 
     def _busy_s(self, busy_s: float, network_s: float) -> Dict[str, float]:
         """Return what an image with at least one person takes with the network of each size."""
@@ -151,7 +145,7 @@ class AutoNetwork:
     def _forget(self) -> None:
         """Begin new measurements."""
         self._window.clear()
-        self._fits_since_ns, self._network_s = None, 0.0
+        self._network_s = 0.0
 
     def _timed(self, run: Callable, *arguments) -> Any:
         start_s = self._clock()

@@ -30,7 +30,7 @@ class CropRunner:
         estimates = self._estimates(image_rgb, camera, [*followed, *new], stamp_ns)
         count = len(followed)
         if twice:
-            estimates[:count] = self._again(image_rgb, camera, followed, estimates[:count])
+            self._repeat(image_rgb, camera, followed, estimates)
         self._update(followed, self._second_look.improved(
             image_rgb, camera, followed, estimates[:count], stamp_ns, waiting), stamp_ns)
         self._settle(image_rgb, camera, new, estimates[count:], stamp_ns, passes)
@@ -53,17 +53,14 @@ class CropRunner:
             seen = [one for one in new if one.estimate is not None]
             self._update(seen, self._estimates(image_rgb, camera, seen, stamp_ns), stamp_ns)
 
-    def _again(self, image_rgb, camera, people,
-               estimates: List[CropEstimate]) -> List[CropEstimate]:
-        """Return the estimates of people who are seen in the crops that follow from the first."""
+    def _repeat(self, image_rgb, camera, people, estimates: List[CropEstimate]) -> None:
+        """Replace the estimates of seen people by those in the crops that follow from them."""
         seen = [i for i, (one, estimate) in enumerate(zip(people, estimates))
                 if one.last is not None and estimate.presence >= self._min_presence]
         found = self._network.estimate(image_rgb, camera, [estimates[i].next_crop for i in seen])
-        result = list(estimates)
         for i, estimate in zip(seen, found):
             if estimate.presence >= self._min_presence:
-                result[i] = estimate
-        return result
+                estimates[i] = estimate
 
     def _estimates(self, image_rgb, camera, people, stamp_ns: int) -> List[CropEstimate]:
         return self._network.estimate(image_rgb, camera,

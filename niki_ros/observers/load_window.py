@@ -32,6 +32,7 @@ class LoadWindow:
     def __init__(self, numbers: LoadNumbers = LoadNumbers()):
         self._numbers = numbers
         self._images: Deque[_Image] = deque()
+        self._fits_since_ns: Optional[int] = None
 
     def continues(self, stamp_ns: int) -> bool:
         """Return whether an image belongs to the same stream as those before."""
@@ -45,7 +46,21 @@ class LoadWindow:
             self._images.popleft()
 
     def clear(self) -> None:
+        """Begin new measurements."""
         self._images.clear()
+        self._fits_since_ns = None
+
+    def has_fitted(self, fits: bool, stamp_ns: int, time_ns: int) -> bool:
+        """
+        Return whether more work has fitted into the images for some time.
+
+        :param fits: whether it fits now. :param time_ns: in which it must have fitted.
+        """
+        if not fits:
+            self._fits_since_ns = None
+        elif self._fits_since_ns is None:
+            self._fits_since_ns = stamp_ns
+        return self._fits_since_ns is not None and stamp_ns - self._fits_since_ns >= time_ns
 
     def load_s(self) -> Optional[Tuple[float, float]]:
         """Return what an image takes in all and in the network; None before it is known."""

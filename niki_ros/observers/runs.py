@@ -36,7 +36,6 @@ class Runs:
         self._max_load, self._numbers, self._fixed = max_load, numbers, fixed
         self.count = fixed or 1
         self._window = LoadWindow()
-        self._fits_since_ns: Optional[int] = None
         self._too_slow: Optional[Tuple[int, int]] = None  # stamp, and number of people
 
     def update(self, workload: Workload, network_s: float) -> bool:
@@ -48,7 +47,7 @@ class Runs:
         if self._fixed:
             return False
         if not self._window.continues(workload.stamp_ns):
-            self._forget_load()
+            self._window.clear()
         if not workload.busy_s or not workload.period_s or not workload.people:
             return False
         self._window.add(workload.stamp_ns, workload.busy_s, network_s)
@@ -64,26 +63,18 @@ class Runs:
             self.count *= 2
         else:
             return False
-        self._forget_load()
+        self._window.clear()
         return True
 
     def reset(self) -> None:
         """Begin a new stream."""
         self.count, self._too_slow = self._fixed or 1, None
-        self._forget_load()
+        self._window.clear()
 
     def _may_add(self, workload: Workload, fits: bool) -> bool:
         """Return whether twice as many runs have fitted for long enough."""
         numbers, stamp_ns = self._numbers, workload.stamp_ns
-        if not fits:
-            self._fits_since_ns = None
-            return False
-        if self._fits_since_ns is None:
-            self._fits_since_ns = stamp_ns
         was_too_slow = (self._too_slow is not None and workload.people >= self._too_slow[1]
                         and stamp_ns - self._too_slow[0] < numbers.retry_after_ns)
-        return not was_too_slow and stamp_ns - self._fits_since_ns >= numbers.more_after_ns
-
-    def _forget_load(self) -> None:
-        self._window.clear()
-        self._fits_since_ns = None
+        has_fitted = self._window.has_fitted(fits, stamp_ns, numbers.more_after_ns)
+        return has_fitted and not was_too_slow

@@ -53,7 +53,6 @@ class Turns:
         self._max_load, self._numbers = max_load, numbers
         self.count: Optional[int] = None
         self._window = LoadWindow()
-        self._fits_since_ns: Optional[int] = None
         self._too_slow: Optional[Tuple[int, int]] = None  # stamp, and number of people
         self._before: Optional[Tuple[int, float]] = None  # count and load before the last change
         self._person_s: Optional[float] = None  # what a person takes in all, measured
@@ -163,11 +162,7 @@ class Turns:
     def _may_add(self, stamp_ns: int, fits: bool) -> bool:
         """Return whether one more person has fitted for long enough."""
         numbers = self._numbers
-        if not fits:
-            self._fits_since_ns = None
-            return False
-        self._fits_since_ns = stamp_ns if self._fits_since_ns is None else self._fits_since_ns
-        return (stamp_ns - self._fits_since_ns >= numbers.more_after_ns
+        return (self._window.has_fitted(fits, stamp_ns, numbers.more_after_ns)
                 and (self._too_slow is None
                      or stamp_ns - self._too_slow[0] >= numbers.retry_after_ns))
 
@@ -178,7 +173,6 @@ class Turns:
     def forget_load(self) -> None:
         """Begin new measurements."""
         self._window.clear()
-        self._fits_since_ns = None
 
 
 def _groups(people: Sequence[FollowedPerson]) -> List[List[FollowedPerson]]:

@@ -80,7 +80,7 @@ def test_a_joint_is_at_the_peak(seen):
 def whole(crop, width):
     """Return the crop of a followed person, which had this width when the legs were seen."""
     return FollowedView(crop.camera_from_view, crop.camera_from_upright, crop.width,
-                          whole_width=width)
+                        whole_width=width)
 
 
 @pytest.mark.parametrize(('hidden', 'width', 'low', 'high'), [
@@ -116,7 +116,7 @@ def test_in_a_mirrored_crop_the_peak_is_at_the_other_side(tmp_path):
         one = network(tmp_path / name, peaks)
         crop = one.crop_of(BOX, CAMERA)
         mirrored = FollowedView(crop.camera_from_view, crop.camera_from_upright, crop.width,
-                                  is_mirrored=True)
+                                is_mirrored=True)
         found.append(one.estimate(IMAGE, CAMERA, [mirrored])[0].observation.keypoints_px)
     apart = found[0] - found[1]
     assert apart[JOINT['right_wrist']][0] < -3.0

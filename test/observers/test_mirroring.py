@@ -61,16 +61,26 @@ def test_while_the_person_in_the_crop_changes_nothing_is_mirrored():
     assert any(mirrored[25:])
 
 
+def camera_of(person):
+    height, width = person.image_rgb.shape[:2]
+    return Camera.from_fov(width, height, 60.0)
+
+
+def followed(network, person):
+    """Return the camera, and the crop of a person who has been followed for an image."""
+    camera = camera_of(person)
+    crop = network.crop_of(person.boxes_px[0], camera)
+    for stamp_ns in (1, 1, 1, 33_333_333):
+        network.set_workload(Workload(stamp_ns, 1, None, 0.0))
+        seen, = network.estimate(person.image_rgb, camera, [crop])
+        crop = seen.next_crop
+    return camera, crop
+
+
 def test_a_mirrored_crop_shows_the_same_person():
     network = LandmarkNetwork(find_model('landmarks-full').path)
     for person in check_images()[:3]:
-        height, width = person.image_rgb.shape[:2]
-        camera, stamp_ns = Camera.from_fov(width, height, 60.0), 0
-        crop = network.crop_of(person.boxes_px[0], camera)
-        for stamp_ns in (1, 1, 1, 33_333_333):
-            network.set_workload(Workload(stamp_ns, 1, None, 0.0))
-            seen, = network.estimate(person.image_rgb, camera, [crop])
-            crop = seen.next_crop
+        camera, crop = followed(network, person)
         assert isinstance(crop, FollowedView) and crop.is_mirrored
         network.set_workload(Workload(66_666_666, 1, None, 0.0))
         plain, mirrored = network.estimate(
@@ -88,13 +98,7 @@ def test_a_mirrored_crop_shows_the_same_person():
 
 def three_estimates(network, person):
     """Return the estimates of a followed person in a crop, in its mirror image, and in both."""
-    height, width = person.image_rgb.shape[:2]
-    camera, crop = Camera.from_fov(width, height, 60.0), None
-    for stamp_ns in (1, 1, 1, 33_333_333):
-        crop = crop or network.crop_of(person.boxes_px[0], camera)
-        network.set_workload(Workload(stamp_ns, 1, None, 0.0))
-        seen, = network.estimate(person.image_rgb, camera, [crop])
-        crop = seen.next_crop
+    camera, crop = followed(network, person)
     crops = [replace(crop, alternation=replace(crop.alternation, half=None), is_mirrored=mirrored)
              for mirrored in (False, True)]
     network.set_workload(Workload(66_666_666, 1, None, 0.0))
@@ -135,10 +139,8 @@ def test_of_two_contradicting_outputs_the_one_like_the_image_before_is_used(monk
         return outputs
     *_, undisturbed = three_estimates(network, person)
     monkeypatch.setattr(network.engine, 'run', confused)
-    height, width = person.image_rgb.shape[:2]
-    camera, stamp_ns = Camera.from_fov(width, height, 60.0), 99_999_999
-    network.set_workload(Workload(stamp_ns, 1, None, 0.0, runs=2))
-    seen, = network.estimate(person.image_rgb, camera, [undisturbed.next_crop])
+    network.set_workload(Workload(99_999_999, 1, None, 0.0, runs=2))
+    seen, = network.estimate(person.image_rgb, camera_of(person), [undisturbed.next_crop])
     off_m = np.linalg.norm(seen.observation.joints_m - undisturbed.observation.joints_m, axis=1)
     assert np.median(off_m) < 0.1
     network.close()
