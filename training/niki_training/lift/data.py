@@ -19,8 +19,8 @@ from niki_training.render.motion import RootedMotion
 PIECE_FRAMES = 76  # at 30 Hz: a window, and the frames at which it can end
 VIEWS_PER_PIECE = 8  # windows that are drawn from one piece
 _FRAME_RATE_HZ = 30
-_LEGS = [1, 2, 4, 5, 7, 8, 10, 11]
-_LEFT_ARM, _RIGHT_ARM = ([13, 16, 18, 20, 22], [14, 17, 19, 21, 23])
+LEGS = [1, 2, 4, 5, 7, 8, 10, 11]
+LEFT_ARM, RIGHT_ARM = ([13, 16, 18, 20, 22], [14, 17, 19, 21, 23])
 _JOINT_NOISE_RAD = 0.12
 _FORWARD = np.array([0.0, 0.0, 1.0])
 
@@ -58,6 +58,29 @@ def keypoint_leaves():
     return bones, joints, np.array(offsets)
 
 
+class KeypointBody:
+    """Places the 29 joints and the 21 keypoints of posed bodies."""
+
+    def __init__(self, skeleton: Skeleton):
+        self._skeleton = skeleton
+        self._bones, self._joints, self._offsets = keypoint_leaves()
+        self._layer = KinematicLayer([*PARENTS_29, *self._bones], rotating=24)
+
+    def points(self, rotmat, betas: np.ndarray, root_m=None) -> torch.Tensor:
+        """
+        Return joints and keypoints (P, F, 50, 3), metres.
+
+        :param rotmat: (P, F, 24, 3, 3) local rotations, the first one of the whole body.
+        :param betas: (P, 10). :param root_m: (P, F, 3), None = at 0.
+        """
+        offsets = self._skeleton.offsets(betas)
+        own = np.where((np.array(self._bones) != np.array(self._joints))[:, None],
+                       offsets[:, self._joints], 0.0)
+        offsets = torch.as_tensor(np.concatenate([offsets, own + self._offsets], 1),
+                                  dtype=torch.float32)
+        return self._layer(rotmat, offsets[:, None].expand(-1, rotmat.shape[1], -1, -1), root_m)
+
+
 class PosedPieces(NamedTuple):
     """P pieces of motion of F frames, y up, the pelvis of the newest frame at 0."""
 
@@ -73,8 +96,7 @@ class LiftBatches:
                  errors: bool = True):
         self.motion, self.skeleton, self.pieces, self.errors = motion, skeleton, pieces, errors
         self._windows = WindowSampler(motion, PIECE_FRAMES)
-        self._bones, self._joints, self._offsets = keypoint_leaves()
-        self._layer = KinematicLayer([*PARENTS_29, *self._bones], rotating=24)
+        self._body = KeypointBody(skeleton)
         self._axes = torch.as_tensor(bone_axes(skeleton.rest_joints_m), dtype=torch.float32)
 
     def draw(self, rng) -> Batch:
@@ -107,7 +129,7 @@ class LiftBatches:
         at = starts[:, None] + np.arange(PIECE_FRAMES)
         rotvec = self.motion.rotvec[at].copy()
         root = self.motion.root_m[at] - self.motion.root_m[at[:, -1:]]
-        for joints, odds in ((_LEGS, 0.25), (_LEFT_ARM, 0.3), (_RIGHT_ARM, 0.3)):
+        for joints, odds in ((LEGS, 0.25), (LEFT_ARM, 0.3), (RIGHT_ARM, 0.3)):
             other = rng.permutation(self.pieces)
             swap = np.nonzero(rng.random(self.pieces) < odds)[0]
             rotvec[swap[:, None], :, joints] = rotvec[other[swap][:, None], :, joints]
@@ -118,14 +140,8 @@ class LiftBatches:
         rotvec[mirror] = mirror_poses(rotvec[mirror])
         root[mirror] *= np.array([-1, 1, 1], np.float32)
         betas = np.clip(rng.normal(size=(self.pieces, 10)), -2.5, 2.5)
-        offsets = self.skeleton.offsets(betas)
-        own = np.where((np.array(self._bones) != np.array(self._joints))[:, None],
-                       offsets[:, self._joints], 0.0)
-        leaves = own + self._offsets
-        offsets = torch.as_tensor(np.concatenate([offsets, leaves], 1), dtype=torch.float32)
         rotmat = torch.as_tensor(rotmat_from_rotvec(rotvec), dtype=torch.float32)
-        points = self._layer(rotmat, offsets[:, None].expand(-1, PIECE_FRAMES, -1, -1),
-                             torch.as_tensor(root, dtype=torch.float32))
+        points = self._body.points(rotmat, betas, torch.as_tensor(root, dtype=torch.float32))
         return PosedPieces(points, rotmat, betas)
 
 

@@ -28,6 +28,9 @@ class AugmentationNumbers:
     blur_odds: float = 0.2  # of a picture of half the size
     patch_odds: float = 0.25  # of a part of another crop in front
     patch_sides: tuple = (0.08, 0.35)
+    face_odds: float = 0.25  # of a face made unrecognisable, as in many published videos
+    face_block_px: int = 8  # of its blur
+    face_ratio: float = 0.75  # radius of it over the length of the head
 
 
 class Similarity(NamedTuple):
@@ -112,6 +115,28 @@ def recoloured(image, generator: torch.Generator,
     image = (image - 0.5) * gain + 0.5 + draw(-numbers.offset, numbers.offset, 1, 1, 1)
     noise = torch.randn(image.shape, generator=generator, device=generator.device)
     return (image + noise * draw(0, numbers.noise, 1, 1, 1)).clamp(0, 1)
+
+
+def blurred_faces(image, head, head_top, generator: torch.Generator,
+                  numbers: AugmentationNumbers = AugmentationNumbers()) -> torch.Tensor:
+    """
+    Return images (N, 3, S, S) in some of which the head is blurred.
+
+    Front and back of a person must then be told by the body.
+
+    :param head: (N, 2) lower end of the head, sides from the centre. :param head_top: (N, 2).
+    """
+    count, _, size_px, _ = image.shape
+    is_blurred = torch.rand(count, generator=generator, device=generator.device)
+    axis = (torch.arange(size_px, device=image.device) + 0.5) / size_px - 0.5
+    middle = (head + head_top) / 2
+    across, down = ((axis - middle[:, k:k + 1]).square() for k in (0, 1))
+    radius = numbers.face_ratio * (head_top - head).norm(dim=-1)
+    mask = down[:, :, None] + across[:, None] < radius.square()[:, None, None]
+    mask &= (is_blurred < numbers.face_odds)[:, None, None]
+    blurred = F.interpolate(F.avg_pool2d(image, numbers.face_block_px), (size_px, size_px),
+                            mode='bilinear')
+    return torch.where(mask[:, None], blurred, image)
 
 
 def patched(image, points, generator: torch.Generator,

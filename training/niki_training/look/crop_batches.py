@@ -1,11 +1,12 @@
 """Batches of rendered crops for training, drawn anew on the device or read from shards."""
 
-from niki_ros.body.skeleton import MIRROR_29
+from niki_ros.body.skeleton import JOINT, MIRROR_29
 from niki_ros.observers.view_network import SIZE_PX
 import numpy as np
 import torch
 
 from niki_training.look.augmentation import (
+    blurred_faces,
     draw_similarity,
     patched,
     recoloured,
@@ -14,6 +15,7 @@ from niki_training.look.augmentation import (
 )
 
 _STREAM = 0  # of the random numbers of a step
+_HEAD = JOINT['head'], JOINT['head_top']
 _JOINTS, _BODY = list(MIRROR_29), list(MIRROR_29[:24])
 _TWISTS = [joint - 1 for joint in MIRROR_29[1:24]]
 TRUTH = ('uv', 'joints_m', 'rotmat', 'betas', 'twist', 'visible', 'in_image', 'present',
@@ -92,7 +94,9 @@ def crop_tensors(rows: dict, device) -> dict:
 def augmented(own: dict, generator: torch.Generator) -> dict:
     """Return crops moved without error of the truth, with parts in front and other colours."""
     moved = moved_crops(own, draw_similarity(len(own['image']), generator, shifts=False))
-    image, behind = patched(moved['image'], moved['uv'], generator)
+    head, head_top = (moved['uv'][:, joint] for joint in _HEAD)
+    image = blurred_faces(moved['image'], head, head_top, generator)
+    image, behind = patched(image, moved['uv'], generator)
     return {**moved, 'image': recoloured(image, generator), 'visible': moved['visible'] & ~behind}
 
 

@@ -128,7 +128,8 @@ def load_looker(model: str, threads: int = 1):
     path = Path(model)
     if model in _LANDMARKS and not path.exists():
         # before training the network returns what the old heads say
-        return _eval(LookNet(LookConfig(size=_LANDMARKS[model], head='direct joint')))
+        return _eval(LookNet(LookConfig(size=_LANDMARKS[model], head='direct joint',
+                                        lifts=False)))
     if (path / 'manifest.json').is_file():
         return EngineLooker(path, threads)
     record = read_checkpoint(path)

@@ -28,6 +28,7 @@ class LossNumbers:
     gone_percent: float = 90.0  # of the silhouette; of a person who is hidden more,
     gone: float = 0.2  # all losses over those of others
     joints: float = 8.0  # of the distance in space, per metre
+    guess: float = 2.0  # likewise before keypoints are lifted
     rot6d: float = 0.2  # of the squared error of 6D rotations; joints do not tell every twist
     direct_rot6d: float = 2.0  # likewise for the head ``direct parameter``, which has no joints
     betas: float = 0.02  # of the squared error
@@ -67,10 +68,8 @@ def crop_losses(found: LookOutput, truth: dict, head: str,
     near = there * (truth['uv'].abs().amax(-1) < NEAR)
     weight = near * torch.where(truth['visible'], 1.0, numbers.hidden_uv)
     uv, error_m = found.uv - truth['uv'], found.joints_m - truth['joints_m']
-    off = 1 - F.cosine_similarity(found.twist, truth['twist'], dim=-1)
     values = {
         'uv': numbers.uv * (distance(uv) * weight).mean(),
-        'twist': numbers.twist * (off * there).mean(),
         'visible': numbers.visible * (binary(found.visible, truth['visible']) * there).mean(),
         'present': numbers.present * (binary(found.present, truth['present'])
                                       * ~(is_gone[:, 0] & (truth['present'] > 0))).mean(),
@@ -80,7 +79,24 @@ def crop_losses(found: LookOutput, truth: dict, head: str,
             + (laplace(error_m[..., 2:], found.joints_sigma_m[..., 1]) * there).mean()),
     }
     if head != 'direct parameter':
-        values['joints'] = numbers.joints * (distance(error_m) * there).mean()
+        guess = distance(found.guess_m - truth['joints_m'])
+        values['guess'] = numbers.guess * (guess * there).mean()
+    return {**values, **pose_losses(found, truth, there, head, numbers)}
+
+
+def pose_losses(found, truth: dict, there, head: str,
+                numbers: LossNumbers = LossNumbers()) -> dict:
+    """
+    Return the weighted losses of joints, rotations, shape and twists, each a scalar.
+
+    :param found: has ``joints_m``, ``rot6d``, ``betas`` and ``twist`` of :class:`LookOutput`.
+    :param truth: as of :func:`crop_losses`. :param there: (N, 1) weights.
+    """
+    off = 1 - F.cosine_similarity(found.twist, truth['twist'], dim=-1)
+    values = {'twist': numbers.twist * (off * there).mean()}
+    if head != 'direct parameter':
+        error_m = distance(found.joints_m - truth['joints_m'])
+        values['joints'] = numbers.joints * (error_m * there).mean()
     if head != 'direct joint':
         values.update(_parameter_losses(found, truth, there[:, 0], head, numbers))
     return values

@@ -11,8 +11,9 @@ import torch
 from torch import nn
 import torch.nn.functional as F
 
+from niki_training.look.keypoint_lift import CropKeypoints, KeypointChoice, KeypointLift
 from niki_training.look.pose import PoseLayer
-from niki_training.look.starts import frame_map, joint_map
+from niki_training.look.starts import frame_map, joint_frame_map, joint_map
 from niki_training.look.trunk import SIZE_PX, Trunk
 
 HEADS = ('direct joint', 'direct parameter', 'kinematic')
@@ -29,6 +30,7 @@ class LookConfig:
     head: str = 'kinematic'  # one of ``HEADS``
     width: int = 768  # of the two hidden layers
     error_width: int = 256  # of the hidden layer of the expected errors
+    lifts: bool = True  # whether the pose follows from keypoints, by the lifter's layers
     trainable_from: str = ''  # tensor of the trunk up to which it stays frozen
 
 
@@ -75,10 +77,20 @@ class LookOutput(NamedTuple):
     betas: Optional[torch.Tensor]  # (N, 10); None for 'direct joint'
     visible: torch.Tensor  # (N, 29) logit: in the image, nothing but the own body in front
     twist: torch.Tensor  # (N, 23, 2) cosine and sine of the twist of joints 1 … 23
+    guess_m: torch.Tensor  # (N, 29, 3) joints about the pelvis before keypoints are lifted
     present: torch.Tensor  # (N,) logit: this crop is of a person
     landmarks: torch.Tensor  # (N, 195) the heads of the landmark network
     world: torch.Tensor  # (N, 117)
     flag: torch.Tensor  # (N, 1)
+
+
+class PoseOutput(NamedTuple):
+    """The pose of N people, as of :class:`LookOutput`."""
+
+    joints_m: torch.Tensor
+    rot6d: Optional[torch.Tensor]
+    betas: Optional[torch.Tensor]
+    twist: torch.Tensor
 
 
 class LookNet(nn.Module):
@@ -88,7 +100,9 @@ class LookNet(nn.Module):
     ``direct joint`` regresses the joints. ``direct parameter`` and ``kinematic`` regress rotations
     and betas, and the joints follow through the kinematic layer; they differ in their losses.
     Before training, positions, joints, visibility and presence are those of the old heads: the
-    last maps go through linear layers made from theirs, and the hidden layers add nothing.
+    last maps go through linear layers made from theirs, and the hidden layers add nothing. With
+    ``lifts`` these joints are a guess, and the pose follows from it and the positions in the crop
+    by the lifter's layers.
     """
 
     def __init__(self, config: LookConfig = LookConfig(), scales: ScaleNumbers = ScaleNumbers()):
@@ -114,8 +128,13 @@ class LookNet(nn.Module):
         self.hidden = nn.Sequential(nn.Linear(features, config.width), nn.SiLU(),
                                     nn.Linear(config.width, config.width), nn.SiLU())
         self.out = nn.Linear(config.width, sum(self._widths))
-        self.errors = ErrorHead(features, config.error_width)
         self.pose = PoseLayer()
+        self.lift: Optional[KeypointLift] = None
+        if config.lifts:
+            frames = None if self.direct else _flat_frames()
+            self.keypoints, self.lift = KeypointChoice(), KeypointLift(frames, config.width)
+            features += self.lift.last.in_features
+        self.errors = ErrorHead(features, config.error_width)
         self._initialise()
 
     @property
@@ -131,6 +150,13 @@ class LookNet(nn.Module):
         """Return the outputs for tensors that ``trunk.lower`` returned for the crops."""
         return self._heads(self.trunk.upper(crossing))
 
+    def lift_keypoints(self, keypoints: CropKeypoints) -> PoseOutput:
+        """Return the poses of keypoints without an image."""
+        assert self.lift is not None, 'the network lifts no keypoints'
+        lifted = self.lift(keypoints)
+        joints_m, rot6d, betas = self._posed(lifted.main, lifted.betas)
+        return PoseOutput(joints_m, rot6d, betas, lifted.twist.unflatten(1, (_TWISTS, 2)))
+
     def _heads(self, maps: dict) -> LookOutput:
         maps = {name: value.float() for name, value in maps.items()}
         if torch.is_autocast_enabled(maps[self._last].device.type):
@@ -144,15 +170,24 @@ class LookNet(nn.Module):
         side = self.trunk.shapes[self._last][1]
         fine = F.avg_pool2d(maps[self._fine], _FINE_SIDE_PX // side).flatten(1)
         features = torch.cat([flat, fine], dim=1)
-        learned = (self.scale * self.out(self.hidden(features))).split(self._widths, dim=1)
+        hidden = self.hidden(features)
+        learned = (self.scale * self.out(hidden)).split(self._widths, dim=1)
         started = self.start(flat).split(self._widths[:4], dim=1)
         uv, main, visible, present = (a + b for a, b in zip(started, learned))
-        twist = learned[5].unflatten(1, (_TWISTS, 2))
+        uv, twist = uv.unflatten(1, (_JOINTS, 2)), learned[5]
+        guess_m, rot6d, betas = self._posed(main, learned[4])
+        joints_m = guess_m
+        if self.lift is not None:
+            lifted = self.lift(self.keypoints(uv, visible, guess_m, maps['landmarks'],
+                                              maps['world'], SIZE_PX), hidden)
+            twist = lifted.twist
+            joints_m, rot6d, betas = self._posed(lifted.main, learned[4] + lifted.betas)
+            features = torch.cat([features, lifted.state], dim=1)
         uv_sigma, joints_sigma_m = self.errors(features.detach(), visible.detach())
-        joints_m, rot6d, betas = self._posed(main, learned[4])
         return LookOutput(
-            uv.unflatten(1, (_JOINTS, 2)), uv_sigma, joints_m, joints_sigma_m, rot6d, betas,
-            visible, twist, present[:, 0], *(maps[name] for name in OLD_OUTPUTS))
+            uv, uv_sigma, joints_m, joints_sigma_m, rot6d, betas, visible,
+            twist.unflatten(1, (_TWISTS, 2)), guess_m, present[:, 0],
+            *(maps[name] for name in OLD_OUTPUTS))
 
     def _posed(self, main, betas):
         """Return joints (N, 29, 3), rot6d and betas of the main output (N, 87 or 144)."""
@@ -228,6 +263,12 @@ class ErrorHead(nn.Module):
         change = self.layers(features).unflatten(1, (_JOINTS, 3)).clamp(-limit, limit)
         error = torch.exp(start + change)
         return numbers.min_uv + error[..., 0], numbers.min_joint_m + error[..., 1:]
+
+
+def _flat_frames() -> torch.Tensor:
+    """Return the map (144, 87) from joints to the vectors of the pose layer."""
+    frames = torch.tensor(joint_frame_map(), dtype=torch.float32)
+    return torch.einsum('jvl,cd->jvcld', frames, torch.eye(3)).reshape(_BODY * 6, _JOINTS * 3)
 
 
 def _old_rows(trunk: Trunk, output: str) -> tuple:

@@ -4,7 +4,7 @@ Linear maps from BlazePose's 33 landmarks to the new heads, with which a trainin
 Before the first step the new heads then return what the landmark network says.
 """
 
-from niki_ros.body.skeleton import JOINT, JOINTS_29, open_skeleton, PARENTS_29
+from niki_ros.body.skeleton import BODY_24, JOINT, JOINTS_29, open_skeleton, PARENTS_29
 from niki_ros.observers.landmark_joints import EARS, HIPS, JOINTS_FROM_LANDMARKS, NOSE, SHOULDERS
 import numpy as np
 
@@ -12,6 +12,8 @@ from niki_training.networks.swing import bone_axes, BONE_CHILDREN
 
 LANDMARKS = 33
 _KNUCKLES = {'left': (19, 17), 'right': (20, 18)}  # of index finger and little finger
+# of a joint of the spine or above, in the direction to the left; the hips have the rest
+_SHOULDERS_SHARE = {'spine1': 0.3, 'spine2': 0.5, 'spine3': 1.0, 'neck': 1.0, 'head': 1.0}
 _LEFT, _FORWARD = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
 
 
@@ -49,6 +51,29 @@ def frame_map() -> np.ndarray:
     return frames
 
 
+def joint_frame_map() -> np.ndarray:
+    """
+    Return the two vectors of each body joint as weighted sums of the 29 joints, (24, 2, 29).
+
+    Like :func:`frame_map`; what points forward at rest for an arm are the feet, so that its twist
+    is no more than a beginning.
+    """
+    rest_m, frames = open_skeleton().rest_joints_m, np.zeros((24, 2, len(JOINTS_29)))
+
+    def difference(end: str, start: str) -> np.ndarray:
+        weights = np.zeros(len(JOINTS_29))
+        weights[JOINT[end]], weights[JOINT[start]] = 1.0, -1.0
+        return weights / np.linalg.norm(rest_m[JOINT[end]] - rest_m[JOINT[start]])
+    forward = sum(difference(f'{side}_big_toe', f'{side}_ankle') for side in ('left', 'right')) / 2
+    left = {name: difference(f'left_{name}', f'right_{name}') for name in ('hip', 'shoulder')}
+    for joint, name in enumerate(BODY_24):
+        frames[joint, 0] = difference(JOINTS_29[BONE_CHILDREN[joint]], name)
+        share = _SHOULDERS_SHARE.get(name, 0.0)
+        frames[joint, 1] = (forward if _is_arm(joint) else
+                            share * left['shoulder'] + (1 - share) * left['hip'])
+    return frames
+
+
 def rest_frames() -> np.ndarray:
     """Return the axes at rest of the two vectors and their cross product, columns, (24, 3, 3)."""
     first = bone_axes(open_skeleton().rest_joints_m)
@@ -79,8 +104,8 @@ def _second_vector(name: str) -> np.ndarray:
     if kind in ('head', 'neck'):
         return _difference(*EARS) / 0.15
     hips, shoulders = _difference(*HIPS) / 0.2, _difference(*SHOULDERS) / 0.35
-    return {'spine1': 0.7 * hips + 0.3 * shoulders, 'spine2': 0.5 * (hips + shoulders),
-            'spine3': shoulders}.get(kind, hips)
+    share = _SHOULDERS_SHARE.get(name, 0.0)
+    return share * shoulders + (1 - share) * hips
 
 
 def _difference(end: int, start: int) -> np.ndarray:

@@ -8,15 +8,19 @@ from typing import Callable, Optional
 
 from niki_ros.common.errors import ConfigError, ModelError
 from niki_ros.observers.look_network import KIND
+import numpy as np
 import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from niki_training.look.batches_ahead import BatchesAhead
 from niki_training.look.checkpoint import INDEX, read_checkpoint, write_checkpoint
-from niki_training.look.losses import crop_losses, photograph_losses
+from niki_training.look.losses import crop_losses, photograph_losses, pose_losses
 from niki_training.look.network import LookConfig, LookNet, LookOutput
 from niki_training.look.settings import LookTrainConfig
+from niki_training.look.simulated_keypoints import SimulatedKeypoints
+
+_LIFT_STREAM = 2  # of the random numbers of a step
 
 
 class LookLosses(nn.Module):
@@ -26,14 +30,24 @@ class LookLosses(nn.Module):
         super().__init__()
         self.net, self.precision = net, precision
 
-    def forward(self, crops: dict, photographs: Optional[dict]) -> dict:
-        """Return the losses of one step, each a scalar, by name."""
+    def forward(self, crops: dict, photographs: Optional[dict],
+                simulated: Optional[tuple] = None) -> dict:
+        """
+        Return the losses of one step, each a scalar, by name.
+
+        :param simulated: keypoints and the poses behind them, see :class:`SimulatedKeypoints`.
+        """
         parts = [crops] if photographs is None else [crops, photographs]
         count = len(crops['present'])
         found = self._found(parts)
         values = crop_losses(_rows(found, slice(0, count)), crops, self.net.config.head)
         if photographs is not None:
             values.update(photograph_losses(_rows(found, slice(count, None)), photographs))
+        if simulated is not None:
+            keypoints, truth = simulated
+            own = pose_losses(self.net.lift_keypoints(keypoints), truth,
+                              torch.ones_like(truth['betas'][:, :1]), self.net.config.head)
+            values.update({f'lift_{name}': value for name, value in own.items()})
         return values
 
     def _found(self, parts: list) -> LookOutput:
@@ -66,6 +80,7 @@ class LookTrainer:
                  report: Optional[Callable] = None, group: tuple = (0, 1)):
         self.config, self.folder, self.rank, self.world = config.check(), Path(folder), *group
         self.facts, self.report = facts or {}, report
+        self._simulated = SimulatedKeypoints() if network.lifts else None
         self._batches = BatchesAhead(crops, photographs, config)
         torch.manual_seed(config.seed)
         self.device = best_device()
@@ -98,7 +113,7 @@ class LookTrainer:
         number = self.first_step + self.step
         self._set_rates()
         crops, photographs = self._batches.batch(number)
-        values = self._losses(crops, photographs)
+        values = self._losses(crops, photographs, self._simulate(crops, number))
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(sum(values.values())).backward()
         self.scaler.unscale_(self.optimizer)
@@ -114,6 +129,13 @@ class LookTrainer:
             self._average_weights()
         return {name: value.detach() for name, value in values.items()}
 
+    def _simulate(self, crops: dict, number: int) -> Optional[tuple]:
+        """Return keypoints that train the lift, drawn for this step of this process alone."""
+        if self._simulated is None:
+            return None
+        seed = np.random.SeedSequence([self.config.seed, self.rank, number, _LIFT_STREAM])
+        return self._simulated.draw(crops, int(seed.generate_state(1)[0]))
+
     @property
     def progress(self) -> float:
         """Share of the run that is done, by steps or by time, the larger one."""
@@ -128,11 +150,15 @@ class LookTrainer:
         config, net = self.config, self.net
         trunk = {id(p) for p in net.trunk.parameters()}
         start = {id(p) for p in net.start.parameters()}
-        groups: dict = {config.trunk_rate: [], config.start_rate: [], config.head_rate: []}
+        lift = {id(p) for name, p in net.named_parameters()
+                if name.startswith('lift.') and not name.startswith('lift.image.')}
+        groups: dict = {config.trunk_rate: [], config.start_rate: [], config.lift_rate: [],
+                        config.head_rate: []}
         for parameter in net.parameters():
             if parameter.requires_grad:
                 rate = (config.trunk_rate if id(parameter) in trunk else
-                        config.start_rate if id(parameter) in start else config.head_rate)
+                        config.start_rate if id(parameter) in start else
+                        config.lift_rate if id(parameter) in lift else config.head_rate)
                 groups[rate].append(parameter)
         return [{'params': parameters, 'lr': rate, 'highest': rate}
                 for rate, parameters in groups.items() if parameters]

@@ -2,7 +2,14 @@
 
 from drawn_crops import DrawnCrops, posed_joints_m
 from niki_ros.body.skeleton import JOINT, MIRROR_29, open_skeleton
-from niki_training.look.augmentation import draw_similarity, patched, Similarity, step_generator
+from niki_training.look.augmentation import (
+    AugmentationNumbers,
+    blurred_faces,
+    draw_similarity,
+    patched,
+    Similarity,
+    step_generator,
+)
 from niki_training.look.crop_batches import crop_tensors, moved_crops, RandomOrder, StoredCrops
 from niki_training.look.photograph_batches import moved_labels, PhotographBatches
 from niki_training.look.photographs import (
@@ -53,6 +60,23 @@ def test_moved_positions_are_where_the_image_shows_them():
         weight = shown[number] / shown[number].sum()
         found = torch.stack([(weight.sum(0) * axis).sum(), (weight.sum(1) * axis).sum()])
         assert (found - points[number]).norm() < 0.006
+
+
+def test_some_faces_are_blurred_and_nothing_else():
+    image = torch.rand(40, 3, 256, 256)
+    head, top = torch.tensor([[0.1, 0.0]] * 40), torch.tensor([[0.1, -0.1]] * 40)
+    for odds in (0.0, 0.5, 1.0):
+        shown = blurred_faces(image, head, top, step_generator(0, 0, 0, 0),
+                              numbers=AugmentationNumbers(face_odds=odds))
+        changed = (shown != image).any(1)
+        assert abs(changed.flatten(1).any(1).float().mean() - odds) < 0.25
+        rows, columns = torch.nonzero(changed.any(0), as_tuple=True)
+        if odds:
+            # a disk about the middle of the head, 0.75 of its length in radius
+            assert (rows.min(), rows.max()) == (96, 133)
+            assert abs((columns.min() + columns.max()) / 2 - 153.5) < 1
+            face = shown[changed.flatten(1).any(1)][:, :, 110:120, 150:157]
+            assert face.std() < 0.5 * image.std()
 
 
 def test_a_part_in_front_hides_the_joints_behind_it(own):

@@ -1,6 +1,6 @@
 """An exported network is the network, and before training it observes what landmarks observe."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from niki_ros.benchmarks.check_images import check_images
 from niki_ros.common.errors import ModelError
@@ -25,7 +25,8 @@ LITE = LookConfig(size='lite', width=32, error_width=16)
 
 
 def net_of(head: str) -> LookNet:
-    return LookNet(LookConfig(**{**vars(LITE), 'head': head}))
+    """Return a network; one with direct joints says before training what the old heads say."""
+    return LookNet(replace(LITE, head=head, lifts=head != 'direct joint'))
 
 
 @pytest.fixture(scope='module')

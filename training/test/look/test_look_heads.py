@@ -62,7 +62,7 @@ def test_an_unknown_tensor_is_an_error_that_names_those_there_are():
 
 @pytest.mark.parametrize('head', HEADS)
 def test_new_heads_start_with_the_old_ones(images, head):
-    net = LookNet(replace(LITE, head=head)).eval()
+    net = LookNet(replace(LITE, head=head, lifts=False)).eval()
     with torch.no_grad():
         found = net(images)
     marks = found.landmarks.unflatten(1, (39, 5))[:, :33]
@@ -135,7 +135,7 @@ def test_wrong_settings_are_refused(wrong):
 
 def test_the_first_steps_of_an_optimiser_keep_the_start(images):
     people = images[:2]  # there is nobody in the last one, where a rotation is anything
-    net = LookNet(replace(LITE, width=768))
+    net = LookNet(replace(LITE, width=768, lifts=False))
     old = [*net.trunk.parameters(), *net.start.parameters()]
     new = [p for part in (net.hidden, net.out, net.errors) for p in part.parameters()]
     groups = [{'params': old, 'lr': 3e-5}, {'params': new, 'lr': 1e-3}]
