@@ -14,11 +14,13 @@ from niki_training.render.shards import write_shard
 def add_arguments(parser) -> None:
     parser.add_argument('shards', type=Path, nargs='+', help='.tar shards of niki-data render')
     parser.add_argument('--observer', choices=OBSERVERS, default='landmarks')
+    parser.add_argument('--model', default='', help='size of landmarks (full), or model folder of '
+                        'look')
     parser.add_argument('--out', type=Path, help='folder of the pairs (that of the shards)')
 
 
 def main(args) -> int:
-    recorder = ClipRecorder(args.observer)
+    recorder = ClipRecorder(args.observer, args.model)
     for path in args.shards:
         if not path.is_file():
             raise InputError(f'{path}: no such file; niki-data render writes shards')
@@ -36,4 +38,4 @@ def main(args) -> int:
 def _observed_stored_clip(recorder: ClipRecorder, truth: dict, frames) -> dict:
     camera = Camera(truth['camera_matrix'], *truth['image_size'].tolist())
     observations = recorder.observe(frames, camera, int(truth['people']))
-    return {**truth, **observation_arrays(observations)}
+    return {**truth, **observation_arrays(observations, recorder.observer)}

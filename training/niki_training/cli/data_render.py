@@ -38,6 +38,8 @@ def add_arguments(parser) -> None:
     parser.add_argument('--observe', choices=OBSERVERS,
                         help='run this front end: pairs of observation and ground truth are '
                         'stored, no images')
+    parser.add_argument('--model', default='', help='of the front end: size of landmarks (full), '
+                        'or model folder of look')
     parser.add_argument('--sheet', type=Path, metavar='PNG',
                         help='only draw a contact sheet of the first clips')
 
@@ -52,7 +54,7 @@ def main(args) -> int:
         start_run(args.out, {
             'split': args.split, 'seed': args.seed, 'frames': args.frames,
             'motion': motion.digest(), 'per_shard': args.per_shard, 'observer': args.observe,
-            **_looks(args)})
+            **_looks(args), **({'model': args.model} if args.model else {})})
     renderer = ClipRenderer(motion, open_skeleton(), args.split, args.seed, args.frames, SIZE_PX,
                             args.clothes, args.panoramas)
     try:
@@ -82,7 +84,7 @@ def _write_credits(wardrobe, beside: Path) -> None:
 
 
 def _render(renderer, args) -> None:
-    recorder = ClipRecorder(args.observe) if args.observe else None
+    recorder = ClipRecorder(args.observe, args.model) if args.observe else None
     start_s, frame_count = time.monotonic(), 0
     for number in range(-(-args.clips // args.per_shard)):
         path = shard_path(args.out, args.split, number, 'npz' if recorder else 'tar')
@@ -132,7 +134,7 @@ def observed_clip(renderer, recorder: ClipRecorder, index: int) -> dict:
     frames = _TruthCollector(clip, renderer.draw(clip, index))
     observations = recorder.observe(
         frames, Camera(clip.view.matrix, *renderer.size), len(clip.people))
-    return {**frames.truth(), **observation_arrays(observations)}
+    return {**frames.truth(), **observation_arrays(observations, recorder.observer)}
 
 
 def contact_sheet(renderer, columns: int = 8, rows: int = 6, width_px: int = 200) -> np.ndarray:

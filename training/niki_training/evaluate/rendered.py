@@ -47,8 +47,6 @@ _LASTING_DEPTH_ERROR_RATIO, _DEPTH_ERROR_RATIO = 0.01, 0.02
 _ROWS = ('mpjpe_mm', 'pa_mpjpe_mm', 'clear_mm', 'much_hidden_mm', 'seen_joints_mm',
          'unseen_joints_mm', 'relative_area', 'relative_mpjpe', 'relative_clear',
          'relative_much_hidden', 'ece_percent', 'answered_percent')
-_FIELDS = ('joints_m', 'keypoints_px', 'box_px', 'score', 'keypoint_sigma_px', 'lengths_m',
-           'length_sigma_m')
 
 
 class Answers(NamedTuple):
@@ -194,14 +192,7 @@ def clip_observations(shards: dict, clip: int,
                       errors: LandmarkErrors) -> Iterator[list[JointObservation]]:
     """Yield the list of one or no observation of each frame of a clip."""
     for t, is_found in enumerate(shards['obs_found'][clip]):
-        if not is_found:
-            yield []
-        elif 'obs_landmarks' in shards:
-            yield [observe.recomputed_observation(shards, clip, t, errors)]
-        else:
-            seen = {key: shards[f'obs_{key}'][clip, t]
-                    for key in _FIELDS if f'obs_{key}' in shards}
-            yield [JointObservation(sigma_200mm=shards['obs_sigma'][clip, t], **seen)]
+        yield [observe.observation_at(shards, clip, t, errors)] if is_found else []
 
 
 def scores(joints_m, confidence, truth: Truth) -> dict:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Iterable
 
+from niki_ros.body.keypoints import KeypointRays
 from niki_ros.body.observation import JointObservation
 from niki_ros.body.skeleton import JOINT
 from niki_ros.common.errors import InputError
@@ -11,7 +12,7 @@ from niki_ros.observers.landmark_errors import LandmarkErrors
 from niki_ros.scene.camera import Camera
 import numpy as np
 
-OBSERVERS = ('landmarks',)
+OBSERVERS = ('landmarks', 'look')
 FRAME_NS = 33_333_333
 UNCORRECTED_JOINTS = 'obs_uncorrected_m'  # joints before the correction of average errors
 _LIMBS = [JOINT[f'{side}_{part}'] for side in ('left', 'right')
@@ -27,6 +28,11 @@ _LANDMARK_SHAPES: dict[str, tuple] = {
 # are at the peaks of their heat maps
 _OPTIONAL_SHAPES: dict[str, tuple] = {'landmarks_ray': (3,), 'covered': (29,),
                                       'landmarks_at_peak': (33,)}
+# keypoints of a front end that is not computed again from its landmarks
+_KEYPOINT_SHAPES: dict[str, tuple] = {'rays': (21, 3), 'seen': (21,), 'guess_m': (21, 3)}
+_TWIST_SHAPE: dict[str, tuple] = {'twist_cos_sin': (23, 2)}
+_NOT_BY_ALL = ('lengths_m', 'length_sigma_m', 'uncorrected_m', 'twist_cos_sin')
+"""Fields of an observation that not every front end has."""
 # field of the observation, where its name in shards is another
 _FIELDS = {'uncorrected_m': 'own_joints_m', 'sigma': 'sigma_200mm'}
 # values of frames without an observation, where they are not NaN
@@ -50,15 +56,26 @@ class RecordedObservation(JointObservation):
         return self.sigma_200mm != self.uncovered_sigma_200mm
 
 
-def _recording_observer(model: str, max_people: int):
-    """Return the default front end; its observations are :class:`RecordedObservation`."""
+def _recording_observer(observer: str, model: str, max_people: int):
+    """Return a front end with all other settings as they are by default."""
     from niki_ros.models.model_store import find_model
     from niki_ros.observers.detectors import load_detector
     from niki_ros.observers.following import FollowingObserver
-    from niki_ros.observers.landmark_network import LandmarkNetwork
+    from niki_ros.observers.look_network import LookNetwork
     from niki_ros.observers.runs import MAX_RUNS, Runs
     from niki_ros.observers.search import PersonSearch
     settings = ObserverConfig()
+    network = (LookNetwork(find_model(model).path) if observer == 'look'
+               else _recording_network(model))
+    search = PersonSearch(load_detector(find_model(settings.detector).path), settings.min_score,
+                          settings.search_period_s)
+    return FollowingObserver(network, search, max_people, runs=Runs(fixed=MAX_RUNS))
+
+
+def _recording_network(size: str):
+    """Return a landmark network whose observations are :class:`RecordedObservation`."""
+    from niki_ros.models.model_store import find_model
+    from niki_ros.observers.landmark_network import LandmarkNetwork
 
     class RecordingNetwork(LandmarkNetwork):
         def observation(self, normalized, world_m, visible, size, camera_from_upright, at_peak):
@@ -69,19 +86,23 @@ def _recording_observer(model: str, max_people: int):
                 landmarks_seen=visible, landmarks_at_peak=at_peak,
                 landmarks_ray=camera_from_upright[:, 2],
                 uncovered_sigma_200mm=one.sigma_200mm)
-    network = RecordingNetwork(find_model(f'landmarks-{model}').path, LandmarkErrors.read())
-    search = PersonSearch(load_detector(find_model(settings.detector).path), settings.min_score,
-                          settings.search_period_s)
-    return FollowingObserver(network, search, max_people, runs=Runs(fixed=MAX_RUNS))
+    return RecordingNetwork(find_model(f'landmarks-{size}').path, LandmarkErrors.read())
 
 
 class ClipRecorder:
-    """Runs one of ``OBSERVERS`` on clips, each of them a new stream."""
+    """
+    Runs one of ``OBSERVERS`` on clips, each of them a new stream.
 
-    def __init__(self, observer: str = 'landmarks', model: str = 'full'):
+    :param model: size of the landmark network (full), or name or folder of a model of ``look``.
+    """
+
+    def __init__(self, observer: str = 'landmarks', model: str = ''):
         if observer not in OBSERVERS:
             raise InputError(f'observer {observer!r} is unknown; expected one of {OBSERVERS}')
-        self._model = model
+        if observer == 'look' and not model:
+            raise InputError('the observer look needs a model: give the folder that niki-export '
+                             'writes')
+        self.observer, self._model = observer, model or 'full'
         self._front_ends: dict = {}
 
     def observe(self, frames: Iterable, camera: Camera,
@@ -92,7 +113,8 @@ class ClipRecorder:
         :param frames: with ``image_rgb`` (H, W, 3) and ``keypoints_px`` (29, 2) of that person.
         """
         if max_people not in self._front_ends:
-            self._front_ends[max_people] = _recording_observer(self._model, max_people)
+            self._front_ends[max_people] = _recording_observer(
+                self.observer, self._model, max_people)
         front_end = self._front_ends[max_people]
         front_end.reset()
         return [observation_of_person(front_end.observe(frame.image_rgb, camera, t * FRAME_NS),
@@ -119,17 +141,36 @@ def observation_of_person(observations: Iterable[JointObservation],
     return best if best is not None and miss_ratio(best) < _MAX_MISS_RATIO else None
 
 
-def observation_arrays(observations: list[JointObservation | None]) -> dict[str, np.ndarray]:
+def observation_arrays(observations: list[JointObservation | None],
+                       observer: str = 'landmarks') -> dict[str, np.ndarray]:
     """Return the arrays (T, ...) of a clip by their names in shards, ``obs_found`` first."""
     arrays = {'obs_found': np.array([one is not None for one in observations])}
-    for key, shape in (_SHAPES | _LANDMARK_SHAPES | _OPTIONAL_SHAPES).items():
+    own = (_LANDMARK_SHAPES | _OPTIONAL_SHAPES if observer == 'landmarks'
+           else _KEYPOINT_SHAPES | _TWIST_SHAPE)
+    for key, shape in (_SHAPES | own).items():
         values = np.full((len(observations), *shape), _MISSING.get(key, np.nan), np.float32)
         for t, one in enumerate(observations):
-            if one is not None and (key in _SHAPES or isinstance(one, RecordedObservation)):
-                value = getattr(one, _FIELDS.get(key, key))
+            if one is not None:
+                source = one.keypoint_rays if key in _KEYPOINT_SHAPES else one
+                value = getattr(source, _FIELDS.get(key, key), None)
                 values[t] = values[t] if value is None else value
         arrays[f'obs_{key}'] = values
     return arrays
+
+
+def observation_at(shards: dict[str, np.ndarray], clip: int, t: int,
+                   errors: LandmarkErrors) -> JointObservation:
+    """Return the observation of one frame: from the landmarks, or as the front end gave it."""
+    if 'obs_landmarks' in shards:
+        return recomputed_observation(shards, clip, t, errors)
+    stored = {key: shards[f'obs_{key}'][clip, t] for key in (
+        _SHAPES | _KEYPOINT_SHAPES | _TWIST_SHAPE) if f'obs_{key}' in shards}
+    for key in _NOT_BY_ALL:
+        if key in stored and not np.isfinite(stored[key]).any():
+            del stored[key]
+    keypoints = {key: np.float64(stored.pop(key)) for key in _KEYPOINT_SHAPES if key in stored}
+    one = JointObservation(sigma_200mm=stored.pop('sigma'), **stored)
+    return replace(one, keypoint_rays=KeypointRays(**keypoints)) if keypoints else one
 
 
 def with_recomputed_observations(shards: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -19,14 +19,14 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from niki_training.front_end.observe import FRAME_NS, recomputed_observation
+from niki_training.front_end.observe import FRAME_NS, observation_at
 from niki_training.lift.data import Batch, LiftBatches
 from niki_training.lift.keypoint_errors import HIDDEN_GROUPS, KeypointWindows
 from niki_training.lift.network import mirrored_body, mirrored_inputs
 from niki_training.networks.swing import bone_axes, swing_twist
 from niki_training.render.shards import check_keys, read_shard, shard_paths
 
-_KEYS = ('rotmat', 'joints_m', 'obs_found', 'obs_landmarks', 'camera_matrix', 'image_size')
+_KEYS = ('rotmat', 'joints_m', 'obs_found', 'camera_matrix', 'image_size')
 _PERIODS = (2, 3)  # frames of a clip between the images of further windows
 
 
@@ -44,7 +44,7 @@ class RenderedNumbers:
 
 
 class RenderedWindows:
-    """Windows of all found frames of ``niki-data render --observe landmarks``, in memory."""
+    """Windows of all found frames of ``niki-data render --observe``, in memory."""
 
     def __init__(self, folders: Sequence[Path], split: str, skeleton: Skeleton, seed: int = 0):
         """Read all shards; observations are recomputed with the correction that ships."""
@@ -89,12 +89,13 @@ class MixedBatches:
 def _windows_of_shard(path: Path, errors: LandmarkErrors, bones, rng) -> list:
     """Return inputs and targets of found frames, at the full rate and at another one."""
     shard = read_shard(path)
-    check_keys(shard, _KEYS, path, 'render it with --observe landmarks')
+    keypoints_of = 'obs_rays' if 'obs_rays' in shard else 'obs_landmarks'
+    check_keys(shard, (*_KEYS, keypoints_of), path, 'render it with --observe')
     rotmat = torch.as_tensor(shard['rotmat'], dtype=torch.float32)
     twist = swing_twist(rotmat.flatten(0, 1), bones)[1].unflatten(0, rotmat.shape[:2])
     rows = []
     for clip, found in enumerate(shard['obs_found']):
-        keypoints = {t: known_keypoints(recomputed_observation(shard, clip, t, errors))
+        keypoints = {t: known_keypoints(observation_at(shard, clip, t, errors))
                      for t in np.flatnonzero(found)}
         for period in (1, int(rng.choice(_PERIODS))):
             window = LiftWindow()
