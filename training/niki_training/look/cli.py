@@ -32,7 +32,7 @@ def add_arguments(parser) -> None:
     parser.add_argument('--minutes', type=float, default=14.0, help='of the whole run (14)')
     parser.add_argument('--steps', type=int, default=0, help='end after these steps instead')
     parser.add_argument('--from', type=Path, dest='start_from', metavar='CHECKPOINT',
-                        help='run or checkpoint whose weights begin this run')
+                        help='run, checkpoint or model folder whose weights begin this run')
     _add_options(parser)
 
 

@@ -7,18 +7,24 @@ from niki_ros.backends import load_engine
 from niki_ros.benchmarks.check_images import check_images, crops
 from niki_ros.body.skeleton import OPEN_SKELETON
 from niki_ros.common.errors import ModelError
-from niki_ros.models.model_folder import ModelFolder, write_model_folder
+from niki_ros.models.model_folder import (
+    MANIFEST,
+    ModelFolder,
+    read_model_folder,
+    write_model_folder,
+)
 from niki_ros.models.model_store import find_model
-from niki_ros.observers.look_network import KIND, OUTPUTS
+from niki_ros.observers.look_network import KIND, MAKER, OUTPUTS
 import numpy as np
 import torch
 from torch import nn
 
 from niki_training.export.graph_facts import weight_bytes
-from niki_training.export.niki import graph_bytes, IR_VERSION, OPSET
-from niki_training.export.weight_storage import with_fp16_storage
+from niki_training.export.niki import fill_weights, graph_bytes, IR_VERSION, OPSET
+from niki_training.export.weight_storage import with_fp16_storage, with_fp32_storage
+from niki_training.files.archives import reason
 from niki_training.look.checkpoint import network_of, read_checkpoint
-from niki_training.look.network import LookNet
+from niki_training.look.network import LookConfig, LookNet
 from niki_training.look.trunk import INPUT, SIZE_PX
 
 MEANING = {
@@ -64,6 +70,30 @@ def export_look(checkpoint: Path, folder: Path, name: str) -> dict:
                 **record.get('config', {})}
     facts = {'training': training, **record.get('facts', {})}
     return write_look(net, folder, name, facts).manifest
+
+
+def read_start(path: Path) -> dict:
+    """
+    Return the record with which another run begins: of a checkpoint, or of a model folder.
+
+    A model folder has the averaged weights, rounded to half precision, and no moments.
+    """
+    if not (Path(path) / MANIFEST).is_file():
+        return read_checkpoint(path)
+    model = read_model_folder(path)
+    model.check_kind(KIND, MAKER)
+    facts = model.manifest
+    try:
+        network, training = facts['network'], facts['training']
+        state = LookNet(LookConfig(**network)).state_dict()
+        steps, seconds = int(training['steps']), float(training['seconds'])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f'{path}: the manifest does not state the network and its training '
+                         f'({reason(error)}); only models of niki-export do') from error
+    fill_weights(state, with_fp32_storage(model.load_graph().data), path)
+    return {'kind': KIND, 'network': network, 'net': state, 'average': state, 'optimizer': None,
+            'total_steps': steps, 'total_seconds': seconds,
+            'facts': {'credits': facts.get('credits', [])}}
 
 
 def write_look(net: LookNet, folder: Path, name: str, facts: dict) -> ModelFolder:

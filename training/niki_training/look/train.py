@@ -15,6 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from niki_training.look.batches_ahead import BatchesAhead
 from niki_training.look.checkpoint import INDEX, read_checkpoint, write_checkpoint
+from niki_training.look.export import read_start
 from niki_training.look.losses import crop_losses, photograph_losses, pose_losses
 from niki_training.look.network import LookConfig, LookNet, LookOutput
 from niki_training.look.settings import LookTrainConfig
@@ -203,7 +204,7 @@ class LookTrainer:
             if record['scaler'] and self.scaler.is_enabled():
                 self.scaler.load_state_dict(record['scaler'])
         elif start_from is not None:
-            record = read_checkpoint(start_from)
+            record = read_start(start_from)
             self._load(record, start_from)
             # other crops than those of the run before
             self.first_step, self.earlier_s = record['total_steps'], record['total_seconds']
@@ -229,7 +230,7 @@ class LookTrainer:
             raise ModelError(f'{source} is of another network than this run: '
                              f'{record["network"]}; give the same --size and --head') from error
         groups = self.optimizer.state_dict()['param_groups']
-        before = record['optimizer']
+        before = record['optimizer'] or {'param_groups': []}
         # another choice of frozen layers has other moments, which begin anew
         if [len(g['params']) for g in groups] == [len(g['params'])
                                                   for g in before['param_groups']]:

@@ -15,6 +15,8 @@ from niki_training.look import export as look_export
 from niki_training.look.checkpoint import write_checkpoint
 from niki_training.look.export import write_look
 from niki_training.look.network import LookConfig, LookNet
+from niki_training.look.settings import LookTrainConfig
+from niki_training.look.train import LookTrainer
 import numpy as np
 import onnx
 import pytest
@@ -73,6 +75,32 @@ def test_a_run_is_exported_by_the_command(tmp_path, capsys):
     torch.save({**record, 'kind': 'lift'}, tmp_path / 'lift.pt')
     with pytest.raises(ModelError, match='no checkpoint of niki-train look'):
         look_export.export_look(tmp_path / 'lift.pt', tmp_path / 'x', 'x')
+
+
+def test_a_run_begins_with_the_weights_of_a_model_folder(tmp_path):
+    net = net_of('kinematic')
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for layer in (net.out, net.lift.image, net.errors.layers[2]):
+            for own in layer.parameters():
+                own += 1e-3 * torch.randn_like(own)
+    record = {'kind': 'look', 'network': asdict(net.config), 'average': net.state_dict(),
+              'total_steps': 5, 'total_seconds': 1.0, 'facts': {'credits': ['somebody']}}
+    (tmp_path / 'run').mkdir()
+    write_checkpoint(tmp_path / 'run', record)
+    look_export.export_look(tmp_path / 'run', tmp_path / 'look-mine', 'look-mine')
+    start = look_export.read_start(tmp_path / 'look-mine')
+    assert start['network'] == asdict(net.config)
+    assert (start['total_steps'], start['facts']) == (5, {'credits': ['somebody']})
+    for name, value in net.state_dict().items():
+        assert torch.allclose(start['net'][name], value, rtol=1e-3, atol=1e-4), name
+    trainer = LookTrainer(LookTrainConfig(photographs=0, steps=1), net.config, tmp_path / 'next',
+                          [], start_from=tmp_path / 'look-mine')
+    assert torch.equal(trainer.net.out.weight, start['net']['out.weight'])
+    assert trainer.first_step == 5
+    write_look(net, tmp_path / 'other', 'other', {})
+    with pytest.raises(ModelError, match='does not state'):
+        look_export.read_start(tmp_path / 'other')
 
 
 def test_the_manifest_states_what_it_is(folders):
