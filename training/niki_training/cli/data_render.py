@@ -10,6 +10,7 @@ import time
 
 import cv2
 from niki_ros.body.skeleton import open_skeleton
+from niki_ros.common.errors import InputError
 from niki_ros.files.atomic_write import atomic_write
 from niki_ros.scene.camera import Camera
 import numpy as np
@@ -48,6 +49,8 @@ def main(args) -> int:
     from niki_training.render.clips import ClipRenderer
     from niki_training.render.motion import load_rooted_motion
     check_arguments(args, {'--sheet': args.sheet})
+    if args.model and not args.observe:
+        raise InputError('--model is that of the front end: give --observe, too')
     cv2.setNumThreads(1)
     motion = load_rooted_motion(args.motion)
     if args.sheet is None:

@@ -1,8 +1,8 @@
 """
 The stage of the network that lifts keypoints of a crop to a pose.
 
-It is the lifter of the pipeline without a past, and begins with its weights: a million poses of
-motion capture, where rendered crops show some ten thousand.
+It is the lifter of the pipeline without a past, and begins with its weights: those have seen
+millions of views of motion capture, where rendered crops show some ten thousand.
 """
 
 from typing import NamedTuple

@@ -23,7 +23,7 @@ class SimulationNumbers:
     """Numbers of :class:`SimulatedKeypoints`."""
 
     least: int = 192  # people of a step, by repeating those of its crops
-    limb_odds: float = 0.3  # of legs or an arm of somebody else
+    limb_odds: float = 0.3  # of legs or an arm of another person
     joint_rad: float = 0.12  # deviation of each joint's angle
     turn_odds: float = 0.5  # of another side towards the camera
     angle_rad: float = 0.2  # how wrong the roll of a followed crop is, as in the augmentation

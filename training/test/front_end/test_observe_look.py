@@ -10,6 +10,7 @@ from niki_ros.common.settings import PipelineConfig
 from niki_ros.observers import load_observer
 from niki_ros.observers.landmark_errors import LandmarkErrors
 from niki_ros.scene.camera import Camera
+from niki_training.cli import data
 from niki_training.front_end.observe import ClipRecorder, observation_arrays, observation_at
 from niki_training.lift.rendered import RenderedWindows
 from niki_training.look.export import write_look
@@ -75,3 +76,9 @@ def test_the_lifter_is_trained_on_what_was_recorded(looked, tmp_path):
 def test_look_needs_a_model():
     with pytest.raises(InputError, match='needs a model'):
         ClipRecorder('look')
+
+
+def test_a_model_without_a_front_end_is_refused(tmp_path, capsys):
+    given = ['render', str(tmp_path / 'motion.npz'), '--out', str(tmp_path), '--model', 'mine']
+    assert data.main(given) == 2
+    assert '--observe' in capsys.readouterr().err

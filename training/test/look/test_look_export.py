@@ -85,13 +85,13 @@ def test_a_run_begins_with_the_weights_of_a_model_folder(tmp_path):
             for own in layer.parameters():
                 own += 1e-3 * torch.randn_like(own)
     record = {'kind': 'look', 'network': asdict(net.config), 'average': net.state_dict(),
-              'total_steps': 5, 'total_seconds': 1.0, 'facts': {'credits': ['somebody']}}
+              'total_steps': 5, 'total_seconds': 1.0, 'facts': {'credits': ['an author']}}
     (tmp_path / 'run').mkdir()
     write_checkpoint(tmp_path / 'run', record)
     look_export.export_look(tmp_path / 'run', tmp_path / 'look-mine', 'look-mine')
     start = look_export.read_start(tmp_path / 'look-mine')
     assert start['network'] == asdict(net.config)
-    assert (start['total_steps'], start['facts']) == (5, {'credits': ['somebody']})
+    assert (start['total_steps'], start['facts']) == (5, {'credits': ['an author']})
     for name, value in net.state_dict().items():
         assert torch.allclose(start['net'][name], value, rtol=1e-3, atol=1e-4), name
     trainer = LookTrainer(LookTrainConfig(photographs=0, steps=1), net.config, tmp_path / 'next',
