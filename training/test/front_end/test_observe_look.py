@@ -70,7 +70,7 @@ def test_the_lifter_is_trained_on_what_was_recorded(looked, tmp_path):
     windows = RenderedWindows([tmp_path], 'train', open_skeleton())
     assert len(windows) >= FRAMES
     drawn = windows.draw(64, np.random.default_rng(0))
-    assert np.isfinite(drawn.windows.rays).all() and drawn.windows.seen.max() > 0.5
+    assert drawn.windows.rays.isfinite().all() and drawn.windows.seen.max() > 0.5
 
 
 def test_look_needs_a_model():
