@@ -57,7 +57,7 @@ def main(args) -> int:
         start_run(args.out, {
             'split': args.split, 'seed': args.seed, 'frames': args.frames,
             'motion': motion.digest(), 'per_shard': args.per_shard, 'observer': args.observe,
-            **_looks(args), **({'model': args.model} if args.model else {})})
+            **_options(args)})
     renderer = ClipRenderer(motion, open_skeleton(), args.split, args.seed, args.frames, SIZE_PX,
                             args.clothes, args.panoramas)
     try:
@@ -73,11 +73,11 @@ def main(args) -> int:
     return 0
 
 
-def _looks(args) -> dict:
-    """Return the settings of clothes and surroundings that a run was made with, if any."""
-    looks = {'clothes': [folder.name for folder in args.clothes],
-             'panoramas': args.panoramas.name if args.panoramas else None}
-    return {key: value for key, value in looks.items() if value}
+def _options(args) -> dict:
+    """Return the clothes, surroundings and model that a run was made with, if any."""
+    options = {'clothes': [folder.name for folder in args.clothes],
+               'panoramas': args.panoramas.name if args.panoramas else None, 'model': args.model}
+    return {key: value for key, value in options.items() if value}
 
 
 def _write_credits(wardrobe, beside: Path) -> None:

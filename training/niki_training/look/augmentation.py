@@ -78,14 +78,19 @@ class Similarity(NamedTuple):
 
 
 def step_generator(seed: int, rank: int, step: int, stream: int, device='cpu') -> torch.Generator:
-    """
-    Return the random numbers of one step of one process.
+    """Return the random numbers of one step of one process."""
+    return torch.Generator(device).manual_seed(step_seed(seed, rank, step, stream))
 
-    They depend on the four numbers only, so that a resumed run draws what an uninterrupted one
+
+def step_seed(seed: int, rank: int, step: int, stream: int) -> int:
+    """
+    Return the seed of one step of one process.
+
+    It depends on the four numbers only, so that a resumed run draws what an uninterrupted one
     would have drawn.
     """
     state = np.random.SeedSequence([seed, rank, step, stream]).generate_state(1, np.uint64)[0]
-    return torch.Generator(device).manual_seed(int(state) & (2**63 - 1))
+    return int(state) & (2**63 - 1)
 
 
 def draw_similarity(count: int, generator: torch.Generator, shifts: bool = True,

@@ -152,10 +152,7 @@ class LookNet(nn.Module):
 
     def lift_keypoints(self, keypoints: CropKeypoints) -> PoseOutput:
         """Return the poses of keypoints without an image."""
-        assert self.lift is not None, 'the network lifts no keypoints'
-        lifted = self.lift(keypoints)
-        joints_m, rot6d, betas = self._posed(lifted.main, lifted.betas)
-        return PoseOutput(joints_m, rot6d, betas, lifted.twist.unflatten(1, (_TWISTS, 2)))
+        return self._lifted(keypoints)[0]
 
     def _heads(self, maps: dict) -> LookOutput:
         maps = {name: value.float() for name, value in maps.items()}
@@ -174,28 +171,32 @@ class LookNet(nn.Module):
         learned = (self.scale * self.out(hidden)).split(self._widths, dim=1)
         started = self.start(flat).split(self._widths[:4], dim=1)
         uv, main, visible, present = (a + b for a, b in zip(started, learned))
-        uv, twist = uv.unflatten(1, (_JOINTS, 2)), learned[5]
-        guess_m, rot6d, betas = self._posed(main, learned[4])
-        joints_m = guess_m
+        uv = uv.unflatten(1, (_JOINTS, 2))
+        guess = pose = self._pose_output(main, *learned[4:])
         if self.lift is not None:
-            lifted = self.lift(self.keypoints(uv, visible, guess_m, maps['landmarks'],
-                                              maps['world'], SIZE_PX), hidden)
-            twist = lifted.twist
-            joints_m, rot6d, betas = self._posed(lifted.main, learned[4] + lifted.betas)
-            features = torch.cat([features, lifted.state], dim=1)
+            keypoints = self.keypoints(uv, visible, guess.joints_m, maps['landmarks'],
+                                       maps['world'])
+            pose, state = self._lifted(keypoints, hidden, learned[4])
+            features = torch.cat([features, state], dim=1)
         uv_sigma, joints_sigma_m = self.errors(features.detach(), visible.detach())
         return LookOutput(
-            uv, uv_sigma, joints_m, joints_sigma_m, rot6d, betas, visible,
-            twist.unflatten(1, (_TWISTS, 2)), guess_m, present[:, 0],
-            *(maps[name] for name in OLD_OUTPUTS))
+            uv, uv_sigma, pose.joints_m, joints_sigma_m, pose.rot6d, pose.betas, visible,
+            pose.twist, guess.joints_m, present[:, 0], *(maps[name] for name in OLD_OUTPUTS))
 
-    def _posed(self, main, betas):
-        """Return joints (N, 29, 3), rot6d and betas of the main output (N, 87 or 144)."""
+    def _lifted(self, keypoints: CropKeypoints, hidden=None, betas=0.0) -> tuple:
+        """Return the poses of keypoints, and the state (N, W) behind them; betas are added."""
+        assert self.lift is not None, 'the network lifts no keypoints'
+        lifted = self.lift(keypoints, hidden)
+        return self._pose_output(lifted.main, lifted.betas + betas, lifted.twist), lifted.state
+
+    def _pose_output(self, main, betas, twist) -> PoseOutput:
+        """Return the pose of the main output (N, 87 or 144), betas and twist (N, 46)."""
+        twist = twist.unflatten(1, (_TWISTS, 2))
         if self.direct:
             joints_m = main.unflatten(1, (_JOINTS, 3))
-            return joints_m - joints_m[:, :1], None, None
+            return PoseOutput(joints_m - joints_m[:, :1], None, None, twist)
         rot6d, joints_m = self.pose(main.unflatten(1, (_BODY, 2, 3)), betas)
-        return joints_m, rot6d, betas
+        return PoseOutput(joints_m, rot6d, betas, twist)
 
     def _initialise(self) -> None:
         """Set the layers so that the outputs are those of the old heads."""

@@ -37,9 +37,10 @@ class LookTrainConfig:
         if self.precision not in PRECISIONS:
             raise ConfigError(f'precision is {self.precision!r}; expected one of '
                               f'{", ".join(PRECISIONS)}')
-        for name in ('batch', 'photographs', 'minutes', 'steps', 'trunk_rate', 'start_rate',
-                     'lift_rate', 'head_rate'):
-            value, low = getattr(self, name), int(name == 'batch')
+        for name, low in (('batch', 1), ('photographs', 0), ('minutes', 0), ('steps', 0),
+                          ('trunk_rate', 0), ('start_rate', 0), ('lift_rate', 0),
+                          ('head_rate', 0)):
+            value = getattr(self, name)
             if not low <= value < float('inf'):
                 raise ConfigError(f'{name} is {value}; expected {low} or more')
         if self.minutes == 0 and self.steps == 0:

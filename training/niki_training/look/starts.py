@@ -41,12 +41,9 @@ def frame_map() -> np.ndarray:
     the direction that points left at rest, or forward for arms and hands; it tells the twist
     roughly.
     """
-    joints, rest_m = joint_map(), open_skeleton().rest_joints_m
     frames = np.zeros((24, 2, LANDMARKS))
+    frames[:, 0] = _bones_over_lengths(joint_map())
     for joint in range(24):
-        child = BONE_CHILDREN[joint]
-        length_m = np.linalg.norm(rest_m[child] - rest_m[joint])
-        frames[joint, 0] = (joints[child] - joints[joint]) / length_m
         frames[joint, 1] = _second_vector(JOINTS_29[joint])
     return frames
 
@@ -66,12 +63,19 @@ def joint_frame_map() -> np.ndarray:
         return weights / np.linalg.norm(rest_m[JOINT[end]] - rest_m[JOINT[start]])
     forward = sum(difference(f'{side}_big_toe', f'{side}_ankle') for side in ('left', 'right')) / 2
     left = {name: difference(f'left_{name}', f'right_{name}') for name in ('hip', 'shoulder')}
+    frames[:, 0] = _bones_over_lengths(np.eye(len(JOINTS_29)))
     for joint, name in enumerate(BODY_24):
-        frames[joint, 0] = difference(JOINTS_29[BONE_CHILDREN[joint]], name)
         share = _SHOULDERS_SHARE.get(name, 0.0)
         frames[joint, 1] = (forward if _is_arm(joint) else
                             share * left['shoulder'] + (1 - share) * left['hip'])
     return frames
+
+
+def _bones_over_lengths(joints) -> np.ndarray:
+    """Return each bone to its (main) child over its length at rest, (24, K), of joints (29, K)."""
+    rest_m, children = open_skeleton().rest_joints_m, list(BONE_CHILDREN)
+    lengths_m = np.linalg.norm(rest_m[children] - rest_m[:24], axis=-1)
+    return (joints[children] - joints[:24]) / lengths_m[:, None]
 
 
 def rest_frames() -> np.ndarray:

@@ -8,11 +8,11 @@ from typing import Callable, Optional
 
 from niki_ros.common.errors import ConfigError, ModelError
 from niki_ros.observers.look_network import KIND
-import numpy as np
 import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from niki_training.look.augmentation import step_seed
 from niki_training.look.batches_ahead import BatchesAhead
 from niki_training.look.checkpoint import INDEX, read_checkpoint, write_checkpoint
 from niki_training.look.export import read_start
@@ -134,8 +134,8 @@ class LookTrainer:
         """Return keypoints that train the lift, drawn for this step of this process alone."""
         if self._simulated is None:
             return None
-        seed = np.random.SeedSequence([self.config.seed, self.rank, number, _LIFT_STREAM])
-        return self._simulated.draw(crops, int(seed.generate_state(1)[0]))
+        return self._simulated.draw(
+            crops, step_seed(self.config.seed, self.rank, number, _LIFT_STREAM))
 
     @property
     def progress(self) -> float:
