@@ -48,11 +48,11 @@ def load_observer(config: PipelineConfig, detector: Optional[Detector] = None,
     in_turn = settings.in_turn and not wait and settings.model != 'auto'
     return FollowingObserver(network, search, settings.max_people, config.camera.fov_deg,
                              turns=Turns(settings.max_load) if in_turn else None,
-                             runs=_runs(settings, wait))
+                             runs=runs_of(settings, wait))
 
 
-def _runs(settings: ObserverConfig, wait: bool):
-    """Return :class:`niki_ros.observers.runs.Runs` of the network."""
+def runs_of(settings: ObserverConfig, wait: bool):
+    """Return the :class:`niki_ros.observers.runs.Runs`; ``wait`` for recorded images."""
     from niki_ros.observers.runs import MAX_RUNS, Runs
     if settings.name != 'landmarks':
         return Runs(fixed=1)

@@ -59,17 +59,17 @@ class RecordedObservation(JointObservation):
 def _recording_observer(observer: str, model: str, max_people: int):
     """Return a front end with all other settings as they are by default."""
     from niki_ros.models.model_store import find_model
+    from niki_ros.observers import runs_of
     from niki_ros.observers.detectors import load_detector
     from niki_ros.observers.following import FollowingObserver
     from niki_ros.observers.look_network import LookNetwork
-    from niki_ros.observers.runs import MAX_RUNS, Runs
     from niki_ros.observers.search import PersonSearch
-    settings = ObserverConfig()
+    settings = ObserverConfig(name=observer)
     network = (LookNetwork(find_model(model).path) if observer == 'look'
                else _recording_network(model))
     search = PersonSearch(load_detector(find_model(settings.detector).path), settings.min_score,
                           settings.search_period_s)
-    return FollowingObserver(network, search, max_people, runs=Runs(fixed=MAX_RUNS))
+    return FollowingObserver(network, search, max_people, runs=runs_of(settings, wait=True))
 
 
 def _recording_network(size: str):

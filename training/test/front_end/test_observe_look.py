@@ -11,7 +11,12 @@ from niki_ros.observers import load_observer
 from niki_ros.observers.landmark_errors import LandmarkErrors
 from niki_ros.scene.camera import Camera
 from niki_training.cli import data
-from niki_training.front_end.observe import ClipRecorder, observation_arrays, observation_at
+from niki_training.front_end.observe import (
+    ClipRecorder,
+    FRAME_NS,
+    observation_arrays,
+    observation_at,
+)
 from niki_training.lift.rendered import RenderedWindows
 from niki_training.look.export import write_look
 from niki_training.look.network import LookConfig, LookNet
@@ -25,14 +30,26 @@ CAMERA = Camera.from_fov(IMAGE.shape[1], IMAGE.shape[0], 60.0)
 
 
 @pytest.fixture(scope='module')
-def looked(tmp_path_factory):
-    """Return the observations of a person by an untrained network."""
+def folder(tmp_path_factory):
+    """Return the model folder of an untrained network."""
     network = LookNet(LookConfig(size='lite', width=32, error_width=16))
     folder = tmp_path_factory.mktemp('look') / 'look-lite'
     write_look(network, folder, 'look-lite', {'training_data': 'none'})
-    front_end = load_observer(apply_settings(PipelineConfig(), {'observer.model': 'lite'}))
-    person = front_end.observe(IMAGE, CAMERA, 0)[0]
+    return folder
+
+
+def pipeline_sees(settings: dict) -> list:
+    """Return the observation of the first person in each image."""
+    front_end = load_observer(apply_settings(PipelineConfig(), settings))
+    seen = [front_end.observe(IMAGE, CAMERA, t * FRAME_NS)[0] for t in range(FRAMES)]
     front_end.close()
+    return seen
+
+
+@pytest.fixture(scope='module')
+def looked(folder):
+    """Return the recorded observations of a person."""
+    person = pipeline_sees({'observer.model': 'lite'})[0]
     recorder = ClipRecorder('look', str(folder))
     frame = SimpleNamespace(image_rgb=IMAGE, keypoints_px=person.keypoints_px)
     found = recorder.observe([frame] * FRAMES, CAMERA, 1)
@@ -44,6 +61,13 @@ def shard_of(clip) -> dict:
     return {'image_size': np.array([IMAGE.shape[1::-1]]),
             'camera_matrix': np.float32(CAMERA.matrix)[None],
             **{key: array[None] for key, array in observation_arrays(clip, 'look').items()}}
+
+
+def test_what_is_recorded_is_what_the_pipeline_sees(folder, looked):
+    settings = {'observer.name': 'look', 'observer.path': str(folder), 'observer.max_people': 1}
+    for one, recorded in zip(pipeline_sees(settings), looked):
+        for key in ('joints_m', 'sigma_200mm', 'keypoints_px'):
+            np.testing.assert_array_equal(getattr(recorded, key), getattr(one, key))
 
 
 def test_an_observation_is_read_back_as_it_was_recorded(looked):
