@@ -106,20 +106,25 @@ def write_look(net: LookNet, folder: Path, name: str, facts: dict) -> ModelFolde
     image = torch.from_numpy(crops(check_images(), SIZE_PX))
     full = _outputs(net, image)
     half_net = LookNet(net.config)
-    half_net.load_state_dict({key: value if key.startswith(_SINGLE) else value.half().float()
+    half_net.load_state_dict({key: value if _is_single(key) else value.half().float()
                               for key, value in net.state_dict().items()})
     half = _outputs(half_net, image)
     rounding = _differences(full, half)
     _check('weights in half precision change the outputs', rounding, _MAX_HALF_RATIO)
     graph = graph_bytes(LookGraph(half_net), {INPUT: image[:2]}, OUTPUTS)
     graph = with_fp16_storage(graph, keep={f'net.{key}' for key in net.state_dict()
-                                           if key.startswith(_SINGLE)})
+                                           if _is_single(key)})
     found = load_engine(graph, threads=1).run({INPUT: image.numpy()})
     agreement = _differences(half, found)
     _check('the exported graph differs from torch', agreement, _MAX_RATIO)
     return write_model_folder(folder, graph, {
         'name': name, **_manifest(net, graph), 'torch_difference': agreement,
         'half_precision_difference': rounding, **facts})
+
+
+def _is_single(key: str) -> bool:
+    # biases are short, and those of the trunk are as large as what they are added to
+    return key.startswith(_SINGLE) or key.endswith('.bias')
 
 
 def _manifest(net: LookNet, graph: bytes) -> dict:

@@ -16,11 +16,11 @@ from tqdm import tqdm
 
 from niki_training.files.outputs import write_text
 from niki_training.look.crop_batches import RandomOrder
-from niki_training.look.network import LookNet
+from niki_training.look.frozen_layers import CROSSING, FrozenBatches
 
 _CHUNK = 32  # crops that are computed together
 _SETTINGS = 'features.json'
-_CROSSING = 'crossing.'  # begin of the names of tensors between frozen and trained layers
+_PREFIX = f'{CROSSING}.'  # begin of the names of tensors between frozen and trained layers
 
 
 class StoredFeatures:
@@ -49,23 +49,23 @@ class StoredFeatures:
         rows = np.sort(self._order.rows(count, step))
         own = {name: torch.from_numpy(value[rows]).to(self._device)
                for name, value in self._arrays.items()}
-        crossing = {name[len(_CROSSING):]: own.pop(name).float() for name in list(own)
-                    if name.startswith(_CROSSING)}
-        return {'crossing': {name: value.contiguous(memory_format=torch.channels_last)
+        crossing = {name[len(_PREFIX):]: own.pop(name).float() for name in list(own)
+                    if name.startswith(_PREFIX)}
+        return {CROSSING: {name: value.contiguous(memory_format=torch.channels_last)
                              for name, value in crossing.items()}, **own}
 
 
-def store_features(net: LookNet, source, count: int, folder: Path, facts: dict) -> Path:
+def store_features(source: FrozenBatches, count: int, folder: Path, facts: dict) -> Path:
     """
-    Store the features of ``count`` crops that ``source.batch`` returns; resumed after a kill.
+    Store what the frozen layers return for ``count`` crops; resumed after a kill.
 
-    :param net: with frozen layers. :param source: such as :class:`StoredCrops`.
     :param facts: of crops and network; a folder with other facts is an InputError.
     """
     folder = make_folder(folder)
-    facts = {**facts, 'trainable_from': net.trunk.trainable_from, 'count': count}
+    facts = {**facts, 'trainable_from': source.layers.trunk.trainable_from,
+             'frozen_sha256': source.layers.sha256(), 'count': count}
     if not (folder / _SETTINGS).is_file():
-        _create(folder, _chunk(net, source, 0), count, facts)
+        _create(folder, _chunk(source, 0), count, facts)
     settings = _read_settings(folder)
     if any(settings.get(name) != value for name, value in facts.items()):
         raise InputError(f'{folder} has features of other crops or another network; remove it, or '
@@ -76,7 +76,7 @@ def store_features(net: LookNet, source, count: int, folder: Path, facts: dict) 
               disable=None) as bar:
         while settings['done'] < count:
             first = settings['done']
-            for name, value in _chunk(net, source, first // _CHUNK).items():
+            for name, value in _chunk(source, first // _CHUNK).items():
                 arrays[name][first:first + _CHUNK] = value[:count - first]
                 arrays[name].flush()
             settings['done'] = min(first + _CHUNK, count)
@@ -85,11 +85,10 @@ def store_features(net: LookNet, source, count: int, folder: Path, facts: dict) 
     return folder
 
 
-def _chunk(net: LookNet, source, step: int) -> dict:
+def _chunk(source: FrozenBatches, step: int) -> dict:
     """Return the features and truth of one batch as arrays by name."""
     batch = source.batch(_CHUNK, step)
-    image = batch.pop('image').contiguous(memory_format=torch.channels_last)
-    crossing = {_CROSSING + name: value.half() for name, value in net.trunk.lower(image).items()}
+    crossing = {_PREFIX + name: value.half() for name, value in batch.pop(CROSSING).items()}
     return {name: value.cpu().numpy() for name, value in {**crossing, **batch}.items()}
 
 

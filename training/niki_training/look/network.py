@@ -128,6 +128,7 @@ class LookNet(nn.Module):
         self.hidden = nn.Sequential(nn.Linear(features, config.width), nn.SiLU(),
                                     nn.Linear(config.width, config.width), nn.SiLU())
         self.out = nn.Linear(config.width, sum(self._widths))
+        self.dropout = nn.Dropout(0.0)  # changed by the training
         self.pose = PoseLayer()
         self.lift: Optional[KeypointLift] = None
         if config.lifts:
@@ -166,8 +167,8 @@ class LookNet(nn.Module):
         flat = maps[self._last].flatten(1)
         side = self.trunk.shapes[self._last][1]
         fine = F.avg_pool2d(maps[self._fine], _FINE_SIDE_PX // side).flatten(1)
-        features = torch.cat([flat, fine], dim=1)
-        hidden = self.hidden(features)
+        features = self.dropout(torch.cat([flat, fine], dim=1))
+        hidden = self.dropout(self.hidden(features))
         learned = (self.scale * self.out(hidden)).split(self._widths, dim=1)
         started = self.start(flat).split(self._widths[:4], dim=1)
         uv, main, visible, present = (a + b for a, b in zip(started, learned))

@@ -6,17 +6,21 @@ from typing import Optional
 
 from niki_ros.common.errors import ConfigError
 import numpy as np
+import torch
 
 from niki_training.data.store import UNKNOWN
 from niki_training.export.niki import ORIGIN
+from niki_training.look.checkpoint import INDEX, read_checkpoint
 from niki_training.look.crop_batches import RenderedCrops, StoredCrops
+from niki_training.look.export import read_start
 from niki_training.look.features import store_features, StoredFeatures
+from niki_training.look.frozen_layers import FrozenBatches, FrozenLayers
 from niki_training.look.network import HEADS, LookConfig, LookNet
 from niki_training.look.photograph_batches import PhotographBatches
 from niki_training.look.photographs import Photographs, read_photographs
 from niki_training.look.progress import QuickScores
 from niki_training.look.settings import LookTrainConfig
-from niki_training.look.train import best_device, LookTrainer, wait_for_all
+from niki_training.look.train import best_device, load_weights, LookTrainer, wait_for_all
 from niki_training.look.video_crops import read_video_crops
 from niki_training.render.batch.bank import facts_of_run, load_bank
 from niki_training.render.batch.crop_shards import has_crops, read_crops
@@ -40,6 +44,8 @@ def trainer_of(args) -> LookTrainer:
     group = join_process_group()
     device = best_device()
     network = _network_config(args, device)
+    if args.stored and not network.trainable_from:
+        raise ConfigError('--stored needs frozen layers: give --frozen-side 16 or 8')
     config = _train_config(args, device)
     args.out.mkdir(parents=True, exist_ok=True)
     crops, facts = _open_crops(args, device, group)
@@ -48,8 +54,8 @@ def trainer_of(args) -> LookTrainer:
     if photographs is not None and config.photographs:
         batches = PhotographBatches(photographs.of_split(False), device, args.seed, group[0])
         facts['training_data'] += _PHOTOGRAPHED.format(len(batches))
-    if args.stored:
-        crops, batches = _stored(args, network, crops, batches, group, facts)
+    if network.trainable_from and (args.stored or device.type == 'cpu'):
+        crops, batches = _of_frozen_layers(args, network, crops, batches, group, facts)
     report = _quick_scores(args, photographs) if group[0] == 0 else None
     return LookTrainer(config, network, args.out, crops, batches, args.start_from, facts, report,
                        group)
@@ -76,6 +82,8 @@ def _train_config(args, device) -> LookTrainConfig:
         batch=batch, photographs=count if args.photographs else 0, seed=args.seed,
         minutes=0.0 if args.steps else args.minutes, steps=args.steps,
         precision=args.precision or ('fp32' if is_cpu else 'fp16'))
+    if args.bank:  # no crop is seen twice
+        config = replace(config, dropout=0.0)
     if args.trunk_rate is not None:
         config = replace(config, trunk_rate=args.trunk_rate)
     if args.head_rate is not None:
@@ -114,22 +122,31 @@ def _open_photographs(args, group) -> Optional[Photographs]:
     return read_photographs(kept, args.size)
 
 
-def _stored(args, network: LookConfig, crops, batches, group, facts: dict) -> tuple:
-    """Return sources of what the frozen layers return, computed by the first process."""
-    if not network.trainable_from:
-        raise ConfigError('--stored needs frozen layers: give --frozen-side 16 or 8')
-    net = LookNet(network)
-    out = []
+def _of_frozen_layers(args, network: LookConfig, crops, batches, group, facts: dict) -> list:
+    """Return sources of what the frozen layers return, stored or computed as needed."""
+    layers = FrozenLayers(_first_net(args, network), torch.get_num_threads())
+    facts = {'size': network.size, 'seed': args.seed, 'facts': facts}
+    out: list = []
     for name, source, count in (('crops', crops, args.stored),
                                 ('photographs', batches, _PHOTOGRAPH_FEATURES)):
-        folder = (args.features or args.out) / f'features-{name}'
-        if source is not None and group[0] == 0:
-            store_features(net, source, count, folder,
-                           {'size': network.size, 'seed': args.seed, 'facts': facts})
-        wait_for_all(group)
-        out.append(None if source is None else
-                   StoredFeatures(folder, best_device(), args.seed, *group))
-    return tuple(out)
+        out.append(None if source is None else FrozenBatches(layers, source))
+        if source is not None and args.stored:
+            folder = (args.features or args.out) / f'features-{name}'
+            if group[0] == 0:
+                store_features(out[-1], count, folder, facts)
+            wait_for_all(group)
+            out[-1] = StoredFeatures(folder, best_device(), args.seed, *group)
+    return out
+
+
+def _first_net(args, network: LookConfig) -> LookNet:
+    """Return a network whose frozen layers are those of this run, which a run never changes."""
+    net = LookNet(network)
+    if (args.out / INDEX).exists():
+        load_weights(net, read_checkpoint(args.out), args.out)
+    elif args.start_from is not None:
+        load_weights(net, read_start(args.start_from), args.start_from)
+    return net.to(best_device())
 
 
 def _quick_scores(args, photographs: Optional[Photographs]) -> QuickScores:

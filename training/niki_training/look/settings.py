@@ -25,6 +25,8 @@ class LookTrainConfig:
     head_rate: float = 1e-3  # and of the new layers
     final_ratio: float = 0.02  # of the learning rates at the end
     weight_decay: float = 1e-4
+    # of the features of the image that the new layers read; they learn stored crops by heart
+    dropout: float = 0.2
     warm_up_steps: int = 100  # a linear rise of the learning rates
     average_decay: float = 0.998  # of the weights' exponential average
     max_gradient: float = 2.0  # norm
@@ -43,6 +45,8 @@ class LookTrainConfig:
             value = getattr(self, name)
             if not low <= value < float('inf'):
                 raise ConfigError(f'{name} is {value}; expected {low} or more')
+        if not 0.0 <= self.dropout < 1.0:
+            raise ConfigError(f'dropout is {self.dropout}; expected 0 or more, below 1')
         if self.minutes == 0 and self.steps == 0:
             raise ConfigError('minutes and steps are both 0; the run would not end')
         return self

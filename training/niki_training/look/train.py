@@ -16,12 +16,13 @@ from niki_training.look.augmentation import step_seed
 from niki_training.look.batches_ahead import BatchesAhead
 from niki_training.look.checkpoint import INDEX, read_checkpoint, write_checkpoint
 from niki_training.look.export import read_start
+from niki_training.look.frozen_layers import CROSSING
 from niki_training.look.losses import crop_losses, photograph_losses, pose_losses
 from niki_training.look.network import LookConfig, LookNet, LookOutput
 from niki_training.look.settings import LookTrainConfig
 from niki_training.look.simulated_keypoints import SimulatedKeypoints
 
-_LIFT_STREAM = 2  # of the random numbers of a step
+_LIFT_STREAM, _DROPOUT_STREAM = 2, 3  # of the random numbers of a step
 
 
 class LookLosses(nn.Module):
@@ -60,8 +61,8 @@ class LookLosses(nn.Module):
                 found = self.net(image.contiguous(memory_format=torch.channels_last))
             else:
                 found = self.net.forward_upper({
-                    name: torch.cat([part['crossing'][name] for part in parts])
-                    for name in parts[0]['crossing']})
+                    name: torch.cat([part[CROSSING][name] for part in parts])
+                    for name in parts[0][CROSSING]})
         return LookOutput(*(None if value is None else value.float() for value in found))
 
 
@@ -89,7 +90,8 @@ class LookTrainer:
         self.net = LookNet(network).to(self.device, memory_format=torch.channels_last)
         if photographs is None:
             _freeze_old_heads(self.net)
-        self.average = LookNet(network).to(self.device).requires_grad_(False)
+        self.net.dropout.p = config.dropout
+        self.average = LookNet(network).eval().to(self.device).requires_grad_(False)
         self.average.load_state_dict(self.net.state_dict())
         self.optimizer = torch.optim.AdamW(self._groups(), weight_decay=config.weight_decay)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == 'fp16')
@@ -114,6 +116,7 @@ class LookTrainer:
         number = self.first_step + self.step
         self._set_rates()
         crops, photographs = self._batches.batch(number)
+        torch.manual_seed(step_seed(self.config.seed, self.rank, number, _DROPOUT_STREAM))
         values = self._losses(crops, photographs, self._simulate(crops, number))
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(sum(values.values())).backward()
@@ -223,12 +226,8 @@ class LookTrainer:
 
     def _load(self, record: dict, source: Path) -> None:
         """Load weights, average and moments; another network is a ModelError."""
-        try:
-            self.net.load_state_dict(record['net'])
-            self.average.load_state_dict(record['average'])
-        except RuntimeError as error:
-            raise ModelError(f'{source} is of another network than this run: '
-                             f'{record["network"]}; give the same --size and --head') from error
+        load_weights(self.net, record, source)
+        load_weights(self.average, record, source, 'average')
         groups = self.optimizer.state_dict()['param_groups']
         before = record['optimizer'] or {'param_groups': []}
         # another choice of frozen layers has other moments, which begin anew
@@ -277,6 +276,15 @@ class LookTrainer:
             'earlier_seconds': self.earlier_s, 'skipped': self.skipped,
             'total_steps': self.first_step + self.step,
             'total_seconds': self.earlier_s + self.spent_s, 'facts': self.facts}
+
+
+def load_weights(net: LookNet, record: dict, source: Path, key: str = 'net') -> None:
+    """Load the weights ``key`` of a record; those of another network are a ModelError."""
+    try:
+        net.load_state_dict(record[key])
+    except RuntimeError as error:
+        raise ModelError(f'{source} is of another network than this run: '
+                         f'{record["network"]}; give the same --size and --head') from error
 
 
 def wait_for_all(group: tuple) -> None:

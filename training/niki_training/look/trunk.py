@@ -6,6 +6,7 @@ tensor can be frozen, and run apart from the layers above it, so that what they 
 once for a training on few pictures.
 """
 
+import math
 from typing import Iterable, NamedTuple, Sequence
 
 from niki_ros.common.errors import ModelError
@@ -78,26 +79,31 @@ class Trunk(nn.Module):
         for number, step in enumerate(self._steps):
             if step.output in self.convolutions:
                 self.convolutions[step.output].requires_grad_(number >= self._frozen)
-        above = {name for step in self._steps[self._frozen:] for name in step.inputs}
-        below = {INPUT, *(step.output for step in self._steps[:self._frozen])}
-        self.crossing = tuple(sorted(below & (above | {*self.wanted})))
+        self.crossing = self._crossing(self._frozen)
         """Names of the tensors that the trained layers read from the frozen ones."""
+
+    def _crossing(self, count: int) -> tuple:
+        """Return the names of tensors of the first ``count`` steps that are read after them."""
+        above = {name for step in self._steps[count:] for name in step.inputs}
+        below = {INPUT, *(step.output for step in self._steps[:count])}
+        return tuple(sorted(below & (above | {*self.wanted})))
 
     def last_of_side(self, side_px: int, narrowest: bool = False) -> str:
         """
         Return the last tensor of the graph whose maps have this side, pixels.
 
-        :param narrowest: the last of those that have the fewest channels, which is the smallest
-            place at which the graph can be cut.
+        :param narrowest: the last of those where the fewest values cross from the tensors up to
+            it to those behind it: the best place to cut the graph.
         """
-        fitting = [step.output for step in self._steps
+        fitting = [number for number, step in enumerate(self._steps)
                    if self.shapes[step.output][1:] == (side_px, side_px)]
         if not fitting:
             raise ModelError(f'the trunk has no maps of {side_px} px')
         if narrowest:
-            fewest = min(self.shapes[name][0] for name in fitting)
-            fitting = [name for name in fitting if self.shapes[name][0] == fewest]
-        return fitting[-1]
+            values = {number: sum(math.prod(self.shapes[name])
+                                  for name in self._crossing(number + 1)) for number in fitting}
+            fitting = [number for number in fitting if values[number] == min(values.values())]
+        return self._steps[fitting[-1]].output
 
     def convolution_of(self, output: str) -> tuple[nn.Conv2d, str]:
         """Return the last convolution before an output of the graph, and its input's name."""

@@ -56,6 +56,16 @@ def test_a_run_on_stored_features_continues_another(run, crops, tmp_path, capsys
     assert 'expected one of direct joint' in capsys.readouterr().err
 
 
+def test_stored_features_are_of_the_weights_that_the_run_begins_with(run, crops, tmp_path, capsys):
+    lower, features = tmp_path / 'lower', ('--stored', '9', '--features', str(tmp_path / 'stored'))
+    # the layers up to maps of 8 px, which the run of the fixture never changed
+    assert train(crops, lower, '--steps', '2', '--frozen-side', '16', '--trunk-rate', '1e-3') == 0
+    assert train(crops, tmp_path / 'next', '--from', str(lower), '--steps', '1', *features) == 0
+    capsys.readouterr()
+    assert train(crops, tmp_path / 'other', '--from', str(run), '--steps', '1', *features) == 2
+    assert 'another network' in capsys.readouterr().err
+
+
 def test_models_of_every_form_are_measured_on_the_same_crops(run, crops, tmp_path, capsys):
     folder, report = tmp_path / 'look-lite', tmp_path / 'report.json'
     assert export_cli.main([str(run), str(folder)]) == 0

@@ -158,6 +158,6 @@ def test_a_graph_that_differs_is_refused(folders, tmp_path, monkeypatch):
 def test_weights_that_half_precision_cannot_hold_are_refused(tmp_path):
     net = net_of('direct joint')
     with torch.no_grad():
-        net.out.bias[:29] = 3e5
+        net.out.weight[:29] = 3e5
     with pytest.raises(ModelError, match='half precision'):
         write_look(net, tmp_path / 'm', 'large', {})

@@ -52,6 +52,13 @@ def test_frozen_layers_run_apart_and_have_no_gradient(images, side):
     assert len(crossing) == 1 and trunk.shapes[crossing[0]][1:] == (side, side)
 
 
+@pytest.mark.parametrize('side', [16, 8])
+def test_little_crosses_the_cut_of_a_trunk_that_goes_down_twice(side):
+    trunk = LookNet(LookConfig(size='heavy', width=8)).trunk
+    trunk.freeze_below(trunk.last_of_side(side, narrowest=True))
+    assert sum(np.prod(trunk.shapes[name]) for name in trunk.crossing) < 65_000
+
+
 def test_an_unknown_tensor_is_an_error_that_names_those_there_are():
     folder = find_model('landmarks-lite')
     with pytest.raises(ModelError, match='no tensor t999_clip.*landmarks'):

@@ -9,6 +9,7 @@ from niki_training.files.pieces import is_index, read_pieces, write_pieces
 from niki_training.look.checkpoint import network_of, read_checkpoint
 from niki_training.look.crop_batches import StoredCrops
 from niki_training.look.features import store_features, StoredFeatures
+from niki_training.look.frozen_layers import FrozenBatches, FrozenLayers
 from niki_training.look.losses import crop_losses, laplace, projection_loss
 from niki_training.look.network import HEADS, LookConfig, LookNet
 from niki_training.look.settings import LookTrainConfig
@@ -113,7 +114,8 @@ def test_stored_features_are_those_of_the_frozen_layers(tmp_path):
     tap = net.trunk.last_of_side(16, True)
     net.trunk.freeze_below(tap)
     source = StoredCrops(CROPS, 'cpu', 0)
-    folder = store_features(net, source, 40, tmp_path / 'features', {'crops': 'dots'})
+    frozen = FrozenBatches(FrozenLayers(net), source)
+    folder = store_features(frozen, 40, tmp_path / 'features', {'crops': 'dots'})
     features = StoredFeatures(folder, 'cpu', 0)
     batch = features.batch(40, 0)
     assert set(batch['crossing']) == {tap} and batch['uv'].shape == (40, 29, 2)
@@ -125,7 +127,23 @@ def test_stored_features_are_those_of_the_frozen_layers(tmp_path):
     one.run(no_log)
     assert one.step == 4
     with pytest.raises(InputError, match='other crops'):
-        store_features(net, source, 40, folder, {'crops': 'others'})
+        store_features(frozen, 40, folder, {'crops': 'others'})
+
+
+def test_a_step_on_what_frozen_layers_return_is_one_on_the_images(tmp_path):
+    tap = LookNet(NETWORK).trunk.last_of_side(16, True)
+    network, source = replace(NETWORK, trainable_from=tap), StoredCrops(CROPS, 'cpu', 0)
+    frozen = FrozenBatches(FrozenLayers(LookNet(network)), source)
+    wanted, found = (trainer(tmp_path / name, network, crops=crops).train_step()
+                     for name, crops in (('images', source), ('frozen', frozen)))
+    assert wanted.keys() == found.keys()
+    for name, value in wanted.items():
+        assert float(found[name]) == pytest.approx(float(value), rel=1e-3, abs=1e-4), name
+
+
+def test_a_dropout_out_of_range_is_named():
+    with pytest.raises(ConfigError, match='dropout is 1'):
+        replace(CONFIG, dropout=1.0).check()
 
 
 def test_pieces_reassemble_and_a_damaged_one_is_named(tmp_path):
