@@ -113,6 +113,7 @@ def test_the_manifest_states_what_it_is(folders):
     model = onnx.load_model_from_string(folder.load_graph().data)
     stored = [t for t in model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT16]
     assert sum(np.prod(t.dims) for t in stored) > 0.8 * manifest['parameters']
+    assert not any(t.name.endswith('.bias') for t in stored)
     assert model.opset_import[0].version >= 17
 
 
