@@ -51,8 +51,7 @@ class StoredFeatures:
                for name, value in self._arrays.items()}
         crossing = {name[len(_PREFIX):]: own.pop(name).float() for name in list(own)
                     if name.startswith(_PREFIX)}
-        return {CROSSING: {name: value.contiguous(memory_format=torch.channels_last)
-                             for name, value in crossing.items()}, **own}
+        return {CROSSING: crossing, **own}
 
 
 def store_features(source: FrozenBatches, count: int, folder: Path, facts: dict) -> Path:

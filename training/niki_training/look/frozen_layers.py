@@ -5,10 +5,10 @@ On a CPU, ONNX Runtime takes a third of torch's time for them.
 """
 
 from functools import cached_property
-import hashlib
 
 from niki_ros.backends import load_engine
 from niki_ros.backends.engine import Engine
+from niki_ros.models.graph import sha256
 import numpy as np
 import torch
 from torch import nn
@@ -40,19 +40,15 @@ class FrozenLayers:
 
     def sha256(self) -> str:
         """Return the checksum of their weights."""
-        frozen = [p for p in self.trunk.parameters() if not p.requires_grad]
-        digest = hashlib.sha256()
-        for parameter in frozen:
-            digest.update(parameter.detach().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        return sha256(b''.join(p.detach().cpu().contiguous().numpy().tobytes()
+                               for p in self.trunk.parameters() if not p.requires_grad))
 
     def __call__(self, image) -> dict:
         """Return {name: tensor} of ``Trunk.crossing`` for crops (N, 3, 256, 256), RGB 0 … 1."""
         if image.device.type != 'cpu':
             return self.trunk.lower(image.contiguous(memory_format=torch.channels_last))
         found = self._engine.run({INPUT: image.contiguous().numpy()})
-        return {name: torch.from_numpy(found[name]).contiguous(memory_format=torch.channels_last)
-                for name in self.trunk.crossing}
+        return {name: torch.from_numpy(found[name]) for name in self.trunk.crossing}
 
 
 class FrozenBatches:

@@ -57,11 +57,10 @@ class LookLosses(nn.Module):
         device = parts[0]['present'].device.type
         with torch.autocast(device, torch.float16, enabled=self.precision == 'fp16'):
             if 'image' in parts[0]:
-                image = torch.cat([part['image'] for part in parts])
-                found = self.net(image.contiguous(memory_format=torch.channels_last))
+                found = self.net(_joined([part['image'] for part in parts]))
             else:
                 found = self.net.forward_upper({
-                    name: torch.cat([part[CROSSING][name] for part in parts])
+                    name: _joined([part[CROSSING][name] for part in parts])
                     for name in parts[0][CROSSING]})
         return LookOutput(*(None if value is None else value.float() for value in found))
 
@@ -295,6 +294,10 @@ def wait_for_all(group: tuple) -> None:
 
 def best_device() -> torch.device:
     return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+
+
+def _joined(maps: list) -> torch.Tensor:
+    return torch.cat(maps).contiguous(memory_format=torch.channels_last)
 
 
 def _rows(found: LookOutput, rows: slice) -> LookOutput:
