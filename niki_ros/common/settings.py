@@ -27,11 +27,11 @@ class ObserverConfig:
                             'observe them in turn, and extrapolate the others by their motion; '
                             'false: images are skipped. Only for live images, and not with '
                             'observer.model auto, which takes a smaller model')
-    runs: str = setting('auto', 'Runs of landmarks per person and image: 1, on the crop or, in '
-                        'every second image, on its mirror image; 2, on both; 4, on both again '
-                        'in the crop that follows from them, which is best; auto: 4 in recorded '
-                        'images, and as many as max_load allows in live ones; with '
-                        'observer.model auto 1', choices=('auto', '1', '2', '4'))
+    runs: str = setting('auto', 'Runs of landmarks or look per person and image: 1, on the crop '
+                        '(of landmarks in every second image on its mirror image); 2, on both; '
+                        '4, on both again in the crop that follows from them, which is best; '
+                        'auto: 4 in recorded images, and as many as max_load allows in live '
+                        'ones; with observer.model auto 1', choices=('auto', '1', '2', '4'))
     max_people: int = setting(8, 'Number of people that are followed at the same time', low=1,
                               high=64)
     detector: str = setting('people', 'Detector that finds people: people (ships), a path to a '

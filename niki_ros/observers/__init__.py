@@ -30,7 +30,7 @@ def load_observer(config: PipelineConfig, detector: Optional[Detector] = None,
     settings = config.observer
     if settings.name not in NETWORKS:
         raise ConfigError(f'unknown observer {settings.name!r}; known: {", ".join(NETWORKS)}')
-    network = NETWORKS[settings.name](settings, engine_options(config.engine))
+    network = NETWORKS[settings.name](config, engine_options(config.engine))
     try:
         if detector is None and settings.detector:
             from niki_ros.models.model_store import find_model
@@ -54,7 +54,7 @@ def load_observer(config: PipelineConfig, detector: Optional[Detector] = None,
 def runs_of(settings: ObserverConfig, wait: bool):
     """Return the :class:`niki_ros.observers.runs.Runs`; ``wait`` for recorded images."""
     from niki_ros.observers.runs import MAX_RUNS, Runs
-    if settings.name != 'landmarks':
+    if settings.name not in _MIRRORED:
         return Runs(fixed=1)
     if settings.runs != 'auto':
         return Runs(fixed=int(settings.runs))
@@ -63,23 +63,30 @@ def runs_of(settings: ObserverConfig, wait: bool):
     return Runs(settings.max_load, MAX_RUNS if wait else None)
 
 
-def _load_landmarks(settings: ObserverConfig, options: dict) -> PersonNetwork:
+def _load_landmarks(config: PipelineConfig, options: dict) -> PersonNetwork:
     from niki_ros.models.model_store import find_model
-    from niki_ros.observers.landmark_errors import LandmarkErrors
     from niki_ros.observers.landmark_network import LandmarkNetwork
-    errors = LandmarkErrors.read() if settings.correct else None
+    settings, errors = config.observer, _landmark_errors(config.observer)
 
     def load(size: str) -> LandmarkNetwork:
         return LandmarkNetwork(find_model(f'landmarks-{size}').path, errors, **options)
     return _of_size(settings, load)
 
 
-def _load_look(settings: ObserverConfig, options: dict) -> PersonNetwork:
+def _load_look(config: PipelineConfig, options: dict) -> PersonNetwork:
     from niki_ros.models.model_store import find_look
     from niki_ros.observers.look_network import LookNetwork
-    if settings.path:
-        return LookNetwork(settings.path, **options)
-    return _of_size(settings, lambda size: LookNetwork(find_look(size).path, **options))
+    settings = config.observer
+
+    def load(path) -> LookNetwork:
+        return LookNetwork(path, _landmark_errors(settings), not config.lifter.name, **options)
+    return (load(settings.path) if settings.path else
+            _of_size(settings, lambda size: load(find_look(size).path)))
+
+
+def _landmark_errors(settings: ObserverConfig):
+    from niki_ros.observers.landmark_errors import LandmarkErrors
+    return LandmarkErrors.read() if settings.correct else None
 
 
 def _of_size(settings: ObserverConfig, load: Callable[[str], PersonNetwork]) -> PersonNetwork:
@@ -90,9 +97,9 @@ def _of_size(settings: ObserverConfig, load: Callable[[str], PersonNetwork]) -> 
     return load(settings.model)
 
 
-def _load_hybrik(settings: ObserverConfig, options: dict) -> PersonNetwork:
+def _load_hybrik(config: PipelineConfig, options: dict) -> PersonNetwork:
     from niki_ros.observers.hybrik import HybrikNetwork
-    return HybrikNetwork(_path(settings, HybrikNetwork.MAKER), **options)
+    return HybrikNetwork(_path(config.observer, HybrikNetwork.MAKER), **options)
 
 
 def _path(settings: ObserverConfig, maker: str) -> str:
@@ -102,6 +109,7 @@ def _path(settings: ObserverConfig, maker: str) -> str:
     return settings.path
 
 
-NETWORKS: Dict[str, Callable[[ObserverConfig, dict], PersonNetwork]] = {
+NETWORKS: Dict[str, Callable[[PipelineConfig, dict], PersonNetwork]] = {
     'landmarks': _load_landmarks, 'look': _load_look, 'hybrik': _load_hybrik}
 """``observer.name`` → function of the settings and of the engine's options."""
+_MIRRORED = 'landmarks', 'look'  # run on mirror images, too

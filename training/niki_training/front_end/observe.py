@@ -65,8 +65,8 @@ def _recording_observer(observer: str, model: str, max_people: int):
     from niki_ros.observers.look_network import LookNetwork
     from niki_ros.observers.search import PersonSearch
     settings = ObserverConfig(name=observer)
-    network = (LookNetwork(find_model(model).path) if observer == 'look'
-               else _recording_network(model))
+    network = (_recording_network(model) if observer == 'landmarks' else LookNetwork(
+        find_model(model).path, LandmarkErrors.read(), own_joints=False))
     search = PersonSearch(load_detector(find_model(settings.detector).path), settings.min_score,
                           settings.search_period_s)
     return FollowingObserver(network, search, max_people, runs=runs_of(settings, wait=True))

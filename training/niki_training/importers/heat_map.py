@@ -16,7 +16,7 @@ from onnx import helper, numpy_helper, TensorProto
 PEAKS = 'peaks'
 """Name of the added output."""
 WINDOW_SIGMA = 3.0  # of the Gaussian, cells of the heat map
-_MIN_WEIGHT = 1e-4  # added to the sum of the weights; without heat a peak is at its landmark
+MIN_WEIGHT = 1e-4  # added to the sum of the weights; without heat a peak is at its landmark
 _VALUES = 5  # of a landmark in the output ``landmarks``: x, y, z, two logits
 
 
@@ -72,7 +72,7 @@ class _Nodes:
         over_x = self._op('MatMul', squared, self._stacked(3, weights[0], offsets[0]))
         sums = self._op('MatMul', self._stacked(2, weights[1], offsets[1]), over_x)
         total = self._op('Add', self._entry(sums, 0, 0), self._constant(
-            'min_weight', np.array(_MIN_WEIGHT, np.float32)))
+            'min_weight', np.array(MIN_WEIGHT, np.float32)))
         height = self._op('MatMul', self._op('Unsqueeze', weights[1], self._axis(2)), self._op(
             'MatMul', self._op('Mul', squared, heat), self._op(
                 'Unsqueeze', weights[0], self._axis(3))))

@@ -10,7 +10,7 @@ A model is a run of niki-train look, a checkpoint, a model folder of kind look, 
 
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 from niki_ros.backends import load_folder_engine
 from niki_ros.common.errors import ConfigError
@@ -30,6 +30,7 @@ from niki_training.look.report import draw_report, text_report
 from niki_training.look.scores import (
     photograph_scores,
     predict,
+    predict_of_both,
     reliability,
     rendered_scores,
     video_scores,
@@ -47,6 +48,8 @@ def add_arguments(parser) -> None:
     parser.add_argument('--video', type=Path, help='Pose2Sim folder, or a file of --keep')
     parser.add_argument('--passer-by', type=Path, metavar='MOTION',
                         help='also with a rendered person who walks past in front')
+    parser.add_argument('--runs', type=int, choices=(1, 2), default=1,
+                        help='2: the mean of the outputs for crops and their mirror images (1)')
     parser.add_argument('--keep', type=Path, help='write the crops of the video there (.npz)')
     parser.add_argument('--photographs', type=Path,
                         help='folder like coco_people; people kept for evaluation are measured')
@@ -75,33 +78,34 @@ def measure(args) -> dict:
     """Return model → part (video, rendered, photographs, reliability) → scores."""
     if not (args.video or args.photographs or args.crops):
         raise ConfigError('nothing to measure on: give --video, --photographs or --crops')
+    looks = predict_of_both if args.runs == 2 else predict
     nets = {_name(model): load_looker(model, args.threads) for model in args.models}
     report: dict = {name: {} for name in nets}
     if args.video:
-        _measure_video(nets, args, report)
+        _measure_video(nets, args, looks, report)
     if args.photographs:
         people = read_photographs(args.photographs, _PHOTOGRAPH_TEACHER).of_split(True)
         for name, net in nets.items():
-            report[name]['photographs'] = photograph_scores(predict(net, people.crops()), people)
+            report[name]['photographs'] = photograph_scores(looks(net, people.crops()), people)
     if args.crops:
-        _measure_rendered(nets, args, report)
+        _measure_rendered(nets, args, looks, report)
     return report
 
 
-def _measure_video(nets: dict, args, report: dict) -> None:
+def _measure_video(nets: dict, args, looks: Callable, report: dict) -> None:
     video = read_video_crops(args.video, args.passer_by)
     if args.keep:
         video.write(args.keep)
     plain = np.isin(video.kind, ('followed', 'exact'))
     for name, net in nets.items():
-        found = predict(net, video.crops())
+        found = looks(net, video.crops())
         report[name]['video'] = video_scores(found, video)
         report[name]['reliability'] = reliability(
             {key: value[plain] for key, value in found.items()},
             video.thinned(1, ('followed', 'exact')))
 
 
-def _measure_rendered(nets: dict, args, report: dict) -> None:
+def _measure_rendered(nets: dict, args, looks: Callable, report: dict) -> None:
     crops = read_crops(args.crops, args.split)
     count = min(len(crops), args.limit)
     truth: dict = {}
@@ -111,7 +115,7 @@ def _measure_rendered(nets: dict, args, report: dict) -> None:
         image = rows.pop('image')
         _append(truth, rows)
         for name, net in nets.items():
-            _append(found[name], predict(net, image))
+            _append(found[name], looks(net, image))
     truth = {key: np.concatenate(parts) for key, parts in truth.items()}
     for name in nets:
         whole = {key: np.concatenate(parts) for key, parts in found[name].items()}

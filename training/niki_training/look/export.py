@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from niki_training.export.duplicates import without_duplicates
 from niki_training.export.graph_facts import weight_bytes
 from niki_training.export.niki import fill_weights, graph_bytes, IR_VERSION, OPSET
 from niki_training.export.weight_storage import with_fp16_storage, with_fp32_storage
@@ -31,6 +32,7 @@ MEANING = {
     'landmarks': '39 x (x, y, z in pixels of the crop, logit of visibility, logit of presence)',
     'world': '39 x (x, y, z) in metres about the middle of the hips, axes of the crop',
     'flag': 'probability that a person is in the crop, of the landmark network',
+    'peaks': '33 x (x, y from landmark to peak of its heat map, pixels; height of the peak)',
     'uv': 'joints in the crop, sides from its centre',
     'uv_sigma': 'expected absolute error per coordinate of uv, sides',
     'joints': 'metres about the pelvis, axes of the crop: x right, y down, z forward',
@@ -38,7 +40,7 @@ MEANING = {
     'visible': 'probability that the joint is seen',
     'twist': 'cosine and sine of the twist of joints 1 … 23',
     'present': 'probability that the crop is of a person'}
-_SINGLE = ('start.', 'lift.last.')
+_SINGLE = ('lift.last.', 'old.')
 """
 Layers that stay in single precision: differences of large sums tell the direction of a short bone,
 and half precision would move the joints by 0.9 mm, a finger tip by 4 … 40 mm.
@@ -53,11 +55,11 @@ class LookGraph(nn.Module):
 
     def __init__(self, net: LookNet):
         super().__init__()
-        self.net = net
+        self.net, self.landmarks = net, net.landmarks
 
     def forward(self, image):
         found = self.net(image)
-        return (found.landmarks, found.world, found.flag, found.uv, found.uv_sigma,
+        return (found.landmarks, found.world, found.flag, found.peaks, found.uv, found.uv_sigma,
                 found.joints_m, found.joints_sigma_m, torch.sigmoid(found.visible), found.twist,
                 torch.sigmoid(found.present)[:, None])
 
@@ -111,9 +113,9 @@ def write_look(net: LookNet, folder: Path, name: str, facts: dict) -> ModelFolde
     half = _outputs(half_net, image)
     rounding = _differences(full, half)
     _check('weights in half precision change the outputs', rounding, _MAX_HALF_RATIO)
-    graph = graph_bytes(LookGraph(half_net), {INPUT: image[:2]}, OUTPUTS)
-    graph = with_fp16_storage(graph, keep={f'net.{key}' for key in net.state_dict()
-                                           if _is_single(key)})
+    graph = without_duplicates(graph_bytes(LookGraph(half_net), {INPUT: image[:2]}, OUTPUTS))
+    names = [*net.state_dict(), *(name for name, _ in net.named_buffers())]
+    graph = with_fp16_storage(graph, keep={f'net.{key}' for key in names if _is_single(key)})
     found = load_engine(graph, threads=1).run({INPUT: image.numpy()})
     agreement = _differences(half, found)
     _check('the exported graph differs from torch', agreement, _MAX_RATIO)

@@ -61,7 +61,7 @@ def store_features(source: FrozenBatches, count: int, folder: Path, facts: dict)
     :param facts: of crops and network; a folder with other facts is an InputError.
     """
     folder = make_folder(folder)
-    facts = {**facts, 'trainable_from': source.layers.trunk.trainable_from,
+    facts = {**facts, 'trainable_from': source.layers.net.trunk.trainable_from,
              'frozen_sha256': source.layers.sha256(), 'count': count}
     if not (folder / _SETTINGS).is_file():
         _create(folder, _chunk(source, 0), count, facts)

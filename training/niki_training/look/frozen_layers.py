@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from niki_training.export.duplicates import without_duplicates
 from niki_training.export.niki import graph_bytes
 from niki_training.look.network import LookNet
-from niki_training.look.trunk import INPUT, SIZE_PX, Trunk
+from niki_training.look.trunk import INPUT, SIZE_PX
 
 CROSSING = 'crossing'
 """Key of a batch: the tensors between frozen and trained layers, by name."""
@@ -29,26 +30,27 @@ class FrozenLayers:
     """
 
     def __init__(self, net: LookNet, threads: int = 1):
-        self.trunk, self._threads = net.trunk, threads
+        self.net, self._threads = net, threads
 
     @cached_property
     def _engine(self) -> Engine:
         # made when needed: it takes seconds, and stored features may be complete
         example = np.zeros((2, 3, SIZE_PX, SIZE_PX), np.float32)
-        graph = graph_bytes(_Lower(self.trunk), {INPUT: example}, self.trunk.crossing)
+        graph = without_duplicates(graph_bytes(
+            Lower(self.net), {INPUT: example}, self.net.crossing))
         return load_engine(graph, threads=self._threads)
 
     def sha256(self) -> str:
         """Return the checksum of their weights."""
         return sha256(b''.join(p.detach().cpu().contiguous().numpy().tobytes()
-                               for p in self.trunk.parameters() if not p.requires_grad))
+                               for p in self.net.trunk.parameters() if not p.requires_grad))
 
     def __call__(self, image) -> dict:
-        """Return {name: tensor} of ``Trunk.crossing`` for crops (N, 3, 256, 256), RGB 0 … 1."""
+        """Return {name: tensor} of ``LookNet.crossing`` for crops (N, 3, 256, 256), RGB 0 … 1."""
         if image.device.type != 'cpu':
-            return self.trunk.lower(image.contiguous(memory_format=torch.channels_last))
+            return self.net.lower(image.contiguous(memory_format=torch.channels_last))
         found = self._engine.run({INPUT: image.contiguous().numpy()})
-        return {name: torch.from_numpy(found[name]) for name in self.trunk.crossing}
+        return {name: torch.from_numpy(found[name]) for name in self.net.crossing}
 
 
 class FrozenBatches:
@@ -63,13 +65,13 @@ class FrozenBatches:
         return {CROSSING: self.layers(batch.pop('image')), **batch}
 
 
-class _Lower(nn.Module):
-    """The frozen layers as a graph."""
+class Lower(nn.Module):
+    """The frozen layers and the landmark network as a graph."""
 
-    def __init__(self, trunk: Trunk):
+    def __init__(self, net: LookNet):
         super().__init__()
-        self.trunk = trunk
+        self.net, self.landmarks = net, net.landmarks
 
     def forward(self, image):
-        found = self.trunk.lower(image)
-        return tuple(found[name] for name in self.trunk.crossing)
+        found = self.net.lower(image)
+        return tuple(found[name] for name in self.net.crossing)

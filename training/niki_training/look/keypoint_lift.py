@@ -15,8 +15,7 @@ from torch import nn
 
 from niki_training.lift import network as lifter
 from niki_training.lift.export import load_lifter
-from niki_training.look.starts import LANDMARKS
-from niki_training.look.trunk import SIZE_PX
+from niki_training.look.landmarks import JointStart
 
 _IMAGE_FEATURES = lifter.POINTS * 4  # of one image
 # logarithm of the size of a person in tangents, where the width of the crop is not known
@@ -107,20 +106,17 @@ class KeypointChoice(nn.Module):
                             ('means', torch.tensor(KEYPOINTS_FROM_LANDMARKS).float())):
             self.register_buffer(name, value, persistent=False)
 
-    def forward(self, uv, visible, joints_m, landmarks, world) -> CropKeypoints:
+    def forward(self, uv, visible, joints_m, start: JointStart) -> CropKeypoints:
         """
         Return the keypoints of N crops.
 
         :param uv: (N, 29, 2). :param visible: (N, 29) logits. :param joints_m: (N, 29, 3).
-        :param landmarks: (N, 195) and :param world: (N, 117), outputs of the old heads.
         """
-        landmarks = landmarks.detach().unflatten(1, (-1, 5))[:, :LANDMARKS]
-        world_m = world.detach().unflatten(1, (-1, 3))[:, :LANDMARKS]
         depth_m = joints_m[..., 2] - joints_m[:, 1:3, 2].mean(1, keepdim=True)
-        seen = torch.sigmoid(visible)
-        old_seen = torch.sigmoid(landmarks[..., 3]) @ self.means.T
         return CropKeypoints(
             torch.where(self.is_joint[:, None], uv[:, self.joint],
-                        self.means @ landmarks[..., :2] / SIZE_PX - 0.5),
-            torch.where(self.is_joint, seen[:, self.joint], old_seen),
-            torch.where(self.is_joint, depth_m[:, self.joint], world_m[..., 2] @ self.means.T))
+                        self.means @ start.landmarks_uv),
+            torch.where(self.is_joint, torch.sigmoid(visible)[:, self.joint],
+                        start.landmarks_seen @ self.means.T),
+            torch.where(self.is_joint, depth_m[:, self.joint],
+                        start.world_m[..., 2] @ self.means.T))

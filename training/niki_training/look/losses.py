@@ -41,8 +41,6 @@ class LossNumbers:
     keypoints: float = 8.0  # of the distance in the crop, per side
     taught: float = 0.35  # a joint where the teacher says it, over one with a label
     projection: float = 8.0  # of joints in space seen as the keypoints, per side
-    old: float = 4.0  # of the old heads' positions, per side and per metre
-    old_odds: float = 0.1  # of the cross entropy of the old heads' probabilities
 
 
 NEAR = 1.0  # sides from the centre; farther joints have no position in the crop
@@ -122,17 +120,9 @@ def photograph_losses(found: LookOutput, truth: dict,
 
     :param truth: tensors of :mod:`niki_training.look.photograph_batches`: ``uv`` (N, 29, 2) and
         ``weight`` (N, 29) of joints by keypoints (1) or by the teacher (its trust), ``visible``
-        and ``visible_known`` (N, 29), and the teacher's ``landmarks`` (N, 39, 2) in sides from the
-        centre, ``world`` (N, 39, 3), ``odds`` (N, 39, 2), ``flag`` (N,), ``trust`` (N, 39).
+        and ``visible_known`` (N, 29).
     """
     weight = truth['weight'] * torch.where(truth['weight'] < 1, numbers.taught, 1.0)
-    marks = found.landmarks.unflatten(1, (39, 5))
-    world = found.world.unflatten(1, (39, 3))
-    trust = truth['trust']
-    old = (distance(marks[..., :2] / 256 - 0.5 - truth['landmarks']) * trust).mean()
-    old = old + (distance(world - truth['world']) * trust).mean()
-    odds = (binary(marks[..., 3:], truth['odds']) * trust[..., None]).mean()
-    flag = F.binary_cross_entropy(found.flag[:, 0].clamp(1e-5, 1 - 1e-5), truth['flag'])
     uv = found.uv - truth['uv']
     seen = binary(found.visible, truth['visible']) * truth['visible_known'].float()
     return {
@@ -145,7 +135,6 @@ def photograph_losses(found: LookOutput, truth: dict,
         # labels only: the teacher's errors are those of the network
         'keypoint_errors': numbers.errors * (
             laplace(uv, found.uv_sigma) * (truth['weight'] == 1)).mean(),
-        'old': numbers.old * old + numbers.old_odds * (odds + flag),
     }
 
 

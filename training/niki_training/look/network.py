@@ -1,4 +1,4 @@
-"""The network that looks at one person in a crop: the trunk of BlazePose with new heads."""
+"""The network that looks at one person in a crop: BlazePose, and its trunk with new heads."""
 
 from dataclasses import dataclass
 from typing import NamedTuple, Optional
@@ -6,20 +6,21 @@ from typing import NamedTuple, Optional
 from niki_ros.body.observation import SIGMA_UNIT_M
 from niki_ros.common.errors import ConfigError
 from niki_ros.models.model_store import find_model, LANDMARK_SIZES
-from niki_ros.observers.landmark_observation import LANDMARK_WEIGHTS, SIGMA_VISIBLE
+from niki_ros.observers.landmark_observation import SIGMA_VISIBLE
 import torch
 from torch import nn
 import torch.nn.functional as F
 
 from niki_training.look.keypoint_lift import CropKeypoints, KeypointChoice, KeypointLift
+from niki_training.look.landmarks import FEATURES, JointsOfLandmarks, LandmarkNet, OLD_OUTPUTS
 from niki_training.look.pose import PoseLayer
-from niki_training.look.starts import frame_map, joint_frame_map, joint_map
-from niki_training.look.trunk import SIZE_PX, Trunk
+from niki_training.look.starts import joint_frame_map
+from niki_training.look.trunk import Trunk
 
 HEADS = ('direct joint', 'direct parameter', 'kinematic')
-OLD_OUTPUTS = {'landmarks': 195, 'world': 117, 'flag': 1}
 _FINE_SIDE_PX = 8  # side of the maps that the heads see besides the last ones
 _JOINTS, _BODY, _BETAS, _TWISTS = 29, 24, 10, 23
+_OLD = 'old.'  # begin of the names of what the landmark network returns
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,10 @@ class LookOutput(NamedTuple):
     twist: torch.Tensor  # (N, 23, 2) cosine and sine of the twist of joints 1 … 23
     guess_m: torch.Tensor  # (N, 29, 3) joints about the pelvis before keypoints are lifted
     present: torch.Tensor  # (N,) logit: this crop is of a person
-    landmarks: torch.Tensor  # (N, 195) the heads of the landmark network
+    landmarks: torch.Tensor  # (N, 195) outputs of the landmark network
     world: torch.Tensor  # (N, 117)
     flag: torch.Tensor  # (N, 1)
+    peaks: torch.Tensor  # (N, 99)
 
 
 class PoseOutput(NamedTuple):
@@ -95,25 +97,27 @@ class PoseOutput(NamedTuple):
 
 class LookNet(nn.Module):
     """
-    BlazePose's trunk with its own heads and new ones.
+    BlazePose, and a second trunk like its own with new heads.
 
     ``direct joint`` regresses the joints. ``direct parameter`` and ``kinematic`` regress rotations
     and betas, and the joints follow through the kinematic layer; they differ in their losses.
-    Before training, positions, joints, visibility and presence are those of the old heads: the
-    last maps go through linear layers made from theirs, and the hidden layers add nothing. With
-    ``lifts`` these joints are a guess, and the pose follows from it and the positions in the crop
-    by the lifter's layers.
+    Positions, joints, visibility and presence are those of BlazePose, which stays as it is, and
+    what the hidden layers add: nothing before training. With ``lifts`` these joints are a guess,
+    and the pose follows from it and the positions in the crop by the lifter's layers.
     """
 
     def __init__(self, config: LookConfig = LookConfig(), scales: ScaleNumbers = ScaleNumbers()):
         super().__init__()
         _check(config)
         self.config = config
-        self.trunk = Trunk(find_model(f'landmarks-{config.size}'), tuple(OLD_OUTPUTS))
-        self._last = self.trunk.convolution_of('landmarks')[1]
-        self._fine = self.trunk.last_of_side(_FINE_SIDE_PX)
-        self.trunk.tap(self._last, self._fine)
-        self.trunk.freeze_below(config.trainable_from)
+        # not a part of the checkpoint: it is what ships
+        self._landmarks = (LandmarkNet(config.size),)
+        whole = self.landmarks.trunk
+        self._last = whole.convolution_of('landmarks')[1]
+        self._fine = whole.last_of_side(_FINE_SIDE_PX)
+        self.trunk = Trunk(find_model(f'landmarks-{config.size}'), (self._last, self._fine),
+                           config.trainable_from)
+        self.old = JointsOfLandmarks(self.direct)
         main = _JOINTS * 3 if self.direct else _BODY * 6
         self._widths = (_JOINTS * 2, main, _JOINTS, 1, 0 if self.direct else _BETAS, _TWISTS * 2)
         values = (scales.uv, scales.joints_m if self.direct else scales.vectors, scales.logits,
@@ -121,10 +125,7 @@ class LookNet(nn.Module):
         scale = torch.cat([torch.full((n,), value) for n, value in zip(self._widths, values)])
         self.register_buffer('scale', scale, persistent=False)
         channels, side, _ = self.trunk.shapes[self._last]
-        flat = channels * side**2
-        features = flat + self.trunk.shapes[self._fine][0] * side**2
-        # positions, joints or vectors, visibility and presence by the old heads
-        self.start = nn.Linear(flat, sum(self._widths[:4]))
+        features = (channels + self.trunk.shapes[self._fine][0]) * side**2 + FEATURES
         self.hidden = nn.Sequential(nn.Linear(features, config.width), nn.SiLU(),
                                     nn.Linear(config.width, config.width), nn.SiLU())
         self.out = nn.Linear(config.width, sum(self._widths))
@@ -143,46 +144,64 @@ class LookNet(nn.Module):
         """Whether the joints are regressed without the kinematic layer."""
         return self.config.head == 'direct joint'
 
+    @property
+    def landmarks(self) -> LandmarkNet:
+        """The landmark network."""
+        return self._landmarks[0]
+
+    @property
+    def crossing(self) -> tuple:
+        """Names of the tensors that :meth:`lower` returns."""
+        return (*self.trunk.crossing, *(_OLD + name for name in OLD_OUTPUTS))
+
+    def _apply(self, fn, recurse=True):
+        self.landmarks._apply(fn, recurse)
+        return super()._apply(fn, recurse)
+
     def forward(self, image) -> LookOutput:
         """Return the outputs for crops (N, 3, 256, 256), RGB 0 … 1."""
-        return self._heads(self.trunk(image))
+        return self.forward_upper(self.lower(image))
+
+    def lower(self, image) -> dict:
+        """Return what the frozen layers and the landmark network say, ``crossing`` by name."""
+        old = {_OLD + name: value for name, value in self.landmarks(image).items()}
+        return {**self.trunk.lower(image), **old}
 
     def forward_upper(self, crossing: dict) -> LookOutput:
-        """Return the outputs for tensors that ``trunk.lower`` returned for the crops."""
-        return self._heads(self.trunk.upper(crossing))
+        """Return the outputs for what :meth:`lower` returned for the crops."""
+        old = {name: crossing[_OLD + name].float() for name in OLD_OUTPUTS}
+        maps = self.trunk.upper({name: crossing[name] for name in self.trunk.crossing})
+        maps = {name: value.float() for name, value in maps.items()}
+        if torch.is_autocast_enabled(maps[self._last].device.type):
+            # the heads are small, and their errors would be errors of the joints
+            with torch.autocast(maps[self._last].device.type, enabled=False):
+                return self._heads(maps, old)
+        return self._heads(maps, old)
 
     def lift_keypoints(self, keypoints: CropKeypoints) -> PoseOutput:
         """Return the poses of keypoints without an image."""
         return self._lifted(keypoints)[0]
 
-    def _heads(self, maps: dict) -> LookOutput:
-        maps = {name: value.float() for name, value in maps.items()}
-        if torch.is_autocast_enabled(maps[self._last].device.type):
-            # the heads are small, and their errors would be errors of the joints
-            with torch.autocast(maps[self._last].device.type, enabled=False):
-                return self._single_precision_heads(maps)
-        return self._single_precision_heads(maps)
-
-    def _single_precision_heads(self, maps: dict) -> LookOutput:
+    def _heads(self, maps: dict, old: dict) -> LookOutput:
+        """Return the outputs for maps of the trunk and outputs of the landmark network."""
         flat = maps[self._last].flatten(1)
         side = self.trunk.shapes[self._last][1]
         fine = F.avg_pool2d(maps[self._fine], _FINE_SIDE_PX // side).flatten(1)
-        features = self.dropout(torch.cat([flat, fine], dim=1))
+        start = self.old(old)
+        features = self.dropout(torch.cat([flat, fine, start.features], dim=1))
         hidden = self.dropout(self.hidden(features))
         learned = (self.scale * self.out(hidden)).split(self._widths, dim=1)
-        started = self.start(flat).split(self._widths[:4], dim=1)
-        uv, main, visible, present = (a + b for a, b in zip(started, learned))
-        uv = uv.unflatten(1, (_JOINTS, 2))
-        guess = pose = self._pose_output(main, *learned[4:])
+        uv = start.uv + learned[0].unflatten(1, (_JOINTS, 2))
+        visible, present = start.visible + learned[2], start.present + learned[3]
+        guess = pose = self._pose_output(start.main + learned[1], *learned[4:])
         if self.lift is not None:
-            keypoints = self.keypoints(uv, visible, guess.joints_m, maps['landmarks'],
-                                       maps['world'])
-            pose, state = self._lifted(keypoints, hidden, learned[4])
+            pose, state = self._lifted(self.keypoints(uv, visible, guess.joints_m, start), hidden,
+                                       learned[4])
             features = torch.cat([features, state], dim=1)
         uv_sigma, joints_sigma_m = self.errors(features.detach(), visible.detach())
         return LookOutput(
             uv, uv_sigma, pose.joints_m, joints_sigma_m, pose.rot6d, pose.betas, visible,
-            pose.twist, guess.joints_m, present[:, 0], *(maps[name] for name in OLD_OUTPUTS))
+            pose.twist, guess.joints_m, present[:, 0], *old.values())
 
     def _lifted(self, keypoints: CropKeypoints, hidden=None, betas=0.0) -> tuple:
         """Return the poses of keypoints, and the state (N, W) behind them; betas are added."""
@@ -200,31 +219,12 @@ class LookNet(nn.Module):
         return PoseOutput(joints_m, rot6d, betas, twist)
 
     def _initialise(self) -> None:
-        """Set the layers so that the outputs are those of the old heads."""
+        """Let the hidden layers add nothing, and no twist."""
         with torch.no_grad():
             nn.init.zeros_(self.out.weight)
             nn.init.zeros_(self.out.bias)
             # cosine of no twist
             self.out.bias[-2 * _TWISTS::2] = 1.0 / self.scale[-2 * _TWISTS::2]
-            rows = [_old_rows(self.trunk, name) for name in OLD_OUTPUTS]
-            self.start.weight.copy_(self._start_rows(*(weight for weight, _ in rows)))
-            self.start.bias.copy_(self._start_rows(*(bias for _, bias in rows)))
-            self.start.bias[:_JOINTS * 2] -= 0.5
-
-    def _start_rows(self, landmarks, world, flag):
-        """Return the rows of ``start`` for rows (195, K), (117, K), (1, K) of the old heads."""
-        landmarks = landmarks.unflatten(0, (-1, 5))[:33]
-        world_m = world.unflatten(0, (-1, 3))[:33]
-        joints = torch.tensor(joint_map(), dtype=torch.float32)
-        weights = torch.tensor(LANDMARK_WEIGHTS, dtype=torch.float32)
-        uv = torch.einsum('jl,lc...->jc...', joints, landmarks[:, :2] / SIZE_PX)
-        if self.direct:
-            main = torch.einsum('jl,lc...->jc...', joints, world_m)
-        else:
-            frames = torch.tensor(frame_map(), dtype=torch.float32)
-            main = torch.einsum('jvl,lc...->jvc...', frames, world_m).flatten(0, 1)
-        visible = torch.einsum('jl,l...->j...', weights, landmarks[:, 3])
-        return torch.cat([uv.flatten(0, 1), main.flatten(0, 1), visible, flag], dim=0)
 
 
 class ErrorHead(nn.Module):
@@ -271,12 +271,6 @@ def _flat_frames() -> torch.Tensor:
     """Return the map (144, 87) from joints to the vectors of the pose layer."""
     frames = torch.tensor(joint_frame_map(), dtype=torch.float32)
     return torch.einsum('jvl,cd->jvcld', frames, torch.eye(3)).reshape(_BODY * 6, _JOINTS * 3)
-
-
-def _old_rows(trunk: Trunk, output: str) -> tuple:
-    """Return weight (C, K) and bias (C,) of the convolution over the last maps, flattened."""
-    layer, _ = trunk.convolution_of(output)
-    return layer.weight.detach().flatten(1), layer.bias.detach()
 
 
 def _check(config: LookConfig) -> None:

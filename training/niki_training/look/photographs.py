@@ -55,6 +55,7 @@ class Photographs(JpegCrops):
     landmarks: np.ndarray  # (N, 195) the teacher's outputs
     world: np.ndarray  # (N, 117)
     flag: np.ndarray  # (N, 1)
+    peaks: np.ndarray  # (N, 99)
     is_taught: np.ndarray  # (N,) bool, the teacher sees this person
     box_side: np.ndarray  # (N,) longer side of the person's box
     is_held_out: np.ndarray  # (N,) bool, the photograph is kept for evaluation
@@ -158,7 +159,7 @@ def _look(teacher, image, view: PersonView, camera: Camera, person, numbers) -> 
                  and np.median(off) < numbers.max_off_ratio * side)
     return {'keypoints': keypoints.astype(np.float32), 'box_side': np.float32(side),
             'is_taught': bool(is_taught),
-            **{name: found[name][0] for name in ('landmarks', 'world', 'flag')}}
+            **{name: found[name][0] for name in ('landmarks', 'world', 'flag', 'peaks')}}
 
 
 def _limb_marks(landmarks) -> np.ndarray:

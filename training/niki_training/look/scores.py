@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from niki_ros.body.skeleton import MIRROR_29, PARENTS_29
+from niki_ros.observers.look_network import mirrored_output
 import numpy as np
 import torch
 
@@ -45,6 +46,13 @@ def predict(net, images) -> dict:
         found = net(image.contiguous(memory_format=torch.channels_last))
         parts.append([getattr(found, name).double().cpu().numpy() for name in NAMES])
     return {name: np.concatenate(column) for name, column in zip(NAMES, zip(*parts))}
+
+
+def predict_of_both(net, images) -> dict:
+    """Return the means of :func:`predict` for crops and for their mirror images."""
+    plain, mirrored = predict(net, images), predict(net, images[:, :, ::-1])
+    return {name: (value + mirrored_output(name.removesuffix('_m'), mirrored[name])) / 2
+            for name, value in plain.items()}
 
 
 def video_scores(found: dict, video: VideoCrops) -> dict:

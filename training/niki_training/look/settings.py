@@ -20,7 +20,6 @@ class LookTrainConfig:
     # highest learning rates: of the trunk, whose normalisations are folded into its weights, so
     # that 1e-4 is too much,
     trunk_rate: float = 4e-5
-    start_rate: float = 1e-4  # of the layer that was made from the old heads
     lift_rate: float = 3e-4  # of the layers that come from the lifter
     head_rate: float = 1e-3  # and of the new layers
     final_ratio: float = 0.02  # of the learning rates at the end
@@ -40,8 +39,7 @@ class LookTrainConfig:
             raise ConfigError(f'precision is {self.precision!r}; expected one of '
                               f'{", ".join(PRECISIONS)}')
         for name, low in (('batch', 1), ('photographs', 0), ('minutes', 0), ('steps', 0),
-                          ('trunk_rate', 0), ('start_rate', 0), ('lift_rate', 0),
-                          ('head_rate', 0)):
+                          ('trunk_rate', 0), ('lift_rate', 0), ('head_rate', 0)):
             value = getattr(self, name)
             if not low <= value < float('inf'):
                 raise ConfigError(f'{name} is {value}; expected {low} or more')

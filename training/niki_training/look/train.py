@@ -87,8 +87,6 @@ class LookTrainer:
         self.device = best_device()
         self._check_precision()
         self.net = LookNet(network).to(self.device, memory_format=torch.channels_last)
-        if photographs is None:
-            _freeze_old_heads(self.net)
         self.net.dropout.p = config.dropout
         self.average = LookNet(network).eval().to(self.device).requires_grad_(False)
         self.average.load_state_dict(self.net.state_dict())
@@ -152,15 +150,12 @@ class LookTrainer:
         """Return the groups of parameters, each with its highest learning rate."""
         config, net = self.config, self.net
         trunk = {id(p) for p in net.trunk.parameters()}
-        start = {id(p) for p in net.start.parameters()}
         lift = {id(p) for name, p in net.named_parameters()
                 if name.startswith('lift.') and not name.startswith('lift.image.')}
-        groups: dict = {config.trunk_rate: [], config.start_rate: [], config.lift_rate: [],
-                        config.head_rate: []}
+        groups: dict = {config.trunk_rate: [], config.lift_rate: [], config.head_rate: []}
         for parameter in net.parameters():
             if parameter.requires_grad:
                 rate = (config.trunk_rate if id(parameter) in trunk else
-                        config.start_rate if id(parameter) in start else
                         config.lift_rate if id(parameter) in lift else config.head_rate)
                 groups[rate].append(parameter)
         return [{'params': parameters, 'lr': rate, 'highest': rate}
@@ -296,15 +291,10 @@ def best_device() -> torch.device:
     return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
 
 
-def _joined(maps: list) -> torch.Tensor:
-    return torch.cat(maps).contiguous(memory_format=torch.channels_last)
+def _joined(parts: list) -> torch.Tensor:
+    joined = torch.cat(parts)
+    return (joined.contiguous(memory_format=torch.channels_last) if joined.dim() == 4 else joined)
 
 
 def _rows(found: LookOutput, rows: slice) -> LookOutput:
     return LookOutput(*(None if value is None else value[rows] for value in found))
-
-
-def _freeze_old_heads(net: LookNet) -> None:
-    """Freeze the last layers of the old heads, which only photographs train."""
-    for output in ('landmarks', 'world', 'flag'):
-        net.trunk.convolution_of(output)[0].requires_grad_(False)

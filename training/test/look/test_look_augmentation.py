@@ -105,20 +105,15 @@ def test_a_step_draws_the_same_batch_again():
 
 
 def test_mirrored_labels_exchange_sides():
-    own = {'keypoints': torch.zeros(1, 17, 3), 'landmarks': torch.zeros(1, 39, 2),
-           'odds': torch.full((1, 39, 2), 0.9), 'world': torch.zeros(1, 39, 3),
-           'flag': torch.ones(1), 'trust': torch.full((1, 39), 0.5),
-           'joints': torch.full((1, 29, 3), 0.4)}
+    own = {'keypoints': torch.zeros(1, 17, 3), 'joints': torch.full((1, 29, 3), 0.4)}
     own['keypoints'][0, 9] = torch.tensor([0.2, -0.1, 2.0])  # left wrist, seen
     own['keypoints'][0, 10] = torch.tensor([-0.3, 0.1, 1.0])  # right wrist, hidden
-    own['world'][0, 15, 0] = 0.7
     no = torch.zeros(1)
     labels = moved_labels(own, Similarity(torch.tensor([True]), no, no + 1, torch.zeros(1, 2)))
     left, right = JOINT['left_wrist'], JOINT['right_wrist']
     assert labels['uv'][0, right].tolist() == pytest.approx([-0.2, -0.1])
     assert labels['visible'][0, right] and not labels['visible'][0, left]
     assert labels['weight'][0, left] == 1 and labels['weight'][0, JOINT['head_top']] < 1
-    assert labels['world'][0, 16, 0] == pytest.approx(-0.7)
     assert MIRROR_29[left] == right
 
 

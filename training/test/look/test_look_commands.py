@@ -48,6 +48,7 @@ def test_a_run_is_resumed_and_logged(run):
     assert (run / 'progress.png').stat().st_size > 1000
 
 
+@pytest.mark.long
 def test_a_run_on_stored_features_continues_another(run, crops, tmp_path, capsys):
     out = tmp_path / 'next'
     assert train(crops, out, '--from', str(run), '--steps', '1', '--stored', '33') == 0
@@ -56,6 +57,7 @@ def test_a_run_on_stored_features_continues_another(run, crops, tmp_path, capsys
     assert 'expected one of direct joint' in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_stored_features_are_of_the_weights_that_the_run_begins_with(run, crops, tmp_path, capsys):
     lower, features = tmp_path / 'lower', ('--stored', '9', '--features', str(tmp_path / 'stored'))
     # the layers up to maps of 8 px, which the run of the fixture never changed

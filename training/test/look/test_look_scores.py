@@ -1,12 +1,21 @@
 """Scores of networks are zero for the truth and see errors; views of measured joints fit."""
 
+from types import SimpleNamespace
+
 from drawn_crops import DrawnCrops
-from niki_ros.body.skeleton import JOINT
+from niki_ros.body.skeleton import JOINT, MIRROR_29
 from niki_ros.images.pixels import jpeg_from_rgb
 from niki_training.evaluate.video_truth import LIMB_JOINTS
+from niki_training.look.landmarks import OLD_OUTPUTS
 from niki_training.look.photographs import COCO_LIMBS, Photographs
 from niki_training.look.report import draw_report, text_report
-from niki_training.look.scores import photograph_scores, reliability, rendered_scores, video_scores
+from niki_training.look.scores import (
+    photograph_scores,
+    predict_of_both,
+    reliability,
+    rendered_scores,
+    video_scores,
+)
 from niki_training.look.video_crops import (
     cut_video,
     exact_view,
@@ -15,6 +24,7 @@ from niki_training.look.video_crops import (
 )
 import numpy as np
 import pytest
+import torch
 
 COUNT = 400
 GREY = jpeg_from_rgb(np.full((256, 256, 3), 120, np.uint8))
@@ -87,8 +97,8 @@ def test_a_joint_is_right_within_a_twentieth_of_the_box():
     keypoints[0, COCO_LIMBS[3]] = 0.2, 0.0, 2
     keypoints[1, COCO_LIMBS[4]] = 0.0, 0.0, 2
     keypoints[1, COCO_LIMBS[5]] = 0.0, 0.0, 1  # hidden: does not count
-    people = Photographs([GREY] * 2, keypoints, np.zeros((2, 195)), np.zeros((2, 117)),
-                         np.zeros((2, 1)), np.array([True, False]), np.full(2, 0.5),
+    old = [np.zeros((2, count)) for count in OLD_OUTPUTS.values()]
+    people = Photographs([GREY] * 2, keypoints, *old, np.array([True, False]), np.full(2, 0.5),
                          np.ones(2, bool), 'full')
     uv = np.zeros((2, 29, 2))
     uv[0, LIMB_JOINTS[2]] = 0.1, 0.02  # 4 % of the box
@@ -132,3 +142,29 @@ def test_crops_of_a_trial_are_centred_on_the_person(trial):
     hips_uv = crops.uv[:, :2].mean(1)
     assert np.abs(hips_uv[crops.kind == 'exact']).max() < 1e-5
     assert np.median(np.abs(hips_uv[crops.kind == 'followed'])) < 0.05
+
+
+def test_with_mirror_images_errors_of_one_side_are_halved():
+    """A network that is wrong about the left wrist in the crop is right in its mirror image."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 255, (3, 256, 256, 3), dtype=np.uint8)
+    true = {name: value[:3] for name, value in exact()[0].items()}
+    joints, uv = true['joints_m'], true['uv']
+    mirror, left = list(MIRROR_29), JOINT['left_wrist']
+    rows = {image.tobytes(): row for row, image in enumerate(images)}
+
+    def net(batch):
+        seen = (255 * batch.permute(0, 2, 3, 1)).round().to(torch.uint8).numpy()
+        is_plain = seen[0].tobytes() in rows
+        order = [rows[(one if is_plain else one[:, ::-1]).tobytes()] for one in seen]
+        out = {name: value[order].copy() for name, value in true.items()}
+        if not is_plain:
+            out['joints_m'] = joints[order][:, mirror] * (-1, 1, 1)
+            out['uv'] = uv[order][:, mirror] * (-1, 1)
+        out['joints_m'][:, left, 2] += 0.1
+        return SimpleNamespace(**{name: torch.tensor(value) for name, value in out.items()})
+    found = predict_of_both(net, images)
+    np.testing.assert_allclose(found['uv'], uv, atol=1e-9)
+    off_m = found['joints_m'] - joints
+    np.testing.assert_allclose(off_m[:, [left, mirror[left]], 2], 0.05, atol=1e-9)
+    assert np.count_nonzero(np.abs(off_m) > 1e-9) == 6

@@ -19,7 +19,7 @@ from niki_training.render.batch.renderer import BatchRenderer
 from niki_training.render.shards import read_shard, shard_path, shard_paths, start_run
 
 SHARD_CROPS = 512
-_BATCH_CROPS = 32
+_BATCH_CROPS = 8  # more are slower: a CPU keeps what belongs to few in its cache
 _JPEG_QUALITY = 93  # the compression by the simulated camera comes before it
 TRUTH = ('uv', 'joints_m', 'root_m', 'focal', 'rotmat', 'betas', 'twist', 'visible', 'in_image',
          'present', 'hidden_percent')
