@@ -131,7 +131,7 @@ def load_looker(model: str, threads: int = 1):
     """Return a callable from images (N, 3, 256, 256) to the outputs that are scored."""
     path = Path(model)
     if model in _LANDMARKS and not path.exists():
-        # before training the network returns what the old heads say
+        # before training it returns what the landmark network says, at the peaks
         return _eval(LookNet(LookConfig(size=_LANDMARKS[model], head='direct joint',
                                         lifts=False)))
     if (path / 'manifest.json').is_file():

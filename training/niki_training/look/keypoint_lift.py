@@ -97,7 +97,7 @@ def image_features(keypoints: CropKeypoints) -> torch.Tensor:
 
 
 class KeypointChoice(nn.Module):
-    """Picks the keypoints: joints by the new heads, other landmarks by the old ones."""
+    """Picks the keypoints: joints by the new heads, other points by the landmark network."""
 
     def __init__(self):
         super().__init__()

@@ -26,7 +26,7 @@ LITE = LookConfig(size='lite', width=32, error_width=16)
 
 
 def net_of(head: str) -> LookNet:
-    """Return a network; one with direct joints says before training what the old heads say."""
+    """Return a network; one with direct joints begins with those of the landmark network."""
     return LookNet(replace(LITE, head=head, lifts=head != 'direct joint'))
 
 
