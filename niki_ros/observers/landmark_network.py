@@ -13,17 +13,16 @@ visible as the lower one of both says. A person is found and followed by the vis
 """
 
 from dataclasses import dataclass, replace
-from typing import Dict, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional
 
 from niki_ros.body.rotations import length
 from niki_ros.observers.landmark_errors import LandmarkErrors
 from niki_ros.observers.landmark_joints import HIPS, MIRROR_LANDMARKS
 from niki_ros.observers.landmark_keypoints import keypoint_rays
 from niki_ros.observers.landmark_observation import observation_of, within_0_1
-from niki_ros.observers.mirrored_network import MirroredViewNetwork
 from niki_ros.observers.mirroring import Alternation, FollowedView, Output
-from niki_ros.observers.person_network import CropEstimate
-from niki_ros.observers.view_network import SIZE_PX
+from niki_ros.observers.person_network import CropEstimate, Workload
+from niki_ros.observers.view_network import SIZE_PX, ViewNetwork
 from niki_ros.scene.camera import Camera
 from niki_ros.scene.person_view import PersonView
 import numpy as np
@@ -106,19 +105,23 @@ class SeenLandmarks(NamedTuple):
         return self._replace(rays=rays, world_m=world_m @ view.camera_from_view), alternation
 
 
-class LandmarkNetwork(MirroredViewNetwork):
+class LandmarkNetwork(ViewNetwork):
     """BlazePose's landmarks, corrected by ``errors``; a crop is a :class:`PersonView`."""
 
     KIND = 'landmarks'
     MAKER = 'niki-import blazepose'
     OUTPUTS = {**OUTPUTS, _PEAKS: (LANDMARKS * 3,)}
     PRESENCE = 'flag'
-    SIDES, OTHERS = _SIDES, MIRROR_LANDMARKS
 
     def __init__(self, model, errors: Optional[LandmarkErrors] = None,
                  numbers: LandmarkNumbers = LandmarkNumbers(), **engine_options):
         super().__init__(model, **engine_options)
         self._errors, self._numbers = errors, numbers
+        self._stamp_ns, self._runs_both = 0, False
+
+    def set_workload(self, workload: Workload) -> None:
+        """Take the stamp of the next image, and whether to run on mirror images, too."""
+        self._stamp_ns, self._runs_both = workload.stamp_ns, workload.runs > 1
 
     def describe(self) -> Dict[str, str]:
         correction = self._errors.sha256 if self._errors else 'none'
@@ -159,18 +162,41 @@ class LandmarkNetwork(MirroredViewNetwork):
             width = max(width, min(whole_width, numbers.max_held_ratio * width))
         return replace(following, width=width, whole_width=whole_width)
 
-    def _output(self, row, view: PersonView) -> Output:
-        return SeenLandmarks.of(row, view).output(view, False, self._stamp_ns)
+    def _run(self, image_rgb, camera, crops) -> List[Dict[str, np.ndarray]]:
+        images = self._images(image_rgb, camera, crops)
+        runs = [(i, is_mirrored) for i, view in enumerate(crops) for is_mirrored in (
+            (False, True) if self._is_of_both(view) else (self._is_mirrored(view),))]
+        rows = self._outputs([np.ascontiguousarray(images[i][:, ::-1]) if is_mirrored
+                              else images[i] for i, is_mirrored in runs])
+        of_crop: List[list] = [[] for _ in crops]
+        for (i, is_mirrored), row in zip(runs, map(_refined, rows)):
+            of_crop[i].append(self._mirrored(row) if is_mirrored else row)
+        return [found[0] if len(found) == 1 else self._of_both(found[0], found[1], view)
+                for found, view in zip(of_crop, crops)]
 
-    def _refined(self, row: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
-        """Return the outputs with the landmarks at the peaks of their heat maps, if there are."""
-        if _PEAKS not in row:
-            return row
-        landmarks = np.array(row['landmarks']).reshape(POINTS, 5)
-        landmarks[:LANDMARKS, :2] += row[_PEAKS].reshape(LANDMARKS, 3)[:, :2]
-        return {**row, 'landmarks': landmarks.ravel()}
+    def _is_of_both(self, view: PersonView) -> bool:
+        """Return whether the network runs on this view and on its mirror image."""
+        return self._runs_both and isinstance(view, FollowedView)
+
+    def _is_mirrored(self, view: PersonView) -> bool:
+        """Return whether the only run on this view is on its mirror image."""
+        return isinstance(view, FollowedView) and view.is_mirrored
+
+    def _of_both(self, plain, mirrored, view: FollowedView) -> Dict[str, np.ndarray]:
+        """Return the mean outputs; if they contradict, those that fit to the image before."""
+        now = [SeenLandmarks.of(row, view).output(view, False, self._stamp_ns)
+               for row in (plain, mirrored)]
+        if now[0].agrees(now[1], _SIDES, MIRROR_LANDMARKS):
+            row = {name: (plain[name] + mirrored[name]) / 2 for name in plain}
+            # one of the two more often misses a person than it sees one where there is none
+            presence = np.maximum(plain[self.PRESENCE], mirrored[self.PRESENCE])
+            return {**row, self.PRESENCE: presence}
+        changes = [sum(one.change(last, _SIDES, MIRROR_LANDMARKS)
+                       for last in view.alternation.before[:1]) for one in now]
+        return plain if changes[0] <= changes[1] else mirrored
 
     def _mirrored(self, row: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
+        """Return the outputs for a mirrored image as those for the image."""
         landmarks = row['landmarks'].reshape(POINTS, 5)[MIRROR_POINTS]
         world_m = row['world'].reshape(POINTS, 3)[MIRROR_POINTS] * _MIRROR_X
         landmarks[:, 0] = SIZE_PX - landmarks[:, 0]
@@ -179,9 +205,6 @@ class LandmarkNetwork(MirroredViewNetwork):
             peaks = row[_PEAKS].reshape(LANDMARKS, 3)[MIRROR_LANDMARKS] * _MIRROR_X
             row[_PEAKS] = peaks.ravel()
         return row
-
-    def _is_mirrored(self, view: PersonView) -> bool:
-        return isinstance(view, FollowedView) and view.is_mirrored
 
     def observation(self, normalized, world_m, visible, size, camera_from_upright, at_peak):
         """Return :func:`observation_of` one person; a subclass may record the landmarks here."""
@@ -195,3 +218,12 @@ def _share_at_peak(row: Dict[str, np.ndarray],
     if _PEAKS not in row:
         return np.ones(LANDMARKS)
     return within_0_1((row[_PEAKS][2::3] - numbers.hidden) / (numbers.visible - numbers.hidden))
+
+
+def _refined(row: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
+    """Return the outputs with the landmarks at the peaks of their heat maps, where there are."""
+    if _PEAKS not in row:
+        return row
+    landmarks = np.array(row['landmarks']).reshape(POINTS, 5)
+    landmarks[:LANDMARKS, :2] += row[_PEAKS].reshape(LANDMARKS, 3)[:, :2]
+    return {**row, 'landmarks': landmarks.ravel()}

@@ -7,14 +7,13 @@ People are followed by the landmarks.
 """
 
 from dataclasses import dataclass, replace
-from typing import Optional
+from typing import Dict, Optional
 
 from niki_ros.body.keypoints import JOINT_OF_KEYPOINT, KEYPOINT_IS_JOINT, KeypointRays
 from niki_ros.body.observation import JointObservation, SIGMA_UNIT_M
 from niki_ros.body.skeleton import check_trained_for, MIRROR_29
 from niki_ros.observers.landmark_errors import LandmarkErrors
 from niki_ros.observers.landmark_network import LandmarkNetwork
-from niki_ros.observers.mirrored_network import Row
 from niki_ros.observers.person_network import CropEstimate
 from niki_ros.observers.view_network import SIZE_PX
 from niki_ros.scene.camera import Camera
@@ -64,7 +63,7 @@ class LookNetwork(LandmarkNetwork):
     def _prepare(self, folder) -> None:
         check_trained_for(folder.manifest)
 
-    def _mirrored(self, row: Row) -> Row:
+    def _mirrored(self, row: Dict[str, np.ndarray]) -> Dict[str, np.ndarray]:
         heads = {name: mirrored_output(name, row[name]) for name in HEADS}
         return {**super()._mirrored(row), **heads}
 
@@ -87,7 +86,7 @@ class LookNetwork(LandmarkNetwork):
         pixels = camera.project(rays)
         inside_lens = np.isfinite(pixels).all(1)
         pixels = np.where(inside_lens[:, None], pixels, landmarks.keypoints_px)
-        joints_m, twist = row['joints'] @ view.camera_from_view.T, row['twist']
+        twist = row['twist']
         assert landmarks.keypoint_rays is not None, 'the landmark network returns them'
         one = replace(
             landmarks, keypoints_px=pixels.astype(np.float32),
@@ -95,6 +94,7 @@ class LookNetwork(LandmarkNetwork):
             keypoint_rays=_moved(landmarks.keypoint_rays, rays, inside_lens))
         if not self._own_joints:
             return one
+        joints_m = row['joints'] @ view.camera_from_view.T
         return replace(
             one, joints_m=(joints_m - joints_m[0]).astype(np.float32),
             sigma_200mm=self._sigma(row['joints_sigma']).astype(np.float32),

@@ -47,7 +47,7 @@ class Trunk(nn.Module):
 
     :param folder: model folder with a graph of Conv, Clip, Relu, Add, Resize, MaxPool, Pad,
         Sigmoid, Flatten, Reshape and Identity, input ``image`` (N, 3, 256, 256), RGB 0 … 1.
-    :param wanted: names of the tensors to return; :meth:`tap` adds others.
+    :param wanted: names of the tensors to return.
     :param trainable_from: tensor; it and everything before it in the graph stay frozen. Empty =
         everything is trained.
     :raises ModelError: for another operator, or an unknown tensor.
@@ -64,13 +64,6 @@ class Trunk(nn.Module):
         self._steps = [self._step(node, weights, folder.name) for node in nodes]
         self.shapes = self._shapes()
         self.freeze_below(trainable_from)
-
-    def tap(self, *tensors: str) -> None:
-        """Return these tensors as well."""
-        for tensor in tensors:
-            self._number_of(tensor)
-        self.wanted = tuple(dict.fromkeys([*self.wanted, *tensors]))
-        self.freeze_below(self.trainable_from)
 
     def freeze_below(self, tensor: str) -> None:
         """Freeze the tensor and everything before it in the graph; empty = nothing."""
