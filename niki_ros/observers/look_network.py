@@ -86,17 +86,15 @@ class LookNetwork(LandmarkNetwork):
         pixels = camera.project(rays)
         inside_lens = np.isfinite(pixels).all(1)
         pixels = np.where(inside_lens[:, None], pixels, landmarks.keypoints_px)
-        twist = row['twist']
         assert landmarks.keypoint_rays is not None, 'the landmark network returns them'
-        one = replace(
-            landmarks, keypoints_px=pixels.astype(np.float32),
-            twist_cos_sin=twist / np.maximum(np.linalg.norm(twist, axis=-1, keepdims=True), 1e-6),
-            keypoint_rays=_moved(landmarks.keypoint_rays, rays, inside_lens))
+        one = replace(landmarks, keypoints_px=pixels.astype(np.float32),
+                      keypoint_rays=_moved(landmarks.keypoint_rays, rays, inside_lens))
         if not self._own_joints:
             return one
-        joints_m = row['joints'] @ view.camera_from_view.T
+        joints_m, twist = row['joints'] @ view.camera_from_view.T, row['twist']
         return replace(
             one, joints_m=(joints_m - joints_m[0]).astype(np.float32),
+            twist_cos_sin=twist / np.maximum(np.linalg.norm(twist, axis=-1, keepdims=True), 1e-6),
             sigma_200mm=self._sigma(row['joints_sigma']).astype(np.float32),
             keypoint_sigma_px=self._keypoint_sigma(row, view, camera).astype(np.float32))
 
