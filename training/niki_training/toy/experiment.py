@@ -7,12 +7,12 @@ parameter, kinematic, and model fit to the output of direct joint. Started again
 """
 
 import argparse
-from concurrent.futures import as_completed, ProcessPoolExecutor
-import multiprocessing
+from concurrent.futures import as_completed
 from pathlib import Path
 import sys
 import tempfile
 
+from niki_training.common.processes import process_pool
 from niki_training.files.outputs import write_text
 from niki_training.toy.report import claims, collect, draw, table
 from niki_training.toy.train import run_cell, ToyConfig, TRAINED
@@ -76,8 +76,7 @@ def _run(args, config: ToyConfig) -> list:
     """Return the results of all cells; seed by seed: an interrupted run has complete tables."""
     cells = [(method, level, seed) for seed in range(args.seeds) for level in args.levels
              for method in TRAINED]
-    context = multiprocessing.get_context('spawn')
-    with ProcessPoolExecutor(args.workers, context) as pool:
+    with process_pool(args.workers) as pool:
         waiting = [pool.submit(run_cell, args.out, *cell, config) for cell in cells]
         for done, future in enumerate(as_completed(waiting), 1):
             row = future.result()

@@ -1,8 +1,6 @@
 """Shards of rendered crops: images as JPEG with their truth, read as one sequence."""
 
-from concurrent.futures import ProcessPoolExecutor
 import json
-from multiprocessing import get_context
 from pathlib import Path
 import sys
 from typing import Mapping
@@ -14,6 +12,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from niki_training.common.processes import process_pool
 from niki_training.render.batch.bank import facts_of_run, load_bank
 from niki_training.render.batch.renderer import BatchRenderer
 from niki_training.render.shards import read_shard, shard_path, shard_paths, start_run
@@ -79,8 +78,7 @@ def render_shards(bank: Path, folder: Path, count: int, seed: int = 0, processes
     jobs = [(shard_path(folder, facts['split'], number), number) for number in missing]
     progress = tqdm(total=len(jobs) * SHARD_CROPS, unit='crop', desc='crops', file=sys.stderr,
                     disable=None)
-    with progress, ProcessPoolExecutor(
-            processes, get_context('spawn'), _start, (bank, device, seed)) as pool:
+    with progress, process_pool(processes, _start, (bank, device, seed)) as pool:
         for crops in pool.map(_render, *zip(*jobs)) if jobs else ():
             progress.update(crops)
 
