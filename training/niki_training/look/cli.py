@@ -16,12 +16,13 @@ from pathlib import Path
 
 from niki_training.common.arguments import positive_int
 
-_SIDES_PX = (64, 32, 16, 8)
+_SIDES_PX = (64, 32, 16, 8, 4, 2)
 
 
 def add_arguments(parser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument('--crops', type=Path, help='folder of niki-data crops')
+    source.add_argument('--crops', type=Path, action='append', metavar='DIR',
+                        help='folder of niki-data crops; may be repeated')
     source.add_argument('--bank', type=Path, help='of niki-data bank: render crops as needed')
     parser.add_argument('--photographs', type=Path,
                         help="folder like coco_people, or a run's photographs-SIZE.npz")
@@ -44,18 +45,22 @@ def _add_options(parser) -> None:
                         help='crops of photographs of a step and process (a third of --batch)')
     parser.add_argument('--frozen-side', type=int, choices=(0, *_SIDES_PX),
                         help='freeze the trunk up to its last maps of this side, pixels; 0 = '
-                        'train all of it (16 on a CPU, 0 on a GPU)')
+                        'train all of it, 2 = none of it (16 on a CPU, 0 on a GPU)')
     parser.add_argument('--stored', type=int, default=0, metavar='COUNT',
                         help='compute what the frozen layers return for this many augmented crops '
                         'once, and store it: faster on a CPU')
     parser.add_argument('--features', type=Path, metavar='DIR',
                         help='folder of what is stored, for several runs (that of the run)')
+    parser.add_argument('--width', type=positive_int, help='of the hidden layers (768)')
+    parser.add_argument('--no-lift', action='store_true',
+                        help='joints without the layers of the lifter: a smaller network, for '
+                        'pipelines with a lifter of their own')
     parser.add_argument('--precision', choices=('fp32', 'tf32', 'fp16'),
                         help='fp32 on a CPU, fp16 on a GPU')
     parser.add_argument('--trunk-rate', type=float, help='learning rate of the trunk (4e-5)')
     parser.add_argument('--head-rate', type=float, help='learning rate of new layers (1e-3)')
     parser.add_argument('--val-crops', type=Path,
-                        help='folder with crops of val, for the log (that of --crops)')
+                        help='folder with crops of val, for the log (the first of --crops)')
     parser.add_argument('--video', type=Path, help='Pose2Sim folder, or crops kept by '
                         'niki-evaluate look, for the log; they are not trained on')
     parser.add_argument('--seed', type=int, default=0)

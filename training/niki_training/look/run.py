@@ -23,7 +23,7 @@ from niki_training.look.settings import LookTrainConfig
 from niki_training.look.train import best_device, load_weights, LookTrainer, wait_for_all
 from niki_training.look.video_crops import read_video_crops
 from niki_training.render.batch.bank import facts_of_run, load_bank
-from niki_training.render.batch.crop_shards import has_crops, read_crops
+from niki_training.render.batch.crop_shards import has_crops, JoinedCrops, read_crops
 from niki_training.render.batch.renderer import BatchRenderer
 from niki_training.train.trainer import join_process_group
 
@@ -34,6 +34,7 @@ _PHOTOGRAPHED = (' {} crops of photographs of COCO 2017 that are free for any us
                  'keypoints (CC BY 4.0, COCO consortium).')
 _CPU_BATCH, _GPU_BATCH, _PHOTOGRAPH_RATIO = 24, 192, 3
 _CPU_FROZEN_SIDE_PX = 16
+_ERROR_WIDTH_RATIO = 3  # width of the hidden layers over that of the expected errors
 _PHOTOGRAPH_FEATURES = 4096  # augmented crops of photographs beside those that are stored
 # crops of the scores in the log: on one CPU core they take four seconds of a minute
 _VAL_CROPS, _LOG_PHOTOGRAPHS, _VIDEO_EVERY = 48, 36, 2
@@ -67,7 +68,10 @@ def _network_config(args, device) -> LookConfig:
     side_px = args.frozen_side
     if side_px is None:
         side_px = _CPU_FROZEN_SIDE_PX if device.type == 'cpu' else 0
-    config = LookConfig(size=args.size, head=args.head)
+    config = LookConfig(size=args.size, head=args.head, lifts=not args.no_lift)
+    if args.width:
+        config = replace(config, width=args.width,
+                         error_width=max(args.width // _ERROR_WIDTH_RATIO, 1))
     if not side_px:
         return config
     return replace(config, trainable_from=LookNet(config).trunk.last_of_side(side_px, True))
@@ -96,19 +100,23 @@ def _open_crops(args, device, group) -> tuple:
     if args.bank:
         bank = load_bank(args.bank)
         return (RenderedCrops(BatchRenderer(bank, device, args.seed), *group),
-                training_facts(facts_of_run(bank)))
-    crops = read_crops(args.crops, 'train')
-    facts = training_facts(crops.facts['bank'])
+                training_facts([facts_of_run(bank)]))
+    crops = JoinedCrops([read_crops(folder, 'train') for folder in args.crops])
+    facts = training_facts([one['bank'] for one in crops.facts])
     facts['rendered']['crops'] = len(crops)
     return StoredCrops(crops, device, args.seed, *group), facts
 
 
-def training_facts(bank: dict) -> dict:
+def training_facts(banks: list[dict]) -> dict:
     """Return what the manifest of an exported network says about its rendered crops."""
-    licence = bank.get('licence', UNKNOWN)
-    motion = ORIGIN if licence == UNKNOWN else f'Motion of a store; licence: {licence}.'
-    return {'training_data': _RENDERED + motion, 'credits': bank.get('credits', []),
-            'rendered': {name: value for name, value in bank.items() if name != 'credits'}}
+    licences = {bank.get('licence', UNKNOWN) for bank in banks}
+    motion = ORIGIN if licences == {UNKNOWN} else (
+        f'Motion of a store; licence: {", ".join(sorted(licences))}.')
+    return {'training_data': _RENDERED + motion,
+            'credits': list(dict.fromkeys(line for bank in banks
+                                          for line in bank.get('credits', []))),
+            'rendered': {'banks': [{name: value for name, value in bank.items()
+                                    if name != 'credits'} for bank in banks]}}
 
 
 def _open_photographs(args, group) -> Optional[Photographs]:
@@ -151,7 +159,7 @@ def _first_net(args, network: LookConfig) -> LookNet:
 
 def _quick_scores(args, photographs: Optional[Photographs]) -> QuickScores:
     """Return the scores of the log, on few crops of each kind that is there."""
-    folder: Optional[Path] = args.val_crops or args.crops
+    folder: Optional[Path] = args.val_crops or (args.crops[0] if args.crops else None)
     rendered = None
     if folder is not None and has_crops(folder, 'val'):
         crops = read_crops(folder, 'val')

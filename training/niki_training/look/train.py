@@ -185,8 +185,14 @@ class LookTrainer:
         # a smaller decay at the beginning, so that the initial weights are soon left
         done = self.first_step + self.step
         decay = min(self.config.average_decay, (1 + done) / (10 + done))
-        torch._foreach_lerp_(list(self.average.parameters()), list(self.net.parameters()),
-                             1 - decay)
+        # frozen weights stay as they are, to the sign of a zero: the graph has them once
+        pairs = self._weights(trained=True)
+        torch._foreach_lerp_([own for own, _ in pairs], [new for _, new in pairs], 1 - decay)
+
+    def _weights(self, trained: bool) -> list:
+        """Return (averaged, own) of the weights that are trained, or of those that are frozen."""
+        return [(averaged, own) for averaged, own in zip(
+            self.average.parameters(), self.net.parameters()) if own.requires_grad == trained]
 
     def _begin(self, start_from: Optional[Path]) -> None:
         """Resume the folder's run, or begin one, perhaps with another run's weights."""
@@ -222,6 +228,9 @@ class LookTrainer:
         """Load weights, average and moments; another network is a ModelError."""
         load_weights(self.net, record, source)
         load_weights(self.average, record, source, 'average')
+        with torch.no_grad():
+            for averaged, own in self._weights(trained=False):
+                averaged.copy_(own)
         groups = self.optimizer.state_dict()['param_groups']
         before = record['optimizer'] or {'param_groups': []}
         # another choice of frozen layers has other moments, which begin anew

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 from drawn_crops import write_shards
+from niki_ros.models.model_store import find_model
 from niki_training.cli import evaluate as evaluate_cli
 from niki_training.cli import export as export_cli
 from niki_training.cli import train as train_cli
@@ -55,6 +56,21 @@ def test_a_run_on_stored_features_continues_another(run, crops, tmp_path, capsys
     assert json.loads((out / 'last.json').read_text())['total_steps'] == 4
     assert train(crops, tmp_path / 'no', '--steps', '1', '--head', 'both') == 2
     assert 'expected one of direct joint' in capsys.readouterr().err
+
+
+@pytest.mark.long
+def test_a_small_network_trains_on_crops_of_two_folders(crops, tmp_path):
+    other, out, folder = tmp_path / 'crops', tmp_path / 'small', tmp_path / 'look-small'
+    write_shards(other, 'train', 4, seed=2)
+    assert train(crops, out, '--crops', str(other), '--steps', '2', '--frozen-side', '2',
+                 '--no-lift', '--head', 'direct joint', '--width', '64') == 0
+    assert export_cli.main([str(out), str(folder)]) == 0
+    manifest = json.loads((folder / 'manifest.json').read_text())
+    assert manifest['rendered']['crops'] == 12 and len(manifest['rendered']['banks']) == 2
+    assert manifest['credits'] == ['a dot by somebody']
+    # the trunk is the landmark network's own, and stored once
+    shipped = find_model('landmarks-lite').path / 'model.onnx'
+    assert (folder / 'model.onnx').stat().st_size < shipped.stat().st_size + 600_000
 
 
 @pytest.mark.long

@@ -87,6 +87,21 @@ def test_a_run_begins_with_the_weights_of_another_and_sees_other_crops(tmp_path)
         trainer(tmp_path / 'first', replace(NETWORK, head='direct joint'))
 
 
+def test_frozen_layers_of_the_average_are_those_that_the_heads_see(tmp_path):
+    first = trainer(tmp_path / 'first', config=replace(CONFIG, trunk_rate=1e-3))
+    first.run(no_log)
+    cut = first.net.trunk.last_of_side(2, narrowest=True)
+    second = trainer(tmp_path / 'second', replace(NETWORK, trainable_from=cut),
+                     start_from=tmp_path / 'first')
+    second.run(no_log)
+    changed = [not torch.equal(one, other) for one, other in zip(
+        first.net.trunk.parameters(), first.average.trunk.parameters())]
+    assert any(changed)
+    for averaged, own in zip(second.average.trunk.parameters(), second.net.trunk.parameters()):
+        # bit by bit: zeros have signs
+        assert averaged.numpy().tobytes() == own.detach().numpy().tobytes()
+
+
 def test_steps_that_are_not_finite_change_nothing_and_end_the_run(tmp_path):
     class Broken(SameCrops):
         def batch(self, count, step):

@@ -61,6 +61,29 @@ def read_crops(folder: Path, split: str) -> StoredCrops:
     return StoredCrops(shards, json.loads((Path(folder) / f'{split}.json').read_text('utf-8')))
 
 
+class JoinedCrops:
+    """Crops of several folders as one sequence; ``facts`` are those of each of them."""
+
+    def __init__(self, parts: list[StoredCrops]):
+        self.facts = [part.facts for part in parts]
+        self._parts = parts
+        self._first = np.cumsum([0, *map(len, parts)])
+
+    def __len__(self) -> int:
+        return int(self._first[-1])
+
+    def __getitem__(self, rows) -> dict[str, np.ndarray]:
+        rows = np.asarray(rows)
+        found, places = [], []
+        for part, first in zip(self._parts, self._first):
+            own = np.flatnonzero((rows >= first) & (rows < first + len(part)))
+            if own.size:
+                found.append(part[rows[own] - first])
+                places.append(own)
+        order = np.argsort(np.concatenate(places))
+        return {name: np.concatenate([one[name] for one in found])[order] for name in found[0]}
+
+
 def has_crops(folder: Path, split: str) -> bool:
     """Return whether a folder has crops of a split."""
     return (Path(folder) / f'{split}.json').is_file() and any(
