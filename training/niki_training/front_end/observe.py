@@ -30,9 +30,8 @@ _OPTIONAL_SHAPES: dict[str, tuple] = {'landmarks_ray': (3,), 'covered': (29,),
                                       'landmarks_at_peak': (33,)}
 # keypoints of a front end that is not computed again from its landmarks
 _KEYPOINT_SHAPES: dict[str, tuple] = {'rays': (21, 3), 'seen': (21,), 'guess_m': (21, 3)}
-_LOOK_SHAPES: dict[str, tuple] = {**_KEYPOINT_SHAPES, 'twist_cos_sin': (23, 2)}
 # fields of an observation that not every front end has
-_NOT_BY_ALL = ('lengths_m', 'length_sigma_m', 'uncorrected_m', 'twist_cos_sin')
+_NOT_BY_ALL = ('lengths_m', 'length_sigma_m', 'uncorrected_m')
 # field of the observation, where its name in shards is another
 _FIELDS = {'uncorrected_m': 'own_joints_m', 'sigma': 'sigma_200mm'}
 # values of frames without an observation, where they are not NaN
@@ -145,7 +144,7 @@ def observation_arrays(observations: list[JointObservation | None],
                        observer: str = 'landmarks') -> dict[str, np.ndarray]:
     """Return the arrays (T, ...) of a clip by their names in shards, ``obs_found`` first."""
     arrays = {'obs_found': np.array([one is not None for one in observations])}
-    own = _LANDMARK_SHAPES | _OPTIONAL_SHAPES if observer == 'landmarks' else _LOOK_SHAPES
+    own = _LANDMARK_SHAPES | _OPTIONAL_SHAPES if observer == 'landmarks' else _KEYPOINT_SHAPES
     for key, shape in (_SHAPES | own).items():
         values = np.full((len(observations), *shape), _MISSING.get(key, np.nan), np.float32)
         for t, one in enumerate(observations):
@@ -162,7 +161,7 @@ def observation_at(shards: dict[str, np.ndarray], clip: int, t: int,
     """Return the observation of one frame: from the landmarks, or as the front end gave it."""
     if 'obs_landmarks' in shards:
         return recomputed_observation(shards, clip, t, errors)
-    stored = {key: shards[f'obs_{key}'][clip, t] for key in _SHAPES | _LOOK_SHAPES
+    stored = {key: shards[f'obs_{key}'][clip, t] for key in _SHAPES | _KEYPOINT_SHAPES
               if f'obs_{key}' in shards}
     for key in _NOT_BY_ALL:
         if key in stored and not np.isfinite(stored[key]).any():

@@ -76,7 +76,7 @@ def test_an_observation_is_read_back_as_it_was_recorded(looked):
     for t, one in enumerate(looked):
         again = observation_at(shard, 0, t, errors)
         for key in ('joints_m', 'sigma_200mm', 'keypoints_px', 'keypoint_sigma_px', 'box_px',
-                    'twist_cos_sin', 'own_joints_m', 'lengths_m', 'length_sigma_m'):
+                    'own_joints_m', 'lengths_m', 'length_sigma_m'):
             np.testing.assert_allclose(getattr(again, key), getattr(one, key), rtol=1e-5,
                                        err_msg=key)
         for own, wanted in zip(again.keypoint_rays, one.keypoint_rays):
