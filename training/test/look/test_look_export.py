@@ -9,7 +9,6 @@ from niki_ros.models.model_store import find_model
 from niki_ros.observers.landmark_network import LandmarkNetwork
 from niki_ros.observers.look_network import LookNetwork, OUTPUTS
 from niki_ros.scene.camera import Camera
-from niki_training.cli import export as export_cli
 from niki_training.look import export as look_export
 from niki_training.look.checkpoint import write_checkpoint
 from niki_training.look.export import write_look
@@ -59,19 +58,8 @@ def observed(network, people, looks=3):
     return found
 
 
-def test_a_run_is_exported_by_the_command(tmp_path, capsys):
-    net = net_of('kinematic')
-    facts = {'training_data': 'dots', 'credits': ['a garment by somebody']}
-    record = {'kind': 'look', 'network': asdict(net.config), 'average': net.state_dict(),
-              'total_steps': 5, 'total_seconds': 1.0, 'facts': facts}
-    (tmp_path / 'run').mkdir()
-    write_checkpoint(tmp_path / 'run', record)
-    assert export_cli.main([str(tmp_path / 'run'), str(tmp_path / 'look-mine')]) == 0
-    assert 'look-mine: look' in capsys.readouterr().out
-    manifest = read_model_folder(tmp_path / 'look-mine').manifest
-    assert {key: manifest[key] for key in facts} == facts and manifest['name'] == 'look-mine'
-    assert manifest['training'] == {'steps': 5, 'seconds': 1.0}
-    torch.save({**record, 'kind': 'lift'}, tmp_path / 'lift.pt')
+def test_a_checkpoint_of_another_training_is_refused(tmp_path):
+    torch.save({'kind': 'lift'}, tmp_path / 'lift.pt')
     with pytest.raises(ModelError, match='no checkpoint of niki-train look'):
         look_export.export_look(tmp_path / 'lift.pt', tmp_path / 'x', 'x')
 

@@ -23,6 +23,14 @@ CONFIG = LookTrainConfig(batch=4, photographs=0, minutes=0.0, steps=4, warm_up_s
 CROPS = DrawnCrops(8)
 
 
+@pytest.fixture(scope='module')
+def frozen():
+    """Return batches of a network whose trunk is frozen up to maps of 16 px."""
+    cut = LookNet(NETWORK).trunk.last_of_side(16, narrowest=True)
+    net = LookNet(replace(NETWORK, trainable_from=cut))
+    return FrozenBatches(FrozenLayers(net), StoredCrops(CROPS, 'cpu', 0))
+
+
 def trainer(folder, network=NETWORK, config=CONFIG, start_from=None, crops=None,
             author='second author'):
     source = crops or StoredCrops(CROPS, 'cpu', config.seed)
@@ -124,12 +132,8 @@ def test_precision_of_a_gpu_is_refused_without_one(tmp_path):
         trainer(tmp_path, config=replace(CONFIG, precision='fp16'))
 
 
-def test_stored_features_are_those_of_the_frozen_layers(tmp_path):
-    net = LookNet(NETWORK)
-    tap = net.trunk.last_of_side(16, True)
-    net.trunk.freeze_below(tap)
-    source = StoredCrops(CROPS, 'cpu', 0)
-    frozen = FrozenBatches(FrozenLayers(net), source)
+def test_stored_features_are_those_of_the_frozen_layers(frozen, tmp_path):
+    net, source = frozen.layers.net, StoredCrops(CROPS, 'cpu', 0)
     folder = store_features(frozen, 40, tmp_path / 'features', {'crops': 'dots'})
     features = StoredFeatures(folder, 'cpu', 0)
     batch = features.batch(40, 0)
@@ -140,17 +144,15 @@ def test_stored_features_are_those_of_the_frozen_layers(tmp_path):
     for name, value in wanted.items():
         off = (batch['crossing'][name][:32] - value).abs().max()
         assert off < 0.02 * value.abs().max(), name
-    one = trainer(tmp_path / 'run', replace(NETWORK, trainable_from=tap), crops=features)
+    one = trainer(tmp_path / 'run', net.config, crops=features)
     one.run(no_log)
     assert one.step == 4
     with pytest.raises(InputError, match='other crops'):
         store_features(frozen, 40, folder, {'crops': 'others'})
 
 
-def test_a_step_on_what_frozen_layers_return_is_one_on_the_images(tmp_path):
-    tap = LookNet(NETWORK).trunk.last_of_side(16, True)
-    network, source = replace(NETWORK, trainable_from=tap), StoredCrops(CROPS, 'cpu', 0)
-    frozen = FrozenBatches(FrozenLayers(LookNet(network)), source)
+def test_a_step_on_what_frozen_layers_return_is_one_on_the_images(frozen, tmp_path):
+    network, source = frozen.layers.net.config, StoredCrops(CROPS, 'cpu', 0)
     wanted, found = (trainer(tmp_path / name, network, crops=crops).train_step()
                      for name, crops in (('images', source), ('frozen', frozen)))
     assert wanted.keys() == found.keys()
