@@ -106,7 +106,7 @@ def _measure_video(nets: dict, args, looks: Callable, report: dict) -> None:
 
 
 def _measure_rendered(nets: dict, args, looks: Callable, report: dict) -> None:
-    crops = read_crops(args.crops, args.split)
+    crops = read_crops([args.crops], args.split)
     count = min(len(crops), args.limit)
     truth: dict = {}
     found: dict = {name: {} for name in nets}

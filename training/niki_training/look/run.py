@@ -23,7 +23,7 @@ from niki_training.look.settings import LookTrainConfig
 from niki_training.look.train import best_device, load_weights, LookTrainer, wait_for_all
 from niki_training.look.video_crops import read_video_crops
 from niki_training.render.batch.bank import facts_of_run, load_bank
-from niki_training.render.batch.crop_shards import has_crops, JoinedCrops, read_crops
+from niki_training.render.batch.crop_shards import has_crops, read_crops
 from niki_training.render.batch.renderer import BatchRenderer
 from niki_training.train.trainer import join_process_group
 
@@ -101,7 +101,7 @@ def _open_crops(args, device, group) -> tuple:
         bank = load_bank(args.bank)
         return (RenderedCrops(BatchRenderer(bank, device, args.seed), *group),
                 training_facts([facts_of_run(bank)]))
-    crops = JoinedCrops([read_crops(folder, 'train') for folder in args.crops])
+    crops = read_crops(args.crops, 'train')
     facts = training_facts([one['bank'] for one in crops.facts])
     facts['rendered']['crops'] = len(crops)
     return StoredCrops(crops, device, args.seed, *group), facts
@@ -162,7 +162,7 @@ def _quick_scores(args, photographs: Optional[Photographs]) -> QuickScores:
     folder: Optional[Path] = args.val_crops or (args.crops[0] if args.crops else None)
     rendered = None
     if folder is not None and has_crops(folder, 'val'):
-        crops = read_crops(folder, 'val')
+        crops = read_crops([folder], 'val')
         rendered = crops[np.arange(min(len(crops), _VAL_CROPS))]
     held_out = photographs.of_split(True) if photographs is not None else None
     video = read_video_crops(args.video) if args.video else None

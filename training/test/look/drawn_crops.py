@@ -62,6 +62,6 @@ def write_shards(folder, split: str, count: int, seed: int) -> None:
     own = DrawnCrops(count, seed).arrays
     jpegs = [jpeg_from_rgb(image, 93) for image in own.pop('image')]
     start_run(folder, {'split': split, 'seed': seed, 'shard_crops': count,
-                       'bank': {'split': split, 'bodies': 1, 'credits': ['a dot by somebody']}})
+                       'bank': {'split': split, 'bodies': 1, 'credits': ['a dot by an author']}})
     np.savez(shard_path(folder, split, 0), jpeg=np.frombuffer(b''.join(jpegs), np.uint8),
              jpeg_at=np.cumsum([0, *map(len, jpegs)]), **own)

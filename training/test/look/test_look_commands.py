@@ -70,7 +70,7 @@ def test_a_small_network_trains_on_crops_of_two_folders(crops, tmp_path):
     assert export_cli.main([str(out), str(folder)]) == 0
     manifest = json.loads((folder / 'manifest.json').read_text())
     assert manifest['rendered']['crops'] == 12 and len(manifest['rendered']['banks']) == 2
-    assert manifest['credits'] == ['a dot by somebody']
+    assert manifest['credits'] == ['a dot by an author']
     # the trunk is the landmark network's own, and stored once
     shipped = find_model('landmarks-lite').path / 'model.onnx'
     assert (folder / 'model.onnx').stat().st_size < shipped.stat().st_size + 600_000
@@ -91,7 +91,7 @@ def test_models_of_every_form_are_measured_on_the_same_crops(run, crops, tmp_pat
     folder, report = tmp_path / 'look-lite', tmp_path / 'report.json'
     assert export_cli.main([str(run), str(folder)]) == 0
     manifest = json.loads((folder / 'manifest.json').read_text())
-    assert manifest['credits'] == ['a dot by somebody'] and manifest['name'] == 'look-lite'
+    assert manifest['credits'] == ['a dot by an author'] and manifest['name'] == 'look-lite'
     assert 'Anny' in manifest['training_data'] and manifest['training']['steps'] == 3
     assert 'look-lite: look' in capsys.readouterr().out
     assert evaluate_cli.main(

@@ -146,8 +146,8 @@ def test_shards_are_resumed_and_read(bank, folder, tmp_path):
     assert data_cli.main([*command, '--processes', '2']) == 0
     assert (out / 'val-00000.npz').read_bytes() == first
     assert has_crops(out, 'val') and not has_crops(out, 'train')
-    crops = read_crops(out, 'val')
-    assert len(crops) == 2 * SHARD_CROPS and crops.facts['seed'] == 0
+    crops = read_crops([out], 'val')
+    assert len(crops) == 2 * SHARD_CROPS and crops.facts[0]['seed'] == 0
     rows = np.array([0, SHARD_CROPS + 3])
     stored, drawn = crops[rows], BatchRenderer(folder).batch(rows)
     assert stored['image'].shape == (2, 256, 256, 3) and stored['image'].dtype == np.uint8
@@ -156,4 +156,4 @@ def test_shards_are_resumed_and_read(bank, folder, tmp_path):
     # another seed is another run
     assert data_cli.main([*command, '--seed', '1']) == 2
     with pytest.raises(InputError, match="'train'"):
-        read_crops(out, 'train')
+        read_crops([out], 'train')

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 import sys
-from typing import Mapping
+from typing import Mapping, Sequence
 
 from niki_ros.common.errors import InputError
 from niki_ros.files.atomic_write import atomic_write
@@ -30,11 +30,12 @@ class StoredCrops:
     """
     Crops of shards; ``crops[rows]`` returns the dict of arrays of :meth:`BatchRenderer.batch`.
 
-    ``truth`` are the arrays of all crops but their images, ``facts`` those of their making.
+    ``truth`` are the arrays of all crops but their images, ``facts`` what each of their folders
+    states about their making.
     ``image`` is (n, 256, 256, 3) uint8 RGB; the compressed images of all crops are in memory.
     """
 
-    def __init__(self, shards: list[dict], facts: dict):
+    def __init__(self, shards: list[dict], facts: list[dict]):
         self.facts = facts
         self.truth = {name: np.concatenate([shard[name] for shard in shards]) for name in TRUTH}
         self._jpegs = [shard['jpeg'][first:end] for shard in shards
@@ -51,37 +52,20 @@ class StoredCrops:
         return {'image': np.stack(images), **{name: v[index] for name, v in self.truth.items()}}
 
 
-def read_crops(folder: Path, split: str) -> StoredCrops:
-    """Return the crops of a split in the order of their shards."""
-    shards = [read_shard(path) for path in shard_paths(Path(folder), split)]
+def read_crops(folders: Sequence[Path], split: str) -> StoredCrops:
+    """Return the crops of a split in the order of the folders and their shards."""
+    shards = [shard for folder in folders for shard in _shards(Path(folder), split)]
+    return StoredCrops(shards, [json.loads((Path(folder) / f'{split}.json').read_text('utf-8'))
+                                for folder in folders])
+
+
+def _shards(folder: Path, split: str) -> list[dict]:
+    shards = [read_shard(path) for path in shard_paths(folder, split)]
     for name in ('jpeg', 'jpeg_at', *TRUTH):
         if any(name not in shard for shard in shards):
             raise InputError(f'{folder}: a shard of {split!r} has no {name}; niki-data crops '
                              'writes shards of crops, into a folder of their own')
-    return StoredCrops(shards, json.loads((Path(folder) / f'{split}.json').read_text('utf-8')))
-
-
-class JoinedCrops:
-    """Crops of several folders as one sequence; ``facts`` are those of each of them."""
-
-    def __init__(self, parts: list[StoredCrops]):
-        self.facts = [part.facts for part in parts]
-        self._parts = parts
-        self._first = np.cumsum([0, *map(len, parts)])
-
-    def __len__(self) -> int:
-        return int(self._first[-1])
-
-    def __getitem__(self, rows) -> dict[str, np.ndarray]:
-        rows = np.asarray(rows)
-        found, places = [], []
-        for part, first in zip(self._parts, self._first):
-            own = np.flatnonzero((rows >= first) & (rows < first + len(part)))
-            if own.size:
-                found.append(part[rows[own] - first])
-                places.append(own)
-        order = np.argsort(np.concatenate(places))
-        return {name: np.concatenate([one[name] for one in found])[order] for name in found[0]}
+    return shards
 
 
 def has_crops(folder: Path, split: str) -> bool:
